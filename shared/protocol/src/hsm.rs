@@ -1,0 +1,160 @@
+//! Signing HSMs as people see them.
+
+use countersign_cvc::{Chr, DeviceId, Fingerprint, PublicKey};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    activation::Quorum,
+    id::{ActivationId, HsmId},
+    mechanism::Mechanism,
+    operator::Person,
+};
+
+/// A signing HSM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HsmView {
+    /// Name in the server's configuration.
+    pub id: HsmId,
+    /// How it is attached, in words: "PC/SC reader ...", "simulator".
+    pub transport: String,
+    /// Where it stands.
+    pub state: HsmState,
+    /// The verified device; `None` until one was verified.
+    pub device: Option<DeviceView>,
+    /// PKA as the card reports it; `None`: not configured, or not known.
+    pub pka: Option<PkaView>,
+    /// Keys on the HSM.
+    pub keys: Vec<SigningKeyView>,
+    /// Custodian keys registered in the HSM, as far as this server registered them.
+    pub custodians: Vec<RegisteredCustodian>,
+    /// Things that an admin should look at, in words.
+    pub warnings: Vec<String>,
+}
+
+/// State of a signing HSM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum HsmState {
+    /// Not connected.
+    Absent {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Connected; being verified.
+    Attached,
+    /// Verified, but public key authentication is not set up: initialise it.
+    Uninitialised,
+    /// Set up; custodian keys are still to be registered.
+    Registering,
+    /// Locked.
+    Locked,
+    /// Locked; custodians are asked.
+    Collecting {
+        /// For which activation.
+        activation: ActivationId,
+    },
+    /// Open.
+    Open {
+        /// For which activation.
+        activation: ActivationId,
+        /// Until when at most.
+        until: Timestamp,
+        /// Signatures left.
+        left: u32,
+    },
+    /// Refused; never used.
+    Failed {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// The device behind an HSM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceView {
+    /// CHR of its device certificate.
+    pub id: DeviceId,
+    /// Certificate path, root first.
+    pub path: String,
+    /// Name of the trust anchor.
+    pub anchor: String,
+    /// Firmware version, "3.5".
+    pub version: Option<String>,
+    /// Whether commands travel inside the card's secure channel.
+    pub secure_channel: bool,
+}
+
+/// PKA status of an HSM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PkaView {
+    /// "2 of 3".
+    pub quorum: Quorum,
+    /// Keys still to be registered.
+    pub missing: u8,
+    /// Custodians authenticated, as the card counts.
+    pub authenticated: u8,
+}
+
+/// A key that can sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeyView {
+    /// The HSM it is on.
+    pub hsm: HsmId,
+    /// Label.
+    pub label: String,
+    /// SHA-256 over the SubjectPublicKeyInfo.
+    pub fingerprint: Fingerprint,
+    /// The public key.
+    pub public_key: PublicKey,
+    /// "EC secp256r1", "RSA 2048".
+    pub kind: String,
+    /// What it can do.
+    pub mechanisms: Vec<Mechanism>,
+    /// Uses left, where the key has a counter.
+    pub uses_left: Option<u32>,
+    /// Whether the device itself attests that the key was generated in it.
+    pub attested: bool,
+}
+
+/// A custodian key registered in an HSM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisteredCustodian {
+    /// Who.
+    pub person: Person,
+    /// Their key.
+    pub key: Fingerprint,
+    /// Its name in the HSM.
+    pub chr: Chr,
+    /// When.
+    pub registered_at: Timestamp,
+    /// By whom.
+    pub registered_by: Person,
+}
+
+/// `POST /api/v1/hsms/{id}/initialise`. Erases everything on the HSM. The SO-PIN is asked for at the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InitialiseHsm {
+    /// Custodians needed, and custodian keys in all.
+    pub quorum: Quorum,
+    /// Registered keys may be replaced later.
+    #[serde(default)]
+    pub allow_replace: bool,
+    /// Must repeat the HSM's id where there are keys on it, since they will be gone.
+    #[serde(default)]
+    pub erase: Option<HsmId>,
+}
+
+/// `POST /api/v1/hsms/{id}/custodians`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterCustodian {
+    /// The operator's confirmed key.
+    pub key: Fingerprint,
+}

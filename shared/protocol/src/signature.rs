@@ -1,0 +1,65 @@
+//! Signatures made under a lease.
+
+use countersign_cvc::Fingerprint;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{encoding::Base64, id::{ActivationId, SignatureId}, mechanism::Mechanism};
+
+/// Header that makes a retry safe: the same key and body get the same signature.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// `POST /api/v1/activations/{id}/signatures`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignRequest {
+    /// How.
+    pub mechanism: Mechanism,
+    /// The digest, in hex; as long as the mechanism's hash.
+    #[serde(with = "hex_bytes")]
+    pub digest: Vec<u8>,
+}
+
+/// A signature that is in the store and in the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureView {
+    /// Id.
+    pub id: SignatureId,
+    /// Under which activation.
+    pub activation: ActivationId,
+    /// By which key.
+    pub key: Fingerprint,
+    /// How.
+    pub mechanism: Mechanism,
+    /// Over which digest.
+    #[serde(with = "hex_bytes")]
+    pub digest: Vec<u8>,
+    /// File name in the manifest, if the digest is in one.
+    pub name: Option<String>,
+    /// DER for ECDSA, as long as the modulus for RSA.
+    pub signature: Base64,
+    /// When.
+    pub made_at: Timestamp,
+}
+
+/// Bytes as lower-case hex in JSON.
+pub mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes hex.
+    ///
+    /// # Errors
+    /// The serialiser's.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    /// Reads hex.
+    ///
+    /// # Errors
+    /// The deserialiser's, or text that is not hex.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

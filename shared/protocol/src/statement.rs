@@ -1,0 +1,12 @@
+//! The closed list of statements that a custodian's card signs.
+
+mod approval;
+mod enrolment;
+mod login;
+
+pub use approval::{
+    APPROVAL_PREDICATE, Approval, ApprovalPredicate, ApprovalSubject, ApprovedPurpose, ApprovedTerms,
+    STATEMENT_TYPE, SubjectDigest,
+};
+pub use enrolment::EnrolmentStatement;
+pub use login::LoginStatement;

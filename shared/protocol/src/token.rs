@@ -1,0 +1,51 @@
+//! API tokens.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{id::TokenId, operator::Person};
+
+/// `POST /api/v1/tokens`. A token acts for the operator who made it, as requester and never as more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewToken {
+    /// What it is for, such as the pipeline's name.
+    pub label: String,
+    /// Keys (label or fingerprint) that it may ask for; empty: every key.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Life time in days; 1 to 366.
+    pub days: u16,
+}
+
+/// Answer to [`NewToken`]: the only time the secret is shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedToken {
+    /// The token.
+    pub token: TokenView,
+    /// Send as `Authorization: Bearer ...`; the server keeps only its hash.
+    pub secret: String,
+}
+
+/// A token as its owner and admins see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenView {
+    /// Id.
+    pub id: TokenId,
+    /// What it is for.
+    pub label: String,
+    /// For whom it acts.
+    pub owner: Person,
+    /// Keys that it may ask for; empty: every key.
+    pub keys: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// Last use.
+    pub last_used_at: Option<Timestamp>,
+    /// Withdrawn when.
+    pub revoked_at: Option<Timestamp>,
+}
