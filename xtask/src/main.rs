@@ -1,1 +1,37 @@
-fn main() {}
+//! `cargo xtask`: everything that a developer runs. Needs nothing but cargo to start; installs what is missing.
+
+mod build;
+mod demo;
+mod portal;
+mod run;
+mod setup;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Developer tasks of Countersign", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and run the main job on simulated cards.
+    Demo(demo::Demo),
+    /// Install what the tests need, then run them all.
+    Test(test::Test),
+    /// Build the portal and all programs.
+    Build(build::Build),
+}
+
+fn main() -> anyhow::Result<()> {
+    // Every path in the tasks is relative to the workspace.
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    match Cli::parse().task {
+        Task::Demo(demo) => demo.run(),
+        Task::Test(test) => test.run(),
+        Task::Build(build) => build.run(),
+    }
+}

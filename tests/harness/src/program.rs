@@ -1,0 +1,142 @@
+//! A started program: its output, its end.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+/// How long a program may take to become ready.
+const READY: Duration = Duration::from_secs(30);
+
+/// A program of ours that runs in the background; killed when dropped.
+pub struct Program {
+    name: String,
+    child: Child,
+    lines: Receiver<String>,
+    log: PathBuf,
+}
+
+/// Path of a program that was built beside the one that runs now.
+///
+/// # Errors
+/// It was not built.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.join(name).is_file())
+        .with_context(|| format!("{name} is not built: run `cargo xtask test` or `cargo xtask demo`"))?;
+    Ok(folder.join(name))
+}
+
+impl Program {
+    /// Starts `command`; standard output and error go to `log` and can be waited for by line.
+    ///
+    /// # Errors
+    /// It cannot be started, or the log cannot be written.
+    pub fn start(name: &str, mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        let (sender, lines) = channel();
+        let streams: [Option<Box<dyn std::io::Read + Send>>; 2] = [
+            child.stdout.take().map(|stream| Box::new(stream) as _),
+            child.stderr.take().map(|stream| Box::new(stream) as _),
+        ];
+        for stream in streams.into_iter().flatten() {
+            let sender = sender.clone();
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    let _ = writeln!(file, "{line}");
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        Ok(Self { name: name.to_owned(), child, lines, log: log.to_owned() })
+    }
+
+    /// Waits for a line in which `find` finds something.
+    ///
+    /// # Errors
+    /// The program ended, or nothing was found in time; the message quotes the log.
+    pub fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let start = Instant::now();
+        while start.elapsed() < READY {
+            match self.lines.recv_timeout(Duration::from_millis(100)) {
+                Ok(line) => {
+                    if let Some(found) = find(&line) {
+                        return Ok(found);
+                    }
+                }
+                Err(_) => {
+                    if let Some(status) = self.child.try_wait()? {
+                        bail!("{} ended ({status}):\n{}", self.name, self.log_tail());
+                    }
+                }
+            }
+        }
+        bail!("{} did not become ready:\n{}", self.name, self.log_tail());
+    }
+
+    /// Everything the program printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// `kill -9`: no chance to clean up.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// `kill -TERM`, and waits for the end.
+    ///
+    /// # Errors
+    /// It did not end within half a minute.
+    pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let start = Instant::now();
+        while start.elapsed() < READY {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("{} did not end:\n{}", self.name, self.log_tail())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A TCP port that was free a moment ago.
+///
+/// # Errors
+/// The operating system's.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,0 +1,108 @@
+//! What the machine must have besides Rust: looked for, and installed where that is possible.
+
+use std::{path::Path, process::Command};
+
+use anyhow::bail;
+
+use crate::run::{run, succeeds};
+
+/// Something that must be there.
+struct Requirement {
+    /// Debian package.
+    package: &'static str,
+    /// How to see that it is there.
+    present: fn() -> bool,
+}
+
+/// To compile and run the programs.
+const PROGRAMS: &[Requirement] = &[
+    Requirement { package: "pkg-config", present: || on_path("pkg-config") },
+    Requirement {
+        package: "libpcsclite-dev",
+        present: || succeeds("pkg-config", &["--exists", "libpcsclite"]),
+    },
+    Requirement { package: "openssl", present: || on_path("openssl") },
+];
+
+/// For the tests: a real browser, a real PC/SC service with virtual readers, third-party card tools.
+const TESTS: &[Requirement] = &[
+    Requirement { package: "chromium", present: || on_path("chromium") },
+    Requirement { package: "chromium-driver", present: || on_path("chromedriver") },
+    Requirement { package: "pcscd", present: || on_path("pcscd") || Path::new("/usr/sbin/pcscd").exists() },
+    Requirement {
+        package: "vsmartcard-vpcd",
+        present: || Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists(),
+    },
+    Requirement { package: "opensc", present: || on_path("sc-hsm-tool") },
+];
+
+/// What `cargo xtask demo` and `cargo xtask build` need.
+///
+/// # Errors
+/// Something is missing and cannot be installed; the message says what to install.
+pub fn for_programs() -> anyhow::Result<()> {
+    packages(PROGRAMS.iter())?;
+    wasm_target()
+}
+
+/// What `cargo xtask test` needs.
+///
+/// # Errors
+/// As [`for_programs`].
+pub fn for_tests() -> anyhow::Result<()> {
+    packages(PROGRAMS.iter().chain(TESTS))?;
+    wasm_target()
+}
+
+fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result<()> {
+    let wanted: Vec<_> = wanted.collect();
+    let missing = || -> Vec<&str> {
+        wanted.iter().filter(|needed| !(needed.present)()).map(|needed| needed.package).collect()
+    };
+    let list = missing();
+    if list.is_empty() {
+        return Ok(());
+    }
+    if !on_path("apt-get") {
+        bail!(
+            "missing on this machine: {}. Install them (the names are Debian's), then run this again",
+            list.join(", ")
+        );
+    }
+    eprintln!("Installing {}", list.join(", "));
+    let root = succeeds("sh", &["-c", "test \"$(id -u)\" = 0"]);
+    let apt = |arguments: &[&str]| {
+        let mut command = if root {
+            Command::new("apt-get")
+        } else {
+            let mut sudo = Command::new("sudo");
+            sudo.arg("apt-get");
+            sudo
+        };
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        command
+    };
+    run(&mut apt(&["update", "-q"]))?;
+    run(apt(&["install", "-q", "-y", "--no-install-recommends"]).args(&list))?;
+    let list = missing();
+    if !list.is_empty() {
+        bail!("still missing after the installation: {}", list.join(", "));
+    }
+    Ok(())
+}
+
+fn wasm_target() -> anyhow::Result<()> {
+    let present = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
+        .output()
+        .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
+    if present {
+        return Ok(());
+    }
+    run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"]))
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}

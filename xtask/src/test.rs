@@ -1,0 +1,69 @@
+//! `cargo xtask test`: format, lints, licences, and every layer of tests.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::{
+    build,
+    run::{cargo, run, succeeds},
+    setup,
+};
+
+/// Simulated cards are compiled into server and helper for the tests.
+const FEATURES: &str = "countersign-server/simulator,countersign-helper/simulator,countersign-card/pcsc";
+
+/// Arguments of `cargo xtask test`.
+#[derive(Args)]
+pub struct Test {
+    /// Only the fast layers: no browser, no PC/SC, no programs started.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Test {
+    /// Runs the tests; stops at the first layer that fails.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn run(self) -> anyhow::Result<()> {
+        setup::for_tests()?;
+        let start = Instant::now();
+        let layer = |name: &str| eprintln!("\n== {name} ({} s)", start.elapsed().as_secs());
+
+        layer("format");
+        run(&mut cargo(["fmt", "--all", "--check"]))?;
+
+        layer("programs");
+        build::with_simulator()?;
+
+        layer("lints");
+        run(&mut cargo(["clippy", "--features", FEATURES, "--all-targets", "--", "-D", "warnings"]))?;
+        run(crate::portal::cargo_wasm("clippy").args(["--", "-D", "warnings"]))?;
+
+        layer("licences and dependencies");
+        if succeeds("cargo", &["deny", "--version"]) {
+            run(&mut cargo(["deny", "--all-features", "check", "bans", "licenses", "sources"]))?;
+        } else {
+            eprintln!("cargo-deny is not installed: `cargo install --locked cargo-deny` adds this check");
+        }
+
+        layer("units, protocol vectors, simulator, services");
+        run(&mut cargo([
+            "test",
+            "--features",
+            FEATURES,
+            "--workspace",
+            "--exclude",
+            "countersign-e2e",
+        ]))?;
+
+        if !self.quick {
+            layer("several programs together: server, helper, command line, Chromium, PC/SC");
+            // One at a time: each starts programs of its own, and virtual readers exist once per machine.
+            run(&mut cargo(["test", "--package", "countersign-e2e", "--", "--test-threads=1", "--nocapture"]))?;
+        }
+        layer("done");
+        Ok(())
+    }
+}
