@@ -1,1 +1,34 @@
-//! 
+//! Card-verifiable certificates (CVC), device chains and key attestation of the SmartCard-HSM.
+//!
+//! No I/O, no randomness; compiles to WebAssembly. Formats follow BSI TR-03110 part 3 as the SmartCard-HSM uses it.
+
+mod anchor;
+pub mod attestation;
+mod certificate;
+mod chain;
+mod chr;
+mod curve;
+mod ec;
+mod fingerprint;
+mod hash;
+pub mod issue;
+mod pka_file;
+mod public_key;
+mod request;
+mod rsa_key;
+pub mod tlv;
+mod words;
+
+pub use anchor::{AnchorError, AnchorKind, SIMULATED_ROOT_HOLDER, TrustAnchor, TrustAnchors};
+pub use attestation::{AttestationError, AttestedKey};
+pub use certificate::{Certificate, CertificateError, Date, KeyObject, Role, split_certificates};
+pub use chain::{ChainError, DeviceChain, VerifiedDevice};
+pub use chr::{Chr, ChrError, DeviceId};
+pub use curve::{Curve, DomainParameters, UnsupportedCurve};
+pub use ec::{EcPublicKey, EcSecretKey, EcSignature, KeyError, SignatureError};
+pub use fingerprint::Fingerprint;
+pub use hash::HashAlgorithm;
+pub use pka_file::{PkaFile, PkaFileError};
+pub use public_key::PublicKey;
+pub use request::{AuthenticatedRequest, RequestError};
+pub use rsa_key::RsaPublicKey;

@@ -92,7 +92,11 @@ pub struct NewActivation {
 
 /// [`Purpose`] with the key named as a user names it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum NewPurpose {
     /// Sign.
     Sign {
@@ -134,7 +138,11 @@ pub struct ActivationView {
 
 /// Life of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum ActivationState {
     /// Another activation has the HSM, or the HSM is absent.
     Queued,
@@ -215,7 +223,9 @@ impl std::fmt::Display for EndReason {
             Self::Expired => f.write_str("expired: not enough custodians authenticated in time"),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
-            Self::ServerRestarted => f.write_str("the server was restarted, and leases never survive that"),
+            Self::ServerRestarted => {
+                f.write_str("the server was restarted, and leases never survive that")
+            }
         }
     }
 }

@@ -56,7 +56,13 @@ pub enum EnvelopeError {
 
 /// DSSE v1 pre-authentication encoding: the bytes that are hashed and signed.
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut out = format!("DSSEv1 {} {} {} ", payload_type.len(), payload_type, payload.len()).into_bytes();
+    let mut out = format!(
+        "DSSEv1 {} {} {} ",
+        payload_type.len(),
+        payload_type,
+        payload.len()
+    )
+    .into_bytes();
     out.extend_from_slice(payload);
     out
 }
@@ -71,12 +77,18 @@ pub struct Unsigned {
 impl Unsigned {
     /// Serialises `payload` canonically (RFC 8785).
     pub fn new<P: Payload>(payload: &P) -> Self {
-        Self { payload_type: P::PAYLOAD_TYPE, payload: canonical(payload) }
+        Self {
+            payload_type: P::PAYLOAD_TYPE,
+            payload: canonical(payload),
+        }
     }
 
     /// SHA-256 over the pre-authentication encoding.
     pub fn digest(&self) -> Sha256Digest {
-        Sha256Digest::of(&pre_authentication_encoding(self.payload_type, &self.payload))
+        Sha256Digest::of(&pre_authentication_encoding(
+            self.payload_type,
+            &self.payload,
+        ))
     }
 
     /// Adds the signature over [`Self::digest`].
@@ -105,9 +117,12 @@ impl Envelope {
         let wrong = || EnvelopeError::WrongSignature(key.fingerprint());
         let curve = key.curve().ok_or_else(wrong)?;
         let plain = EcSignature::from_der(signature.sig.as_bytes(), curve).map_err(|_| wrong())?;
-        let digest =
-            Sha256Digest::of(&pre_authentication_encoding(P::PAYLOAD_TYPE, self.payload.as_bytes()));
-        key.verify_prehash(digest.as_bytes(), &plain).map_err(|_| wrong())?;
+        let digest = Sha256Digest::of(&pre_authentication_encoding(
+            P::PAYLOAD_TYPE,
+            self.payload.as_bytes(),
+        ));
+        key.verify_prehash(digest.as_bytes(), &plain)
+            .map_err(|_| wrong())?;
         self.parse()
     }
 

@@ -1,28 +1,10 @@
 //! Signature mechanisms that a client may ask for.
 
+use countersign_cvc::{EcSignature, PublicKey, SignatureError};
 use serde::{Deserialize, Serialize};
 
 /// Hash functions. The client hashes; only the digest travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
-
-impl Hash {
-    /// Length of the digest in bytes.
-    pub const fn len(self) -> usize {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-}
+pub use countersign_cvc::HashAlgorithm as Hash;
 
 /// A signature scheme together with its hash. Raw RSA is left out on purpose: no digest could be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +73,39 @@ impl Mechanism {
         }
     }
 
+    /// Verifies a signature over a digest: DER for ECDSA, as long as the modulus for RSA.
+    ///
+    /// # Errors
+    /// The signature is wrong, or the key cannot make one of this kind.
+    pub fn verify(
+        self,
+        key: &PublicKey,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), SignatureError> {
+        match (self.scheme(), key) {
+            (Scheme::Ecdsa, PublicKey::Ec(key)) if digest.len() == self.hash().digest_len() => {
+                key.verify_prehash(digest, &EcSignature::from_der(signature, key.curve())?)
+            }
+            (Scheme::RsaPkcs1, PublicKey::Rsa(key)) => {
+                key.verify_pkcs1(self.hash(), digest, signature)
+            }
+            (Scheme::RsaPss, PublicKey::Rsa(key)) => key.verify_pss(self.hash(), digest, signature),
+            _ => Err(SignatureError::WrongKeyType),
+        }
+    }
+
+    /// What a key of this kind can do.
+    pub fn of_key(key: &PublicKey) -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|mechanism| match key {
+                PublicKey::Ec(_) => mechanism.scheme() == Scheme::Ecdsa,
+                PublicKey::Rsa(_) => mechanism.scheme() != Scheme::Ecdsa,
+            })
+            .collect()
+    }
+
     /// Name as on the wire and the command line, for example `rsa-pss-sha256`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,7 +130,9 @@ impl std::fmt::Display for Mechanism {
 
 /// Not the name of a mechanism.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no signature mechanism; known are ecdsa-, rsa-pkcs1- and rsa-pss- with sha256, sha384 or sha512")]
+#[error(
+    "`{0}` is no signature mechanism; known are ecdsa-, rsa-pkcs1- and rsa-pss- with sha256, sha384 or sha512"
+)]
 pub struct UnknownMechanism(String);
 
 impl std::str::FromStr for Mechanism {

@@ -165,6 +165,8 @@ impl Problem {
     /// The kind, if this version knows it.
     pub fn code(&self) -> Option<ProblemCode> {
         let name = self.problem_type.strip_prefix(TYPE_PREFIX)?;
-        ProblemCode::ALL.into_iter().find(|code| code.as_str() == name)
+        ProblemCode::ALL
+            .into_iter()
+            .find(|code| code.as_str() == name)
     }
 }

@@ -7,7 +7,11 @@ use crate::manifest::Manifest;
 
 /// What may be done once the HSM is open, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Purpose {
     /// Sign with one key.
     Sign {

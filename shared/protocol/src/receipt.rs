@@ -4,8 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::ActivationView, dsse::{Envelope, Payload}, encoding::Base64, operator::Person,
-    signature::SignatureView, task::ServerIdentity,
+    activation::ActivationView,
+    dsse::{Envelope, Payload},
+    encoding::Base64,
+    operator::Person,
+    signature::SignatureView,
+    task::ServerIdentity,
 };
 
 /// Receipt of an activation, signed by the server's identity key.

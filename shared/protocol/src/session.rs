@@ -3,7 +3,10 @@
 use countersign_cvc::Fingerprint;
 use serde::{Deserialize, Serialize};
 
-use crate::{dsse::Envelope, operator::{Person, Role}};
+use crate::{
+    dsse::Envelope,
+    operator::{Person, Role},
+};
 
 /// Answer to `POST /api/v1/session/challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

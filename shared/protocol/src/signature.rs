@@ -4,7 +4,11 @@ use countersign_cvc::Fingerprint;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{encoding::Base64, id::{ActivationId, SignatureId}, mechanism::Mechanism};
+use crate::{
+    encoding::Base64,
+    id::{ActivationId, SignatureId},
+    mechanism::Mechanism,
+};
 
 /// Header that makes a retry safe: the same key and body get the same signature.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -5,8 +5,8 @@ mod enrolment;
 mod login;
 
 pub use approval::{
-    APPROVAL_PREDICATE, Approval, ApprovalPredicate, ApprovalSubject, ApprovedPurpose, ApprovedTerms,
-    STATEMENT_TYPE, SubjectDigest,
+    APPROVAL_PREDICATE, Approval, ApprovalPredicate, ApprovalSubject, ApprovedPurpose,
+    ApprovedTerms, STATEMENT_TYPE, SubjectDigest,
 };
 pub use enrolment::EnrolmentStatement;
 pub use login::LoginStatement;

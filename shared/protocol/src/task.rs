@@ -5,11 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::ActivationTerms,
-    dsse::Payload,
-    encoding::Base64,
-    id::InvitationId,
-    operator::Role,
+    activation::ActivationTerms, dsse::Payload, encoding::Base64, id::InvitationId, operator::Role,
 };
 
 /// Name, place and identity key of a server.
@@ -38,7 +34,11 @@ pub struct ServerTask {
 
 /// The closed list of tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Task {
     /// Sign a [`crate::statement::LoginStatement`].
     LogIn {

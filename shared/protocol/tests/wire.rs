@@ -23,7 +23,10 @@ fn key() -> EcSecretKey {
 }
 
 fn file(name: &str, content: &[u8]) -> ManifestFile {
-    ManifestFile { name: name.to_owned(), sha256: Sha256Digest::of(content) }
+    ManifestFile {
+        name: name.to_owned(),
+        sha256: Sha256Digest::of(content),
+    }
 }
 
 fn terms(scope: Scope) -> ActivationTerms {
@@ -34,13 +37,25 @@ fn terms(scope: Scope) -> ActivationTerms {
             device: "ZZSIM00000200001".parse().expect("a device id"),
         },
         purpose: Purpose::Sign {
-            key: KeyName { label: "firmware".into(), fingerprint: key().public_key().fingerprint() },
+            key: KeyName {
+                label: "firmware".into(),
+                fingerprint: key().public_key().fingerprint(),
+            },
             scope,
         },
-        requester: Person { id: OperatorId::new("1"), name: "Doug".into() },
+        requester: Person {
+            id: OperatorId::new("1"),
+            name: "Doug".into(),
+        },
         reason: "Firmware 4.2.1".into(),
-        lease: LeaseLimits { seconds: 600, signatures: 2 },
-        quorum: Quorum { required: 2, total: 3 },
+        lease: LeaseLimits {
+            seconds: 600,
+            signatures: 2,
+        },
+        quorum: Quorum {
+            required: 2,
+            total: 3,
+        },
         requested_at: Timestamp::UNIX_EPOCH,
         expires_at: Timestamp::UNIX_EPOCH,
     }
@@ -57,7 +72,9 @@ fn login(fingerprint: Fingerprint) -> LoginStatement {
 }
 
 fn sign(unsigned: Unsigned) -> Envelope {
-    let signature = key().sign_prehash(unsigned.digest().as_bytes()).expect("signs");
+    let signature = key()
+        .sign_prehash(unsigned.digest().as_bytes())
+        .expect("signs");
     unsigned.seal(&key().public_key().fingerprint(), &signature)
 }
 
@@ -74,7 +91,12 @@ fn pre_authentication_encoding_is_that_of_the_dsse_specification() {
 fn a_statement_verifies_with_its_key_only() {
     let statement = login(key().public_key().fingerprint());
     let envelope = sign(Unsigned::new(&statement));
-    assert_eq!(envelope.verify::<LoginStatement>(&key().public_key()).expect("verifies"), statement);
+    assert_eq!(
+        envelope
+            .verify::<LoginStatement>(&key().public_key())
+            .expect("verifies"),
+        statement
+    );
 
     let other = EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[8; 32]).expect("a valid scalar");
     assert!(matches!(
@@ -103,7 +125,9 @@ fn an_approval_names_every_file_and_ties_the_challenge() {
     let fingerprint = key().public_key().fingerprint();
     let build = |challenge: &[u8]| {
         Approval::new(
-            &terms(Scope::Manifest { files: files.clone() }),
+            &terms(Scope::Manifest {
+                files: files.clone(),
+            }),
             Sha256Digest::of(b"device certificate"),
             challenge,
             fingerprint,
@@ -112,7 +136,11 @@ fn an_approval_names_every_file_and_ties_the_challenge() {
         )
     };
     let approval = build(b"12345678");
-    let subjects: Vec<_> = approval.subject.iter().map(|subject| subject.name.as_str()).collect();
+    let subjects: Vec<_> = approval
+        .subject
+        .iter()
+        .map(|subject| subject.name.as_str())
+        .collect();
     assert_eq!(subjects, ["a.bin", "b.bin"]);
     assert_ne!(approval, build(b"87654321"));
     insta::assert_json_snapshot!(approval);
@@ -143,7 +171,13 @@ fn manifests_refuse_what_people_could_misread() {
         ManifestError::DuplicateName(_)
     ));
     for name in ["", " ", "a\nb", "gnp.\u{202E}exe", "a\u{200B}b"] {
-        assert!(matches!(refuse(vec![file(name, b"1")]), ManifestError::UnreadableName(_)), "{name:?}");
+        assert!(
+            matches!(
+                refuse(vec![file(name, b"1")]),
+                ManifestError::UnreadableName(_)
+            ),
+            "{name:?}"
+        );
     }
 }
 
@@ -154,7 +188,10 @@ fn a_manifest_is_checked_when_it_is_read() {
 
 #[test]
 fn helper_requests_look_like_this() {
-    let request = Request { id: 7, operation: Operation::Hello { protocol: 1 } };
+    let request = Request {
+        id: 7,
+        operation: Operation::Hello { protocol: 1 },
+    };
     insta::assert_json_snapshot!(request);
     let read: Request = serde_json::from_str(r#"{"id":1,"op":"list-cards"}"#).expect("reads");
     assert_eq!(read.operation, Operation::ListCards);
@@ -176,7 +213,10 @@ fn mechanisms_have_one_name() {
     for mechanism in Mechanism::ALL {
         let json = serde_json::to_string(&mechanism).expect("writes");
         assert_eq!(json, format!("\"{mechanism}\""));
-        assert_eq!(mechanism.as_str().parse::<Mechanism>().expect("reads"), mechanism);
+        assert_eq!(
+            mechanism.as_str().parse::<Mechanism>().expect("reads"),
+            mechanism
+        );
     }
 }
 

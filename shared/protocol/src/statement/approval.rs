@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::ActivationTerms, digest::Sha256Digest, dsse::Payload, purpose::{Purpose, Scope},
+    activation::ActivationTerms,
+    digest::Sha256Digest,
+    dsse::Payload,
+    purpose::{Purpose, Scope},
 };
 
 /// `_type` of an in-toto Statement v1.
@@ -88,7 +91,11 @@ pub struct ApprovedTerms {
 
 /// [`Purpose`] without the list of files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum ApprovedPurpose {
     /// Sign the subjects, and nothing else.
     SignManifest {
@@ -129,17 +136,33 @@ impl Approval {
     ) -> Self {
         let digest = terms.digest();
         let (subject, purpose) = match &terms.purpose {
-            Purpose::Sign { key, scope: Scope::Manifest { files } } => (
-                files.files().iter().map(|file| subject(&file.name, file.sha256)).collect(),
-                ApprovedPurpose::SignManifest { key: key.clone(), manifest: files.digest() },
+            Purpose::Sign {
+                key,
+                scope: Scope::Manifest { files },
+            } => (
+                files
+                    .files()
+                    .iter()
+                    .map(|file| subject(&file.name, file.sha256))
+                    .collect(),
+                ApprovedPurpose::SignManifest {
+                    key: key.clone(),
+                    manifest: files.digest(),
+                },
             ),
-            Purpose::Sign { key, scope: Scope::Open } => (
+            Purpose::Sign {
+                key,
+                scope: Scope::Open,
+            } => (
                 vec![activation_subject(terms, digest)],
                 ApprovedPurpose::SignAnything { key: key.clone() },
             ),
             Purpose::GenerateKey { label, key_type } => (
                 vec![activation_subject(terms, digest)],
-                ApprovedPurpose::GenerateKey { label: label.clone(), key_type: *key_type },
+                ApprovedPurpose::GenerateKey {
+                    label: label.clone(),
+                    key_type: *key_type,
+                },
             ),
         };
         Self {
@@ -168,7 +191,10 @@ impl Approval {
 }
 
 fn subject(name: &str, sha256: Sha256Digest) -> ApprovalSubject {
-    ApprovalSubject { name: name.to_owned(), digest: SubjectDigest { sha256 } }
+    ApprovalSubject {
+        name: name.to_owned(),
+        digest: SubjectDigest { sha256 },
+    }
 }
 
 fn activation_subject(terms: &ActivationTerms, digest: Sha256Digest) -> ApprovalSubject {

@@ -1,0 +1,153 @@
+//! Issuing certificates and requests: for the card simulator and for tests.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    certificate::{
+        AUTHORISATION, BITS, BODY, CAR, CERTIFICATE, CHR, Date, EFFECTIVE, EXPIRY, OID, PROFILE,
+        PUBLIC_KEY, Role, SIGNATURE, TA_ECDSA_SHA_256, TA_RSA_SHA_256,
+    },
+    chr::Chr,
+    ec::{EcSecretKey, KeyError},
+    public_key::PublicKey,
+    request::REQUEST,
+    tlv::{Tag, TlvWriter},
+};
+
+/// CardContact's device role, 1.3.6.1.4.1.24991.3.1.1.
+const DEVICE_ROLE: &[u8] = &[
+    0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x03, 0x01, 0x01,
+];
+
+/// A key that can sign certificates.
+pub trait CvcSigner {
+    /// Why signing failed.
+    type Error;
+
+    /// The public key.
+    fn public_key(&self) -> PublicKey;
+
+    /// Signs with SHA-256: plain `r || s`, or RSASSA-PKCS1-v1_5.
+    ///
+    /// # Errors
+    /// The signer's.
+    fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
+}
+
+impl CvcSigner for EcSecretKey {
+    type Error = KeyError;
+
+    fn public_key(&self) -> PublicKey {
+        self.public_key()
+    }
+
+    fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Ok(self.sign_prehash(&Sha256::digest(message))?.to_plain())
+    }
+}
+
+/// Contents of a certificate to be issued.
+#[derive(Clone, Debug)]
+pub struct NewCertificate<'a> {
+    /// Issuer.
+    pub car: &'a Chr,
+    /// Holder.
+    pub chr: &'a Chr,
+    /// The holder's key.
+    pub key: &'a PublicKey,
+    /// Role; roots carry curve parameters, others inherit them.
+    pub role: Role,
+    /// First and last day.
+    pub validity: (Date, Date),
+}
+
+/// Issues a certificate.
+///
+/// # Errors
+/// The signer's.
+pub fn certificate<S: CvcSigner>(
+    new: &NewCertificate<'_>,
+    signer: &S,
+) -> Result<Vec<u8>, S::Error> {
+    let authorisation = TlvWriter::new()
+        .with(OID, DEVICE_ROLE)
+        .with(BITS, &[new.role.byte()])
+        .finish();
+    let body = TlvWriter::new()
+        .with(PROFILE, &[0])
+        .with(CAR, new.car.as_bytes())
+        .with(PUBLIC_KEY, &key_object(new.key, new.role == Role::Root))
+        .with(CHR, new.chr.as_bytes())
+        .with(AUTHORISATION, &authorisation)
+        .with(EFFECTIVE, &new.validity.0.to_bytes())
+        .with(EXPIRY, &new.validity.1.to_bytes())
+        .wrap(BODY);
+    sign(body, signer)
+}
+
+/// Makes a plain request of a new key, signed by itself.
+///
+/// # Errors
+/// The signer's.
+pub fn request<S: CvcSigner>(car: &Chr, chr: &Chr, signer: &S) -> Result<Vec<u8>, S::Error> {
+    let body = TlvWriter::new()
+        .with(PROFILE, &[0])
+        .with(CAR, car.as_bytes())
+        .with(PUBLIC_KEY, &key_object(&signer.public_key(), true))
+        .with(CHR, chr.as_bytes())
+        .wrap(BODY);
+    sign(body, signer)
+}
+
+/// Makes an authenticated request: a plain one, vouched for by a device.
+///
+/// # Errors
+/// The device signer's.
+pub fn authenticated_request<S: CvcSigner>(
+    request: &[u8],
+    device: &Chr,
+    signer: &S,
+) -> Result<Vec<u8>, S::Error> {
+    let signed = TlvWriter::new()
+        .with_raw(request)
+        .with(CAR, device.as_bytes())
+        .finish();
+    let signature = signer.sign_sha256(&signed)?;
+    Ok(TlvWriter::new()
+        .with_raw(&signed)
+        .with(SIGNATURE, &signature)
+        .wrap(REQUEST))
+}
+
+fn sign<S: CvcSigner>(body: Vec<u8>, signer: &S) -> Result<Vec<u8>, S::Error> {
+    let signature = signer.sign_sha256(&body)?;
+    Ok(TlvWriter::new()
+        .with_raw(&body)
+        .with(SIGNATURE, &signature)
+        .wrap(CERTIFICATE))
+}
+
+/// Content of a public key object (7F49).
+fn key_object(key: &PublicKey, with_parameters: bool) -> Vec<u8> {
+    match key {
+        PublicKey::Rsa(key) => TlvWriter::new()
+            .with(OID, TA_RSA_SHA_256)
+            .with(Tag(0x81), key.modulus())
+            .with(Tag(0x82), key.exponent())
+            .finish(),
+        PublicKey::Ec(key) => {
+            let domain = key.curve().domain_parameters();
+            let parameter = |value| with_parameters.then_some(value);
+            TlvWriter::new()
+                .with(OID, TA_ECDSA_SHA_256)
+                .with_some(Tag(0x81), parameter(domain.p))
+                .with_some(Tag(0x82), parameter(domain.a))
+                .with_some(Tag(0x83), parameter(domain.b))
+                .with_some(Tag(0x84), parameter(domain.g))
+                .with_some(Tag(0x85), parameter(domain.n))
+                .with(Tag(0x86), key.point())
+                .with_some(Tag(0x87), parameter(domain.h))
+                .finish()
+        }
+    }
+}
