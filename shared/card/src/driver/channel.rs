@@ -1,0 +1,67 @@
+//! Opening the secure channel.
+
+use countersign_cvc::{
+    EcSecretKey, PublicKey, VerifiedDevice,
+    tlv::{Tag, encode},
+};
+use zeroize::Zeroizing;
+
+use super::SmartCardHsm;
+use crate::{
+    apdu::{Command, Le, Response, StatusWord},
+    error::CardError,
+    secure_messaging::{CA_ECDH_AES_128, establish, general_authenticate},
+};
+
+impl SmartCardHsm {
+    /// Opens a secure channel to exactly this device: only the holder of its key can answer. From now on every command is
+    /// protected; when the channel breaks, commands fail until [`SmartCardHsm::logout`] or a new channel.
+    ///
+    /// # Errors
+    /// [`CardError::SecureChannelUnsupported`] where the card cannot do this, [`CardError::ChipAuthenticationFailed`]
+    /// where it is not the device.
+    pub fn open_secure_channel(&mut self, device: &VerifiedDevice) -> Result<(), CardError> {
+        let PublicKey::Ec(device_key) = device.public_key() else {
+            return Err(CardError::ChipAuthenticationFailed);
+        };
+        let ephemeral = ephemeral_key(device_key.curve())?;
+        self.channel = None;
+        self.channel_required = false;
+        let protocol = encode(Tag(0x80), &CA_ECDH_AES_128);
+        let set = Command::new(0x00, 0x22, 0x41, 0xA4).with_data(protocol);
+        match self.send_plain(&set)?.sw {
+            StatusWord::OK => {}
+            sw => return Err(CardError::SecureChannelUnsupported(sw)),
+        }
+        let authenticate = Command::new(0x00, 0x86, 0x00, 0x00)
+            .with_data(general_authenticate(ephemeral.ec_public_key()))
+            .with_le(Le::Short);
+        match self.send_plain(&authenticate)? {
+            Response {
+                data,
+                sw: StatusWord::OK,
+            } => {
+                let channel = establish(&ephemeral, device_key, &data)
+                    .map_err(|_| CardError::ChipAuthenticationFailed)?;
+                self.channel = Some(channel);
+                self.channel_required = true;
+                Ok(())
+            }
+            Response { sw, .. } => Err(CardError::SecureChannelUnsupported(sw)),
+        }
+    }
+}
+
+fn ephemeral_key(curve: countersign_cvc::Curve) -> Result<EcSecretKey, CardError> {
+    let mut scalar = Zeroizing::new(vec![0; curve.field_len()]);
+    loop {
+        getrandom::fill(&mut scalar)
+            .map_err(|error| CardError::malformed("draw a random number", error))?;
+        match EcSecretKey::from_bytes(curve, &scalar) {
+            Ok(key) => return Ok(key),
+            // Not below the order: draw again.
+            Err(countersign_cvc::KeyError::BadScalar(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

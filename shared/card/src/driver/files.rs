@@ -1,0 +1,179 @@
+//! Files on the card: READ and UPDATE BINARY with odd instruction, ENUMERATE, DELETE.
+
+use countersign_cvc::{
+    DeviceChain,
+    tlv::{Tag, TlvWriter, encode},
+};
+
+use super::SmartCardHsm;
+use crate::{
+    apdu::{Command, Le, StatusWord},
+    error::CardError,
+};
+
+/// Device and issuer certificate.
+const DEVICE_CERTIFICATES: u16 = 0x2F02;
+/// Label and the like.
+const TOKEN_INFO: u16 = 0x2F03;
+/// Where command data goes that is too long for one APDU.
+const TRANSFER_BUFFER: u16 = 0x2F10;
+const OFFSET: Tag = Tag(0x54);
+const DATA: Tag = Tag(0x53);
+/// No file on such a card is longer.
+const LONGEST: usize = 0x7FFF;
+
+impl SmartCardHsm {
+    /// The device's certificates; verify them before anything else.
+    ///
+    /// # Errors
+    /// Card or certificates.
+    pub fn device_chain(&mut self) -> Result<DeviceChain, CardError> {
+        let data = self
+            .read_file(DEVICE_CERTIFICATES)?
+            .ok_or_else(|| CardError::malformed("read certificates", "EF 2F02 is missing"))?;
+        Ok(DeviceChain::from_ef(&data)?)
+    }
+
+    /// Label, from TokenInfo; empty if there is none.
+    ///
+    /// # Errors
+    /// The card's.
+    pub fn label(&mut self) -> Result<String, CardError> {
+        let info = self.read_file(TOKEN_INFO)?.unwrap_or_default();
+        let label = countersign_cvc::tlv::parse_one(&info)
+            .and_then(|(outer, _)| countersign_cvc::tlv::parse_all(outer.value))
+            .ok()
+            .and_then(|fields| {
+                countersign_cvc::tlv::find(&fields, Tag(0x80)).map(|field| field.value.to_vec())
+            });
+        Ok(String::from_utf8_lossy(&label.unwrap_or_default()).into_owned())
+    }
+
+    /// Writes the label; somebody must be logged in.
+    ///
+    /// # Errors
+    /// [`CardError::NotAuthenticated`], or the card's.
+    pub fn write_label(&mut self, label: &str) -> Result<(), CardError> {
+        let info = TlvWriter::new()
+            .with(Tag(0x02), &[0])
+            .with(Tag(0x80), label.as_bytes())
+            // Token flags: random numbers on the card.
+            .with(Tag(0x03), &[0x05, 0x20])
+            .wrap(Tag(0x30));
+        self.write_file(TOKEN_INFO, &info)
+    }
+
+    /// Reads a whole file; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// The card's.
+    pub fn read_file(&mut self, file: u16) -> Result<Option<Vec<u8>>, CardError> {
+        let mut content = Vec::new();
+        while content.len() < LONGEST {
+            let offset = u16::try_from(content.len()).unwrap_or(u16::MAX);
+            let [high, low] = file.to_be_bytes();
+            // Short blocks: every reader carries them, and every card keeps to them.
+            let command = Command::new(0x00, 0xB1, high, low)
+                .with_data(encode(OFFSET, &offset.to_be_bytes()))
+                .with_le(Le::Short);
+            let mut response = self.send(&command)?;
+            let count = response.data.len();
+            content.append(&mut response.data);
+            match response.sw {
+                StatusWord::OK if count == 0 => break,
+                StatusWord::OK => {}
+                // Offset at or behind the end.
+                StatusWord::END_OF_FILE | StatusWord::WRONG_PARAMETERS => break,
+                StatusWord::FILE_NOT_FOUND => return Ok(None),
+                StatusWord::NOT_AUTHENTICATED => {
+                    return Err(CardError::NotAuthenticated(response.sw));
+                }
+                sw => {
+                    return Err(CardError::Refused {
+                        what: "read a file",
+                        sw,
+                    });
+                }
+            }
+        }
+        Ok(Some(content))
+    }
+
+    /// Replaces a file's content.
+    ///
+    /// # Errors
+    /// [`CardError::NotAuthenticated`], or the card's.
+    pub fn write_file(&mut self, file: u16, content: &[u8]) -> Result<(), CardError> {
+        // Writing at the beginning may leave the tail of a longer former content.
+        self.delete_file(file)?;
+        self.update_file(file, content)
+    }
+
+    fn update_file(&mut self, file: u16, content: &[u8]) -> Result<(), CardError> {
+        let [high, low] = file.to_be_bytes();
+        let block = self.max_command_data().min(240);
+        let mut offset = 0;
+        for chunk in content.chunks(block) {
+            let data = TlvWriter::new()
+                .with(
+                    OFFSET,
+                    &u16::try_from(offset).unwrap_or(u16::MAX).to_be_bytes(),
+                )
+                .with(DATA, chunk)
+                .finish();
+            self.demand(
+                "write a file",
+                &Command::new(0x00, 0xD7, high, low).with_data(data),
+            )?;
+            offset += chunk.len();
+        }
+        Ok(())
+    }
+
+    /// Deletes a file or key object; one that is not there is fine.
+    ///
+    /// # Errors
+    /// [`CardError::NotAuthenticated`], or the card's.
+    pub fn delete_file(&mut self, file: u16) -> Result<(), CardError> {
+        let command = Command::new(0x00, 0xE4, 0x02, 0x00).with_data(file.to_be_bytes());
+        match self.send(&command)?.sw {
+            StatusWord::OK | StatusWord::FILE_NOT_FOUND => Ok(()),
+            sw @ StatusWord::NOT_AUTHENTICATED => Err(CardError::NotAuthenticated(sw)),
+            sw => Err(CardError::Refused {
+                what: "delete a file",
+                sw,
+            }),
+        }
+    }
+
+    /// Identifiers of all keys and files.
+    ///
+    /// # Errors
+    /// The card's.
+    pub fn enumerate(&mut self) -> Result<Vec<u16>, CardError> {
+        let command = Command::new(0x80, 0x58, 0x00, 0x00);
+        let list = match self.send(&command.clone().with_le(Le::Extended))? {
+            response if response.sw == StatusWord::WRONG_LENGTH => {
+                self.demand("list its files", &command.with_le(Le::Short))?
+            }
+            response if response.sw.is_ok() => response.data,
+            response => {
+                return Err(CardError::Refused {
+                    what: "list its files",
+                    sw: response.sw,
+                });
+            }
+        };
+        Ok(list
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|id| u16::from_be_bytes(*id))
+            .collect())
+    }
+
+    /// Puts command data that is too long for one APDU into the transfer buffer.
+    pub(super) fn fill_transfer_buffer(&mut self, data: &[u8]) -> Result<(), CardError> {
+        self.update_file(TRANSFER_BUFFER, data)
+    }
+}
