@@ -1,1 +1,19 @@
-fn main() {}
+//! `countersign-helper`: see [`countersign_helper::cli`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use countersign_helper::cli::Cli;
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match Cli::parse().execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign-helper: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

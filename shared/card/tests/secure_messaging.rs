@@ -1,5 +1,7 @@
 //! Worked vectors of chip authentication and secure messaging, byte by byte.
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 use countersign_card::{
     apdu::{Command, Le, Response, StatusWord},
     secure_messaging::{Channel, establish, general_authenticate},

@@ -1,5 +1,7 @@
 //! Worked vectors: CardContact's roots, a public sample of Pico HSM, and a test PKI of our own.
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 use countersign_cvc::{
     AnchorKind, AttestationError, AuthenticatedRequest, Certificate, ChainError, Chr, Curve,
     DeviceChain, EcPublicKey, EcSecretKey, EcSignature, PkaFile, PublicKey, TrustAnchor,

@@ -1,5 +1,7 @@
 //! Wire formats that other programs, and later versions of this one, depend on.
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationTerms, HsmName, Quorum},
