@@ -1,0 +1,131 @@
+//! The command line.
+
+mod card_args;
+mod config_dir;
+mod origins;
+mod readers;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::origin::Origin;
+
+/// Lets your card approve what your signing server asks for, after you have seen and agreed to it.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-helper", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve pages in the browser, in the foreground (the default).
+    Run(run::RunArgs),
+    /// List readers, cards and keys.
+    Readers(CardArgs),
+    /// List the pages that may talk to the helper, or forget one.
+    Origins(OriginArgs),
+}
+
+/// Which cards, and which of them are genuine.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CardArgs {
+    /// Accept CardContact's test devices too.
+    #[arg(long)]
+    allow_test_root: bool,
+    /// Accept devices of this root certificate (CVC) too; may be repeated.
+    #[arg(long, value_name = "NAME=FILE", value_parser = parse_anchor)]
+    anchor: Vec<(String, PathBuf)>,
+    /// Accept simulated cards and HSMs, which protect nothing.
+    #[cfg(feature = "simulator")]
+    #[arg(long)]
+    demo: bool,
+    /// Play this simulated card; may be repeated.
+    #[cfg(feature = "simulator")]
+    #[arg(long, value_name = "FILE", requires = "demo")]
+    simulated_card: Vec<PathBuf>,
+}
+
+/// Where the helper keeps what it knows.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Folder for allowed pages and pinned server keys.
+    #[arg(long, value_name = "FOLDER", env = "COUNTERSIGN_HELPER_CONFIG")]
+    config_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct OriginArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Option<OriginCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum OriginCommand {
+    /// Withdraw the permission and forget the server's key.
+    Forget {
+        /// Such as `https://sign.example.org`.
+        origin: Origin,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Written for the user.
+    pub fn execute(self) -> anyhow::Result<()> {
+        match self.command.unwrap_or(Command::Run(self.run)) {
+            Command::Run(args) => run::run(args),
+            Command::Readers(args) => readers::list(&args),
+            Command::Origins(args) => match args.command {
+                None => origins::list(&args.config),
+                Some(OriginCommand::Forget { origin, config }) => origins::forget(&args.config.or(config), &origin),
+            },
+        }
+    }
+}
+
+fn parse_anchor(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("expected NAME=FILE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        let cli = Cli::try_parse_from(["countersign-helper", "--port", "0"]).unwrap();
+        assert!(cli.command.is_none());
+        assert!(Cli::try_parse_from(["countersign-helper", "run", "--port", "0"]).is_ok());
+        assert!(Cli::try_parse_from(["countersign-helper", "origins", "forget", "https://a.example", "--config-dir", "x"]).is_ok());
+        assert!(Cli::try_parse_from(["countersign-helper", "origins", "--config-dir", "x", "forget", "https://a.example"]).is_ok());
+    }
+
+    #[cfg(feature = "simulator")]
+    #[test]
+    fn simulated_cards_need_demo() {
+        assert!(Cli::try_parse_from(["countersign-helper", "--simulated-card", "x"]).is_err());
+        assert!(Cli::try_parse_from(["countersign-helper", "--demo", "--simulated-card", "x"]).is_ok());
+    }
+}

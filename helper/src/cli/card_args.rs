@@ -1,0 +1,46 @@
+//! From options to card sources and trust anchors.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use countersign_protocol::cvc::{AnchorKind, TrustAnchor, TrustAnchors};
+
+use super::CardArgs;
+use crate::cards::{CardSource, PcscSource};
+
+impl CardArgs {
+    pub(super) fn sources(&self) -> anyhow::Result<Vec<Arc<dyn CardSource>>> {
+        #[cfg(feature = "simulator")]
+        if !self.simulated_card.is_empty() {
+            let cards = crate::cards::SimulatedSource::open(&self.simulated_card)?;
+            return Ok(vec![Arc::new(cards), Arc::new(PcscSource::default())]);
+        }
+        Ok(vec![Arc::new(PcscSource::default())])
+    }
+
+    pub(super) fn anchors(&self) -> anyhow::Result<TrustAnchors> {
+        let mut anchors = TrustAnchors::production();
+        if self.allow_test_root {
+            anchors = anchors.with_test();
+        }
+        for (name, file) in &self.anchor {
+            let shown = file.display();
+            let data = std::fs::read(file).with_context(|| format!("reading the trust anchor {shown}"))?;
+            let anchor = TrustAnchor::from_certificate(name, AnchorKind::Configured, &data)
+                .with_context(|| format!("{shown} is no trust anchor"))?;
+            anchors = anchors.with(anchor)?;
+        }
+        #[cfg(feature = "simulator")]
+        if self.demo {
+            anchors = anchors.with_simulated(countersign_simulator::simulated_anchor())?;
+        }
+        Ok(anchors)
+    }
+
+    pub(super) fn is_demo(&self) -> bool {
+        #[cfg(feature = "simulator")]
+        return self.demo;
+        #[cfg(not(feature = "simulator"))]
+        false
+    }
+}

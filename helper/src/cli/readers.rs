@@ -1,0 +1,41 @@
+//! `countersign-helper readers`.
+
+use countersign_protocol::helper::{CardState, PinState};
+
+use super::CardArgs;
+use crate::{cards::CardDesk, prompt::text::visible};
+
+pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
+    let desk = CardDesk::new(args.sources()?, args.anchors()?);
+    let readers = desk.list();
+    if readers.is_empty() {
+        println!("no reader found: connect one, and check that pcscd is running");
+    }
+    for reader in readers {
+        println!("{}", visible(&reader.name));
+        match reader.card {
+            CardState::Empty => println!("  no card"),
+            CardState::Unusable { why } => println!("  {}", visible(&why)),
+            CardState::Ready(card) => {
+                println!("  {} \"{}\", {}", card.device.serial(), visible(&card.label), card.anchor);
+                println!("  PIN: {}", pin(card.pin));
+                for key in card.keys {
+                    let name = key.chr.map_or_else(|| key.fingerprint.short(), |chr| chr.to_string());
+                    let suitable = key.unsuitable.map_or(String::new(), |why| format!(" (no custodian key: {why})"));
+                    println!("  key {name} \"{}\", {}{}", visible(&key.label), key.kind, visible(&suitable));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pin(state: PinState) -> String {
+    match state {
+        PinState::Ready { tries: Some(tries) } => format!("{tries} tries left"),
+        PinState::Ready { tries: None } => "ready".to_owned(),
+        PinState::Blocked => "blocked".to_owned(),
+        PinState::NotSet => "not set".to_owned(),
+        PinState::Transport => "transport PIN, change it first".to_owned(),
+    }
+}

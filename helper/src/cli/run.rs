@@ -1,0 +1,89 @@
+//! `countersign-helper run`.
+
+use std::{io::Write, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use countersign_protocol::about::DEFAULT_HELPER_PORT;
+
+use super::{CardArgs, ConfigArgs};
+use crate::{
+    helper::{Helper, Setup},
+    loopback,
+    prompt::{PinentryPrompt, Prompt, TerminalPrompt, find_pinentry},
+};
+
+/// Options of `run`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// Loopback port; 0: the system chooses one.
+    #[arg(long, default_value_t = DEFAULT_HELPER_PORT)]
+    port: u16,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Pinentry program; the default is the first that is found.
+    #[arg(long, value_name = "PROGRAM")]
+    pinentry: Option<PathBuf>,
+    /// How to ask for consent and PIN.
+    #[arg(long, value_enum, default_value_t)]
+    prompt: PromptKind,
+    #[command(flatten)]
+    cards: CardArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum PromptKind {
+    /// In windows of a pinentry program.
+    #[default]
+    Pinentry,
+    /// On this terminal.
+    Terminal,
+}
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
+    let config = args.config.folder()?;
+    let prompt: Arc<dyn Prompt> = match (args.prompt, args.pinentry) {
+        (PromptKind::Terminal, _) => Arc::new(TerminalPrompt::new()),
+        (PromptKind::Pinentry, program) => {
+            let program = program.or_else(find_pinentry).context(
+                "no pinentry was found: install one (such as pinentry-gnome3 or pinentry-qt), or use --prompt terminal",
+            )?;
+            tracing::info!("prompts: {}", program.display());
+            Arc::new(PinentryPrompt::new(program, &config.join("lists")))
+        }
+    };
+    let helper = Helper::new(Setup {
+        config,
+        prompt,
+        sources: args.cards.sources()?,
+        anchors: args.cards.anchors()?,
+        demo: args.cards.is_demo(),
+    });
+    tokio::runtime::Runtime::new()?.block_on(serve(args.port, helper))
+}
+
+async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
+    let loopback = loopback::bind(port).await.with_context(|| {
+        format!("127.0.0.1:{port} can't be used; is another helper running?")
+    })?;
+    // For programs that chose port 0.
+    writeln!(std::io::stdout(), "listening on 127.0.0.1:{}", loopback.port)?;
+    tokio::select! {
+        ended = loopback::serve(loopback, helper) => ended.context("the loopback listener failed"),
+        signal = stop() => signal.context("waiting for signals"),
+    }
+}
+
+/// Ctrl-C or SIGTERM: connections are dropped, which logs cards out.
+async fn stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

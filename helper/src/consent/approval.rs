@@ -1,0 +1,193 @@
+//! Approving an activation.
+
+use countersign_protocol::{
+    activation::ActivationTerms,
+    cvc::{Fingerprint, VerifiedDevice},
+    digest::Sha256Digest,
+    helper::HelperError,
+    purpose::{KeyName, Purpose, Scope},
+    task::ApproveTask,
+};
+
+use super::{Consent, Explained, Signer};
+use crate::{
+    advice,
+    prompt::{ConsentText, text},
+    task::Server,
+};
+
+/// An approval to be consented to: the HSM is verified, the challenge has a sound length.
+#[derive(Clone, Debug)]
+pub struct ApprovalRequest {
+    server: Server,
+    terms: ActivationTerms,
+    device: VerifiedDevice,
+    challenge: Vec<u8>,
+    authenticated: Vec<String>,
+    signer: Signer,
+}
+
+impl ApprovalRequest {
+    /// Puts together what was verified.
+    ///
+    /// # Errors
+    /// The device is not the one that the terms name, the challenge is out of bounds, or the key is not the task's.
+    pub(crate) fn new(
+        server: Server,
+        task: ApproveTask,
+        device: VerifiedDevice,
+        signer: Signer,
+    ) -> Result<Self, HelperError> {
+        let ApproveTask { terms, device_certificates: _, challenge, key, authenticated } = task;
+        if *device.id() != terms.hsm.device {
+            return Err(advice::task_refused(format!(
+                "The certificates are of {}, but {} is to be opened.",
+                device.id(),
+                terms.hsm.device
+            )));
+        }
+        // Shorter is guessable; longer could be something else than a challenge.
+        if !(8..=32).contains(&challenge.as_bytes().len()) {
+            return Err(advice::task_refused("The HSM's challenge must have 8 to 32 bytes."));
+        }
+        if key != signer.key || signer.card == terms.hsm.device {
+            return Err(advice::task_refused("The key isn't one of your own cards."));
+        }
+        Ok(Self { server, terms, device, challenge: challenge.0, authenticated, signer })
+    }
+
+    /// The terms.
+    pub fn terms(&self) -> &ActivationTerms {
+        &self.terms
+    }
+
+    /// The HSM that is opened.
+    pub fn device(&self) -> &VerifiedDevice {
+        &self.device
+    }
+
+    /// SHA-256 over the HSM's device certificate.
+    pub fn device_certificate(&self) -> Sha256Digest {
+        Sha256Digest::of(self.device.chain().device.raw())
+    }
+
+    /// The HSM's challenge.
+    pub fn challenge(&self) -> &[u8] {
+        &self.challenge
+    }
+
+    /// Identity key of the server.
+    pub fn server_key(&self) -> Fingerprint {
+        self.server.key
+    }
+
+    /// Card and key that sign.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// One line for the PIN prompt.
+    pub fn purpose(&self) -> String {
+        format!("Approve {}: open {} for {}", self.terms.id, self.terms.hsm.id, self.terms.requester.name)
+    }
+}
+
+impl Consent<ApprovalRequest> {
+    /// The same consent for a fresh challenge of the same HSM: everything else must be what the user saw.
+    pub(crate) fn again(
+        &self,
+        server: Server,
+        task: ApproveTask,
+        device: VerifiedDevice,
+    ) -> Result<Self, HelperError> {
+        let renewed = ApprovalRequest::new(server, task, device, self.0.signer.clone())?;
+        let same = renewed.terms == self.0.terms
+            && renewed.device == self.0.device
+            && renewed.server == self.0.server;
+        if !same {
+            return Err(advice::task_refused("This isn't what you consented to."));
+        }
+        Ok(Self(renewed))
+    }
+}
+
+impl Explained for ApprovalRequest {
+    fn text(&self) -> ConsentText {
+        let terms = &self.terms;
+        let hsm = format!(
+            "{} ({}, genuine: {})",
+            terms.hsm.id,
+            self.device.id().serial(),
+            self.device.anchor()
+        );
+        let mut consent = ConsentText::new("Countersign: approve?", "Approve and enter PIN")
+            .fact("Open", &hsm)
+            .fact("For", &purpose(&terms.purpose))
+            .fact("Asked by", &format!("{}, {}", terms.requester.name, minutes(terms.requested_at)))
+            .fact("Reason", &terms.reason)
+            .fact("Limits", &limits(terms));
+        if let Purpose::Sign { scope: Scope::Manifest { files }, .. } = &terms.purpose {
+            let digest = files.digest();
+            let words = Fingerprint(digest.0).words().join(" ");
+            consent = consent.fact("Manifest", &format!("{}, words: {words}", text::grouped(&digest.to_string())));
+        }
+        consent = consent
+            .fact("Quorum", &quorum(terms, &self.authenticated))
+            .fact("Activation", terms.id.as_str())
+            .fact("Signing as", &self.signer.to_string());
+        consent = super::with_server(consent, &self.server);
+        match &terms.purpose {
+            Purpose::Sign { scope: Scope::Open, .. } => consent.warning(
+                "OPEN SCOPE: there is no list of files. Until the limits are reached, the requester can have \
+                 anything signed with this key.",
+            ),
+            Purpose::Sign { scope: Scope::Manifest { files }, .. } => consent.list(
+                &format!("The {} files", files.files().len()),
+                &format!("files-{}.txt", terms.digest().short()),
+                files.files().iter().map(|file| (file.name.as_str(), file.sha256.to_string())),
+            ),
+            Purpose::GenerateKey { .. } => consent,
+        }
+    }
+}
+
+fn purpose(purpose: &Purpose) -> String {
+    let key = |KeyName { label, fingerprint }: &KeyName| {
+        format!("key \"{label}\" ({})", text::grouped(&fingerprint.short()))
+    };
+    match purpose {
+        Purpose::Sign { key: name, scope: Scope::Manifest { files } } => {
+            format!("signing {} files with {}", files.files().len(), key(name))
+        }
+        Purpose::Sign { key: name, scope: Scope::Open } => format!("signing ANYTHING with {}", key(name)),
+        Purpose::GenerateKey { label, key_type } => format!("generating a new key \"{label}\", {key_type}"),
+    }
+}
+
+fn limits(terms: &ActivationTerms) -> String {
+    let lease = terms.lease;
+    let scope = match &terms.purpose {
+        Purpose::Sign { scope: Scope::Manifest { files }, .. } => {
+            format!("only these {} digests", files.files().len())
+        }
+        Purpose::Sign { scope: Scope::Open, .. } => "any digest".to_owned(),
+        Purpose::GenerateKey { .. } => "one key, then locked".to_owned(),
+    };
+    format!("{} signatures, {}, {scope}", lease.signatures, text::duration(lease.seconds))
+}
+
+fn quorum(terms: &ActivationTerms, authenticated: &[String]) -> String {
+    let so_far = match authenticated {
+        [] => "nobody yet".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "{} needed; authenticated: {so_far}; you would be number {}",
+        terms.quorum,
+        authenticated.len() + 1
+    )
+}
+
+fn minutes(at: countersign_protocol::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

@@ -1,0 +1,11 @@
+//! The WebSocket on this machine's loopback addresses: who may connect, and how much.
+
+mod admission;
+mod listen;
+mod peer;
+mod rate;
+mod serve;
+mod session;
+
+pub use listen::{Loopback, bind};
+pub use serve::serve;

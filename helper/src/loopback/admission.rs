@@ -1,0 +1,101 @@
+//! What a request must look like before anybody is asked anything.
+
+use axum::http::{HeaderMap, Method, Version, header, request::Parts};
+use countersign_protocol::about::HELPER_PATH;
+
+use crate::origin::{Origin, is_loopback, split_port};
+
+/// The origin of a request that has the only acceptable form; `None`: refuse, without telling why.
+pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
+    let path = parts.uri.path_and_query()?.as_str();
+    let form = parts.version == Version::HTTP_11
+        && parts.method == Method::GET
+        && parts.uri.authority().is_none()
+        && path == HELPER_PATH;
+    if !form {
+        return None;
+    }
+    // Another name that resolves to this machine is how DNS rebinding comes in.
+    let host = only(&parts.headers, header::HOST).filter(|host| is_here(host, port));
+    if host.is_none() {
+        tracing::warn!("refused: the Host header doesn't name this machine and port");
+        return None;
+    }
+    let origin = only(&parts.headers, header::ORIGIN).and_then(|text| {
+        Origin::parse(text)
+            .inspect_err(|error| tracing::warn!(origin = ?text, "refused: {error}"))
+            .ok()
+    });
+    if origin.is_none() {
+        tracing::warn!("refused: no acceptable Origin header");
+    }
+    origin
+}
+
+fn is_here(host: &str, port: u16) -> bool {
+    match split_port(host) {
+        Ok((name, Some(text))) => is_loopback(name) && text == port.to_string(),
+        Ok((name, None)) => is_loopback(name) && port == 80,
+        Err(_) => false,
+    }
+}
+
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(uri: &str, headers: &[(&str, &str)]) -> Option<Origin> {
+        let mut request = axum::http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        check(&request.body(()).unwrap().into_parts().0, 27183)
+    }
+
+    const ORIGIN: (&str, &str) = ("origin", "https://a.example");
+
+    #[test]
+    fn loopback_names_with_our_port_pass() {
+        for host in ["127.0.0.1:27183", "[::1]:27183", "localhost:27183"] {
+            assert!(verdict("/v1", &[("host", host), ORIGIN]).is_some(), "{host}");
+        }
+    }
+
+    #[test]
+    fn other_hosts_are_refused() {
+        for host in [
+            "", "127.0.0.1", "127.0.0.1:27184", "127.0.0.1:027183", "evil.example:27183",
+            "127.0.0.1.nip.example:27183", "127.0.0.2:27183", "localhost.:27183", "LOCALHOST:27183", "[::1]27183",
+            "0.0.0.0:27183", "2130706433:27183", "user@127.0.0.1:27183", "127.0.0.1:27183,evil.example",
+        ] {
+            assert!(verdict("/v1", &[("host", host), ORIGIN]).is_none(), "{host:?}");
+        }
+        assert!(verdict("/v1", &[ORIGIN]).is_none());
+        let host = ("host", "127.0.0.1:27183");
+        assert!(verdict("/v1", &[host, host, ORIGIN]).is_none());
+    }
+
+    #[test]
+    fn exactly_one_origin_is_needed() {
+        let host = ("host", "127.0.0.1:27183");
+        assert!(verdict("/v1", &[host]).is_none());
+        assert!(verdict("/v1", &[host, ORIGIN, ORIGIN]).is_none());
+        assert!(verdict("/v1", &[host, ("origin", "null")]).is_none());
+    }
+
+    #[test]
+    fn one_path_without_query() {
+        let host = ("host", "127.0.0.1:27183");
+        for uri in ["/", "/v1/", "/v1?x=1", "/v2", "/V1", "http://127.0.0.1:27183/v1"] {
+            assert!(verdict(uri, &[host, ORIGIN]).is_none(), "{uri}");
+        }
+    }
+}

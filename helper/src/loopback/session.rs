@@ -1,0 +1,175 @@
+//! One page's connection: messages in, answers and news out, until either side leaves.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::extract::ws::{Message as Frame, WebSocket};
+use countersign_protocol::helper::{Answer, HelperError, Message, Request, Step};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::rate::Rate;
+use crate::{
+    advice,
+    conversation::{Caller, Conversation},
+    helper::Helper,
+    origin::Origin,
+    prompt::Patience,
+};
+
+/// A finished request: the conversation comes back with the answer.
+type Finished = (Conversation, Message);
+
+struct Session {
+    socket: WebSocket,
+    /// Away while a request is handled.
+    conversation: Option<Conversation>,
+    work: Option<JoinHandle<Finished>>,
+    steps: mpsc::UnboundedReceiver<Message>,
+    step_sender: mpsc::UnboundedSender<Message>,
+    patience: Patience,
+    rate: Rate,
+}
+
+/// The connection is over.
+struct Closed;
+
+/// Serves one connection to its end; cards are logged out afterwards.
+pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) {
+    tracing::info!(%origin, "connected");
+    let mut changes = helper.card_changes();
+    let (step_sender, steps) = mpsc::unbounded_channel();
+    let mut session = Session {
+        socket,
+        conversation: Some(Conversation::new(helper, origin.clone())),
+        work: None,
+        steps,
+        step_sender,
+        // Each prompt sets its own deadline; this only carries the call-off.
+        patience: Patience::unlimited(),
+        rate: Rate::new(),
+    };
+    while session.turn(&mut changes).await.is_ok() {}
+    session.leave().await;
+    tracing::info!(%origin, "disconnected");
+}
+
+impl Session {
+    async fn turn(&mut self, changes: &mut tokio::sync::broadcast::Receiver<()>) -> Result<(), Closed> {
+        let expiry = self.conversation.as_ref().and_then(Conversation::session_ends);
+        tokio::select! {
+            frame = self.socket.recv() => match frame {
+                Some(Ok(Frame::Text(text))) => self.request(text.as_str()).await,
+                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => Ok(()),
+                Some(Ok(Frame::Binary(_) | Frame::Close(_)) | Err(_)) | None => Err(Closed),
+            },
+            Some(step) = self.steps.recv() => self.send(&step).await,
+            finished = finish(&mut self.work) => self.finished(finished).await,
+            changed = changes.recv() => match changed {
+                // Missed news are one news.
+                Ok(()) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                    self.send(&Message::CardsChanged).await
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => Err(Closed),
+            },
+            () = until(expiry) => self.expire().await,
+        }
+    }
+
+    async fn request(&mut self, text: &str) -> Result<(), Closed> {
+        tokio::time::sleep(self.rate.take(Instant::now())).await;
+        let request: Request = match serde_json::from_str(text) {
+            Ok(request) => request,
+            Err(error) => {
+                let id = request_id(text);
+                return self.send(&reply(id, Err(advice::not_understood(&error)))).await;
+            }
+        };
+        let Some(conversation) = self.conversation.take() else {
+            return self.send(&reply(request.id, Err(advice::busy()))).await;
+        };
+        self.start(conversation, request);
+        Ok(())
+    }
+
+    /// Cards and prompts block: a thread does the work.
+    fn start(&mut self, mut conversation: Conversation, request: Request) {
+        let (id, operation) = (request.id, request.operation);
+        let steps = self.step_sender.clone();
+        let patience = self.patience.clone();
+        self.work = Some(tokio::task::spawn_blocking(move || {
+            let report = move |step: Step| {
+                let _ = steps.send(Message::Progress { id, step });
+            };
+            let caller = Caller::new(patience, Box::new(report));
+            let result = conversation.answer(operation, &caller);
+            if let Err(error) = &result {
+                tracing::info!(code = ?error.code, "refused: {error}");
+            }
+            (conversation, reply(id, result))
+        }));
+    }
+
+    async fn finished(&mut self, finished: Option<Finished>) -> Result<(), Closed> {
+        self.work = None;
+        // The thread failed, and the PIN session with it.
+        let (conversation, message) = finished.ok_or(Closed)?;
+        self.conversation = Some(conversation);
+        while let Ok(step) = self.steps.try_recv() {
+            self.send(&step).await?;
+        }
+        self.send(&message).await
+    }
+
+    async fn expire(&mut self) -> Result<(), Closed> {
+        let Some(mut conversation) = self.conversation.take() else { return Ok(()) };
+        let ended = tokio::task::spawn_blocking(move || {
+            conversation.end_session();
+            conversation
+        });
+        self.conversation = Some(ended.await.map_err(|_| Closed)?);
+        Ok(())
+    }
+
+    async fn send(&mut self, message: &Message) -> Result<(), Closed> {
+        let text = serde_json::to_string(message).map_err(|_| Closed)?;
+        self.socket.send(Frame::text(text)).await.map_err(|_| Closed)
+    }
+
+    /// Nobody waits any more: prompts close, the card is logged out.
+    async fn leave(mut self) {
+        self.patience.cancel();
+        let working = match self.work.take() {
+            Some(work) => work.await.ok().map(|(conversation, _)| conversation),
+            None => None,
+        };
+        let conversation = working.or(self.conversation.take());
+        // Logging out talks to the card, which blocks.
+        let _ = tokio::task::spawn_blocking(move || drop(conversation)).await;
+    }
+}
+
+fn reply(id: u64, result: Result<Answer, HelperError>) -> Message {
+    Message::Reply { id, result }
+}
+
+/// The id of a message that is otherwise not understood.
+fn request_id(text: &str) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        id: u64,
+    }
+    serde_json::from_str::<Id>(text).map_or(0, |id| id.id)
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn finish(work: &mut Option<JoinHandle<Finished>>) -> Option<Finished> {
+    match work {
+        Some(handle) => handle.await.ok(),
+        None => std::future::pending().await,
+    }
+}

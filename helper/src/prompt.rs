@@ -1,0 +1,88 @@
+//! Questions to the user, asked by the helper itself, one at a time.
+
+mod assuan;
+mod consent;
+mod desk;
+mod pages;
+mod patience;
+mod pinentry;
+#[cfg(any(test, feature = "simulator"))]
+pub mod played;
+mod terminal;
+pub mod text;
+
+use countersign_card::Pin;
+use zeroize::Zeroizing;
+
+use crate::origin::Origin;
+
+pub use consent::ConsentText;
+pub use desk::{PromptDesk, Seat};
+pub use patience::Patience;
+pub(crate) use patience::CancelOnDrop;
+pub use pinentry::{PinentryPrompt, find_pinentry};
+pub use terminal::TerminalPrompt;
+
+/// May a page talk to this helper?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginAnswer {
+    /// Yes, and keep it.
+    Always,
+    /// Yes, but forget it.
+    ThisTime,
+    /// No; also the answer to a closed or timed-out window.
+    No,
+}
+
+/// Why a PIN is needed, and for which card.
+#[derive(Clone, Debug)]
+pub struct PinRequest {
+    /// What the PIN is for, in one line.
+    pub purpose: String,
+    /// Which card.
+    pub card: String,
+    /// Tries left, if the card tells.
+    pub tries: Option<u8>,
+}
+
+impl PinRequest {
+    /// The text of the PIN prompt.
+    pub fn text(&self) -> String {
+        let tries = match self.tries {
+            Some(1) => "1 try left: a wrong PIN blocks the card".to_owned(),
+            Some(tries) => format!("{tries} tries left"),
+            None => "the card doesn't tell how many tries are left".to_owned(),
+        };
+        format!(
+            "{}\nCard: {}\nPIN: {tries}",
+            text::visible(&self.purpose),
+            text::visible(&self.card)
+        )
+    }
+}
+
+/// A way to ask the user. Every method blocks, and gives the safe answer when [`Patience`] is over.
+pub trait Prompt: Send + Sync {
+    /// May this page talk to the helper?
+    fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer;
+    /// Does the user agree?
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool;
+    /// The PIN; `None`: the user closed the prompt.
+    fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin>;
+}
+
+/// What was typed, if it can be a PIN at all.
+fn pin_from(typed: &[u8]) -> Option<Pin> {
+    let text = std::str::from_utf8(typed).ok()?;
+    Pin::new(Zeroizing::new(text.to_owned())).ok()
+}
+
+/// What is asked about a new origin.
+pub(crate) fn origin_question(origin: &Origin) -> String {
+    format!(
+        "The page {origin} wants to talk to your card helper.\n\n\
+         It would see the names and keys of your cards and could ask for approvals. \
+         Nothing is signed without your consent and PIN.\n\n\
+         Allow it only if this is the address of your signing server."
+    )
+}

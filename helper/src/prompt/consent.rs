@@ -1,0 +1,113 @@
+//! The text of a consent: facts first, then what to be careful about, then the list of files.
+
+use super::text::visible;
+
+/// What the user is asked to agree to. All values are escaped when they are added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentText {
+    /// Title of the window.
+    pub title: String,
+    /// Label of the button that agrees.
+    pub agree: String,
+    facts: Vec<(String, String)>,
+    warnings: Vec<String>,
+    list: Option<ConsentList>,
+}
+
+/// Something too long for one window, such as the files of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentList {
+    /// What the list is.
+    pub heading: String,
+    /// Name for a file that holds the list.
+    pub file_name: String,
+    /// One line each.
+    pub lines: Vec<String>,
+}
+
+impl ConsentText {
+    /// An empty consent; title and button are the helper's own words.
+    pub fn new(title: &str, agree: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            agree: agree.to_owned(),
+            facts: Vec::new(),
+            warnings: Vec::new(),
+            list: None,
+        }
+    }
+
+    /// Adds a fact; its value may come from outside.
+    #[must_use]
+    pub fn fact(mut self, label: &str, value: &str) -> Self {
+        self.facts.push((label.to_owned(), visible(value)));
+        self
+    }
+
+    /// Adds a warning.
+    #[must_use]
+    pub fn warning(mut self, text: &str) -> Self {
+        self.warnings.push(visible(text));
+        self
+    }
+
+    /// Adds the list.
+    #[must_use]
+    pub fn list<'a>(
+        mut self,
+        heading: &str,
+        file_name: &str,
+        lines: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> Self {
+        self.list = Some(ConsentList {
+            heading: heading.to_owned(),
+            file_name: file_name.to_owned(),
+            lines: lines
+                .into_iter()
+                .map(|(name, digest)| format!("{digest}  {}", visible(name)))
+                .collect(),
+        });
+        self
+    }
+
+    /// Facts and warnings as lines; labels are aligned for fixed-width fonts.
+    pub fn lines(&self) -> Vec<String> {
+        let width = self.facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        let facts = self.facts.iter().map(|(label, value)| format!("{label:<width$}  {value}"));
+        let warnings = self.warnings.iter().map(|text| format!("! {text}"));
+        facts.chain(warnings).collect()
+    }
+
+    /// The list, if there is one.
+    pub fn files(&self) -> Option<&ConsentList> {
+        self.list.as_ref()
+    }
+
+    /// Everything, for terminals and logs of tests.
+    pub fn full(&self) -> String {
+        let mut lines = vec![self.title.clone(), String::new()];
+        lines.extend(self.lines());
+        if let Some(list) = &self.list {
+            lines.extend([String::new(), list.heading.clone()]);
+            lines.extend(list.lines.iter().cloned());
+        }
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_escaped_and_complete() {
+        let text = ConsentText::new("Approve?", "Approve")
+            .fact("Asked by", "Doug\nQuorum  9 of 9")
+            .warning("open scope")
+            .list("Files", "x", [("a\u{202E}b", "00".to_owned())]);
+        assert_eq!(
+            text.full(),
+            "Approve?\n\nAsked by  Doug\\u{a}Quorum  9 of 9\n! open scope\n\nFiles\n00  a\\u{202e}b"
+        );
+    }
+}

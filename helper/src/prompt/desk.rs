@@ -1,0 +1,66 @@
+//! One prompt at a time, whoever asks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use countersign_card::Pin;
+
+use super::{ConsentText, OriginAnswer, Patience, PinRequest, Prompt};
+use crate::origin::Origin;
+
+/// A question that nobody answers for so long is answered with no.
+const LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// The only place where prompts are opened.
+pub struct PromptDesk {
+    prompt: Arc<dyn Prompt>,
+    taken: AtomicBool,
+}
+
+/// The right to open prompts; given back when dropped.
+pub struct Seat<'a>(&'a PromptDesk);
+
+impl PromptDesk {
+    /// A desk with this kind of prompts.
+    pub fn new(prompt: Arc<dyn Prompt>) -> Self {
+        Self { prompt, taken: AtomicBool::new(false) }
+    }
+
+    /// Takes the seat; `None`: another question is open.
+    pub fn sit(&self) -> Option<Seat<'_>> {
+        let free = self.taken.compare_exchange(false, true, Ordering::SeqCst, Ordering::SeqCst);
+        free.is_ok().then_some(Seat(self))
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Seat<'_> {
+    /// [`Prompt::allow_origin`]; what is answered too late is a no.
+    pub fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer {
+        let patience = patience.renewed(LIMIT);
+        let answer = self.0.prompt.allow_origin(origin, &patience);
+        if patience.is_over() { OriginAnswer::No } else { answer }
+    }
+
+    /// [`Prompt::consent`]; what is answered too late is a no.
+    pub fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
+        let patience = patience.renewed(LIMIT);
+        self.0.prompt.consent(text, &patience) && !patience.is_over()
+    }
+
+    /// [`Prompt::pin`]; what is typed too late is dropped.
+    pub fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
+        let patience = patience.renewed(LIMIT);
+        self.0.prompt.pin(request, &patience).filter(|_| !patience.is_over())
+    }
+}

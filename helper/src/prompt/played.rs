@@ -1,0 +1,102 @@
+//! A user without a person, for tests: answers from a script and keeps what was shown.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_card::Pin;
+
+use super::{ConsentText, OriginAnswer, Patience, PinRequest, Prompt, pin_from};
+use crate::origin::Origin;
+
+/// Answers every question as scripted; whatever is not scripted is declined.
+#[derive(Default)]
+pub struct Played(Mutex<Script>);
+
+#[derive(Default)]
+struct Script {
+    origin: Option<OriginAnswer>,
+    consents: VecDeque<bool>,
+    consent: bool,
+    pins: VecDeque<Option<String>>,
+    pin: Option<String>,
+    shown: Vec<Shown>,
+}
+
+/// A prompt that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// About a page.
+    Origin(String),
+    /// A consent, complete.
+    Consent(String),
+    /// For a PIN.
+    Pin(String),
+}
+
+impl Played {
+    /// A user who agrees to everything and types this PIN.
+    pub fn agreeable(pin: &str) -> Self {
+        let played = Self::default();
+        played.origin(OriginAnswer::Always);
+        played.consents(true);
+        played.pins(Some(pin));
+        played
+    }
+
+    /// Answer to every question about a page.
+    pub fn origin(&self, answer: OriginAnswer) {
+        self.script().origin = Some(answer);
+    }
+
+    /// Answer to every consent.
+    pub fn consents(&self, answer: bool) {
+        self.script().consent = answer;
+    }
+
+    /// Answer to the next consent that has none yet.
+    pub fn next_consent(&self, answer: bool) {
+        self.script().consents.push_back(answer);
+    }
+
+    /// What is typed at every PIN prompt.
+    pub fn pins(&self, pin: Option<&str>) {
+        self.script().pin = pin.map(str::to_owned);
+    }
+
+    /// What is typed at the next PIN prompt that has nothing yet.
+    pub fn next_pin(&self, pin: Option<&str>) {
+        self.script().pins.push_back(pin.map(str::to_owned));
+    }
+
+    /// All prompts so far.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.script().shown.clone()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Prompt for Played {
+    fn allow_origin(&self, origin: &Origin, _: &Patience) -> OriginAnswer {
+        let mut script = self.script();
+        script.shown.push(Shown::Origin(origin.to_string()));
+        script.origin.unwrap_or(OriginAnswer::No)
+    }
+
+    fn consent(&self, text: &ConsentText, _: &Patience) -> bool {
+        let mut script = self.script();
+        script.shown.push(Shown::Consent(text.full()));
+        script.consents.pop_front().unwrap_or(script.consent)
+    }
+
+    fn pin(&self, request: &PinRequest, _: &Patience) -> Option<Pin> {
+        let mut script = self.script();
+        script.shown.push(Shown::Pin(request.text()));
+        let pin = script.pins.pop_front().unwrap_or_else(|| script.pin.clone());
+        pin_from(pin?.as_bytes())
+    }
+}

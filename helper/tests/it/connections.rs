@@ -1,0 +1,174 @@
+//! Who is let in: raw requests, before and instead of the upgrade.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use countersign_helper::prompt::{OriginAnswer, played::Shown};
+
+use crate::support::{ORIGIN, Rig};
+
+fn send(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    // An upgraded connection stays open.
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let mut chunk = [0; 4096];
+    while !answer.contains("\r\n\r\n") {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => answer.push_str(&String::from_utf8_lossy(&chunk[..n])),
+        }
+    }
+    if !answer.starts_with("HTTP/1.1 101") {
+        let mut rest = String::new();
+        let closed = stream.read_to_string(&mut rest);
+        assert!(closed.is_ok(), "the connection is closed after a refusal");
+        answer.push_str(&rest);
+    }
+    answer
+}
+
+fn upgrade(method: &str, path: &str, headers: &[&str]) -> String {
+    let mut request = format!("{method} {path} HTTP/1.1\r\n");
+    for header in headers {
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    request.push_str(
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    request
+}
+
+fn is_constant_refusal(answer: &str) -> bool {
+    let head = answer.to_ascii_lowercase();
+    answer.starts_with("HTTP/1.1 403 ")
+        && !head.contains("access-control-")
+        && !head.contains("countersign")
+        && answer.ends_with("\r\n\r\nrefused\n")
+}
+
+#[test]
+fn a_well_formed_request_of_an_allowed_page_is_upgraded() {
+    let rig = Rig::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", rig.port);
+    let answer = send(rig.address(), &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]));
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("access-control-"));
+}
+
+#[test]
+fn the_ipv6_address_serves_too() {
+    let rig = Rig::without_cards();
+    let address = SocketAddr::new("::1".parse().unwrap(), rig.port);
+    if TcpStream::connect(address).is_err() {
+        eprintln!("no IPv6 here");
+        return;
+    }
+    let host = format!("Host: [::1]:{}", rig.port);
+    let answer = send(address, &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]));
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+}
+
+#[test]
+fn wrong_hosts_are_refused_before_anybody_is_asked() {
+    let rig = Rig::without_cards();
+    let port = rig.port;
+    let origin = format!("Origin: {ORIGIN}");
+    for hosts in [
+        vec![format!("Host: evil.example:{port}")],
+        vec![format!("Host: 127.0.0.1.nip.example:{port}")],
+        vec![format!("Host: 127.0.0.1:{}", port.wrapping_add(1))],
+        vec!["Host: 127.0.0.1".to_owned()],
+        vec!["Host:".to_owned()],
+        vec![],
+        vec![format!("Host: 127.0.0.1:{port}"), format!("Host: 127.0.0.1:{port}")],
+        vec![format!("Host: 127.0.0.1:{port}"), format!("Host: evil.example:{port}")],
+        vec![format!("Host: 0.0.0.0:{port}")],
+    ] {
+        let mut headers: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        headers.push(&origin);
+        let answer = send(rig.address(), &upgrade("GET", "/v1", &headers));
+        // Some are refused by the HTTP library already.
+        assert!(answer.starts_with("HTTP/1.1 4"), "{hosts:?}: {answer}");
+    }
+    assert_eq!(rig.user.shown(), []);
+}
+
+#[test]
+fn wrong_origins_are_refused_before_anybody_is_asked() {
+    let rig = Rig::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", rig.port);
+    let good = format!("Origin: {ORIGIN}");
+    for origins in [
+        vec![],
+        vec!["Origin: null"],
+        vec!["Origin:"],
+        vec!["Origin: https://Sign.example.org"],
+        vec!["Origin: HTTPS://sign.example.org"],
+        vec!["Origin: https://sign.example.org:443"],
+        vec!["Origin: http://sign.example.org"],
+        vec!["Origin: https://sign.example.org/"],
+        vec!["Origin: https://sign.example.org https://evil.example"],
+        vec!["Origin: chrome-extension://abcdef"],
+        vec!["Origin: file://"],
+        vec![good.as_str(), good.as_str()],
+        vec![good.as_str(), "Origin: https://evil.example"],
+    ] {
+        let mut headers = vec![host.as_str()];
+        headers.extend(origins.iter().copied());
+        let answer = send(rig.address(), &upgrade("GET", "/v1", &headers));
+        assert!(is_constant_refusal(&answer), "{origins:?}: {answer}");
+    }
+    assert_eq!(rig.user.shown(), []);
+}
+
+#[test]
+fn nothing_but_the_upgrade_exists() {
+    let rig = Rig::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", rig.port);
+    let origin = format!("Origin: {ORIGIN}");
+    let headers = [host.as_str(), origin.as_str()];
+    for (method, path) in [
+        ("POST", "/v1"), ("PUT", "/v1"), ("OPTIONS", "/v1"), ("DELETE", "/v1"), ("PATCH", "/v1"),
+        ("GET", "/"), ("GET", "/v1?x=1"), ("GET", "/v1/"), ("GET", "/v2"), ("GET", "//v1"),
+        ("GET", "/favicon.ico"), ("GET", "/v1/../v1"), ("BREW", "/v1"),
+    ] {
+        let answer = send(rig.address(), &upgrade(method, path, &headers));
+        assert!(is_constant_refusal(&answer), "{method} {path}: {answer}");
+    }
+    let plain = format!("GET /v1 HTTP/1.1\r\n{host}\r\n{origin}\r\n\r\n");
+    assert!(is_constant_refusal(&send(rig.address(), &plain)));
+    let preflight = format!(
+        "OPTIONS /v1 HTTP/1.1\r\n{host}\r\n{origin}\r\nAccess-Control-Request-Method: GET\r\n\
+         Access-Control-Request-Private-Network: true\r\n\r\n"
+    );
+    assert!(is_constant_refusal(&send(rig.address(), &preflight)));
+    assert_eq!(rig.user.shown(), []);
+}
+
+#[test]
+fn a_stranger_is_asked_about_once_and_gets_nothing() {
+    let rig = Rig::without_cards();
+    rig.user.origin(OriginAnswer::No);
+    let host = format!("Host: localhost:{}", rig.port);
+    for _ in 0..5 {
+        let answer =
+            send(rig.address(), &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example"]));
+        assert!(is_constant_refusal(&answer), "{answer}");
+    }
+    // Another port is another origin.
+    let answer = send(rig.address(), &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example:8443"]));
+    assert!(is_constant_refusal(&answer), "{answer}");
+    assert_eq!(
+        rig.user.shown(),
+        [
+            Shown::Origin("https://evil.example".to_owned()),
+            Shown::Origin("https://evil.example:8443".to_owned())
+        ]
+    );
+}
