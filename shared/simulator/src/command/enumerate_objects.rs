@@ -1,0 +1,28 @@
+//! ENUMERATE OBJECTS.
+
+use crate::{card::Card, file::StoredKey};
+
+pub fn run(card: &Card) -> Vec<u8> {
+    // The device's own key comes first: others find free references by what is listed.
+    let keys = std::iter::once(0xCC00).chain(
+        card.data
+            .keys
+            .keys()
+            .map(|reference| 0xCC00 | u16::from(*reference)),
+    );
+    let files = card
+        .data
+        .files
+        .keys()
+        .copied()
+        .filter(|file| file >> 8 >= 0xC4);
+    keys.chain(files).flat_map(u16::to_be_bytes).collect()
+}
+
+/// The key behind a key file identifier.
+pub fn key_of(card: &Card, file: u16) -> Option<StoredKey> {
+    match file.to_be_bytes() {
+        [0xCC, reference] => card.data.keys.get(&reference).cloned(),
+        _ => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! GENERATE ASYMMETRIC KEY PAIR.
+
+use countersign_card::apdu::{Command, StatusWord};
+use countersign_cvc::{Chr, Curve, DomainParameters, issue};
+
+use super::field;
+use crate::{
+    card::{Card, Outcome},
+    file::StoredKey,
+    key::Secret,
+};
+
+pub fn run(card: &mut Card, command: &Command) -> Outcome {
+    card.demand_open()?;
+    let reference = command.p1;
+    if reference == 0 {
+        return Err(StatusWord::WRONG_P1P2);
+    }
+    let get = |tag| field(&command.data, tag).ok_or(StatusWord::WRONG_DATA);
+    let name = |tag| Chr::from_card_bytes(get(tag)?).map_err(|_| StatusWord::WRONG_DATA);
+    let (car, chr) = (name(0x42)?, name(0x5F20)?);
+    let secret = generate(get(0x7F49)?)?;
+    let device = card.data.device.clone();
+    let device_key = Secret::try_from(&card.data.device_key).map_err(|_| StatusWord::ERROR)?;
+    let request = issue::request(&car, &chr, &secret)?;
+    let authenticated = issue::authenticated_request(&request, &device, &device_key)?;
+    let uses_left = match field(&command.data, 0x90) {
+        None | Some([0xFF, 0xFF, 0xFF, 0xFF]) => None,
+        Some(counter) => Some(u32::from_be_bytes(
+            counter.try_into().map_err(|_| StatusWord::WRONG_DATA)?,
+        )),
+    };
+    let key = StoredKey {
+        secret: secret.store()?,
+        algorithms: field(&command.data, 0x91).map(hex::encode),
+        uses_left,
+    };
+    card.data.keys.insert(reference, key);
+    card.data
+        .files
+        .insert(0xCE00 | u16::from(reference), hex::encode(&authenticated));
+    card.dirty = true;
+    Ok(authenticated)
+}
+
+fn generate(template: &[u8]) -> Result<Secret, StatusWord> {
+    let get = |tag| field(template, tag).ok_or(StatusWord::WRONG_DATA);
+    // id-TA-RSA and id-TA-ECDSA differ in the ninth byte.
+    match get(0x06)?.get(8) {
+        Some(1) => match get(0x02)? {
+            [high, low] => Secret::generate_rsa(u16::from_be_bytes([*high, *low])),
+            _ => Err(StatusWord::WRONG_DATA),
+        },
+        Some(2) => {
+            let parameters = DomainParameters {
+                p: get(0x81)?,
+                a: get(0x82)?,
+                b: get(0x83)?,
+                g: get(0x84)?,
+                n: get(0x85)?,
+                h: get(0x87)?,
+            };
+            let curve = Curve::from_parameters(&parameters).ok_or(StatusWord::NOT_SUPPORTED)?;
+            Secret::generate_ec(curve)
+        }
+        _ => Err(StatusWord::WRONG_DATA),
+    }
+}

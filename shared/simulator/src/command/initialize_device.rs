@@ -1,0 +1,92 @@
+//! INITIALIZE DEVICE.
+
+use countersign_card::apdu::{Command, StatusWord};
+use subtle::ConstantTimeEq;
+
+use super::field;
+use crate::{
+    card::{Card, Outcome},
+    file::{StoredPin, StoredPka},
+    session::Session,
+};
+
+const SO_PIN_TRIES: u8 = 15;
+
+pub fn run(card: &mut Card, command: &Command) -> Outcome {
+    if command.data.is_empty() {
+        // Free memory, and the version in the last two bytes.
+        return Ok(vec![0x00, 0x01, 0x2C, 0x00, 0x00, 3, 5]);
+    }
+    let get = |tag| field(&command.data, tag);
+    let Some([high, low]) = get(0x80) else {
+        return Err(StatusWord::WRONG_DATA);
+    };
+    let Some(so_pin @ [_, _, _, _, _, _, _, _]) = get(0x82) else {
+        return Err(StatusWord::WRONG_DATA);
+    };
+    // Wrapping keys is not played.
+    if get(0x92).is_some() || get(0x97).is_some() {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    let user_pin = match (get(0x81), get(0x91)) {
+        (None, None) => None,
+        (Some(pin), Some([counter])) => {
+            let most = match pin.len() {
+                6 => 3,
+                7 => 5,
+                8..=16 => 10,
+                _ => return Err(StatusWord::WRONG_DATA),
+            };
+            if !(1..=most).contains(counter) {
+                return Err(StatusWord::WRONG_DATA);
+            }
+            Some(StoredPin::new(pin, *counter))
+        }
+        _ => return Err(StatusWord::WRONG_DATA),
+    };
+    let pka = match get(0x93) {
+        None => None,
+        Some([total, required]) if (1..=*total).contains(required) && *total <= 90 => {
+            Some(StoredPka {
+                total: *total,
+                required: *required,
+                keys: Vec::new(),
+            })
+        }
+        Some(_) => return Err(StatusWord::WRONG_DATA),
+    };
+    if user_pin.is_none() && pka.is_none() {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    check_so_pin(card, so_pin)?;
+    card.data.options = u16::from_be_bytes([*high, *low]);
+    card.data.user_pin = user_pin;
+    card.data.so_pin = Some(StoredPin::new(so_pin, SO_PIN_TRIES));
+    card.data.pka = pka;
+    card.data.keys.clear();
+    card.data.files.clear();
+    card.dirty = true;
+    card.session = Session {
+        selected: true,
+        initialising: card.data.profile.open_after_initialize,
+        ..Session::default()
+    };
+    Ok(Vec::new())
+}
+
+fn check_so_pin(card: &mut Card, given: &[u8]) -> Result<(), StatusWord> {
+    match &mut card.data.so_pin {
+        Some(stored) if card.data.profile.checks_so_pin => {
+            if stored.tries == 0 {
+                return Err(StatusWord::BLOCKED);
+            }
+            if bool::from(stored.bytes().ct_eq(given)) {
+                return Ok(());
+            }
+            stored.tries -= 1;
+            card.dirty = true;
+            Err(StatusWord::with_tries(stored.tries))
+        }
+        _ => Ok(()),
+    }
+}

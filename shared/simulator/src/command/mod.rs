@@ -1,0 +1,64 @@
+//! One module per command; the names are those of the card's manual.
+
+mod delete_file;
+mod enumerate_objects;
+mod external_authenticate;
+mod general_authenticate;
+mod generate_key_pair;
+mod get_challenge;
+mod initialize_device;
+mod manage_pka;
+mod manage_security_environment;
+mod pin;
+mod read_binary;
+mod select;
+mod update_binary;
+mod use_key;
+mod verify_certificate;
+
+use countersign_card::apdu::{Command, StatusWord};
+
+use crate::card::{Card, Outcome};
+
+/// Finds the command.
+pub fn dispatch(card: &mut Card, command: &Command) -> Outcome {
+    let (cla, ins) = (command.cla, command.ins);
+    if (cla, ins) == (0x00, 0xA4) {
+        return select::run(card, command);
+    }
+    if !card.session.selected {
+        return Err(StatusWord::UNKNOWN_INSTRUCTION);
+    }
+    match (cla, ins) {
+        (0x00, 0xB1) => read_binary::run(card, command),
+        (0x00, 0xD7) => update_binary::run(card, command),
+        (0x00, 0xE4) => delete_file::run(card, command),
+        (0x80, 0x58) => Ok(enumerate_objects::run(card)),
+        (0x80, 0x50) => initialize_device::run(card, command),
+        (0x80 | 0x00, 0x54) => manage_pka::run(card, command),
+        (0x00, 0x20) => pin::verify(card, command),
+        (0x00, 0x24) => pin::change(card, command),
+        (0x00, 0x2C) => pin::reset_retry_counter(card, command),
+        (0x00, 0x46) => generate_key_pair::run(card, command),
+        (0x80, 0x68) => use_key::sign(card, command),
+        (0x80, 0x62) => use_key::decipher(card, command),
+        (0x00, 0x84) => get_challenge::run(card, command),
+        (0x00, 0x22) => manage_security_environment::run(card, command),
+        (0x00, 0x2A) => verify_certificate::run(card, command),
+        (0x00, 0x82) => external_authenticate::run(card, command),
+        (0x00, 0x86) => general_authenticate::run(card, command),
+        _ => Err(StatusWord::UNKNOWN_INSTRUCTION),
+    }
+}
+
+/// Content of the only, or first, object with this tag.
+fn field(data: &[u8], tag: u16) -> Option<&[u8]> {
+    use countersign_cvc::tlv::{self, Tag};
+    let objects = tlv::parse_all(data).ok()?;
+    tlv::find(&objects, Tag(tag)).map(|object| object.value)
+}
+
+/// Stored hex as bytes; what this program wrote is good hex.
+fn unhex(text: &str) -> Vec<u8> {
+    hex::decode(text).unwrap_or_default()
+}

@@ -1,0 +1,31 @@
+//! PSO VERIFY CERTIFICATE.
+
+use countersign_card::apdu::{Command, StatusWord};
+use countersign_cvc::{
+    Certificate,
+    tlv::{Tag, encode},
+};
+
+use crate::card::{Card, Outcome};
+
+pub fn run(card: &mut Card, command: &Command) -> Outcome {
+    if (command.p1, command.p2) != (0x00, 0xBE) {
+        return Err(StatusWord::WRONG_P1P2);
+    }
+    let certificate = Certificate::parse(&encode(Tag(0x7F21), &command.data))
+        .map_err(|_| StatusWord::WRONG_DATA)?;
+    let issuer = card
+        .session
+        .certificate_key
+        .as_ref()
+        .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    certificate
+        .verify_with(issuer)
+        .map_err(|_| StatusWord::CONDITIONS)?;
+    let key = certificate
+        .key()
+        .resolve(issuer.curve())
+        .map_err(|_| StatusWord::WRONG_DATA)?;
+    card.session.verified.push((certificate.chr().clone(), key));
+    Ok(Vec::new())
+}

@@ -1,0 +1,51 @@
+//! Artificial slowness, so that benchmarks can play a real card.
+
+use std::time::Duration;
+
+use countersign_card::apdu::Command;
+
+/// Time that commands take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Latency {
+    /// SIGN with an EC key.
+    pub sign_ec: Duration,
+    /// SIGN with an RSA key.
+    pub sign_rsa: Duration,
+    /// GENERATE ASYMMETRIC KEY PAIR, EC.
+    pub generate_ec: Duration,
+    /// GENERATE ASYMMETRIC KEY PAIR, RSA.
+    pub generate_rsa: Duration,
+    /// Everything else.
+    pub other: Duration,
+}
+
+impl Latency {
+    /// As fast as the computer.
+    pub const NONE: Self = Self {
+        sign_ec: Duration::ZERO,
+        sign_rsa: Duration::ZERO,
+        generate_ec: Duration::ZERO,
+        generate_rsa: Duration::ZERO,
+        other: Duration::ZERO,
+    };
+
+    /// A Nitrokey HSM 2, by its maker's figures for 256-bit EC and 2048-bit RSA.
+    pub const REALISTIC: Self = Self {
+        sign_ec: Duration::from_millis(170),
+        sign_rsa: Duration::from_millis(600),
+        generate_ec: Duration::from_secs(4),
+        generate_rsa: Duration::from_secs(30),
+        other: Duration::from_millis(20),
+    };
+
+    pub(crate) fn of(&self, command: &Command) -> Duration {
+        match (command.ins, command.p2) {
+            (0x68, 0x70..=0x7F) => self.sign_ec,
+            (0x68, _) => self.sign_rsa,
+            // RSA templates are short: they have no curve parameters.
+            (0x46, _) if command.data.len() > 128 => self.generate_ec,
+            (0x46, _) => self.generate_rsa,
+            _ => self.other,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The card as a real PC/SC reader: connects to vpcd, the virtual reader's driver.
+//!
+//! Both directions: two bytes length, then that many bytes. One byte from vpcd is a control code.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use crate::simulator::Simulator;
+
+const POWER_OFF: u8 = 0;
+const POWER_ON: u8 = 1;
+const RESET: u8 = 2;
+const ATR: u8 = 4;
+
+/// Why the card left the reader.
+#[derive(Debug, thiserror::Error)]
+pub enum VpcdError {
+    /// No reader.
+    #[error(
+        "cannot connect to the virtual reader at {address}: {why}. Is pcscd running, with vpcd installed?"
+    )]
+    Connect {
+        /// Where.
+        address: String,
+        /// Why.
+        why: std::io::Error,
+    },
+    /// The connection broke.
+    #[error("the virtual reader closed the connection: {0}")]
+    Closed(#[from] std::io::Error),
+}
+
+/// Inserts the card and plays it until the reader goes away.
+///
+/// # Errors
+/// [`VpcdError`]: there is no other end.
+pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
+    let mut stream = TcpStream::connect(address).map_err(|why| VpcdError::Connect {
+        address: address.to_owned(),
+        why,
+    })?;
+    stream.set_nodelay(true)?;
+    simulator.reset();
+    loop {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut message)?;
+        match message.as_slice() {
+            [POWER_OFF | POWER_ON | RESET] => {
+                simulator.reset();
+            }
+            [ATR] => send(&mut stream, &crate::simulator::atr().0)?,
+            command => {
+                let answer = simulator.process(command).map_err(std::io::Error::other)?;
+                send(&mut stream, &answer)?;
+            }
+        }
+    }
+}
+
+fn send(stream: &mut TcpStream, data: &[u8]) -> std::io::Result<()> {
+    let length = u16::try_from(data.len()).map_err(std::io::Error::other)?;
+    stream.write_all(&[&length.to_be_bytes(), data].concat())
+}

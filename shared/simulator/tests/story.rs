@@ -1,0 +1,551 @@
+//! The driver against the simulated card: initialise, register, authenticate, sign, lock.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
+use countersign_card::{
+    CardError, InitializeOptions, KeyKind, KeySpec, Pin, PinKind, PinStatus, PkaOptions,
+    SignAlgorithm, SmartCardHsm, SoPin, TransportError,
+    pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
+};
+use countersign_cvc::{
+    Chr, Curve, EcSignature, PkaFile, TrustAnchors, VerifiedDevice, attestation,
+};
+use countersign_simulator::{Fault, NewCard, Profile, Simulator, simulated_anchor};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+const PIN: &str = "648219";
+
+fn pin(text: &str) -> Pin {
+    Pin::new(Zeroizing::new(text.into())).expect("a PIN")
+}
+
+fn so_pin() -> SoPin {
+    SoPin::from_hex("3537363231383830").expect("16 hex digits")
+}
+
+fn anchors() -> TrustAnchors {
+    TrustAnchors::default()
+        .with_simulated(simulated_anchor().expect("an anchor"))
+        .expect("of the right kind")
+}
+
+fn new_card(serial: &str, profile: Profile, user_pin: Option<&str>) -> Simulator {
+    Simulator::in_memory(&NewCard {
+        serial: serial.into(),
+        label: format!("card {serial}"),
+        profile,
+        user_pin: user_pin.map(str::to_owned),
+    })
+    .expect("a card")
+}
+
+fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
+    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
+    let device = card
+        .device_chain()
+        .expect("certificates")
+        .verify(&anchors())
+        .expect("genuine");
+    card.open_secure_channel(&device).expect("a channel");
+    (card, device)
+}
+
+fn spec(kind: KeyKind, name: &str) -> KeySpec {
+    KeySpec {
+        kind,
+        label: name.into(),
+        chr: name.parse().expect("a name"),
+        algorithms: None,
+        use_counter: None,
+    }
+}
+
+struct Custodian {
+    card: SmartCardHsm,
+    reference: u8,
+    name: Chr,
+    file: PkaFile,
+}
+
+impl Custodian {
+    fn new(number: u8) -> Self {
+        let simulator = new_card(&format!("CUST{number:02}"), Profile::VENDOR, Some(PIN));
+        let (mut card, device) = open(&simulator);
+        card.verify_pin(&pin(PIN)).expect("the PIN");
+        let name: Chr = format!("ZZCUST{number:02}00001").parse().expect("a name");
+        let key = spec(KeyKind::Ec(Curve::BrainpoolP256r1), name.as_str());
+        let (reference, request) = card.generate_key(&key).expect("a key");
+        let file = PkaFile {
+            request,
+            chain: device.chain().clone(),
+        };
+        let attested = attestation::verify(&file, &anchors()).expect("attested");
+        assert_eq!(attested.chr(), &name);
+        Self {
+            card,
+            reference,
+            name,
+            file,
+        }
+    }
+
+    fn sign(&mut self, digest: &[u8]) -> EcSignature {
+        let der = self
+            .card
+            .sign(self.reference, SignAlgorithm::Ecdsa, digest)
+            .expect("signs");
+        EcSignature::from_der(&der, Curve::BrainpoolP256r1).expect("a signature")
+    }
+}
+
+/// A signing HSM for 2 of 3.
+fn hsm(profile: Profile) -> (Simulator, SmartCardHsm, VerifiedDevice, Vec<Custodian>) {
+    let simulator = new_card("TARGET", profile, None);
+    let (mut card, device) = open(&simulator);
+    let quorum = PkaOptions::new(2, 3, false).expect("a quorum");
+    card.initialize(&InitializeOptions::Quorum(quorum), &so_pin())
+        .expect("initialises");
+    card.open_secure_channel(&device).expect("a channel");
+    let custodians: Vec<_> = (1..=3).map(Custodian::new).collect();
+    for (number, custodian) in custodians.iter().enumerate() {
+        let status = card.register_custodian(&custodian.file).expect("registers");
+        assert_eq!(usize::from(status.missing), 2 - number);
+    }
+    (simulator, card, device, custodians)
+}
+
+/// Lets one custodian answer until the card counts; returns how many responses it took.
+fn authenticate(
+    round: &mut Round,
+    card: &mut SmartCardHsm,
+    device: &VerifiedDevice,
+    custodian: &mut Custodian,
+) -> u8 {
+    for attempt in 1..=3 {
+        let challenge = round.challenge(card).expect("a challenge");
+        let signature = custodian.sign(&challenge.digest(device.id()));
+        let response = PkaResponse {
+            name: &custodian.name,
+            key: custodian.file.request.public_key(),
+            challenge: &challenge,
+            signature: &signature,
+        };
+        match round.respond(card, &response).expect("an outcome") {
+            RespondOutcome::Counted(_) => return attempt,
+            RespondOutcome::NeedsFreshChallenge {
+                others_forgotten: false,
+                ..
+            } => {}
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    panic!("the card never counted the custodian");
+}
+
+fn unlock(
+    round: &mut Round,
+    card: &mut SmartCardHsm,
+    device: &VerifiedDevice,
+    custodians: &mut [Custodian],
+) {
+    for custodian in &mut custodians[..2] {
+        authenticate(round, card, device, custodian);
+    }
+}
+
+#[test]
+fn two_of_three_open_the_card_whatever_it_does_with_challenges() {
+    for (profile, learnt) in [
+        (Profile::VENDOR, ChallengeBehaviour::SingleUse),
+        (
+            Profile {
+                challenge_single_use: false,
+                ..Profile::VENDOR
+            },
+            ChallengeBehaviour::Kept,
+        ),
+        (Profile::PICO, ChallengeBehaviour::Kept),
+    ] {
+        let (_, mut card, device, mut custodians) = hsm(profile);
+        let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+        assert!(
+            card.prove_locked(None).expect("answers").is_some(),
+            "locked before"
+        );
+
+        authenticate(&mut round, &mut card, &device, &mut custodians[0]);
+        assert!(
+            card.prove_locked(None).expect("answers").is_some(),
+            "locked with 1 of 3"
+        );
+        assert_eq!(
+            card.pka_status()
+                .expect("a status")
+                .expect("set up")
+                .authenticated,
+            1
+        );
+
+        authenticate(&mut round, &mut card, &device, &mut custodians[2]);
+        assert_eq!(round.behaviour(), learnt);
+
+        let (reference, request) = card
+            .generate_key(&spec(KeyKind::Ec(Curve::Secp256r1), "ZZSIGN00001"))
+            .expect("open now");
+        let digest = Sha256::digest(b"a file");
+        let der = card
+            .sign(reference, SignAlgorithm::Ecdsa, &digest)
+            .expect("signs");
+        let signature = EcSignature::from_der(&der, Curve::Secp256r1).expect("a signature");
+        assert!(
+            request
+                .public_key()
+                .verify_prehash(&digest, &signature)
+                .is_ok()
+        );
+
+        card.logout().expect("selects");
+        card.open_secure_channel(&device).expect("a channel");
+        assert!(
+            card.prove_locked(Some(reference))
+                .expect("answers")
+                .is_some(),
+            "locked after"
+        );
+        assert_eq!(
+            card.sign(reference, SignAlgorithm::Ecdsa, &digest),
+            Err(CardError::NotAuthenticated(
+                countersign_card::apdu::StatusWord::NOT_AUTHENTICATED
+            ))
+        );
+    }
+}
+
+#[test]
+fn a_known_single_use_card_is_never_asked_in_vain() {
+    let (_, mut card, device, mut custodians) = hsm(Profile::VENDOR);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::SingleUse);
+    for custodian in &mut custodians[..2] {
+        assert_eq!(authenticate(&mut round, &mut card, &device, custodian), 1);
+    }
+}
+
+#[test]
+fn a_wrong_response_never_reaches_the_card() {
+    let (simulator, mut card, device, mut custodians) = hsm(Profile::VENDOR);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    let challenge = round.challenge(&mut card).expect("a challenge");
+    let signature = custodians[0].sign(&[7; 32]);
+    simulator.reset_counts();
+    let response = PkaResponse {
+        name: &custodians[0].name,
+        key: custodians[0].file.request.public_key(),
+        challenge: &challenge,
+        signature: &signature,
+    };
+    assert_eq!(
+        round.respond(&mut card, &response),
+        Ok(RespondOutcome::WrongSignature)
+    );
+    assert_eq!(simulator.apdu_counts().total, 0);
+}
+
+#[test]
+fn one_custodian_counts_once() {
+    let (_, mut card, device, mut custodians) = hsm(Profile::PICO);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    authenticate(&mut round, &mut card, &device, &mut custodians[0]);
+    let challenge = round.challenge(&mut card).expect("a challenge");
+    let signature = custodians[0].sign(&challenge.digest(device.id()));
+    let response = PkaResponse {
+        name: &custodians[0].name,
+        key: custodians[0].file.request.public_key(),
+        challenge: &challenge,
+        signature: &signature,
+    };
+    assert!(
+        matches!(round.respond(&mut card, &response), Ok(RespondOutcome::AlreadyCounted(status)) if status.authenticated == 1)
+    );
+}
+
+#[test]
+fn a_reset_forgets_everybody() {
+    let (simulator, mut card, device, mut custodians) = hsm(Profile::VENDOR);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    unlock(&mut round, &mut card, &device, &mut custodians);
+    simulator.reset_by_other();
+    assert_eq!(
+        card.pka_status(),
+        Err(CardError::Transport(TransportError::ResetByOther))
+    );
+    let (mut card, _) = open(&simulator);
+    assert_eq!(
+        card.pka_status()
+            .expect("a status")
+            .expect("set up")
+            .authenticated,
+        0
+    );
+    assert!(card.prove_locked(None).expect("answers").is_some());
+}
+
+#[test]
+fn a_selection_by_another_program_breaks_the_channel_and_the_quorum() {
+    let (simulator, mut card, device, mut custodians) = hsm(Profile::VENDOR);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    unlock(&mut round, &mut card, &device, &mut custodians);
+    simulator.select_by_other();
+    assert_eq!(card.pka_status(), Err(CardError::ChannelLost));
+    assert_eq!(
+        card.pka_status(),
+        Err(CardError::ChannelLost),
+        "and never falls back to plain commands"
+    );
+}
+
+#[test]
+fn a_damaged_answer_breaks_the_channel() {
+    let simulator = new_card("DAMAGE", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    simulator.inject(Fault::DamagedAnswer);
+    assert_eq!(card.pin_status(PinKind::User), Err(CardError::ChannelLost));
+}
+
+#[test]
+fn wrong_pins_count_down_and_block() {
+    let simulator = new_card("PINPIN", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    assert_eq!(
+        card.pin_status(PinKind::User),
+        Ok(PinStatus::NotVerified { tries: 3 })
+    );
+    for tries_left in [2, 1] {
+        assert_eq!(
+            card.verify_pin(&pin("000000")),
+            Err(CardError::WrongPin { tries_left })
+        );
+    }
+    assert_eq!(card.verify_pin(&pin("000000")), Err(CardError::PinBlocked));
+    assert_eq!(
+        card.verify_pin(&pin(PIN)),
+        Err(CardError::PinBlocked),
+        "the right one comes too late"
+    );
+    card.reset_retry_counter(&so_pin(), &pin("123456"))
+        .expect("unblocks");
+    assert_eq!(card.verify_pin(&pin("123456")), Ok(()));
+    assert_eq!(card.pin_status(PinKind::User), Ok(PinStatus::Verified));
+}
+
+#[test]
+fn keys_are_refused_to_the_unauthenticated() {
+    let simulator = new_card("LOCKED", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZKEY00001");
+    assert!(matches!(
+        card.generate_key(&key),
+        Err(CardError::NotAuthenticated(_))
+    ));
+    assert!(card.prove_locked(None).expect("answers").is_some());
+}
+
+#[test]
+fn pin_and_quorum_are_both_needed_where_both_were_set() {
+    let simulator = new_card("BOTH01", Profile::VENDOR, None);
+    let (mut card, device) = open(&simulator);
+    let pka = PkaOptions::new(1, 1, false).expect("a quorum");
+    let user = pin(PIN);
+    card.initialize(
+        &InitializeOptions::QuorumAndPin {
+            pka,
+            pin: &user,
+            retry_counter: 3,
+        },
+        &so_pin(),
+    )
+    .expect("initialises");
+    card.open_secure_channel(&device).expect("a channel");
+    let mut custodian = Custodian::new(9);
+    card.register_custodian(&custodian.file).expect("registers");
+    card.verify_pin(&user).expect("the PIN");
+    assert!(
+        card.prove_locked(None).expect("answers").is_some(),
+        "the PIN alone does not open"
+    );
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    authenticate(&mut round, &mut card, &device, &mut custodian);
+    assert_eq!(card.prove_locked(None), Ok(None), "both open");
+}
+
+#[test]
+fn a_device_is_initialised_again_only_with_its_so_pin() {
+    let (_, mut card, device, _) = hsm(Profile::VENDOR);
+    let quorum = PkaOptions::new(1, 1, false).expect("a quorum");
+    let wrong = SoPin::from_hex("0000000000000000").expect("16 hex digits");
+    assert_eq!(
+        card.initialize(&InitializeOptions::Quorum(quorum), &wrong),
+        Err(CardError::WrongPin { tries_left: 14 })
+    );
+    card.initialize(&InitializeOptions::Quorum(quorum), &so_pin())
+        .expect("initialises");
+    card.open_secure_channel(&device).expect("a channel");
+    assert_eq!(
+        card.pka_status()
+            .expect("a status")
+            .expect("set up")
+            .missing,
+        1
+    );
+}
+
+#[test]
+fn a_key_is_registered_once() {
+    let (_, mut card, _, custodians) = hsm(Profile::VENDOR);
+    assert!(matches!(
+        card.register_custodian(&custodians[0].file),
+        Err(CardError::RegistrationRefused(_))
+    ));
+}
+
+#[test]
+fn use_counters_count_down_to_the_end() {
+    let simulator = new_card("COUNTR", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    card.verify_pin(&pin(PIN)).expect("the PIN");
+    let key = KeySpec {
+        use_counter: Some(2),
+        ..spec(KeyKind::Ec(Curve::Secp256r1), "ZZKEY00001")
+    };
+    let (reference, _) = card.generate_key(&key).expect("a key");
+    for left in [1, 0] {
+        card.sign(reference, SignAlgorithm::Ecdsa, &[1; 32])
+            .expect("signs");
+        assert_eq!(card.list_keys().expect("keys")[0].uses_left, Some(left));
+    }
+    assert_eq!(
+        card.sign(reference, SignAlgorithm::Ecdsa, &[1; 32]),
+        Err(CardError::KeyUseCounterExhausted)
+    );
+}
+
+#[test]
+fn keys_do_only_what_their_list_allows() {
+    let simulator = new_card("ALGOR1", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    card.verify_pin(&pin(PIN)).expect("the PIN");
+    let key = KeySpec {
+        algorithms: Some(vec![0x73]),
+        ..spec(KeyKind::Ec(Curve::Secp256r1), "ZZKEY00001")
+    };
+    let (reference, _) = card.generate_key(&key).expect("a key");
+    assert_eq!(
+        card.sign(reference, SignAlgorithm::Ecdsa, &[1; 32]),
+        Err(CardError::AlgorithmNotAllowed)
+    );
+    assert!(
+        card.sign(reference, SignAlgorithm::EcdsaSha256, b"message")
+            .is_ok()
+    );
+}
+
+#[test]
+fn rsa_signs_in_every_way() {
+    use countersign_cvc::{HashAlgorithm, PublicKey};
+    let simulator = new_card("RSA001", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    card.verify_pin(&pin(PIN)).expect("the PIN");
+    let (reference, request) = card
+        .generate_key(&spec(KeyKind::Rsa(2048), "ZZRSA00001"))
+        .expect("a key");
+    request.verify_inner().expect("signed by itself");
+    let PublicKey::Rsa(key) = request.public_key() else {
+        panic!("an RSA key")
+    };
+    let digest = Sha256::digest(b"message");
+    let signature = card
+        .sign(reference, SignAlgorithm::RsaPss, &digest)
+        .expect("signs");
+    assert!(
+        key.verify_pss(HashAlgorithm::Sha256, &digest, &signature)
+            .is_ok()
+    );
+    let signature = card
+        .sign(reference, SignAlgorithm::RsaPkcs1Sha256, b"message")
+        .expect("signs");
+    assert!(
+        key.verify_pkcs1(HashAlgorithm::Sha256, &digest, &signature)
+            .is_ok()
+    );
+    // DigestInfo of SHA-256, RFC 8017 section 9.2.
+    let info = [
+        hex_literal::hex!("3031300d060960864801650304020105000420").as_slice(),
+        &digest,
+    ]
+    .concat();
+    let signature = card
+        .sign(reference, SignAlgorithm::RsaPkcs1, &info)
+        .expect("signs");
+    assert!(
+        key.verify_pkcs1(HashAlgorithm::Sha256, &digest, &signature)
+            .is_ok()
+    );
+    let mut block = vec![0, 1];
+    block.resize(256 - info.len() - 1, 0xFF);
+    block.push(0);
+    block.extend_from_slice(&info);
+    let signature = card
+        .sign(reference, SignAlgorithm::RsaRaw, &block)
+        .expect("signs");
+    assert!(
+        key.verify_pkcs1(HashAlgorithm::Sha256, &digest, &signature)
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_card_survives_in_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("card.json");
+    let new = NewCard {
+        serial: "FILE01".into(),
+        label: "kept".into(),
+        profile: Profile::VENDOR,
+        user_pin: Some(PIN.into()),
+    };
+    let simulator = Simulator::create(&path, &new).expect("a card");
+    let (mut card, device) = open(&simulator);
+    assert!(card.verify_pin(&pin("000000")).is_err());
+    drop((card, simulator));
+    let (mut card, same) = open(&Simulator::open(&path).expect("opens"));
+    assert_eq!(same.id(), device.id());
+    assert_eq!(card.label(), Ok("kept".into()));
+    assert_eq!(
+        card.pin_status(PinKind::User),
+        Ok(PinStatus::NotVerified { tries: 2 }),
+        "tries are kept"
+    );
+    assert!(
+        Simulator::create(&path, &new).is_err(),
+        "an existing card is never overwritten"
+    );
+}
+
+#[test]
+fn simulated_cards_are_nothing_to_production() {
+    let simulator = new_card("PRODUC", Profile::VENDOR, None);
+    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
+    let chain = card.device_chain().expect("certificates");
+    let error = chain
+        .verify(&TrustAnchors::production().with_test())
+        .expect_err("refused");
+    assert!(
+        matches!(error, countersign_cvc::ChainError::SimulatedRoot(_)),
+        "{error}"
+    );
+    assert!(
+        TrustAnchors::production()
+            .with(simulated_anchor().expect("an anchor"))
+            .is_err()
+    );
+}
