@@ -8,7 +8,10 @@ use countersign_protocol::{
 use crate::origin::Origin;
 
 fn error(code: HelperErrorCode, message: impl Into<String>) -> HelperError {
-    HelperError { code, message: message.into() }
+    HelperError {
+        code,
+        message: message.into(),
+    }
 }
 
 pub(crate) fn no_hello() -> HelperError {
@@ -21,7 +24,9 @@ pub(crate) fn no_hello() -> HelperError {
 pub(crate) fn not_understood(why: &serde_json::Error) -> HelperError {
     error(
         HelperErrorCode::Invalid,
-        format!("The helper didn't understand the page's message ({why}). Reload the page; if it happens again, update the helper."),
+        format!(
+            "The helper didn't understand the page's message ({why}). Reload the page; if it happens again, update the helper."
+        ),
     )
 }
 
@@ -44,18 +49,31 @@ pub(crate) fn too_many_questions() -> HelperError {
 }
 
 pub(crate) fn declined() -> HelperError {
-    error(HelperErrorCode::Declined, "Declined in the helper's window. Nothing was signed.")
+    error(
+        HelperErrorCode::Declined,
+        "Declined in the helper's window. Nothing was signed.",
+    )
 }
 
 pub(crate) fn pin_cancelled() -> HelperError {
-    error(HelperErrorCode::PinCancelled, "No PIN of 6 to 16 characters was entered. Nothing was signed, and no try was used.")
+    error(
+        HelperErrorCode::PinCancelled,
+        "No PIN of 6 to 16 characters was entered. Nothing was signed, and no try was used.",
+    )
 }
 
 pub(crate) fn task_refused(why: impl std::fmt::Display) -> HelperError {
-    error(HelperErrorCode::TaskRefused, format!("{why} Nothing was signed."))
+    error(
+        HelperErrorCode::TaskRefused,
+        format!("{why} Nothing was signed."),
+    )
 }
 
-pub(crate) fn server_key_changed(origin: &Origin, known: &Fingerprint, found: &Fingerprint) -> HelperError {
+pub(crate) fn server_key_changed(
+    origin: &Origin,
+    known: &Fingerprint,
+    found: &Fingerprint,
+) -> HelperError {
     task_refused(format!(
         "This server isn't the one you enrolled with: {origin} had the key \"{}\", now it shows \"{}\". Either the \
          server was set up anew, or somebody else answers in its place. Talk to your admin before going on; only if \
@@ -119,7 +137,10 @@ pub(crate) fn pin_wrong(tries: Option<u8>) -> HelperError {
         Some(tries) => format!(", {tries} tries left"),
         None => String::new(),
     };
-    error(HelperErrorCode::PinWrong, format!("PIN wrong{left}. Nothing was sent."))
+    error(
+        HelperErrorCode::PinWrong,
+        format!("PIN wrong{left}. Nothing was sent."),
+    )
 }
 
 pub(crate) fn pin_blocked() -> HelperError {
@@ -134,9 +155,14 @@ pub(crate) fn pin_not_set() -> HelperError {
 }
 
 pub(crate) fn pin_transport() -> HelperError {
-    card_refused("This card still has its transport PIN. Change the PIN first, for example with `pkcs15-tool --change-pin`.")
+    card_refused(
+        "This card still has its transport PIN. Change the PIN first, for example with `pkcs15-tool --change-pin`.",
+    )
 }
 
 pub(crate) fn internal(why: impl std::fmt::Display) -> HelperError {
-    error(HelperErrorCode::Internal, format!("The helper failed: {why}. Its log tells more."))
+    error(
+        HelperErrorCode::Internal,
+        format!("The helper failed: {why}. Its log tells more."),
+    )
 }

@@ -14,7 +14,11 @@ use crate::origin::Origin;
 
 /// Lets your card approve what your signing server asks for, after you have seen and agreed to it.
 #[derive(Debug, Parser)]
-#[command(name = "countersign-helper", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "countersign-helper",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -89,7 +93,9 @@ impl Cli {
             Command::Readers(args) => readers::list(&args),
             Command::Origins(args) => match args.command {
                 None => origins::list(&args.config),
-                Some(OriginCommand::Forget { origin, config }) => origins::forget(&args.config.or(config), &origin),
+                Some(OriginCommand::Forget { origin, config }) => {
+                    origins::forget(&args.config.or(config), &origin)
+                }
             },
         }
     }
@@ -97,7 +103,9 @@ impl Cli {
 
 fn parse_anchor(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
         _ => Err("expected NAME=FILE".to_owned()),
     }
 }
@@ -118,14 +126,36 @@ mod tests {
         let cli = Cli::try_parse_from(["countersign-helper", "--port", "0"]).unwrap();
         assert!(cli.command.is_none());
         assert!(Cli::try_parse_from(["countersign-helper", "run", "--port", "0"]).is_ok());
-        assert!(Cli::try_parse_from(["countersign-helper", "origins", "forget", "https://a.example", "--config-dir", "x"]).is_ok());
-        assert!(Cli::try_parse_from(["countersign-helper", "origins", "--config-dir", "x", "forget", "https://a.example"]).is_ok());
+        assert!(
+            Cli::try_parse_from([
+                "countersign-helper",
+                "origins",
+                "forget",
+                "https://a.example",
+                "--config-dir",
+                "x"
+            ])
+            .is_ok()
+        );
+        assert!(
+            Cli::try_parse_from([
+                "countersign-helper",
+                "origins",
+                "--config-dir",
+                "x",
+                "forget",
+                "https://a.example"
+            ])
+            .is_ok()
+        );
     }
 
     #[cfg(feature = "simulator")]
     #[test]
     fn simulated_cards_need_demo() {
         assert!(Cli::try_parse_from(["countersign-helper", "--simulated-card", "x"]).is_err());
-        assert!(Cli::try_parse_from(["countersign-helper", "--demo", "--simulated-card", "x"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["countersign-helper", "--demo", "--simulated-card", "x"]).is_ok()
+        );
     }
 }

@@ -32,7 +32,11 @@ pub struct Consent<T>(T);
 impl<T: Explained> Consent<T> {
     /// Shows the text and waits for the answer.
     pub(crate) fn ask(what: T, seat: &Seat<'_>, patience: &Patience) -> Result<Self, HelperError> {
-        if seat.consent(&what.text(), patience) { Ok(Self(what)) } else { Err(advice::declined()) }
+        if seat.consent(&what.text(), patience) {
+            Ok(Self(what))
+        } else {
+            Err(advice::declined())
+        }
     }
 
     /// What was agreed to.

@@ -50,7 +50,12 @@ impl Caller {
 impl Conversation {
     /// Begins with a page of `origin`.
     pub fn new(helper: Arc<Helper>, origin: Origin) -> Self {
-        Self { helper, origin, greeted: false, held: None }
+        Self {
+            helper,
+            origin,
+            greeted: false,
+            held: None,
+        }
     }
 
     /// Answers one request.
@@ -64,7 +69,9 @@ impl Conversation {
         self.end_unneeded_session(&operation);
         match operation {
             Operation::Hello { protocol } => self.hello(protocol),
-            Operation::ListCards => Ok(Answer::Cards { readers: self.helper.cards.list() }),
+            Operation::ListCards => Ok(Answer::Cards {
+                readers: self.helper.cards.list(),
+            }),
             Operation::LogIn { task, key } => self.log_in(&task, &key, caller),
             Operation::Enrol { task, card, key } => self.enrol(&task, &card, key, caller),
             Operation::Approve { task } => self.approve(&task, caller),
@@ -92,7 +99,11 @@ impl Conversation {
             operation,
             Operation::ApproveAgain { .. } | Operation::ListCards | Operation::Hello { .. }
         );
-        if !keeps || self.session_ends().is_some_and(|until| until <= Instant::now()) {
+        if !keeps
+            || self
+                .session_ends()
+                .is_some_and(|until| until <= Instant::now())
+        {
             self.end_session();
         }
     }
@@ -110,7 +121,9 @@ impl Conversation {
     }
 
     fn check(&self, envelope: &Envelope) -> Result<CheckedTask, HelperError> {
-        self.helper.tasks.check(envelope, &self.origin, &self.helper.book)
+        self.helper
+            .tasks
+            .check(envelope, &self.origin, &self.helper.book)
     }
 
     fn sit(&self) -> Result<Seat<'_>, HelperError> {
@@ -132,7 +145,10 @@ impl Conversation {
         let consent = Consent::ask(what, seat, &caller.patience)
             .inspect_err(|_| self.helper.tasks.answered(task))?;
         if task.server.first_contact {
-            self.helper.book.pin(&self.origin, &task.server.key).map_err(advice::internal)?;
+            self.helper
+                .book
+                .pin(&self.origin, &task.server.key)
+                .map_err(advice::internal)?;
         }
         Ok(consent)
     }

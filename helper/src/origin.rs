@@ -95,7 +95,10 @@ pub fn split_port(text: &str) -> Result<(&str, Option<&str>), InvalidOrigin> {
 }
 
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         // Display of the standard library is the canonical spelling (RFC 5952).
         return address
             .parse::<std::net::Ipv6Addr>()
@@ -110,7 +113,9 @@ fn is_host(host: &str) -> bool {
 
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        && label
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
@@ -141,22 +146,49 @@ mod tests {
             "http://[::1]:8080",
             "http://localhost",
         ] {
-            assert_eq!(Origin::parse(text).map(|o| o.to_string()), Ok(text.to_owned()));
+            assert_eq!(
+                Origin::parse(text).map(|o| o.to_string()),
+                Ok(text.to_owned())
+            );
         }
     }
 
     #[test]
     fn everything_else_is_refused() {
         for text in [
-            "", "null", "file://", "https://", "http://sign.example.org", "HTTPS://sign.example.org",
-            "https://Sign.example.org", "https://sign.example.org/", "https://sign.example.org:443",
-            "http://localhost:80", "https://sign.example.org:08443", "https://sign.example.org:+8443",
-            "https://sign.example.org:0", "https://sign.example.org:70000", "https://sign.example.org:",
-            "https://user@sign.example.org", "https://sign.example.org?x", "https://sign.example.org#x",
-            " https://sign.example.org", "https://sign.example.org ", "https://sign..example.org",
-            "https://-sign.example.org", "https://sign.example.org.", "https://1.2.3", "https://[::1",
-            "https://[0:0:0:0:0:0:0:1]", "https://[::1]x", "https://bücher.example", "http://127.0.0.2",
-            "http://localhost.evil.example", "chrome-extension://abc", "https://a b", "http://127.0.0.1.nip.example",
+            "",
+            "null",
+            "file://",
+            "https://",
+            "http://sign.example.org",
+            "HTTPS://sign.example.org",
+            "https://Sign.example.org",
+            "https://sign.example.org/",
+            "https://sign.example.org:443",
+            "http://localhost:80",
+            "https://sign.example.org:08443",
+            "https://sign.example.org:+8443",
+            "https://sign.example.org:0",
+            "https://sign.example.org:70000",
+            "https://sign.example.org:",
+            "https://user@sign.example.org",
+            "https://sign.example.org?x",
+            "https://sign.example.org#x",
+            " https://sign.example.org",
+            "https://sign.example.org ",
+            "https://sign..example.org",
+            "https://-sign.example.org",
+            "https://sign.example.org.",
+            "https://1.2.3",
+            "https://[::1",
+            "https://[0:0:0:0:0:0:0:1]",
+            "https://[::1]x",
+            "https://bücher.example",
+            "http://127.0.0.2",
+            "http://localhost.evil.example",
+            "chrome-extension://abc",
+            "https://a b",
+            "http://127.0.0.1.nip.example",
         ] {
             assert!(Origin::parse(text).is_err(), "{text:?}");
         }

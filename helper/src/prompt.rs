@@ -18,8 +18,8 @@ use crate::origin::Origin;
 
 pub use consent::ConsentText;
 pub use desk::{PromptDesk, Seat};
-pub use patience::Patience;
 pub(crate) use patience::CancelOnDrop;
+pub use patience::Patience;
 pub use pinentry::{PinentryPrompt, find_pinentry};
 pub use terminal::TerminalPrompt;
 

@@ -72,7 +72,10 @@ impl TaskGuard {
             ));
         }
         let key = signed.server.key.fingerprint();
-        let known = book.find(origin).map_err(advice::internal)?.and_then(|known| known.server_key);
+        let known = book
+            .find(origin)
+            .map_err(advice::internal)?
+            .and_then(|known| known.server_key);
         let first_contact = match known {
             Some(known) if known == key => false,
             Some(known) => return Err(advice::server_key_changed(origin, &known, &key)),
@@ -86,7 +89,12 @@ impl TaskGuard {
             ));
         }
         Ok(CheckedTask {
-            server: Server { name: signed.server.name, origin: origin.clone(), key, first_contact },
+            server: Server {
+                name: signed.server.name,
+                origin: origin.clone(),
+                key,
+                first_contact,
+            },
             task: signed.task,
             digest,
             expires_at: signed.expires_at,
@@ -102,17 +110,22 @@ impl TaskGuard {
     }
 
     fn was_answered(&self, digest: &Sha256Digest) -> bool {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner).contains_key(digest)
+        self.answered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(digest)
     }
 }
 
 fn unreadable(error: EnvelopeError) -> HelperError {
     match error {
-        EnvelopeError::WrongSignature(_) | EnvelopeError::SignatureCount(_) => advice::task_refused(
-            "This request isn't signed by the server that it names.",
-        ),
-        EnvelopeError::WrongType { .. } | EnvelopeError::Malformed(_) => advice::task_refused(format!(
-            "The helper can't read this request ({error}). Update the helper if the server is newer."
-        )),
+        EnvelopeError::WrongSignature(_) | EnvelopeError::SignatureCount(_) => {
+            advice::task_refused("This request isn't signed by the server that it names.")
+        }
+        EnvelopeError::WrongType { .. } | EnvelopeError::Malformed(_) => {
+            advice::task_refused(format!(
+                "The helper can't read this request ({error}). Update the helper if the server is newer."
+            ))
+        }
     }
 }

@@ -22,22 +22,37 @@ pub(super) struct Card {
 
 impl Card {
     /// Selects the application, verifies the device's chain and opens the secure channel to exactly this device.
-    pub(super) fn open(transport: Box<dyn Transport>, anchors: &TrustAnchors) -> Result<Self, HelperError> {
+    pub(super) fn open(
+        transport: Box<dyn Transport>,
+        anchors: &TrustAnchors,
+    ) -> Result<Self, HelperError> {
         let mut driver = SmartCardHsm::open(transport).map_err(card_error)?;
         let chain = driver.device_chain().map_err(card_error)?;
-        let device = chain.verify(anchors).map_err(|why| card_error(why.into()))?;
+        let device = chain
+            .verify(anchors)
+            .map_err(|why| card_error(why.into()))?;
         match driver.open_secure_channel(&device) {
             Ok(()) => {}
-            Err(error @ CardError::SecureChannelUnsupported(_)) if driver.locality() == Locality::Local => {
+            Err(error @ CardError::SecureChannelUnsupported(_))
+                if driver.locality() == Locality::Local =>
+            {
                 tracing::info!(device = %device.id(), "going on without a secure channel: {error}");
             }
             Err(error) => return Err(card_error(error)),
         }
-        Ok(Self { driver, device, keys: Vec::new() })
+        Ok(Self {
+            driver,
+            device,
+            keys: Vec::new(),
+        })
     }
 
     /// Reads everything that can be read without a PIN.
-    pub(super) fn describe(&mut self, source: usize, reader: &str) -> Result<FoundCard, HelperError> {
+    pub(super) fn describe(
+        &mut self,
+        source: usize,
+        reader: &str,
+    ) -> Result<FoundCard, HelperError> {
         let label = self.driver.label().map_err(card_error)?;
         let pin = pin_state(self.driver.pin_status(PinKind::User).map_err(card_error)?)?;
         self.keys = self.driver.list_keys().map_err(card_error)?;
@@ -45,7 +60,11 @@ impl Card {
             source,
             reader: reader.to_owned(),
             device: self.device.clone(),
-            label: if label.is_empty() { "SmartCard-HSM".to_owned() } else { label },
+            label: if label.is_empty() {
+                "SmartCard-HSM".to_owned()
+            } else {
+                label
+            },
             version: self.driver.info().version_text(),
             pin,
             keys: self.keys.iter().filter_map(seen_key).collect(),
@@ -72,9 +91,9 @@ fn seen_key(info: &KeyInfo) -> Option<SeenKey> {
     let unsuitable = match check_custodian_key(&public_key) {
         Err(why) => Some(why.to_string()),
         Ok(()) if info.uses_left == Some(0) => Some("its use counter is used up".to_owned()),
-        Ok(()) if info.request.is_none() => {
-            Some("the card no longer holds its attestation: it can sign, but not be enrolled".to_owned())
-        }
+        Ok(()) if info.request.is_none() => Some(
+            "the card no longer holds its attestation: it can sign, but not be enrolled".to_owned(),
+        ),
         Ok(()) => None,
     };
     let view = CardKeyView {

@@ -42,7 +42,12 @@ pub(super) struct Holding {
 impl CardDesk {
     /// A desk with these readers, accepting devices of these roots.
     pub fn new(sources: Vec<Arc<dyn CardSource>>, anchors: TrustAnchors) -> Self {
-        Self { sources, anchors, work: Mutex::default(), held: Arc::default() }
+        Self {
+            sources,
+            anchors,
+            work: Mutex::default(),
+            held: Arc::default(),
+        }
     }
 
     /// The roots of genuine devices.
@@ -60,7 +65,10 @@ impl CardDesk {
                 Some(Ok(card)) => CardState::Ready(card.view()),
                 Some(Err(error)) => CardState::Unusable { why: error.message },
             };
-            views.push(ReaderView { name: reader.name, card });
+            views.push(ReaderView {
+                name: reader.name,
+                card,
+            });
         }
         views
     }
@@ -72,7 +80,9 @@ impl CardDesk {
         except: Option<&DeviceId>,
     ) -> Result<FoundKey, HelperError> {
         let found = self.find(|card| {
-            (Some(card.device.id()) != except).then(|| card.key(key).ok()).flatten()
+            (Some(card.device.id()) != except)
+                .then(|| card.key(key).ok())
+                .flatten()
         });
         found.ok_or_else(|| advice::key_missing(key))
     }
@@ -140,7 +150,10 @@ impl CardDesk {
 
     fn hold(&self, place: Place, card: FoundCard) -> Holding {
         self.held.lock().insert(place.clone(), card);
-        Holding { held: self.held.clone(), place }
+        Holding {
+            held: self.held.clone(),
+            place,
+        }
     }
 
     fn work(&self) -> MutexGuard<'_, ()> {

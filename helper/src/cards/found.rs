@@ -44,9 +44,15 @@ pub struct FoundKey {
 impl FoundCard {
     /// One of its keys.
     pub(crate) fn key(&self, fingerprint: &Fingerprint) -> Result<FoundKey, HelperError> {
-        let key = self.keys.iter().find(|key| key.view.fingerprint == *fingerprint);
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.view.fingerprint == *fingerprint);
         let key = key.ok_or_else(|| advice::key_missing(fingerprint))?.clone();
-        Ok(FoundKey { card: self.clone(), key })
+        Ok(FoundKey {
+            card: self.clone(),
+            key,
+        })
     }
 
     /// As pages see it.

@@ -21,7 +21,12 @@ pub struct PcscSource;
 impl CardSource for PcscSource {
     fn readers(&self) -> Result<Vec<Reader>, TransportError> {
         let readers = readers()?.into_iter();
-        Ok(readers.map(|reader| Reader { name: reader.name, occupied: reader.atr.is_some() }).collect())
+        Ok(readers
+            .map(|reader| Reader {
+                name: reader.name,
+                occupied: reader.atr.is_some(),
+            })
+            .collect())
     }
 
     fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {

@@ -13,9 +13,9 @@ impl CardArgs {
         #[cfg(feature = "simulator")]
         if !self.simulated_card.is_empty() {
             let cards = crate::cards::SimulatedSource::open(&self.simulated_card)?;
-            return Ok(vec![Arc::new(cards), Arc::new(PcscSource::default())]);
+            return Ok(vec![Arc::new(cards), Arc::new(PcscSource)]);
         }
-        Ok(vec![Arc::new(PcscSource::default())])
+        Ok(vec![Arc::new(PcscSource)])
     }
 
     pub(super) fn anchors(&self) -> anyhow::Result<TrustAnchors> {
@@ -25,14 +25,15 @@ impl CardArgs {
         }
         for (name, file) in &self.anchor {
             let shown = file.display();
-            let data = std::fs::read(file).with_context(|| format!("reading the trust anchor {shown}"))?;
+            let data =
+                std::fs::read(file).with_context(|| format!("reading the trust anchor {shown}"))?;
             let anchor = TrustAnchor::from_certificate(name, AnchorKind::Configured, &data)
                 .with_context(|| format!("{shown} is no trust anchor"))?;
             anchors = anchors.with(anchor)?;
         }
         #[cfg(feature = "simulator")]
         if self.demo {
-            anchors = anchors.with_simulated(countersign_simulator::simulated_anchor())?;
+            anchors = anchors.with_simulated(countersign_simulator::simulated_anchor()?)?;
         }
         Ok(anchors)
     }

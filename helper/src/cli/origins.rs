@@ -9,18 +9,29 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
         println!("no page is known yet");
     }
     for origin in known {
-        let allowed = if origin.allowed { "always allowed" } else { "asked each time" };
+        let allowed = if origin.allowed {
+            "always allowed"
+        } else {
+            "asked each time"
+        };
         let key = match origin.server_key {
             Some(key) => format!("server key \"{}\"", key.words().join(" ")),
             None => "no server key yet".to_owned(),
         };
-        println!("{}  {allowed}, {key}, since {}", origin.origin, origin.since.strftime("%Y-%m-%d"));
+        println!(
+            "{}  {allowed}, {key}, since {}",
+            origin.origin,
+            origin.since.strftime("%Y-%m-%d")
+        );
     }
     Ok(())
 }
 
 pub(super) fn forget(config: &ConfigArgs, origin: &Origin) -> anyhow::Result<()> {
-    anyhow::ensure!(OriginBook::new(&config.folder()?).forget(origin)?, "{origin} isn't known");
+    anyhow::ensure!(
+        OriginBook::new(&config.folder()?).forget(origin)?,
+        "{origin} isn't known"
+    );
     println!("forgotten: {origin}");
     Ok(())
 }

@@ -17,12 +17,26 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
             CardState::Empty => println!("  no card"),
             CardState::Unusable { why } => println!("  {}", visible(&why)),
             CardState::Ready(card) => {
-                println!("  {} \"{}\", {}", card.device.serial(), visible(&card.label), card.anchor);
+                println!(
+                    "  {} \"{}\", {}",
+                    card.device.serial(),
+                    visible(&card.label),
+                    card.anchor
+                );
                 println!("  PIN: {}", pin(card.pin));
                 for key in card.keys {
-                    let name = key.chr.map_or_else(|| key.fingerprint.short(), |chr| chr.to_string());
-                    let suitable = key.unsuitable.map_or(String::new(), |why| format!(" (no custodian key: {why})"));
-                    println!("  key {name} \"{}\", {}{}", visible(&key.label), key.kind, visible(&suitable));
+                    let name = key
+                        .chr
+                        .map_or_else(|| key.fingerprint.short(), |chr| chr.to_string());
+                    let suitable = key
+                        .unsuitable
+                        .map_or(String::new(), |why| format!(" (no custodian key: {why})"));
+                    println!(
+                        "  key {name} \"{}\", {}{}",
+                        visible(&key.label),
+                        key.kind,
+                        visible(&suitable)
+                    );
                 }
             }
         }

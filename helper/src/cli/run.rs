@@ -63,11 +63,15 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
-    let loopback = loopback::bind(port).await.with_context(|| {
-        format!("127.0.0.1:{port} can't be used; is another helper running?")
-    })?;
+    let loopback = loopback::bind(port)
+        .await
+        .with_context(|| format!("127.0.0.1:{port} can't be used; is another helper running?"))?;
     // For programs that chose port 0.
-    writeln!(std::io::stdout(), "listening on 127.0.0.1:{}", loopback.port)?;
+    writeln!(
+        std::io::stdout(),
+        "listening on 127.0.0.1:{}",
+        loopback.port
+    )?;
     tokio::select! {
         ended = loopback::serve(loopback, helper) => ended.context("the loopback listener failed"),
         signal = stop() => signal.context("waiting for signals"),
@@ -78,7 +82,8 @@ async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
 async fn stop() -> std::io::Result<()> {
     #[cfg(unix)]
     {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             result = tokio::signal::ctrl_c() => result,
             _ = terminate.recv() => Ok(()),

@@ -38,7 +38,13 @@ impl ApprovalRequest {
         device: VerifiedDevice,
         signer: Signer,
     ) -> Result<Self, HelperError> {
-        let ApproveTask { terms, device_certificates: _, challenge, key, authenticated } = task;
+        let ApproveTask {
+            terms,
+            device_certificates: _,
+            challenge,
+            key,
+            authenticated,
+        } = task;
         if *device.id() != terms.hsm.device {
             return Err(advice::task_refused(format!(
                 "The certificates are of {}, but {} is to be opened.",
@@ -48,12 +54,21 @@ impl ApprovalRequest {
         }
         // Shorter is guessable; longer could be something else than a challenge.
         if !(8..=32).contains(&challenge.as_bytes().len()) {
-            return Err(advice::task_refused("The HSM's challenge must have 8 to 32 bytes."));
+            return Err(advice::task_refused(
+                "The HSM's challenge must have 8 to 32 bytes.",
+            ));
         }
         if key != signer.key || signer.card == terms.hsm.device {
             return Err(advice::task_refused("The key isn't one of your own cards."));
         }
-        Ok(Self { server, terms, device, challenge: challenge.0, authenticated, signer })
+        Ok(Self {
+            server,
+            terms,
+            device,
+            challenge: challenge.0,
+            authenticated,
+            signer,
+        })
     }
 
     /// The terms.
@@ -88,7 +103,10 @@ impl ApprovalRequest {
 
     /// One line for the PIN prompt.
     pub fn purpose(&self) -> String {
-        format!("Approve {}: open {} for {}", self.terms.id, self.terms.hsm.id, self.terms.requester.name)
+        format!(
+            "Approve {}: open {} for {}",
+            self.terms.id, self.terms.hsm.id, self.terms.requester.name
+        )
     }
 }
 
@@ -123,13 +141,23 @@ impl Explained for ApprovalRequest {
         let mut consent = ConsentText::new("Countersign: approve?", "Approve and enter PIN")
             .fact("Open", &hsm)
             .fact("For", &purpose(&terms.purpose))
-            .fact("Asked by", &format!("{}, {}", terms.requester.name, minutes(terms.requested_at)))
+            .fact(
+                "Asked by",
+                &format!("{}, {}", terms.requester.name, minutes(terms.requested_at)),
+            )
             .fact("Reason", &terms.reason)
             .fact("Limits", &limits(terms));
-        if let Purpose::Sign { scope: Scope::Manifest { files }, .. } = &terms.purpose {
+        if let Purpose::Sign {
+            scope: Scope::Manifest { files },
+            ..
+        } = &terms.purpose
+        {
             let digest = files.digest();
             let words = Fingerprint(digest.0).words().join(" ");
-            consent = consent.fact("Manifest", &format!("{}, words: {words}", text::grouped(&digest.to_string())));
+            consent = consent.fact(
+                "Manifest",
+                &format!("{}, words: {words}", text::grouped(&digest.to_string())),
+            );
         }
         consent = consent
             .fact("Quorum", &quorum(terms, &self.authenticated))
@@ -156,24 +184,41 @@ fn purpose(purpose: &Purpose) -> String {
         format!("key \"{label}\" ({})", text::grouped(&fingerprint.short()))
     };
     match purpose {
-        Purpose::Sign { key: name, scope: Scope::Manifest { files } } => {
+        Purpose::Sign {
+            key: name,
+            scope: Scope::Manifest { files },
+        } => {
             format!("signing {} files with {}", files.files().len(), key(name))
         }
-        Purpose::Sign { key: name, scope: Scope::Open } => format!("signing ANYTHING with {}", key(name)),
-        Purpose::GenerateKey { label, key_type } => format!("generating a new key \"{label}\", {key_type}"),
+        Purpose::Sign {
+            key: name,
+            scope: Scope::Open,
+        } => format!("signing ANYTHING with {}", key(name)),
+        Purpose::GenerateKey { label, key_type } => {
+            format!("generating a new key \"{label}\", {key_type}")
+        }
     }
 }
 
 fn limits(terms: &ActivationTerms) -> String {
     let lease = terms.lease;
     let scope = match &terms.purpose {
-        Purpose::Sign { scope: Scope::Manifest { files }, .. } => {
+        Purpose::Sign {
+            scope: Scope::Manifest { files },
+            ..
+        } => {
             format!("only these {} digests", files.files().len())
         }
-        Purpose::Sign { scope: Scope::Open, .. } => "any digest".to_owned(),
+        Purpose::Sign {
+            scope: Scope::Open, ..
+        } => "any digest".to_owned(),
         Purpose::GenerateKey { .. } => "one key, then locked".to_owned(),
     };
-    format!("{} signatures, {}, {scope}", lease.signatures, text::duration(lease.seconds))
+    format!(
+        "{} signatures, {}, {scope}",
+        lease.signatures,
+        text::duration(lease.seconds)
+    )
 }
 
 fn quorum(terms: &ActivationTerms, authenticated: &[String]) -> String {

@@ -57,10 +57,13 @@ impl Explained for EnrolmentRequest {
                 self.card.serial()
             ),
         };
-        with_server(ConsentText::new("Countersign: enrol your key?", "Enrol"), &self.server)
-            .fact("Person", &self.person)
-            .fact("Roles", &roles.join(", "))
-            .fact("Invitation", self.invitation.as_str())
-            .fact("Key", &key)
+        with_server(
+            ConsentText::new("Countersign: enrol your key?", "Enrol"),
+            &self.server,
+        )
+        .fact("Person", &self.person)
+        .fact("Roles", &roles.join(", "))
+        .fact("Invitation", self.invitation.as_str())
+        .fact("Key", &key)
     }
 }

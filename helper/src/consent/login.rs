@@ -16,7 +16,10 @@ pub struct LoginRequest {
 
 impl Explained for LoginRequest {
     fn text(&self) -> ConsentText {
-        with_server(ConsentText::new("Countersign: log in?", "Log in"), &self.server)
-            .fact("Signing as", &self.signer.to_string())
+        with_server(
+            ConsentText::new("Countersign: log in?", "Log in"),
+            &self.server,
+        )
+        .fact("Signing as", &self.signer.to_string())
     }
 }

@@ -35,10 +35,17 @@ impl Held {
 }
 
 impl Conversation {
-    pub(super) fn approve(&mut self, envelope: &Envelope, caller: &Caller) -> Result<Answer, HelperError> {
+    pub(super) fn approve(
+        &mut self,
+        envelope: &Envelope,
+        caller: &Caller,
+    ) -> Result<Answer, HelperError> {
         let (task, approve) = self.check_approve(envelope)?;
         let device = self.verify_hsm(&approve)?;
-        let found = self.helper.cards.find_key(&approve.key, Some(&approve.terms.hsm.device))?;
+        let found = self
+            .helper
+            .cards
+            .find_key(&approve.key, Some(&approve.terms.hsm.device))?;
         found.check_suitable()?;
         let request = ApprovalRequest::new(task.server.clone(), approve, device, found.signer())?;
         let (consent, mut session) = {
@@ -50,8 +57,14 @@ impl Conversation {
         caller.step(Step::Signing);
         let evidence = session.approve(&consent)?;
         self.helper.tasks.answered(&task);
-        self.held = Some(Held { session, consent, until: Instant::now() + SESSION });
-        Ok(Answer::Approved { evidence: Box::new(evidence) })
+        self.held = Some(Held {
+            session,
+            consent,
+            until: Instant::now() + SESSION,
+        });
+        Ok(Answer::Approved {
+            evidence: Box::new(evidence),
+        })
     }
 
     pub(super) fn approve_again(
@@ -68,12 +81,19 @@ impl Conversation {
         let evidence = held.session.approve(&held.consent)?;
         self.helper.tasks.answered(&task);
         self.held = Some(held);
-        Ok(Answer::Approved { evidence: Box::new(evidence) })
+        Ok(Answer::Approved {
+            evidence: Box::new(evidence),
+        })
     }
 
-    fn check_approve(&self, envelope: &Envelope) -> Result<(CheckedTask, ApproveTask), HelperError> {
+    fn check_approve(
+        &self,
+        envelope: &Envelope,
+    ) -> Result<(CheckedTask, ApproveTask), HelperError> {
         let task = self.check(envelope)?;
-        let Task::Approve(approve) = task.task.clone() else { return Err(wrong_kind()) };
+        let Task::Approve(approve) = task.task.clone() else {
+            return Err(wrong_kind());
+        };
         if approve.terms.expires_at <= Timestamp::now() {
             return Err(advice::task_refused("The time for this approval is over."));
         }
@@ -85,7 +105,9 @@ impl Conversation {
         DeviceChain::from_ef(approve.device_certificates.as_bytes())
             .and_then(|chain| chain.verify(self.helper.cards.anchors()))
             .map_err(|why| {
-                advice::task_refused(format!("The signing HSM isn't proven to be genuine: {why}."))
+                advice::task_refused(format!(
+                    "The signing HSM isn't proven to be genuine: {why}."
+                ))
             })
     }
 }

@@ -25,7 +25,13 @@ impl Conversation {
         caller: &Caller,
     ) -> Result<Answer, HelperError> {
         let task = self.check(envelope)?;
-        let Task::Enrol { invitation, person, roles, nonce } = task.task.clone() else {
+        let Task::Enrol {
+            invitation,
+            person,
+            roles,
+            nonce,
+        } = task.task.clone()
+        else {
             return Err(wrong_kind());
         };
         let found = self.helper.cards.find_card(card)?;
@@ -56,7 +62,10 @@ impl Conversation {
         let mut session = self.unlock(&found, &purpose, &seat, caller)?;
         let (pka, statement) = session.enrol(consent, &|step: Step| caller.step(step))?;
         self.helper.tasks.answered(&task);
-        Ok(Answer::Enrolled { pka: pka.into(), statement })
+        Ok(Answer::Enrolled {
+            pka: pka.into(),
+            statement,
+        })
     }
 }
 

@@ -18,10 +18,16 @@ impl Conversation {
         caller: &Caller,
     ) -> Result<Answer, HelperError> {
         let task = self.check(envelope)?;
-        let Task::LogIn { nonce } = task.task.clone() else { return Err(wrong_kind()) };
+        let Task::LogIn { nonce } = task.task.clone() else {
+            return Err(wrong_kind());
+        };
         let found = self.helper.cards.find_key(key, None)?;
         found.check_suitable()?;
-        let request = LoginRequest { server: task.server.clone(), nonce, signer: found.signer() };
+        let request = LoginRequest {
+            server: task.server.clone(),
+            nonce,
+            signer: found.signer(),
+        };
         let seat = self.sit()?;
         let consent = self.agree(request, &task, &seat, caller)?;
         let purpose = format!("Log in to {}", self.origin);

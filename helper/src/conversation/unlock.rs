@@ -28,8 +28,14 @@ impl Conversation {
         if tries == Some(1) && !seat.consent(&last_try(&name), &caller.patience) {
             return Err(advice::pin_cancelled());
         }
-        let request = PinRequest { purpose: purpose.to_owned(), card: name, tries };
-        let pin = seat.pin(&request, &caller.patience).ok_or_else(advice::pin_cancelled)?;
+        let request = PinRequest {
+            purpose: purpose.to_owned(),
+            card: name,
+            tries,
+        };
+        let pin = seat
+            .pin(&request, &caller.patience)
+            .ok_or_else(advice::pin_cancelled)?;
         self.helper.cards.unlock(card, &pin)
     }
 }

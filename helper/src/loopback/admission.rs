@@ -65,18 +65,35 @@ mod tests {
     #[test]
     fn loopback_names_with_our_port_pass() {
         for host in ["127.0.0.1:27183", "[::1]:27183", "localhost:27183"] {
-            assert!(verdict("/v1", &[("host", host), ORIGIN]).is_some(), "{host}");
+            assert!(
+                verdict("/v1", &[("host", host), ORIGIN]).is_some(),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn other_hosts_are_refused() {
         for host in [
-            "", "127.0.0.1", "127.0.0.1:27184", "127.0.0.1:027183", "evil.example:27183",
-            "127.0.0.1.nip.example:27183", "127.0.0.2:27183", "localhost.:27183", "LOCALHOST:27183", "[::1]27183",
-            "0.0.0.0:27183", "2130706433:27183", "user@127.0.0.1:27183", "127.0.0.1:27183,evil.example",
+            "",
+            "127.0.0.1",
+            "127.0.0.1:27184",
+            "127.0.0.1:027183",
+            "evil.example:27183",
+            "127.0.0.1.nip.example:27183",
+            "127.0.0.2:27183",
+            "localhost.:27183",
+            "LOCALHOST:27183",
+            "[::1]27183",
+            "0.0.0.0:27183",
+            "2130706433:27183",
+            "user@127.0.0.1:27183",
+            "127.0.0.1:27183,evil.example",
         ] {
-            assert!(verdict("/v1", &[("host", host), ORIGIN]).is_none(), "{host:?}");
+            assert!(
+                verdict("/v1", &[("host", host), ORIGIN]).is_none(),
+                "{host:?}"
+            );
         }
         assert!(verdict("/v1", &[ORIGIN]).is_none());
         let host = ("host", "127.0.0.1:27183");
@@ -94,7 +111,14 @@ mod tests {
     #[test]
     fn one_path_without_query() {
         let host = ("host", "127.0.0.1:27183");
-        for uri in ["/", "/v1/", "/v1?x=1", "/v2", "/V1", "http://127.0.0.1:27183/v1"] {
+        for uri in [
+            "/",
+            "/v1/",
+            "/v1?x=1",
+            "/v2",
+            "/V1",
+            "http://127.0.0.1:27183/v1",
+        ] {
             assert!(verdict(uri, &[host, ORIGIN]).is_none(), "{uri}");
         }
     }

@@ -48,7 +48,10 @@ impl Loopback {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         std::iter::once(self.v4)
             .chain(self.v6)
-            .map(|listener| Guarded { listener, places: places.clone() })
+            .map(|listener| Guarded {
+                listener,
+                places: places.clone(),
+            })
             .collect()
     }
 }
@@ -77,9 +80,17 @@ impl axum::serve::Listener for Guarded {
                 tracing::warn!("refused: too many connections");
                 continue;
             };
-            let ours = stream.local_addr().is_ok_and(|local| peer::is_ours(local, peer));
+            let ours = stream
+                .local_addr()
+                .is_ok_and(|local| peer::is_ours(local, peer));
             if ours {
-                return (Connection { stream, _place: place }, peer);
+                return (
+                    Connection {
+                        stream,
+                        _place: place,
+                    },
+                    peer,
+                );
             }
         }
     }
@@ -106,7 +117,11 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
 

@@ -15,7 +15,10 @@ pub fn is_ours(local: SocketAddr, peer: SocketAddr) -> bool {
     if !cfg!(target_os = "linux") {
         return true;
     }
-    match (own_uid(Path::new("/proc/self/status")), owner(Path::new("/proc/net"), local, peer)) {
+    match (
+        own_uid(Path::new("/proc/self/status")),
+        owner(Path::new("/proc/net"), local, peer),
+    ) {
         (Some(own), Some(owner)) if own == owner => true,
         (own, owner) => {
             tracing::warn!(?own, ?owner, %peer, "refused: the connection is not from your own programs");
@@ -30,7 +33,11 @@ fn owner(proc_net: &Path, local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     ["tcp", "tcp6"].iter().find_map(|file| {
         // A program with an IPv6 socket can reach an IPv4 address: look in both.
         let table = std::fs::read_to_string(proc_net.join(file)).ok()?;
-        table.lines().skip(1).find_map(|line| entry(line).filter(|(ends, _)| *ends == wanted)).map(|(_, uid)| uid)
+        table
+            .lines()
+            .skip(1)
+            .find_map(|line| entry(line).filter(|(ends, _)| *ends == wanted))
+            .map(|(_, uid)| uid)
     })
 }
 
@@ -80,7 +87,8 @@ fn own_uid(status: &Path) -> Option<u32> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-#[cfg(all(test, target_os = "linux", target_endian = "little"))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_endian = "little"))]
 mod tests {
     use super::*;
 
@@ -112,11 +120,19 @@ mod tests {
             "   0: 00000000000000000000000001000000:D431 00000000000000000000000001000000:6A2F 01 00000000:00000000 00:00000000 00000000  1002        0 1 1 0\n   1: 0000000000000000FFFF00000100007F:D432 0000000000000000FFFF00000100007F:6A2F 01 00000000:00000000 00:00000000 00000000  1003        0 1 1 0\n",
         );
         assert_eq!(
-            owner(folder.path(), "[::1]:27183".parse().unwrap(), "[::1]:54321".parse().unwrap()),
+            owner(
+                folder.path(),
+                "[::1]:27183".parse().unwrap(),
+                "[::1]:54321".parse().unwrap()
+            ),
             Some(1002)
         );
         assert_eq!(
-            owner(folder.path(), "127.0.0.1:27183".parse().unwrap(), "127.0.0.1:54322".parse().unwrap()),
+            owner(
+                folder.path(),
+                "127.0.0.1:27183".parse().unwrap(),
+                "127.0.0.1:54322".parse().unwrap()
+            ),
             Some(1003)
         );
     }
@@ -128,8 +144,14 @@ mod tests {
             "",
         );
         let local = "127.0.0.1:27183".parse().unwrap();
-        assert_eq!(owner(folder.path(), local, "127.0.0.1:54321".parse().unwrap()), None);
-        assert_eq!(owner(folder.path(), local, "127.0.0.1:1".parse().unwrap()), None);
+        assert_eq!(
+            owner(folder.path(), local, "127.0.0.1:54321".parse().unwrap()),
+            None
+        );
+        assert_eq!(
+            owner(folder.path(), local, "127.0.0.1:1".parse().unwrap()),
+            None
+        );
         assert_eq!(owner(Path::new("/nowhere"), local, local), None);
     }
 
@@ -137,7 +159,13 @@ mod tests {
     fn a_real_connection_is_ours() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!(is_ours(listener.local_addr().unwrap(), client.local_addr().unwrap()));
-        assert!(!is_ours(listener.local_addr().unwrap(), "127.0.0.1:1".parse().unwrap()));
+        assert!(is_ours(
+            listener.local_addr().unwrap(),
+            client.local_addr().unwrap()
+        ));
+        assert!(!is_ours(
+            listener.local_addr().unwrap(),
+            "127.0.0.1:1".parse().unwrap()
+        ));
     }
 }

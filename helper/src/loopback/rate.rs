@@ -16,7 +16,9 @@ pub(super) struct Rate {
 impl Rate {
     /// A full bucket.
     pub(super) fn new() -> Self {
-        Self { full_at: Instant::now() }
+        Self {
+            full_at: Instant::now(),
+        }
     }
 
     /// Takes one message; how long to wait before it is handled.

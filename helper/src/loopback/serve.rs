@@ -29,7 +29,10 @@ struct Context {
 /// # Errors
 /// The listener's.
 pub async fn serve(loopback: Loopback, helper: Arc<Helper>) -> std::io::Result<()> {
-    let context = Context { helper, port: loopback.port };
+    let context = Context {
+        helper,
+        port: loopback.port,
+    };
     let router = Router::new().fallback(handle).with_state(context);
     let mut listeners = tokio::task::JoinSet::new();
     for listener in loopback.into_guarded() {
@@ -68,5 +71,10 @@ async fn handle(State(context): State<Context>, request: Request) -> Response {
 
 /// The same words for whoever asks for whatever, so that nothing can be learnt from them.
 fn refusal() -> Response {
-    (StatusCode::FORBIDDEN, [(header::CONNECTION, "close")], "refused\n").into_response()
+    (
+        StatusCode::FORBIDDEN,
+        [(header::CONNECTION, "close")],
+        "refused\n",
+    )
+        .into_response()
 }

@@ -53,8 +53,14 @@ pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) 
 }
 
 impl Session {
-    async fn turn(&mut self, changes: &mut tokio::sync::broadcast::Receiver<()>) -> Result<(), Closed> {
-        let expiry = self.conversation.as_ref().and_then(Conversation::session_ends);
+    async fn turn(
+        &mut self,
+        changes: &mut tokio::sync::broadcast::Receiver<()>,
+    ) -> Result<(), Closed> {
+        let expiry = self
+            .conversation
+            .as_ref()
+            .and_then(Conversation::session_ends);
         tokio::select! {
             frame = self.socket.recv() => match frame {
                 Some(Ok(Frame::Text(text))) => self.request(text.as_str()).await,
@@ -80,7 +86,9 @@ impl Session {
             Ok(request) => request,
             Err(error) => {
                 let id = request_id(text);
-                return self.send(&reply(id, Err(advice::not_understood(&error)))).await;
+                return self
+                    .send(&reply(id, Err(advice::not_understood(&error))))
+                    .await;
             }
         };
         let Some(conversation) = self.conversation.take() else {
@@ -120,7 +128,9 @@ impl Session {
     }
 
     async fn expire(&mut self) -> Result<(), Closed> {
-        let Some(mut conversation) = self.conversation.take() else { return Ok(()) };
+        let Some(mut conversation) = self.conversation.take() else {
+            return Ok(());
+        };
         let ended = tokio::task::spawn_blocking(move || {
             conversation.end_session();
             conversation
@@ -131,7 +141,10 @@ impl Session {
 
     async fn send(&mut self, message: &Message) -> Result<(), Closed> {
         let text = serde_json::to_string(message).map_err(|_| Closed)?;
-        self.socket.send(Frame::text(text)).await.map_err(|_| Closed)
+        self.socket
+            .send(Frame::text(text))
+            .await
+            .map_err(|_| Closed)
     }
 
     /// Nobody waits any more: prompts close, the card is logged out.

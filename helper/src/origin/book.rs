@@ -72,7 +72,9 @@ struct Entry {
 impl OriginBook {
     /// The book in this folder; the file appears with the first decision.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self {
+            folder: folder.to_owned(),
+        }
     }
 
     /// Everything that is known, in the order of the decisions.
@@ -86,17 +88,26 @@ impl OriginBook {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(BookError::Io { path, error }),
         };
-        let malformed = |why: String| BookError::Malformed { path: path.clone(), why };
+        let malformed = |why: String| BookError::Malformed {
+            path: path.clone(),
+            why,
+        };
         let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         file.origins
             .into_iter()
             .map(|entry| {
                 Ok(KnownOrigin {
-                    origin: entry.url.parse().map_err(|error| malformed(format!("{}: {error}", entry.url)))?,
+                    origin: entry
+                        .url
+                        .parse()
+                        .map_err(|error| malformed(format!("{}: {error}", entry.url)))?,
                     allowed: entry.allowed,
                     server_key: entry
                         .server_key
-                        .map(|hex| hex.parse().map_err(|_| malformed(format!("{hex} is no fingerprint"))))
+                        .map(|hex| {
+                            hex.parse()
+                                .map_err(|_| malformed(format!("{hex} is no fingerprint")))
+                        })
                         .transpose()?,
                     since: entry.since,
                 })
@@ -109,7 +120,10 @@ impl OriginBook {
     /// # Errors
     /// [`BookError`].
     pub fn find(&self, origin: &Origin) -> Result<Option<KnownOrigin>, BookError> {
-        Ok(self.list()?.into_iter().find(|known| known.origin == *origin))
+        Ok(self
+            .list()?
+            .into_iter()
+            .find(|known| known.origin == *origin))
     }
 
     /// The user said "always".
@@ -143,7 +157,11 @@ impl OriginBook {
         Ok(forgotten)
     }
 
-    fn change(&self, origin: &Origin, change: impl FnOnce(&mut KnownOrigin)) -> Result<(), BookError> {
+    fn change(
+        &self,
+        origin: &Origin,
+        change: impl FnOnce(&mut KnownOrigin),
+    ) -> Result<(), BookError> {
         let mut all = self.list()?;
         match all.iter_mut().find(|known| known.origin == *origin) {
             Some(known) => change(known),
@@ -174,8 +192,10 @@ impl OriginBook {
                 .collect(),
         };
         let path = self.path();
-        let text = toml::to_string(&file)
-            .map_err(|error| BookError::Malformed { path: path.clone(), why: error.to_string() })?;
+        let text = toml::to_string(&file).map_err(|error| BookError::Malformed {
+            path: path.clone(),
+            why: error.to_string(),
+        })?;
         crate::private_file::replace(&path, |out| out.write_all(text.as_bytes()))
             .map_err(|error| BookError::Io { path, error })
     }
@@ -203,7 +223,10 @@ mod tests {
         book.allow(&a).unwrap();
         book.pin(&origin("https://b.example:8443"), &key).unwrap();
         assert!(book.find(&a).unwrap().unwrap().allowed);
-        let b = book.find(&origin("https://b.example:8443")).unwrap().unwrap();
+        let b = book
+            .find(&origin("https://b.example:8443"))
+            .unwrap()
+            .unwrap();
         assert_eq!((b.allowed, b.server_key), (false, Some(key)));
         assert!(book.forget(&a).unwrap());
         assert!(!book.forget(&a).unwrap());
@@ -213,8 +236,16 @@ mod tests {
     #[test]
     fn a_damaged_book_allows_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE), "[[origin]]\nurl = \"https://a.example\"").unwrap();
-        assert!(OriginBook::new(folder.path()).find(&origin("https://a.example")).is_err());
+        std::fs::write(
+            folder.path().join(FILE),
+            "[[origin]]\nurl = \"https://a.example\"",
+        )
+        .unwrap();
+        assert!(
+            OriginBook::new(folder.path())
+                .find(&origin("https://a.example"))
+                .is_err()
+        );
     }
 
     #[cfg(unix)]
@@ -222,8 +253,13 @@ mod tests {
     fn only_the_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        OriginBook::new(folder.path()).allow(&origin("https://a.example")).unwrap();
-        let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        OriginBook::new(folder.path())
+            .allow(&origin("https://a.example"))
+            .unwrap();
+        let mode = std::fs::metadata(folder.path().join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -33,7 +33,11 @@ struct Memory {
 impl Gate {
     /// A gate with this book and these prompts.
     pub fn new(book: OriginBook, desk: Arc<PromptDesk>) -> Self {
-        Self { book, desk, memory: Mutex::default() }
+        Self {
+            book,
+            desk,
+            memory: Mutex::default(),
+        }
     }
 
     /// Whether `origin` may connect; blocks while the user is asked.
@@ -61,7 +65,9 @@ impl Gate {
         match seat.allow_origin(origin, patience) {
             OriginAnswer::Always => self.remember_always(origin),
             OriginAnswer::ThisTime => {
-                self.memory().this_time.insert(origin.clone(), Instant::now());
+                self.memory()
+                    .this_time
+                    .insert(origin.clone(), Instant::now());
                 true
             }
             OriginAnswer::No => {
@@ -74,20 +80,26 @@ impl Gate {
     fn remember_always(&self, origin: &Origin) -> bool {
         if let Err(error) = self.book.allow(origin) {
             tracing::error!("the permission could not be kept, it holds this time only: {error}");
-            self.memory().this_time.insert(origin.clone(), Instant::now());
+            self.memory()
+                .this_time
+                .insert(origin.clone(), Instant::now());
         }
         true
     }
 
     fn allowed_this_time(&self, origin: &Origin) -> bool {
         let mut memory = self.memory();
-        memory.this_time.retain(|_, since| since.elapsed() < THIS_TIME);
+        memory
+            .this_time
+            .retain(|_, since| since.elapsed() < THIS_TIME);
         memory.this_time.contains_key(origin)
     }
 
     fn may_ask(&self, origin: &Origin) -> bool {
         let mut memory = self.memory();
-        memory.refused.retain(|_, since| since.elapsed() < REFUSED_FOR);
+        memory
+            .refused
+            .retain(|_, since| since.elapsed() < REFUSED_FOR);
         memory.asked.retain(|when| when.elapsed() < REFUSED_FOR);
         if memory.refused.contains_key(origin) || memory.asked.len() >= QUESTIONS {
             return false;
@@ -121,7 +133,13 @@ mod tests {
         assert!(gate.admit(&origin, &Patience::minutes(1)));
         assert!(gate.admit(&origin, &Patience::minutes(1)));
         assert_eq!(played.shown().len(), 1);
-        assert!(OriginBook::new(folder.path()).find(&origin).unwrap().unwrap().allowed);
+        assert!(
+            OriginBook::new(folder.path())
+                .find(&origin)
+                .unwrap()
+                .unwrap()
+                .allowed
+        );
     }
 
     #[test]

@@ -60,8 +60,11 @@ pub(super) enum AssuanError {
 impl Assuan {
     /// Starts the program and waits for its greeting.
     pub(super) fn start(mut command: Command, patience: &Patience) -> Result<Self, AssuanError> {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(AssuanError::Protocol);
         };
@@ -69,7 +72,11 @@ impl Assuan {
         std::thread::spawn(move || {
             let _ = forward_lines(output, |line| sender.send(line).is_ok());
         });
-        let mut started = Self { child, input, lines };
+        let mut started = Self {
+            child,
+            input,
+            lines,
+        };
         started.reply(patience)?;
         Ok(started)
     }
@@ -162,7 +169,9 @@ fn forward_lines(mut from: ChildStdout, mut to: impl FnMut(Secret) -> bool) -> s
 
 fn encode(verb: &str, argument: Option<&str>) -> String {
     let mut line = verb.to_owned();
-    let Some(argument) = argument else { return line };
+    let Some(argument) = argument else {
+        return line;
+    };
     line.push(' ');
     for c in argument.chars() {
         match c {
@@ -206,7 +215,10 @@ fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
 
 fn failure(rest: &[u8]) -> AssuanError {
     let (code, _) = split_word(rest);
-    let code: u32 = std::str::from_utf8(code).ok().and_then(|code| code.parse().ok()).unwrap_or(0);
+    let code: u32 = std::str::from_utf8(code)
+        .ok()
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
     // The upper half names the program that reports it.
     match code & 0xFFFF {
         code if CANCELLED.contains(&code) => AssuanError::Cancelled,
@@ -221,7 +233,10 @@ mod tests {
 
     #[test]
     fn arguments_stay_on_one_line() {
-        assert_eq!(encode("SETDESC", Some("50 %\r\nback\\")), "SETDESC 50 %25%0D%0Aback%5C");
+        assert_eq!(
+            encode("SETDESC", Some("50 %\r\nback\\")),
+            "SETDESC 50 %25%0D%0Aback%5C"
+        );
         assert_eq!(encode("GETPIN", None), "GETPIN");
     }
 
@@ -234,10 +249,22 @@ mod tests {
 
     #[test]
     fn codes_are_read_without_their_source() {
-        assert!(matches!(failure(b"83886179 Operation cancelled"), AssuanError::Cancelled));
-        assert!(matches!(failure(b"83886194 Not confirmed"), AssuanError::Cancelled));
-        assert!(matches!(failure(b"83886142 Timeout"), AssuanError::TimedOut));
-        assert!(matches!(failure(b"83886355 Unknown"), AssuanError::Refused(275)));
+        assert!(matches!(
+            failure(b"83886179 Operation cancelled"),
+            AssuanError::Cancelled
+        ));
+        assert!(matches!(
+            failure(b"83886194 Not confirmed"),
+            AssuanError::Cancelled
+        ));
+        assert!(matches!(
+            failure(b"83886142 Timeout"),
+            AssuanError::TimedOut
+        ));
+        assert!(matches!(
+            failure(b"83886355 Unknown"),
+            AssuanError::Refused(275)
+        ));
         assert!(matches!(failure(b"x"), AssuanError::Refused(0)));
     }
 }

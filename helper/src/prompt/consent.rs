@@ -72,8 +72,16 @@ impl ConsentText {
 
     /// Facts and warnings as lines; labels are aligned for fixed-width fonts.
     pub fn lines(&self) -> Vec<String> {
-        let width = self.facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
-        let facts = self.facts.iter().map(|(label, value)| format!("{label:<width$}  {value}"));
+        let width = self
+            .facts
+            .iter()
+            .map(|(label, _)| label.len())
+            .max()
+            .unwrap_or(0);
+        let facts = self
+            .facts
+            .iter()
+            .map(|(label, value)| format!("{label:<width$}  {value}"));
         let warnings = self.warnings.iter().map(|text| format!("! {text}"));
         facts.chain(warnings).collect()
     }

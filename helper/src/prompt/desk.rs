@@ -28,12 +28,17 @@ pub struct Seat<'a>(&'a PromptDesk);
 impl PromptDesk {
     /// A desk with this kind of prompts.
     pub fn new(prompt: Arc<dyn Prompt>) -> Self {
-        Self { prompt, taken: AtomicBool::new(false) }
+        Self {
+            prompt,
+            taken: AtomicBool::new(false),
+        }
     }
 
     /// Takes the seat; `None`: another question is open.
     pub fn sit(&self) -> Option<Seat<'_>> {
-        let free = self.taken.compare_exchange(false, true, Ordering::SeqCst, Ordering::SeqCst);
+        let free = self
+            .taken
+            .compare_exchange(false, true, Ordering::SeqCst, Ordering::SeqCst);
         free.is_ok().then_some(Seat(self))
     }
 }
@@ -49,7 +54,11 @@ impl Seat<'_> {
     pub fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer {
         let patience = patience.renewed(LIMIT);
         let answer = self.0.prompt.allow_origin(origin, &patience);
-        if patience.is_over() { OriginAnswer::No } else { answer }
+        if patience.is_over() {
+            OriginAnswer::No
+        } else {
+            answer
+        }
     }
 
     /// [`Prompt::consent`]; what is answered too late is a no.
@@ -61,6 +70,9 @@ impl Seat<'_> {
     /// [`Prompt::pin`]; what is typed too late is dropped.
     pub fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
         let patience = patience.renewed(LIMIT);
-        self.0.prompt.pin(request, &patience).filter(|_| !patience.is_over())
+        self.0
+            .prompt
+            .pin(request, &patience)
+            .filter(|_| !patience.is_over())
     }
 }

@@ -24,7 +24,11 @@ pub(super) fn cost(text: &str) -> usize {
 const NEW_LINE: usize = 3;
 
 fn char_cost(c: char) -> usize {
-    if matches!(c, '%' | '\n' | '\r' | '\\') { 3 } else { c.len_utf8() }
+    if matches!(c, '%' | '\n' | '\r' | '\\') {
+        3
+    } else {
+        c.len_utf8()
+    }
 }
 
 fn pieces(line: &str, budget: usize) -> Vec<String> {
@@ -49,7 +53,9 @@ mod tests {
 
     #[test]
     fn pages_hold_everything_within_the_budget() {
-        let lines: Vec<String> = (0..50).map(|n| format!("line {n} {}", "%é".repeat(n))).collect();
+        let lines: Vec<String> = (0..50)
+            .map(|n| format!("line {n} {}", "%é".repeat(n)))
+            .collect();
         let pages = split(&lines, 60);
         assert!(pages.iter().all(|page| cost(page) <= 60));
         let joined: String = pages.concat().replace('\n', "");
@@ -58,6 +64,9 @@ mod tests {
 
     #[test]
     fn short_text_is_one_page() {
-        assert_eq!(split(&["a".into(), String::new(), "b".into()], 900), ["a\n\nb"]);
+        assert_eq!(
+            split(&["a".into(), String::new(), "b".into()], 900),
+            ["a\n\nb"]
+        );
     }
 }

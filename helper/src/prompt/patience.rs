@@ -28,7 +28,10 @@ impl Patience {
 
     /// Patience that only a call-off ends.
     pub fn unlimited() -> Self {
-        Self { deadline: None, cancelled: Arc::default() }
+        Self {
+            deadline: None,
+            cancelled: Arc::default(),
+        }
     }
 
     /// Nobody waits for the answer any more.
@@ -38,7 +41,10 @@ impl Patience {
 
     /// Whether nobody waits any more, or it took too long.
     pub fn is_over(&self) -> bool {
-        self.is_cancelled() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.is_cancelled()
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Whether nobody waits any more.
@@ -48,7 +54,10 @@ impl Patience {
 
     /// The same call-off with a new deadline: each prompt has its own time.
     pub fn renewed(&self, duration: Duration) -> Self {
-        Self { deadline: Some(Instant::now() + duration), cancelled: self.cancelled.clone() }
+        Self {
+            deadline: Some(Instant::now() + duration),
+            cancelled: self.cancelled.clone(),
+        }
     }
 }
 

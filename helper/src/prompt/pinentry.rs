@@ -17,7 +17,12 @@ use super::{
 use crate::{origin::Origin, private_file};
 
 /// With windows.
-const GRAPHICAL: [&str; 4] = ["pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-mac"];
+const GRAPHICAL: [&str; 4] = [
+    "pinentry-gnome3",
+    "pinentry-qt",
+    "pinentry-gtk-2",
+    "pinentry-mac",
+];
 /// On terminals, and whatever the system has chosen.
 const PLAIN: [&str; 2] = ["pinentry-curses", "pinentry"];
 /// Bytes of text in one window: the protocol's line minus the command, with room to spare.
@@ -35,8 +40,14 @@ pub struct PinentryPrompt {
 /// The first pinentry on the search path; those with windows first where there is a display.
 pub fn find_pinentry() -> Option<PathBuf> {
     let display = cfg!(target_os = "macos")
-        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
-    let names = if display { GRAPHICAL.iter().chain(&PLAIN) } else { PLAIN.iter().chain(&GRAPHICAL) };
+        || ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+    let names = if display {
+        GRAPHICAL.iter().chain(&PLAIN)
+    } else {
+        PLAIN.iter().chain(&GRAPHICAL)
+    };
     let path = std::env::var_os("PATH")?;
     let folders: Vec<_> = std::env::split_paths(&path).collect();
     names
@@ -47,7 +58,10 @@ pub fn find_pinentry() -> Option<PathBuf> {
 impl PinentryPrompt {
     /// Prompts with `program`; long lists are written to files in `lists`.
     pub fn new(program: PathBuf, lists: &Path) -> Self {
-        Self { program, lists: lists.to_owned() }
+        Self {
+            program,
+            lists: lists.to_owned(),
+        }
     }
 
     fn start(&self, patience: &Patience) -> Result<Assuan, AssuanError> {
@@ -68,7 +82,11 @@ impl PinentryPrompt {
         assuan.command("CONFIRM", None, patience).map(|_| ())
     }
 
-    fn ask_pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, AssuanError> {
+    fn ask_pin(
+        &self,
+        request: &PinRequest,
+        patience: &Patience,
+    ) -> Result<Option<Pin>, AssuanError> {
         let mut assuan = self.start(patience)?;
         let window = Window {
             title: "Countersign: card PIN",
@@ -101,7 +119,11 @@ impl PinentryPrompt {
             None => (Vec::new(), None),
         };
         if let (Some(file), Some(list)) = (&file, text.files()) {
-            lines.push(format!("{} are listed in {}", list.heading, file.0.display()));
+            lines.push(format!(
+                "{} are listed in {}",
+                list.heading,
+                file.0.display()
+            ));
         }
         let mut all = pages::split(&lines, PAGE);
         all.extend(further);
@@ -195,10 +217,18 @@ impl Window<'_> {
 fn terminal_options() -> Vec<String> {
     let tty = std::env::var("GPG_TTY").ok().or_else(|| {
         let link = std::fs::read_link("/proc/self/fd/0").ok()?;
-        link.to_str().filter(|name| name.starts_with("/dev/")).map(str::to_owned)
+        link.to_str()
+            .filter(|name| name.starts_with("/dev/"))
+            .map(str::to_owned)
     });
-    let pairs = [("ttyname", tty.filter(|name| name != "/dev/null")), ("ttytype", std::env::var("TERM").ok())];
-    pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect()
+    let pairs = [
+        ("ttyname", tty.filter(|name| name != "/dev/null")),
+        ("ttytype", std::env::var("TERM").ok()),
+    ];
+    pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+        .collect()
 }
 
 /// A list in a file, removed when the question was answered.
@@ -210,7 +240,9 @@ impl ListFile {
         let path = folder.join(&list.file_name);
         private_file::replace(&path, |file| {
             writeln!(file, "{}", list.heading)?;
-            list.lines.iter().try_for_each(|line| writeln!(file, "{line}"))
+            list.lines
+                .iter()
+                .try_for_each(|line| writeln!(file, "{line}"))
         })?;
         Ok(Self(path))
     }

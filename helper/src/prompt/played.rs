@@ -96,7 +96,10 @@ impl Prompt for Played {
     fn pin(&self, request: &PinRequest, _: &Patience) -> Option<Pin> {
         let mut script = self.script();
         script.shown.push(Shown::Pin(request.text()));
-        let pin = script.pins.pop_front().unwrap_or_else(|| script.pin.clone());
+        let pin = script
+            .pins
+            .pop_front()
+            .unwrap_or_else(|| script.pin.clone());
         pin_from(pin?.as_bytes())
     }
 }

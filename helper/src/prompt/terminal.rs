@@ -74,8 +74,10 @@ impl TerminalPrompt {
 
 impl Prompt for TerminalPrompt {
     fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer {
-        let text =
-            format!("\n{}\n\nAllow? [always / once / NO] ", origin_question(origin));
+        let text = format!(
+            "\n{}\n\nAllow? [always / once / NO] ",
+            origin_question(origin)
+        );
         match self.ask(&text, patience, read_line).as_deref() {
             Some("always") => OriginAnswer::Always,
             Some("once") => OriginAnswer::ThisTime,
@@ -90,7 +92,9 @@ impl Prompt for TerminalPrompt {
 
     fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
         let text = format!("\n{}\nPIN (empty: cancel): ", request.text());
-        let typed = self.ask(&text, patience, || rpassword::read_password().map(Zeroizing::new))?;
+        let typed = self.ask(&text, patience, || {
+            rpassword::read_password().map(Zeroizing::new)
+        })?;
         Pin::new(typed).ok()
     }
 }

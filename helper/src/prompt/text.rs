@@ -2,10 +2,15 @@
 
 /// Replaces everything that could mislead the reader (controls, text direction, invisible marks) by its escape.
 pub fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if misleads(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-        out
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if misleads(c) {
+                out.extend(c.escape_unicode())
+            } else {
+                out.push(c)
+            }
+            out
+        })
 }
 
 fn misleads(c: char) -> bool {
@@ -30,10 +35,21 @@ pub fn grouped(hex: &str) -> String {
 
 /// "2 h 30 min", "45 s".
 pub fn duration(seconds: u32) -> String {
-    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let shown: Vec<_> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
-    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let shown: Vec<_> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, unit)| format!("{n} {unit}"))
+        .collect();
+    if shown.is_empty() {
+        "0 s".to_owned()
+    } else {
+        shown.join(" ")
+    }
 }
 
 #[cfg(test)]
@@ -42,9 +58,18 @@ mod tests {
 
     #[test]
     fn nothing_hides() {
-        assert_eq!(visible("a\nb\u{202E}c\u{200B}d\te"), "a\\u{a}b\\u{202e}c\\u{200b}d\\u{9}e");
-        assert_eq!(visible("Jörg Müller, 株式会社 100 %"), "Jörg Müller, 株式会社 100 %");
-        assert_eq!(visible("a\u{2003}b\u{00A0}c\u{E0041}"), "a\\u{2003}b\\u{a0}c\\u{e0041}");
+        assert_eq!(
+            visible("a\nb\u{202E}c\u{200B}d\te"),
+            "a\\u{a}b\\u{202e}c\\u{200b}d\\u{9}e"
+        );
+        assert_eq!(
+            visible("Jörg Müller, 株式会社 100 %"),
+            "Jörg Müller, 株式会社 100 %"
+        );
+        assert_eq!(
+            visible("a\u{2003}b\u{00A0}c\u{E0041}"),
+            "a\\u{2003}b\\u{a0}c\\u{e0041}"
+        );
     }
 
     #[test]

@@ -14,7 +14,9 @@ fn send(address: SocketAddr, request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     // An upgraded connection stays open.
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+        .unwrap();
     let mut chunk = [0; 4096];
     while !answer.contains("\r\n\r\n") {
         match stream.read(&mut chunk) {
@@ -56,7 +58,10 @@ fn is_constant_refusal(answer: &str) -> bool {
 fn a_well_formed_request_of_an_allowed_page_is_upgraded() {
     let rig = Rig::without_cards();
     let host = format!("Host: 127.0.0.1:{}", rig.port);
-    let answer = send(rig.address(), &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]));
+    let answer = send(
+        rig.address(),
+        &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]),
+    );
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     assert!(!answer.to_ascii_lowercase().contains("access-control-"));
 }
@@ -70,7 +75,10 @@ fn the_ipv6_address_serves_too() {
         return;
     }
     let host = format!("Host: [::1]:{}", rig.port);
-    let answer = send(address, &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]));
+    let answer = send(
+        address,
+        &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]),
+    );
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
 }
 
@@ -86,8 +94,14 @@ fn wrong_hosts_are_refused_before_anybody_is_asked() {
         vec!["Host: 127.0.0.1".to_owned()],
         vec!["Host:".to_owned()],
         vec![],
-        vec![format!("Host: 127.0.0.1:{port}"), format!("Host: 127.0.0.1:{port}")],
-        vec![format!("Host: 127.0.0.1:{port}"), format!("Host: evil.example:{port}")],
+        vec![
+            format!("Host: 127.0.0.1:{port}"),
+            format!("Host: 127.0.0.1:{port}"),
+        ],
+        vec![
+            format!("Host: 127.0.0.1:{port}"),
+            format!("Host: evil.example:{port}"),
+        ],
         vec![format!("Host: 0.0.0.0:{port}")],
     ] {
         let mut headers: Vec<&str> = hosts.iter().map(String::as_str).collect();
@@ -134,9 +148,19 @@ fn nothing_but_the_upgrade_exists() {
     let origin = format!("Origin: {ORIGIN}");
     let headers = [host.as_str(), origin.as_str()];
     for (method, path) in [
-        ("POST", "/v1"), ("PUT", "/v1"), ("OPTIONS", "/v1"), ("DELETE", "/v1"), ("PATCH", "/v1"),
-        ("GET", "/"), ("GET", "/v1?x=1"), ("GET", "/v1/"), ("GET", "/v2"), ("GET", "//v1"),
-        ("GET", "/favicon.ico"), ("GET", "/v1/../v1"), ("BREW", "/v1"),
+        ("POST", "/v1"),
+        ("PUT", "/v1"),
+        ("OPTIONS", "/v1"),
+        ("DELETE", "/v1"),
+        ("PATCH", "/v1"),
+        ("GET", "/"),
+        ("GET", "/v1?x=1"),
+        ("GET", "/v1/"),
+        ("GET", "/v2"),
+        ("GET", "//v1"),
+        ("GET", "/favicon.ico"),
+        ("GET", "/v1/../v1"),
+        ("BREW", "/v1"),
     ] {
         let answer = send(rig.address(), &upgrade(method, path, &headers));
         assert!(is_constant_refusal(&answer), "{method} {path}: {answer}");
@@ -157,12 +181,17 @@ fn a_stranger_is_asked_about_once_and_gets_nothing() {
     rig.user.origin(OriginAnswer::No);
     let host = format!("Host: localhost:{}", rig.port);
     for _ in 0..5 {
-        let answer =
-            send(rig.address(), &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example"]));
+        let answer = send(
+            rig.address(),
+            &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example"]),
+        );
         assert!(is_constant_refusal(&answer), "{answer}");
     }
     // Another port is another origin.
-    let answer = send(rig.address(), &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example:8443"]));
+    let answer = send(
+        rig.address(),
+        &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example:8443"]),
+    );
     assert!(is_constant_refusal(&answer), "{answer}");
     assert_eq!(
         rig.user.shown(),

@@ -1,7 +1,12 @@
 //! The helper as pages and cards meet it: real sockets, played user, simulated cards.
 
 #![cfg(feature = "simulator")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 #![allow(missing_docs, reason = "tests")]
 
 mod approvals;

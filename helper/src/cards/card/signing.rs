@@ -36,14 +36,28 @@ struct OwnKey {
 
 impl PinSession {
     /// Verifies the PIN, once.
-    pub(in crate::cards) fn open(mut card: Card, pin: &Pin, holding: Holding) -> Result<Self, HelperError> {
+    pub(in crate::cards) fn open(
+        mut card: Card,
+        pin: &Pin,
+        holding: Holding,
+    ) -> Result<Self, HelperError> {
         card.driver.verify_pin(pin).map_err(card_error)?;
-        Ok(Self { card, _holding: holding })
+        Ok(Self {
+            card,
+            _holding: holding,
+        })
     }
 
     /// Signs the log-in that was consented to.
-    pub(crate) fn log_in(&mut self, consent: Consent<LoginRequest>) -> Result<Envelope, HelperError> {
-        let LoginRequest { server, nonce, signer } = consent.what();
+    pub(crate) fn log_in(
+        &mut self,
+        consent: Consent<LoginRequest>,
+    ) -> Result<Envelope, HelperError> {
+        let LoginRequest {
+            server,
+            nonce,
+            signer,
+        } = consent.what();
         let statement = LoginStatement {
             origin: server.origin.to_string(),
             server_key: server.key,
@@ -80,7 +94,10 @@ impl PinSession {
             at: Timestamp::now(),
         };
         let envelope = self.seal(&key, &statement)?;
-        let pka = PkaFile { request: attestation, chain: self.card.device.chain().clone() };
+        let pka = PkaFile {
+            request: attestation,
+            chain: self.card.device.chain().clone(),
+        };
         Ok((pka.to_old_format(), envelope))
     }
 
@@ -108,19 +125,35 @@ impl PinSession {
         })
     }
 
-    fn generate(&mut self, label: &str, chr: &Chr) -> Result<(OwnKey, AuthenticatedRequest), HelperError> {
+    fn generate(
+        &mut self,
+        label: &str,
+        chr: &Chr,
+    ) -> Result<(OwnKey, AuthenticatedRequest), HelperError> {
         let spec = KeySpec {
             kind: KeyKind::Ec(Curve::BrainpoolP256r1),
             label: label.to_owned(),
             chr: chr.clone(),
-            algorithms: Some(vec![SignAlgorithm::Ecdsa as u8, SignAlgorithm::EcdsaSha256 as u8]),
+            algorithms: Some(vec![
+                SignAlgorithm::Ecdsa as u8,
+                SignAlgorithm::EcdsaSha256 as u8,
+            ]),
             use_counter: None,
         };
         let (reference, request) = self.card.driver.generate_key(&spec).map_err(card_error)?;
-        Ok((OwnKey { reference, public_key: request.public_key().clone() }, request))
+        Ok((
+            OwnKey {
+                reference,
+                public_key: request.public_key().clone(),
+            },
+            request,
+        ))
     }
 
-    fn attested_key(&self, fingerprint: &Fingerprint) -> Result<(OwnKey, AuthenticatedRequest), HelperError> {
+    fn attested_key(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Result<(OwnKey, AuthenticatedRequest), HelperError> {
         let key = self.own_key(fingerprint)?;
         let request = self.info(fingerprint).and_then(|info| info.request.clone()).ok_or_else(|| {
             advice::card_refused(
@@ -132,14 +165,19 @@ impl PinSession {
 
     fn own_key(&self, fingerprint: &Fingerprint) -> Result<OwnKey, HelperError> {
         let found = self.info(fingerprint).and_then(|info| {
-            Some(OwnKey { reference: info.reference, public_key: info.public_key.clone()? })
+            Some(OwnKey {
+                reference: info.reference,
+                public_key: info.public_key.clone()?,
+            })
         });
         found.ok_or_else(advice::card_changed)
     }
 
     fn info(&self, fingerprint: &Fingerprint) -> Option<&KeyInfo> {
         self.card.keys.iter().find(|info| {
-            info.public_key.as_ref().is_some_and(|key| key.fingerprint() == *fingerprint)
+            info.public_key
+                .as_ref()
+                .is_some_and(|key| key.fingerprint() == *fingerprint)
         })
     }
 
@@ -150,7 +188,10 @@ impl PinSession {
     }
 
     fn sign(&mut self, key: &OwnKey, digest: Sha256Digest) -> Result<EcSignature, HelperError> {
-        let curve = key.public_key.curve().ok_or_else(|| advice::card_refused("This key can't sign statements."))?;
+        let curve = key
+            .public_key
+            .curve()
+            .ok_or_else(|| advice::card_refused("This key can't sign statements."))?;
         let der = self
             .card
             .driver
@@ -158,9 +199,13 @@ impl PinSession {
             .map_err(card_error)?;
         let signature = EcSignature::from_der(&der, curve).map_err(advice::internal)?;
         // A reader or card that garbles is noticed here, not at the HSM.
-        key.public_key.verify_prehash(digest.as_bytes(), &signature).map_err(|_| {
-            advice::card_refused("The card made a wrong signature. Don't use it any more; enrol a spare card.")
-        })?;
+        key.public_key
+            .verify_prehash(digest.as_bytes(), &signature)
+            .map_err(|_| {
+                advice::card_refused(
+                    "The card made a wrong signature. Don't use it any more; enrol a spare card.",
+                )
+            })?;
         Ok(signature)
     }
 }

@@ -1,0 +1,244 @@
+//! A scripted pinentry program at the other end of the real protocol.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use countersign_helper::prompt::{
+    ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
+};
+
+/// Keeps every line that it is sent in `log`, answers CONFIRM and GETPIN as told.
+fn script(folder: &Path, on_confirm: &str, on_getpin: &str) -> PathBuf {
+    let path = folder.join("pinentry.sh");
+    let log = folder.join("log");
+    let text = format!(
+        "#!/bin/sh\n\
+         echo 'OK Pleased to meet you'\n\
+         while IFS= read -r line; do\n\
+           printf '%s\\n' \"$line\" >> '{}'\n\
+           case \"$line\" in\n\
+             CONFIRM*) {on_confirm} ;;\n\
+             GETPIN*) {on_getpin} ;;\n\
+             OPTION*) echo 'ERR 83886254 Unknown option' ;;\n\
+             BYE*) echo OK; exit 0 ;;\n\
+             *) echo '# a comment'; echo 'S STATUS x'; echo OK ;;\n\
+           esac\n\
+         done\n",
+        log.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+struct Desk {
+    folder: tempfile::TempDir,
+    prompt: PinentryPrompt,
+}
+
+fn desk(on_confirm: &str, on_getpin: &str) -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let program = script(folder.path(), on_confirm, on_getpin);
+    let prompt = PinentryPrompt::new(program, &folder.path().join("lists"));
+    Desk { folder, prompt }
+}
+
+impl Desk {
+    fn sent(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    fn sent_with(&self, verb: &str) -> Vec<String> {
+        self.sent()
+            .into_iter()
+            .filter(|line| line.split(' ').next() == Some(verb))
+            .collect()
+    }
+}
+
+const CANCEL: &str = "echo 'ERR 83886179 Operation cancelled <Pinentry>'";
+
+fn text() -> ConsentText {
+    ConsentText::new("Countersign: approve?", "Approve").fact("Reason", "100 %\nsure")
+}
+
+fn pin_request() -> PinRequest {
+    PinRequest {
+        purpose: "Approve 8K3F".into(),
+        card: "Anna (ZZ1)".into(),
+        tries: Some(3),
+    }
+}
+
+#[test]
+fn consent_is_shown_escaped_and_answered() {
+    let desk = desk("echo OK", CANCEL);
+    assert!(desk.prompt.consent(&text(), &Patience::minutes(1)));
+    assert_eq!(
+        desk.sent_with("SETDESC"),
+        ["SETDESC Reason  100 %25%5Cu{a}sure"]
+    );
+    assert_eq!(
+        desk.sent_with("SETTITLE"),
+        ["SETTITLE Countersign: approve?"]
+    );
+    assert_eq!(desk.sent_with("SETOK"), ["SETOK Approve"]);
+    assert_eq!(desk.sent_with("SETCANCEL"), ["SETCANCEL Decline"]);
+}
+
+#[test]
+fn cancel_means_no() {
+    let desk = desk(CANCEL, CANCEL);
+    assert!(!desk.prompt.consent(&text(), &Patience::minutes(1)));
+    assert!(
+        desk.prompt
+            .pin(&pin_request(), &Patience::minutes(1))
+            .is_none()
+    );
+    let origin = "https://a.example".parse().unwrap();
+    assert_eq!(
+        desk.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        OriginAnswer::No
+    );
+}
+
+#[test]
+fn a_pin_comes_back_and_too_short_ones_do_not() {
+    let good = desk(CANCEL, "echo 'D 6482%319'; echo OK");
+    assert!(
+        good.prompt
+            .pin(&pin_request(), &Patience::minutes(1))
+            .is_some()
+    );
+    let description = good.sent_with("SETDESC").concat();
+    assert!(
+        description.contains("Approve 8K3F") && description.contains("3 tries left"),
+        "{description}"
+    );
+    assert!(!good.sent().concat().contains("648219"));
+    for short in ["echo 'D 1234'; echo OK", "echo OK"] {
+        assert!(
+            desk(CANCEL, short)
+                .prompt
+                .pin(&pin_request(), &Patience::minutes(1))
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn a_new_page_is_asked_about_in_two_steps() {
+    let origin = "https://a.example".parse().unwrap();
+    let always = desk("echo OK", CANCEL);
+    assert_eq!(
+        always.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        OriginAnswer::Always
+    );
+    assert!(
+        always
+            .sent_with("SETDESC")
+            .iter()
+            .all(|line| line.contains("https://a.example"))
+    );
+    // Agrees to the first question only.
+    let once = desk(
+        "if [ -e \"$0.asked\" ]; then echo 'ERR 83886194 Not confirmed'; else : > \"$0.asked\"; echo OK; fi",
+        CANCEL,
+    );
+    assert_eq!(
+        once.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        OriginAnswer::ThisTime
+    );
+}
+
+#[test]
+fn a_program_that_hangs_dies_or_babbles_means_no() {
+    let started = Instant::now();
+    for reaction in [
+        "sleep 60",
+        "exit 1",
+        "echo 'what?'",
+        "echo 'INQUIRE X'",
+        "echo 'ERR 1'",
+    ] {
+        let desk = desk(reaction, reaction);
+        let patience = Patience::lasting(Duration::from_millis(600));
+        assert!(!desk.prompt.consent(&text(), &patience), "{reaction}");
+        assert!(
+            desk.prompt
+                .pin(
+                    &pin_request(),
+                    &patience.renewed(Duration::from_millis(600))
+                )
+                .is_none()
+        );
+    }
+    assert!(started.elapsed() < Duration::from_secs(20));
+    let missing = PinentryPrompt::new("/nowhere/pinentry".into(), Path::new("/tmp"));
+    assert!(!missing.consent(&text(), &Patience::minutes(1)));
+}
+
+#[test]
+fn a_call_off_closes_the_window() {
+    let desk = desk("sleep 60", CANCEL);
+    let patience = Patience::minutes(1);
+    let other = patience.clone();
+    let caller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        other.cancel();
+    });
+    let started = Instant::now();
+    assert!(!desk.prompt.consent(&text(), &patience));
+    assert!(started.elapsed() < Duration::from_secs(10));
+    caller.join().unwrap();
+}
+
+#[test]
+fn long_texts_come_in_pages_and_no_page_is_skipped() {
+    let desk = desk("echo OK", CANCEL);
+    let long = ConsentText::new("Title", "Approve").fact("Reason", &"x".repeat(2000));
+    assert!(desk.prompt.consent(&long, &Patience::minutes(1)));
+    let pages = desk.sent_with("SETDESC");
+    assert_eq!(pages.len(), 3);
+    assert!(pages.iter().all(|page| page.len() <= 1000));
+    assert_eq!(pages.concat().matches('x').count(), 2000);
+    let buttons = desk.sent_with("SETOK");
+    assert_eq!(
+        buttons,
+        ["SETOK Next page", "SETOK Next page", "SETOK Approve"]
+    );
+}
+
+#[test]
+fn short_lists_are_pages_and_long_lists_are_files() {
+    let files = |count: usize| {
+        let names: Vec<_> = (0..count).map(|n| format!("file-{n}.bin")).collect();
+        ConsentText::new("T", "A").fact("Open", "x").list(
+            "The files",
+            "files-0011.txt",
+            names.iter().map(|name| (name.as_str(), "ab".repeat(32))),
+        )
+    };
+    let short = desk("echo OK", CANCEL);
+    assert!(short.prompt.consent(&files(5), &Patience::minutes(1)));
+    assert!(short.sent_with("SETDESC").concat().contains("file-4.bin"));
+    // The script copies the list while the window is open.
+    let long = desk(
+        "cp \"$(dirname \"$0\")/lists/files-0011.txt\" \"$0.copy\"; echo OK",
+        CANCEL,
+    );
+    assert!(long.prompt.consent(&files(500), &Patience::minutes(1)));
+    assert!(
+        long.sent_with("SETDESC")
+            .concat()
+            .contains("lists/files-0011.txt")
+    );
+    let copy = std::fs::read_to_string(long.folder.path().join("pinentry.sh.copy")).unwrap();
+    assert_eq!(copy.lines().count(), 501);
+    assert!(copy.contains("file-499.bin"));
+    assert!(!long.folder.path().join("lists/files-0011.txt").exists());
+}
