@@ -22,6 +22,8 @@ struct Script {
     pins: VecDeque<Option<String>>,
     pin: Option<String>,
     shown: Vec<Shown>,
+    hesitates: bool,
+    goes_on: bool,
 }
 
 /// A prompt that was opened.
@@ -70,6 +72,16 @@ impl Played {
         self.script().pins.push_back(pin.map(str::to_owned));
     }
 
+    /// The next consent is answered only when nobody waits for it any more, or after [`Self::goes_on`].
+    pub fn hesitates(&self) {
+        self.script().hesitates = true;
+    }
+
+    /// Answers the consent that is open.
+    pub fn goes_on(&self) {
+        self.script().goes_on = true;
+    }
+
     /// All prompts so far.
     pub fn shown(&self) -> Vec<Shown> {
         self.script().shown.clone()
@@ -87,9 +99,16 @@ impl Prompt for Played {
         script.origin.unwrap_or(OriginAnswer::No)
     }
 
-    fn consent(&self, text: &ConsentText, _: &Patience) -> bool {
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
+        let hesitates = {
+            let mut script = self.script();
+            script.shown.push(Shown::Consent(text.full()));
+            std::mem::take(&mut script.hesitates)
+        };
+        while hesitates && !patience.is_over() && !self.script().goes_on {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         let mut script = self.script();
-        script.shown.push(Shown::Consent(text.full()));
         script.consents.pop_front().unwrap_or(script.consent)
     }
 

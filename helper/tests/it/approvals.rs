@@ -11,7 +11,7 @@ use countersign_protocol::{
     task::Task,
 };
 
-use crate::support::{ORIGIN, PlayedCard, Portal, Rig, anchors};
+use crate::support::{ORIGIN, PlayedCard, Portal, Rig, anchors, silent, wait_until};
 
 const CHALLENGE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -448,4 +448,87 @@ fn several_cards_and_the_right_one_is_chosen() {
     let evidence = evidence(rig.portal().ask(Operation::Approve { task }));
     let approval: Approval = evidence.statement.verify(&second.public_key).unwrap();
     assert_eq!(approval.predicate.key, second.key);
+}
+
+#[test]
+fn a_page_that_leaves_while_the_user_reads_gets_nothing_signed() {
+    let rig = Rig::with_card().enrolled();
+    rig.user.hesitates();
+    let mut portal = rig.portal();
+    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+    portal.post(Operation::Approve { task });
+    wait_until(|| !rig.user.shown().is_empty());
+    // Another page has to wait meanwhile.
+    let mut other = rig.portal();
+    let error = approve(&rig, &mut other, &CHALLENGE).unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::Busy);
+    // So has the same page.
+    assert_eq!(
+        portal.ask(Operation::ListCards).unwrap_err().code,
+        HelperErrorCode::Busy
+    );
+    drop(portal);
+    wait_until(|| approve(&rig, &mut other, &CHALLENGE).is_ok());
+    // The late yes counted for nothing: only the other page's approval was signed.
+    assert_eq!((rig.verify_count(), rig.sign_count()), (1, 2));
+}
+
+#[test]
+fn the_session_is_bounded_and_its_end_logs_the_card_out() {
+    let rig = Rig::with_card().enrolled();
+    let mut page = rig.conversation();
+    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+    page.answer(Operation::Approve { task }, &silent()).unwrap();
+    let ends = page.session_ends().unwrap();
+    assert!(ends <= std::time::Instant::now() + std::time::Duration::from_secs(60));
+    page.end_session();
+    assert_eq!(page.session_ends(), None);
+    assert_eq!(rig.card().pin_status(), [0x63, 0xC3]);
+}
+
+#[test]
+fn a_dropped_conversation_logs_the_card_out() {
+    let rig = Rig::with_card().enrolled();
+    let mut page = rig.conversation();
+    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+    page.answer(Operation::Approve { task }, &silent()).unwrap();
+    drop(page);
+    assert_eq!(rig.card().pin_status(), [0x63, 0xC3]);
+}
+
+#[test]
+fn a_pulled_card_is_lost_with_its_session() {
+    let rig = Rig::with_card().enrolled();
+    let mut portal = rig.portal();
+    approve(&rig, &mut portal, &CHALLENGE).unwrap();
+    rig.card().simulator.remove();
+    let again = || Operation::ApproveAgain {
+        task: rig.server.approve(rig.card().key, &[2; 8]),
+    };
+    let error = portal.ask(again()).unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::CardLost, "{error}");
+    rig.card().simulator.insert();
+    assert_eq!(
+        portal.ask(again()).unwrap_err().code,
+        HelperErrorCode::Invalid
+    );
+    let shown = rig.user.shown().len();
+    approve(&rig, &mut portal, &CHALLENGE).unwrap();
+    assert_eq!(rig.user.shown().len(), shown + 2);
+}
+
+#[test]
+fn another_card_in_the_reader_gets_no_pin() {
+    let rig = Rig::with_card().enrolled();
+    // Between consent and PIN somebody else uses up a try: what was shown is no longer true.
+    rig.user.hesitates();
+    let mut portal = rig.portal();
+    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+    portal.post(Operation::Approve { task });
+    wait_until(|| !rig.user.shown().is_empty());
+    rig.card().waste_a_try();
+    rig.user.goes_on();
+    let error = portal.reply().1.unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::CardLost);
+    assert_eq!(rig.verify_count(), 0);
 }

@@ -156,6 +156,15 @@ impl Rig {
     }
 }
 
+/// Waits for what another thread does.
+pub fn wait_until(mut done: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(std::time::Instant::now() < until, "it did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 pub fn silent() -> Caller {
     Caller::new(Patience::minutes(1), Box::new(|_| {}))
 }
@@ -259,6 +268,18 @@ fn signing_hsm() -> DeviceChain {
 }
 
 impl PlayedCard {
+    /// Status word of a VERIFY without PIN, asked beside the helper.
+    pub fn pin_status(&self) -> [u8; 2] {
+        let answer = self.simulator.process(&[0x00, 0x20, 0x00, 0x81]).unwrap();
+        answer.try_into().unwrap()
+    }
+
+    /// Another program tries a wrong PIN.
+    pub fn waste_a_try(&self) {
+        let mut driver = SmartCardHsm::open(self.simulator.connect()).unwrap();
+        driver.verify_pin(&pin("111111")).unwrap_err();
+    }
+
     pub fn brainpool(number: u32) -> Self {
         Self::new(number, KeyKind::Ec(Curve::BrainpoolP256r1))
     }
@@ -342,6 +363,17 @@ impl Portal {
         let (of, result) = self.reply();
         assert_eq!(of, id);
         result
+    }
+
+    /// Without waiting for the reply.
+    pub fn post(&mut self, operation: Operation) {
+        self.send(
+            &serde_json::to_string(&Request {
+                id: 1000,
+                operation,
+            })
+            .unwrap(),
+        );
     }
 
     pub fn send(&mut self, text: &str) {
