@@ -1,1 +1,5 @@
-fn main() {}
+//! `countersign-server`.
+
+fn main() -> std::process::ExitCode {
+    countersign_server::cli::run()
+}

@@ -1,0 +1,271 @@
+//! Configuration: a TOML file, with the command line above it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use countersign_protocol::{cvc::DeviceId, id::HsmId, lease::LeaseLimits};
+use serde::Deserialize;
+
+/// Contents of the configuration file. Unknown names are refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// Name of the server for people.
+    pub name: Option<String>,
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// Origin under which browsers see the portal.
+    pub public_origin: Option<String>,
+    /// Where the database and the identity key are.
+    pub data_dir: Option<PathBuf>,
+    /// Port of the custodians' helper.
+    pub helper_port: Option<u16>,
+    /// Accept CardContact's test devices.
+    #[serde(default)]
+    pub cardcontact_test_root: bool,
+    /// Further trust anchors.
+    #[serde(default, rename = "anchor")]
+    pub anchors: Vec<AnchorConfig>,
+    /// Signing HSMs.
+    #[serde(default, rename = "hsm")]
+    pub hsms: Vec<HsmConfig>,
+    /// Bounds of leases.
+    #[serde(default)]
+    pub lease: LeaseConfig,
+}
+
+/// A trust anchor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnchorConfig {
+    /// Name for people.
+    pub name: String,
+    /// The root's card-verifiable certificate.
+    pub file: PathBuf,
+}
+
+/// A signing HSM.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HsmConfig {
+    /// What people call it.
+    pub id: HsmId,
+    /// PC/SC reader: its name, or how it begins.
+    pub reader: Option<String>,
+    /// Card file of a simulated HSM; only with `--demo`.
+    pub simulator: Option<PathBuf>,
+    /// The device that must be in there; without it, the first one seen is remembered.
+    pub device: Option<DeviceId>,
+    /// File with the SO-PIN, 16 hex digits; needed only while the HSM is initialised.
+    pub so_pin_file: Option<PathBuf>,
+}
+
+/// Largest and usual bounds of leases.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeaseConfig {
+    /// Longest lease, in seconds.
+    pub max_seconds: u32,
+    /// Most signatures.
+    pub max_signatures: u32,
+    /// Used where a request names none, in seconds.
+    pub default_seconds: u32,
+    /// How long custodians may take where a request does not say, in seconds.
+    pub collect_seconds: u32,
+    /// Longest time for that, in seconds.
+    pub max_collect_seconds: u32,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self {
+            max_seconds: 12 * 3600,
+            max_signatures: 100_000,
+            default_seconds: 3600,
+            collect_seconds: 24 * 3600,
+            max_collect_seconds: 7 * 24 * 3600,
+        }
+    }
+}
+
+impl LeaseConfig {
+    /// Whether limits are within bounds.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self, limits: LeaseLimits) -> Result<(), String> {
+        if limits.seconds == 0 || limits.seconds > self.max_seconds {
+            return Err(format!("a lease may last 1 to {} seconds here", self.max_seconds));
+        }
+        if limits.signatures == 0 || limits.signatures > self.max_signatures {
+            return Err(format!("a lease may have 1 to {} signatures here", self.max_signatures));
+        }
+        Ok(())
+    }
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the server for people.
+    pub name: String,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Origin under which browsers see the portal.
+    pub public_origin: String,
+    /// Where the database and the identity key are.
+    pub data_dir: PathBuf,
+    /// Port of the custodians' helper.
+    pub helper_port: u16,
+    /// Simulated cards are accepted.
+    pub demo: bool,
+    /// Accept CardContact's test devices.
+    pub cardcontact_test_root: bool,
+    /// Further trust anchors.
+    pub anchors: Vec<AnchorConfig>,
+    /// Signing HSMs.
+    pub hsms: Vec<HsmConfig>,
+    /// Bounds of leases.
+    pub lease: LeaseConfig,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// An HSM without, or with two, attachments.
+    #[error("HSM `{0}`: name either a `reader` or (with --demo) a `simulator`")]
+    Attachment(HsmId),
+    /// Twice the same id.
+    #[error("there are two HSMs called `{0}`: every HSM needs an id of its own")]
+    DuplicateHsm(HsmId),
+    /// Unusable id.
+    #[error("`{0}` is no id for an HSM: use 1 to 40 small letters, digits and dashes")]
+    HsmId(HsmId),
+    /// Simulation in production.
+    #[error("HSM `{0}` is simulated: that protects nothing. Start with --demo if this is a demo")]
+    SimulatorOutsideDemo(HsmId),
+    /// Simulation in a build without it.
+    #[error("HSM `{0}` is simulated, but this program was built without the simulator")]
+    NoSimulator(HsmId),
+    /// Not an origin.
+    #[error("`{0}` is no origin: write scheme, host and port as browsers do, for example https://sign.example.org")]
+    Origin(String),
+    /// Plain http over a network.
+    #[error("{0} would carry sessions in the clear: use https (a reverse proxy does), or a loopback host")]
+    PlainHttp(String),
+}
+
+impl Config {
+    /// Checks everything that can be checked without touching anything.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut seen = std::collections::HashSet::new();
+        for hsm in &self.hsms {
+            let text = hsm.id.as_str();
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if !(1..=40).contains(&text.len()) || !text.chars().all(plain) {
+                return Err(ConfigError::HsmId(hsm.id.clone()));
+            }
+            if !seen.insert(&hsm.id) {
+                return Err(ConfigError::DuplicateHsm(hsm.id.clone()));
+            }
+            match (&hsm.reader, &hsm.simulator) {
+                (Some(_), None) => {}
+                (None, Some(_)) if !self.demo => {
+                    return Err(ConfigError::SimulatorOutsideDemo(hsm.id.clone()));
+                }
+                (None, Some(_)) if !cfg!(feature = "simulator") => {
+                    return Err(ConfigError::NoSimulator(hsm.id.clone()));
+                }
+                (None, Some(_)) => {}
+                _ => return Err(ConfigError::Attachment(hsm.id.clone())),
+            }
+        }
+        let (scheme, host) = self
+            .public_origin
+            .split_once("://")
+            .ok_or_else(|| ConfigError::Origin(self.public_origin.clone()))?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+        if host.is_empty() || !host.chars().all(plain) {
+            return Err(ConfigError::Origin(self.public_origin.clone()));
+        }
+        match scheme {
+            "https" => Ok(()),
+            "http" if is_loopback(host) => Ok(()),
+            "http" => Err(ConfigError::PlainHttp(self.public_origin.clone())),
+            _ => Err(ConfigError::Origin(self.public_origin.clone())),
+        }
+    }
+
+    /// Whether browsers reach the portal over TLS.
+    pub fn is_https(&self) -> bool {
+        self.public_origin.starts_with("https://")
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    matches!(name, "localhost" | "127.0.0.1" | "::1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(origin: &str, demo: bool, hsms: Vec<HsmConfig>) -> Config {
+        Config {
+            name: "test".into(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_origin: origin.into(),
+            data_dir: PathBuf::new(),
+            helper_port: 1,
+            demo,
+            cardcontact_test_root: false,
+            anchors: vec![],
+            hsms,
+            lease: LeaseConfig::default(),
+        }
+    }
+
+    fn simulated(id: &str) -> HsmConfig {
+        HsmConfig {
+            id: HsmId::new(id),
+            reader: None,
+            simulator: Some("hsm.json".into()),
+            device: None,
+            so_pin_file: None,
+        }
+    }
+
+    #[test]
+    fn simulated_hsms_are_refused_outside_demo() {
+        let config = config("https://a", false, vec![simulated("a")]);
+        assert!(matches!(config.check(), Err(ConfigError::SimulatorOutsideDemo(_))));
+    }
+
+    #[test]
+    fn sessions_never_travel_in_the_clear() {
+        for good in ["https://sign.example.org", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:80"] {
+            assert!(config(good, false, vec![]).check().is_ok(), "{good}");
+        }
+        for bad in ["http://sign.example.org", "sign.example.org", "https://", "ftp://a", "https://a/path"] {
+            assert!(config(bad, false, vec![]).check().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hsm_ids_are_unique_and_plain() {
+        let two = config("https://a", true, vec![simulated("a"), simulated("a")]);
+        assert!(two.check().is_err());
+        assert!(config("https://a", true, vec![simulated("A b")]).check().is_err());
+    }
+
+    #[test]
+    fn unknown_names_in_the_file_are_refused() {
+        assert!(toml::from_str::<ConfigFile>("nmae = 'typo'").is_err());
+    }
+}

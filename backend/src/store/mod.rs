@@ -1,0 +1,152 @@
+//! SQLite: one file, one transaction per change, the audit entry inside it.
+
+pub mod activations;
+pub mod audit;
+pub mod hsms;
+pub mod invitations;
+pub mod operators;
+pub mod signatures;
+pub mod tokens;
+
+use std::path::Path;
+
+use countersign_protocol::{
+    Timestamp,
+    audit::{Actor, AuditEvent},
+    event::Event,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{
+    Sqlite, SqliteConnection, SqlitePool, Transaction,
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::events::EventBus;
+
+/// Why the store failed: the disk, or contents that this program did not write.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Migrations.
+    #[error("the database cannot be brought to this version: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row that cannot be read.
+    #[error("the database holds something unreadable: {0}")]
+    Unreadable(String),
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    pool: SqlitePool,
+    events: EventBus,
+}
+
+impl Store {
+    /// Opens the database, making or migrating it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(path: &Path, events: EventBus) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What is answered must survive a power cut, too.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(std::time::Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        sqlx::migrate!("./migrations").run(&pool).await?;
+        Ok(Self { pool, events })
+    }
+
+    /// The pool, for what keeps tables of its own.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// Begins a change. Changes come one after the other; never hold one across anything slow.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn write(&self) -> Result<WriteTx, StoreError> {
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(WriteTx { transaction, events: self.events.clone(), pending: Vec::new() })
+    }
+}
+
+/// A change under way. Dropped without [`WriteTx::commit`], nothing has happened.
+pub struct WriteTx {
+    transaction: Transaction<'static, Sqlite>,
+    events: EventBus,
+    pending: Vec<Event>,
+}
+
+impl WriteTx {
+    /// The connection.
+    pub fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// Appends an audit entry in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit(&mut self, actor: &Actor, event: AuditEvent) -> Result<u64, StoreError> {
+        let index = audit::append(&mut self.transaction, actor, event).await?;
+        self.pending.push(Event::Audit { total: index + 1 });
+        Ok(index)
+    }
+
+    /// Tells listeners something once this is committed.
+    pub fn announce(&mut self, event: Event) {
+        self.pending.push(event);
+    }
+
+    /// Makes the change last, then tells listeners.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]; nothing has happened then.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await?;
+        for event in self.pending {
+            self.events.publish(event);
+        }
+        Ok(())
+    }
+}
+
+/// JSON for a column.
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// JSON from a column.
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// Text of a column as something that is written as text.
+fn from_text<T: std::str::FromStr>(text: &str) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| StoreError::Unreadable(error.to_string()))
+}
+
+/// A moment as text that sorts by time.
+fn moment(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
