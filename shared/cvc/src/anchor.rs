@@ -14,7 +14,7 @@ const PRODUCTION: &[u8] = include_bytes!("../anchors/cardcontact-production-root
 const TEST: &[u8] = include_bytes!("../anchors/cardcontact-test-root.cvc");
 
 /// What an anchor may be used for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AnchorKind {
     /// Genuine devices.
     Production,
@@ -38,6 +38,11 @@ pub enum AnchorError {
     /// Signature.
     #[error("the root's own signature is not good: {0}")]
     Signature(#[from] SignatureError),
+    /// Two roots of one name.
+    #[error(
+        "there is another anchor named {0} with a different key: remove one of them from the configuration"
+    )]
+    NameTaken(Chr),
     /// A simulated root where none may be.
     #[error(
         "{0} is the root of simulated cards, whose key is public: it is accepted in demo and test only"
@@ -53,12 +58,13 @@ pub enum AnchorError {
 pub struct TrustAnchor {
     name: String,
     kind: AnchorKind,
-    chr: Chr,
+    certificate: Certificate,
     key: PublicKey,
 }
 
 impl TrustAnchor {
-    /// Checks a self-signed root certificate. The simulator's root is of kind [`AnchorKind::Simulated`] whatever is asked.
+    /// Checks a self-signed root certificate. The root of simulated cards is taken as [`AnchorKind::Simulated`] only, and no
+    /// other root is.
     ///
     /// # Errors
     /// [`AnchorError`].
@@ -76,21 +82,14 @@ impl TrustAnchor {
         }
         let key = certificate.key().resolve(None)?;
         certificate.verify_with(&key)?;
-        let chr = certificate.chr().clone();
-        let simulated = chr.holder() == SIMULATED_ROOT_HOLDER;
-        match kind {
-            AnchorKind::Simulated if !simulated => Err(AnchorError::NotSimulated(chr)),
-            AnchorKind::Simulated => Ok(Self {
-                name: name.to_owned(),
-                kind,
-                chr,
-                key,
-            }),
-            _ if simulated => Err(AnchorError::Simulated(chr)),
+        let simulated = certificate.chr().holder() == SIMULATED_ROOT_HOLDER;
+        match (kind == AnchorKind::Simulated, simulated) {
+            (true, false) => Err(AnchorError::NotSimulated(certificate.chr().clone())),
+            (false, true) => Err(AnchorError::Simulated(certificate.chr().clone())),
             _ => Ok(Self {
                 name: name.to_owned(),
                 kind,
-                chr,
+                certificate,
                 key,
             }),
         }
@@ -108,7 +107,12 @@ impl TrustAnchor {
 
     /// The root's name.
     pub fn chr(&self) -> &Chr {
-        &self.chr
+        self.certificate.chr()
+    }
+
+    /// The root's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
     /// The root's key.
@@ -147,30 +151,43 @@ impl TrustAnchors {
     /// Adds an anchor of a real PKI.
     ///
     /// # Errors
-    /// [`AnchorError::Simulated`].
-    pub fn with(mut self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
+    /// [`AnchorError::Simulated`], [`AnchorError::NameTaken`].
+    pub fn with(self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
         if anchor.kind == AnchorKind::Simulated {
-            return Err(AnchorError::Simulated(anchor.chr));
+            return Err(AnchorError::Simulated(anchor.chr().clone()));
         }
-        self.0.push(anchor);
-        Ok(self)
+        self.add(anchor)
     }
 
     /// Adds the root of simulated cards: demo and test only.
     ///
     /// # Errors
-    /// [`AnchorError::NotSimulated`].
-    pub fn with_simulated(mut self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
+    /// [`AnchorError::NotSimulated`], [`AnchorError::NameTaken`].
+    pub fn with_simulated(self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
         if anchor.kind != AnchorKind::Simulated {
-            return Err(AnchorError::NotSimulated(anchor.chr));
+            return Err(AnchorError::NotSimulated(anchor.chr().clone()));
         }
-        self.0.push(anchor);
+        self.add(anchor)
+    }
+
+    /// Roots are found by name, so two keys under one name would be a matter of luck.
+    fn add(mut self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
+        match self.find(anchor.chr()) {
+            Some(known) if known.key == anchor.key => {}
+            Some(_) => return Err(AnchorError::NameTaken(anchor.chr().clone())),
+            None => self.0.push(anchor),
+        }
         Ok(self)
+    }
+
+    /// Whether devices under anchors of this kind are accepted.
+    pub fn allows(&self, kind: AnchorKind) -> bool {
+        self.0.iter().any(|anchor| anchor.kind == kind)
     }
 
     /// The anchor with this name.
     pub fn find(&self, chr: &Chr) -> Option<&TrustAnchor> {
-        self.0.iter().find(|anchor| anchor.chr == *chr)
+        self.0.iter().find(|anchor| anchor.chr() == chr)
     }
 
     /// All of them.

@@ -1,6 +1,6 @@
 //! Key attestation: proof that a private key was generated in a genuine device.
 //!
-//! The proof says nothing about time, use counter or exportability; see `docs/trust.md`.
+//! The proof says nothing about time, use counter or exportability (SmartCard-HSM protocol, key attestation).
 
 use crate::{
     anchor::TrustAnchors,

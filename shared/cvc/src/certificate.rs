@@ -1,34 +1,21 @@
 //! Card-verifiable certificates (BSI TR-03110-3, annex D).
 
+mod date;
+mod key_object;
+mod role;
+
+pub use date::Date;
+pub use key_object::KeyObject;
+pub(crate) use key_object::{TA_ECDSA_SHA_256, TA_RSA_SHA_256};
+pub use role::Role;
+
 use crate::{
     chr::{Chr, ChrError},
-    curve::{Curve, DomainParameters},
-    ec::{EcPublicKey, KeyError, SignatureError},
+    ec::{KeyError, SignatureError},
     public_key::PublicKey,
-    rsa_key::{RsaKeyError, RsaPublicKey},
+    rsa_key::RsaKeyError,
     tlv::{self, Tag, Tlv, TlvError},
 };
-
-pub(crate) const CERTIFICATE: Tag = Tag(0x7F21);
-pub(crate) const BODY: Tag = Tag(0x7F4E);
-pub(crate) const PROFILE: Tag = Tag(0x5F29);
-pub(crate) const CAR: Tag = Tag(0x42);
-pub(crate) const PUBLIC_KEY: Tag = Tag(0x7F49);
-pub(crate) const CHR: Tag = Tag(0x5F20);
-pub(crate) const AUTHORISATION: Tag = Tag(0x7F4C);
-pub(crate) const EFFECTIVE: Tag = Tag(0x5F25);
-pub(crate) const EXPIRY: Tag = Tag(0x5F24);
-pub(crate) const SIGNATURE: Tag = Tag(0x5F37);
-pub(crate) const OID: Tag = Tag(0x06);
-pub(crate) const BITS: Tag = Tag(0x53);
-/// id-TA-ECDSA-SHA-256, 0.4.0.127.0.7.2.2.2.2.3.
-pub(crate) const TA_ECDSA_SHA_256: &[u8] =
-    &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
-/// id-TA-RSA-v1-5-SHA-256, 0.4.0.127.0.7.2.2.2.1.2.
-pub(crate) const TA_RSA_SHA_256: &[u8] =
-    &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x01, 0x02];
-/// id-TA, 0.4.0.127.0.7.2.2.2: prefix of all signature algorithms; the next byte is 1 for RSA, 2 for ECDSA.
-const TA: &[u8] = &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02];
 
 /// Why bytes are not a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +26,9 @@ pub enum CertificateError {
     /// Something else than a certificate.
     #[error("expected a card-verifiable certificate (7F21), found {0}")]
     NotACertificate(Tag),
+    /// Something beside body and signature, which the signature does not cover.
+    #[error("there is an object {0} in the certificate that its signature does not cover")]
+    Uncovered(Tag),
     /// A name is not readable.
     #[error(transparent)]
     Name(#[from] ChrError),
@@ -62,135 +52,6 @@ pub enum CertificateError {
     /// A date is not six digits.
     #[error("a date in the certificate is not six decimal digits")]
     BadDate,
-}
-
-/// A public key object (7F49), whose curve may be inherited from the issuer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyObject {
-    /// EC, with the parameters if they are given.
-    Ec {
-        /// The named curve with exactly the given parameters; `None`: none given.
-        curve: Option<Curve>,
-        /// The point.
-        point: Vec<u8>,
-    },
-    /// RSA.
-    Rsa(RsaPublicKey),
-}
-
-impl KeyObject {
-    pub(crate) fn parse(value: &[u8]) -> Result<Self, CertificateError> {
-        let objects = tlv::parse_all(value)?;
-        let oid = tlv::expect(&objects, OID)?.value;
-        let get = |tag: u16| tlv::expect(&objects, Tag(tag)).map(|object| object.value);
-        match oid.strip_prefix(TA).and_then(|rest| rest.first()) {
-            Some(1) => Ok(Self::Rsa(RsaPublicKey::new(get(0x81)?, get(0x82)?)?)),
-            Some(2) => {
-                let curve = match tlv::find(&objects, Tag(0x81)) {
-                    None => None,
-                    Some(p) => {
-                        let parameters = DomainParameters {
-                            p: p.value,
-                            a: get(0x82)?,
-                            b: get(0x83)?,
-                            g: get(0x84)?,
-                            n: get(0x85)?,
-                            h: get(0x87)?,
-                        };
-                        Some(
-                            Curve::from_parameters(&parameters)
-                                .ok_or(CertificateError::UnknownCurve)?,
-                        )
-                    }
-                };
-                Ok(Self::Ec {
-                    curve,
-                    point: get(0x86)?.to_vec(),
-                })
-            }
-            _ => Err(CertificateError::UnknownKeyKind),
-        }
-    }
-
-    /// The key, with `inherited` as curve where none is given.
-    ///
-    /// # Errors
-    /// [`CertificateError::NoCurve`], or a point that is not on the curve.
-    pub fn resolve(&self, inherited: Option<Curve>) -> Result<PublicKey, CertificateError> {
-        match self {
-            Self::Rsa(key) => Ok(PublicKey::Rsa(key.clone())),
-            Self::Ec { curve, point } => {
-                let curve = curve.or(inherited).ok_or(CertificateError::NoCurve)?;
-                Ok(PublicKey::Ec(EcPublicKey::new(curve, point)?))
-            }
-        }
-    }
-}
-
-/// Role in the device hierarchy, from the certificate's authorisation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// Root.
-    Root,
-    /// Device issuer.
-    Issuer,
-    /// Device.
-    Device,
-    /// Not one of these. For information only: real certificates differ.
-    Other(u8),
-}
-
-impl Role {
-    pub(crate) const fn byte(self) -> u8 {
-        match self {
-            Self::Root => 0xC0,
-            Self::Issuer => 0x80,
-            Self::Device => 0x00,
-            Self::Other(byte) => byte,
-        }
-    }
-}
-
-/// A date in a certificate. For information: the vendor's own software does not check it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Date {
-    /// Year, 2000 to 2099.
-    pub year: u16,
-    /// Month as given.
-    pub month: u8,
-    /// Day as given.
-    pub day: u8,
-}
-
-impl Date {
-    fn parse(bytes: &[u8]) -> Result<Self, CertificateError> {
-        match bytes {
-            [y1, y2, m1, m2, d1, d2] if bytes.iter().all(|digit| *digit <= 9) => Ok(Self {
-                year: 2000 + u16::from(y1 * 10 + y2),
-                month: m1 * 10 + m2,
-                day: d1 * 10 + d2,
-            }),
-            _ => Err(CertificateError::BadDate),
-        }
-    }
-
-    pub(crate) fn to_bytes(self) -> [u8; 6] {
-        let year = u8::try_from(self.year % 100).unwrap_or(0);
-        [
-            year / 10,
-            year % 10,
-            self.month / 10,
-            self.month % 10,
-            self.day / 10,
-            self.day % 10,
-        ]
-    }
-}
-
-impl std::fmt::Display for Date {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
-    }
 }
 
 /// A certificate (or a plain request, which has the same form without role and dates).
@@ -217,11 +78,16 @@ impl Certificate {
     }
 
     pub(crate) fn from_tlv(outer: Tlv<'_>) -> Result<Self, CertificateError> {
-        if outer.tag != CERTIFICATE {
+        if outer.tag != Tag::CERTIFICATE {
             return Err(CertificateError::NotACertificate(outer.tag));
         }
         let parts = tlv::parse_all(outer.value)?;
-        let body = tlv::expect(&parts, BODY)?;
+        let body = tlv::expect(&parts, Tag::BODY)?;
+        let signature = tlv::expect(&parts, Tag::SIGNATURE)?;
+        // Both are there, so a third is nothing that the signature covers.
+        if let Some(extra) = parts.get(2) {
+            return Err(CertificateError::Uncovered(extra.tag));
+        }
         let fields = tlv::parse_all(body.value)?;
         let get = |tag| tlv::expect(&fields, tag).map(|object| object.value);
         let date = |tag| {
@@ -229,11 +95,11 @@ impl Certificate {
                 .map(|object| Date::parse(object.value))
                 .transpose()
         };
-        let role = tlv::find(&fields, AUTHORISATION)
+        let role = tlv::find(&fields, Tag::AUTHORISATION)
             .map(|object| tlv::parse_all(object.value))
             .transpose()?
             .and_then(|objects| {
-                tlv::find(&objects, BITS).and_then(|bits| bits.value.first().copied())
+                tlv::find(&objects, Tag::DISCRETIONARY).and_then(|bits| bits.value.first().copied())
             })
             .map(|byte| match byte {
                 0xC0 => Role::Root,
@@ -244,13 +110,13 @@ impl Certificate {
         Ok(Self {
             raw: outer.raw.to_vec(),
             body: body.raw.to_vec(),
-            car: Chr::from_card_bytes(get(CAR)?)?,
-            chr: Chr::from_card_bytes(get(CHR)?)?,
-            key: KeyObject::parse(get(PUBLIC_KEY)?)?,
+            car: Chr::from_card_bytes(get(Tag::CAR)?)?,
+            chr: Chr::from_card_bytes(get(Tag::CHR)?)?,
+            key: KeyObject::parse(get(Tag::PUBLIC_KEY)?)?,
             role,
-            effective: date(EFFECTIVE)?,
-            expiry: date(EXPIRY)?,
-            signature: tlv::expect(&parts, SIGNATURE)?.value.to_vec(),
+            effective: date(Tag::EFFECTIVE)?,
+            expiry: date(Tag::EXPIRY)?,
+            signature: signature.value.to_vec(),
         })
     }
 
@@ -259,7 +125,7 @@ impl Certificate {
         &self.raw
     }
 
-    /// Content of the certificate without its tag: what PSO VERIFY CERTIFICATE takes.
+    /// Content of the certificate without its tag: what PSO VERIFY Tag::CERTIFICATE takes.
     pub fn content(&self) -> &[u8] {
         // Parsed once already, so this cannot fail.
         tlv::parse_exact(&self.raw).map_or(&[], |outer| outer.value)
@@ -293,6 +159,11 @@ impl Certificate {
     /// Last day, if given.
     pub fn expiry(&self) -> Option<Date> {
         self.expiry
+    }
+
+    /// Signature over the body: plain `r || s`, or RSA.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     /// Verifies the signature over the body with `issuer`.

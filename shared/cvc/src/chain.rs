@@ -22,7 +22,7 @@ pub enum ChainError {
     Count(usize),
     /// A development device.
     #[error(
-        "this is a development device with firmware 0.17 or older: its issuer key is public, so it proves nothing"
+        "this device has firmware 0.17 or older and a development certificate without a root: use a newer device"
     )]
     DevelopmentDevice,
     /// The two certificates do not belong together.
@@ -34,6 +34,17 @@ pub enum ChainError {
         expected: Chr,
         /// Presented.
         found: Chr,
+    },
+    /// The issuer certificate is a root.
+    #[error(
+        "the issuer certificate is the root {0} itself: a device is certified by an issuer below the root"
+    )]
+    RootAsIssuer(Chr),
+    /// The device's key is no EC key.
+    #[error("the device's key is {found}: SmartCard-HSMs have EC device keys")]
+    NotEcDevice {
+        /// What it is.
+        found: String,
     },
     /// The root is not trusted.
     #[error("the device's root {0} is not trusted here: if it is yours, add it as a trust anchor")]
@@ -102,6 +113,10 @@ impl DeviceChain {
                 found: self.issuer.chr().clone(),
             });
         }
+        // Else an issuer, certified by the root, would pass for a device.
+        if self.issuer.car() == self.issuer.chr() {
+            return Err(ChainError::RootAsIssuer(self.issuer.chr().clone()));
+        }
         let root_name = self.issuer.car();
         let root = anchors.find(root_name).ok_or_else(|| {
             if root_name.holder() == SIMULATED_ROOT_HOLDER {
@@ -124,9 +139,15 @@ impl DeviceChain {
                 issuer: self.issuer.chr().clone(),
                 why,
             })?;
+        let public_key = self.device.key().resolve(curve)?;
+        if public_key.curve().is_none() {
+            return Err(ChainError::NotEcDevice {
+                found: public_key.kind(),
+            });
+        }
         Ok(VerifiedDevice {
             id: DeviceId(self.device.chr().clone()),
-            public_key: self.device.key().resolve(curve)?,
+            public_key,
             anchor: root.name().to_owned(),
             kind: root.kind(),
             path: format!(
@@ -157,7 +178,7 @@ impl VerifiedDevice {
         &self.id
     }
 
-    /// Its key: signs attestations, and is one end of the secure channel.
+    /// Its key, always EC: signs attestations, and is one end of the secure channel.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }

@@ -2,16 +2,7 @@
 //!
 //! One macro dispatches from [`Curve`] to the RustCrypto type of that curve; everything else here is independent of it.
 
-use ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use zeroize::Zeroizing;
-
-use crate::{
-    curve::{Curve, UnsupportedCurve},
-    tlv::{self, Tag, TlvWriter},
-};
-
-const SEQUENCE: Tag = Tag(0x30);
-const INTEGER: Tag = Tag(0x02);
+use crate::curve::{Curve, UnsupportedCurve};
 
 /// Evaluates an expression with `$C` as the RustCrypto curve; the fallback where there is none.
 macro_rules! with_curve {
@@ -42,11 +33,21 @@ macro_rules! with_curve {
     };
 }
 
+// Behind the macro, which they use.
+mod public;
+mod secret;
+mod signature;
+
+pub use public::EcPublicKey;
+pub use secret::EcSecretKey;
+pub use signature::EcSignature;
+pub(crate) use signature::integer;
+
 /// Why bytes are not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The point is not on the curve, not uncompressed, or at infinity.
-    #[error("the public key is not a point of {0}")]
+    #[error("the public key is not a point of {0}: it is damaged or forged")]
     NotOnCurve(Curve),
     /// The scalar is zero or not below the order.
     #[error("the private key is not a scalar of {0}")]
@@ -73,74 +74,6 @@ pub enum SignatureError {
     Unsupported(#[from] UnsupportedCurve),
 }
 
-/// A public key: a point that is on its curve.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct EcPublicKey {
-    curve: Curve,
-    point: Vec<u8>,
-}
-
-impl EcPublicKey {
-    /// Checks an uncompressed point, `04 || x || y`. On a curve without arithmetic only its length is checked, and
-    /// nothing verifies with it.
-    ///
-    /// # Errors
-    /// [`KeyError::NotOnCurve`].
-    pub fn new(curve: Curve, point: &[u8]) -> Result<Self, KeyError> {
-        let uncompressed = point.len() == 1 + 2 * curve.field_len() && point.first() == Some(&4);
-        let valid = with_curve!(
-            curve,
-            C => ecdsa::VerifyingKey::<C>::from_sec1_bytes(point).is_ok(),
-            true
-        );
-        if uncompressed && valid {
-            Ok(Self {
-                curve,
-                point: point.to_vec(),
-            })
-        } else {
-            Err(KeyError::NotOnCurve(curve))
-        }
-    }
-
-    /// The curve.
-    pub fn curve(&self) -> Curve {
-        self.curve
-    }
-
-    /// The point, `04 || x || y`.
-    pub fn point(&self) -> &[u8] {
-        &self.point
-    }
-
-    /// Verifies a signature over a digest. A digest that is longer than the curve is cut, as ECDSA prescribes.
-    ///
-    /// # Errors
-    /// [`SignatureError`].
-    pub fn verify_prehash(
-        &self,
-        digest: &[u8],
-        signature: &EcSignature,
-    ) -> Result<(), SignatureError> {
-        if signature.curve != self.curve {
-            return Err(SignatureError::Malformed(self.curve));
-        }
-        with_curve!(
-            self.curve,
-            C => {
-                let key = ecdsa::VerifyingKey::<C>::from_sec1_bytes(&self.point)
-                    .map_err(|_| SignatureError::Wrong)?;
-                let signature = ecdsa::Signature::<C>::from_slice(&signature.plain)
-                    .map_err(|_| SignatureError::Malformed(self.curve))?;
-                // (r, n - s) verifies too; the library takes only the smaller of the two on secp256k1.
-                key.verify_prehash(&padded(self.curve, digest), &signature.normalize_s())
-                    .map_err(|_| SignatureError::Wrong)
-            },
-            Err(UnsupportedCurve(self.curve).into())
-        )
-    }
-}
-
 /// ECDSA reads a short digest as a number; the library wants at least half a field element of bytes.
 fn padded(curve: Curve, digest: &[u8]) -> Vec<u8> {
     let least = curve.field_len().div_ceil(2);
@@ -149,196 +82,13 @@ fn padded(curve: Curve, digest: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A signature `(r, s)` with both numbers in `1..n`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EcSignature {
-    curve: Curve,
-    plain: Vec<u8>,
-}
-
-impl EcSignature {
-    /// Reads `r || s`, each as long as a field element.
-    ///
-    /// # Errors
-    /// [`SignatureError::Malformed`].
-    pub fn from_plain(plain: &[u8], curve: Curve) -> Result<Self, SignatureError> {
-        let size = curve.field_len();
-        let order = curve.domain_parameters().n;
-        let in_range = |number: &[u8]| number.iter().any(|byte| *byte != 0) && number < order;
-        if plain.len() == 2 * size && in_range(&plain[..size]) && in_range(&plain[size..]) {
-            Ok(Self {
-                curve,
-                plain: plain.to_vec(),
-            })
-        } else {
-            Err(SignatureError::Malformed(curve))
-        }
-    }
-
-    /// Reads `SEQUENCE { INTEGER r, INTEGER s }`. Superfluous leading zeros, as some cards send them, are tolerated.
-    ///
-    /// # Errors
-    /// [`SignatureError::Malformed`].
-    pub fn from_der(der: &[u8], curve: Curve) -> Result<Self, SignatureError> {
-        let malformed = SignatureError::Malformed(curve);
-        let sequence = tlv::parse_exact(der).map_err(|_| malformed)?;
-        let numbers = tlv::parse_all(sequence.value).map_err(|_| malformed)?;
-        let [r, s] = numbers.as_slice() else {
-            return Err(malformed);
-        };
-        if sequence.tag != SEQUENCE || r.tag != INTEGER || s.tag != INTEGER {
-            return Err(malformed);
-        }
-        let size = curve.field_len();
-        let mut plain = Vec::with_capacity(2 * size);
-        for number in [r.value, s.value] {
-            let zeros = number.iter().take_while(|byte| **byte == 0).count();
-            let significant = &number[zeros..];
-            let missing = size.checked_sub(significant.len()).ok_or(malformed)?;
-            plain.resize(plain.len() + missing, 0);
-            plain.extend_from_slice(significant);
-        }
-        Self::from_plain(&plain, curve)
-    }
-
-    /// The curve.
-    pub fn curve(&self) -> Curve {
-        self.curve
-    }
-
-    /// `r || s`.
-    pub fn to_plain(&self) -> Vec<u8> {
-        self.plain.clone()
-    }
-
-    /// DER `SEQUENCE { INTEGER r, INTEGER s }`.
-    pub fn to_der(&self) -> Vec<u8> {
-        let (r, s) = self.plain.split_at(self.curve.field_len());
-        TlvWriter::new()
-            .with(INTEGER, &integer(r))
-            .with(INTEGER, &integer(s))
-            .wrap(SEQUENCE)
-    }
-}
-
-/// Content of a DER INTEGER for an unsigned number.
-pub(crate) fn integer(number: &[u8]) -> Vec<u8> {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    let significant = &number[zeros..];
-    let mut out = Vec::with_capacity(significant.len() + 1);
-    if significant.first().is_none_or(|byte| byte & 0x80 != 0) {
-        out.push(0);
-    }
-    out.extend_from_slice(significant);
-    out
-}
-
-/// A private key in software: of the simulator, of a channel's ephemeral pair, of the server's identity. Never of a real
-/// card. Wiped when dropped.
-#[derive(Clone)]
-pub struct EcSecretKey {
-    curve: Curve,
-    scalar: Zeroizing<Vec<u8>>,
-    public: EcPublicKey,
-}
-
-impl EcSecretKey {
-    /// Takes a scalar, big endian, as long as a field element.
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn from_bytes(curve: Curve, scalar: &[u8]) -> Result<Self, KeyError> {
-        let point = with_curve!(
-            curve,
-            C => {
-                let key = ecdsa::SigningKey::<C>::from_slice(scalar)
-                    .map_err(|_| KeyError::BadScalar(curve))?;
-                ecdsa::VerifyingKey::<C>::from(&key).to_sec1_point(false).as_bytes().to_vec()
-            },
-            return Err(UnsupportedCurve(curve).into())
-        );
-        let public = EcPublicKey { curve, point };
-        Ok(Self {
-            curve,
-            scalar: Zeroizing::new(scalar.to_vec()),
-            public,
-        })
-    }
-
-    /// The curve.
-    pub fn curve(&self) -> Curve {
-        self.curve
-    }
-
-    /// The scalar, for the one who has to store it.
-    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        self.scalar.clone()
-    }
-
-    /// The public key.
-    pub fn ec_public_key(&self) -> &EcPublicKey {
-        &self.public
-    }
-
-    /// The public key.
-    pub fn public_key(&self) -> crate::PublicKey {
-        crate::PublicKey::Ec(self.public.clone())
-    }
-
-    /// Signs a digest; deterministic (RFC 6979).
-    ///
-    /// # Errors
-    /// [`KeyError`], which a key that was made by [`Self::from_bytes`] does not give.
-    pub fn sign_prehash(&self, digest: &[u8]) -> Result<EcSignature, KeyError> {
-        let curve = self.curve;
-        let plain = with_curve!(
-            curve,
-            C => {
-                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
-                    .map_err(|_| KeyError::BadScalar(curve))?;
-                let signature: ecdsa::Signature<C> = key
-                    .sign_prehash(&padded(curve, digest))
-                    .map_err(|_| KeyError::BadScalar(curve))?;
-                signature.to_bytes().to_vec()
-            },
-            return Err(UnsupportedCurve(curve).into())
-        );
-        Ok(EcSignature { curve, plain })
-    }
-
-    /// Diffie-Hellman: the x coordinate of the product, as long as a field element.
-    ///
-    /// # Errors
-    /// [`KeyError::NotOnCurve`] if the peer's point is on another curve.
-    pub fn ecdh(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let curve = self.curve;
-        if peer.curve != curve {
-            return Err(KeyError::NotOnCurve(curve));
-        }
-        with_curve!(
-            curve,
-            C => {
-                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
-                    .map_err(|_| KeyError::BadScalar(curve))?;
-                let peer = ecdsa::VerifyingKey::<C>::from_sec1_bytes(&peer.point)
-                    .map_err(|_| KeyError::NotOnCurve(curve))?;
-                let shared = ecdsa::elliptic_curve::ecdh::diffie_hellman::<C>(
-                    key.as_nonzero_scalar(),
-                    peer.as_affine(),
-                );
-                Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
-            },
-            Err(UnsupportedCurve(curve).into())
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::tlv::{Tag, TlvWriter};
 
     const SUPPORTED: [Curve; 5] = [
         Curve::Secp256r1,
@@ -428,12 +178,12 @@ mod tests {
         let signature = key(Curve::BrainpoolP256r1, 3)
             .sign_prehash(&[1; 32])
             .expect("signs");
-        let (r, s) = signature.plain.split_at(32);
+        let (r, s) = signature.plain().split_at(32);
         let long = |number: &[u8]| [&[0, 0], number].concat();
         let der = TlvWriter::new()
-            .with(INTEGER, &long(r))
-            .with(INTEGER, &long(s))
-            .wrap(SEQUENCE);
+            .with(Tag::INTEGER, &long(r))
+            .with(Tag::INTEGER, &long(s))
+            .wrap(Tag::SEQUENCE);
         assert_eq!(
             EcSignature::from_der(&der, Curve::BrainpoolP256r1),
             Ok(signature)

@@ -24,7 +24,8 @@ impl Fingerprint {
         hex::encode(&self.0[..4])
     }
 
-    /// Six words for two people on the telephone: 48 bits, enough against an attacker who has one try.
+    /// Six words for two people on the telephone: 48 bits. Enough where keys are attested, as a card needs about a second to
+    /// make one; elsewhere compare all of [`Self::to_hex`].
     pub fn words(&self) -> [&'static str; 6] {
         let [a, b, c, d, e, f, ..] = self.0;
         [a, b, c, d, e, f].map(|byte| WORDS[usize::from(byte)])

@@ -3,14 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    certificate::{
-        AUTHORISATION, BITS, BODY, CAR, CERTIFICATE, CHR, Date, EFFECTIVE, EXPIRY, OID, PROFILE,
-        PUBLIC_KEY, Role, SIGNATURE, TA_ECDSA_SHA_256, TA_RSA_SHA_256,
-    },
+    certificate::{Date, Role, TA_ECDSA_SHA_256, TA_RSA_SHA_256},
     chr::Chr,
     ec::{EcSecretKey, KeyError},
     public_key::PublicKey,
-    request::REQUEST,
     tlv::{Tag, TlvWriter},
 };
 
@@ -70,18 +66,21 @@ pub fn certificate<S: CvcSigner>(
     signer: &S,
 ) -> Result<Vec<u8>, S::Error> {
     let authorisation = TlvWriter::new()
-        .with(OID, DEVICE_ROLE)
-        .with(BITS, &[new.role.byte()])
+        .with(Tag::OID, DEVICE_ROLE)
+        .with(Tag::DISCRETIONARY, &[new.role.byte()])
         .finish();
     let body = TlvWriter::new()
-        .with(PROFILE, &[0])
-        .with(CAR, new.car.as_bytes())
-        .with(PUBLIC_KEY, &key_object(new.key, new.role == Role::Root))
-        .with(CHR, new.chr.as_bytes())
-        .with(AUTHORISATION, &authorisation)
-        .with(EFFECTIVE, &new.validity.0.to_bytes())
-        .with(EXPIRY, &new.validity.1.to_bytes())
-        .wrap(BODY);
+        .with(Tag::PROFILE, &[0])
+        .with(Tag::CAR, new.car.as_bytes())
+        .with(
+            Tag::PUBLIC_KEY,
+            &key_object(new.key, new.role == Role::Root),
+        )
+        .with(Tag::CHR, new.chr.as_bytes())
+        .with(Tag::AUTHORISATION, &authorisation)
+        .with(Tag::EFFECTIVE, &new.validity.0.to_bytes())
+        .with(Tag::EXPIRY, &new.validity.1.to_bytes())
+        .wrap(Tag::BODY);
     sign(body, signer)
 }
 
@@ -91,11 +90,11 @@ pub fn certificate<S: CvcSigner>(
 /// The signer's.
 pub fn request<S: CvcSigner>(car: &Chr, chr: &Chr, signer: &S) -> Result<Vec<u8>, S::Error> {
     let body = TlvWriter::new()
-        .with(PROFILE, &[0])
-        .with(CAR, car.as_bytes())
-        .with(PUBLIC_KEY, &key_object(&signer.public_key(), true))
-        .with(CHR, chr.as_bytes())
-        .wrap(BODY);
+        .with(Tag::PROFILE, &[0])
+        .with(Tag::CAR, car.as_bytes())
+        .with(Tag::PUBLIC_KEY, &key_object(&signer.public_key(), true))
+        .with(Tag::CHR, chr.as_bytes())
+        .wrap(Tag::BODY);
     sign(body, signer)
 }
 
@@ -110,28 +109,28 @@ pub fn authenticated_request<S: CvcSigner>(
 ) -> Result<Vec<u8>, S::Error> {
     let signed = TlvWriter::new()
         .with_raw(request)
-        .with(CAR, device.as_bytes())
+        .with(Tag::CAR, device.as_bytes())
         .finish();
     let signature = signer.sign_sha256(&signed)?;
     Ok(TlvWriter::new()
         .with_raw(&signed)
-        .with(SIGNATURE, &signature)
-        .wrap(REQUEST))
+        .with(Tag::SIGNATURE, &signature)
+        .wrap(Tag::REQUEST))
 }
 
 fn sign<S: CvcSigner>(body: Vec<u8>, signer: &S) -> Result<Vec<u8>, S::Error> {
     let signature = signer.sign_sha256(&body)?;
     Ok(TlvWriter::new()
         .with_raw(&body)
-        .with(SIGNATURE, &signature)
-        .wrap(CERTIFICATE))
+        .with(Tag::SIGNATURE, &signature)
+        .wrap(Tag::CERTIFICATE))
 }
 
 /// Content of a public key object (7F49).
 fn key_object(key: &PublicKey, with_parameters: bool) -> Vec<u8> {
     match key {
         PublicKey::Rsa(key) => TlvWriter::new()
-            .with(OID, TA_RSA_SHA_256)
+            .with(Tag::OID, TA_RSA_SHA_256)
             .with(Tag(0x81), key.modulus())
             .with(Tag(0x82), key.exponent())
             .finish(),
@@ -139,7 +138,7 @@ fn key_object(key: &PublicKey, with_parameters: bool) -> Vec<u8> {
             let domain = key.curve().domain_parameters();
             let parameter = |value| with_parameters.then_some(value);
             TlvWriter::new()
-                .with(OID, TA_ECDSA_SHA_256)
+                .with(Tag::OID, TA_ECDSA_SHA_256)
                 .with_some(Tag(0x81), parameter(domain.p))
                 .with_some(Tag(0x82), parameter(domain.a))
                 .with_some(Tag(0x83), parameter(domain.b))

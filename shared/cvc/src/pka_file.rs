@@ -4,13 +4,12 @@
 //! 63 { 67 } }`. Which certificate is which is decided by names.
 
 use crate::{
-    certificate::{CERTIFICATE, Certificate, CertificateError},
+    certificate::{Certificate, CertificateError},
     chain::DeviceChain,
-    request::{AuthenticatedRequest, REQUEST, RequestError},
+    request::{AuthenticatedRequest, RequestError},
     tlv::{self, Tag, TlvError, TlvWriter},
 };
 
-const SEQUENCE: Tag = Tag(0x30);
 /// 1.3.6.1.4.1.24991.4.3.1.
 const PKA_OID: &[u8] = &[
     0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x04, 0x03, 0x01,
@@ -23,7 +22,9 @@ pub enum PkaFileError {
     #[error("this is not a .pka file: {0}")]
     Tlv(#[from] TlvError),
     /// Wrong objects.
-    #[error("this is not a .pka file: it must hold one key request and two device certificates")]
+    #[error(
+        "this is not a .pka file: it must hold one key request and two device certificates. Export it again with the helper, sc-hsm-tool or Smart Card Shell"
+    )]
     Contents,
     /// Bad certificate.
     #[error(transparent)]
@@ -49,7 +50,7 @@ impl PkaFile {
     /// [`PkaFileError`].
     pub fn parse(data: &[u8]) -> Result<Self, PkaFileError> {
         let outer = tlv::parse_exact(data)?;
-        if outer.tag != SEQUENCE {
+        if outer.tag != Tag::SEQUENCE {
             return Err(PkaFileError::Contents);
         }
         let mut request = None;
@@ -57,14 +58,14 @@ impl PkaFile {
         for object in tlv::parse_all(outer.value)? {
             let inner = match object.tag {
                 Tag(0x61..=0x63) => tlv::parse_exact(object.value)?,
-                Tag(0x06) => continue,
+                Tag::OID if object.value == PKA_OID => continue,
                 _ => object,
             };
             match inner.tag {
-                REQUEST if request.is_none() => {
+                Tag::REQUEST if request.is_none() => {
                     request = Some(AuthenticatedRequest::parse(inner.raw)?)
                 }
-                CERTIFICATE => certificates.push(Certificate::from_tlv(inner)?),
+                Tag::CERTIFICATE => certificates.push(Certificate::from_tlv(inner)?),
                 _ => return Err(PkaFileError::Contents),
             }
         }
@@ -90,22 +91,32 @@ impl PkaFile {
         Ok(Self { request, chain })
     }
 
+    /// Certificate of the device that the key was generated in.
+    pub fn device(&self) -> &Certificate {
+        &self.chain.device
+    }
+
+    /// Certificate of the device's issuer.
+    pub fn issuer(&self) -> &Certificate {
+        &self.chain.issuer
+    }
+
     /// OpenSC's format.
     pub fn to_old_format(&self) -> Vec<u8> {
         TlvWriter::new()
             .with_raw(self.request.raw())
             .with_raw(self.chain.device.raw())
             .with_raw(self.chain.issuer.raw())
-            .wrap(SEQUENCE)
+            .wrap(Tag::SEQUENCE)
     }
 
     /// Smart Card Shell's format.
     pub fn to_new_format(&self) -> Vec<u8> {
         TlvWriter::new()
-            .with(Tag(0x06), PKA_OID)
+            .with(Tag::OID, PKA_OID)
             .with(Tag(0x61), self.chain.issuer.raw())
             .with(Tag(0x62), self.chain.device.raw())
             .with(Tag(0x63), self.request.raw())
-            .wrap(SEQUENCE)
+            .wrap(Tag::SEQUENCE)
     }
 }

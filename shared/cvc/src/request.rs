@@ -1,14 +1,12 @@
 //! Authenticated requests: what key generation returns, and what attests a key.
 
 use crate::{
-    certificate::{CAR, Certificate, CertificateError, SIGNATURE},
+    certificate::{Certificate, CertificateError},
     chr::{Chr, ChrError},
     ec::SignatureError,
     public_key::PublicKey,
     tlv::{self, Tag, TlvError},
 };
-
-pub(crate) const REQUEST: Tag = Tag(0x67);
 
 /// Why bytes are not an authenticated request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +15,9 @@ pub enum RequestError {
     #[error("the key's request is malformed: {0}")]
     Tlv(#[from] TlvError),
     /// Something else.
-    #[error("expected an authenticated request (67 with 7F21, 42 and 5F37)")]
+    #[error(
+        "this is not an authenticated request (67 with exactly 7F21, 42 and 5F37): export the key again from its card"
+    )]
     NotARequest,
     /// The inner request.
     #[error("the request inside is malformed: {0}")]
@@ -51,7 +51,7 @@ impl AuthenticatedRequest {
         let [inner, car, signature] = parts.as_slice() else {
             return Err(RequestError::NotARequest);
         };
-        if outer.tag != REQUEST || car.tag != CAR || signature.tag != SIGNATURE {
+        if outer.tag != Tag::REQUEST || car.tag != Tag::CAR || signature.tag != Tag::SIGNATURE {
             return Err(RequestError::NotARequest);
         }
         let inner_request = Certificate::from_tlv(*inner)?;

@@ -3,25 +3,9 @@
 //! Reading is tolerant (any definite length form), writing is DER: signatures cover exact bytes, so every [`Tlv`] keeps
 //! the bytes it was read from.
 
-/// A tag of one or two bytes, as a number: `0x42`, `0x7F21`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(pub u16);
+mod tag;
 
-impl std::fmt::Display for Tag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 > 0xFF {
-            write!(f, "{:04X}", self.0)
-        } else {
-            write!(f, "{:02X}", self.0)
-        }
-    }
-}
-
-impl std::fmt::Debug for Tag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tag({self})")
-    }
-}
+pub use tag::Tag;
 
 /// Why bytes are not TLV.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,111 @@
+//! Private keys in software.
+
+use ecdsa::signature::hazmat::PrehashSigner;
+use zeroize::Zeroizing;
+
+use super::{EcPublicKey, EcSignature, KeyError, padded};
+use crate::curve::{Curve, UnsupportedCurve};
+
+/// A private key in software: of the simulator, of a channel's ephemeral pair, of the server's identity. Never of a real
+/// card. Wiped when dropped.
+#[derive(Clone)]
+pub struct EcSecretKey {
+    curve: Curve,
+    scalar: Zeroizing<Vec<u8>>,
+    public: EcPublicKey,
+}
+
+impl EcSecretKey {
+    /// Takes a scalar, big endian, as long as a field element.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_bytes(curve: Curve, scalar: &[u8]) -> Result<Self, KeyError> {
+        // The library takes shorter ones too.
+        if scalar.len() != curve.field_len() {
+            return Err(KeyError::BadScalar(curve));
+        }
+        let point = with_curve!(
+            curve,
+            C => {
+                let key = ecdsa::SigningKey::<C>::from_slice(scalar)
+                    .map_err(|_| KeyError::BadScalar(curve))?;
+                ecdsa::VerifyingKey::<C>::from(&key).to_sec1_point(false).as_bytes().to_vec()
+            },
+            return Err(UnsupportedCurve(curve).into())
+        );
+        let public = EcPublicKey::new(curve, &point)?;
+        Ok(Self {
+            curve,
+            scalar: Zeroizing::new(scalar.to_vec()),
+            public,
+        })
+    }
+
+    /// The curve.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// The scalar, for the one who has to store it.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        self.scalar.clone()
+    }
+
+    /// The public key.
+    pub fn ec_public_key(&self) -> &EcPublicKey {
+        &self.public
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> crate::PublicKey {
+        crate::PublicKey::Ec(self.public.clone())
+    }
+
+    /// Signs a digest; deterministic (RFC 6979).
+    ///
+    /// # Errors
+    /// [`KeyError`], which a key that was made by [`Self::from_bytes`] does not give.
+    pub fn sign_prehash(&self, digest: &[u8]) -> Result<EcSignature, KeyError> {
+        let curve = self.curve;
+        let plain = with_curve!(
+            curve,
+            C => {
+                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
+                    .map_err(|_| KeyError::BadScalar(curve))?;
+                let signature: ecdsa::Signature<C> = key
+                    .sign_prehash(&padded(curve, digest))
+                    .map_err(|_| KeyError::BadScalar(curve))?;
+                signature.to_bytes().to_vec()
+            },
+            return Err(UnsupportedCurve(curve).into())
+        );
+        EcSignature::from_plain(&plain, curve).map_err(|_| KeyError::BadScalar(curve))
+    }
+
+    /// Diffie-Hellman: the x coordinate of the product, as long as a field element.
+    ///
+    /// # Errors
+    /// [`KeyError::NotOnCurve`] if the peer's point is on another curve.
+    pub fn ecdh(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let curve = self.curve;
+        if peer.curve() != curve {
+            return Err(KeyError::NotOnCurve(curve));
+        }
+        with_curve!(
+            curve,
+            C => {
+                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
+                    .map_err(|_| KeyError::BadScalar(curve))?;
+                let peer = ecdsa::VerifyingKey::<C>::from_sec1_bytes(peer.point())
+                    .map_err(|_| KeyError::NotOnCurve(curve))?;
+                let shared = ecdsa::elliptic_curve::ecdh::diffie_hellman::<C>(
+                    key.as_nonzero_scalar(),
+                    peer.as_affine(),
+                );
+                Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
+            },
+            Err(UnsupportedCurve(curve).into())
+        )
+    }
+}

@@ -1,0 +1,96 @@
+//! Signatures, in the two forms in which they travel.
+
+use super::SignatureError;
+use crate::{
+    curve::Curve,
+    tlv::{self, Tag, TlvWriter},
+};
+
+/// A signature `(r, s)` with both numbers in `1..n`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EcSignature {
+    curve: Curve,
+    plain: Vec<u8>,
+}
+
+impl EcSignature {
+    /// Reads `r || s`, each as long as a field element.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`].
+    pub fn from_plain(plain: &[u8], curve: Curve) -> Result<Self, SignatureError> {
+        let size = curve.field_len();
+        let order = curve.domain_parameters().n;
+        let in_range = |number: &[u8]| number.iter().any(|byte| *byte != 0) && number < order;
+        if plain.len() == 2 * size && in_range(&plain[..size]) && in_range(&plain[size..]) {
+            Ok(Self {
+                curve,
+                plain: plain.to_vec(),
+            })
+        } else {
+            Err(SignatureError::Malformed(curve))
+        }
+    }
+
+    /// Reads `SEQUENCE { Tag::INTEGER r, Tag::INTEGER s }`. Superfluous leading zeros, as some cards send them, are tolerated.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`].
+    pub fn from_der(der: &[u8], curve: Curve) -> Result<Self, SignatureError> {
+        let malformed = SignatureError::Malformed(curve);
+        let sequence = tlv::parse_exact(der).map_err(|_| malformed)?;
+        let numbers = tlv::parse_all(sequence.value).map_err(|_| malformed)?;
+        let [r, s] = numbers.as_slice() else {
+            return Err(malformed);
+        };
+        if sequence.tag != Tag::SEQUENCE || r.tag != Tag::INTEGER || s.tag != Tag::INTEGER {
+            return Err(malformed);
+        }
+        let size = curve.field_len();
+        let mut plain = Vec::with_capacity(2 * size);
+        for number in [r.value, s.value] {
+            let zeros = number.iter().take_while(|byte| **byte == 0).count();
+            let significant = &number[zeros..];
+            let missing = size.checked_sub(significant.len()).ok_or(malformed)?;
+            plain.resize(plain.len() + missing, 0);
+            plain.extend_from_slice(significant);
+        }
+        Self::from_plain(&plain, curve)
+    }
+
+    /// The curve.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// `r || s`.
+    pub(super) fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// `r || s`.
+    pub fn to_plain(&self) -> Vec<u8> {
+        self.plain.clone()
+    }
+
+    /// DER `SEQUENCE { Tag::INTEGER r, Tag::INTEGER s }`.
+    pub fn to_der(&self) -> Vec<u8> {
+        let (r, s) = self.plain.split_at(self.curve.field_len());
+        TlvWriter::new()
+            .with(Tag::INTEGER, &integer(r))
+            .with(Tag::INTEGER, &integer(s))
+            .wrap(Tag::SEQUENCE)
+    }
+}
+
+/// Content of a DER Tag::INTEGER for an unsigned number.
+pub(crate) fn integer(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let significant = &number[zeros..];
+    let mut out = Vec::with_capacity(significant.len() + 1);
+    if significant.first().is_none_or(|byte| byte & 0x80 != 0) {
+        out.push(0);
+    }
+    out.extend_from_slice(significant);
+    out
+}

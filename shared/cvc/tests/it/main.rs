@@ -1,0 +1,12 @@
+//! Certificates, chains and attestations against worked vectors, forgeries and damaged data.
+
+#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod anchors;
+mod forged;
+mod keys;
+mod pico;
+mod pki;
+mod robust;
+mod rsa_keys;
+mod vectors;
