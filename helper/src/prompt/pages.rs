@@ -1,18 +1,43 @@
 //! A text cut into windows: pinentry takes at most 1000 bytes in one line of its protocol.
 
-/// Splits at line ends, and long lines at characters, so that no page's encoded size passes `budget`.
-pub(super) fn split(lines: &[String], budget: usize) -> Vec<String> {
+/// What fits into one window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    /// Bytes, escaped.
+    pub(super) bytes: usize,
+    /// Lines of a terminal, after wrapping.
+    pub(super) rows: usize,
+}
+
+/// Characters of a terminal's line inside pinentry-curses' frame.
+const COLUMNS: usize = 70;
+
+/// Splits at line ends, and long lines at characters.
+pub(super) fn split(lines: &[String], size: Size) -> Vec<String> {
     let mut pages: Vec<String> = Vec::new();
-    for line in lines.iter().flat_map(|line| pieces(line, budget)) {
+    let mut used = 0;
+    for line in lines.iter().flat_map(|line| pieces(line, size)) {
+        let rows = rows(&line);
         match pages.last_mut() {
-            Some(page) if cost(page) + cost(&line) + NEW_LINE <= budget => {
+            Some(page)
+                if cost(page) + cost(&line) + NEW_LINE <= size.bytes
+                    && used + rows <= size.rows =>
+            {
                 page.push('\n');
                 page.push_str(&line);
+                used += rows;
             }
-            _ => pages.push(line),
+            _ => {
+                pages.push(line);
+                used = rows;
+            }
         }
     }
     pages
+}
+
+fn rows(line: &str) -> usize {
+    line.chars().count().div_ceil(COLUMNS).max(1)
 }
 
 /// Bytes that a text takes once escaped.
@@ -31,7 +56,8 @@ fn char_cost(c: char) -> usize {
     }
 }
 
-fn pieces(line: &str, budget: usize) -> Vec<String> {
+fn pieces(line: &str, size: Size) -> Vec<String> {
+    let budget = size.bytes.min(size.rows.saturating_mul(COLUMNS));
     let mut out = vec![String::new()];
     let mut used = 0;
     for c in line.chars() {
@@ -56,7 +82,13 @@ mod tests {
         let lines: Vec<String> = (0..50)
             .map(|n| format!("line {n} {}", "%é".repeat(n)))
             .collect();
-        let pages = split(&lines, 60);
+        let pages = split(
+            &lines,
+            Size {
+                bytes: 60,
+                rows: usize::MAX,
+            },
+        );
         assert!(pages.iter().all(|page| cost(page) <= 60));
         let joined: String = pages.concat().replace('\n', "");
         assert_eq!(joined, lines.concat());
@@ -65,8 +97,30 @@ mod tests {
     #[test]
     fn short_text_is_one_page() {
         assert_eq!(
-            split(&["a".into(), String::new(), "b".into()], 900),
+            split(
+                &["a".into(), String::new(), "b".into()],
+                Size {
+                    bytes: 900,
+                    rows: 3
+                }
+            ),
             ["a\n\nb"]
         );
+    }
+
+    #[test]
+    fn terminals_get_fewer_lines() {
+        let lines: Vec<String> = (0..10)
+            .map(|n| format!("{n}{}", "x".repeat(COLUMNS)))
+            .collect();
+        let pages = split(
+            &lines,
+            Size {
+                bytes: 900,
+                rows: 6,
+            },
+        );
+        assert_eq!(pages.len(), 4);
+        assert_eq!(pages.concat().replace('\n', ""), lines.concat());
     }
 }

@@ -27,6 +27,8 @@ const GRAPHICAL: [&str; 4] = [
 const PLAIN: [&str; 2] = ["pinentry-curses", "pinentry"];
 /// Bytes of text in one window: the protocol's line minus the command, with room to spare.
 const PAGE: usize = 900;
+/// Lines that pinentry-curses can show on the smallest usual terminal, beside its frame and buttons.
+const TERMINAL_ROWS: usize = 14;
 /// A list that needs more windows than this goes to a file.
 const MOST_LIST_PAGES: usize = 4;
 
@@ -35,6 +37,7 @@ pub struct PinentryPrompt {
     program: PathBuf,
     /// Where long lists are put for the user to read.
     lists: PathBuf,
+    page: pages::Size,
 }
 
 /// The first pinentry on the search path; those with windows first where there is a display.
@@ -58,9 +61,16 @@ pub fn find_pinentry() -> Option<PathBuf> {
 impl PinentryPrompt {
     /// Prompts with `program`; long lists are written to files in `lists`.
     pub fn new(program: PathBuf, lists: &Path) -> Self {
+        // `pinentry` is often a link to the one that the system has chosen.
+        let real = std::fs::canonicalize(&program).unwrap_or_else(|_| program.clone());
+        let curses = real
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().contains("curses"));
+        let rows = if curses { TERMINAL_ROWS } else { usize::MAX };
         Self {
             program,
             lists: lists.to_owned(),
+            page: pages::Size { bytes: PAGE, rows },
         }
     }
 
@@ -104,7 +114,7 @@ impl PinentryPrompt {
     fn list_pages(&self, list: &ConsentList) -> std::io::Result<(Vec<String>, Option<ListFile>)> {
         let mut lines = vec![list.heading.clone()];
         lines.extend(list.lines.iter().cloned());
-        let pages = pages::split(&lines, PAGE);
+        let pages = pages::split(&lines, self.page);
         if pages.len() <= MOST_LIST_PAGES {
             return Ok((pages, None));
         }
@@ -125,7 +135,7 @@ impl PinentryPrompt {
                 file.0.display()
             ));
         }
-        let mut all = pages::split(&lines, PAGE);
+        let mut all = pages::split(&lines, self.page);
         all.extend(further);
         let count = all.len();
         for (number, page) in all.iter().enumerate() {
