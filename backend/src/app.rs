@@ -1,0 +1,104 @@
+//! What every part of the server shares.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use countersign_protocol::{
+    audit::{Actor, AuditEvent},
+    cvc::{AnchorKind, TrustAnchor, TrustAnchors},
+};
+
+use crate::{
+    activation::Activations,
+    config::Config,
+    events::EventBus,
+    hsm::Registry,
+    identity::ServerKey,
+    store::Store,
+};
+
+/// File of the database inside the data folder.
+pub const DATABASE: &str = "countersign.db";
+
+/// The running server.
+#[derive(Clone)]
+pub struct App {
+    /// Configuration.
+    pub config: Arc<Config>,
+    /// Database.
+    pub store: Store,
+    /// Identity key.
+    pub identity: Arc<ServerKey>,
+    /// Trust anchors.
+    pub anchors: Arc<TrustAnchors>,
+    /// Live events.
+    pub events: EventBus,
+    /// Signing HSMs.
+    pub hsms: Registry,
+    /// Activations.
+    pub activations: Activations,
+}
+
+impl App {
+    /// Opens the database and the identity key; attaches no HSM.
+    ///
+    /// # Errors
+    /// Whatever is missing or damaged.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        config.check()?;
+        let folder = &config.data_dir;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+        let events = EventBus::default();
+        let store = Store::open(&folder.join(DATABASE), events.clone()).await?;
+        let identity = ServerKey::load_or_create(folder, &config.name, &config.public_origin)?;
+        let anchors = anchors(&config)?;
+        let hsms = Registry::new(&config);
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            identity: Arc::new(identity),
+            anchors: Arc::new(anchors),
+            events,
+            hsms,
+            activations: Activations::default(),
+        })
+    }
+
+    /// Ends what a former run left open, then attaches the HSMs: every one is locked before it is offered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        let mut tx = self.store.write().await?;
+        tx.audit(&Actor::Server, AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION").into() }).await?;
+        tx.commit().await?;
+        crate::activation::end_all_after_restart(self).await?;
+        self.hsms.start(self)?;
+        Ok(())
+    }
+
+    /// Locks every HSM.
+    pub async fn shutdown(&self) {
+        self.hsms.shutdown().await;
+    }
+}
+
+fn anchors(config: &Config) -> anyhow::Result<TrustAnchors> {
+    let mut anchors = TrustAnchors::production();
+    if config.cardcontact_test_root {
+        anchors = anchors.with_test();
+    }
+    for anchor in &config.anchors {
+        let data = std::fs::read(&anchor.file)
+            .with_context(|| format!("cannot read the trust anchor {}", anchor.file.display()))?;
+        let anchor = TrustAnchor::from_certificate(&anchor.name, AnchorKind::Configured, &data)
+            .with_context(|| format!("{} is no trust anchor", anchor.file.display()))?;
+        anchors = anchors.with(anchor)?;
+    }
+    #[cfg(feature = "simulator")]
+    if config.demo {
+        anchors = anchors.with_simulated(countersign_simulator::simulated_anchor()?)?;
+    }
+    Ok(anchors)
+}

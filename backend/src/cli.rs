@@ -1,0 +1,158 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use countersign_protocol::about::DEFAULT_HELPER_PORT;
+
+use crate::{
+    app::{App, DATABASE},
+    config::{Config, ConfigFile},
+    http, people,
+};
+
+#[derive(Parser)]
+#[command(name = "countersign-server", version, about = "Lets a remote quorum open signing HSMs")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the portal and the API, and hold the signing HSMs.
+    Serve(Options),
+    /// Print a new one-time code for the first admin, if there is none yet.
+    BootstrapCode(Options),
+}
+
+#[derive(Args)]
+struct Options {
+    /// Configuration file.
+    #[arg(long, env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of database and identity key.
+    #[arg(long, env = "COUNTERSIGN_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, env = "COUNTERSIGN_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Origin under which browsers see the portal, such as https://sign.example.org.
+    #[arg(long, env = "COUNTERSIGN_PUBLIC_ORIGIN")]
+    public_origin: Option<String>,
+    /// Name of this server for people.
+    #[arg(long, env = "COUNTERSIGN_NAME")]
+    name: Option<String>,
+    /// Port of the custodians' helper.
+    #[arg(long, env = "COUNTERSIGN_HELPER_PORT")]
+    helper_port: Option<u16>,
+    /// Accept simulated cards, which protect nothing.
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Options {
+    fn config(self) -> anyhow::Result<Config> {
+        let file: ConfigFile = match &self.config {
+            None => ConfigFile::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
+            }
+        };
+        let listen = self.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], 8080).into());
+        let config = Config {
+            name: self.name.or(file.name).unwrap_or_else(|| "Countersign".into()),
+            listen,
+            public_origin: self
+                .public_origin
+                .or(file.public_origin)
+                .unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
+            data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "countersign-data".into()),
+            helper_port: self.helper_port.or(file.helper_port).unwrap_or(DEFAULT_HELPER_PORT),
+            demo: self.demo,
+            cardcontact_test_root: file.cardcontact_test_root,
+            anchors: file.anchors,
+            hsms: file.hsms,
+            lease: file.lease,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into()),
+        )
+        .init();
+    let result = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            match Cli::parse().command {
+                Command::Serve(options) => serve(options.config()?).await,
+                Command::BootstrapCode(options) => bootstrap_code(options.config()?).await,
+            }
+        })
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
+    let app = App::open(config).await?;
+    print_bootstrap_code(&app).await?.context("this server has operators already: an admin can invite people")
+}
+
+/// Prints to the terminal, never to a log.
+async fn print_bootstrap_code(app: &App) -> anyhow::Result<Option<()>> {
+    Ok(people::new_bootstrap_code(app).await?.map(|(code, expires_at)| {
+        println!("No admin yet. Open {}/setup and enter this code.", app.config.public_origin);
+        println!("One-time code: {code}  (until {expires_at:.0})");
+    }))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let app = App::open(config).await?;
+    if app.config.demo {
+        println!("DEMO: simulated cards are accepted. They protect nothing.");
+    }
+    println!("Data: {}", app.config.data_dir.join(DATABASE).display());
+    if app.config.hsms.is_empty() {
+        println!("No signing HSM is configured: add an [[hsm]] section to the configuration file.");
+    }
+    app.start().await?;
+    let listener = tokio::net::TcpListener::bind(app.config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", app.config.listen))?;
+    print_bootstrap_code(&app).await?;
+    println!("Listening on {} as {}", listener.local_addr()?, app.config.public_origin);
+    axum::serve(listener, http::router(&app).await?).with_graceful_shutdown(stopped()).await?;
+    app.shutdown().await;
+    Ok(())
+}
+
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}

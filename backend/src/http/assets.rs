@@ -1,0 +1,57 @@
+//! The portal, embedded into this program.
+
+use axum::{
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{Html, IntoResponse, Response},
+};
+use rust_embed::RustEmbed;
+
+#[derive(RustEmbed)]
+#[folder = "../frontend/dist"]
+struct Portal;
+
+const INDEX: &str = "index.html";
+const NOT_BUILT: &str = "<!doctype html><title>Countersign</title><h1>The portal is not in this build</h1>\
+<p>Run <code>cargo xtask build</code>. The API works: see <code>/api/v1/about</code>.";
+
+pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let is_asset = path.starts_with("assets/");
+    // Every other address is a page of the portal.
+    let path = if is_asset { path } else { INDEX };
+    let Some(file) = Portal::get(path) else {
+        return if is_asset {
+            StatusCode::NOT_FOUND.into_response()
+        } else {
+            (StatusCode::NOT_FOUND, Html(NOT_BUILT)).into_response()
+        };
+    };
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let compressed = [("br", ".br"), ("gzip", ".gz")].into_iter().find_map(|(encoding, ending)| {
+        accepted.contains(encoding).then(|| Portal::get(&format!("{path}{ending}"))).flatten().map(|file| (encoding, file))
+    });
+    // Assets carry a hash of their content in their name.
+    let caching = if is_asset { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let common = [
+        (header::CONTENT_TYPE, content_type(path)),
+        (header::CACHE_CONTROL, caching),
+        (header::VARY, "accept-encoding"),
+    ];
+    match compressed {
+        Some((encoding, file)) => {
+            (common, [(header::CONTENT_ENCODING, encoding)], file.data).into_response()
+        }
+        None => (common, file.data).into_response(),
+    }
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("wasm") => "application/wasm",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}

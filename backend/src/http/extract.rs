@@ -1,0 +1,192 @@
+//! Who is calling. Authentication happens here and nowhere else.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{header, request::Parts},
+};
+use countersign_protocol::{
+    audit::Actor,
+    id::{OperatorId, TokenId},
+    operator::{Person, Role},
+    problem::ProblemCode,
+    session::SessionView,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tower_sessions::Session;
+
+use super::problem::ApiError;
+use crate::{app::App, store, token};
+
+/// Key of the operator in a session.
+const OPERATOR: &str = "operator";
+/// A session ends after this, however active: hours.
+const LONGEST: i64 = 12;
+
+/// What a session remembers.
+#[derive(Serialize, Deserialize)]
+struct LoggedIn {
+    operator: OperatorId,
+    since: countersign_protocol::Timestamp,
+}
+
+/// Somebody who may call.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A person in the portal.
+    Session(SessionView),
+    /// A program with a token: requester, whatever else its owner is.
+    Token {
+        /// The owner.
+        session: SessionView,
+        /// The token.
+        token: TokenId,
+        /// Keys that it may ask for; empty: every key.
+        keys: Vec<String>,
+    },
+}
+
+impl Caller {
+    fn view(&self) -> &SessionView {
+        match self {
+            Self::Session(session) | Self::Token { session, .. } => session,
+        }
+    }
+
+    /// Who it is, or acts for.
+    pub fn person(&self) -> &Person {
+        &self.view().person
+    }
+
+    /// For the audit log.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Session(session) => Actor::Operator { person: session.person.clone() },
+            Self::Token { session, token, .. } => {
+                Actor::Token { person: session.person.clone(), token: token.clone() }
+            }
+        }
+    }
+
+    /// Whether the caller has this role.
+    pub fn is(&self, role: Role) -> bool {
+        match self {
+            Self::Session(session) => session.roles.contains(&role),
+            Self::Token { session, .. } => role == Role::Requester && session.roles.contains(&role),
+        }
+    }
+
+    /// Whether the caller sees other people's activations.
+    pub fn sees_all(&self) -> bool {
+        [Role::Admin, Role::Custodian, Role::Auditor].into_iter().any(|role| self.is(role))
+    }
+
+    /// Refuses unless the caller has this role.
+    ///
+    /// # Errors
+    /// `not-allowed`.
+    pub fn require(&self, role: Role) -> Result<(), ApiError> {
+        if self.is(role) {
+            Ok(())
+        } else {
+            Err(ApiError::new(ProblemCode::NotAllowed, format!("only for people with the role `{role}`")))
+        }
+    }
+
+    /// Keys that a token is bound to; empty: every key.
+    pub fn key_scope(&self) -> &[String] {
+        match self {
+            Self::Session(_) => &[],
+            Self::Token { keys, .. } => keys,
+        }
+    }
+
+    /// As `GET /session` tells it.
+    pub fn to_view(&self) -> SessionView {
+        self.view().clone()
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+            return by_token(app, value.to_str().unwrap_or_default()).await;
+        }
+        let session = Session::from_request_parts(parts, app)
+            .await
+            .map_err(|(_, why)| ApiError::internal(why))?;
+        let nobody = || ApiError::new(ProblemCode::NotAuthenticated, "log in first");
+        let logged_in: LoggedIn =
+            session.get(OPERATOR).await.map_err(ApiError::internal)?.ok_or_else(nobody)?;
+        let age = countersign_protocol::Timestamp::now().duration_since(logged_in.since);
+        if age.as_hours() >= LONGEST {
+            session.flush().await.map_err(ApiError::internal)?;
+            return Err(nobody());
+        }
+        let view = operator_view(app, &logged_in.operator).await?.ok_or_else(nobody)?;
+        Ok(Self::Session(view))
+    }
+}
+
+async fn by_token(app: &App, header: &str) -> Result<Caller, ApiError> {
+    let refused = || {
+        ApiError::new(
+            ProblemCode::NotAuthenticated,
+            "the API token is unknown, expired or revoked: make a new one in the portal",
+        )
+    };
+    let secret = header.strip_prefix("Bearer ").ok_or_else(refused)?;
+    let token = token::find(app, secret.trim()).await?.ok_or_else(refused)?;
+    let mut session = operator_view(app, &token.owner.id).await?.ok_or_else(refused)?;
+    session.key = None;
+    session.roles.retain(|role| *role == Role::Requester);
+    Ok(Caller::Token { session, token: token.id, keys: token.keys })
+}
+
+/// The operator, if the key still works.
+async fn operator_view(app: &App, id: &OperatorId) -> Result<Option<SessionView>, ApiError> {
+    let mut connection = app.store.read().await?;
+    let operator = store::operators::by_id(&mut connection, id).await?;
+    Ok(operator.filter(store::operators::Operator::is_confirmed).map(|operator| SessionView {
+        person: operator.view.person,
+        roles: operator.view.roles,
+        key: Some(operator.view.key.fingerprint),
+    }))
+}
+
+/// Begins a session.
+///
+/// # Errors
+/// The session store's.
+pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(), ApiError> {
+    // A session id from before the log-in must not become a logged-in one.
+    session.cycle_id().await.map_err(ApiError::internal)?;
+    let logged_in = LoggedIn { operator: operator.clone(), since: countersign_protocol::Timestamp::now() };
+    session.insert(OPERATOR, logged_in).await.map_err(ApiError::internal)
+}
+
+/// A JSON body; what does not parse is a problem, too.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let axum::Json(value) = axum::Json::<T>::from_request(request, app).await?;
+        Ok(Self(value))
+    }
+}
+
+/// Query parameters; what does not parse is a problem, too.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let axum::extract::Query(value) =
+            axum::extract::Query::<T>::from_request_parts(parts, app).await?;
+        Ok(Self(value))
+    }
+}

@@ -1,0 +1,120 @@
+//! HTTP: routes, who is calling, errors, the embedded portal.
+
+mod activations;
+mod assets;
+mod audit;
+mod events;
+mod extract;
+mod hsms;
+mod people;
+mod problem;
+mod session;
+mod tokens;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use countersign_protocol::{about::About, problem::ProblemCode};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
+use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+use tower_sessions_sqlx_store::SqliteStore;
+
+pub use extract::Caller;
+pub use problem::ApiError;
+
+use crate::{app::App, store};
+
+/// Manifests of many files fit.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Everything that the server answers.
+///
+/// # Errors
+/// The session store's.
+pub async fn router(app: &App) -> anyhow::Result<Router> {
+    let sessions = SqliteStore::new(app.store.pool().clone());
+    sessions.migrate().await?;
+    let https = app.config.is_https();
+    let session_layer = SessionManagerLayer::new(sessions)
+        .with_name(if https { "__Host-countersign" } else { "countersign" })
+        .with_secure(https)
+        .with_same_site(SameSite::Strict)
+        .with_expiry(Expiry::OnInactivity(time::Duration::hours(1)));
+    let api = Router::new()
+        .route("/about", get(about))
+        .merge(people::routes())
+        .merge(session::routes())
+        .merge(tokens::routes())
+        .merge(hsms::routes())
+        .merge(activations::routes())
+        .merge(audit::routes())
+        .merge(events::routes())
+        .fallback(|| async { ApiError::new(ProblemCode::NotFound, "there is no such address in the API") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(ProblemCode::InvalidRequest, "this address does not take this method")
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), same_origin))
+        .layer(session_layer)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, content_security_policy(app.config.helper_port)),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".into()),
+        (header::REFERRER_POLICY, "no-referrer".into()),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".into()),
+    ];
+    let mut router = Router::new()
+        .nest("/api/v1", api)
+        .fallback(assets::serve)
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal("a request panicked").into_response()))
+        .layer(TraceLayer::new_for_http());
+    for (name, value) in headers {
+        router = router.layer(SetResponseHeaderLayer::overriding(name, HeaderValue::from_str(&value)?));
+    }
+    if https {
+        let value = HeaderValue::from_static("max-age=31536000");
+        router = router.layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, value));
+    }
+    Ok(router.with_state(app.clone()))
+}
+
+/// Nothing inline, nothing from elsewhere; the portal may talk to this server and to the helper.
+fn content_security_policy(helper_port: u16) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self' ws://127.0.0.1:{helper_port} ws://localhost:{helper_port}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// A request that changes something with a session must come from the portal itself.
+async fn same_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    let with_token = request.headers().contains_key(header::AUTHORIZATION);
+    let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let ours = origin == Some(app.config.public_origin.as_bytes());
+    if (safe && !upgrade) || (with_token && origin.is_none()) || ours {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        ProblemCode::NotAllowed,
+        format!("requests that change something must come from {}", app.config.public_origin),
+    )
+    .into_response()
+}
+
+async fn about(State(app): State<App>) -> Result<axum::Json<About>, ApiError> {
+    let mut connection = app.store.read().await?;
+    Ok(axum::Json(About {
+        server: app.identity.identity().clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        needs_bootstrap: store::operators::list(&mut connection).await?.is_empty(),
+        demo: app.config.demo,
+        helper_port: app.config.helper_port,
+    }))
+}

@@ -1,0 +1,150 @@
+//! Errors as problem details (RFC 9457).
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use countersign_protocol::problem::{PROBLEM_JSON, Problem, ProblemCode};
+
+use crate::{
+    activation::ActivationError, hsm::HsmError, people::PeopleError, session::LoginError,
+    signing::SigningError, store::StoreError, token::TokenError,
+};
+
+/// An error that goes out.
+#[derive(Debug)]
+pub struct ApiError(Problem);
+
+impl ApiError {
+    /// A problem of this kind.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self(Problem::new(code, detail))
+    }
+
+    /// Something that the caller cannot help: logged, and not told.
+    pub fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!("internal error: {error}");
+        Self::new(
+            ProblemCode::Internal,
+            "the server failed; nothing was changed. Its log has the reason: tell an admin",
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(self.0)).into_response()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<axum::extract::rejection::JsonRejection> for ApiError {
+    fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
+        Self::new(ProblemCode::InvalidRequest, rejection.body_text())
+    }
+}
+
+impl From<axum::extract::rejection::QueryRejection> for ApiError {
+    fn from(rejection: axum::extract::rejection::QueryRejection) -> Self {
+        Self::new(ProblemCode::InvalidRequest, rejection.body_text())
+    }
+}
+
+impl From<PeopleError> for ApiError {
+    fn from(error: PeopleError) -> Self {
+        let code = match &error {
+            PeopleError::Code(_) => ProblemCode::CodeInvalid,
+            PeopleError::Invalid(_) => ProblemCode::InvalidRequest,
+            PeopleError::Conflict(_) => ProblemCode::Conflict,
+            PeopleError::NotFound(_) => ProblemCode::NotFound,
+            PeopleError::Attestation(_) | PeopleError::Taken(_) => ProblemCode::EnrolmentRefused,
+            PeopleError::Statement(_) => ProblemCode::StatementRefused,
+            PeopleError::Store(_) | PeopleError::Identity(_) | PeopleError::Random(_) => {
+                return Self::internal(error);
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused(_) => Self::new(ProblemCode::StatementRefused, error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid(_) => Self::new(ProblemCode::InvalidRequest, error.to_string()),
+            TokenError::NotFound => Self::new(ProblemCode::NotFound, error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<HsmError> for ApiError {
+    fn from(error: HsmError) -> Self {
+        let code = match &error {
+            HsmError::NotFound(_) => ProblemCode::NotFound,
+            HsmError::Unavailable(_) => ProblemCode::HsmUnavailable,
+            HsmError::NotOpen => ProblemCode::NotOpen,
+            HsmError::Conflict(_) | HsmError::SoPin(_) => ProblemCode::Conflict,
+            HsmError::Invalid(_) => ProblemCode::InvalidRequest,
+            HsmError::Card(_) => ProblemCode::HsmRefused,
+            HsmError::Store(_) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ActivationError> for ApiError {
+    fn from(error: ActivationError) -> Self {
+        let code = match &error {
+            ActivationError::Invalid(_) => ProblemCode::InvalidRequest,
+            ActivationError::NotFound(_) => ProblemCode::NotFound,
+            ActivationError::NotAllowed(_) => ProblemCode::NotAllowed,
+            ActivationError::Conflict(_) => ProblemCode::Conflict,
+            ActivationError::Ended(_) => ProblemCode::ActivationEnded,
+            ActivationError::Refused(_) => ProblemCode::StatementRefused,
+            ActivationError::Hsm(_) => {
+                let ActivationError::Hsm(error) = error else { return Self::internal("unreachable") };
+                return error.into();
+            }
+            ActivationError::Store(_) | ActivationError::Identity(_) | ActivationError::Random(_) => {
+                return Self::internal(error);
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SigningError> for ApiError {
+    fn from(error: SigningError) -> Self {
+        let code = match error {
+            SigningError::Hsm(error) => return error.into(),
+            SigningError::Activation(error) => return error.into(),
+            SigningError::Store(error) => return error.into(),
+            SigningError::NotOpen(_) => ProblemCode::NotOpen,
+            SigningError::Ended(_) => ProblemCode::ActivationEnded,
+            SigningError::NotInManifest(_) => ProblemCode::NotInManifest,
+            SigningError::Mechanism(_) => ProblemCode::MechanismRefused,
+            SigningError::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
+            SigningError::Invalid(_) => ProblemCode::InvalidRequest,
+            SigningError::UnknownOutcome | SigningError::UnderWay => ProblemCode::Conflict,
+            SigningError::BadSignature => ProblemCode::HsmRefused,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,88 @@
+//! Log-in to the portal: a statement signed by the enrolled card.
+
+use countersign_protocol::{
+    Timestamp,
+    audit::{Actor, AuditEvent},
+    dsse::Envelope,
+    session::{LoginChallenge, SessionView},
+    statement::LoginStatement,
+    task::Task,
+};
+use jiff::SignedDuration;
+
+use crate::{
+    app::App,
+    code::{self, NoRandomness},
+    identity::IdentityError,
+    store::{self, StoreError},
+};
+
+/// Time to find card and PIN, in seconds.
+const CHALLENGE_SECONDS: i64 = 5 * 60;
+
+/// Why nobody was logged in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Statement.
+    #[error("the log-in is not accepted: {0}")]
+    Refused(String),
+    /// Database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Identity key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+/// Gives the task for the helper.
+///
+/// # Errors
+/// [`LoginError`].
+pub async fn challenge(app: &App) -> Result<LoginChallenge, LoginError> {
+    let nonce = code::random(26)?;
+    let mut tx = app.store.write().await?;
+    let expires_at = Timestamp::now() + SignedDuration::from_secs(CHALLENGE_SECONDS);
+    store::invitations::insert_nonce(tx.connection(), &nonce, expires_at).await?;
+    tx.commit().await?;
+    Ok(LoginChallenge { task: app.identity.task(Task::LogIn { nonce }, CHALLENGE_SECONDS)? })
+}
+
+/// Checks the statement. The nonce is used up whatever comes of it.
+///
+/// # Errors
+/// [`LoginError::Refused`] and others.
+pub async fn log_in(app: &App, envelope: &Envelope) -> Result<SessionView, LoginError> {
+    let refused = |why: &str| LoginError::Refused(why.to_owned());
+    let claimed: LoginStatement = envelope.peek().map_err(|error| LoginError::Refused(error.to_string()))?;
+    let mut tx = app.store.write().await?;
+    let fresh = store::invitations::take_nonce(tx.connection(), &claimed.nonce).await?;
+    let operator = store::operators::by_key(tx.connection(), &claimed.key).await?;
+    tx.commit().await?;
+    if !fresh {
+        return Err(refused("it was used already, or took too long: try again"));
+    }
+    let operator = operator.ok_or_else(|| {
+        refused("this card's key is not enrolled here: use another card, or ask an admin for an invitation")
+    })?;
+    let statement: LoginStatement = envelope
+        .verify(&operator.view.key.public_key)
+        .map_err(|error| LoginError::Refused(error.to_string()))?;
+    if statement.origin != app.config.public_origin || statement.server_key != app.identity.fingerprint() {
+        return Err(refused("it was made for another server"));
+    }
+    if !operator.is_confirmed() {
+        return Err(refused("your key is not confirmed yet, or revoked: an admin has to compare its fingerprint with you"));
+    }
+    let person = operator.view.person.clone();
+    let mut tx = app.store.write().await?;
+    tx.audit(
+        &Actor::Operator { person: person.clone() },
+        AuditEvent::LoggedIn { key: operator.view.key.fingerprint },
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(SessionView { person, roles: operator.view.roles, key: Some(operator.view.key.fingerprint) })
+}
