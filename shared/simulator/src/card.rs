@@ -1,8 +1,11 @@
 //! The card: takes a command APDU, gives a response APDU.
 
+use std::collections::VecDeque;
+
 use countersign_card::{
     apdu::{Command, Response, StatusWord},
     secure_messaging::is_protected,
+    tlv::{self, Tag},
 };
 
 use crate::{
@@ -19,6 +22,10 @@ pub struct Card {
     pub session: Session,
     /// The data has changed and must be saved before the answer goes out.
     pub dirty: bool,
+    /// Status of the last command, also where the answer was protected.
+    pub last: StatusWord,
+    /// Numbers that the card will draw before random ones.
+    pub foreseen: VecDeque<u8>,
 }
 
 /// What a command gives: data, or a status word that is not 9000.
@@ -31,6 +38,8 @@ impl Card {
             data,
             session: Session::default(),
             dirty: false,
+            last: StatusWord::OK,
+            foreseen: VecDeque::new(),
         }
     }
 
@@ -42,11 +51,7 @@ impl Card {
     /// Processes one command APDU. Never fails: whatever comes, there is a status word.
     pub fn process(&mut self, bytes: &[u8]) -> Vec<u8> {
         let Ok(command) = Command::parse(bytes) else {
-            return Response {
-                data: Vec::new(),
-                sw: StatusWord::WRONG_LENGTH,
-            }
-            .encode();
+            return self.refuse(StatusWord::WRONG_LENGTH).encode();
         };
         self.answer(&command).encode()
     }
@@ -57,38 +62,57 @@ impl Card {
             self.session.channel = None;
             return self.execute(command);
         }
-        let Some(mut channel) = self.session.channel.take() else {
-            return Response {
-                data: Vec::new(),
-                sw: StatusWord::SM_MISSING,
-            };
+        if !self.data.profile.secure_messaging {
+            return self.refuse(StatusWord::UNKNOWN_CLASS);
+        }
+        // Whatever is wrong with it, the channel is gone.
+        let channel = self.session.channel.take();
+        let checksum = tlv::parse_all(&command.data)
+            .is_ok_and(|objects| tlv::find(&objects, Tag(0x8E)).is_some());
+        let Some(mut channel) = channel.filter(|_| checksum) else {
+            return self.refuse(StatusWord::SM_MISSING);
         };
         let Ok(inner) = channel.open_command(command) else {
-            return Response {
-                data: Vec::new(),
-                sw: StatusWord::SM_WRONG,
-            };
+            return self.refuse(StatusWord::SM_WRONG);
         };
         let response = self.execute(&inner);
         let protected = channel.protect_response(inner.ins, &response);
-        // SELECT of the application ends the channel too.
-        if inner.ins != 0xA4 || inner.p1 != 0x04 {
+        // SELECT of the application ends the channel too; GENERAL AUTHENTICATE has made another.
+        let selection = inner.ins == 0xA4 && inner.p1 == 0x04;
+        if !selection && self.session.channel.is_none() {
             self.session.channel = Some(channel);
         }
         protected
     }
 
+    fn refuse(&mut self, sw: StatusWord) -> Response {
+        self.last = sw;
+        Response {
+            data: Vec::new(),
+            sw,
+        }
+    }
+
     fn execute(&mut self, command: &Command) -> Response {
         match command::dispatch(self, command) {
-            Ok(data) => Response {
-                data,
-                sw: StatusWord::OK,
-            },
-            Err(sw) => Response {
-                data: Vec::new(),
-                sw,
-            },
+            Ok(response) => {
+                self.last = response.sw;
+                response
+            }
+            Err(sw) => self.refuse(sw),
         }
+    }
+
+    /// Draws random numbers, unless a test has foreseen others.
+    pub fn draw(&mut self, numbers: &mut [u8]) -> Result<(), StatusWord> {
+        getrandom::fill(numbers).map_err(|_| StatusWord::ERROR)?;
+        for (number, foreseen) in numbers
+            .iter_mut()
+            .zip(std::iter::from_fn(|| self.foreseen.pop_front()))
+        {
+            *number = foreseen;
+        }
+        Ok(())
     }
 
     /// Whether all keys of the quorum are registered.
@@ -112,6 +136,8 @@ impl Card {
             // Until the last key is registered there is no quorum to ask for.
             (Some(pka), Some(_)) if !Self::quorum_complete(pka) => self.session.user,
             (Some(_), None) => self.quorum_met(),
+            // The PIN opens no command there, only the keys behind it.
+            (Some(_), _) if self.data.profile.pin_needed_with_quorum => self.quorum_met(),
             (Some(_), Some(_)) if self.data.options & COMBINED != 0 => {
                 self.quorum_met() && self.session.user
             }
@@ -126,5 +152,15 @@ impl Card {
         } else {
             Err(StatusWord::NOT_AUTHENTICATED)
         }
+    }
+
+    /// Refuses unless keys can be used and made.
+    pub fn demand_keys(&self) -> Result<(), StatusWord> {
+        self.demand_open()?;
+        let locked = self.data.profile.pin_needed_with_quorum && self.data.pka.is_some();
+        if locked && !self.session.user && !self.session.initialising {
+            return Err(StatusWord::EXECUTION_ERROR);
+        }
+        Ok(())
     }
 }

@@ -79,6 +79,9 @@ pub struct StoredPin {
     pub tries: u8,
     /// Tries after a right PIN.
     pub most: u8,
+    /// Must be changed before it opens anything.
+    #[serde(default)]
+    pub transport: bool,
 }
 
 impl StoredPin {
@@ -88,6 +91,7 @@ impl StoredPin {
             value: hex::encode(value),
             tries: most,
             most,
+            transport: false,
         }
     }
 
@@ -253,6 +257,8 @@ impl CardData {
         file.write_all(&text).map_err(io)?;
         file.as_file().sync_all().map_err(io)?;
         file.persist(path).map_err(|error| io(error.error))?;
+        // The new name must outlive a power failure too; not every file system can promise that.
+        let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }

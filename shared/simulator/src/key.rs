@@ -9,7 +9,7 @@ use rsa::{
 };
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// A private key.
 #[derive(Clone)]
@@ -115,7 +115,7 @@ impl Secret {
                 let digest = match algorithm {
                     0x70 => input.to_vec(),
                     0x71 => Sha1::digest(input).to_vec(),
-                    0x72 => sha2::Sha224::digest(input).to_vec(),
+                    0x72 => Sha224::digest(input).to_vec(),
                     0x73 => Sha256::digest(input).to_vec(),
                     0x74 => Sha384::digest(input).to_vec(),
                     _ => Sha512::digest(input).to_vec(),
@@ -133,6 +133,9 @@ impl Secret {
                 .sign(Pkcs1v15Sign::new_unprefixed(), input)
                 .map_err(|_| StatusWord::WRONG_LENGTH),
             (Self::Rsa(key), 0x31) => pkcs1(key, Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(input)),
+            (Self::Rsa(key), 0x32) => {
+                pkcs1(key, Pkcs1v15Sign::new::<Sha224>(), &Sha224::digest(input))
+            }
             (Self::Rsa(key), 0x33) => {
                 pkcs1(key, Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(input))
             }
@@ -144,6 +147,7 @@ impl Secret {
             }
             (Self::Rsa(key), 0x40) => pss(key, input),
             (Self::Rsa(key), 0x41) => pss(key, &Sha1::digest(input)),
+            (Self::Rsa(key), 0x42) => pss(key, &Sha224::digest(input)),
             (Self::Rsa(key), 0x43) => pss(key, &Sha256::digest(input)),
             (Self::Rsa(key), 0x44) => pss(key, &Sha384::digest(input)),
             (Self::Rsa(key), 0x45) => pss(key, &Sha512::digest(input)),
@@ -179,6 +183,7 @@ fn pss(key: &PrivateKey, digest: &[u8]) -> Result<Vec<u8>, StatusWord> {
     let rng = &mut getrandom::SysRng;
     match digest.len() {
         20 => key.sign_with_rng(rng, Pss::<Sha1>::new(), digest),
+        28 => key.sign_with_rng(rng, Pss::<Sha224>::new(), digest),
         32 => key.sign_with_rng(rng, Pss::<Sha256>::new(), digest),
         48 => key.sign_with_rng(rng, Pss::<Sha384>::new(), digest),
         64 => key.sign_with_rng(rng, Pss::<Sha512>::new(), digest),

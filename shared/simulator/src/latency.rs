@@ -7,9 +7,9 @@ use countersign_card::apdu::Command;
 /// Time that commands take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Latency {
-    /// SIGN with an EC key.
+    /// SIGN and DECIPHER with an EC key.
     pub sign_ec: Duration,
-    /// SIGN with an RSA key.
+    /// SIGN and DECIPHER with an RSA key.
     pub sign_rsa: Duration,
     /// GENERATE ASYMMETRIC KEY PAIR, EC.
     pub generate_ec: Duration,
@@ -40,8 +40,8 @@ impl Latency {
 
     pub(crate) fn of(&self, command: &Command) -> Duration {
         match (command.ins, command.p2) {
-            (0x68, 0x70..=0x7F) => self.sign_ec,
-            (0x68, _) => self.sign_rsa,
+            (0x68, 0x70..=0x7F) | (0x62, 0x80..) => self.sign_ec,
+            (0x68 | 0x62, _) => self.sign_rsa,
             // RSA templates are short: they have no curve parameters.
             (0x46, _) if command.data.len() > 128 => self.generate_ec,
             (0x46, _) => self.generate_rsa,

@@ -7,6 +7,7 @@ mod card;
 mod command;
 mod file;
 mod key;
+mod known_key;
 mod latency;
 mod pki;
 mod profile;

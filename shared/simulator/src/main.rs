@@ -31,7 +31,8 @@ enum Command {
         /// Which card is played.
         #[arg(long, value_enum, default_value_t = ProfileName::Vendor)]
         profile: ProfileName,
-        /// File with the user PIN; without it the card is as from the factory, to be initialised.
+        /// File with the user PIN. It can also be in the environment, in COUNTERSIGN_SIMULATOR_PIN. Without a PIN the card
+        /// is as from the factory, to be initialised.
         #[arg(long)]
         user_pin_file: Option<PathBuf>,
     },
@@ -42,9 +43,9 @@ enum Command {
         /// Address of vpcd; port 35963 is its first reader, 35964 its second.
         #[arg(long, default_value = "127.0.0.1:35963")]
         vpcd: String,
-        /// Be as slow as a real device.
-        #[arg(long)]
-        realistic: bool,
+        /// How slow the card is.
+        #[arg(long, value_enum, default_value_t = Slowness::None)]
+        latency: Slowness,
         /// Insert again whenever the reader has gone away.
         #[arg(long)]
         reconnect: bool,
@@ -60,15 +61,29 @@ enum Command {
 enum ProfileName {
     /// A response consumes the challenge; who has authenticated stays counted.
     Vendor,
+    /// A challenge serves until the next one; who has authenticated stays counted.
+    VendorKept,
     /// One challenge for all; a new one forgets who has authenticated.
     Pico,
+    /// An independent implementation as it was measured: keys need the PIN besides the quorum, no secure messaging.
+    PicoMeasured,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Slowness {
+    /// As fast as the computer.
+    None,
+    /// As a real device.
+    Realistic,
 }
 
 impl From<ProfileName> for Profile {
     fn from(name: ProfileName) -> Self {
         match name {
             ProfileName::Vendor => Self::VENDOR,
+            ProfileName::VendorKept => Self::VENDOR_KEPT,
             ProfileName::Pico => Self::PICO,
+            ProfileName::PicoMeasured => Self::PICO_MEASURED,
         }
     }
 }
@@ -82,18 +97,11 @@ fn main() -> anyhow::Result<()> {
             profile,
             user_pin_file,
         } => {
-            let user_pin = user_pin_file
-                .map(|path| {
-                    std::fs::read_to_string(&path)
-                        .map(|pin| pin.trim().to_owned())
-                        .with_context(|| format!("cannot read {}", path.display()))
-                })
-                .transpose()?;
             let new = NewCard {
                 serial,
                 label,
                 profile: profile.into(),
-                user_pin,
+                user_pin: user_pin(user_pin_file)?,
             };
             println!("{}", Simulator::create(&file, &new)?.describe());
         }
@@ -101,13 +109,14 @@ fn main() -> anyhow::Result<()> {
         Command::Run {
             file,
             vpcd,
-            realistic,
+            latency,
             reconnect,
         } => {
             let simulator = Simulator::open(&file)?;
-            if realistic {
-                simulator.set_latency(Latency::REALISTIC);
-            }
+            simulator.set_latency(match latency {
+                Slowness::None => Latency::NONE,
+                Slowness::Realistic => Latency::REALISTIC,
+            });
             eprintln!("Inserting {} into {vpcd}", simulator.device());
             loop {
                 match run_vpcd(&simulator, &vpcd) {
@@ -121,4 +130,14 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Never from the command line, which everybody on the machine can read.
+fn user_pin(file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
+    let Some(path) = file else {
+        return Ok(std::env::var("COUNTERSIGN_SIMULATOR_PIN").ok());
+    };
+    let pin = std::fs::read_to_string(&path);
+    let pin = pin.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(pin.trim().to_owned()))
 }

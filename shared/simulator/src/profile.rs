@@ -22,6 +22,25 @@ pub struct Profile {
     pub checks_so_pin: bool,
     /// INITIALIZE leaves the session logged in.
     pub open_after_initialize: bool,
+    /// The quorum opens the commands, but the keys need the user PIN besides (6400 without).
+    #[serde(default)]
+    pub pin_needed_with_quorum: bool,
+    /// Registration needs the user PIN or the SO-PIN.
+    #[serde(default)]
+    pub registration_needs_login: bool,
+    /// Key requests carry the name of the device, whatever name was asked for.
+    #[serde(default)]
+    pub requests_name_device: bool,
+    /// RESET RETRY COUNTER logs the user PIN in.
+    #[serde(default)]
+    pub reset_logs_in: bool,
+    /// Protected commands are understood, and SELECT without an answer (P2 = 0C).
+    #[serde(default = "yes")]
+    pub secure_messaging: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Profile {
@@ -35,9 +54,21 @@ impl Profile {
         checks_registration: true,
         checks_so_pin: true,
         open_after_initialize: false,
+        pin_needed_with_quorum: false,
+        registration_needs_login: false,
+        requests_name_device: false,
+        reset_logs_in: false,
+        secure_messaging: true,
     };
 
-    /// An independent implementation of the card, as it was measured: one challenge for all, a new one forgets everybody.
+    /// The other possibility for a device of the vendor: a challenge serves until the next one.
+    pub const VENDOR_KEPT: Self = Self {
+        challenge_single_use: false,
+        ..Self::VENDOR
+    };
+
+    /// The challenges of an independent implementation of the card: one for all, a new one forgets everybody. Its quorum
+    /// needs no PIN, unlike [`Self::PICO_MEASURED`].
     pub const PICO: Self = Self {
         challenge_resets: true,
         challenge_single_use: false,
@@ -47,13 +78,29 @@ impl Profile {
         checks_registration: false,
         checks_so_pin: false,
         open_after_initialize: true,
+        pin_needed_with_quorum: false,
+        registration_needs_login: false,
+        requests_name_device: false,
+        reset_logs_in: true,
+        secure_messaging: true,
     };
 
-    /// The profile of this name: `vendor` or `pico`.
+    /// That implementation with everything in which it was seen to differ.
+    pub const PICO_MEASURED: Self = Self {
+        pin_needed_with_quorum: true,
+        registration_needs_login: true,
+        requests_name_device: true,
+        secure_messaging: false,
+        ..Self::PICO
+    };
+
+    /// The profile of this name: `vendor`, `vendor-kept`, `pico` or `pico-measured`.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
             "vendor" => Some(Self::VENDOR),
+            "vendor-kept" => Some(Self::VENDOR_KEPT),
             "pico" => Some(Self::PICO),
+            "pico-measured" => Some(Self::PICO_MEASURED),
             _ => None,
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use countersign_card::secure_messaging::Channel;
-use countersign_cvc::{Chr, PublicKey};
+
+use crate::known_key::KnownKey;
 
 /// State between two selections.
 #[derive(Default)]
@@ -12,6 +13,8 @@ pub struct Session {
     pub selected: bool,
     /// User PIN verified.
     pub user: bool,
+    /// SO-PIN verified.
+    pub security_officer: bool,
     /// Everything is allowed: right after an initialisation, on some cards.
     pub initialising: bool,
     /// Slots that have authenticated.
@@ -21,11 +24,11 @@ pub struct Session {
     /// Challenge that waits for responses.
     pub challenge: Option<Vec<u8>>,
     /// Key that verifies certificates.
-    pub certificate_key: Option<PublicKey>,
+    pub certificate_key: Option<KnownKey>,
     /// Slot whose key authenticates.
     pub authentication_slot: Option<usize>,
     /// Certificates that were verified.
-    pub verified: Vec<(Chr, PublicKey)>,
+    pub verified: Vec<KnownKey>,
     /// File that commands without a file identifier mean.
     pub current_file: Option<u16>,
     /// Long command data.

@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use countersign_card::{
-    apdu::{Command, Response, StatusWord},
+    apdu::{Command, StatusWord},
     transport::{ApduLimits, Atr, Locality, Transport, TransportError},
 };
 use countersign_cvc::{Chr, EcSecretKey};
@@ -55,12 +56,16 @@ pub enum Fault {
     CardError,
     /// The card executes it, and is removed before it answers.
     RemovedBeforeAnswer,
+    /// The card executes it, and takes so much longer.
+    Slow(Duration),
 }
 
 struct Inner {
     card: Card,
     path: Option<PathBuf>,
     inserted: bool,
+    /// Goes up when the card is removed: who was connected to it then is not any more.
+    insertion: u64,
     reset_by_other: bool,
     fault: Option<Fault>,
     latency: Latency,
@@ -81,6 +86,7 @@ impl Simulator {
             card: Card::new(data),
             path,
             inserted: true,
+            insertion: 0,
             reset_by_other: false,
             fault: None,
             latency: Latency::NONE,
@@ -142,6 +148,7 @@ impl Simulator {
     /// A way to the card. Several may exist; they share its state, as programs share a reader.
     pub fn connect(&self) -> SimulatedTransport {
         SimulatedTransport {
+            insertion: self.lock().insertion,
             simulator: self.clone(),
         }
     }
@@ -191,15 +198,14 @@ impl Simulator {
 
     /// Pulls the card.
     pub fn remove(&self) {
-        let mut inner = self.lock();
-        inner.inserted = false;
-        inner.card.reset();
+        self.lock().remove();
     }
 
-    /// Puts it back; it has forgotten everything.
+    /// Puts it back; it has forgotten everything. Transports from before stay without a card until they reset it.
     pub fn insert(&self) {
         let mut inner = self.lock();
         inner.inserted = true;
+        inner.reset_by_other = false;
         inner.card.reset();
     }
 
@@ -219,33 +225,50 @@ impl Simulator {
         };
     }
 
+    /// Has the card draw these numbers, before random ones, for challenges and nonces: for worked vectors.
+    pub fn foresee(&self, numbers: &[u8]) {
+        self.lock().card.foreseen.extend(numbers);
+    }
+
     /// Lets the next command go wrong.
     pub fn inject(&self, fault: Fault) {
         self.lock().fault = Some(fault);
     }
 
-    /// Resets the card; it forgets everything.
+    /// Resets the card; it forgets everything. Who resets it is not told of an earlier reset by somebody else.
     pub fn reset(&self) -> Atr {
-        self.lock().card.reset();
+        let mut inner = self.lock();
+        inner.card.reset();
+        inner.reset_by_other = false;
         atr()
     }
 
     /// Processes one command.
+    ///
+    /// # Errors
+    /// [`TransportError`]: removed, reset by somebody else, or the card file cannot be written.
     pub fn process(&self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let (answer, latency) = {
-            let mut inner = self.lock();
-            inner.process(command)?
-        };
+        let answered = self.lock().process(command)?;
+        Ok(Self::wait(answered))
+    }
+
+    fn wait((answer, latency): (Vec<u8>, Duration)) -> Vec<u8> {
         // Nobody else has to wait for this card's slowness.
         if !latency.is_zero() {
             std::thread::sleep(latency);
         }
-        Ok(answer)
+        answer
     }
 }
 
 impl Inner {
-    fn process(&mut self, bytes: &[u8]) -> Result<(Vec<u8>, std::time::Duration), TransportError> {
+    fn remove(&mut self) {
+        self.inserted = false;
+        self.insertion += 1;
+        self.card.reset();
+    }
+
+    fn process(&mut self, bytes: &[u8]) -> Result<(Vec<u8>, Duration), TransportError> {
         if !self.inserted {
             return Err(TransportError::Removed);
         }
@@ -253,41 +276,28 @@ impl Inner {
             return Err(TransportError::ResetByOther);
         }
         let command = Command::parse(bytes);
-        let latency = command
-            .as_ref()
-            .map(|command| self.latency.of(command))
-            .unwrap_or_default();
         self.counts.total += 1;
         if let Ok(command) = &command {
             *self.counts.by_instruction.entry(command.ins).or_default() += 1;
         }
         let fault = self.fault.take();
         if fault == Some(Fault::CardError) {
-            return Ok((
-                Response {
-                    data: Vec::new(),
-                    sw: StatusWord::ERROR,
-                }
-                .encode(),
-                latency,
-            ));
+            let sw = StatusWord::ERROR.0.to_be_bytes();
+            return Ok((sw.to_vec(), self.latency.other));
         }
         let mut answer = self.card.process(bytes);
-        if std::mem::take(&mut self.card.dirty) {
-            if let Some(path) = &self.path {
-                // What cannot be kept did not happen.
-                self.card
-                    .data
-                    .save(path)
-                    .map_err(|error| TransportError::Failed(error.to_string()))?;
-            }
-        }
+        self.keep()?;
+        let latency = match &command {
+            Ok(command) if self.card.last.is_ok() => self.latency.of(command),
+            // Refusals are fast.
+            _ => self.latency.other,
+        };
         match fault {
             Some(Fault::RemovedBeforeAnswer) => {
-                self.inserted = false;
-                self.card.reset();
+                self.remove();
                 Err(TransportError::Removed)
             }
+            Some(Fault::Slow(more)) => Ok((answer, latency + more)),
             Some(Fault::DamagedAnswer) => {
                 if let [.., last, _, _] = answer.as_mut_slice() {
                     *last ^= 1;
@@ -297,24 +307,49 @@ impl Inner {
             _ => Ok((answer, latency)),
         }
     }
+
+    /// Saves what has changed. What cannot be kept did not happen: the card is then as its file says.
+    fn keep(&mut self) -> Result<(), TransportError> {
+        let changed = std::mem::take(&mut self.card.dirty);
+        let Some(path) = self.path.as_ref().filter(|_| changed) else {
+            return Ok(());
+        };
+        self.card.data.save(path).map_err(|error| {
+            if let Ok(kept) = CardData::load(path) {
+                self.card = Card::new(kept);
+            }
+            TransportError::Failed(error.to_string())
+        })
+    }
 }
 
 /// A way to a simulated card in this process.
 pub struct SimulatedTransport {
     simulator: Simulator,
+    insertion: u64,
 }
 
 impl Transport for SimulatedTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        self.simulator.process(command)
+        let mut inner = self.simulator.lock();
+        if inner.insertion != self.insertion {
+            return Err(TransportError::Removed);
+        }
+        let answered = inner.process(command);
+        drop(inner);
+        answered.map(Simulator::wait)
     }
 
     fn reset(&mut self) -> Result<Atr, TransportError> {
-        if self.simulator.lock().inserted {
-            Ok(self.simulator.reset())
-        } else {
-            Err(TransportError::Removed)
+        let (inserted, insertion) = {
+            let inner = self.simulator.lock();
+            (inner.inserted, inner.insertion)
+        };
+        if !inserted {
+            return Err(TransportError::Removed);
         }
+        self.insertion = insertion;
+        Ok(self.simulator.reset())
     }
 
     fn name(&self) -> &str {

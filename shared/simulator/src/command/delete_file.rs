@@ -12,7 +12,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     card.demand_open()?;
     let [kind, number] = file.to_be_bytes();
     let existed = match (kind, number) {
-        (0xCC, 0) | (0x2F, 0x02 | 0x10) => return Err(StatusWord::NOT_AUTHENTICATED),
+        (0xCC, 0) | (0x2F, _) => return Err(StatusWord::NOT_AUTHENTICATED),
         (0xCC, reference) => card.data.keys.remove(&reference).is_some(),
         _ => card.data.files.remove(&file).is_some(),
     };

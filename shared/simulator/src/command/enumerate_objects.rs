@@ -2,9 +2,12 @@
 
 use crate::{card::Card, file::StoredKey};
 
+/// The device's own key.
+pub const DEVICE_KEY: u16 = 0xCC00;
+
 pub fn run(card: &Card) -> Vec<u8> {
     // The device's own key comes first: others find free references by what is listed.
-    let keys = std::iter::once(0xCC00).chain(
+    let keys = std::iter::once(DEVICE_KEY).chain(
         card.data
             .keys
             .keys()

@@ -28,7 +28,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let ephemeral = EcPublicKey::new(key.curve(), point).map_err(|_| StatusWord::WRONG_DATA)?;
     let secret = key.ecdh(&ephemeral).map_err(|_| StatusWord::WRONG_DATA)?;
     let mut nonce = [0; 8];
-    getrandom::fill(&mut nonce).map_err(|_| StatusWord::ERROR)?;
+    card.draw(&mut nonce)?;
     let channel = Channel::derive(&secret, &nonce);
     let answer = TlvWriter::new()
         .with(Tag(0x81), &nonce)

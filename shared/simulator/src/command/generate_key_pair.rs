@@ -11,14 +11,30 @@ use crate::{
 };
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
-    card.demand_open()?;
+    card.demand_keys()?;
     let reference = command.p1;
-    if reference == 0 {
+    // Only the device's key vouches for new ones.
+    if reference == 0 || command.p2 != 0 {
         return Err(StatusWord::WRONG_P1P2);
     }
     let get = |tag| field(&command.data, tag).ok_or(StatusWord::WRONG_DATA);
     let name = |tag| Chr::from_card_bytes(get(tag)?).map_err(|_| StatusWord::WRONG_DATA);
-    let (car, chr) = (name(0x42)?, name(0x5F20)?);
+    let chr = match name(0x5F20)? {
+        _ if card.data.profile.requests_name_device => card.data.device.clone(),
+        asked => asked,
+    };
+    let car = match field(&command.data, 0x42) {
+        Some(_) => name(0x42)?,
+        None => chr.clone(),
+    };
+    // There are no key domains but the default one.
+    if field(&command.data, 0x92).is_some_and(|domain| domain != [0]) {
+        return Err(StatusWord::REFERENCE_NOT_FOUND);
+    }
+    let algorithms = field(&command.data, 0x91);
+    if algorithms.is_some_and(|list| list.len() > 16) {
+        return Err(StatusWord::WRONG_DATA);
+    }
     let secret = generate(get(0x7F49)?)?;
     let device = card.data.device.clone();
     let device_key = Secret::try_from(&card.data.device_key).map_err(|_| StatusWord::ERROR)?;
@@ -32,7 +48,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     };
     let key = StoredKey {
         secret: secret.store()?,
-        algorithms: field(&command.data, 0x91).map(hex::encode),
+        algorithms: algorithms.map(hex::encode),
         uses_left,
     };
     card.data.keys.insert(reference, key);

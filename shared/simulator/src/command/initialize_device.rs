@@ -11,6 +11,8 @@ use crate::{
 };
 
 const SO_PIN_TRIES: u8 = 15;
+/// Option bit.
+const TRANSPORT_PIN: u16 = 0x0002;
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     if command.data.is_empty() {
@@ -24,10 +26,11 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let Some(so_pin @ [_, _, _, _, _, _, _, _]) = get(0x82) else {
         return Err(StatusWord::WRONG_DATA);
     };
-    // Wrapping keys is not played.
-    if get(0x92).is_some() || get(0x97).is_some() {
+    // Wrapping keys, key domains and biometrics are not played.
+    if get(0x92).is_some_and(|shares| shares != [0]) || [0x95, 0x96, 0x97].map(get) != [None; 3] {
         return Err(StatusWord::WRONG_DATA);
     }
+    let options = u16::from_be_bytes([*high, *low]);
     let user_pin = match (get(0x81), get(0x91)) {
         (None, None) => None,
         (Some(pin), Some([counter])) => {
@@ -40,7 +43,10 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
             if !(1..=most).contains(counter) {
                 return Err(StatusWord::WRONG_DATA);
             }
-            Some(StoredPin::new(pin, *counter))
+            Some(StoredPin {
+                transport: options & TRANSPORT_PIN != 0,
+                ..StoredPin::new(pin, *counter)
+            })
         }
         _ => return Err(StatusWord::WRONG_DATA),
     };
@@ -59,7 +65,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         return Err(StatusWord::WRONG_DATA);
     }
     check_so_pin(card, so_pin)?;
-    card.data.options = u16::from_be_bytes([*high, *low]);
+    card.data.options = options;
     card.data.user_pin = user_pin;
     card.data.so_pin = Some(StoredPin::new(so_pin, SO_PIN_TRIES));
     card.data.pka = pka;
@@ -80,11 +86,11 @@ fn check_so_pin(card: &mut Card, given: &[u8]) -> Result<(), StatusWord> {
             if stored.tries == 0 {
                 return Err(StatusWord::BLOCKED);
             }
+            stored.tries -= 1;
+            card.dirty = true;
             if bool::from(stored.bytes().ct_eq(given)) {
                 return Ok(());
             }
-            stored.tries -= 1;
-            card.dirty = true;
             Err(StatusWord::with_tries(stored.tries))
         }
         _ => Ok(()),

@@ -1,8 +1,8 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION.
 
-use countersign_card::apdu::{Command, StatusWord};
+use countersign_card::apdu::{Command, Response, StatusWord};
 use countersign_cvc::{
-    AuthenticatedRequest, Curve,
+    AuthenticatedRequest,
     tlv::{Tag, encode},
 };
 
@@ -11,90 +11,139 @@ use crate::{
     file::{RegisteredKey, StoredPka},
 };
 
+const SESSION_PIN: u16 = 0x0004;
+/// Without [`SESSION_PIN`]; with it the bit means something else.
 const REPLACE_ALLOWED: u16 = 0x0008;
+/// Length of field elements: responses have 64 bytes.
+const FIELD: usize = 32;
 
-pub fn run(card: &mut Card, command: &Command) -> Outcome {
+pub fn run(card: &mut Card, command: &Command) -> Result<Response, StatusWord> {
+    let profile = card.data.profile;
     let Some(pka) = &card.data.pka else {
-        return Err(StatusWord(card.data.profile.no_pka_sw));
+        return Err(StatusWord(profile.no_pka_sw));
     };
     let slot = usize::from(command.p2);
     match command.p1 {
         0x00 => {
-            let buffered = std::mem::take(&mut card.session.transfer_buffer);
-            let data = if command.data.is_empty() {
-                buffered
-            } else {
-                command.data.clone()
-            };
+            let data = long_data(card, command);
             if !data.is_empty() {
-                register(card, &data, None)?;
+                register(card, &data)?;
             }
             status(card)
         }
         0x01 => {
-            if card.data.options & REPLACE_ALLOWED == 0 || slot >= pka.keys.len() {
+            let allowed = card.data.options & (SESSION_PIN | REPLACE_ALLOWED) == REPLACE_ALLOWED;
+            if !allowed || slot >= pka.keys.len() {
                 return Err(StatusWord::CONDITIONS);
             }
-            register(card, &command.data, Some(slot))?;
+            card.demand_open()?;
+            let data = long_data(card, command);
+            replace(card, slot, &data)?;
             status(card)
         }
         0x02 if slot >= usize::from(pka.total) => Err(StatusWord::WRONG_P1P2),
         0x02 => {
             let registered = pka.keys.get(slot).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-            Ok(registered.name.as_bytes().to_vec())
+            let sw = if card.session.authenticated.contains(&slot) {
+                StatusWord::SLOT_AUTHENTICATED
+            } else {
+                StatusWord::OK
+            };
+            let data = registered.name.as_bytes().to_vec();
+            Ok(Response { data, sw })
         }
         _ => Err(StatusWord::WRONG_P1P2),
     }
 }
 
-fn status(card: &Card) -> Outcome {
+/// The command's data, or what waits in the transfer buffer because it is too long.
+fn long_data(card: &mut Card, command: &Command) -> Vec<u8> {
+    let buffered = std::mem::take(&mut card.session.transfer_buffer);
+    if command.data.is_empty() {
+        buffered
+    } else {
+        command.data.clone()
+    }
+}
+
+fn status(card: &Card) -> Result<Response, StatusWord> {
     let pka = card.data.pka.as_ref().ok_or(StatusWord::CONDITIONS)?;
     let count = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-    Ok(vec![
+    let data = vec![
         pka.total,
         pka.total.saturating_sub(count(pka.keys.len())),
         pka.required,
         count(card.session.authenticated.len()),
-    ])
+    ];
+    let sw = StatusWord::OK;
+    Ok(Response { data, sw })
 }
 
-fn register(card: &mut Card, content: &[u8], slot: Option<usize>) -> Result<(), StatusWord> {
+fn register(card: &mut Card, content: &[u8]) -> Outcome {
+    let session = &card.session;
+    let login = session.user || session.security_officer || session.initialising;
+    if card.data.profile.registration_needs_login && !login {
+        return Err(StatusWord::NOT_AUTHENTICATED);
+    }
+    let key = checked(card, content, None)?;
+    let pka: &mut StoredPka = card.data.pka.as_mut().ok_or(StatusWord::CONDITIONS)?;
+    if Card::quorum_complete(pka) {
+        return Err(StatusWord::NO_SPACE);
+    }
+    pka.keys.push(key);
+    card.dirty = true;
+    Ok(Vec::new())
+}
+
+fn replace(card: &mut Card, slot: usize, content: &[u8]) -> Outcome {
+    let key = checked(card, content, Some(slot))?;
+    let place = card
+        .data
+        .pka
+        .as_mut()
+        .and_then(|pka| pka.keys.get_mut(slot));
+    *place.ok_or(StatusWord::CONDITIONS)? = key;
+    // Who has authenticated is not there any more.
+    card.session.authenticated.remove(&slot);
+    if card.session.authentication_slot == Some(slot) {
+        card.session.authentication_slot = None;
+    }
+    card.dirty = true;
+    Ok(Vec::new())
+}
+
+/// The key of a request, if it may be registered, in the place of another or beside all.
+fn checked(card: &Card, content: &[u8], place: Option<usize>) -> Result<RegisteredKey, StatusWord> {
     let request = AuthenticatedRequest::parse(&encode(Tag(0x67), content))
         .map_err(|_| StatusWord::WRONG_DATA)?;
-    if !matches!(
-        request.public_key().curve(),
-        Some(Curve::BrainpoolP256r1 | Curve::Secp256r1)
-    ) {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    if card.data.profile.checks_registration {
-        let device = card
-            .session
-            .certificate_key
-            .as_ref()
-            .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-        request
-            .verify_outer(device)
-            .map_err(|_| StatusWord::CONDITIONS)?;
-        request.verify_inner().map_err(|_| StatusWord::CONDITIONS)?;
-    }
-    let pka: &mut StoredPka = card.data.pka.as_mut().ok_or(StatusWord::CONDITIONS)?;
     let key = RegisteredKey {
         name: request.chr().clone(),
         key: request.public_key().clone(),
     };
-    if pka
+    let curve = key.key.curve().ok_or(StatusWord::WRONG_DATA)?;
+    if !card.data.profile.checks_registration {
+        return Ok(key);
+    }
+    if curve.field_len() != FIELD {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    let device = card
+        .session
+        .certificate_key
+        .as_ref()
+        .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let genuine = request.outer_car() == &device.name
+        && request.verify_outer(&device.key).is_ok()
+        && request.verify_inner().is_ok();
+    let pka = card.data.pka.as_ref().ok_or(StatusWord::CONDITIONS)?;
+    let others = pka
         .keys
         .iter()
-        .any(|known| known.name == key.name || known.key == key.key)
-    {
+        .enumerate()
+        .filter(|(slot, _)| Some(*slot) != place);
+    let mut others = others.map(|(_, known)| known);
+    if !genuine || others.any(|known| known.name == key.name || known.key == key.key) {
         return Err(StatusWord::CONDITIONS);
     }
-    match slot {
-        Some(slot) => pka.keys[slot] = key,
-        None if Card::quorum_complete(pka) => return Err(StatusWord::NO_SPACE),
-        None => pka.keys.push(key),
-    }
-    card.dirty = true;
-    Ok(())
+    Ok(key)
 }

@@ -4,13 +4,12 @@ use countersign_card::{
     apdu::{Command, StatusWord},
     secure_messaging::CA_ECDH_AES_128,
 };
-use countersign_cvc::{Chr, PublicKey};
+use countersign_cvc::Chr;
 
 use super::field;
 use crate::{
     card::{Card, Outcome},
-    key::Secret,
-    pki,
+    known_key,
 };
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
@@ -20,7 +19,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     };
     match (command.p1, command.p2) {
         (0x81, 0xB6) => {
-            let key = certificate_key(card, &named()?).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+            let key = known_key::find(card, &named()?).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
             card.session.certificate_key = Some(key);
             Ok(Vec::new())
         }
@@ -52,23 +51,4 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         }
         _ => Err(StatusWord::WRONG_P1P2),
     }
-}
-
-/// Root, issuer, the device itself, and what was verified in this session.
-fn certificate_key(card: &Card, name: &Chr) -> Option<PublicKey> {
-    use countersign_cvc::issue::CvcSigner;
-    let own = || {
-        (card.data.device == *name)
-            .then(|| Secret::try_from(&card.data.device_key).ok())
-            .flatten()
-            .map(|key| key.public_key())
-    };
-    let verified = card
-        .session
-        .verified
-        .iter()
-        .find(|(known, _)| known == name);
-    pki::known_key(name)
-        .or_else(own)
-        .or_else(|| verified.map(|(_, key)| key.clone()))
 }

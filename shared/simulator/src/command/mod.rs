@@ -16,26 +16,30 @@ mod update_binary;
 mod use_key;
 mod verify_certificate;
 
-use countersign_card::apdu::{Command, StatusWord};
+use countersign_card::apdu::{Command, Response, StatusWord};
 
-use crate::card::{Card, Outcome};
+use crate::card::Card;
 
 /// Finds the command.
-pub fn dispatch(card: &mut Card, command: &Command) -> Outcome {
+pub fn dispatch(card: &mut Card, command: &Command) -> Result<Response, StatusWord> {
     let (cla, ins) = (command.cla, command.ins);
+    let done = |data| Response {
+        data,
+        sw: StatusWord::OK,
+    };
     if (cla, ins) == (0x00, 0xA4) {
-        return select::run(card, command);
+        return select::run(card, command).map(done);
     }
     if !card.session.selected {
         return Err(StatusWord::UNKNOWN_INSTRUCTION);
     }
     match (cla, ins) {
+        (0x80 | 0x00, 0x54) => return manage_pka::run(card, command),
         (0x00, 0xB1) => read_binary::run(card, command),
         (0x00, 0xD7) => update_binary::run(card, command),
         (0x00, 0xE4) => delete_file::run(card, command),
         (0x80, 0x58) => Ok(enumerate_objects::run(card)),
         (0x80, 0x50) => initialize_device::run(card, command),
-        (0x80 | 0x00, 0x54) => manage_pka::run(card, command),
         (0x00, 0x20) => pin::verify(card, command),
         (0x00, 0x24) => pin::change(card, command),
         (0x00, 0x2C) => pin::reset_retry_counter(card, command),
@@ -49,6 +53,7 @@ pub fn dispatch(card: &mut Card, command: &Command) -> Outcome {
         (0x00, 0x86) => general_authenticate::run(card, command),
         _ => Err(StatusWord::UNKNOWN_INSTRUCTION),
     }
+    .map(done)
 }
 
 /// Content of the only, or first, object with this tag.

@@ -1,5 +1,7 @@
 //! VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER.
 
+use std::ops::RangeInclusive;
+
 use countersign_card::apdu::{Command, StatusWord};
 use subtle::ConstantTimeEq;
 
@@ -10,6 +12,7 @@ use crate::{
 
 const USER: u8 = 0x81;
 const SECURITY_OFFICER: u8 = 0x88;
+const USER_PIN_LENGTHS: RangeInclusive<usize> = 6..=16;
 const SO_PIN_LENGTH: usize = 8;
 
 /// Compares, counting down before and up after.
@@ -32,6 +35,9 @@ pub fn verify(card: &mut Card, command: &Command) -> Outcome {
     }
     match command.p2 {
         USER => {
+            if !USER_PIN_LENGTHS.contains(&command.data.len()) {
+                return Err(StatusWord::WRONG_LENGTH);
+            }
             let stored = card
                 .data
                 .user_pin
@@ -41,6 +47,9 @@ pub fn verify(card: &mut Card, command: &Command) -> Outcome {
             card.session.user = false;
             card.dirty = true;
             check(stored, &command.data)?;
+            if stored.transport {
+                return Err(StatusWord::NOT_USABLE);
+            }
             card.session.user = true;
             Ok(Vec::new())
         }
@@ -51,7 +60,10 @@ pub fn verify(card: &mut Card, command: &Command) -> Outcome {
                 .as_mut()
                 .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
             card.dirty = true;
-            check(stored, &command.data).map(|()| Vec::new())
+            card.session.security_officer = false;
+            check(stored, &command.data)?;
+            card.session.security_officer = true;
+            Ok(Vec::new())
         }
         _ => Err(StatusWord::REFERENCE_NOT_FOUND),
     }
@@ -60,6 +72,7 @@ pub fn verify(card: &mut Card, command: &Command) -> Outcome {
 fn status(card: &Card, reference: u8) -> Result<(), StatusWord> {
     let of = |pin: &StoredPin| match pin.tries {
         0 => StatusWord::BLOCKED,
+        _ if pin.transport => StatusWord::NOT_USABLE,
         tries => StatusWord::with_tries(tries),
     };
     match reference {
@@ -67,9 +80,9 @@ fn status(card: &Card, reference: u8) -> Result<(), StatusWord> {
             let quorum = card.data.pka.is_some() && card.data.profile.pin_status_tells_quorum;
             match &card.data.user_pin {
                 _ if quorum && card.is_open() => Ok(()),
+                _ if quorum && !card.quorum_met() => Err(StatusWord::AUTHENTICATION_FAILED),
                 Some(_) if card.session.user => Ok(()),
                 Some(pin) => Err(of(pin)),
-                None if quorum => Err(StatusWord::AUTHENTICATION_FAILED),
                 None => Err(StatusWord::REFERENCE_NOT_FOUND),
             }
         }
@@ -96,7 +109,7 @@ pub fn change(card: &mut Card, command: &Command) -> Outcome {
         .split_at_checked(length)
         .ok_or(StatusWord::WRONG_LENGTH)?;
     let allowed = if command.p2 == USER {
-        6..=16
+        USER_PIN_LENGTHS
     } else {
         SO_PIN_LENGTH..=SO_PIN_LENGTH
     };
@@ -104,6 +117,10 @@ pub fn change(card: &mut Card, command: &Command) -> Outcome {
         return Err(StatusWord::WRONG_DATA);
     }
     card.dirty = true;
+    if command.p2 == USER {
+        // As with VERIFY, a former login is over.
+        card.session.user = false;
+    }
     check(stored, old)?;
     *stored = StoredPin::new(new, stored.most);
     card.session.user |= command.p2 == USER;
@@ -112,10 +129,16 @@ pub fn change(card: &mut Card, command: &Command) -> Outcome {
 
 pub fn reset_retry_counter(card: &mut Card, command: &Command) -> Outcome {
     const ALLOWED: u16 = 0x0001;
+    const COUNTER_ONLY: u16 = 0x0020;
     if command.p2 != USER {
         return Err(StatusWord::REFERENCE_NOT_FOUND);
     }
-    if card.data.options & ALLOWED == 0 {
+    let allowed = match (command.p1, card.data.options & (ALLOWED | COUNTER_ONLY)) {
+        (0x00, options) => options == ALLOWED,
+        (0x01, options) => options != 0,
+        _ => return Err(StatusWord::WRONG_P1P2),
+    };
+    if !allowed {
         return Err(StatusWord::NOT_ALLOWED);
     }
     let (so_pin, new) = command
@@ -128,7 +151,7 @@ pub fn reset_retry_counter(card: &mut Card, command: &Command) -> Outcome {
         .as_mut()
         .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
     let new = match (command.p1, new.len()) {
-        (0x00, 6..=16) => StoredPin::new(new, user.most),
+        (0x00, length) if USER_PIN_LENGTHS.contains(&length) => StoredPin::new(new, user.most),
         (0x01, 0) => StoredPin {
             tries: user.most,
             ..user.clone()
@@ -143,5 +166,6 @@ pub fn reset_retry_counter(card: &mut Card, command: &Command) -> Outcome {
     card.dirty = true;
     check(stored, so_pin)?;
     *user = new;
+    card.session.user = card.data.profile.reset_logs_in;
     Ok(Vec::new())
 }

@@ -17,7 +17,9 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         Some([high, low]) => usize::from(u16::from_be_bytes([*high, *low])),
         _ => return Err(StatusWord::WRONG_DATA),
     };
-    if file & 0xFF00 == 0xCC00 && enumerate_objects::key_of(card, file).is_some() {
+    let key =
+        file == enumerate_objects::DEVICE_KEY || enumerate_objects::key_of(card, file).is_some();
+    if key {
         return Err(StatusWord::NOT_AUTHENTICATED);
     }
     let content = content(card, file).ok_or(StatusWord::FILE_NOT_FOUND)?;

@@ -17,6 +17,9 @@ const VERSION: [u8; 3] = [0x00, 3, 5];
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     match (command.p1, command.p2) {
+        (0x04, 0x0C) if command.data == AID && !card.data.profile.secure_messaging => {
+            Err(StatusWord::WRONG_P1P2)
+        }
         (0x04, 0x00 | 0x04 | 0x0C) if command.data == AID => {
             card.session = Session {
                 selected: true,
@@ -26,11 +29,12 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
                 return Ok(Vec::new());
             }
             let options = card.data.options.to_be_bytes();
+            let template = if command.p2 == 0x04 { 0x62 } else { 0x6F };
             Ok(TlvWriter::new()
                 .with(Tag(0x82), &[0x78])
                 .with(Tag(0x84), &AID)
                 .with(Tag(0x85), &[&options[..], &VERSION].concat())
-                .wrap(Tag(0x6F)))
+                .wrap(Tag(template)))
         }
         (0x00 | 0x02, 0x00) if card.session.selected => select_file(card, &command.data),
         _ => Err(StatusWord::FILE_NOT_FOUND),
@@ -46,6 +50,7 @@ fn select_file(card: &mut Card, identifier: &[u8]) -> Outcome {
     let size = match (&key, read_binary::content(card, file)) {
         (Some(_), _) => 0,
         (None, Some(content)) => content.len(),
+        (None, None) if file == enumerate_objects::DEVICE_KEY => 0,
         (None, None) => return Err(StatusWord::FILE_NOT_FOUND),
     };
     card.session.current_file = Some(file);
@@ -64,6 +69,7 @@ fn select_file(card: &mut Card, identifier: &[u8]) -> Outcome {
                     Tag(0x91),
                     key.algorithms.as_deref().map(super::unhex).as_deref(),
                 )
+                .with(Tag(0x92), &[0])
                 .finish();
             template.with(Tag(0xA5), &proprietary)
         }

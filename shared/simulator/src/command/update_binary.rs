@@ -22,7 +22,11 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     };
     let data = field(&command.data, 0x53).ok_or(StatusWord::WRONG_DATA)?;
     if file == 0x2F10 {
+        if offset == 0 {
+            card.session.transfer_buffer.clear();
+        }
         write(&mut card.session.transfer_buffer, offset, data)?;
+        card.session.current_file = Some(file);
         return Ok(Vec::new());
     }
     let writable = file == 0x2F03 || matches!(file >> 8, 0xC4 | 0xC8..=0xCB | 0xCD..=0xCF);

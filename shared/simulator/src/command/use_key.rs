@@ -9,23 +9,30 @@ use crate::{
 };
 
 pub fn sign(card: &mut Card, command: &Command) -> Outcome {
-    use_key(card, command, |secret| {
-        secret.sign(command.p2, &command.data)
+    use_key(card, command, |secret, input| {
+        secret.sign(command.p2, input)
     })
 }
 
 pub fn decipher(card: &mut Card, command: &Command) -> Outcome {
-    use_key(card, command, |secret| {
-        secret.decipher(command.p2, &command.data)
+    use_key(card, command, |secret, input| {
+        secret.decipher(command.p2, input)
     })
 }
 
 fn use_key(
     card: &mut Card,
     command: &Command,
-    operation: impl FnOnce(&Secret) -> Outcome,
+    operation: impl FnOnce(&Secret, &[u8]) -> Outcome,
 ) -> Outcome {
-    card.demand_open()?;
+    card.demand_keys()?;
+    // Input that is too long for one command waits in the transfer buffer.
+    let buffered = std::mem::take(&mut card.session.transfer_buffer);
+    let input = if command.data.is_empty() {
+        &buffered
+    } else {
+        &command.data
+    };
     let key = card
         .data
         .keys
@@ -47,5 +54,5 @@ fn use_key(
         *left -= 1;
         card.dirty = true;
     }
-    operation(&secret)
+    operation(&secret, input)
 }

@@ -6,7 +6,10 @@ use countersign_cvc::{
     tlv::{Tag, encode},
 };
 
-use crate::card::{Card, Outcome};
+use crate::{
+    card::{Card, Outcome},
+    known_key::KnownKey,
+};
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     if (command.p1, command.p2) != (0x00, 0xBE) {
@@ -19,13 +22,22 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         .certificate_key
         .as_ref()
         .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    // A device's key vouches for keys, not for other devices.
+    if !issuer.issuer || certificate.car() != &issuer.name {
+        return Err(StatusWord::CONDITIONS);
+    }
     certificate
-        .verify_with(issuer)
+        .verify_with(&issuer.key)
         .map_err(|_| StatusWord::CONDITIONS)?;
     let key = certificate
         .key()
-        .resolve(issuer.curve())
+        .resolve(issuer.key.curve())
         .map_err(|_| StatusWord::WRONG_DATA)?;
-    card.session.verified.push((certificate.chr().clone(), key));
+    let known = KnownKey {
+        name: certificate.chr().clone(),
+        key,
+        issuer: KnownKey::may_issue(certificate.role()),
+    };
+    card.session.verified.push(known);
     Ok(Vec::new())
 }
