@@ -1,1 +1,45 @@
-//! 
+//! Blocking client of the Countersign API, for the command line and the PKCS#11 module.
+//!
+//! Starts no threads, prints nothing, ends no process. Every error says what to do.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), countersign_client::ClientError> {
+//! use countersign_client::{Client, Overrides, Settings};
+//!
+//! let client = Client::from_settings(Settings::load(&Overrides::default())?)?;
+//! for key in client.keys()? {
+//!     // ...
+//! }
+//! # Ok(()) }
+//! ```
+
+mod activations;
+mod audit;
+mod client;
+mod config;
+mod error;
+mod hsms;
+mod path;
+mod people;
+mod retry;
+mod roots;
+mod session;
+mod signatures;
+mod token;
+mod token_file;
+mod tokens;
+mod url;
+
+pub use activations::{ActivationFilter, LONGEST_WAIT, Requested};
+pub use client::{Client, Options};
+pub use config::{
+    CA_FILE_ENV, CONFIG_ENV, Overrides, PLAIN_HTTP_ENV, SERVER_ENV, Settings, TOKEN_ENV,
+    TOKEN_FILE_ENV,
+};
+pub use error::{ClientError, ConfigError};
+pub use retry::Retry;
+pub use signatures::IdempotencyKey;
+pub use token::Token;
+pub use url::ServerUrl;
+
+pub use countersign_protocol as protocol;

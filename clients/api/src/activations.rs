@@ -1,0 +1,155 @@
+//! Activations.
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    activation::{
+        ActivationView, ApprovalEvidence, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
+    },
+    dsse::Envelope,
+    id::ActivationId,
+};
+
+use crate::{
+    client::{Client, USUAL},
+    error::ClientError,
+    path::segment,
+};
+
+/// Longest wait of one [`Client::activation_after`] at the server.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A silent connection is given up this long after the server should have answered.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Which activations are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActivationFilter {
+    /// Those that have not ended.
+    #[default]
+    Active,
+    /// Those that have.
+    Ended,
+    /// Every one.
+    All,
+}
+
+impl ActivationFilter {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended => "ended",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Answer to a request for an activation.
+#[derive(Clone, Debug)]
+pub struct Requested {
+    /// The activation.
+    pub activation: ActivationView,
+    /// It was there already: the same requester asked for the same thing for the same reason.
+    pub joined: bool,
+}
+
+fn path(id: &ActivationId) -> String {
+    format!("/activations/{}", segment(id.as_str()))
+}
+
+impl Client {
+    /// Activations that the caller may see, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn activations(
+        &self,
+        filter: ActivationFilter,
+    ) -> Result<Vec<ActivationView>, ClientError> {
+        self.get(&format!("/activations?state={}", filter.as_str()))
+    }
+
+    /// Asks for an activation, or joins one. Not repeated automatically.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn request_activation(&self, request: &NewActivation) -> Result<Requested, ClientError> {
+        let (status, activation) = self.post_with("/activations", request, &[], USUAL)?;
+        Ok(Requested {
+            activation,
+            joined: status != 201,
+        })
+    }
+
+    /// One activation.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn activation(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
+        self.get(&path(id))
+    }
+
+    /// Waits until the activation's revision is larger than `revision`, `wait` (at most [`LONGEST_WAIT`], whole
+    /// seconds) at longest; the answer is the activation as it is then, changed or not.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn activation_after(
+        &self,
+        id: &ActivationId,
+        revision: u64,
+        wait: Duration,
+    ) -> Result<ActivationView, ClientError> {
+        let wait = wait.min(LONGEST_WAIT);
+        let path = format!("{}?after={revision}&wait={}", path(id), wait.as_secs());
+        self.get_within(&path, wait + GRACE)
+    }
+
+    /// What the calling custodian's helper has to sign now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn approval_task(&self, id: &ActivationId) -> Result<ApprovalTaskView, ClientError> {
+        self.post_empty(&format!("{}/task", path(id)), USUAL)
+    }
+
+    /// Hands in what a custodian's helper signed.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn approve(
+        &self,
+        id: &ActivationId,
+        evidence: &ApprovalEvidence,
+    ) -> Result<ApprovalOutcome, ClientError> {
+        self.post(&format!("{}/approvals", path(id)), evidence)
+    }
+
+    /// Declines as a custodian.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn decline(
+        &self,
+        id: &ActivationId,
+        decline: &Decline,
+    ) -> Result<ActivationView, ClientError> {
+        self.post(&format!("{}/decline", path(id)), decline)
+    }
+
+    /// Ends the activation; returns when the HSM was proven locked. Before the lease is open, this is the requester's
+    /// withdrawal.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn lock(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
+        self.post_empty(&format!("{}/lock", path(id)), USUAL)
+    }
+
+    /// The [`Receipt`](countersign_protocol::receipt::Receipt), signed by the server.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn receipt(&self, id: &ActivationId) -> Result<Envelope, ClientError> {
+        self.get(&format!("{}/receipt", path(id)))
+    }
+}

@@ -1,0 +1,353 @@
+//! The connection: authentication, time-outs, problem details.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_protocol::problem::Problem;
+use serde::{Serialize, de::DeserializeOwned};
+use ureq::{
+    Agent, Body,
+    http::{HeaderValue, Method, Request, Response, header, request::Builder},
+    tls::TlsConfig,
+};
+
+use crate::{
+    config::Settings,
+    error::{ClientError, ConfigError},
+    retry::Retry,
+    roots,
+    token::Token,
+    url::ServerUrl,
+};
+
+/// To the server, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Sending a body; manifests have up to some megabytes.
+const SEND: Duration = Duration::from_secs(120);
+/// From the request to the answer, unless a call says otherwise. A card may be busy with others first.
+pub(crate) const USUAL: Duration = Duration::from_secs(120);
+/// Reading the answer.
+const RECEIVE: Duration = Duration::from_secs(120);
+/// Longest answer, in bytes: a receipt with all its signatures.
+const LONGEST_ANSWER: u64 = 128 * 1024 * 1024;
+
+/// What can be chosen beside server and token.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// PEM file with certificate authorities that are trusted besides the system's.
+    pub ca_file: Option<std::path::PathBuf>,
+    /// Allow unencrypted connections to other machines.
+    pub allow_plain_http: bool,
+    /// Repetition of requests that may be repeated safely.
+    pub retry: Retry,
+}
+
+/// A blocking client. Cheap to clone; clones share connections and the session.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    agent: Agent,
+    server: ServerUrl,
+    token: Option<Token>,
+    retry: Retry,
+}
+
+impl Client {
+    /// A client without a token: for what anybody may do, and, after [`Client::log_in`], with the session's cookie.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`]: the address cannot be used.
+    pub fn anonymous(server_url: &str) -> Result<Self, ClientError> {
+        Self::new(ServerUrl::parse(server_url)?, None, &Options::default())
+    }
+
+    /// A client that acts with an API token.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`]: the address cannot be used.
+    pub fn with_token(server_url: &str, token: Token) -> Result<Self, ClientError> {
+        Self::new(
+            ServerUrl::parse(server_url)?,
+            Some(token),
+            &Options::default(),
+        )
+    }
+
+    /// A client with the configured token.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`]: no token is configured, or something in the configuration cannot be used.
+    pub fn from_settings(settings: Settings) -> Result<Self, ClientError> {
+        let Settings {
+            server,
+            token,
+            ca_file,
+            allow_plain_http,
+            config_file,
+        } = settings;
+        let token = token.ok_or(ConfigError::NoToken { file: config_file })?;
+        let options = Options {
+            ca_file,
+            allow_plain_http,
+            ..Options::default()
+        };
+        Self::new(server, Some(token), &options)
+    }
+
+    /// A client with every choice.
+    ///
+    /// # Errors
+    /// [`ClientError::Config`]: unencrypted address, or an unusable CA file.
+    pub fn new(
+        server: ServerUrl,
+        token: Option<Token>,
+        options: &Options,
+    ) -> Result<Self, ClientError> {
+        server.require_encryption(options.allow_plain_http)?;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect is a wrong address; following it would send the token elsewhere.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT))
+            .timeout_send_request(Some(SEND))
+            .timeout_send_body(Some(SEND))
+            .timeout_recv_response(Some(USUAL))
+            .timeout_recv_body(Some(RECEIVE));
+        if server.is_https() {
+            let roots = roots::load(options.ca_file.as_deref())?;
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        if server.is_loopback() {
+            config = config.proxy(None);
+        }
+        let agent = config.build().new_agent();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                agent,
+                server,
+                token,
+                retry: options.retry,
+            }),
+        })
+    }
+
+    /// The server that is asked.
+    pub fn server(&self) -> &ServerUrl {
+        &self.shared.server
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        self.shared.retry
+    }
+
+    /// GET; repeated after a broken connection, as it changes nothing.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_within(path, USUAL)
+    }
+
+    pub(crate) fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        answer: Duration,
+    ) -> Result<T, ClientError> {
+        self.retry().run(
+            // A silent server has had its time: repeating would multiply that.
+            |error, _| {
+                matches!(
+                    error,
+                    ClientError::Unreachable {
+                        timed_out: false,
+                        ..
+                    }
+                )
+            },
+            || {
+                let request = self
+                    .request(Method::GET, path)?
+                    .body(())
+                    .map_err(|e| self.bad_request(e))?;
+                let request = self.shared.agent.configure_request(request);
+                let request = request.timeout_recv_response(Some(answer)).build();
+                self.json(self.shared.agent.run(request))
+                    .map(|(_, value)| value)
+            },
+        )
+    }
+
+    /// POST with a body.
+    pub(crate) fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.post_with(path, body, &[], USUAL)
+            .map(|(_, value)| value)
+    }
+
+    /// POST without a body.
+    pub(crate) fn post_empty<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        answer: Duration,
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::POST, path)?;
+        self.send(request, Vec::new(), answer)
+            .map(|(_, value)| value)
+    }
+
+    /// POST with a body, further headers and a time for the answer; tells the status.
+    pub(crate) fn post_with<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+        headers: &[(&'static str, &str)],
+        answer: Duration,
+    ) -> Result<(u16, T), ClientError> {
+        let mut request = self
+            .request(Method::POST, path)?
+            .header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = serde_json::to_vec(body).map_err(|e| self.bad_request(e))?;
+        self.send(request, body, answer)
+    }
+
+    /// DELETE, which is answered without a body.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let request = self
+            .request(Method::DELETE, path)?
+            .body(())
+            .map_err(|e| self.bad_request(e))?;
+        self.body(self.shared.agent.run(request)).map(|_| ())
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        request: Builder,
+        body: Vec<u8>,
+        answer: Duration,
+    ) -> Result<(u16, T), ClientError> {
+        let request = request.body(body).map_err(|e| self.bad_request(e))?;
+        let request = self.shared.agent.configure_request(request);
+        let request = request.timeout_recv_response(Some(answer)).build();
+        self.json(self.shared.agent.run(request))
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<Builder, ClientError> {
+        let changes = method != Method::GET;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/api/v1{path}", self.shared.server.origin()))
+            .header(header::ACCEPT, "application/json, application/problem+json");
+        match &self.shared.token {
+            Some(token) => {
+                let mut value = HeaderValue::from_str(&token.authorization())
+                    .map_err(|e| self.bad_request(e))?;
+                value.set_sensitive(true);
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            // With a cookie, the server wants to see that the request comes from its own portal.
+            None if changes => {
+                request = request.header(header::ORIGIN, self.shared.server.origin())
+            }
+            None => {}
+        }
+        Ok(request)
+    }
+
+    fn json<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<(u16, T), ClientError> {
+        let (status, body) = self.body(answer)?;
+        let value = serde_json::from_slice(&body).map_err(|e| self.malformed(e.to_string()))?;
+        Ok((status, value))
+    }
+
+    /// The body of a success; a problem for everything else.
+    fn body(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
+        let mut answer = answer.map_err(|error| self.failed(error))?;
+        let status = answer.status();
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(LONGEST_ANSWER)
+            .read_to_vec()
+            .map_err(|error| self.failed(error))?;
+        if status.is_success() {
+            return Ok((status.as_u16(), body));
+        }
+        if let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+            return Err(ClientError::Problem(problem));
+        }
+        Err(match status.as_u16() {
+            // Not the server itself, but a proxy that cannot reach it.
+            code @ (502..=504) => self.unreachable(format!("a proxy in between answered {code}")),
+            code if status.is_redirection() => {
+                self.malformed(format!("it redirects to another address (status {code})"))
+            }
+            code => self.malformed(format!("status {code} without problem details")),
+        })
+    }
+
+    fn failed(&self, error: ureq::Error) -> ClientError {
+        use ureq::Error;
+        match error {
+            Error::Io(error) if is_tls(&error) => self.tls(error.to_string()),
+            Error::Io(error) => self.unreachable(error.to_string()),
+            Error::Timeout(which) => ClientError::Unreachable {
+                server: self.shared.server.to_string(),
+                why: format!("no answer in time ({which})"),
+                timed_out: true,
+            },
+            Error::HostNotFound => self.unreachable("there is no host of this name".to_owned()),
+            Error::ConnectionFailed => self.unreachable("the connection failed".to_owned()),
+            Error::ConnectProxyFailed(why) => self.unreachable(format!("the proxy failed: {why}")),
+            // What a connection that breaks in the middle of an answer looks like.
+            error @ Error::Protocol(_) => self.unreachable(error.to_string()),
+            error @ (Error::Rustls(_) | Error::Tls(_) | Error::Pem(_)) => {
+                self.tls(error.to_string())
+            }
+            error => self.malformed(error.to_string()),
+        }
+    }
+
+    fn unreachable(&self, why: String) -> ClientError {
+        ClientError::Unreachable {
+            server: self.shared.server.to_string(),
+            why,
+            timed_out: false,
+        }
+    }
+
+    fn tls(&self, why: String) -> ClientError {
+        ClientError::Tls {
+            server: self.shared.server.to_string(),
+            why,
+        }
+    }
+
+    pub(crate) fn malformed(&self, why: impl Into<String>) -> ClientError {
+        ClientError::Malformed {
+            server: self.shared.server.to_string(),
+            why: why.into(),
+        }
+    }
+
+    fn bad_request(&self, error: impl std::fmt::Display) -> ClientError {
+        self.malformed(format!("the request cannot be made: {error}"))
+    }
+}
+
+/// rustls reports a refused certificate through the stream.
+fn is_tls(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
+}

@@ -1,0 +1,64 @@
+//! Signing HSMs and their keys.
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    hsm::{HsmView, InitialiseHsm, RegisterCustodian, SigningKeyView},
+    id::HsmId,
+};
+
+use crate::{client::Client, error::ClientError, path::segment};
+
+/// Somebody has to enter the SO-PIN at the server.
+const INITIALISE: Duration = Duration::from_secs(15 * 60);
+
+fn path(id: &HsmId) -> String {
+    format!("/hsms/{}", segment(id.as_str()))
+}
+
+impl Client {
+    /// Every signing HSM.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn hsms(&self) -> Result<Vec<HsmView>, ClientError> {
+        self.get("/hsms")
+    }
+
+    /// One signing HSM.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn hsm(&self, id: &HsmId) -> Result<HsmView, ClientError> {
+        self.get(&path(id))
+    }
+
+    /// Initialises an HSM, which erases it; waits up to 15 minutes for the SO-PIN at the server.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn initialise_hsm(&self, id: &HsmId, body: &InitialiseHsm) -> Result<HsmView, ClientError> {
+        self.post_with(&format!("{}/initialise", path(id)), body, &[], INITIALISE)
+            .map(|(_, hsm)| hsm)
+    }
+
+    /// Registers a confirmed key as custodian of an HSM.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn register_custodian(
+        &self,
+        id: &HsmId,
+        body: &RegisterCustodian,
+    ) -> Result<HsmView, ClientError> {
+        self.post(&format!("{}/custodians", path(id)), body)
+    }
+
+    /// Keys that can sign, of every HSM.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn keys(&self) -> Result<Vec<SigningKeyView>, ClientError> {
+        self.get("/keys")
+    }
+}

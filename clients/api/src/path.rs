@@ -1,0 +1,24 @@
+//! Paths of the API.
+
+/// Percent-encodes everything that is not unreserved (RFC 3986), so that an id stays one segment of the path.
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_id_cannot_lead_elsewhere() {
+        assert_eq!(super::segment("8K3F-2"), "8K3F-2");
+        assert_eq!(super::segment("../audit?x"), "%2E%2E%2Faudit%3Fx");
+        assert_eq!(super::segment("ü"), "%C3%BC");
+    }
+}

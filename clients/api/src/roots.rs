@@ -1,0 +1,46 @@
+//! Which certificate authorities are trusted.
+
+use std::path::Path;
+
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+
+use crate::error::ConfigError;
+
+/// The system's authorities and those of `ca_file`; Mozilla's list where the system has none.
+pub fn load(ca_file: Option<&Path>) -> Result<RootCerts, ConfigError> {
+    let mut roots: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
+        .certs
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned())
+        .collect();
+    if let Some(file) = ca_file {
+        roots.extend(read(file)?);
+    }
+    Ok(if roots.is_empty() {
+        RootCerts::WebPki
+    } else {
+        RootCerts::from(roots)
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<Certificate<'static>>, ConfigError> {
+    let pem = std::fs::read(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        named_by: "ca_file",
+        source,
+    })?;
+    let unusable = || ConfigError::CaFile {
+        file: file.to_owned(),
+    };
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|_| unusable())? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        Err(unusable())
+    } else {
+        Ok(certificates)
+    }
+}

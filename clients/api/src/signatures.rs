@@ -1,0 +1,83 @@
+//! Signatures under an open activation.
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    id::ActivationId,
+    problem::ProblemCode,
+    signature::{IDEMPOTENCY_KEY, SignRequest, SignatureView},
+};
+
+use crate::{client::Client, error::ClientError, path::segment};
+
+/// Signatures of large RSA keys take seconds each, and other requests may be served first.
+const ANSWER: Duration = Duration::from_secs(180);
+
+/// Names one wish for one signature: however often it is sent, the server signs once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// A new key (UUID version 7).
+    #[expect(clippy::new_without_default, reason = "every key is another one")]
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// As it travels.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn path(id: &ActivationId) -> String {
+    format!("/activations/{}/signatures", segment(id.as_str()))
+}
+
+impl Client {
+    /// Has one digest signed. Repeated with the same idempotency key after a broken connection.
+    ///
+    /// The signature is not verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign(
+        &self,
+        id: &ActivationId,
+        request: &SignRequest,
+    ) -> Result<SignatureView, ClientError> {
+        self.sign_as(id, request, &IdempotencyKey::new())
+    }
+
+    /// [`Client::sign`] with a key that the caller keeps, to repeat the request later.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign_as(
+        &self,
+        id: &ActivationId,
+        request: &SignRequest,
+        key: &IdempotencyKey,
+    ) -> Result<SignatureView, ClientError> {
+        // After a broken connection the first request may still be under way, which is a conflict until it is done.
+        let again = |error: &ClientError, attempt| {
+            error.is_unreachable() || (attempt > 1 && error.code() == Some(ProblemCode::Conflict))
+        };
+        let headers = [(IDEMPOTENCY_KEY, key.as_str())];
+        let (_, view): (u16, SignatureView) = self.retry().run(again, || {
+            self.post_with(&path(id), request, &headers, ANSWER)
+        })?;
+        if view.digest != request.digest || view.mechanism != request.mechanism {
+            return Err(self.malformed("it signed something else than was asked for"));
+        }
+        Ok(view)
+    }
+
+    /// Signatures made under an activation so far.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn signatures(&self, id: &ActivationId) -> Result<Vec<SignatureView>, ClientError> {
+        self.get(&path(id))
+    }
+}

@@ -1,0 +1,262 @@
+use std::time::Duration;
+
+use countersign_client::{
+    Client, ClientError, Options, Retry, ServerUrl, Token,
+    protocol::{
+        activation::{NewActivation, NewPurpose},
+        id::{ActivationId, TokenId},
+        mechanism::Mechanism,
+        problem::{Problem, ProblemCode},
+        purpose::Scope,
+        signature::SignRequest,
+    },
+};
+
+use crate::server::{Canned, Server};
+
+fn client(server: &Server, token: Option<&str>) -> Client {
+    let token = token.map(|token| Token::new(token.to_owned().into()).unwrap());
+    let retry = Retry {
+        attempts: 4,
+        pause: Duration::from_millis(5),
+    };
+    let url = ServerUrl::parse(&server.url).unwrap();
+    Client::new(
+        url,
+        token,
+        &Options {
+            retry,
+            ..Options::default()
+        },
+    )
+    .unwrap()
+}
+
+fn ok(body: &str) -> Canned {
+    Canned::Answer(200, "content-type: application/json\r\n", body.to_owned())
+}
+
+fn problem(code: ProblemCode, detail: &str) -> Canned {
+    let body = serde_json::to_string(&Problem::new(code, detail)).unwrap();
+    Canned::Answer(
+        code.status(),
+        "content-type: application/problem+json\r\n",
+        body,
+    )
+}
+
+fn request() -> SignRequest {
+    SignRequest {
+        mechanism: Mechanism::EcdsaSha256,
+        digest: vec![7; 32],
+    }
+}
+
+fn signature(digest: &[u8]) -> String {
+    format!(
+        r#"{{"id":"s1","activation":"8K3F","key":"{}","mechanism":"ecdsa-sha256","digest":"{}",
+            "name":"a.bin","signature":"MAA=","madeAt":"2026-01-01T00:00:00Z"}}"#,
+        "11".repeat(32),
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    )
+}
+
+#[test]
+fn problem_details_keep_code_and_words() {
+    let server = Server::start(vec![problem(
+        ProblemCode::NotFound,
+        "there is no activation 8K3F",
+    )]);
+    let error = client(&server, None)
+        .activation(&ActivationId::new("8K3F"))
+        .unwrap_err();
+    assert_eq!(error.code(), Some(ProblemCode::NotFound));
+    assert_eq!(error.to_string(), "there is no activation 8K3F");
+    assert_eq!(server.next().line, "GET /api/v1/activations/8K3F HTTP/1.1");
+}
+
+#[test]
+fn an_answer_of_somebody_else_is_malformed() {
+    for canned in [
+        Canned::Answer(404, "", "<html>".to_owned()),
+        Canned::Answer(
+            302,
+            "location: https://elsewhere.example.org/\r\n",
+            String::new(),
+        ),
+        ok("{}"),
+    ] {
+        let server = Server::start(vec![canned]);
+        let error = client(&server, None).keys().unwrap_err();
+        assert!(matches!(error, ClientError::Malformed { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_signature_is_asked_for_again_with_the_same_key() {
+    let server = Server::start(vec![
+        Canned::Drop,
+        Canned::Cut,
+        problem(
+            ProblemCode::Conflict,
+            "the first request is still under way",
+        ),
+        ok(&signature(&[7; 32])),
+    ]);
+    let client = client(&server, Some("token-1"));
+    let made = client.sign(&ActivationId::new("8K3F"), &request()).unwrap();
+    assert_eq!(made.digest, vec![7; 32]);
+    let first = server.next();
+    let key = first.header("idempotency-key").unwrap().to_owned();
+    assert!(!key.is_empty());
+    assert_eq!(first.header("authorization"), Some("Bearer token-1"));
+    assert_eq!(first.header("origin"), None);
+    for _ in 0..3 {
+        let again = server.next();
+        assert_eq!(again.header("idempotency-key"), Some(key.as_str()));
+        assert_eq!(again.body, first.body);
+    }
+}
+
+#[test]
+fn another_signature_has_another_key() {
+    let server = Server::start(vec![ok(&signature(&[7; 32])), ok(&signature(&[7; 32]))]);
+    let client = client(&server, Some("token-1"));
+    for _ in 0..2 {
+        client.sign(&ActivationId::new("8K3F"), &request()).unwrap();
+    }
+    assert_ne!(
+        server.next().header("idempotency-key"),
+        server.next().header("idempotency-key")
+    );
+}
+
+#[test]
+fn repetition_is_bounded() {
+    let server = Server::start(vec![
+        Canned::Drop,
+        Canned::Drop,
+        Canned::Drop,
+        Canned::Drop,
+        ok(""),
+    ]);
+    let error = client(&server, None)
+        .sign(&ActivationId::new("8K3F"), &request())
+        .unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    for _ in 0..4 {
+        server.next();
+    }
+    assert!(server.is_quiet());
+}
+
+#[test]
+fn a_refusal_is_not_repeated() {
+    let server = Server::start(vec![problem(ProblemCode::Conflict, "no"), ok("")]);
+    let error = client(&server, None)
+        .sign(&ActivationId::new("8K3F"), &request())
+        .unwrap_err();
+    assert_eq!(error.code(), Some(ProblemCode::Conflict));
+    server.next();
+    assert!(server.is_quiet());
+}
+
+#[test]
+fn a_signature_over_something_else_is_refused() {
+    let server = Server::start(vec![ok(&signature(&[8; 32]))]);
+    let error = client(&server, None)
+        .sign(&ActivationId::new("8K3F"), &request())
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn what_is_not_safe_to_repeat_is_sent_once() {
+    let server = Server::start(vec![Canned::Drop, ok("")]);
+    let wish = NewActivation {
+        hsm: None,
+        purpose: NewPurpose::Sign {
+            key: "release".to_owned(),
+            scope: Scope::Open,
+        },
+        reason: "test".to_owned(),
+        lease: None,
+        collect_seconds: None,
+    };
+    let error = client(&server, None).request_activation(&wish).unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    server.next();
+    assert!(server.is_quiet());
+}
+
+#[test]
+fn a_session_keeps_its_cookie_and_names_its_origin() {
+    let session = r#"{"person":{"id":"o1","name":"Anna"},"roles":["admin"],"key":null}"#;
+    let cookie = "set-cookie: countersign=abc; HttpOnly; SameSite=Strict; Path=/\r\n";
+    let server = Server::start(vec![
+        Canned::Answer(200, cookie, session.to_owned()),
+        ok(session),
+        Canned::Answer(204, "", String::new()),
+    ]);
+    let client = client(&server, None);
+    let statement =
+        serde_json::from_str(r#"{"statement":{"payload":"","payloadType":"x","signatures":[]}}"#)
+            .unwrap();
+    client.log_in(&statement).unwrap();
+    client.clone().session().unwrap();
+    client.revoke_token(&TokenId::new("a/b")).unwrap();
+    assert_eq!(server.next().header("origin"), Some(server.url.as_str()));
+    let get = server.next();
+    assert_eq!(get.header("cookie"), Some("countersign=abc"));
+    assert_eq!(get.header("origin"), None);
+    let delete = server.next();
+    assert_eq!(delete.line, "DELETE /api/v1/tokens/a%2Fb HTTP/1.1");
+    assert_eq!(delete.header("origin"), Some(server.url.as_str()));
+    assert_eq!(delete.header("cookie"), Some("countersign=abc"));
+}
+
+#[test]
+fn long_polls_name_revision_and_seconds() {
+    let server = Server::start(vec![problem(ProblemCode::NotFound, "gone")]);
+    let id = ActivationId::new("8K3F");
+    let _ = client(&server, None).activation_after(&id, 4, Duration::from_secs(90));
+    assert_eq!(
+        server.next().line,
+        "GET /api/v1/activations/8K3F?after=4&wait=30 HTTP/1.1"
+    );
+}
+
+#[test]
+fn plain_http_leaves_this_machine_only_where_allowed() {
+    let url = ServerUrl::parse("http://sign.example.org").unwrap();
+    let Err(error) = Client::anonymous("http://sign.example.org") else {
+        panic!("plain http must be refused");
+    };
+    assert!(error.to_string().contains("allow_plain_http"), "{error}");
+    let allowed = Options {
+        allow_plain_http: true,
+        ..Options::default()
+    };
+    assert!(Client::new(url, None, &allowed).is_ok());
+}
+
+#[test]
+fn nobody_there_is_unreachable() {
+    let client = Client::new(
+        ServerUrl::parse("http://127.0.0.1:1").unwrap(),
+        None,
+        &Options {
+            retry: Retry {
+                attempts: 1,
+                pause: Duration::ZERO,
+            },
+            ..Options::default()
+        },
+    )
+    .unwrap();
+    let error = client.about().unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+}

@@ -1,0 +1,239 @@
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use countersign_client::{Client, ConfigError, Overrides, Settings};
+use tempfile::TempDir;
+
+struct Home {
+    directory: TempDir,
+    variables: HashMap<String, OsString>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let variables =
+            HashMap::from([("HOME".to_owned(), directory.path().as_os_str().to_owned())]);
+        Self {
+            directory,
+            variables,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        mode(&path, 0o600);
+        path
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn load(&self, overrides: &Overrides) -> Result<Settings, ConfigError> {
+        Settings::load_from(overrides, &|name| self.variables.get(name).cloned())
+    }
+
+    fn server(&self, overrides: &Overrides) -> String {
+        self.load(overrides)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .server
+            .to_string()
+    }
+
+    fn refusal(&self, overrides: &Overrides) -> String {
+        match self.load(overrides) {
+            Ok(_) => panic!("it must be refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path, _: u32) {}
+
+const FILE: &str = ".config/countersign/config.toml";
+
+#[test]
+fn flags_override_environment_overrides_file() {
+    let mut home = Home::new();
+    let overrides = Overrides::default();
+    assert!(home.refusal(&overrides).contains("COUNTERSIGN_SERVER"));
+    home.write(FILE, "server = \"https://file.example.org\"\n");
+    assert_eq!(home.server(&overrides), "https://file.example.org");
+    home.set("COUNTERSIGN_SERVER", "");
+    assert_eq!(home.server(&overrides), "https://file.example.org");
+    home.set("COUNTERSIGN_SERVER", "https://environment.example.org");
+    assert_eq!(home.server(&overrides), "https://environment.example.org");
+    let overrides = Overrides {
+        server: Some("https://flag.example.org".to_owned()),
+        ..Overrides::default()
+    };
+    assert_eq!(home.server(&overrides), "https://flag.example.org");
+}
+
+#[test]
+fn the_file_is_found_where_it_is_said_to_be() {
+    let mut home = Home::new();
+    let overrides = Overrides::default();
+    home.write(FILE, "server = \"https://home.example.org\"");
+    home.write(
+        "xdg/countersign/config.toml",
+        "server = \"https://xdg.example.org\"",
+    );
+    let file = home.write("own.toml", "server = \"https://own.example.org\"");
+    let flagged = home.write("flag.toml", "server = \"https://flagged.example.org\"");
+    home.set("XDG_CONFIG_HOME", home.path("xdg"));
+    assert_eq!(home.server(&overrides), "https://xdg.example.org");
+    home.set("COUNTERSIGN_CONFIG", file);
+    assert_eq!(home.server(&overrides), "https://own.example.org");
+    let flag = Overrides {
+        config: Some(flagged),
+        ..Overrides::default()
+    };
+    assert_eq!(home.server(&flag), "https://flagged.example.org");
+    home.set("COUNTERSIGN_CONFIG", home.path("missing.toml"));
+    assert!(home.refusal(&overrides).contains("COUNTERSIGN_CONFIG"));
+}
+
+#[test]
+fn tokens_come_from_flag_environment_or_file() {
+    let mut home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\ntoken_file = \"from-file\"\n",
+    );
+    // Paths in the file are relative to it; the last one named is read, so a missing one is an error that names it.
+    assert!(
+        home.refusal(&Overrides::default())
+            .contains("countersign/from-file")
+    );
+    home.write(".config/countersign/from-file", "abc\n");
+    assert!(
+        home.load(&Overrides::default())
+            .unwrap_or_else(|e| panic!("{e}"))
+            .token
+            .is_some()
+    );
+    home.set("COUNTERSIGN_TOKEN_FILE", home.path("from-environment"));
+    assert!(
+        home.refusal(&Overrides::default())
+            .contains("from-environment")
+    );
+    home.set("COUNTERSIGN_TOKEN", "abc");
+    assert!(
+        home.load(&Overrides::default())
+            .unwrap_or_else(|e| panic!("{e}"))
+            .token
+            .is_some()
+    );
+    let flag = Overrides {
+        token_file: Some(home.path("from-flag")),
+        ..Overrides::default()
+    };
+    assert!(home.refusal(&flag).contains("from-flag"));
+    home.set("COUNTERSIGN_TOKEN", "two words");
+    assert!(
+        home.refusal(&Overrides::default())
+            .contains("COUNTERSIGN_TOKEN")
+    );
+}
+
+#[test]
+fn without_a_token_there_is_no_client() {
+    let mut home = Home::new();
+    home.set("COUNTERSIGN_SERVER", "https://sign.example.org");
+    let settings = home
+        .load(&Overrides::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = Client::from_settings(settings) else {
+        panic!("a token is needed")
+    };
+    assert!(error.to_string().contains("token_file"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_token_file_that_others_can_read_is_refused() {
+    let home = Home::new();
+    let file = home.write("token", "abc\n");
+    let overrides = Overrides {
+        server: Some("https://sign.example.org".to_owned()),
+        token_file: Some(file.clone()),
+        ..Overrides::default()
+    };
+    for open in [0o604, 0o640, 0o644, 0o620, 0o666] {
+        mode(&file, open);
+        let refusal = home.refusal(&overrides);
+        assert!(refusal.contains("chmod 600"), "{refusal}");
+    }
+    for closed in [0o600, 0o400] {
+        mode(&file, closed);
+        assert!(home.load(&overrides).is_ok());
+    }
+}
+
+#[test]
+fn mistakes_in_the_file_are_named_without_quoting_it() {
+    let home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\ntoken = \"very-secret\"\n",
+    );
+    let refusal = home.refusal(&Overrides::default());
+    assert!(
+        refusal.contains("line 2") && refusal.contains("token"),
+        "{refusal}"
+    );
+    assert!(!refusal.contains("very-secret"), "{refusal}");
+}
+
+#[test]
+fn plain_http_needs_an_explicit_setting() {
+    let mut home = Home::new();
+    home.set("COUNTERSIGN_SERVER", "http://sign.example.org")
+        .set("COUNTERSIGN_TOKEN", "abc");
+    let usable = |home: &Home| {
+        let settings = home
+            .load(&Overrides::default())
+            .unwrap_or_else(|error| panic!("{error}"));
+        Client::from_settings(settings).is_ok()
+    };
+    assert!(!usable(&home));
+    home.write(FILE, "allow_plain_http = true");
+    assert!(usable(&home));
+    home.set("COUNTERSIGN_ALLOW_PLAIN_HTTP", "false");
+    assert!(!usable(&home));
+}
+
+#[test]
+fn a_ca_file_must_have_certificates() {
+    let mut home = Home::new();
+    let file = home.write("ca.pem", "nothing of use");
+    home.set("COUNTERSIGN_SERVER", "https://sign.example.org")
+        .set("COUNTERSIGN_TOKEN", "abc");
+    home.set("COUNTERSIGN_CA_FILE", file);
+    let settings = home
+        .load(&Overrides::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = Client::from_settings(settings) else {
+        panic!("it must be refused")
+    };
+    assert!(error.to_string().contains("ca.pem"), "{error}");
+}

@@ -1,0 +1,11 @@
+//! The client against a server with canned answers, and its configuration.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod calls;
+mod config;
+mod server;
