@@ -1,1 +1,59 @@
-fn main() {}
+//! `countersign`: sign, verify and watch from the command line.
+
+mod args;
+mod commands;
+mod connect;
+mod error;
+mod exit;
+mod hashing;
+mod interrupt;
+mod keys;
+mod naming;
+mod output;
+mod progress;
+mod status;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use error::CliError;
+use exit::Exit;
+use output::Output;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return not_parsed(&error).into(),
+    };
+    let output = Output::new(args.global.json);
+    let result = match &args.command {
+        Command::Sign(sign) => commands::sign::run(sign, &args.global, output),
+        Command::Verify(verify) => commands::verify::run(verify, &args.global, output),
+        Command::Keys(keys) => commands::keys::run(keys, &args.global, output),
+        Command::Activation { command } => commands::activation::run(command, &args.global, output),
+    };
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            output.error(&error);
+            error.exit()
+        }
+    }
+    .into()
+}
+
+/// Help, version, or a command line that makes no sense.
+fn not_parsed(error: &clap::Error) -> Exit {
+    let usage = error.use_stderr();
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if usage && json {
+        Output::new(true).error(&CliError::Usage(error.to_string().trim().to_owned()));
+    } else {
+        // Nobody is left to be told.
+        let _ = error.print();
+    }
+    if usage { Exit::Usage } else { Exit::Ok }
+}

@@ -1,0 +1,86 @@
+//! `countersign activation`.
+
+use countersign_client::{Client, LONGEST_WAIT};
+use countersign_protocol::{activation::ActivationView, id::ActivationId};
+use serde_json::json;
+
+use crate::{
+    args::{Activation, Global},
+    connect,
+    error::CliError,
+    output::{Output, printable, table},
+    progress::Progress,
+    status,
+};
+
+pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), CliError> {
+    let client = connect::client(global)?;
+    match command {
+        Activation::List { state } => {
+            let activations = client.activations((*state).into())?;
+            output.result(&json!({ "activations": activations }), || {
+                list(&activations)
+            });
+        }
+        Activation::Show { id, watch } => {
+            let mut view = client.activation(id)?;
+            if *watch {
+                view = follow(&client, id, view)?;
+            }
+            output.result(&json!({ "activation": view }), || status::details(&view));
+        }
+        Activation::Lock { id } => {
+            let view = client.lock(id)?;
+            output.result(&json!({ "activation": view }), || {
+                format!("{id}: {}", status::line(&view))
+            });
+        }
+    }
+    Ok(())
+}
+
+fn list(activations: &[ActivationView]) -> String {
+    if activations.is_empty() {
+        return "There is none.".to_owned();
+    }
+    let rows: Vec<Vec<String>> = activations
+        .iter()
+        .map(|view| {
+            vec![
+                view.terms.id.to_string(),
+                status::word(&view.state).to_owned(),
+                view.terms.hsm.id.to_string(),
+                status::purpose(&view.terms.purpose),
+                printable(&view.terms.requester.name),
+                printable(&view.terms.reason),
+                format!("{} of {}", view.authenticated, view.terms.quorum.required),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "ID",
+            "STATE",
+            "HSM",
+            "PURPOSE",
+            "REQUESTER",
+            "REASON",
+            "AUTHENTICATED",
+        ],
+        &rows,
+    )
+}
+
+fn follow(
+    client: &Client,
+    id: &ActivationId,
+    mut view: ActivationView,
+) -> Result<ActivationView, CliError> {
+    let progress = Progress::waiting();
+    progress.status(&status::line(&view));
+    while !view.state.is_ended() {
+        view = client.activation_after(id, view.revision, LONGEST_WAIT)?;
+        progress.status(&status::line(&view));
+    }
+    Ok(view)
+}

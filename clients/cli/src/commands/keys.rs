@@ -1,0 +1,59 @@
+//! `countersign keys`.
+
+use countersign_protocol::{hsm::SigningKeyView, mechanism::Mechanism};
+use serde_json::json;
+
+use crate::{
+    args::{Global, Keys},
+    connect,
+    error::CliError,
+    keys,
+    output::{Output, printable, table},
+};
+
+pub fn run(args: &Keys, global: &Global, output: Output) -> Result<(), CliError> {
+    let mut known = connect::client(global)?.keys()?;
+    if let Some(name) = &args.pem {
+        let key = keys::find(&known, name, args.hsm.as_ref())?;
+        let pem = key.public_key.to_spki_pem();
+        output.result(&json!({ "key": key, "pem": pem }), || pem.clone());
+        return Ok(());
+    }
+    known.retain(|key| args.hsm.as_ref().is_none_or(|hsm| key.hsm == *hsm));
+    output.result(&json!({ "keys": known }), || {
+        if known.is_empty() {
+            "There is no key. An admin can have one generated in the portal under HSMs.".to_owned()
+        } else {
+            let headings = [
+                "HSM",
+                "KEY",
+                "TYPE",
+                "FINGERPRINT",
+                "ATTESTED",
+                "USES LEFT",
+                "MECHANISMS",
+            ];
+            table(&headings, &known.iter().map(row).collect::<Vec<_>>())
+        }
+    });
+    Ok(())
+}
+
+fn row(key: &SigningKeyView) -> Vec<String> {
+    let mechanisms: Vec<&str> = key
+        .mechanisms
+        .iter()
+        .copied()
+        .map(Mechanism::as_str)
+        .collect();
+    vec![
+        printable(key.hsm.as_str()),
+        printable(&key.label),
+        printable(&key.kind),
+        key.fingerprint.to_hex(),
+        if key.attested { "yes" } else { "no" }.to_owned(),
+        key.uses_left
+            .map_or_else(|| "-".to_owned(), |left| left.to_string()),
+        mechanisms.join(" "),
+    ]
+}

@@ -1,0 +1,213 @@
+//! `countersign sign`.
+
+mod ask;
+mod inputs;
+mod make;
+mod wait;
+
+use countersign_client::Client;
+use countersign_protocol::{
+    activation::ActivationView,
+    hsm::SigningKeyView,
+    id::ActivationId,
+    manifest::{Manifest, ManifestFile},
+    mechanism::{Hash, Mechanism},
+    purpose::{Purpose, Scope},
+};
+use serde_json::json;
+
+use crate::{
+    args::{Global, Sign},
+    connect,
+    error::CliError,
+    hashing::{self, Hashed},
+    interrupt::Interrupt,
+    keys,
+    output::{Output, count, printable},
+    progress::{self, Progress},
+};
+
+use inputs::Input;
+pub use make::Partial;
+
+/// Everything that is settled before custodians are asked.
+struct Plan {
+    key: SigningKeyView,
+    mechanism: Mechanism,
+    files: Vec<Planned>,
+}
+
+/// A file and what will be signed of it.
+struct Planned {
+    input: Input,
+    hashed: Hashed,
+}
+
+pub fn run(args: &Sign, global: &Global, output: Output) -> Result<(), CliError> {
+    let inputs = inputs::check(&args.files, args.out_dir.as_deref(), args.force)?;
+    let client = connect::client(global)?;
+    match &args.activation {
+        None => sign_new(args, &client, inputs, output),
+        Some(id) => sign_under(args, id, &client, inputs, output),
+    }
+}
+
+/// Asks for an activation of its own.
+fn sign_new(
+    args: &Sign,
+    client: &Client,
+    inputs: Vec<Input>,
+    output: Output,
+) -> Result<(), CliError> {
+    let name = args.key.as_deref().unwrap_or_default();
+    let key = keys::find(&client.keys()?, name, args.hsm.as_ref())?.clone();
+    let mechanism = keys::mechanism(&key.public_key, args.mechanism)?;
+    if !args.open_scope && mechanism.hash() != Hash::Sha256 {
+        return Err(CliError::Usage(format!(
+            "{mechanism} needs --open-scope: what custodians approve file by file are SHA-256 digests. Better use a \
+             mechanism with sha256"
+        )));
+    }
+    let plan = Plan {
+        key,
+        mechanism,
+        files: hash(inputs, mechanism.hash())?,
+    };
+    let scope = if args.open_scope {
+        Scope::Open
+    } else {
+        Scope::Manifest {
+            files: manifest(&plan)?,
+        }
+    };
+
+    let interrupt = Interrupt::install();
+    let asked = ask::ask(client, args, &plan, scope)?;
+    let id = asked.activation.terms.id.clone();
+    let open = wait::until_open(client, asked.activation, !asked.joined, &interrupt)?;
+    // A run before this one may have made signatures under the same activation.
+    let known = if asked.joined {
+        client.signatures(&id)?
+    } else {
+        Vec::new()
+    };
+    let signed = make::all(client, &id, &plan, known, args.force, &interrupt)?;
+    let activation = make::finish(client, open, !args.open_scope);
+    done(output, &plan, &activation, &signed);
+    Ok(())
+}
+
+/// Signs under an activation that is there already.
+fn sign_under(
+    args: &Sign,
+    id: &ActivationId,
+    client: &Client,
+    inputs: Vec<Input>,
+    output: Output,
+) -> Result<(), CliError> {
+    let activation = client.activation(id)?;
+    let Purpose::Sign {
+        key: approved,
+        scope,
+    } = &activation.terms.purpose
+    else {
+        return Err(CliError::Key(format!(
+            "activation {id} is for generating a key, not for signing"
+        )));
+    };
+    let known = client.keys()?;
+    let key = keys::find(
+        &known,
+        &approved.fingerprint.to_hex(),
+        Some(&activation.terms.hsm.id),
+    )?;
+    if let Some(name) = &args.key
+        && keys::find(&known, name, Some(&activation.terms.hsm.id))?.fingerprint
+            != approved.fingerprint
+    {
+        return Err(CliError::Key(format!(
+            "activation {id} is for the key `{}`, not for `{name}`",
+            printable(&approved.label)
+        )));
+    }
+    let mechanism = keys::mechanism(&key.public_key, args.mechanism)?;
+    let plan = Plan {
+        key: key.clone(),
+        mechanism,
+        files: hash(inputs, mechanism.hash())?,
+    };
+    if let Scope::Manifest { files: manifest } = scope {
+        if mechanism.hash() != Hash::Sha256 {
+            return Err(CliError::Usage(format!(
+                "{mechanism} cannot be used under activation {id}: it is for SHA-256 digests"
+            )));
+        }
+        let files: Vec<String> = plan
+            .files
+            .iter()
+            .filter(|file| !manifest.contains(&file.hashed.sha256))
+            .map(|file| file.input.name.clone())
+            .collect();
+        if !files.is_empty() {
+            return Err(CliError::NotInManifest {
+                id: id.clone(),
+                files,
+            });
+        }
+    }
+    let known = client.signatures(id)?;
+    if !make::covered(&plan, &known) {
+        wait::require_open(&activation)?;
+    }
+    let interrupt = Interrupt::install();
+    let signed = make::all(client, id, &plan, known, args.force, &interrupt)?;
+    let activation = make::finish(client, activation, false);
+    done(output, &plan, &activation, &signed);
+    Ok(())
+}
+
+fn hash(inputs: Vec<Input>, hash: Hash) -> Result<Vec<Planned>, CliError> {
+    let bytes = inputs.iter().map(|input| input.length).sum();
+    let progress = Progress::hashing(bytes);
+    let mut files = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let hashed = hashing::hash_file(&input.path, hash, |bytes| progress.advance(bytes))
+            .map_err(|error| CliError::Files(format!("{}: {error}", input.path.display())))?;
+        files.push(Planned { input, hashed });
+    }
+    Ok(files)
+}
+
+fn manifest(plan: &Plan) -> Result<Manifest, CliError> {
+    let files = plan
+        .files
+        .iter()
+        .map(|file| ManifestFile {
+            name: file.input.name.clone(),
+            sha256: file.hashed.sha256,
+        })
+        .collect();
+    let manifest = Manifest::new(files).map_err(|error| CliError::Files(error.to_string()))?;
+    progress::line(&format!(
+        "Hashed {}; manifest {}",
+        count(plan.files.len(), "file"),
+        manifest.digest()
+    ));
+    Ok(manifest)
+}
+
+fn done(output: Output, plan: &Plan, activation: &ActivationView, signed: &[make::Signed]) {
+    output.result(
+        &json!({ "activation": activation, "files": signed }),
+        || {
+            format!(
+                "Signed {} with {} ({}) under activation {}. {}",
+                count(signed.len(), "file"),
+                printable(&plan.key.label),
+                plan.mechanism,
+                activation.terms.id,
+                crate::status::line(activation)
+            )
+        },
+    );
+}

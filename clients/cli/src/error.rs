@@ -1,0 +1,141 @@
+//! Errors of the command line, each with its exit code and its form in JSON.
+
+use countersign_client::ClientError;
+use countersign_protocol::{
+    activation::EndReason,
+    id::ActivationId,
+    problem::{Problem, ProblemCode},
+};
+use serde_json::{Value, json};
+
+use crate::{commands::sign::Partial, exit::Exit};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Contradictory or senseless arguments.
+    #[error("{0}")]
+    Usage(String),
+    /// The server or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Files that cannot be signed, read or written.
+    #[error("{0}")]
+    Files(String),
+    /// No such key, or one that cannot do this.
+    #[error("{0}")]
+    Key(String),
+    /// The activation is over.
+    #[error("activation {id} is over: {}", crate::output::printable(&.reason.to_string()))]
+    Ended {
+        /// Which.
+        id: ActivationId,
+        /// How it ended.
+        reason: EndReason,
+    },
+    /// The activation is not open.
+    #[error(
+        "activation {0} is not open yet: wait with `countersign activation show {0} --watch`, then run this again"
+    )]
+    NotOpen(ActivationId),
+    /// Files that nobody approved.
+    #[error(
+        "not approved under activation {id}: {}. Check that these are the files that were approved, or ask for a \
+         new activation", .files.join(", ")
+    )]
+    NotInManifest {
+        /// Which.
+        id: ActivationId,
+        /// The files.
+        files: Vec<String>,
+    },
+    /// The server gave something that is not what the custodians or the key stand for.
+    #[error("{0}")]
+    Untrue(String),
+    /// Ctrl-C.
+    #[error("{0}")]
+    Interrupted(String),
+    /// Some signatures, not all.
+    #[error("{0}")]
+    Partial(Box<Partial>),
+    /// Signatures that do not verify.
+    #[error("{message}")]
+    Invalid {
+        /// For people.
+        message: String,
+        /// Result of every file.
+        files: Value,
+    },
+}
+
+impl CliError {
+    /// The program's exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Client(error) => Exit::of_client(error),
+            Self::Files(_) | Self::Key(_) | Self::Untrue(_) | Self::Invalid { .. } => Exit::Error,
+            Self::Ended { reason, .. } => Exit::of_end(reason),
+            Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
+            Self::Interrupted(_) => Exit::Stopped,
+            Self::Partial(partial) => partial.cause.as_ref().map_or(Exit::Error, Self::exit),
+        }
+    }
+
+    /// Problem details (RFC 9457), with the exit code and what else there is to tell.
+    pub fn to_json(&self) -> Value {
+        let detail = self.to_string();
+        let mut problem = match self {
+            Self::Client(ClientError::Problem(problem)) => json!(problem),
+            Self::Client(ClientError::Unreachable { .. }) => {
+                own("unreachable", "Server not reached", detail)
+            }
+            Self::Client(ClientError::Tls { .. }) => own("tls", "TLS failed", detail),
+            Self::Client(ClientError::Malformed { .. }) => {
+                own("malformed", "Answer not understood", detail)
+            }
+            Self::Client(ClientError::Config(_)) => {
+                own("configuration", "Configuration not usable", detail)
+            }
+            Self::Usage(_) => own("usage", "Command line not understood", detail),
+            Self::Files(_) => own("files", "Files not usable", detail),
+            Self::Key(_) => own("key", "Key not usable", detail),
+            Self::Ended { reason, .. } => {
+                let mut problem = json!(Problem::new(ProblemCode::ActivationEnded, detail));
+                problem["reason"] = json!(reason);
+                problem
+            }
+            Self::NotOpen(_) => json!(Problem::new(ProblemCode::NotOpen, detail)),
+            Self::NotInManifest { files, .. } => {
+                let mut problem = json!(Problem::new(ProblemCode::NotInManifest, detail));
+                problem["files"] = json!(files);
+                problem
+            }
+            Self::Untrue(_) => own("untrue", "Server not believed", detail),
+            Self::Interrupted(_) => own("interrupted", "Interrupted", detail),
+            Self::Partial(partial) => {
+                let mut problem = match &partial.cause {
+                    Some(cause) => cause.to_json(),
+                    None => own("files", "Files not usable", String::new()),
+                };
+                problem["detail"] = json!(detail);
+                problem["activation"] = json!(partial.activation);
+                problem["files"] = json!(partial.signed);
+                problem["notSigned"] = json!(partial.not_signed);
+                problem
+            }
+            Self::Invalid { files, .. } => {
+                let mut problem = own("signature", "Signature not valid", detail);
+                problem["files"] = files.clone();
+                problem
+            }
+        };
+        problem["exitCode"] = json!(self.exit() as u8);
+        problem
+    }
+}
+
+/// A problem that arises here and has no HTTP status.
+fn own(code: &str, title: &str, detail: String) -> Value {
+    json!({ "type": format!("urn:countersign:client:{code}"), "title": title, "detail": detail })
+}

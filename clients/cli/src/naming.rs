@@ -1,0 +1,107 @@
+//! Names of files: as custodians read them, and of signatures.
+
+use std::{
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+};
+
+use countersign_protocol::manifest::readable;
+
+/// Ending of signature files.
+pub const SUFFIX: &str = ".sig";
+
+/// The name in the manifest: relative to the working directory where possible, `/` between parts on every system.
+pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let relative = path.strip_prefix(working_directory).unwrap_or(path);
+    let mut parts = Vec::new();
+    for component in relative.components() {
+        match component {
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            Component::ParentDir => parts.push(".."),
+            Component::Normal(part) => {
+                let part = part.to_str().ok_or_else(|| {
+                    format!("{shown}: the name is not UTF-8, so custodians could not read it; rename the file")
+                })?;
+                parts.push(part);
+            }
+        }
+    }
+    let name = parts.join("/");
+    if readable(&name) {
+        Ok(name)
+    } else {
+        Err(format!(
+            "{shown:?}: the name is too long, or has control or text-direction characters that could mislead \
+             custodians; rename the file"
+        ))
+    }
+}
+
+/// `FILE.sig` beside the file, or in `out_dir`.
+pub fn signature_path(file: &Path, out_dir: Option<&Path>) -> PathBuf {
+    let with_suffix = |name: &std::ffi::OsStr| {
+        let mut name = OsString::from(name);
+        name.push(SUFFIX);
+        name
+    };
+    match (out_dir, file.file_name()) {
+        (Some(directory), Some(name)) => directory.join(with_suffix(name)),
+        _ => PathBuf::from(with_suffix(file.as_os_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_relative_and_plain() {
+        let here = Path::new("/home/build/fw");
+        for (path, name) in [
+            ("out/a.bin", "out/a.bin"),
+            ("./out/./a.bin", "out/a.bin"),
+            ("/home/build/fw/out/a.bin", "out/a.bin"),
+            ("/srv/a.bin", "srv/a.bin"),
+            ("../a.bin", "../a.bin"),
+        ] {
+            assert_eq!(display_name(Path::new(path), here).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn names_that_mislead_are_refused() {
+        for path in ["a\u{202E}nib.exe", "a\nb", "a\x1b[2J"] {
+            let refusal = display_name(Path::new(path), Path::new("/")).unwrap_err();
+            assert!(
+                !refusal.contains('\x1b') && !refusal.contains('\u{202E}'),
+                "{refusal:?}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xFF"));
+        assert!(display_name(path, Path::new("/")).is_err());
+        // The signature's own name is no problem.
+        assert!(
+            signature_path(path, None)
+                .as_os_str()
+                .as_bytes()
+                .ends_with(b"\xFF.sig")
+        );
+    }
+
+    #[test]
+    fn signatures_lie_beside_or_in_the_directory() {
+        let file = Path::new("out/a.tar.gz");
+        assert_eq!(signature_path(file, None), Path::new("out/a.tar.gz.sig"));
+        assert_eq!(
+            signature_path(file, Some(Path::new("sigs"))),
+            Path::new("sigs/a.tar.gz.sig")
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! Writing a file so that it is there completely or not at all.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// A temporary file beside `path`; fails where `path` could not be written either.
+pub fn prepare(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = Builder::new();
+    builder.prefix(".countersign-");
+    // As any new file: signatures are public, and the umask still counts.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(directory)
+}
+
+/// Writes `content`; an existing file is replaced only with `replace`.
+pub fn write(path: &Path, content: &[u8], replace: bool) -> io::Result<()> {
+    let mut file = prepare(path)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    if replace {
+        file.persist(path)
+    } else {
+        file.persist_noclobber(path)
+    }
+    .map(drop)
+    .map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_replaced_unless_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sig");
+        write(&path, b"first", false).unwrap();
+        let error = write(&path, b"second", false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        write(&path, b"third", true).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"third");
+        // No temporary file stays.
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(write(&directory.path().join("no/a.sig"), b"", false).is_err());
+    }
+}
