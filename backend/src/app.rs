@@ -1,18 +1,19 @@
 //! What every part of the server shares.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
 use countersign_protocol::{
     audit::{Actor, AuditEvent},
     cvc::{AnchorKind, TrustAnchor, TrustAnchors},
+    id::HsmId,
 };
 
 use crate::{
     activation::Activations,
     config::Config,
     events::EventBus,
-    hsm::Registry,
+    hsm::{Connector, Registry},
     identity::ServerKey,
     store::Store,
 };
@@ -53,33 +54,50 @@ impl App {
         let store = Store::open(&folder.join(DATABASE), events.clone()).await?;
         let identity = ServerKey::load_or_create(folder, &config.name, &config.public_origin)?;
         let anchors = anchors(&config)?;
-        let hsms = Registry::new(&config);
         Ok(Self {
             config: Arc::new(config),
             store,
             identity: Arc::new(identity),
             anchors: Arc::new(anchors),
             events,
-            hsms,
+            hsms: Registry::default(),
             activations: Activations::default(),
         })
     }
 
-    /// Ends what a former run left open, then attaches the HSMs: every one is locked before it is offered.
+    /// Ends what a former run left open, then attaches the configured HSMs: every one is locked before it is offered.
     ///
     /// # Errors
     /// The database's.
     pub async fn start(&self) -> anyhow::Result<()> {
+        self.start_with(Registry::connectors(&self.config)).await
+    }
+
+    /// As [`Self::start`], with HSMs that are attached in another way than the configuration says.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start_with(
+        &self,
+        connectors: BTreeMap<HsmId, Box<dyn Connector>>,
+    ) -> anyhow::Result<()> {
         let mut tx = self.store.write().await?;
-        tx.audit(&Actor::Server, AuditEvent::ServerStarted { version: env!("CARGO_PKG_VERSION").into() }).await?;
+        tx.audit(
+            &Actor::Server,
+            AuditEvent::ServerStarted {
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
+        )
+        .await?;
         tx.commit().await?;
-        crate::activation::end_all_after_restart(self).await?;
-        self.hsms.start(self)?;
-        Ok(())
+        crate::activation::recover_after_restart(self).await?;
+        let hsms = self.hsms.start(self, connectors).await?;
+        self.activations.start(self, hsms)
     }
 
     /// Locks every HSM.
     pub async fn shutdown(&self) {
+        self.activations.shutdown().await;
         self.hsms.shutdown().await;
     }
 }

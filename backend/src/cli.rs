@@ -13,7 +13,11 @@ use crate::{
 };
 
 #[derive(Parser)]
-#[command(name = "countersign-server", version, about = "Lets a remote quorum open signing HSMs")]
+#[command(
+    name = "countersign-server",
+    version,
+    about = "Lets a remote quorum open signing HSMs"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -59,19 +63,32 @@ impl Options {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
+                toml::from_str(&text)
+                    .with_context(|| format!("the configuration {} is wrong", path.display()))?
             }
         };
-        let listen = self.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], 8080).into());
+        let listen = self
+            .listen
+            .or(file.listen)
+            .unwrap_or_else(|| ([127, 0, 0, 1], 8080).into());
         let config = Config {
-            name: self.name.or(file.name).unwrap_or_else(|| "Countersign".into()),
+            name: self
+                .name
+                .or(file.name)
+                .unwrap_or_else(|| "Countersign".into()),
             listen,
             public_origin: self
                 .public_origin
                 .or(file.public_origin)
                 .unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
-            data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "countersign-data".into()),
-            helper_port: self.helper_port.or(file.helper_port).unwrap_or(DEFAULT_HELPER_PORT),
+            data_dir: self
+                .data_dir
+                .or(file.data_dir)
+                .unwrap_or_else(|| "countersign-data".into()),
+            helper_port: self
+                .helper_port
+                .or(file.helper_port)
+                .unwrap_or(DEFAULT_HELPER_PORT),
             demo: self.demo,
             cardcontact_test_root: file.cardcontact_test_root,
             anchors: file.anchors,
@@ -92,14 +109,16 @@ pub fn run() -> ExitCode {
                 .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into()),
         )
         .init();
-    let result = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
-            match Cli::parse().command {
-                Command::Serve(options) => serve(options.config()?).await,
-                Command::BootstrapCode(options) => bootstrap_code(options.config()?).await,
-            }
-        })
-    });
+    let result = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match Cli::parse().command {
+                    Command::Serve(options) => serve(options.config()?).await,
+                    Command::BootstrapCode(options) => bootstrap_code(options.config()?).await,
+                }
+            })
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -111,15 +130,22 @@ pub fn run() -> ExitCode {
 
 async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
     let app = App::open(config).await?;
-    print_bootstrap_code(&app).await?.context("this server has operators already: an admin can invite people")
+    print_bootstrap_code(&app)
+        .await?
+        .context("this server has operators already: an admin can invite people")
 }
 
 /// Prints to the terminal, never to a log.
 async fn print_bootstrap_code(app: &App) -> anyhow::Result<Option<()>> {
-    Ok(people::new_bootstrap_code(app).await?.map(|(code, expires_at)| {
-        println!("No admin yet. Open {}/setup and enter this code.", app.config.public_origin);
-        println!("One-time code: {code}  (until {expires_at:.0})");
-    }))
+    Ok(people::new_bootstrap_code(app)
+        .await?
+        .map(|(code, expires_at)| {
+            println!(
+                "No admin yet. Open {}/setup and enter this code.",
+                app.config.public_origin
+            );
+            println!("One-time code: {code}  (until {expires_at:.0})");
+        }))
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -136,8 +162,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", app.config.listen))?;
     print_bootstrap_code(&app).await?;
-    println!("Listening on {} as {}", listener.local_addr()?, app.config.public_origin);
-    axum::serve(listener, http::router(&app).await?).with_graceful_shutdown(stopped()).await?;
+    println!(
+        "Listening on {} as {}",
+        listener.local_addr()?,
+        app.config.public_origin
+    );
+    axum::serve(listener, http::router(&app).await?)
+        .with_graceful_shutdown(stopped())
+        .await?;
     app.shutdown().await;
     Ok(())
 }

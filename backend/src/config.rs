@@ -94,10 +94,16 @@ impl LeaseConfig {
     /// What is wrong, in words.
     pub fn check(&self, limits: LeaseLimits) -> Result<(), String> {
         if limits.seconds == 0 || limits.seconds > self.max_seconds {
-            return Err(format!("a lease may last 1 to {} seconds here", self.max_seconds));
+            return Err(format!(
+                "a lease may last 1 to {} seconds here",
+                self.max_seconds
+            ));
         }
         if limits.signatures == 0 || limits.signatures > self.max_signatures {
-            return Err(format!("a lease may have 1 to {} signatures here", self.max_signatures));
+            return Err(format!(
+                "a lease may have 1 to {} signatures here",
+                self.max_signatures
+            ));
         }
         Ok(())
     }
@@ -147,10 +153,14 @@ pub enum ConfigError {
     #[error("HSM `{0}` is simulated, but this program was built without the simulator")]
     NoSimulator(HsmId),
     /// Not an origin.
-    #[error("`{0}` is no origin: write scheme, host and port as browsers do, for example https://sign.example.org")]
+    #[error(
+        "`{0}` is no origin: write scheme, host and port as browsers do, for example https://sign.example.org"
+    )]
     Origin(String),
     /// Plain http over a network.
-    #[error("{0} would carry sessions in the clear: use https (a reverse proxy does), or a loopback host")]
+    #[error(
+        "{0} would carry sessions in the clear: use https (a reverse proxy does), or a loopback host"
+    )]
     PlainHttp(String),
 }
 
@@ -244,15 +254,29 @@ mod tests {
     #[test]
     fn simulated_hsms_are_refused_outside_demo() {
         let config = config("https://a", false, vec![simulated("a")]);
-        assert!(matches!(config.check(), Err(ConfigError::SimulatorOutsideDemo(_))));
+        assert!(matches!(
+            config.check(),
+            Err(ConfigError::SimulatorOutsideDemo(_))
+        ));
     }
 
     #[test]
     fn sessions_never_travel_in_the_clear() {
-        for good in ["https://sign.example.org", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:80"] {
+        for good in [
+            "https://sign.example.org",
+            "http://localhost:8080",
+            "http://127.0.0.1:1",
+            "http://[::1]:80",
+        ] {
             assert!(config(good, false, vec![]).check().is_ok(), "{good}");
         }
-        for bad in ["http://sign.example.org", "sign.example.org", "https://", "ftp://a", "https://a/path"] {
+        for bad in [
+            "http://sign.example.org",
+            "sign.example.org",
+            "https://",
+            "ftp://a",
+            "https://a/path",
+        ] {
             assert!(config(bad, false, vec![]).check().is_err(), "{bad}");
         }
     }
@@ -261,7 +285,11 @@ mod tests {
     fn hsm_ids_are_unique_and_plain() {
         let two = config("https://a", true, vec![simulated("a"), simulated("a")]);
         assert!(two.check().is_err());
-        assert!(config("https://a", true, vec![simulated("A b")]).check().is_err());
+        assert!(
+            config("https://a", true, vec![simulated("A b")])
+                .check()
+                .is_err()
+        );
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub enum IdentityError {
         why: std::io::Error,
     },
     /// Contents.
-    #[error("the identity key {0} is damaged: restore it from a backup; custodians' helpers know this server by it")]
+    #[error(
+        "the identity key {0} is damaged: restore it from a backup; custodians' helpers know this server by it"
+    )]
     Damaged(String),
     /// Random numbers.
     #[error("no random numbers: {0}")]
@@ -50,14 +52,18 @@ impl ServerKey {
     pub fn load_or_create(folder: &Path, name: &str, origin: &str) -> Result<Self, IdentityError> {
         let path = folder.join(FILE);
         let shown = path.display().to_string();
-        let io = |why| IdentityError::Io { path: shown.clone(), why };
+        let io = |why| IdentityError::Io {
+            path: shown.clone(),
+            why,
+        };
         let key = match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let text = Zeroizing::new(text);
                 let scalar = Zeroizing::new(
                     hex::decode(text.trim()).map_err(|_| IdentityError::Damaged(shown.clone()))?,
                 );
-                EcSecretKey::from_bytes(CURVE, &scalar).map_err(|_| IdentityError::Damaged(shown.clone()))?
+                EcSecretKey::from_bytes(CURVE, &scalar)
+                    .map_err(|_| IdentityError::Damaged(shown.clone()))?
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let key = generate()?;
@@ -77,7 +83,11 @@ impl ServerKey {
         let public = key.public_key();
         Ok(Self {
             fingerprint: public.fingerprint(),
-            identity: ServerIdentity { name: name.to_owned(), origin: origin.to_owned(), key: public },
+            identity: ServerIdentity {
+                name: name.to_owned(),
+                origin: origin.to_owned(),
+                key: public,
+            },
             key,
         })
     }
@@ -103,7 +113,11 @@ impl ServerKey {
     /// [`IdentityError::Sign`].
     pub fn task(&self, task: Task, seconds: i64) -> Result<Envelope, IdentityError> {
         let expires_at = Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-        self.seal(&ServerTask { server: self.identity.clone(), expires_at, task })
+        self.seal(&ServerTask {
+            server: self.identity.clone(),
+            expires_at,
+            task,
+        })
     }
 
     /// Signs a payload.
@@ -120,7 +134,8 @@ impl ServerKey {
 fn generate() -> Result<EcSecretKey, IdentityError> {
     let mut scalar = Zeroizing::new([0; 32]);
     loop {
-        getrandom::fill(scalar.as_mut()).map_err(|error| IdentityError::Random(error.to_string()))?;
+        getrandom::fill(scalar.as_mut())
+            .map_err(|error| IdentityError::Random(error.to_string()))?;
         match EcSecretKey::from_bytes(CURVE, scalar.as_ref()) {
             Err(KeyError::BadScalar(_)) => {}
             other => return Ok(other?),

@@ -47,7 +47,11 @@ pub async fn challenge(app: &App) -> Result<LoginChallenge, LoginError> {
     let expires_at = Timestamp::now() + SignedDuration::from_secs(CHALLENGE_SECONDS);
     store::invitations::insert_nonce(tx.connection(), &nonce, expires_at).await?;
     tx.commit().await?;
-    Ok(LoginChallenge { task: app.identity.task(Task::LogIn { nonce }, CHALLENGE_SECONDS)? })
+    Ok(LoginChallenge {
+        task: app
+            .identity
+            .task(Task::LogIn { nonce }, CHALLENGE_SECONDS)?,
+    })
 }
 
 /// Checks the statement. The nonce is used up whatever comes of it.
@@ -56,7 +60,9 @@ pub async fn challenge(app: &App) -> Result<LoginChallenge, LoginError> {
 /// [`LoginError::Refused`] and others.
 pub async fn log_in(app: &App, envelope: &Envelope) -> Result<SessionView, LoginError> {
     let refused = |why: &str| LoginError::Refused(why.to_owned());
-    let claimed: LoginStatement = envelope.peek().map_err(|error| LoginError::Refused(error.to_string()))?;
+    let claimed: LoginStatement = envelope
+        .peek()
+        .map_err(|error| LoginError::Refused(error.to_string()))?;
     let mut tx = app.store.write().await?;
     let fresh = store::invitations::take_nonce(tx.connection(), &claimed.nonce).await?;
     let operator = store::operators::by_key(tx.connection(), &claimed.key).await?;
@@ -70,19 +76,31 @@ pub async fn log_in(app: &App, envelope: &Envelope) -> Result<SessionView, Login
     let statement: LoginStatement = envelope
         .verify(&operator.view.key.public_key)
         .map_err(|error| LoginError::Refused(error.to_string()))?;
-    if statement.origin != app.config.public_origin || statement.server_key != app.identity.fingerprint() {
+    if statement.origin != app.config.public_origin
+        || statement.server_key != app.identity.fingerprint()
+    {
         return Err(refused("it was made for another server"));
     }
     if !operator.is_confirmed() {
-        return Err(refused("your key is not confirmed yet, or revoked: an admin has to compare its fingerprint with you"));
+        return Err(refused(
+            "your key is not confirmed yet, or revoked: an admin has to compare its fingerprint with you",
+        ));
     }
     let person = operator.view.person.clone();
     let mut tx = app.store.write().await?;
     tx.audit(
-        &Actor::Operator { person: person.clone() },
-        AuditEvent::LoggedIn { key: operator.view.key.fingerprint },
+        &Actor::Operator {
+            person: person.clone(),
+        },
+        AuditEvent::LoggedIn {
+            key: operator.view.key.fingerprint,
+        },
     )
     .await?;
     tx.commit().await?;
-    Ok(SessionView { person, roles: operator.view.roles, key: Some(operator.view.key.fingerprint) })
+    Ok(SessionView {
+        person,
+        roles: operator.view.roles,
+        key: Some(operator.view.key.fingerprint),
+    })
 }

@@ -48,9 +48,16 @@ fn hash(secret: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// [`TokenError`].
-pub async fn create(app: &App, owner: &Person, actor: &Actor, new: &NewToken) -> Result<CreatedToken, TokenError> {
+pub async fn create(
+    app: &App,
+    owner: &Person,
+    actor: &Actor,
+    new: &NewToken,
+) -> Result<CreatedToken, TokenError> {
     if !readable(&new.label) || new.label.len() > 100 {
-        return Err(TokenError::Invalid("say what the token is for, in up to 100 readable characters"));
+        return Err(TokenError::Invalid(
+            "say what the token is for, in up to 100 readable characters",
+        ));
     }
     if !(1..=366).contains(&new.days) {
         return Err(TokenError::Invalid("a token lives 1 to 366 days"));
@@ -70,7 +77,14 @@ pub async fn create(app: &App, owner: &Person, actor: &Actor, new: &NewToken) ->
     };
     let mut tx = app.store.write().await?;
     store::tokens::insert(tx.connection(), &token, &hash(&secret)).await?;
-    tx.audit(actor, AuditEvent::TokenCreated { token: token.id.clone(), label: token.label.clone() }).await?;
+    tx.audit(
+        actor,
+        AuditEvent::TokenCreated {
+            token: token.id.clone(),
+            label: token.label.clone(),
+        },
+    )
+    .await?;
     tx.announce(Event::People);
     tx.commit().await?;
     Ok(CreatedToken { token, secret })
@@ -88,12 +102,15 @@ pub async fn revoke(
     id: &TokenId,
 ) -> Result<(), TokenError> {
     let mut tx = app.store.write().await?;
-    let token = store::tokens::by_id(tx.connection(), id).await?.ok_or(TokenError::NotFound)?;
+    let token = store::tokens::by_id(tx.connection(), id)
+        .await?
+        .ok_or(TokenError::NotFound)?;
     if !any && token.owner.id != person.id {
         return Err(TokenError::NotFound);
     }
     store::tokens::revoke(tx.connection(), id).await?;
-    tx.audit(actor, AuditEvent::TokenRevoked { token: id.clone() }).await?;
+    tx.audit(actor, AuditEvent::TokenRevoked { token: id.clone() })
+        .await?;
     tx.announce(Event::People);
     Ok(tx.commit().await?)
 }
@@ -108,10 +125,12 @@ pub async fn find(app: &App, secret: &str) -> Result<Option<TokenView>, StoreErr
     let token = store::tokens::by_hash(&mut connection, &hash(secret))
         .await?
         .filter(|token| token.revoked_at.is_none() && token.expires_at > now);
-    if let Some(token) = &token {
-        if token.last_used_at.is_none_or(|last| now.duration_since(last) > TOUCH) {
+    if let Some(token) = &token
+        && token
+            .last_used_at
+            .is_none_or(|last| now.duration_since(last) > TOUCH)
+        {
             store::tokens::touch(&mut connection, &token.id).await?;
         }
-    }
     Ok(token)
 }

@@ -26,12 +26,25 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
             (StatusCode::NOT_FOUND, Html(NOT_BUILT)).into_response()
         };
     };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let compressed = [("br", ".br"), ("gzip", ".gz")].into_iter().find_map(|(encoding, ending)| {
-        accepted.contains(encoding).then(|| Portal::get(&format!("{path}{ending}"))).flatten().map(|file| (encoding, file))
-    });
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let compressed = [("br", ".br"), ("gzip", ".gz")]
+        .into_iter()
+        .find_map(|(encoding, ending)| {
+            accepted
+                .contains(encoding)
+                .then(|| Portal::get(&format!("{path}{ending}")))
+                .flatten()
+                .map(|file| (encoding, file))
+        });
     // Assets carry a hash of their content in their name.
-    let caching = if is_asset { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching = if is_asset {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let common = [
         (header::CONTENT_TYPE, content_type(path)),
         (header::CACHE_CONTROL, caching),

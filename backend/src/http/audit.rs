@@ -29,9 +29,14 @@ async fn page(
     Query(query): Query<Page>,
 ) -> Result<Answer<AuditPage>, ApiError> {
     if !caller.sees_all() {
-        return Err(ApiError::new(ProblemCode::NotAllowed, "the log is for admins, custodians and auditors"));
+        return Err(ApiError::new(
+            ProblemCode::NotAllowed,
+            "the log is for admins, custodians and auditors",
+        ));
     }
     let mut connection = app.store.read().await?;
     let limit = query.limit.unwrap_or(100).clamp(1, MOST);
-    Ok(Answer(store::audit::page(&mut connection, query.before, limit).await?))
+    Ok(Answer(
+        store::audit::page(&mut connection, query.before, limit).await?,
+    ))
 }

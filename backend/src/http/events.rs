@@ -25,7 +25,9 @@ pub fn routes() -> Router<App> {
 
 async fn open(State(app): State<App>, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
     let events = app.events.subscribe();
-    upgrade.max_message_size(1024).on_upgrade(move |socket| serve(socket, caller, events))
+    upgrade
+        .max_message_size(1024)
+        .on_upgrade(move |socket| serve(socket, caller, events))
 }
 
 /// Requesters see their own activations only.
@@ -65,7 +67,9 @@ async fn serve(
                 Some(Ok(_)) => continue,
             },
         };
-        let Ok(text) = serde_json::to_string(&message) else { return };
+        let Ok(text) = serde_json::to_string(&message) else {
+            return;
+        };
         if socket.send(Message::text(text)).await.is_err() {
             return;
         }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tower_sessions::Session;
 
 use super::problem::ApiError;
-use crate::{app::App, store, token};
+use crate::{activation::Requester, app::App, store, token};
 
 /// Key of the operator in a session.
 const OPERATOR: &str = "operator";
@@ -60,10 +60,13 @@ impl Caller {
     /// For the audit log.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::Session(session) => Actor::Operator { person: session.person.clone() },
-            Self::Token { session, token, .. } => {
-                Actor::Token { person: session.person.clone(), token: token.clone() }
-            }
+            Self::Session(session) => Actor::Operator {
+                person: session.person.clone(),
+            },
+            Self::Token { session, token, .. } => Actor::Token {
+                person: session.person.clone(),
+                token: token.clone(),
+            },
         }
     }
 
@@ -77,7 +80,9 @@ impl Caller {
 
     /// Whether the caller sees other people's activations.
     pub fn sees_all(&self) -> bool {
-        [Role::Admin, Role::Custodian, Role::Auditor].into_iter().any(|role| self.is(role))
+        [Role::Admin, Role::Custodian, Role::Auditor]
+            .into_iter()
+            .any(|role| self.is(role))
     }
 
     /// Refuses unless the caller has this role.
@@ -88,15 +93,24 @@ impl Caller {
         if self.is(role) {
             Ok(())
         } else {
-            Err(ApiError::new(ProblemCode::NotAllowed, format!("only for people with the role `{role}`")))
+            Err(ApiError::new(
+                ProblemCode::NotAllowed,
+                format!("only for people with the role `{role}`"),
+            ))
         }
     }
 
-    /// Keys that a token is bound to; empty: every key.
-    pub fn key_scope(&self) -> &[String] {
-        match self {
-            Self::Session(_) => &[],
-            Self::Token { keys, .. } => keys,
+    /// The caller as somebody who asks for signatures or keys; `actor` is [`Self::actor`].
+    pub fn requester_as<'a>(&'a self, actor: &'a Actor) -> Requester<'a> {
+        Requester {
+            person: self.person(),
+            actor,
+            may_sign: self.is(Role::Requester),
+            may_generate: self.is(Role::Admin),
+            keys: match self {
+                Self::Session(_) => &[],
+                Self::Token { keys, .. } => keys,
+            },
         }
     }
 
@@ -117,14 +131,19 @@ impl FromRequestParts<App> for Caller {
             .await
             .map_err(|(_, why)| ApiError::internal(why))?;
         let nobody = || ApiError::new(ProblemCode::NotAuthenticated, "log in first");
-        let logged_in: LoggedIn =
-            session.get(OPERATOR).await.map_err(ApiError::internal)?.ok_or_else(nobody)?;
+        let logged_in: LoggedIn = session
+            .get(OPERATOR)
+            .await
+            .map_err(ApiError::internal)?
+            .ok_or_else(nobody)?;
         let age = countersign_protocol::Timestamp::now().duration_since(logged_in.since);
         if age.as_hours() >= LONGEST {
             session.flush().await.map_err(ApiError::internal)?;
             return Err(nobody());
         }
-        let view = operator_view(app, &logged_in.operator).await?.ok_or_else(nobody)?;
+        let view = operator_view(app, &logged_in.operator)
+            .await?
+            .ok_or_else(nobody)?;
         Ok(Self::Session(view))
     }
 }
@@ -138,21 +157,29 @@ async fn by_token(app: &App, header: &str) -> Result<Caller, ApiError> {
     };
     let secret = header.strip_prefix("Bearer ").ok_or_else(refused)?;
     let token = token::find(app, secret.trim()).await?.ok_or_else(refused)?;
-    let mut session = operator_view(app, &token.owner.id).await?.ok_or_else(refused)?;
+    let mut session = operator_view(app, &token.owner.id)
+        .await?
+        .ok_or_else(refused)?;
     session.key = None;
     session.roles.retain(|role| *role == Role::Requester);
-    Ok(Caller::Token { session, token: token.id, keys: token.keys })
+    Ok(Caller::Token {
+        session,
+        token: token.id,
+        keys: token.keys,
+    })
 }
 
 /// The operator, if the key still works.
 async fn operator_view(app: &App, id: &OperatorId) -> Result<Option<SessionView>, ApiError> {
     let mut connection = app.store.read().await?;
     let operator = store::operators::by_id(&mut connection, id).await?;
-    Ok(operator.filter(store::operators::Operator::is_confirmed).map(|operator| SessionView {
-        person: operator.view.person,
-        roles: operator.view.roles,
-        key: Some(operator.view.key.fingerprint),
-    }))
+    Ok(operator
+        .filter(store::operators::Operator::is_confirmed)
+        .map(|operator| SessionView {
+            person: operator.view.person,
+            roles: operator.view.roles,
+            key: Some(operator.view.key.fingerprint),
+        }))
 }
 
 /// Begins a session.
@@ -162,8 +189,14 @@ async fn operator_view(app: &App, id: &OperatorId) -> Result<Option<SessionView>
 pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(), ApiError> {
     // A session id from before the log-in must not become a logged-in one.
     session.cycle_id().await.map_err(ApiError::internal)?;
-    let logged_in = LoggedIn { operator: operator.clone(), since: countersign_protocol::Timestamp::now() };
-    session.insert(OPERATOR, logged_in).await.map_err(ApiError::internal)
+    let logged_in = LoggedIn {
+        operator: operator.clone(),
+        since: countersign_protocol::Timestamp::now(),
+    };
+    session
+        .insert(OPERATOR, logged_in)
+        .await
+        .map_err(ApiError::internal)
 }
 
 /// A JSON body; what does not parse is a problem, too.

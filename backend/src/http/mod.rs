@@ -20,7 +20,9 @@ use axum::{
     routing::get,
 };
 use countersign_protocol::{about::About, problem::ProblemCode};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tower_sessions_sqlx_store::SqliteStore;
 
@@ -41,7 +43,11 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     sessions.migrate().await?;
     let https = app.config.is_https();
     let session_layer = SessionManagerLayer::new(sessions)
-        .with_name(if https { "__Host-countersign" } else { "countersign" })
+        .with_name(if https {
+            "__Host-countersign"
+        } else {
+            "countersign"
+        })
         .with_secure(https)
         .with_same_site(SameSite::Strict)
         .with_expiry(Expiry::OnInactivity(time::Duration::hours(1)));
@@ -54,30 +60,49 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .merge(activations::routes())
         .merge(audit::routes())
         .merge(events::routes())
-        .fallback(|| async { ApiError::new(ProblemCode::NotFound, "there is no such address in the API") })
+        .fallback(|| async {
+            ApiError::new(ProblemCode::NotFound, "there is no such address in the API")
+        })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(ProblemCode::InvalidRequest, "this address does not take this method")
+            ApiError::new(
+                ProblemCode::InvalidRequest,
+                "this address does not take this method",
+            )
         })
         .layer(middleware::from_fn_with_state(app.clone(), same_origin))
         .layer(session_layer)
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, content_security_policy(app.config.helper_port)),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            content_security_policy(app.config.helper_port),
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".into()),
         (header::REFERRER_POLICY, "no-referrer".into()),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".into()),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin".into(),
+        ),
     ];
     let mut router = Router::new()
         .nest("/api/v1", api)
         .fallback(assets::serve)
-        .layer(CatchPanicLayer::custom(|_| ApiError::internal("a request panicked").into_response()))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::internal("a request panicked").into_response()
+        }))
         .layer(TraceLayer::new_for_http());
     for (name, value) in headers {
-        router = router.layer(SetResponseHeaderLayer::overriding(name, HeaderValue::from_str(&value)?));
+        router = router.layer(SetResponseHeaderLayer::overriding(
+            name,
+            HeaderValue::from_str(&value)?,
+        ));
     }
     if https {
         let value = HeaderValue::from_static("max-age=31536000");
-        router = router.layer(SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, value));
+        router = router.layer(SetResponseHeaderLayer::overriding(
+            header::STRICT_TRANSPORT_SECURITY,
+            value,
+        ));
     }
     Ok(router.with_state(app.clone()))
 }
@@ -96,14 +121,20 @@ async fn same_origin(State(app): State<App>, request: Request, next: Next) -> Re
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let upgrade = request.headers().contains_key(header::UPGRADE);
     let with_token = request.headers().contains_key(header::AUTHORIZATION);
-    let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .map(HeaderValue::as_bytes);
     let ours = origin == Some(app.config.public_origin.as_bytes());
     if (safe && !upgrade) || (with_token && origin.is_none()) || ours {
         return next.run(request).await;
     }
     ApiError::new(
         ProblemCode::NotAllowed,
-        format!("requests that change something must come from {}", app.config.public_origin),
+        format!(
+            "requests that change something must come from {}",
+            app.config.public_origin
+        ),
     )
     .into_response()
 }

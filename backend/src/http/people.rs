@@ -9,8 +9,8 @@ use axum::{
 use countersign_protocol::{
     id::{InvitationId, OperatorId},
     operator::{
-        Bootstrap, ConfirmKey, CreatedInvitation, Enrolment, InvitationView, NewInvitation, OpenInvitation,
-        OpenedInvitation, OperatorView, Role,
+        Bootstrap, ConfirmKey, CreatedInvitation, Enrolment, InvitationView, NewInvitation,
+        OpenInvitation, OpenedInvitation, OperatorView, Role,
     },
 };
 
@@ -50,13 +50,24 @@ async fn enrol(
     State(app): State<App>,
     Json(body): Json<Enrolment>,
 ) -> Result<(StatusCode, Answer<OperatorView>), ApiError> {
-    Ok((StatusCode::CREATED, Answer(people::enrol(&app, &body).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Answer(people::enrol(&app, &body).await?),
+    ))
 }
 
-async fn operators(State(app): State<App>, _: Caller) -> Result<Answer<Vec<OperatorView>>, ApiError> {
+async fn operators(
+    State(app): State<App>,
+    _: Caller,
+) -> Result<Answer<Vec<OperatorView>>, ApiError> {
     let mut connection = app.store.read().await?;
     let operators = store::operators::list(&mut connection).await?;
-    Ok(Answer(operators.into_iter().map(|operator| operator.view).collect()))
+    Ok(Answer(
+        operators
+            .into_iter()
+            .map(|operator| operator.view)
+            .collect(),
+    ))
 }
 
 async fn confirm(
@@ -66,7 +77,16 @@ async fn confirm(
     Json(body): Json<ConfirmKey>,
 ) -> Result<Answer<OperatorView>, ApiError> {
     caller.require(Role::Admin)?;
-    Ok(Answer(people::confirm(&app, caller.person(), &caller.actor(), &id, &body.fingerprint).await?))
+    Ok(Answer(
+        people::confirm(
+            &app,
+            caller.person(),
+            &caller.actor(),
+            &id,
+            &body.fingerprint,
+        )
+        .await?,
+    ))
 }
 
 async fn revoke(
@@ -75,10 +95,15 @@ async fn revoke(
     Path(id): Path<OperatorId>,
 ) -> Result<Answer<OperatorView>, ApiError> {
     caller.require(Role::Admin)?;
-    Ok(Answer(people::revoke_key(&app, caller.person(), &caller.actor(), &id).await?))
+    Ok(Answer(
+        people::revoke_key(&app, caller.person(), &caller.actor(), &id).await?,
+    ))
 }
 
-async fn invitations(State(app): State<App>, caller: Caller) -> Result<Answer<Vec<InvitationView>>, ApiError> {
+async fn invitations(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Answer<Vec<InvitationView>>, ApiError> {
     caller.require(Role::Admin)?;
     let mut connection = app.store.read().await?;
     Ok(Answer(store::invitations::list(&mut connection).await?))
@@ -90,7 +115,10 @@ async fn invite(
     Json(body): Json<NewInvitation>,
 ) -> Result<(StatusCode, Answer<CreatedInvitation>), ApiError> {
     caller.require(Role::Admin)?;
-    Ok((StatusCode::CREATED, Answer(people::invite(&app, &caller.actor(), &body).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Answer(people::invite(&app, &caller.actor(), &body).await?),
+    ))
 }
 
 async fn revoke_invitation(

@@ -119,10 +119,14 @@ impl From<ActivationError> for ApiError {
             ActivationError::Ended(_) => ProblemCode::ActivationEnded,
             ActivationError::Refused(_) => ProblemCode::StatementRefused,
             ActivationError::Hsm(_) => {
-                let ActivationError::Hsm(error) = error else { return Self::internal("unreachable") };
+                let ActivationError::Hsm(error) = error else {
+                    return Self::internal("unreachable");
+                };
                 return error.into();
             }
-            ActivationError::Store(_) | ActivationError::Identity(_) | ActivationError::Random(_) => {
+            ActivationError::Store(_)
+            | ActivationError::Identity(_)
+            | ActivationError::Random(_) => {
                 return Self::internal(error);
             }
         };
@@ -142,7 +146,7 @@ impl From<SigningError> for ApiError {
             SigningError::Mechanism(_) => ProblemCode::MechanismRefused,
             SigningError::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
             SigningError::Invalid(_) => ProblemCode::InvalidRequest,
-            SigningError::UnknownOutcome | SigningError::UnderWay => ProblemCode::Conflict,
+            SigningError::UnknownOutcome => ProblemCode::Conflict,
             SigningError::BadSignature => ProblemCode::HsmRefused,
         };
         Self::new(code, error.to_string())

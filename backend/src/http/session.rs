@@ -42,7 +42,11 @@ async fn who(caller: Caller) -> Answer<SessionView> {
     Answer(caller.to_view())
 }
 
-async fn log_out(State(app): State<App>, caller: Caller, cookie: Session) -> Result<StatusCode, ApiError> {
+async fn log_out(
+    State(app): State<App>,
+    caller: Caller,
+    cookie: Session,
+) -> Result<StatusCode, ApiError> {
     cookie.flush().await.map_err(ApiError::internal)?;
     let mut tx = app.store.write().await?;
     tx.audit(&caller.actor(), AuditEvent::LoggedOut).await?;

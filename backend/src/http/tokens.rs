@@ -20,16 +20,19 @@ use super::{
 use crate::{app::App, store, token};
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/tokens", get(list).post(create)).route("/tokens/{id}", delete(revoke))
+    Router::new()
+        .route("/tokens", get(list).post(create))
+        .route("/tokens/{id}", delete(revoke))
 }
 
 /// Tokens are managed by people: one that leaked must not make another.
 fn in_person(caller: &Caller) -> Result<(), ApiError> {
     match caller {
         Caller::Session(_) => Ok(()),
-        Caller::Token { .. } => {
-            Err(ApiError::new(ProblemCode::NotAllowed, "tokens are managed in the portal, not with a token"))
-        }
+        Caller::Token { .. } => Err(ApiError::new(
+            ProblemCode::NotAllowed,
+            "tokens are managed in the portal, not with a token",
+        )),
     }
 }
 
@@ -60,6 +63,13 @@ async fn revoke(
     Path(id): Path<TokenId>,
 ) -> Result<StatusCode, ApiError> {
     in_person(&caller)?;
-    token::revoke(&app, caller.person(), caller.is(Role::Admin), &caller.actor(), &id).await?;
+    token::revoke(
+        &app,
+        caller.person(),
+        caller.is(Role::Admin),
+        &caller.actor(),
+        &id,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -39,14 +39,31 @@ pub async fn bootstrap(app: &App, request: &Bootstrap) -> Result<CreatedInvitati
             "this server is set up already: ask an admin for an invitation".into(),
         ));
     }
-    if !store::invitations::take_bootstrap_code(tx.connection(), &code::hash(&request.code)).await? {
-        return Err(PeopleError::Code("`countersign-server bootstrap-code` prints a new one"));
+    if !store::invitations::take_bootstrap_code(tx.connection(), &code::hash(&request.code)).await?
+    {
+        return Err(PeopleError::Code(
+            "`countersign-server bootstrap-code` prints a new one",
+        ));
     }
-    let actor = Actor::Invited { name: request.name.clone() };
-    tx.audit(&actor, AuditEvent::Bootstrapped { name: request.name.clone() }).await?;
+    let actor = Actor::Invited {
+        name: request.name.clone(),
+    };
+    tx.audit(
+        &actor,
+        AuditEvent::Bootstrapped {
+            name: request.name.clone(),
+        },
+    )
+    .await?;
     let roles = vec![Role::Admin, Role::Custodian, Role::Requester];
-    let created =
-        invitation::create(&mut tx, &app.config.public_origin, &request.name, request.mail.clone(), roles).await?;
+    let created = invitation::create(
+        &mut tx,
+        &app.config.public_origin,
+        &request.name,
+        request.mail.clone(),
+        roles,
+    )
+    .await?;
     tx.commit().await?;
     Ok(created)
 }

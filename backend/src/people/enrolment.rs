@@ -27,7 +27,10 @@ async fn waiting(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError
     let invitation = store::invitations::by_code(tx.connection(), &code::hash(code)).await?;
     match invitation {
         Some(invitation)
-            if matches!(invitation.view.status, InvitationStatus::Sent | InvitationStatus::Opened) =>
+            if matches!(
+                invitation.view.status,
+                InvitationStatus::Sent | InvitationStatus::Opened
+            ) =>
         {
             Ok(invitation)
         }
@@ -44,7 +47,12 @@ pub async fn open(app: &App, code: &str) -> Result<OpenedInvitation, PeopleError
     let mut invitation = waiting(&mut tx, code).await?;
     if invitation.view.status == InvitationStatus::Sent {
         invitation.view.status = InvitationStatus::Opened;
-        store::invitations::set_status(tx.connection(), &invitation.view.id, InvitationStatus::Opened).await?;
+        store::invitations::set_status(
+            tx.connection(),
+            &invitation.view.id,
+            InvitationStatus::Opened,
+        )
+        .await?;
         tx.announce(Event::People);
         tx.commit().await?;
     }
@@ -54,7 +62,10 @@ pub async fn open(app: &App, code: &str) -> Result<OpenedInvitation, PeopleError
         roles: invitation.view.roles.clone(),
         nonce: invitation.nonce.clone(),
     };
-    Ok(OpenedInvitation { task: app.identity.task(task, TASK_SECONDS)?, invitation: invitation.view })
+    Ok(OpenedInvitation {
+        task: app.identity.task(task, TASK_SECONDS)?,
+        invitation: invitation.view,
+    })
 }
 
 /// Checks the evidence and enrols the key. A refusal leaves nothing behind but its audit entry.
@@ -64,13 +75,17 @@ pub async fn open(app: &App, code: &str) -> Result<OpenedInvitation, PeopleError
 pub async fn enrol(app: &App, request: &Enrolment) -> Result<OperatorView, PeopleError> {
     let mut tx = app.store.write().await?;
     let invitation = waiting(&mut tx, &request.code).await?;
-    let actor = Actor::Invited { name: invitation.view.name.clone() };
+    let actor = Actor::Invited {
+        name: invitation.view.name.clone(),
+    };
     let checked = check(app, &mut tx, &invitation, request).await;
     let key = match checked {
         Ok(key) => key,
         Err(error) => {
-            let event =
-                AuditEvent::EnrolmentRefused { name: invitation.view.name.clone(), why: error.to_string() };
+            let event = AuditEvent::EnrolmentRefused {
+                name: invitation.view.name.clone(),
+                why: error.to_string(),
+            };
             tx.audit(&actor, event).await?;
             tx.commit().await?;
             return Err(error);
@@ -89,7 +104,12 @@ pub async fn enrol(app: &App, request: &Enrolment) -> Result<OperatorView, Peopl
             roles: invitation.view.roles.clone(),
             key: EnrolledKey {
                 fingerprint: key.fingerprint(),
-                words: key.fingerprint().words().iter().map(|word| (*word).to_owned()).collect(),
+                words: key
+                    .fingerprint()
+                    .words()
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .collect(),
                 chr: key.chr().clone(),
                 public_key: key.public_key().clone(),
                 device: key.device().id().clone(),
@@ -105,7 +125,12 @@ pub async fn enrol(app: &App, request: &Enrolment) -> Result<OperatorView, Peopl
         pka: request.pka.0.clone(),
     };
     store::operators::insert(tx.connection(), &operator).await?;
-    store::invitations::set_status(tx.connection(), &invitation.view.id, InvitationStatus::Accepted).await?;
+    store::invitations::set_status(
+        tx.connection(),
+        &invitation.view.id,
+        InvitationStatus::Accepted,
+    )
+    .await?;
     let view = operator.view;
     tx.audit(
         &actor,
@@ -147,9 +172,9 @@ async fn check(
         )));
     }
     match &request.statement {
-        None if store::operators::list(tx.connection()).await?.is_empty() => {
-            Err(PeopleError::Statement("the first admin enrols with the helper, not by a file".into()))
-        }
+        None if store::operators::list(tx.connection()).await?.is_empty() => Err(
+            PeopleError::Statement("the first admin enrols with the helper, not by a file".into()),
+        ),
         None => Ok(key),
         Some(envelope) => {
             let statement: EnrolmentStatement = envelope
@@ -167,7 +192,9 @@ async fn check(
             if statement == expected {
                 Ok(key)
             } else {
-                Err(PeopleError::Statement("it is about another invitation, origin, server or key".into()))
+                Err(PeopleError::Statement(
+                    "it is about another invitation, origin, server or key".into(),
+                ))
             }
         }
     }

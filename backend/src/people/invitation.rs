@@ -23,7 +23,11 @@ const LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 ///
 /// # Errors
 /// [`PeopleError::Invalid`] and others.
-pub async fn invite(app: &App, actor: &Actor, new: &NewInvitation) -> Result<CreatedInvitation, PeopleError> {
+pub async fn invite(
+    app: &App,
+    actor: &Actor,
+    new: &NewInvitation,
+) -> Result<CreatedInvitation, PeopleError> {
     let mut roles = new.roles.clone();
     roles.sort_unstable();
     roles.dedup();
@@ -31,8 +35,14 @@ pub async fn invite(app: &App, actor: &Actor, new: &NewInvitation) -> Result<Cre
         return Err(PeopleError::Invalid("choose at least one role".into()));
     }
     let mut tx = app.store.write().await?;
-    let created =
-        create(&mut tx, &app.config.public_origin, &new.name, new.mail.clone(), roles.clone()).await?;
+    let created = create(
+        &mut tx,
+        &app.config.public_origin,
+        &new.name,
+        new.mail.clone(),
+        roles.clone(),
+    )
+    .await?;
     tx.audit(
         actor,
         AuditEvent::Invited {
@@ -57,7 +67,9 @@ pub(super) async fn create(
 ) -> Result<CreatedInvitation, PeopleError> {
     let name = name.trim();
     if !readable(name) || name.chars().count() > 80 {
-        return Err(PeopleError::Invalid("a name has 1 to 80 readable characters".into()));
+        return Err(PeopleError::Invalid(
+            "a name has 1 to 80 readable characters".into(),
+        ));
     }
     let code = code::random(26)?;
     let view = InvitationView {
@@ -68,9 +80,15 @@ pub(super) async fn create(
         status: InvitationStatus::Sent,
         expires_at: Timestamp::now() + LIFE,
     };
-    let invitation = Invitation { view: view.clone(), nonce: code::random(26)? };
+    let invitation = Invitation {
+        view: view.clone(),
+        nonce: code::random(26)?,
+    };
     store::invitations::insert(tx.connection(), &invitation, &code::hash(&code)).await?;
-    Ok(CreatedInvitation { invitation: view, link: format!("{origin}/join#{code}") })
+    Ok(CreatedInvitation {
+        invitation: view,
+        link: format!("{origin}/join#{code}"),
+    })
 }
 
 /// Withdraws an invitation that nobody has accepted.
@@ -88,7 +106,13 @@ pub async fn revoke(app: &App, actor: &Actor, id: &InvitationId) -> Result<(), P
         ));
     }
     store::invitations::set_status(tx.connection(), id, InvitationStatus::Revoked).await?;
-    tx.audit(actor, AuditEvent::InvitationRevoked { invitation: id.clone() }).await?;
+    tx.audit(
+        actor,
+        AuditEvent::InvitationRevoked {
+            invitation: id.clone(),
+        },
+    )
+    .await?;
     tx.announce(Event::People);
     Ok(tx.commit().await?)
 }

@@ -24,10 +24,14 @@ pub async fn confirm(
     compared: &Fingerprint,
 ) -> Result<OperatorView, PeopleError> {
     let mut tx = app.store.write().await?;
-    let operator = store::operators::by_id(tx.connection(), id).await?.ok_or(PeopleError::NotFound("person"))?;
+    let operator = store::operators::by_id(tx.connection(), id)
+        .await?
+        .ok_or(PeopleError::NotFound("person"))?;
     let mut view = operator.view;
     if view.person.id == admin.id {
-        return Err(PeopleError::Conflict("another admin must confirm your key".into()));
+        return Err(PeopleError::Conflict(
+            "another admin must confirm your key".into(),
+        ));
     }
     if view.key.fingerprint != *compared {
         return Err(PeopleError::Conflict(
@@ -35,11 +39,23 @@ pub async fn confirm(
         ));
     }
     if view.status != KeyStatus::AwaitingConfirmation {
-        return Err(PeopleError::Conflict("this key is not waiting for confirmation".into()));
+        return Err(PeopleError::Conflict(
+            "this key is not waiting for confirmation".into(),
+        ));
     }
-    view.status = KeyStatus::Confirmed { by: Some(admin.clone()), at: Timestamp::now() };
+    view.status = KeyStatus::Confirmed {
+        by: Some(admin.clone()),
+        at: Timestamp::now(),
+    };
     store::operators::set_status(tx.connection(), id, &view.status).await?;
-    tx.audit(actor, AuditEvent::KeyConfirmed { person: view.person.clone(), key: view.key.fingerprint }).await?;
+    tx.audit(
+        actor,
+        AuditEvent::KeyConfirmed {
+            person: view.person.clone(),
+            key: view.key.fingerprint,
+        },
+    )
+    .await?;
     tx.announce(Event::People);
     tx.commit().await?;
     Ok(view)
@@ -56,17 +72,31 @@ pub async fn revoke(
     id: &OperatorId,
 ) -> Result<OperatorView, PeopleError> {
     let mut tx = app.store.write().await?;
-    let operator = store::operators::by_id(tx.connection(), id).await?.ok_or(PeopleError::NotFound("person"))?;
+    let operator = store::operators::by_id(tx.connection(), id)
+        .await?
+        .ok_or(PeopleError::NotFound("person"))?;
     let mut view = operator.view;
     if view.person.id == admin.id {
-        return Err(PeopleError::Conflict("another admin must revoke your key".into()));
+        return Err(PeopleError::Conflict(
+            "another admin must revoke your key".into(),
+        ));
     }
     if matches!(view.status, KeyStatus::Revoked { .. }) {
         return Err(PeopleError::Conflict("this key is revoked already".into()));
     }
-    view.status = KeyStatus::Revoked { by: admin.clone(), at: Timestamp::now() };
+    view.status = KeyStatus::Revoked {
+        by: admin.clone(),
+        at: Timestamp::now(),
+    };
     store::operators::set_status(tx.connection(), id, &view.status).await?;
-    tx.audit(actor, AuditEvent::KeyRevoked { person: view.person.clone(), key: view.key.fingerprint }).await?;
+    tx.audit(
+        actor,
+        AuditEvent::KeyRevoked {
+            person: view.person.clone(),
+            key: view.key.fingerprint,
+        },
+    )
+    .await?;
     tx.announce(Event::People);
     tx.commit().await?;
     Ok(view)

@@ -16,7 +16,12 @@ pub(super) async fn append(
     event: AuditEvent,
 ) -> Result<u64, StoreError> {
     let index = count(connection).await?;
-    let entry = AuditEntry { index, at: Timestamp::now(), actor: actor.clone(), event };
+    let entry = AuditEntry {
+        index,
+        at: Timestamp::now(),
+        actor: actor.clone(),
+        event,
+    };
     sqlx::query("INSERT INTO audit (idx, entry) VALUES (?, ?)")
         .bind(signed(index)?)
         .bind(canonical(&entry))
@@ -30,7 +35,9 @@ pub(super) async fn append(
 /// # Errors
 /// [`StoreError`].
 pub async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let last: Option<i64> = sqlx::query_scalar("SELECT MAX(idx) FROM audit").fetch_one(connection).await?;
+    let last: Option<i64> = sqlx::query_scalar("SELECT MAX(idx) FROM audit")
+        .fetch_one(connection)
+        .await?;
     let count = last.map_or(0, |last| last + 1);
     u64::try_from(count).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

@@ -27,7 +27,9 @@ pub async fn set_bootstrap_code(
     hash: &[u8],
     expires_at: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM bootstrap_codes").execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM bootstrap_codes")
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("INSERT INTO bootstrap_codes (hash, expires_at) VALUES (?, ?)")
         .bind(hash)
         .bind(moment(expires_at))
@@ -40,7 +42,10 @@ pub async fn set_bootstrap_code(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn take_bootstrap_code(connection: &mut SqliteConnection, hash: &[u8]) -> Result<bool, StoreError> {
+pub async fn take_bootstrap_code(
+    connection: &mut SqliteConnection,
+    hash: &[u8],
+) -> Result<bool, StoreError> {
     let deleted = sqlx::query("DELETE FROM bootstrap_codes WHERE hash = ? AND expires_at > ?")
         .bind(hash)
         .bind(moment(Timestamp::now()))
@@ -131,9 +136,12 @@ pub async fn by_id(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<InvitationView>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM invitations ORDER BY id DESC").fetch_all(connection).await?;
-    rows.iter().map(|row| read(row).map(|invitation| invitation.view)).collect()
+    let rows = sqlx::query("SELECT * FROM invitations ORDER BY id DESC")
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| read(row).map(|invitation| invitation.view))
+        .collect()
 }
 
 /// Changes the status.
@@ -178,7 +186,10 @@ pub async fn insert_nonce(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn take_nonce(connection: &mut SqliteConnection, nonce: &str) -> Result<bool, StoreError> {
+pub async fn take_nonce(
+    connection: &mut SqliteConnection,
+    nonce: &str,
+) -> Result<bool, StoreError> {
     let deleted = sqlx::query("DELETE FROM login_nonces WHERE nonce = ? AND expires_at > ?")
         .bind(nonce)
         .bind(moment(Timestamp::now()))

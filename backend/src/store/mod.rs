@@ -59,7 +59,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(std::time::Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(8)
+            .connect_with(options)
+            .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         Ok(Self { pool, events })
     }
@@ -83,7 +86,11 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
         let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(WriteTx { transaction, events: self.events.clone(), pending: Vec::new() })
+        Ok(WriteTx {
+            transaction,
+            events: self.events.clone(),
+            pending: Vec::new(),
+        })
     }
 }
 
@@ -143,7 +150,8 @@ fn from_text<T: std::str::FromStr>(text: &str) -> Result<T, StoreError>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| StoreError::Unreadable(error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| StoreError::Unreadable(error.to_string()))
 }
 
 /// A moment as text that sorts by time.

@@ -28,7 +28,10 @@ impl Operator {
 fn read(row: &SqliteRow) -> Result<Operator, StoreError> {
     Ok(Operator {
         view: OperatorView {
-            person: Person { id: OperatorId::new(row.get::<String, _>("id")), name: row.get("name") },
+            person: Person {
+                id: OperatorId::new(row.get::<String, _>("id")),
+                name: row.get("name"),
+            },
             mail: row.get("mail"),
             roles: from_json(row.get("roles"))?,
             key: from_json(row.get("key"))?,
@@ -43,7 +46,10 @@ fn read(row: &SqliteRow) -> Result<Operator, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn insert(connection: &mut SqliteConnection, operator: &Operator) -> Result<(), StoreError> {
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    operator: &Operator,
+) -> Result<(), StoreError> {
     let view = &operator.view;
     sqlx::query(
         "INSERT INTO operators (id, name, mail, roles, key, fingerprint, device, pka, status, enrolled_at)
@@ -86,7 +92,10 @@ async fn one(
     sql: &'static str,
     value: &str,
 ) -> Result<Option<Operator>, StoreError> {
-    let row = sqlx::query(sql).bind(value).fetch_optional(connection).await?;
+    let row = sqlx::query(sql)
+        .bind(value)
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -98,7 +107,12 @@ pub async fn by_id(
     connection: &mut SqliteConnection,
     id: &OperatorId,
 ) -> Result<Option<Operator>, StoreError> {
-    one(connection, "SELECT * FROM operators WHERE id = ?", id.as_str()).await
+    one(
+        connection,
+        "SELECT * FROM operators WHERE id = ?",
+        id.as_str(),
+    )
+    .await
 }
 
 /// The operator with this key.
@@ -109,7 +123,12 @@ pub async fn by_key(
     connection: &mut SqliteConnection,
     key: &Fingerprint,
 ) -> Result<Option<Operator>, StoreError> {
-    one(connection, "SELECT * FROM operators WHERE fingerprint = ?", &key.to_hex()).await
+    one(
+        connection,
+        "SELECT * FROM operators WHERE fingerprint = ?",
+        &key.to_hex(),
+    )
+    .await
 }
 
 /// The operator with this card.
@@ -120,7 +139,12 @@ pub async fn by_device(
     connection: &mut SqliteConnection,
     device: &DeviceId,
 ) -> Result<Option<Operator>, StoreError> {
-    one(connection, "SELECT * FROM operators WHERE device = ?", device.as_str()).await
+    one(
+        connection,
+        "SELECT * FROM operators WHERE device = ?",
+        device.as_str(),
+    )
+    .await
 }
 
 /// All operators, by name.
@@ -128,6 +152,8 @@ pub async fn by_device(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<Operator>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM operators ORDER BY name, id").fetch_all(connection).await?;
+    let rows = sqlx::query("SELECT * FROM operators ORDER BY name, id")
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(read).collect()
 }

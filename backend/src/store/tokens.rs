@@ -1,6 +1,11 @@
 //! API tokens.
 
-use countersign_protocol::{Timestamp, id::{OperatorId, TokenId}, operator::Person, token::TokenView};
+use countersign_protocol::{
+    Timestamp,
+    id::{OperatorId, TokenId},
+    operator::Person,
+    token::TokenView,
+};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{StoreError, from_json, from_text, moment, to_json};
@@ -9,11 +14,18 @@ const SELECT: &str = "SELECT tokens.*, operators.name AS owner_name FROM tokens
      JOIN operators ON operators.id = tokens.owner";
 
 fn read(row: &SqliteRow) -> Result<TokenView, StoreError> {
-    let optional = |column| row.get::<Option<&str>, _>(column).map(from_text).transpose();
+    let optional = |column| {
+        row.get::<Option<&str>, _>(column)
+            .map(from_text)
+            .transpose()
+    };
     Ok(TokenView {
         id: TokenId::new(row.get::<String, _>("id")),
         label: row.get("label"),
-        owner: Person { id: OperatorId::new(row.get::<String, _>("owner")), name: row.get("owner_name") },
+        owner: Person {
+            id: OperatorId::new(row.get::<String, _>("owner")),
+            name: row.get("owner_name"),
+        },
         keys: from_json(row.get("keys"))?,
         created_at: from_text(row.get("created_at"))?,
         expires_at: from_text(row.get("expires_at"))?,
@@ -26,7 +38,11 @@ fn read(row: &SqliteRow) -> Result<TokenView, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn insert(connection: &mut SqliteConnection, token: &TokenView, hash: &[u8]) -> Result<(), StoreError> {
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    token: &TokenView,
+    hash: &[u8],
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO tokens (id, hash, owner, label, keys, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -46,8 +62,14 @@ pub async fn insert(connection: &mut SqliteConnection, token: &TokenView, hash: 
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn by_hash(connection: &mut SqliteConnection, hash: &[u8]) -> Result<Option<TokenView>, StoreError> {
-    let row = sqlx::query(&format!("{SELECT} WHERE hash = ?")).bind(hash).fetch_optional(connection).await?;
+pub async fn by_hash(
+    connection: &mut SqliteConnection,
+    hash: &[u8],
+) -> Result<Option<TokenView>, StoreError> {
+    let row = sqlx::query(&format!("{SELECT} WHERE hash = ?"))
+        .bind(hash)
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -55,9 +77,14 @@ pub async fn by_hash(connection: &mut SqliteConnection, hash: &[u8]) -> Result<O
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn by_id(connection: &mut SqliteConnection, id: &TokenId) -> Result<Option<TokenView>, StoreError> {
-    let row =
-        sqlx::query(&format!("{SELECT} WHERE tokens.id = ?")).bind(id.as_str()).fetch_optional(connection).await?;
+pub async fn by_id(
+    connection: &mut SqliteConnection,
+    id: &TokenId,
+) -> Result<Option<TokenView>, StoreError> {
+    let row = sqlx::query(&format!("{SELECT} WHERE tokens.id = ?"))
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -66,7 +93,9 @@ pub async fn by_id(connection: &mut SqliteConnection, id: &TokenId) -> Result<Op
 /// # Errors
 /// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<TokenView>, StoreError> {
-    let rows = sqlx::query(&format!("{SELECT} ORDER BY tokens.id DESC")).fetch_all(connection).await?;
+    let rows = sqlx::query(&format!("{SELECT} ORDER BY tokens.id DESC"))
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(read).collect()
 }
 

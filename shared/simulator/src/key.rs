@@ -195,7 +195,7 @@ fn pss(key: &PrivateKey, digest: &[u8]) -> Result<Vec<u8>, StatusWord> {
 fn raw_rsa(key: &PrivateKey, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
     let size = key.size();
     let number = BoxedUint::from_be_slice_vartime(input);
-    if input.len() != size || &number >= key.n().as_ref() {
+    if input.len() != size || number >= *key.n().as_ref() {
         return Err(StatusWord::WRONG_DATA);
     }
     let result = rsa::hazmat::rsa_decrypt_and_check(key, Some(&mut getrandom::SysRng), &number)

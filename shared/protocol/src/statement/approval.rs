@@ -118,6 +118,29 @@ pub enum ApprovedPurpose {
     },
 }
 
+impl ApprovedPurpose {
+    /// The same purpose, with the list of files replaced by its digest.
+    pub fn of(purpose: &Purpose) -> Self {
+        match purpose {
+            Purpose::Sign {
+                key,
+                scope: Scope::Manifest { files },
+            } => Self::SignManifest {
+                key: key.clone(),
+                manifest: files.digest(),
+            },
+            Purpose::Sign {
+                key,
+                scope: Scope::Open,
+            } => Self::SignAnything { key: key.clone() },
+            Purpose::GenerateKey { label, key_type } => Self::GenerateKey {
+                label: label.clone(),
+                key_type: *key_type,
+            },
+        }
+    }
+}
+
 impl Payload for Approval {
     const PAYLOAD_TYPE: &'static str = "application/vnd.in-toto+json";
 }
@@ -135,35 +158,21 @@ impl Approval {
         at: Timestamp,
     ) -> Self {
         let digest = terms.digest();
-        let (subject, purpose) = match &terms.purpose {
+        let subject = match &terms.purpose {
             Purpose::Sign {
-                key,
                 scope: Scope::Manifest { files },
-            } => (
-                files
-                    .files()
-                    .iter()
-                    .map(|file| subject(&file.name, file.sha256))
-                    .collect(),
-                ApprovedPurpose::SignManifest {
-                    key: key.clone(),
-                    manifest: files.digest(),
-                },
-            ),
+                ..
+            } => files
+                .files()
+                .iter()
+                .map(|file| subject(&file.name, file.sha256))
+                .collect(),
             Purpose::Sign {
-                key,
-                scope: Scope::Open,
-            } => (
-                vec![activation_subject(terms, digest)],
-                ApprovedPurpose::SignAnything { key: key.clone() },
-            ),
-            Purpose::GenerateKey { label, key_type } => (
-                vec![activation_subject(terms, digest)],
-                ApprovedPurpose::GenerateKey {
-                    label: label.clone(),
-                    key_type: *key_type,
-                },
-            ),
+                scope: Scope::Open, ..
+            }
+            | Purpose::GenerateKey { .. } => {
+                vec![subject(&format!("activation:{}", terms.id), digest)]
+            }
         };
         Self {
             statement_type: STATEMENT_TYPE.to_owned(),
@@ -174,7 +183,7 @@ impl Approval {
                     digest,
                     activation: terms.id.clone(),
                     hsm: terms.hsm.clone(),
-                    purpose,
+                    purpose: ApprovedPurpose::of(&terms.purpose),
                     requester: terms.requester.clone(),
                     reason: terms.reason.clone(),
                     lease: terms.lease,
@@ -195,8 +204,4 @@ fn subject(name: &str, sha256: Sha256Digest) -> ApprovalSubject {
         name: name.to_owned(),
         digest: SubjectDigest { sha256 },
     }
-}
-
-fn activation_subject(terms: &ActivationTerms, digest: Sha256Digest) -> ApprovalSubject {
-    subject(&format!("activation:{}", terms.id), digest)
 }

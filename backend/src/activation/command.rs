@@ -1,0 +1,81 @@
+//! What a desk can be asked.
+
+use countersign_card::{PkaOptions, SoPin};
+use countersign_protocol::{
+    activation::{ActivationView, ApprovalEvidence, ApprovalOutcome, EndReason},
+    audit::Actor,
+    cvc::Fingerprint,
+    dsse::Envelope,
+    hsm::{HsmView, InitialiseHsm},
+    id::ActivationId,
+    operator::Person,
+};
+use tokio::sync::oneshot;
+
+use super::{ActivationError, LockRequest};
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, ActivationError>>;
+
+/// A custodian who is logged in.
+#[derive(Clone, Debug)]
+pub struct Custodian {
+    /// Who.
+    pub person: Person,
+    /// Their enrolled key.
+    pub key: Fingerprint,
+}
+
+/// One thing to do.
+pub enum Command {
+    /// Look whether something can begin.
+    Wake,
+    /// Give the task for a custodian's helper.
+    Task {
+        activation: ActivationId,
+        custodian: Custodian,
+        reply: Reply<Envelope>,
+    },
+    /// Check and count an approval.
+    Approve {
+        activation: ActivationId,
+        custodian: Custodian,
+        evidence: Box<ApprovalEvidence>,
+        reply: Reply<ApprovalOutcome>,
+    },
+    /// Record a refusal.
+    Decline {
+        activation: ActivationId,
+        custodian: Custodian,
+        reason: String,
+        reply: Reply<ActivationView>,
+    },
+    /// End it.
+    Lock {
+        activation: ActivationId,
+        request: LockRequest,
+        reply: Reply<ActivationView>,
+    },
+    /// A signature was recorded, and whether it was the last one.
+    Signed {
+        activation: ActivationId,
+        end: Option<EndReason>,
+    },
+    /// Erase and set up.
+    Initialise {
+        actor: Actor,
+        quorum: PkaOptions,
+        request: InitialiseHsm,
+        so_pin: SoPin,
+        reply: Reply<HsmView>,
+    },
+    /// Register a custodian's key.
+    Register {
+        actor: Actor,
+        admin: Person,
+        key: Fingerprint,
+        reply: Reply<HsmView>,
+    },
+    /// Lock and end.
+    Stop(oneshot::Sender<()>),
+}

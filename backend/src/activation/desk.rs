@@ -1,0 +1,453 @@
+//! The desk of one HSM: decides which activation has the HSM, and what happens to it.
+
+mod approve;
+mod finish;
+mod open;
+mod set_up;
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationState, Answer, EndReason},
+    audit::{Actor, AuditEvent},
+    event::Event,
+    id::ActivationId,
+};
+use tokio::{
+    sync::{
+        mpsc::{Receiver, UnboundedReceiver},
+        oneshot, watch,
+    },
+    time::Instant,
+};
+
+use super::{
+    ActivationError,
+    command::{Command, Custodian},
+    load,
+    recovery::forget,
+    transition::{self, Change},
+};
+use crate::{
+    app::App,
+    hsm::{self, Hsm, Notice, Snapshot},
+    store::{self, activations::Activation, hsms::KnownDevice, operators::Operator},
+};
+
+/// Signatures follow each other fast: listeners hear of them this often.
+const PROGRESS: Duration = Duration::from_millis(250);
+/// A limit for sleeping, so that nothing is missed for long.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The desk of one HSM.
+pub struct Desk {
+    app: App,
+    hsm: Hsm,
+    commands: Receiver<Command>,
+    notices: UnboundedReceiver<Notice>,
+    snapshots: watch::Receiver<Snapshot>,
+    /// An activation whose progress is to be told, and when.
+    progress: Option<(ActivationId, Instant)>,
+}
+
+impl Desk {
+    /// A desk that has not begun.
+    pub fn new(
+        app: App,
+        hsm: Hsm,
+        commands: Receiver<Command>,
+        notices: UnboundedReceiver<Notice>,
+    ) -> Self {
+        let snapshots = hsm.changes();
+        Self {
+            app,
+            hsm,
+            commands,
+            notices,
+            snapshots,
+            progress: None,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub async fn run(mut self) {
+        loop {
+            let wake_at = self.next_wake().await;
+            let done = tokio::select! {
+                // What the HSM did comes before what people want of it.
+                biased;
+                Some(notice) = self.notices.recv() => self.noticed(notice).await,
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop(reply)) => return self.stop(reply).await,
+                    Some(command) => self.command(command).await,
+                    None => return,
+                },
+                Ok(()) = self.snapshots.changed() => self.tell().await,
+                () = tokio::time::sleep_until(wake_at) => self.tick().await,
+            };
+            if let Err(error) = done {
+                tracing::error!("HSM {}: {error}", self.hsm.id());
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), ActivationError> {
+        // Whoever asked may have left: that is no error.
+        match command {
+            Command::Wake => return self.advance().await,
+            Command::Task {
+                activation,
+                custodian,
+                reply,
+            } => {
+                let _ = reply.send(self.task(&activation, &custodian).await);
+            }
+            Command::Approve {
+                activation,
+                custodian,
+                evidence,
+                reply,
+            } => {
+                let (answer, opened) = match self.approve(&activation, &custodian, &evidence).await
+                {
+                    Ok((outcome, opened)) => (Ok(outcome), opened),
+                    Err(error) => (Err(error), None),
+                };
+                let _ = reply.send(answer);
+                if let Some(lease) = opened {
+                    return self.after_opening(&lease).await;
+                }
+            }
+            Command::Decline {
+                activation,
+                custodian,
+                reason,
+                reply,
+            } => {
+                let _ = reply.send(self.decline(&activation, &custodian, reason).await);
+                return self.advance().await;
+            }
+            Command::Lock {
+                activation,
+                request,
+                reply,
+            } => {
+                let _ = reply.send(self.lock(&activation, request).await);
+                return self.advance().await;
+            }
+            Command::Signed {
+                activation,
+                end: Some(reason),
+            } => {
+                let activation = self.load(&activation).await?;
+                if !activation.state.is_ended() {
+                    self.end(activation, reason, &Actor::Server).await?;
+                }
+                return self.advance().await;
+            }
+            Command::Signed {
+                activation,
+                end: None,
+            } => {
+                self.progress
+                    .get_or_insert_with(|| (activation, Instant::now() + PROGRESS));
+            }
+            Command::Initialise {
+                actor,
+                quorum,
+                request,
+                so_pin,
+                reply,
+            } => {
+                let _ = reply.send(self.initialise(&actor, quorum, &request, so_pin).await);
+            }
+            Command::Register {
+                actor,
+                admin,
+                key,
+                reply,
+            } => {
+                let _ = reply.send(self.register(&actor, &admin, &key).await);
+            }
+            Command::Stop(reply) => {
+                let _ = reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&self, id: &ActivationId) -> Result<Activation, ActivationError> {
+        let mut connection = self.app.store.read().await?;
+        load(&mut connection, id).await
+    }
+
+    async fn active(&self) -> Result<Vec<Activation>, ActivationError> {
+        let mut connection = self.app.store.read().await?;
+        Ok(store::activations::active_of(&mut connection, self.hsm.id()).await?)
+    }
+
+    /// The activation that has the HSM.
+    async fn current(&self) -> Result<Option<Activation>, ActivationError> {
+        let has_it = |state: &ActivationState| {
+            matches!(
+                state,
+                ActivationState::Collecting | ActivationState::Open { .. }
+            )
+        };
+        Ok(self
+            .active()
+            .await?
+            .into_iter()
+            .find(|activation| has_it(&activation.state)))
+    }
+
+    /// Tells listeners of the HSM.
+    async fn tell(&mut self) -> Result<(), ActivationError> {
+        let mut connection = self.app.store.read().await?;
+        let view = hsm::view(&mut connection, &self.hsm).await?;
+        self.app.events.publish(Event::Hsm {
+            hsm: Box::new(view),
+        });
+        Ok(())
+    }
+
+    async fn next_wake(&self) -> Instant {
+        let look = Instant::now() + LOOK;
+        let expiry = self.active().await.ok().and_then(|active| {
+            let waiting = |activation: &&Activation| {
+                matches!(
+                    activation.state,
+                    ActivationState::Queued | ActivationState::Collecting
+                )
+            };
+            let first = active
+                .iter()
+                .filter(waiting)
+                .map(|activation| activation.terms.expires_at)
+                .min()?;
+            let left =
+                Duration::try_from(first.duration_since(Timestamp::now())).unwrap_or_default();
+            Some(Instant::now() + left)
+        });
+        let progress = self.progress.as_ref().map(|(_, at)| *at);
+        [Some(look), expiry, progress]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(look)
+    }
+
+    async fn tick(&mut self) -> Result<(), ActivationError> {
+        if let Some((id, _)) = self.progress.take_if(|(_, at)| *at <= Instant::now()) {
+            let mut tx = self.app.store.write().await?;
+            let mut activation = load(tx.connection(), &id).await?;
+            transition::store(&self.app, &mut tx, &mut activation).await?;
+            tx.commit().await?;
+        }
+        let now = Timestamp::now();
+        for activation in self.active().await? {
+            let waits = matches!(
+                activation.state,
+                ActivationState::Queued | ActivationState::Collecting
+            );
+            if waits && activation.terms.expires_at <= now {
+                self.end(activation, EndReason::Expired, &Actor::Server)
+                    .await?;
+            }
+        }
+        self.advance().await
+    }
+
+    /// Gives the HSM to the activation that waits longest, if it is free and usable.
+    async fn advance(&mut self) -> Result<(), ActivationError> {
+        let Snapshot::Ready(device) = self.hsm.snapshot() else {
+            return Ok(());
+        };
+        if self.current().await?.is_some() {
+            return Ok(());
+        }
+        for mut activation in self.active().await? {
+            let terms = &activation.terms;
+            let same = *device.id() == terms.hsm.device
+                && device.quorum() == Some(terms.quorum)
+                && device.pka.is_some_and(|pka| pka.missing == 0);
+            if !same {
+                let why =
+                    "the HSM is another one, or was set up differently, since this was asked for"
+                        .into();
+                self.end(activation, EndReason::Failed { why }, &Actor::Server)
+                    .await?;
+                continue;
+            }
+            let mut tx = self.app.store.write().await?;
+            transition::apply(
+                &self.app,
+                &mut tx,
+                &mut activation,
+                Change::Collect,
+                &Actor::Server,
+            )
+            .await?;
+            tx.commit().await?;
+            break;
+        }
+        Ok(())
+    }
+
+    async fn noticed(&mut self, notice: Notice) -> Result<(), ActivationError> {
+        let id = self.hsm.id().clone();
+        match notice {
+            Notice::Attached {
+                device,
+                behaviour,
+                proof,
+            } => {
+                let mut tx = self.app.store.write().await?;
+                let known = KnownDevice {
+                    device: device.clone(),
+                    behaviour,
+                };
+                store::hsms::remember_device(tx.connection(), &id, &known).await?;
+                tx.audit(
+                    &Actor::Server,
+                    AuditEvent::HsmAttached {
+                        hsm: id.clone(),
+                        device,
+                    },
+                )
+                .await?;
+                tx.audit(&Actor::Server, AuditEvent::HsmLocked { hsm: id, proof })
+                    .await?;
+                tx.commit().await?;
+                self.tell().await?;
+                self.advance().await
+            }
+            Notice::Refused { why } => {
+                let mut tx = self.app.store.write().await?;
+                tx.audit(&Actor::Server, AuditEvent::HsmRefused { hsm: id, why })
+                    .await?;
+                tx.commit().await?;
+                self.tell().await
+            }
+            Notice::Lost { why } => {
+                let mut tx = self.app.store.write().await?;
+                tx.audit(
+                    &Actor::Server,
+                    AuditEvent::HsmLost {
+                        hsm: id,
+                        why: why.clone(),
+                    },
+                )
+                .await?;
+                tx.commit().await?;
+                self.lost(why).await?;
+                self.tell().await
+            }
+            Notice::LeaseOver { proof } => {
+                let Some(activation) = self.current().await? else {
+                    return Ok(());
+                };
+                self.close(activation, EndReason::TimeUsed, &Actor::Server, Ok(proof))
+                    .await?;
+                self.advance().await
+            }
+        }
+    }
+
+    /// The HSM was lost: a lease is over, and custodians must begin again.
+    async fn lost(&mut self, why: String) -> Result<(), ActivationError> {
+        let Some(mut activation) = self.current().await? else {
+            return Ok(());
+        };
+        if matches!(activation.state, ActivationState::Open { .. }) {
+            self.end(activation, EndReason::HsmLost { why }, &Actor::Server)
+                .await?;
+            return Ok(());
+        }
+        // If it is back already, a round that was begun meanwhile begins anew.
+        if self.hsm.device().is_ok()
+            && let Err(error) = self.hsm.lock().await {
+                tracing::warn!("HSM {}: {error}", self.hsm.id());
+            }
+        let mut tx = self.app.store.write().await?;
+        forget(&mut tx, &mut activation, &why).await?;
+        transition::apply(
+            &self.app,
+            &mut tx,
+            &mut activation,
+            Change::Requeue,
+            &Actor::Server,
+        )
+        .await?;
+        tx.commit().await?;
+        self.advance().await
+    }
+
+    /// The custodian's key and card, if they may answer to this activation.
+    async fn custodian(
+        &self,
+        activation: &Activation,
+        custodian: &Custodian,
+    ) -> Result<(Operator, Answer), ActivationError> {
+        let not_allowed = |why: &str| ActivationError::NotAllowed(why.to_owned());
+        let mut connection = self.app.store.read().await?;
+        let registered = store::hsms::custodians(&mut connection, self.hsm.id()).await?;
+        if !registered
+            .iter()
+            .any(|registered| registered.key == custodian.key)
+        {
+            return Err(not_allowed(
+                "your key is not registered in this HSM: an admin has to do that",
+            ));
+        }
+        if activation.terms.requester.id == custodian.person.id {
+            return Err(not_allowed(
+                "you asked for this yourself: other custodians must decide",
+            ));
+        }
+        let operator = store::operators::by_key(&mut connection, &custodian.key)
+            .await?
+            .filter(Operator::is_confirmed)
+            .ok_or_else(|| not_allowed("your key is not confirmed, or revoked"))?;
+        let answers = store::activations::answers(&mut connection, &activation.terms.id).await?;
+        let answer = answers
+            .into_iter()
+            .find(|answer| answer.key == custodian.key)
+            .map_or(Answer::Missing, |answer| answer.answer);
+        Ok((operator, answer))
+    }
+
+    /// Ends what has the HSM, and locks it.
+    async fn stop(mut self, reply: oneshot::Sender<()>) {
+        let ended = async {
+            if let Some(activation) = self.current().await?
+                && matches!(activation.state, ActivationState::Open { .. }) {
+                    self.end(activation, EndReason::ServerRestarted, &Actor::Server)
+                        .await?;
+                }
+            Ok::<_, ActivationError>(())
+        };
+        if let Err(error) = ended.await {
+            tracing::error!("at the end: {error}");
+        }
+        let _ = reply.send(());
+    }
+}
+
+/// Whether an activation is collecting; otherwise why nobody can answer to it.
+fn must_collect(activation: &Activation) -> Result<(), ActivationError> {
+    match &activation.state {
+        ActivationState::Collecting => Ok(()),
+        ActivationState::Queued => Err(ActivationError::Conflict(
+            activation
+                .notice
+                .clone()
+                .unwrap_or_else(|| "the HSM is absent, or another activation has it: wait".into()),
+        )),
+        ActivationState::Open { .. } => Err(ActivationError::Conflict(
+            "the quorum is there already".into(),
+        )),
+        ActivationState::Ended { reason, .. } => Err(ActivationError::Ended(reason.clone())),
+    }
+}

@@ -1,0 +1,183 @@
+//! The quorum is there: from the signed approvals to the lease.
+
+use std::{sync::Arc, time::Instant};
+
+use countersign_card::{KeyKind, KeySpec};
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationView, Answer, EndReason},
+    audit::{Actor, AuditEvent},
+    cvc::{Chr, Curve, PublicKey},
+    id::ActivationId,
+    purpose::NewKeyType,
+};
+use jiff::SignedDuration;
+
+use super::Desk;
+use crate::{
+    activation::{
+        ActivationError, ApprovedScope, Lease,
+        approval::Allowed,
+        transition::{self, Change},
+    },
+    code,
+    hsm::Device,
+    store::{self, activations::Activation},
+};
+
+impl Desk {
+    /// Verifies all approvals again and opens the lease. Whatever is wrong ends the activation, and locks.
+    pub(super) async fn open(
+        &mut self,
+        id: &ActivationId,
+    ) -> Result<(ActivationView, Option<Arc<Lease>>), ActivationError> {
+        let activation = self.load(id).await?;
+        match self.prepare(&activation).await {
+            Ok(lease) => {
+                let (view, lease) = self.begin(activation, lease).await?;
+                Ok((view, Some(lease)))
+            }
+            Err(why) => {
+                let view = self
+                    .end(activation, EndReason::Failed { why }, &Actor::Server)
+                    .await?;
+                Ok((view, None))
+            }
+        }
+    }
+
+    async fn prepare(&mut self, activation: &Activation) -> Result<Lease, String> {
+        let device = self.hsm.device().map_err(|error| error.to_string())?;
+        let approvals = self
+            .approvals(activation)
+            .await
+            .map_err(|error| error.to_string())?;
+        let Allowed { scope, key, lease } =
+            self.expected(activation, &device).allowed(&approvals)?;
+        let key = match key {
+            Some(name) => find(&device, &name.fingerprint)
+                .ok_or_else(|| format!("the key `{}` is not on the HSM any more", name.label))?,
+            // No key is used: one is made.
+            None => (0, device.verified.public_key().clone()),
+        };
+        Ok(Lease::new(
+            activation.terms.id.clone(),
+            self.hsm.clone(),
+            key,
+            scope,
+            lease,
+        ))
+    }
+
+    async fn approvals(
+        &self,
+        activation: &Activation,
+    ) -> Result<Vec<(countersign_protocol::dsse::Envelope, PublicKey)>, ActivationError> {
+        let mut connection = self.app.store.read().await?;
+        let answers = store::activations::answers(&mut connection, &activation.terms.id).await?;
+        let mut approvals = Vec::new();
+        for answer in answers {
+            if let (Answer::Authenticated { .. }, Some(statement)) =
+                (answer.answer, answer.statement)
+            {
+                let operator = store::operators::by_key(&mut connection, &answer.key).await?;
+                if let Some(operator) = operator.filter(store::operators::Operator::is_confirmed) {
+                    approvals.push((statement, operator.view.key.public_key));
+                }
+            }
+        }
+        Ok(approvals)
+    }
+
+    async fn begin(
+        &mut self,
+        mut activation: Activation,
+        lease: Lease,
+    ) -> Result<(ActivationView, Arc<Lease>), ActivationError> {
+        let seconds = lease.limits().seconds;
+        let deadline = Instant::now() + std::time::Duration::from_secs(u64::from(seconds));
+        self.hsm.open_lease(&lease.handle, deadline).await?;
+        let until = Timestamp::now() + SignedDuration::from_secs(i64::from(seconds));
+        let lease = Arc::new(lease);
+        let mut tx = self.app.store.write().await?;
+        let change = Change::Open { until };
+        let view =
+            transition::apply(&self.app, &mut tx, &mut activation, change, &Actor::Server).await?;
+        tx.commit().await?;
+        self.app
+            .activations
+            .leases()
+            .insert(activation.terms.id, lease.clone());
+        Ok((view, lease))
+    }
+
+    /// Does at once what needs no further request.
+    pub(super) async fn after_opening(
+        &mut self,
+        lease: &Arc<Lease>,
+    ) -> Result<(), ActivationError> {
+        let ApprovedScope::GenerateKey { label, key_type } = lease.scope() else {
+            return Ok(());
+        };
+        let reason = match self.generate(lease, label, *key_type).await {
+            Ok(()) => EndReason::Completed,
+            Err(error) => EndReason::Failed {
+                why: error.to_string(),
+            },
+        };
+        let activation = self.load(&lease.activation).await?;
+        if !activation.state.is_ended() {
+            self.end(activation, reason, &Actor::Server).await?;
+        }
+        self.advance().await
+    }
+
+    async fn generate(
+        &mut self,
+        lease: &Lease,
+        label: &str,
+        key_type: NewKeyType,
+    ) -> Result<(), ActivationError> {
+        let name = format!("UTSK{}00001", code::random(7)?);
+        let spec = KeySpec {
+            kind: kind(key_type),
+            label: label.to_owned(),
+            chr: Chr::parse_new(&name)
+                .map_err(|error| ActivationError::Invalid(error.to_string()))?,
+            algorithms: None,
+            use_counter: None,
+        };
+        let request = self.hsm.generate_key(&lease.handle, spec).await?;
+        let mut tx = self.app.store.write().await?;
+        let event = AuditEvent::KeyGenerated {
+            activation: lease.activation.clone(),
+            hsm: self.hsm.id().clone(),
+            label: label.to_owned(),
+            key: request.public_key().fingerprint(),
+        };
+        tx.audit(&Actor::Server, event).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn find(
+    device: &Device,
+    fingerprint: &countersign_protocol::cvc::Fingerprint,
+) -> Option<(u8, PublicKey)> {
+    device.keys.iter().find_map(|key| {
+        let public = key.public_key.as_ref()?;
+        (public.fingerprint() == *fingerprint).then(|| (key.reference, public.clone()))
+    })
+}
+
+fn kind(key_type: NewKeyType) -> KeyKind {
+    match key_type {
+        NewKeyType::EcSecp256r1 => KeyKind::Ec(Curve::Secp256r1),
+        NewKeyType::EcBrainpoolP256r1 => KeyKind::Ec(Curve::BrainpoolP256r1),
+        NewKeyType::EcSecp384r1 => KeyKind::Ec(Curve::Secp384r1),
+        NewKeyType::Rsa2048 => KeyKind::Rsa(2048),
+        NewKeyType::Rsa3072 => KeyKind::Rsa(3072),
+        NewKeyType::Rsa4096 => KeyKind::Rsa(4096),
+    }
+}

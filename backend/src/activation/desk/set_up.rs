@@ -1,0 +1,131 @@
+//! Setting up an HSM: its quorum, its custodians.
+
+use countersign_card::{CardError, PkaOptions, SoPin};
+use countersign_protocol::{
+    activation::Quorum,
+    audit::{Actor, AuditEvent},
+    cvc::{Fingerprint, PkaFile, attestation},
+    event::Event,
+    hsm::{HsmView, InitialiseHsm},
+    operator::{Person, Role},
+};
+
+use super::Desk;
+use crate::{
+    activation::ActivationError,
+    hsm::{self, HsmError},
+    store::{self, operators::Operator},
+};
+
+impl Desk {
+    pub(super) async fn initialise(
+        &mut self,
+        actor: &Actor,
+        quorum: PkaOptions,
+        request: &InitialiseHsm,
+        so_pin: SoPin,
+    ) -> Result<HsmView, ActivationError> {
+        self.must_be_unused().await?;
+        let device = self.hsm.device()?.id().clone();
+        self.hsm.initialise(quorum, so_pin).await.map_err(|error| match error {
+            HsmError::Card(CardError::WrongPin { tries_left }) => HsmError::SoPin(format!(
+                "the SO-PIN at the server is wrong; {tries_left} tries left before the device is lost. Nothing was erased"
+            )),
+            HsmError::Card(CardError::PinBlocked) => {
+                HsmError::SoPin("the SO-PIN is blocked: this device can never be initialised again".into())
+            }
+            other => other,
+        })?;
+        let Quorum { required, total } = request.quorum;
+        let mut tx = self.app.store.write().await?;
+        store::hsms::forget_custodians(tx.connection(), self.hsm.id()).await?;
+        let event = AuditEvent::HsmInitialised {
+            hsm: self.hsm.id().clone(),
+            device,
+            quorum: Quorum { required, total },
+            allow_replace: request.allow_replace,
+        };
+        tx.audit(actor, event).await?;
+        self.told(tx).await
+    }
+
+    pub(super) async fn register(
+        &mut self,
+        actor: &Actor,
+        admin: &Person,
+        key: &Fingerprint,
+    ) -> Result<HsmView, ActivationError> {
+        self.must_be_unused().await?;
+        let device = self.hsm.device()?;
+        let pka = device
+            .pka
+            .ok_or(HsmError::Card(CardError::PkaNotConfigured))?;
+        if pka.missing == 0 {
+            return Err(ActivationError::Conflict(
+                "all places for custodians are taken".into(),
+            ));
+        }
+        let mut connection = self.app.store.read().await?;
+        let operator = store::operators::by_key(&mut connection, key)
+            .await?
+            .filter(Operator::is_confirmed)
+            .ok_or_else(|| {
+                ActivationError::Conflict(
+                    "this key is unknown, or nobody has confirmed it yet".into(),
+                )
+            })?;
+        let person = operator.view.person.clone();
+        if !operator.view.roles.contains(&Role::Custodian) {
+            return Err(ActivationError::Conflict(format!(
+                "{} is no custodian",
+                person.name
+            )));
+        }
+        let registered = store::hsms::custodians(&mut connection, self.hsm.id()).await?;
+        if registered.iter().any(|registered| registered.key == *key) {
+            return Err(ActivationError::Conflict(format!(
+                "{}'s key is registered already",
+                person.name
+            )));
+        }
+        drop(connection);
+        let refused = |error: &dyn std::fmt::Display| ActivationError::Refused(error.to_string());
+        let file = PkaFile::parse(&operator.pka).map_err(|error| refused(&error))?;
+        // Evidence that was stored is verified like evidence that came just now.
+        let attested =
+            attestation::verify(&file, &self.app.anchors).map_err(|error| refused(&error))?;
+        if attested.fingerprint() != *key {
+            return Err(refused(&"the stored evidence is about another key"));
+        }
+        self.hsm.register(file).await?;
+        let mut tx = self.app.store.write().await?;
+        store::hsms::insert_custodian(tx.connection(), self.hsm.id(), key, &admin.id).await?;
+        let event = AuditEvent::CustodianRegistered {
+            hsm: self.hsm.id().clone(),
+            person,
+            key: *key,
+        };
+        tx.audit(actor, event).await?;
+        self.told(tx).await
+    }
+
+    async fn told(&mut self, mut tx: store::WriteTx) -> Result<HsmView, ActivationError> {
+        let view = hsm::view(tx.connection(), &self.hsm).await?;
+        tx.announce(Event::Hsm {
+            hsm: Box::new(view.clone()),
+        });
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    async fn must_be_unused(&self) -> Result<(), ActivationError> {
+        if self.active().await?.is_empty() {
+            Ok(())
+        } else {
+            Err(ActivationError::Conflict(
+                "activations are waiting for this HSM, or use it: lock or withdraw them first"
+                    .into(),
+            ))
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! An open lease: what may be signed, and by which key.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_protocol::{
+    activation::EndReason,
+    cvc::PublicKey,
+    digest::Sha256Digest,
+    id::ActivationId,
+    lease::LeaseLimits,
+    mechanism::{Hash, Mechanism},
+};
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
+
+use super::ApprovedScope;
+use crate::hsm::{Hsm, LeaseHandle};
+
+/// An open lease. Only the desk makes one, out of the custodians' signed approvals.
+pub struct Lease {
+    /// Of which activation.
+    pub activation: ActivationId,
+    /// The HSM.
+    pub hsm: Hsm,
+    /// The lease as the HSM's thread knows it.
+    pub handle: LeaseHandle,
+    /// Reference of the key on the card.
+    pub reference: u8,
+    /// The key.
+    pub key: PublicKey,
+    /// What may be signed.
+    scope: ApprovedScope,
+    /// For how long, and how often.
+    limits: LeaseLimits,
+    /// Held while something is signed and recorded.
+    busy: RwLock<()>,
+    /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
+    under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
+    signed: Mutex<Signed>,
+}
+
+#[derive(Default)]
+struct Signed {
+    count: u32,
+    digests: HashSet<Sha256Digest>,
+}
+
+/// Why the lease does not cover a signature.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotCovered {
+    /// The digest was not approved.
+    Digest,
+    /// From this mechanism's input nobody could tell which file it is.
+    Mechanism,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lease {
+    pub(super) fn new(
+        activation: ActivationId,
+        hsm: Hsm,
+        (reference, key): (u8, PublicKey),
+        scope: ApprovedScope,
+        limits: LeaseLimits,
+    ) -> Self {
+        Self {
+            activation,
+            hsm,
+            handle: LeaseHandle::default(),
+            reference,
+            key,
+            scope,
+            limits,
+            busy: RwLock::new(()),
+            under_way: Mutex::default(),
+            signed: Mutex::default(),
+        }
+    }
+
+    /// Bounds.
+    pub fn limits(&self) -> LeaseLimits {
+        self.limits
+    }
+
+    /// What the quorum allowed.
+    pub fn scope(&self) -> &ApprovedScope {
+        &self.scope
+    }
+
+    /// From now on nothing is signed.
+    pub fn revoke(&self) {
+        self.handle.revoke();
+    }
+
+    /// Waits until everything under way is recorded. Nothing new begins on a revoked lease.
+    pub(super) async fn drain(&self) {
+        drop(self.busy.write().await);
+    }
+
+    /// Held while something is signed and recorded; `None`: the lease is over.
+    pub async fn enter(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        let guard = self.busy.read().await;
+        (!self.handle.is_revoked()).then_some(guard)
+    }
+
+    /// Whether the quorum approved this, and under which file name.
+    ///
+    /// # Errors
+    /// [`NotCovered`].
+    pub fn covers(
+        &self,
+        mechanism: Mechanism,
+        digest: &[u8],
+    ) -> Result<Option<String>, NotCovered> {
+        match &self.scope {
+            ApprovedScope::Anything => Ok(None),
+            ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
+            // Files are approved by their SHA-256.
+            ApprovedScope::Files(_) if mechanism.hash() != Hash::Sha256 => {
+                Err(NotCovered::Mechanism)
+            }
+            ApprovedScope::Files(files) => digest
+                .try_into()
+                .ok()
+                .and_then(|digest| files.get(&Sha256Digest(digest)))
+                .map(|name| Some(name.clone()))
+                .ok_or(NotCovered::Digest),
+        }
+    }
+
+    /// Begins work for an idempotency key: the sender's end means that it is done. `Err`: somebody else is at it; wait.
+    ///
+    /// # Errors
+    /// What to wait for.
+    pub fn begin(&self, idempotency_key: &str) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+        let mut under_way = lock(&self.under_way);
+        under_way.retain(|_, receiver| receiver.has_changed().is_ok());
+        if let Some(receiver) = under_way.get(idempotency_key) {
+            return Err(receiver.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        under_way.insert(idempotency_key.to_owned(), receiver);
+        Ok(sender)
+    }
+
+    /// Notes a recorded signature; returns how the lease ends, if this was the last one.
+    ///
+    /// A manifest is complete when every file has been signed; a limit above the number of files asks for more than one
+    /// signature per file, and is used up first.
+    pub fn note(&self, digest: &[u8]) -> Option<EndReason> {
+        let mut signed = lock(&self.signed);
+        signed.count += 1;
+        if let Ok(digest) = digest.try_into() {
+            signed.digests.insert(Sha256Digest(digest));
+        }
+        let used_up = signed.count >= self.limits.signatures;
+        match &self.scope {
+            ApprovedScope::Files(files) => {
+                let all = files.keys().all(|digest| signed.digests.contains(digest));
+                let more =
+                    usize::try_from(self.limits.signatures).is_ok_and(|limit| limit > files.len());
+                match (all, used_up) {
+                    (true, used_up) if used_up || !more => Some(EndReason::Completed),
+                    (false, true) => Some(EndReason::CountUsed),
+                    _ => None,
+                }
+            }
+            ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
+                used_up.then_some(EndReason::CountUsed)
+            }
+        }
+    }
+}

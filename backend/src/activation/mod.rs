@@ -1,0 +1,301 @@
+//! Activations: from the request over the quorum to the lease, and its end.
+//!
+//! One task per HSM, its *desk*, changes the state of that HSM's activations; everybody else asks the desk.
+
+mod approval;
+mod command;
+mod desk;
+mod lease;
+mod lock;
+mod recovery;
+mod request;
+mod transition;
+mod view;
+
+pub use approval::ApprovedScope;
+pub use command::Custodian;
+pub use lease::{Lease, NotCovered};
+pub use lock::{LockRequest, lock};
+pub use recovery::recover_after_restart;
+pub use request::{Requester, create};
+pub use view::{by_id, load};
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use countersign_card::PkaOptions;
+use countersign_protocol::{
+    activation::{ActivationView, ApprovalEvidence, ApprovalOutcome, EndReason},
+    audit::Actor,
+    cvc::Fingerprint,
+    dsse::Envelope,
+    hsm::HsmView,
+    id::{ActivationId, HsmId},
+    operator::Person,
+};
+use tokio::sync::{
+    mpsc::{self, UnboundedReceiver},
+    oneshot,
+};
+
+use crate::{
+    app::App,
+    code::NoRandomness,
+    hsm::{Hsm, HsmError, Notice},
+    identity::IdentityError,
+    store::StoreError,
+};
+use command::{Command, Reply};
+use desk::Desk;
+
+/// Commands that may wait for a desk.
+const QUEUE: usize = 256;
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivationError {
+    /// Input.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such activation.
+    #[error("there is no activation {0}")]
+    NotFound(ActivationId),
+    /// Not this person.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// Not in this state.
+    #[error("{0}")]
+    Conflict(String),
+    /// Over.
+    #[error("the activation is over: {0}. Ask for a new one")]
+    Ended(EndReason),
+    /// Statement or response.
+    #[error("the approval is not accepted: {0}")]
+    Refused(String),
+    /// The HSM.
+    #[error(transparent)]
+    Hsm(#[from] HsmError),
+    /// Database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Identity key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+#[derive(Default)]
+struct Inner {
+    desks: OnceLock<BTreeMap<HsmId, mpsc::Sender<Command>>>,
+    leases: Mutex<HashMap<ActivationId, Arc<Lease>>>,
+}
+
+/// All desks and open leases. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Activations(Arc<Inner>);
+
+impl Activations {
+    /// Starts a desk per HSM. Once only.
+    ///
+    /// # Errors
+    /// They were started already.
+    pub fn start(
+        &self,
+        app: &App,
+        hsms: Vec<(Hsm, UnboundedReceiver<Notice>)>,
+    ) -> anyhow::Result<()> {
+        let mut desks = BTreeMap::new();
+        for (hsm, notices) in hsms {
+            let (sender, commands) = mpsc::channel(QUEUE);
+            desks.insert(hsm.id().clone(), sender);
+            tokio::spawn(Desk::new(app.clone(), hsm, commands, notices).run());
+        }
+        self.0
+            .desks
+            .set(desks)
+            .map_err(|_| anyhow::anyhow!("the desks were started already"))
+    }
+
+    async fn send(&self, hsm: &HsmId, command: Command) -> Result<(), ActivationError> {
+        let desk = self
+            .0
+            .desks
+            .get()
+            .and_then(|desks| desks.get(hsm))
+            .ok_or_else(|| HsmError::NotFound(hsm.clone()))?;
+        desk.send(command).await.map_err(|_| stopping())
+    }
+
+    async fn ask<T>(
+        &self,
+        hsm: &HsmId,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, ActivationError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(hsm, command(reply)).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// A new request is waiting.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn wake(&self, hsm: &HsmId) -> Result<(), ActivationError> {
+        self.send(hsm, Command::Wake).await
+    }
+
+    /// The task for a custodian's helper.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn task(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+    ) -> Result<Envelope, ActivationError> {
+        self.ask(hsm, |reply| Command::Task {
+            activation,
+            custodian,
+            reply,
+        })
+        .await
+    }
+
+    /// What a custodian's card has signed.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn approve(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+        evidence: ApprovalEvidence,
+    ) -> Result<ApprovalOutcome, ActivationError> {
+        let evidence = Box::new(evidence);
+        self.ask(hsm, |reply| Command::Approve {
+            activation,
+            custodian,
+            evidence,
+            reply,
+        })
+        .await
+    }
+
+    /// A custodian declines.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn decline(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+        reason: String,
+    ) -> Result<ActivationView, ActivationError> {
+        self.ask(hsm, |reply| Command::Decline {
+            activation,
+            custodian,
+            reason,
+            reply,
+        })
+        .await
+    }
+
+    async fn end_for(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        request: LockRequest,
+    ) -> Result<ActivationView, ActivationError> {
+        self.ask(hsm, |reply| Command::Lock {
+            activation,
+            request,
+            reply,
+        })
+        .await
+    }
+
+    /// A signature was recorded.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn signed(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        end: Option<EndReason>,
+    ) -> Result<(), ActivationError> {
+        self.send(hsm, Command::Signed { activation, end }).await
+    }
+
+    /// Erases an HSM and sets up its quorum.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn initialise(
+        &self,
+        hsm: &HsmId,
+        actor: Actor,
+        quorum: PkaOptions,
+        request: countersign_protocol::hsm::InitialiseHsm,
+        so_pin: countersign_card::SoPin,
+    ) -> Result<HsmView, ActivationError> {
+        self.ask(hsm, |reply| Command::Initialise {
+            actor,
+            quorum,
+            request,
+            so_pin,
+            reply,
+        })
+        .await
+    }
+
+    /// Registers a custodian's key in an HSM.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn register(
+        &self,
+        hsm: &HsmId,
+        actor: Actor,
+        admin: Person,
+        key: Fingerprint,
+    ) -> Result<HsmView, ActivationError> {
+        self.ask(hsm, |reply| Command::Register {
+            actor,
+            admin,
+            key,
+            reply,
+        })
+        .await
+    }
+
+    /// The open lease of an activation.
+    pub fn lease(&self, id: &ActivationId) -> Option<Arc<Lease>> {
+        self.leases().get(id).cloned()
+    }
+
+    fn leases(&self) -> std::sync::MutexGuard<'_, HashMap<ActivationId, Arc<Lease>>> {
+        self.0.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every activation that has an HSM, and the desks.
+    pub async fn shutdown(&self) {
+        for desk in self.0.desks.get().into_iter().flat_map(BTreeMap::values) {
+            let (reply, stopped) = oneshot::channel();
+            if desk.send(Command::Stop(reply)).await.is_ok() {
+                let _ = stopped.await;
+            }
+        }
+    }
+}
+
+fn stopping() -> ActivationError {
+    ActivationError::Hsm(HsmError::Unavailable("the server is stopping".into()))
+}

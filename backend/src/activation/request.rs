@@ -1,0 +1,249 @@
+//! Asking for an activation.
+
+use countersign_protocol::{
+    Timestamp,
+    activation::{
+        ActivationState, ActivationTerms, ActivationView, HsmName, NewActivation, NewPurpose,
+    },
+    audit::{Actor, AuditEvent},
+    dsse::canonical_digest,
+    id::{ActivationId, HsmId},
+    lease::LeaseLimits,
+    manifest::readable,
+    operator::Person,
+    purpose::{KeyName, Purpose, Scope},
+    statement::ApprovedPurpose,
+};
+use jiff::SignedDuration;
+
+use super::{ActivationError, transition};
+use crate::{
+    app::App,
+    code,
+    hsm::{Hsm, HsmError},
+    store::{self, activations::Activation},
+};
+
+/// Longest reason, in bytes: people have to read it.
+const LONGEST_REASON: usize = 500;
+/// Longest label of a key, in bytes.
+const LONGEST_LABEL: usize = 64;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Requester<'a> {
+    /// Who.
+    pub person: &'a Person,
+    /// For the audit log.
+    pub actor: &'a Actor,
+    /// Whether they may ask for signatures.
+    pub may_sign: bool,
+    /// Whether they may ask for new keys.
+    pub may_generate: bool,
+    /// Keys that they may ask for; empty: every key.
+    pub keys: &'a [String],
+}
+
+impl Requester<'_> {
+    /// Whether this key is one of those that may be asked for.
+    pub fn may_use(&self, label: &str, fingerprint: &str) -> bool {
+        self.keys.is_empty()
+            || self
+                .keys
+                .iter()
+                .any(|key| key == label || key == fingerprint)
+    }
+}
+
+fn invalid(why: impl Into<String>) -> ActivationError {
+    ActivationError::Invalid(why.into())
+}
+
+/// Writes a new activation, or finds the one that it joins; the flag says whether it is new.
+///
+/// # Errors
+/// [`ActivationError`].
+pub async fn create(
+    app: &App,
+    requester: &Requester<'_>,
+    new: NewActivation,
+) -> Result<(ActivationView, bool), ActivationError> {
+    if !readable(&new.reason) || new.reason.len() > LONGEST_REASON {
+        return Err(invalid(format!(
+            "say why, in up to {LONGEST_REASON} readable characters: custodians decide by the reason"
+        )));
+    }
+    let (hsm, purpose) = purpose(app, requester, new.hsm.as_ref(), new.purpose)?;
+    let device = hsm.device()?;
+    let quorum = device.quorum().ok_or_else(|| {
+        ActivationError::Conflict(format!(
+            "HSM {} has no quorum yet: an admin has to initialise it",
+            hsm.id()
+        ))
+    })?;
+    if device.pka.is_some_and(|pka| pka.missing > 0) {
+        return Err(ActivationError::Conflict(format!(
+            "HSM {} still lacks custodians: an admin has to register them",
+            hsm.id()
+        )));
+    }
+    let lease = lease(app, &purpose, new.lease)?;
+    let most = app.config.lease.max_collect_seconds;
+    let collect = new
+        .collect_seconds
+        .unwrap_or(app.config.lease.collect_seconds);
+    if !(1..=most).contains(&collect) {
+        return Err(invalid(format!(
+            "custodians may take 1 to {most} seconds here"
+        )));
+    }
+    let scope = canonical_digest(&(&purpose, &new.reason));
+
+    let mut tx = app.store.write().await?;
+    let joined =
+        store::activations::joinable(tx.connection(), hsm.id(), &requester.person.id, &scope)
+            .await?;
+    if let Some(activation) = joined {
+        return Ok((
+            super::view::build(tx.connection(), app, &activation).await?,
+            false,
+        ));
+    }
+    let now = Timestamp::now();
+    let terms = ActivationTerms {
+        id: ActivationId::new(code::random_grouped(8)?),
+        hsm: HsmName {
+            id: hsm.id().clone(),
+            device: device.id().clone(),
+        },
+        purpose,
+        requester: requester.person.clone(),
+        reason: new.reason,
+        lease,
+        quorum,
+        requested_at: now,
+        expires_at: now + SignedDuration::from_secs(i64::from(collect)),
+    };
+    let mut activation = Activation {
+        scope,
+        state: ActivationState::Queued,
+        authenticated: 0,
+        notice: None,
+        revision: 0,
+        terms,
+    };
+    store::activations::insert(tx.connection(), &activation).await?;
+    let terms = &activation.terms;
+    tx.audit(
+        requester.actor,
+        AuditEvent::ActivationRequested {
+            activation: terms.id.clone(),
+            hsm: hsm.id().clone(),
+            purpose: ApprovedPurpose::of(&terms.purpose),
+            reason: terms.reason.clone(),
+            lease,
+            terms: terms.digest(),
+        },
+    )
+    .await?;
+    let view = transition::store(app, &mut tx, &mut activation).await?;
+    tx.commit().await?;
+    app.activations.wake(hsm.id()).await?;
+    Ok((view, true))
+}
+
+fn purpose(
+    app: &App,
+    requester: &Requester<'_>,
+    hsm: Option<&HsmId>,
+    purpose: NewPurpose,
+) -> Result<(Hsm, Purpose), ActivationError> {
+    match purpose {
+        NewPurpose::Sign { key, scope } => {
+            if !requester.may_sign {
+                return Err(ActivationError::NotAllowed(
+                    "only requesters ask for signatures".into(),
+                ));
+            }
+            let place = app.hsms.find_key(hsm, &key)?;
+            let fingerprint = place.public_key.fingerprint();
+            if !requester.may_use(&place.label, &fingerprint.to_hex()) {
+                return Err(ActivationError::NotAllowed(format!(
+                    "this token is not for the key `{}`: make one that is",
+                    place.label
+                )));
+            }
+            let key = KeyName {
+                label: place.label,
+                fingerprint,
+            };
+            Ok((place.hsm, Purpose::Sign { key, scope }))
+        }
+        NewPurpose::GenerateKey { label, key_type } => {
+            if !requester.may_generate {
+                return Err(ActivationError::NotAllowed(
+                    "only admins ask for new keys".into(),
+                ));
+            }
+            if !readable(&label) || label.len() > LONGEST_LABEL {
+                return Err(invalid(format!(
+                    "a key's label has 1 to {LONGEST_LABEL} readable characters"
+                )));
+            }
+            let mut all = app.hsms.all();
+            let hsm = match (hsm, all.next(), all.next()) {
+                (Some(id), ..) => app.hsms.get(id)?.clone(),
+                (None, Some(only), None) => only.clone(),
+                (None, ..) => return Err(invalid("say on which HSM the key is to be generated")),
+            };
+            if hsm.device()?.keys.iter().any(|key| key.label == label) {
+                return Err(ActivationError::Conflict(format!(
+                    "HSM {} has a key called `{label}` already: choose another label",
+                    hsm.id()
+                )));
+            }
+            Ok((hsm, Purpose::GenerateKey { label, key_type }))
+        }
+    }
+}
+
+fn lease(
+    app: &App,
+    purpose: &Purpose,
+    asked: Option<LeaseLimits>,
+) -> Result<LeaseLimits, ActivationError> {
+    let seconds = app.config.lease.default_seconds;
+    let limits = match (asked, purpose) {
+        (_, Purpose::GenerateKey { .. }) => LeaseLimits {
+            seconds,
+            signatures: 1,
+        },
+        (Some(limits), _) => limits,
+        (
+            None,
+            Purpose::Sign {
+                scope: Scope::Manifest { files },
+                ..
+            },
+        ) => LeaseLimits {
+            seconds,
+            signatures: u32::try_from(files.files().len()).unwrap_or(u32::MAX),
+        },
+        (
+            None,
+            Purpose::Sign {
+                scope: Scope::Open, ..
+            },
+        ) => {
+            return Err(HsmError::Invalid(
+                "an open scope needs limits: say for how long, and for how many signatures".into(),
+            )
+            .into());
+        }
+    };
+    app.config
+        .lease
+        .check(limits)
+        .map_err(ActivationError::Invalid)?;
+    Ok(limits)
+}

@@ -1,0 +1,320 @@
+//! The thread that owns the connection to one HSM. Its state changes here and nowhere else.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use countersign_card::{CardError, pka::ChallengeBehaviour};
+use countersign_protocol::{
+    Timestamp,
+    cvc::{DeviceId, TrustAnchors},
+};
+use tokio::sync::{mpsc::UnboundedSender, watch};
+
+use super::{
+    attached::{Attached, NotUsable},
+    connector::Connector,
+    job::{Job, Refusal, Reply},
+    snapshot::{Notice, Snapshot},
+};
+
+/// An idle card is asked whether it still knows everything; never between signatures that follow each other.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often an absent HSM is looked for.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// Everything that the thread needs.
+pub struct Worker {
+    pub connector: Box<dyn Connector>,
+    pub anchors: Arc<TrustAnchors>,
+    /// The device that must be there.
+    pub expected: Option<DeviceId>,
+    pub behaviour: ChallengeBehaviour,
+    pub jobs: Receiver<Job>,
+    pub snapshot: watch::Sender<Snapshot>,
+    pub notices: UnboundedSender<Notice>,
+}
+
+/// What to do after a job.
+enum After {
+    /// Go on.
+    Ready,
+    /// The device is gone, or cannot be trusted to be as it should.
+    Drop(String),
+}
+
+impl Worker {
+    /// Runs until it is told to stop, or nobody can tell it any more.
+    pub fn run(mut self) {
+        let mut attached: Option<Attached> = None;
+        let mut next_search = Instant::now();
+        loop {
+            if attached.is_none() && next_search <= Instant::now() {
+                attached = self.attach();
+                next_search = Instant::now() + SEARCH;
+            }
+            let wait = match &attached {
+                None => next_search.saturating_duration_since(Instant::now()),
+                Some(device) => device.deadline().map_or(HEARTBEAT, |deadline| {
+                    deadline
+                        .saturating_duration_since(Instant::now())
+                        .min(HEARTBEAT)
+                }),
+            };
+            match self.jobs.recv_timeout(wait) {
+                Ok(Job::Shutdown(reply)) => {
+                    if let Some(mut device) = attached.take()
+                        && let Err(error) = device.lock() {
+                            tracing::error!("an HSM could not be locked at the end: {error}");
+                        }
+                    let _ = reply.send(Ok(()));
+                    return;
+                }
+                Ok(job) => match &mut attached {
+                    Some(device) => {
+                        let after = self.overdue(device).unwrap_or(After::Ready);
+                        let after = match after {
+                            After::Ready => self.work(device, job),
+                            drop @ After::Drop(_) => {
+                                refuse(job, &self.refusal());
+                                drop
+                            }
+                        };
+                        self.settle(&mut attached, after);
+                    }
+                    None => refuse(job, &self.refusal()),
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(device) = &mut attached {
+                        let after = match self.overdue(device) {
+                            Some(after) => after,
+                            None => device.check().map_or_else(After::Drop, |()| After::Ready),
+                        };
+                        self.settle(&mut attached, after);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some(mut device) = attached.take() {
+                        let _ = device.lock();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks for the device.
+    fn attach(&mut self) -> Option<Attached> {
+        let transport = match self.connector.connect() {
+            Ok(transport) => transport,
+            Err(error) => {
+                self.absent(error.to_string());
+                return None;
+            }
+        };
+        match Attached::verify(
+            transport,
+            &self.anchors,
+            self.expected.as_ref(),
+            self.behaviour,
+        ) {
+            Ok((device, proof)) => {
+                self.expected = Some(device.id().clone());
+                self.snapshot
+                    .send_replace(Snapshot::Ready(device.to_device()));
+                self.notify(Notice::Attached {
+                    device: device.id().clone(),
+                    behaviour: device.behaviour(),
+                    proof,
+                });
+                Some(device)
+            }
+            Err(NotUsable::Card(error)) if error.is_connection_lost() => {
+                self.absent(error.to_string());
+                None
+            }
+            Err(error) => {
+                self.refused(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn absent(&self, why: String) {
+        let known = matches!(&*self.snapshot.borrow(), Snapshot::Absent { why: before, .. } if *before == why);
+        if !known {
+            let since = match &*self.snapshot.borrow() {
+                Snapshot::Absent { since, .. } => *since,
+                Snapshot::Refused { .. } | Snapshot::Ready(_) => Timestamp::now(),
+            };
+            self.snapshot.send_replace(Snapshot::Absent { since, why });
+        }
+    }
+
+    fn refused(&self, why: String) {
+        let known =
+            matches!(&*self.snapshot.borrow(), Snapshot::Refused { why: before } if *before == why);
+        if !known {
+            self.snapshot
+                .send_replace(Snapshot::Refused { why: why.clone() });
+            self.notify(Notice::Refused { why });
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Nobody listens only while the server stops.
+        let _ = self.notices.send(notice);
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal::Unavailable(match &*self.snapshot.borrow() {
+            Snapshot::Absent { why, .. } => format!("the HSM is absent: {why}"),
+            Snapshot::Refused { why } => format!("the HSM was refused: {why}"),
+            Snapshot::Ready(_) => "the HSM was lost: try again in a moment".into(),
+        })
+    }
+
+    /// Ends a lease whose time is over.
+    fn overdue(&mut self, device: &mut Attached) -> Option<After> {
+        device
+            .deadline()
+            .filter(|deadline| *deadline <= Instant::now())?;
+        Some(match device.lock() {
+            Ok(proof) => {
+                self.notify(Notice::LeaseOver { proof });
+                After::Ready
+            }
+            Err(error) => After::Drop(error.to_string()),
+        })
+    }
+
+    fn settle(&mut self, attached: &mut Option<Attached>, after: After) {
+        match (after, attached.as_ref()) {
+            (After::Ready, Some(device)) => {
+                self.behaviour = device.behaviour();
+                let device = device.to_device();
+                self.snapshot.send_if_modified(|snapshot| {
+                    let same = snapshot.device().is_some_and(|before| {
+                        (before.pka, &before.keys, &before.warnings)
+                            == (device.pka, &device.keys, &device.warnings)
+                    });
+                    if !same {
+                        *snapshot = Snapshot::Ready(device);
+                    }
+                    !same
+                });
+            }
+            (After::Drop(why), _) => {
+                // Dropping a PC/SC connection resets the card.
+                *attached = None;
+                self.snapshot.send_replace(Snapshot::Absent {
+                    since: Timestamp::now(),
+                    why: why.clone(),
+                });
+                self.notify(Notice::Lost { why });
+                *attached = self.attach();
+            }
+            (After::Ready, None) => {}
+        }
+    }
+
+    fn work(&mut self, device: &mut Attached, job: Job) -> After {
+        match job {
+            Job::Challenge(reply) => answer(device.challenge(), reply),
+            Job::Respond(response, reply) => answer(device.respond(&response), reply),
+            Job::OpenLease {
+                lease,
+                deadline,
+                reply,
+            } => answer(device.open(lease, deadline), reply),
+            Job::Sign {
+                lease,
+                reference,
+                algorithm,
+                input,
+                reply,
+            } => {
+                let result = device.under(&lease).and_then(|card| {
+                    card.sign(reference, algorithm, &input)
+                        .map_err(Refusal::from)
+                });
+                answer_signing(result, reply)
+            }
+            Job::GenerateKey { lease, spec, reply } => {
+                answer_signing(device.generate(&lease, &spec), reply)
+            }
+            Job::Lock(reply) => match device.lock() {
+                Ok(proof) => {
+                    let after = match device.refresh_keys() {
+                        Ok(()) => After::Ready,
+                        Err(error) => After::Drop(error.to_string()),
+                    };
+                    let _ = reply.send(Ok(proof));
+                    after
+                }
+                Err(NotUsable::Card(error)) => {
+                    let why = error.to_string();
+                    let _ = reply.send(Err(error.into()));
+                    After::Drop(why)
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(Refusal::Unavailable(error.to_string())));
+                    After::Drop(error.to_string())
+                }
+            },
+            Job::Initialise {
+                quorum,
+                so_pin,
+                reply,
+            } => answer(device.initialise(quorum, &so_pin), reply),
+            Job::Register(file, reply) => answer(device.register(&file), reply),
+            Job::Shutdown(reply) => answer(Ok(()), reply),
+        }
+    }
+}
+
+fn lost<T>(result: &Result<T, Refusal>) -> Option<String> {
+    match result {
+        Err(Refusal::Card(error)) if error.is_connection_lost() => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+fn answer<T>(result: Result<T, Refusal>, reply: Reply<T>) -> After {
+    let after = lost(&result).map_or(After::Ready, After::Drop);
+    let _ = reply.send(result);
+    after
+}
+
+/// As [`answer`]; besides, a device that is locked under an open lease has lost its custodians.
+fn answer_signing<T>(result: Result<T, Refusal>, reply: Reply<T>) -> After {
+    let after = match &result {
+        Err(Refusal::Card(error @ CardError::NotAuthenticated(_))) => After::Drop(format!(
+            "{error}, although its quorum was there: another program may have logged it out"
+        )),
+        other => lost(other).map_or(After::Ready, After::Drop),
+    };
+    let _ = reply.send(result);
+    after
+}
+
+/// Answers a job that cannot be done.
+fn refuse(job: Job, why: &Refusal) {
+    let why = why.clone();
+    match job {
+        Job::Challenge(reply) => drop(reply.send(Err(why))),
+        Job::Respond(_, reply) => drop(reply.send(Err(why))),
+        Job::OpenLease { reply, .. } | Job::Initialise { reply, .. } | Job::Shutdown(reply) => {
+            drop(reply.send(Err(why)));
+        }
+        Job::Sign { reply, .. } => drop(reply.send(Err(why))),
+        Job::GenerateKey { reply, .. } => drop(reply.send(Err(why))),
+        // What is absent is locked: the connection was reset when it was dropped.
+        Job::Lock(reply) => drop(reply.send(Err(why))),
+        Job::Register(_, reply) => drop(reply.send(Err(why))),
+    }
+}

@@ -1,0 +1,108 @@
+//! Signing HSMs and their keys.
+
+use axum::{
+    Json as Answer, Router,
+    extract::{Path, State},
+    routing::{get, post},
+};
+use countersign_card::PkaOptions;
+use countersign_protocol::{
+    hsm::{HsmView, InitialiseHsm, RegisterCustodian, SigningKeyView},
+    id::HsmId,
+    operator::Role,
+};
+
+use super::{
+    extract::{Caller, Json},
+    problem::ApiError,
+};
+use crate::{
+    app::App,
+    hsm::{self, HsmError, so_pin},
+};
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/hsms", get(list))
+        .route("/hsms/{id}", get(show))
+        .route("/hsms/{id}/initialise", post(initialise))
+        .route("/hsms/{id}/custodians", post(register))
+        .route("/keys", get(keys))
+}
+
+async fn all(app: &App) -> Result<Vec<HsmView>, ApiError> {
+    let mut connection = app.store.read().await?;
+    let mut views = Vec::new();
+    for hsm in app.hsms.all() {
+        views.push(hsm::view(&mut connection, hsm).await?);
+    }
+    Ok(views)
+}
+
+async fn list(State(app): State<App>, _: Caller) -> Result<Answer<Vec<HsmView>>, ApiError> {
+    Ok(Answer(all(&app).await?))
+}
+
+async fn show(
+    State(app): State<App>,
+    _: Caller,
+    Path(id): Path<HsmId>,
+) -> Result<Answer<HsmView>, ApiError> {
+    let hsm = app.hsms.get(&id)?;
+    let mut connection = app.store.read().await?;
+    Ok(Answer(hsm::view(&mut connection, hsm).await?))
+}
+
+async fn keys(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Answer<Vec<SigningKeyView>>, ApiError> {
+    let actor = caller.actor();
+    let requester = caller.requester_as(&actor);
+    let keys = all(&app).await?.into_iter().flat_map(|hsm| hsm.keys);
+    Ok(Answer(
+        keys.filter(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()))
+            .collect(),
+    ))
+}
+
+async fn initialise(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+    Json(body): Json<InitialiseHsm>,
+) -> Result<Answer<HsmView>, ApiError> {
+    caller.require(Role::Admin)?;
+    let hsm = app.hsms.get(&id)?;
+    let quorum = PkaOptions::new(body.quorum.required, body.quorum.total, body.allow_replace)
+        .map_err(HsmError::from)?;
+    if !hsm.device()?.keys.is_empty() && body.erase.as_ref() != Some(&id) {
+        return Err(HsmError::Conflict(format!(
+            "there are keys on this HSM, and all of them will be gone: repeat its id, {id}, to confirm"
+        ))
+        .into());
+    }
+    let config = app.config.hsms.iter().find(|config| config.id == id);
+    let config = config.ok_or_else(|| HsmError::NotFound(id.clone()))?;
+    let so_pin = so_pin::obtain(config).await?;
+    Ok(Answer(
+        app.activations
+            .initialise(&id, caller.actor(), quorum, body, so_pin)
+            .await?,
+    ))
+}
+
+async fn register(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+    Json(body): Json<RegisterCustodian>,
+) -> Result<Answer<HsmView>, ApiError> {
+    caller.require(Role::Admin)?;
+    let admin = caller.person().clone();
+    Ok(Answer(
+        app.activations
+            .register(&id, caller.actor(), admin, body.key)
+            .await?,
+    ))
+}

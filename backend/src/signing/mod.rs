@@ -1,0 +1,373 @@
+//! Signing under a lease: reserve, one command to the card, verify, record, answer.
+//!
+//! No transaction and no lock is held while the card works; several requests overlap.
+
+mod input;
+mod receipt;
+
+pub use receipt::{receipt, signatures};
+
+use std::sync::Arc;
+
+use countersign_card::CardError;
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationState, ActivationTerms, EndReason},
+    audit::{Actor, AuditEvent},
+    cvc::Fingerprint,
+    digest::Sha256Digest,
+    encoding::Base64,
+    id::{ActivationId, SignatureId},
+    manifest::readable,
+    mechanism::Mechanism,
+    purpose::{Purpose, Scope},
+    signature::{SignRequest, SignatureView},
+};
+
+use crate::{
+    activation::{self, ActivationError, Lease, Requester},
+    app::App,
+    hsm::HsmError,
+    store::{self, StoreError, signatures::StoredSignature},
+};
+
+/// Longest idempotency key, in bytes.
+const LONGEST_KEY: usize = 200;
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The HSM.
+    #[error(transparent)]
+    Hsm(#[from] HsmError),
+    /// The activation.
+    #[error(transparent)]
+    Activation(#[from] ActivationError),
+    /// Database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No quorum yet.
+    #[error("the HSM is not open yet for activation {0}: custodians still have to authenticate")]
+    NotOpen(ActivationId),
+    /// Over.
+    #[error("the activation is over: {0}. Ask for a new one")]
+    Ended(EndReason),
+    /// Not approved.
+    #[error(
+        "the digest {0} is not in the manifest that the custodians approved: ask for a new activation with this file"
+    )]
+    NotInManifest(String),
+    /// Mechanism.
+    #[error("{0}")]
+    Mechanism(String),
+    /// Other body.
+    #[error(
+        "this idempotency key was used for another digest or mechanism: use a new one for every signature"
+    )]
+    IdempotencyMismatch,
+    /// Input.
+    #[error("{0}")]
+    Invalid(String),
+    /// Crashed in between.
+    #[error(
+        "the server or the HSM stopped while this signature was made, and nobody knows whether it was: it counts as made; \
+         ask again with a new idempotency key"
+    )]
+    UnknownOutcome,
+    /// The card's signature is wrong.
+    #[error(
+        "the HSM made a signature that does not verify: it may be damaged; do not use it before it was checked"
+    )]
+    BadSignature,
+}
+
+impl From<sqlx::Error> for SigningError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Signs, or answers from the record if this idempotency key was used before.
+///
+/// # Errors
+/// [`SigningError`].
+pub async fn sign(
+    app: &App,
+    requester: &Requester<'_>,
+    id: &ActivationId,
+    idempotency_key: &str,
+    request: &SignRequest,
+) -> Result<SignatureView, SigningError> {
+    if !readable(idempotency_key) || idempotency_key.len() > LONGEST_KEY {
+        return Err(SigningError::Invalid(format!(
+            "an idempotency key has 1 to {LONGEST_KEY} readable characters"
+        )));
+    }
+    let length = request.mechanism.hash().digest_len();
+    if request.digest.len() != length {
+        return Err(SigningError::Invalid(format!(
+            "{} takes a digest of {length} bytes, this one has {}",
+            request.mechanism,
+            request.digest.len()
+        )));
+    }
+    let mut connection = app.store.read().await?;
+    let activation = activation::load(&mut connection, id).await?;
+    let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
+    drop(connection);
+    let terms = activation.terms;
+    allowed(requester, &terms)?;
+    let lease = app.activations.lease(id);
+    let mut before = before;
+    // What is under way is waited for, and then answered from the record.
+    let pass = loop {
+        if let Some(stored) = before.take_if(|stored| stored.made.is_some()) {
+            return answer(&terms, stored, request);
+        }
+        let Some(lease) = &lease else {
+            return Err(match (before, &activation.state) {
+                (Some(_), _) => SigningError::UnknownOutcome,
+                (None, ActivationState::Ended { reason, .. }) => {
+                    SigningError::Ended(reason.clone())
+                }
+                (None, _) => SigningError::NotOpen(id.clone()),
+            });
+        };
+        match lease.begin(idempotency_key) {
+            Ok(pass) if before.is_none() => break pass,
+            Ok(_) => return Err(SigningError::UnknownOutcome),
+            Err(mut under_way) => {
+                let _ = under_way.changed().await;
+                let mut connection = app.store.read().await?;
+                before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
+            }
+        }
+    };
+    let Some(lease) = lease else {
+        return Err(SigningError::NotOpen(id.clone()));
+    };
+    let job = Job {
+        app: app.clone(),
+        lease,
+        actor: requester.actor.clone(),
+        idempotency_key: idempotency_key.to_owned(),
+        request: request.clone(),
+    };
+    // A client that hangs up must not leave a signature unrecorded.
+    let stored = tokio::spawn(async move {
+        let result = job.run().await;
+        drop(pass);
+        result
+    })
+    .await
+    .map_err(|_| SigningError::UnknownOutcome)??;
+    answer(&terms, stored, request)
+}
+
+fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
+    let not_allowed = |why: &str| Err(ActivationError::NotAllowed(why.to_owned()).into());
+    if terms.requester.id != requester.person.id || !requester.may_sign {
+        return not_allowed("only its requester signs under an activation");
+    }
+    match &terms.purpose {
+        Purpose::Sign { key, .. } if requester.may_use(&key.label, &key.fingerprint.to_hex()) => {
+            Ok(())
+        }
+        Purpose::Sign { .. } => not_allowed("this token is not for that key"),
+        Purpose::GenerateKey { .. } => {
+            not_allowed("this activation is for generating a key, not for signing")
+        }
+    }
+}
+
+struct Job {
+    app: App,
+    lease: Arc<Lease>,
+    actor: Actor,
+    idempotency_key: String,
+    request: SignRequest,
+}
+
+impl Job {
+    async fn run(self) -> Result<StoredSignature, SigningError> {
+        let Self {
+            app,
+            lease,
+            actor,
+            idempotency_key,
+            request,
+        } = self;
+        let id = &lease.activation;
+        let Some(busy) = lease.enter().await else {
+            return Err(ended(&app, id).await?);
+        };
+        covered(&lease, &request)?;
+        let (algorithm, input) = input::card_input(request.mechanism, &lease.key, &request.digest)
+            .ok_or_else(|| SigningError::Mechanism(wrong_mechanism(request.mechanism, &lease)))?;
+        let mut stored = StoredSignature {
+            id: SignatureId::new(uuid::Uuid::now_v7().to_string()),
+            mechanism: request.mechanism,
+            digest: request.digest.clone(),
+            made: None,
+        };
+        reserve(&app, &lease, &idempotency_key, &stored).await?;
+        let signature = match lease
+            .hsm
+            .sign(&lease.handle, lease.reference, algorithm, input)
+            .await
+        {
+            Ok(signature) => signature,
+            Err(error) => {
+                let refused = match &error {
+                    HsmError::NotOpen => true,
+                    HsmError::Card(error) => {
+                        !error.is_connection_lost() && !matches!(error, CardError::Malformed { .. })
+                    }
+                    _ => false,
+                };
+                if !refused {
+                    tracing::error!("the outcome of signature {} is unknown: {error}", stored.id);
+                    return Err(error.into());
+                }
+                let mut tx = app.store.write().await?;
+                store::signatures::release(tx.connection(), &stored.id).await?;
+                tx.commit().await?;
+                drop(busy);
+                return Err(match error {
+                    HsmError::NotOpen => ended(&app, id).await?,
+                    other => other.into(),
+                });
+            }
+        };
+        request
+            .mechanism
+            .verify(&lease.key, &request.digest, &signature)
+            .map_err(|_| SigningError::BadSignature)?;
+        let now = Timestamp::now();
+        let mut tx = app.store.write().await?;
+        store::signatures::record(tx.connection(), &stored.id, &signature, now).await?;
+        let event = AuditEvent::Signed {
+            signature: stored.id.clone(),
+            activation: id.clone(),
+            key: lease.key.fingerprint(),
+            mechanism: request.mechanism,
+            digest: hex::encode(&request.digest),
+        };
+        tx.audit(&actor, event).await?;
+        tx.commit().await?;
+        stored.made = Some((Base64(signature), now));
+        let end = lease.note(&request.digest);
+        drop(busy);
+        app.activations
+            .signed(lease.hsm.id(), id.clone(), end)
+            .await?;
+        Ok(stored)
+    }
+}
+
+fn covered(lease: &Lease, request: &SignRequest) -> Result<(), SigningError> {
+    use activation::NotCovered;
+    match lease.covers(request.mechanism, &request.digest) {
+        Ok(_) => Ok(()),
+        Err(NotCovered::Digest) => Err(SigningError::NotInManifest(hex::encode(&request.digest))),
+        Err(NotCovered::Mechanism) => Err(SigningError::Mechanism(format!(
+            "the custodians approved files by their SHA-256, so `{}` cannot be checked: use the same with sha256",
+            request.mechanism
+        ))),
+    }
+}
+
+fn wrong_mechanism(mechanism: Mechanism, lease: &Lease) -> String {
+    let possible: Vec<_> = Mechanism::of_key(&lease.key)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    format!(
+        "the key is {}: it cannot do `{mechanism}`, but {}",
+        lease.key.kind(),
+        possible.join(", ")
+    )
+}
+
+/// Counts and reserves in one transaction: no two requests get the last signature.
+async fn reserve(
+    app: &App,
+    lease: &Lease,
+    idempotency_key: &str,
+    reservation: &StoredSignature,
+) -> Result<(), SigningError> {
+    let mut tx = app.store.write().await?;
+    let (_, reserved) = store::signatures::counts(tx.connection(), &lease.activation).await?;
+    if reserved >= lease.limits().signatures {
+        return Err(SigningError::Ended(EndReason::CountUsed));
+    }
+    store::signatures::reserve(
+        tx.connection(),
+        &lease.activation,
+        idempotency_key,
+        reservation,
+    )
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+/// How the activation ended. While it is ending, its end is not stored yet.
+async fn ended(app: &App, id: &ActivationId) -> Result<SigningError, SigningError> {
+    let mut connection = app.store.read().await?;
+    Ok(match activation::load(&mut connection, id).await?.state {
+        ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
+        ActivationState::Queued | ActivationState::Collecting | ActivationState::Open { .. } => {
+            SigningError::NotOpen(id.clone())
+        }
+    })
+}
+
+fn answer(
+    terms: &ActivationTerms,
+    stored: StoredSignature,
+    request: &SignRequest,
+) -> Result<SignatureView, SigningError> {
+    if stored.mechanism != request.mechanism || stored.digest != request.digest {
+        return Err(SigningError::IdempotencyMismatch);
+    }
+    to_view(terms, stored).ok_or(SigningError::UnknownOutcome)
+}
+
+/// A recorded signature as people see it.
+fn to_view(terms: &ActivationTerms, stored: StoredSignature) -> Option<SignatureView> {
+    let (signature, made_at) = stored.made?;
+    let name = file_name(terms, &stored.digest);
+    Some(SignatureView {
+        id: stored.id,
+        activation: terms.id.clone(),
+        key: key_of(terms)?,
+        mechanism: stored.mechanism,
+        digest: stored.digest,
+        name,
+        signature,
+        made_at,
+    })
+}
+
+fn key_of(terms: &ActivationTerms) -> Option<Fingerprint> {
+    match &terms.purpose {
+        Purpose::Sign { key, .. } => Some(key.fingerprint),
+        Purpose::GenerateKey { .. } => None,
+    }
+}
+
+fn file_name(terms: &ActivationTerms, digest: &[u8]) -> Option<String> {
+    let Purpose::Sign {
+        scope: Scope::Manifest { files },
+        ..
+    } = &terms.purpose
+    else {
+        return None;
+    };
+    let digest = Sha256Digest(digest.try_into().ok()?);
+    files
+        .files()
+        .iter()
+        .find(|file| file.sha256 == digest)
+        .map(|file| file.name.clone())
+}

@@ -1,0 +1,250 @@
+//! Activations and custodians' answers.
+
+use countersign_protocol::{
+    activation::{ActivationState, ActivationTerms, Answer},
+    cvc::Fingerprint,
+    digest::Sha256Digest,
+    dsse::Envelope,
+    id::{ActivationId, HsmId, OperatorId},
+};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{StoreError, from_json, from_text, to_json};
+
+/// An activation as stored.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    /// What was asked for; never changes.
+    pub terms: ActivationTerms,
+    /// Digest of what may be done, for [`joinable`].
+    pub scope: Sha256Digest,
+    /// Where it stands.
+    pub state: ActivationState,
+    /// The card's count.
+    pub authenticated: u8,
+    /// Something that people must know.
+    pub notice: Option<String>,
+    /// Grows with every change.
+    pub revision: u64,
+}
+
+/// A custodian's answer, with the signed statement if they approved.
+#[derive(Clone, Debug)]
+pub struct StoredAnswer {
+    /// The custodian's key.
+    pub key: Fingerprint,
+    /// The answer.
+    pub answer: Answer,
+    /// The approval.
+    pub statement: Option<Envelope>,
+}
+
+/// Which activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Not ended.
+    Active,
+    /// Ended.
+    Ended,
+    /// All.
+    All,
+}
+
+fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
+    let scope: &[u8] = row.get("scope");
+    Ok(Activation {
+        terms: from_json(row.get("terms"))?,
+        scope: Sha256Digest(
+            scope
+                .try_into()
+                .map_err(|_| StoreError::Unreadable("a scope is not 32 bytes".into()))?,
+        ),
+        state: from_json(row.get("state"))?,
+        authenticated: row.get("authenticated"),
+        notice: row.get("notice"),
+        revision: number(row.get("revision"))?,
+    })
+}
+
+fn number(value: i64) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// Stores a new activation.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    activation: &Activation,
+) -> Result<(), StoreError> {
+    let terms = &activation.terms;
+    sqlx::query(
+        "INSERT INTO activations
+         (id, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, revision)
+         VALUES (?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+    )
+    .bind(terms.id.as_str())
+    .bind(terms.hsm.id.as_str())
+    .bind(terms.requester.id.as_str())
+    .bind(to_json(terms)?)
+    .bind(activation.scope.as_bytes().as_slice())
+    .bind(to_json(&activation.state)?)
+    .bind(activation.state.is_ended())
+    .bind(activation.authenticated)
+    .bind(&activation.notice)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stores what can change of an activation, and raises its revision.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn update(
+    connection: &mut SqliteConnection,
+    activation: &Activation,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE activations SET state = ?, ended = ?, authenticated = ?, notice = ?, revision = revision + 1
+         WHERE id = ?",
+    )
+    .bind(to_json(&activation.state)?)
+    .bind(activation.state.is_ended())
+    .bind(activation.authenticated)
+    .bind(&activation.notice)
+    .bind(activation.terms.id.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The activation with this id.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_id(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+) -> Result<Option<Activation>, StoreError> {
+    let row = sqlx::query("SELECT * FROM activations WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Activations of an HSM that have not ended, oldest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn active_of(
+    connection: &mut SqliteConnection,
+    hsm: &HsmId,
+) -> Result<Vec<Activation>, StoreError> {
+    let rows =
+        sqlx::query("SELECT * FROM activations WHERE hsm = ? AND ended = 0 ORDER BY sequence")
+            .bind(hsm.as_str())
+            .fetch_all(connection)
+            .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Ids of activations, newest first; of one requester only, if one is named.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn ids(
+    connection: &mut SqliteConnection,
+    which: Which,
+    requester: Option<&OperatorId>,
+    limit: u32,
+) -> Result<Vec<ActivationId>, StoreError> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM activations
+         WHERE (?1 IS NULL OR ended = ?1) AND (?2 IS NULL OR requester = ?2)
+         ORDER BY sequence DESC LIMIT ?3",
+    )
+    .bind(match which {
+        Which::Active => Some(false),
+        Which::Ended => Some(true),
+        Which::All => None,
+    })
+    .bind(requester.map(OperatorId::as_str))
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(ActivationId::new).collect())
+}
+
+/// An active request of the same person for the same thing and reason.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn joinable(
+    connection: &mut SqliteConnection,
+    hsm: &HsmId,
+    requester: &OperatorId,
+    scope: &Sha256Digest,
+) -> Result<Option<Activation>, StoreError> {
+    let row = sqlx::query(
+        "SELECT * FROM activations WHERE hsm = ? AND requester = ? AND scope = ? AND ended = 0
+         ORDER BY sequence LIMIT 1",
+    )
+    .bind(hsm.as_str())
+    .bind(requester.as_str())
+    .bind(scope.as_bytes().as_slice())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Answers to an activation.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn answers(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+) -> Result<Vec<StoredAnswer>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM answers WHERE activation = ? ORDER BY fingerprint")
+        .bind(id.as_str())
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredAnswer {
+                key: from_text(row.get("fingerprint"))?,
+                answer: from_json(row.get("answer"))?,
+                statement: row
+                    .get::<Option<&str>, _>("statement")
+                    .map(from_json)
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+/// Stores an answer in the place of an earlier one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn put_answer(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+    answer: &StoredAnswer,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO answers (activation, fingerprint, answer, statement) VALUES (?, ?, ?, ?)
+         ON CONFLICT (activation, fingerprint)
+         DO UPDATE SET answer = excluded.answer, statement = excluded.statement",
+    )
+    .bind(id.as_str())
+    .bind(answer.key.to_hex())
+    .bind(to_json(&answer.answer)?)
+    .bind(answer.statement.as_ref().map(to_json).transpose()?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
