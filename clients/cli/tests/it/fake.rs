@@ -1,0 +1,281 @@
+//! A server that keeps one activation and signs with a key in memory.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use countersign_protocol::{
+    cvc::{Curve, EcSecretKey, PublicKey},
+    encoding::Base64,
+    problem::{Problem, ProblemCode},
+};
+use serde_json::{Value, json};
+
+pub const ID: &str = "8K3F";
+
+/// How the server behaves.
+#[derive(Clone, Default)]
+pub struct Behaviour {
+    /// The activation is there already.
+    pub joined: bool,
+    /// Custodians take their time.
+    pub slow: bool,
+    /// It ends like this instead of opening.
+    pub end: Option<Value>,
+    /// The lease has so many signatures.
+    pub limit: Option<usize>,
+    /// Signatures are over something else.
+    pub lies: bool,
+}
+
+pub struct Fake {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    behaviour: Behaviour,
+    key: EcSecretKey,
+    activation: Option<Value>,
+    signatures: Vec<Value>,
+    requests: Vec<String>,
+}
+
+impl Fake {
+    pub fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let key = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32]).unwrap();
+        let state = State {
+            behaviour,
+            key,
+            activation: None,
+            signatures: Vec::new(),
+            requests: Vec::new(),
+        };
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(stream.unwrap(), &shared));
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.state.lock().unwrap().behaviour = behaviour;
+    }
+
+    pub fn public_key(&self) -> PublicKey {
+        self.state.lock().unwrap().key.public_key()
+    }
+
+    /// Requests so far that begin like this.
+    pub fn count(&self, beginning: &str) -> usize {
+        let state = self.state.lock().unwrap();
+        state
+            .requests
+            .iter()
+            .filter(|request| request.starts_with(beginning))
+            .count()
+    }
+
+    /// What was asked for.
+    pub fn terms(&self) -> Value {
+        self.state.lock().unwrap().activation.as_ref().unwrap()["terms"].clone()
+    }
+
+    pub fn set_activation_state(&self, activation_state: Value) {
+        self.state.lock().unwrap().change(activation_state);
+    }
+}
+
+fn serve(stream: TcpStream, shared: &Mutex<State>) {
+    let mut reader = BufReader::new(&stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).unwrap();
+        let Some((name, value)) = header.trim().split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let mut words = line.split(' ');
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let path = path.strip_prefix("/api/v1").unwrap();
+    if path.contains("after=") {
+        // Long polls take a while; nobody else may have to wait meanwhile.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (status, answer) = shared.lock().unwrap().answer(method, path, &body);
+    let answer = answer.to_string();
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        answer.len()
+    );
+    let _ = (&stream).write_all(format!("{head}{answer}").as_bytes());
+}
+
+fn problem(code: ProblemCode) -> (u16, Value) {
+    (
+        code.status(),
+        json!(Problem::new(code, "the server's words")),
+    )
+}
+
+impl State {
+    fn answer(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.requests.push(format!("{method} {path}"));
+        let here = format!("/activations/{ID}");
+        match (method, path) {
+            ("GET", "/keys") => (200, json!([self.key_view()])),
+            ("GET", "/activations?state=active") => (200, json!(self.activation.as_slice())),
+            ("POST", "/activations") => {
+                let status = if self.behaviour.joined { 200 } else { 201 };
+                if self.activation.is_none() {
+                    self.activation = Some(self.new_activation(body));
+                }
+                (status, self.view())
+            }
+            ("GET", _) if path == here && self.activation.is_none() => {
+                problem(ProblemCode::NotFound)
+            }
+            ("GET", _) if path.starts_with(&format!("{here}?after")) => {
+                self.decide();
+                (200, self.view())
+            }
+            ("GET", _) if path == here => (200, self.view()),
+            ("POST", _) if path == format!("{here}/lock") => {
+                self.change(ended(json!({ "type": "cancelled", "by": person() })));
+                (200, self.view())
+            }
+            ("GET", _) if path == format!("{here}/signatures") => (200, json!(self.signatures)),
+            ("POST", _) if path == format!("{here}/signatures") => self.sign(body),
+            _ => problem(ProblemCode::NotFound),
+        }
+    }
+
+    fn view(&self) -> Value {
+        let mut view = self.activation.clone().unwrap();
+        view["signatures"] = json!(self.signatures.len());
+        view
+    }
+
+    fn key_name(&self) -> Value {
+        json!({ "label": "release", "fingerprint": self.key.public_key().fingerprint() })
+    }
+
+    fn key_view(&self) -> Value {
+        let key = self.key.public_key();
+        json!({
+            "hsm": "hsm-1", "label": "release", "fingerprint": key.fingerprint(), "publicKey": key,
+            "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512"],
+            "usesLeft": null, "attested": true
+        })
+    }
+
+    fn new_activation(&self, body: &Value) -> Value {
+        let custodian = |id: &str, name: &str, answer: Value| {
+            json!({
+                "person": { "id": id, "name": name }, "key": "22".repeat(32),
+                "chr": "UTANNA00001", "answer": answer
+            })
+        };
+        json!({
+            "terms": {
+                "id": ID,
+                "hsm": { "id": "hsm-1", "device": "UTHSM000001" },
+                "purpose": { "type": "sign", "key": self.key_name(), "scope": body["purpose"]["scope"] },
+                "requester": person(),
+                "reason": body["reason"],
+                "lease": body["lease"].as_object().map_or(
+                    json!({ "seconds": 3600, "signatures": 2 }),
+                    |lease| json!(lease)
+                ),
+                "quorum": { "required": 2, "total": 3 },
+                "requestedAt": "2026-01-01T00:00:00Z",
+                "expiresAt": "2026-01-02T00:00:00Z"
+            },
+            "revision": 1,
+            "state": { "type": "collecting" },
+            "custodians": [
+                custodian("o1", "Anna", json!({ "type": "authenticated", "at": "2026-01-01T00:01:00Z" })),
+                custodian("o2", "Bob", json!({ "type": "missing" })),
+                custodian("o3", "Carol\u{1b}[2J", json!({ "type": "missing" }))
+            ],
+            "authenticated": 1,
+            "signatures": 0,
+            "notice": null,
+            "url": "https://sign.example.org/a/8K3F"
+        })
+    }
+
+    fn change(&mut self, state: Value) {
+        let activation = self.activation.as_mut().unwrap();
+        activation["state"] = state;
+        activation["revision"] = json!(activation["revision"].as_u64().unwrap() + 1);
+    }
+
+    fn decide(&mut self) {
+        if self.activation.as_ref().unwrap()["state"]["type"] != "collecting" || self.behaviour.slow
+        {
+            return;
+        }
+        match self.behaviour.end.clone() {
+            Some(reason) => self.change(ended(reason)),
+            None => self.change(open()),
+        }
+    }
+
+    fn sign(&mut self, body: &Value) -> (u16, Value) {
+        if self.activation.as_ref().unwrap()["state"]["type"] != "open" {
+            return problem(ProblemCode::NotOpen);
+        }
+        if self
+            .behaviour
+            .limit
+            .is_some_and(|limit| self.signatures.len() >= limit)
+        {
+            self.change(ended(json!({ "type": "count-used" })));
+            return problem(ProblemCode::ActivationEnded);
+        }
+        let mut digest = hex::decode(body["digest"].as_str().unwrap()).unwrap();
+        if self.behaviour.lies {
+            digest.reverse();
+        }
+        let signature = self.key.sign_prehash(&digest).unwrap().to_der();
+        let made = json!({
+            "id": format!("s{}", self.signatures.len()), "activation": ID,
+            "key": self.key.public_key().fingerprint(), "mechanism": body["mechanism"],
+            "digest": body["digest"], "name": null, "signature": Base64(signature),
+            "madeAt": "2026-01-01T00:02:00Z"
+        });
+        self.signatures.push(made.clone());
+        (200, made)
+    }
+}
+
+pub fn open() -> Value {
+    json!({ "type": "open", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T01:00:00Z", "left": 2 })
+}
+
+pub fn ended(reason: Value) -> Value {
+    json!({ "type": "ended", "reason": reason, "at": "2026-01-01T00:03:00Z" })
+}
+
+fn person() -> Value {
+    json!({ "id": "o9", "name": "Build" })
+}

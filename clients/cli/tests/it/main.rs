@@ -1,0 +1,14 @@
+//! The built program, against a server that plays its part.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod activation;
+mod fake;
+mod program;
+mod sign;
+mod usage;
+mod verify;

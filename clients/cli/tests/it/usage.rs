@@ -1,0 +1,64 @@
+use std::process::Stdio;
+
+use crate::program::Program;
+
+#[test]
+fn senseless_command_lines_end_with_2() {
+    let program = Program::new(None);
+    for arguments in [
+        &["sign"][..],
+        &["sign", "--key", "release"],
+        &["sign", "file"],
+        &["sign", "--key", "release", "--mechanism", "md5", "file"],
+        &["sign", "--key", "release", "--signatures", "3", "file"],
+        &["sign", "--activation", "8K3F", "--reason", "x", "file"],
+        &["verify", "file"],
+        &["verify", "--key", "release", "--pem", "key.pem", "file"],
+        &["activation"],
+        // By design: everybody on the machine could read it.
+        &["keys", "--token", "secret"],
+    ] {
+        program.run(arguments).expect(2);
+    }
+}
+
+#[test]
+fn usage_errors_are_json_too() {
+    let ran = Program::new(None).run(&["sign", "--json"]).expect(2);
+    let problem = ran.json();
+    assert_eq!(problem["type"], "urn:countersign:client:usage");
+    assert_eq!(problem["exitCode"], 2);
+}
+
+#[test]
+fn help_tells_the_exit_codes() {
+    let ran = Program::new(None).run(&["sign", "--help"]).expect(0);
+    assert!(ran.out.contains("Exit codes:"), "{}", ran.out);
+}
+
+#[test]
+fn without_configuration_it_says_what_to_write() {
+    let ran = Program::new(None).run(&["keys"]).expect(1);
+    assert!(ran.err.contains("config.toml"), "{}", ran.err);
+    let ran = Program::new(None).run(&["keys", "--json"]).expect(1);
+    assert_eq!(ran.json()["type"], "urn:countersign:client:configuration");
+}
+
+#[test]
+fn a_server_that_is_away_ends_with_5() {
+    let program = Program::new(Some("http://127.0.0.1:1"));
+    let ran = program.run(&["keys", "--json"]).expect(5);
+    assert_eq!(ran.json()["type"], "urn:countersign:client:unreachable");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let mut child = Program::new(None)
+        .command(&["keys", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
