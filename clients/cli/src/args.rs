@@ -22,6 +22,7 @@ pub struct Args {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Server and output")]
 pub struct Global {
     /// Address of the server, such as https://sign.example.org
     #[arg(long, global = true, value_name = "URL")]

@@ -1,11 +1,41 @@
-//! Where an activation stands, in words.
+//! Where an activation stands, in words, and what comes next.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use countersign_client::{Client, ClientError, LONGEST_WAIT};
 use countersign_protocol::{
+    Timestamp,
     activation::{ActivationState, ActivationView, Answer},
+    id::ActivationId,
     purpose::{Purpose, Scope},
 };
 
 use crate::output::{count, printable, table};
+
+/// A server that answers a long poll at once without news is asked once in this time.
+const CALM: Duration = Duration::from_millis(500);
+
+/// The activation after its next change, or when the server would not wait longer.
+pub fn next(
+    client: &Client,
+    id: &ActivationId,
+    revision: u64,
+) -> Result<ActivationView, ClientError> {
+    let start = Instant::now();
+    let view = client.activation_after(id, revision, LONGEST_WAIT)?;
+    if view.revision <= revision {
+        thread::sleep(CALM.saturating_sub(start.elapsed()));
+    }
+    Ok(view)
+}
+
+/// To the second, UTC.
+pub fn time(at: &Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
 
 /// One line: state and who is missing.
 pub fn line(view: &ActivationView) -> String {
@@ -41,12 +71,17 @@ pub fn line(view: &ActivationView) -> String {
         }
         ActivationState::Open { until, left, .. } => {
             format!(
-                "Open until {until}, {} left",
+                "Open until {}, {} left",
+                time(until),
                 count(*left as usize, "signature")
             )
         }
         ActivationState::Ended { reason, at } => {
-            format!("Over since {at}: {}", printable(&reason.to_string()))
+            format!(
+                "Over since {}: {}",
+                time(at),
+                printable(&reason.to_string())
+            )
         }
     };
     if let Some(notice) = &view.notice {
@@ -115,7 +150,7 @@ pub fn details(view: &ActivationView) -> String {
         count(terms.lease.signatures as usize, "signature"),
         terms.quorum,
         view.signatures,
-        terms.expires_at,
+        time(&terms.expires_at),
         printable(&view.url),
     );
     let rows: Vec<Vec<String>> = view
@@ -124,9 +159,11 @@ pub fn details(view: &ActivationView) -> String {
         .map(|custodian| {
             let answer = match &custodian.answer {
                 Answer::Missing => "missing".to_owned(),
-                Answer::Authenticated { at } => format!("authenticated {at}"),
+                Answer::Authenticated { at } => format!("authenticated {}", time(at)),
                 Answer::Forgotten { why } => format!("must authenticate again: {}", printable(why)),
-                Answer::Declined { at, reason } => format!("declined {at}: {}", printable(reason)),
+                Answer::Declined { at, reason } => {
+                    format!("declined {}: {}", time(at), printable(reason))
+                }
             };
             vec![printable(&custodian.person.name), answer]
         })

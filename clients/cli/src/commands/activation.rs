@@ -1,6 +1,6 @@
 //! `countersign activation`.
 
-use countersign_client::{Client, LONGEST_WAIT};
+use countersign_client::Client;
 use countersign_protocol::{activation::ActivationView, id::ActivationId};
 use serde_json::json;
 
@@ -79,7 +79,7 @@ fn follow(
     let progress = Progress::waiting();
     progress.status(&status::line(&view));
     while !view.state.is_ended() {
-        view = client.activation_after(id, view.revision, LONGEST_WAIT)?;
+        view = status::next(client, id, view.revision)?;
         progress.status(&status::line(&view));
     }
     Ok(view)

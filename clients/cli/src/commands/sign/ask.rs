@@ -12,7 +12,7 @@ use crate::{
     args::Sign,
     error::CliError,
     output::{count, printable},
-    progress,
+    progress, status,
 };
 
 /// An hour is the server's usual lease; this is for where only the number of signatures was said.
@@ -47,7 +47,10 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
     let verb = if asked.joined { "Joined" } else { "Asked for" };
     progress::line(&format!(
         "{verb} activation {} on the HSM {}: {} must agree by {}",
-        terms.id, terms.hsm.id, terms.quorum, terms.expires_at
+        terms.id,
+        terms.hsm.id,
+        terms.quorum,
+        status::time(&terms.expires_at)
     ));
     progress::line(&format!("Approve at {}", printable(&asked.activation.url)));
     Ok(asked)

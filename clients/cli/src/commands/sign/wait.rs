@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{Client, ClientError, LONGEST_WAIT};
+use countersign_client::{Client, ClientError};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     id::ActivationId,
@@ -72,7 +72,7 @@ fn watch(
     }
     thread::spawn(move || {
         loop {
-            let wake = match client.activation_after(&id, revision, LONGEST_WAIT) {
+            let wake = match status::next(&client, &id, revision) {
                 Ok(view) => {
                     revision = view.revision;
                     Wake::News(Box::new(view))
