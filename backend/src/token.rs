@@ -129,8 +129,8 @@ pub async fn find(app: &App, secret: &str) -> Result<Option<TokenView>, StoreErr
         && token
             .last_used_at
             .is_none_or(|last| now.duration_since(last) > TOUCH)
-        {
-            store::tokens::touch(&mut connection, &token.id).await?;
-        }
+    {
+        store::tokens::touch(&mut connection, &token.id).await?;
+    }
     Ok(token)
 }

@@ -367,9 +367,10 @@ impl Desk {
         }
         // If it is back already, a round that was begun meanwhile begins anew.
         if self.hsm.device().is_ok()
-            && let Err(error) = self.hsm.lock().await {
-                tracing::warn!("HSM {}: {error}", self.hsm.id());
-            }
+            && let Err(error) = self.hsm.lock().await
+        {
+            tracing::warn!("HSM {}: {error}", self.hsm.id());
+        }
         let mut tx = self.app.store.write().await?;
         forget(&mut tx, &mut activation, &why).await?;
         transition::apply(
@@ -422,10 +423,11 @@ impl Desk {
     async fn stop(mut self, reply: oneshot::Sender<()>) {
         let ended = async {
             if let Some(activation) = self.current().await?
-                && matches!(activation.state, ActivationState::Open { .. }) {
-                    self.end(activation, EndReason::ServerRestarted, &Actor::Server)
-                        .await?;
-                }
+                && matches!(activation.state, ActivationState::Open { .. })
+            {
+                self.end(activation, EndReason::ServerRestarted, &Actor::Server)
+                    .await?;
+            }
             Ok::<_, ActivationError>(())
         };
         if let Err(error) = ended.await {

@@ -39,6 +39,8 @@ pub struct Lease {
     /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
     under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
     signed: Mutex<Signed>,
+    /// Set when the end is stored.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -79,6 +81,7 @@ impl Lease {
             busy: RwLock::new(()),
             under_way: Mutex::default(),
             signed: Mutex::default(),
+            closed: watch::Sender::new(false),
         }
     }
 
@@ -100,6 +103,17 @@ impl Lease {
     /// Waits until everything under way is recorded. Nothing new begins on a revoked lease.
     pub(super) async fn drain(&self) {
         drop(self.busy.write().await);
+    }
+
+    /// The end is stored.
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Waits until the end of a revoked lease is stored.
+    pub async fn closed(&self) {
+        // The sender lives as long as the lease.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Held while something is signed and recorded; `None`: the lease is over.

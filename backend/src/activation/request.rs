@@ -227,7 +227,7 @@ fn lease(
             },
         ) => LeaseLimits {
             seconds,
-            signatures: u32::try_from(files.files().len()).unwrap_or(u32::MAX),
+            signatures: u32::try_from(files.distinct()).unwrap_or(u32::MAX),
         },
         (
             None,

@@ -39,6 +39,9 @@ pub struct Worker {
     pub notices: UnboundedSender<Notice>,
 }
 
+/// Tells whoever asked; done last, so that they find the snapshot as it is now.
+type Tell = Box<dyn FnOnce()>;
+
 /// What to do after a job.
 enum After {
     /// Go on.
@@ -68,25 +71,23 @@ impl Worker {
             match self.jobs.recv_timeout(wait) {
                 Ok(Job::Shutdown(reply)) => {
                     if let Some(mut device) = attached.take()
-                        && let Err(error) = device.lock() {
-                            tracing::error!("an HSM could not be locked at the end: {error}");
-                        }
+                        && let Err(error) = device.lock()
+                    {
+                        tracing::error!("an HSM could not be locked at the end: {error}");
+                    }
                     let _ = reply.send(Ok(()));
                     return;
                 }
                 Ok(job) => match &mut attached {
                     Some(device) => {
-                        let after = self.overdue(device).unwrap_or(After::Ready);
-                        let after = match after {
-                            After::Ready => self.work(device, job),
-                            drop @ After::Drop(_) => {
-                                refuse(job, &self.refusal());
-                                drop
-                            }
+                        let (after, tell) = match self.overdue(device) {
+                            None | Some(After::Ready) => self.work(device, job),
+                            Some(drop) => (drop, refuse(job, self.refusal())),
                         };
                         self.settle(&mut attached, after);
+                        tell();
                     }
-                    None => refuse(job, &self.refusal()),
+                    None => refuse(job, self.refusal())(),
                 },
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(device) = &mut attached {
@@ -222,7 +223,7 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, device: &mut Attached, job: Job) -> After {
+    fn work(&mut self, device: &mut Attached, job: Job) -> (After, Tell) {
         match job {
             Job::Challenge(reply) => answer(device.challenge(), reply),
             Job::Respond(response, reply) => answer(device.respond(&response), reply),
@@ -253,17 +254,15 @@ impl Worker {
                         Ok(()) => After::Ready,
                         Err(error) => After::Drop(error.to_string()),
                     };
-                    let _ = reply.send(Ok(proof));
-                    after
-                }
-                Err(NotUsable::Card(error)) => {
-                    let why = error.to_string();
-                    let _ = reply.send(Err(error.into()));
-                    After::Drop(why)
+                    (after, tell(Ok(proof), reply))
                 }
                 Err(error) => {
-                    let _ = reply.send(Err(Refusal::Unavailable(error.to_string())));
-                    After::Drop(error.to_string())
+                    let why = error.to_string();
+                    let refusal = match error {
+                        NotUsable::Card(error) => Refusal::Card(error),
+                        other => Refusal::Unavailable(other.to_string()),
+                    };
+                    (After::Drop(why), tell(Err(refusal), reply))
                 }
             },
             Job::Initialise {
@@ -277,44 +276,44 @@ impl Worker {
     }
 }
 
-fn lost<T>(result: &Result<T, Refusal>) -> Option<String> {
+fn tell<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> Tell {
+    // Whoever asked may have left.
+    Box::new(move || drop(reply.send(result)))
+}
+
+fn lost<T>(result: &Result<T, Refusal>) -> After {
     match result {
-        Err(Refusal::Card(error)) if error.is_connection_lost() => Some(error.to_string()),
-        _ => None,
+        Err(Refusal::Card(error)) if error.is_connection_lost() => After::Drop(error.to_string()),
+        _ => After::Ready,
     }
 }
 
-fn answer<T>(result: Result<T, Refusal>, reply: Reply<T>) -> After {
-    let after = lost(&result).map_or(After::Ready, After::Drop);
-    let _ = reply.send(result);
-    after
+fn answer<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> (After, Tell) {
+    (lost(&result), tell(result, reply))
 }
 
 /// As [`answer`]; besides, a device that is locked under an open lease has lost its custodians.
-fn answer_signing<T>(result: Result<T, Refusal>, reply: Reply<T>) -> After {
+fn answer_signing<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> (After, Tell) {
     let after = match &result {
         Err(Refusal::Card(error @ CardError::NotAuthenticated(_))) => After::Drop(format!(
             "{error}, although its quorum was there: another program may have logged it out"
         )),
-        other => lost(other).map_or(After::Ready, After::Drop),
+        other => lost(other),
     };
-    let _ = reply.send(result);
-    after
+    (after, tell(result, reply))
 }
 
-/// Answers a job that cannot be done.
-fn refuse(job: Job, why: &Refusal) {
-    let why = why.clone();
+/// Answers a job that cannot be done. What is absent is locked: the connection was reset when it was dropped.
+fn refuse(job: Job, why: Refusal) -> Tell {
     match job {
-        Job::Challenge(reply) => drop(reply.send(Err(why))),
-        Job::Respond(_, reply) => drop(reply.send(Err(why))),
+        Job::Challenge(reply) => tell(Err(why), reply),
+        Job::Respond(_, reply) => tell(Err(why), reply),
         Job::OpenLease { reply, .. } | Job::Initialise { reply, .. } | Job::Shutdown(reply) => {
-            drop(reply.send(Err(why)));
+            tell(Err(why), reply)
         }
-        Job::Sign { reply, .. } => drop(reply.send(Err(why))),
-        Job::GenerateKey { reply, .. } => drop(reply.send(Err(why))),
-        // What is absent is locked: the connection was reset when it was dropped.
-        Job::Lock(reply) => drop(reply.send(Err(why))),
-        Job::Register(_, reply) => drop(reply.send(Err(why))),
+        Job::Sign { reply, .. } => tell(Err(why), reply),
+        Job::GenerateKey { reply, .. } => tell(Err(why), reply),
+        Job::Lock(reply) => tell(Err(why), reply),
+        Job::Register(_, reply) => tell(Err(why), reply),
     }
 }

@@ -33,6 +33,8 @@ use crate::{
 
 /// Longest idempotency key, in bytes.
 const LONGEST_KEY: usize = 200;
+/// Longest that the end of a lease takes: a card that is slow to reset.
+const ENDING: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
@@ -199,7 +201,7 @@ impl Job {
         } = self;
         let id = &lease.activation;
         let Some(busy) = lease.enter().await else {
-            return Err(ended(&app, id).await?);
+            return Err(ended(&app, &lease).await?);
         };
         covered(&lease, &request)?;
         let (algorithm, input) = input::card_input(request.mechanism, &lease.key, &request.digest)
@@ -234,7 +236,7 @@ impl Job {
                 tx.commit().await?;
                 drop(busy);
                 return Err(match error {
-                    HsmError::NotOpen => ended(&app, id).await?,
+                    HsmError::NotOpen => ended(&app, &lease).await?,
                     other => other.into(),
                 });
             }
@@ -243,7 +245,9 @@ impl Job {
             .mechanism
             .verify(&lease.key, &request.digest, &signature)
             .map_err(|_| SigningError::BadSignature)?;
-        let now = Timestamp::now();
+        // As exact as the store is, so that a retry gets the same answer.
+        let now =
+            Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
         let mut tx = app.store.write().await?;
         store::signatures::record(tx.connection(), &stored.id, &signature, now).await?;
         let event = AuditEvent::Signed {
@@ -311,15 +315,21 @@ async fn reserve(
     Ok(tx.commit().await?)
 }
 
-/// How the activation ended. While it is ending, its end is not stored yet.
-async fn ended(app: &App, id: &ActivationId) -> Result<SigningError, SigningError> {
+/// How the activation ended, once that is stored.
+async fn ended(app: &App, lease: &Lease) -> Result<SigningError, SigningError> {
+    let _ = tokio::time::timeout(ENDING, lease.closed()).await;
     let mut connection = app.store.read().await?;
-    Ok(match activation::load(&mut connection, id).await?.state {
-        ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
-        ActivationState::Queued | ActivationState::Collecting | ActivationState::Open { .. } => {
-            SigningError::NotOpen(id.clone())
-        }
-    })
+    Ok(
+        match activation::load(&mut connection, &lease.activation)
+            .await?
+            .state
+        {
+            ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
+            ActivationState::Queued
+            | ActivationState::Collecting
+            | ActivationState::Open { .. } => SigningError::NotOpen(lease.activation.clone()),
+        },
+    )
 }
 
 fn answer(

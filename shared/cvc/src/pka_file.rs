@@ -55,6 +55,7 @@ impl PkaFile {
         }
         let mut request = None;
         let mut certificates = Vec::new();
+        let mut issuer_first = false;
         for object in tlv::parse_all(outer.value)? {
             let inner = match object.tag {
                 Tag(0x61..=0x63) => tlv::parse_exact(object.value)?,
@@ -65,7 +66,10 @@ impl PkaFile {
                 Tag::REQUEST if request.is_none() => {
                     request = Some(AuthenticatedRequest::parse(inner.raw)?)
                 }
-                Tag::CERTIFICATE => certificates.push(Certificate::from_tlv(inner)?),
+                Tag::CERTIFICATE => {
+                    issuer_first |= certificates.is_empty() && object.tag == Tag(0x61);
+                    certificates.push(Certificate::from_tlv(inner)?);
+                }
                 _ => return Err(PkaFileError::Contents),
             }
         }
@@ -76,8 +80,13 @@ impl PkaFile {
         };
         let first_is_device = first.chr() == request.outer_car() && first.car() == second.chr();
         let second_is_device = second.chr() == request.outer_car() && second.car() == first.chr();
-        // Where names decide nothing the usual order is kept, and verification tells what is wrong.
-        let chain = if second_is_device && !first_is_device {
+        // Where names decide nothing the format's own order counts, and verification tells what is wrong.
+        let swapped = if first_is_device == second_is_device {
+            issuer_first
+        } else {
+            second_is_device
+        };
+        let chain = if swapped {
             DeviceChain {
                 device: second,
                 issuer: first,

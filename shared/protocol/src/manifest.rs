@@ -72,6 +72,12 @@ impl Manifest {
         &self.0
     }
 
+    /// Number of different contents: signatures that it takes to sign every file.
+    pub fn distinct(&self) -> usize {
+        let digests: std::collections::HashSet<_> = self.0.iter().map(|file| file.sha256).collect();
+        digests.len()
+    }
+
     /// Whether this digest may be signed.
     pub fn contains(&self, digest: &Sha256Digest) -> bool {
         self.0.iter().any(|file| file.sha256 == *digest)

@@ -65,8 +65,8 @@ impl Desk {
         proof: Result<String, HsmError>,
     ) -> Result<ActivationView, ActivationError> {
         let id = activation.terms.id;
-        let lease = self.app.activations.leases().remove(&id);
-        if let Some(lease) = lease {
+        let lease = self.app.activations.lease(&id);
+        if let Some(lease) = &lease {
             lease.revoke();
             // What the card has signed is recorded before the end is.
             lease.drain().await;
@@ -97,6 +97,10 @@ impl Desk {
         )
         .await?;
         tx.commit().await?;
+        if let Some(lease) = lease {
+            self.app.activations.leases().remove(&id);
+            lease.close();
+        }
         Ok(view)
     }
 }

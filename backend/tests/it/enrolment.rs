@@ -1,0 +1,203 @@
+//! Enrolments that are refused, each with its own reason.
+
+use countersign_card::KeyKind;
+use countersign_protocol::{
+    audit::AuditEvent,
+    cvc::{AttestationError, AuthenticatedRequest, ChainError, Curve, DeviceChain, PkaFile},
+    dsse::Envelope,
+    encoding::Base64,
+    operator::{Enrolment, Role},
+    statement::EnrolmentStatement,
+};
+use countersign_server::{
+    app::App,
+    people::{self, PeopleError},
+};
+use countersign_simulator::Profile;
+
+use crate::{
+    player::Card,
+    world::{World, config},
+};
+
+/// Tries to enrol with a changed file; the statement is right.
+async fn refusal(world: &World, card: &mut Card, change: impl FnOnce(&mut PkaFile)) -> PeopleError {
+    let link = world.invite("Mallory", Role::Custodian).await;
+    let (_, code) = link.split_once('#').expect("a code");
+    let opened = people::open(&world.app, code).await.expect("opened");
+    let mut enrolment = card.enrolment(code, &opened);
+    let mut file = card.file.clone();
+    change(&mut file);
+    enrolment.pka = Base64(file.to_new_format());
+    let before = world.audit().await.len();
+    let error = people::enrol(&world.app, &enrolment)
+        .await
+        .expect_err("refused");
+    let audit = world.audit().await;
+    assert_eq!(audit.len(), before + 1, "nothing but the refusal happened");
+    let why = error.to_string();
+    assert!(
+        matches!(audit.last(), Some(AuditEvent::EnrolmentRefused { why: logged, .. }) if *logged == why)
+    );
+    error
+}
+
+/// The request's bytes with one bit changed so far from the end.
+fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequest {
+    let mut bytes = request.raw().to_vec();
+    let place = bytes.len() - from_end;
+    bytes[place] ^= 1;
+    AuthenticatedRequest::parse(&bytes).expect("still a request")
+}
+
+fn attestation(error: PeopleError) -> AttestationError {
+    match error {
+        PeopleError::Attestation(error) => error,
+        other => panic!("refused for another reason: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn forgeries_are_told_apart() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let mut card = Card::new("MALL01");
+    let mut other = Card::new("OTHER1");
+
+    let error = refusal(&world, &mut card, |file| {
+        file.request = damaged(&file.request, 1)
+    })
+    .await;
+    assert!(matches!(
+        attestation(error),
+        AttestationError::OuterSignature(_)
+    ));
+
+    // Another card vouches: it did not make this key.
+    let chain = other.file.chain.clone();
+    let error = refusal(&world, &mut card, |file| file.chain = chain).await;
+    let error = attestation(error);
+    assert!(
+        matches!(error, AttestationError::OtherDevice { .. }),
+        "{error:?}"
+    );
+
+    // Key and attestation of different cards.
+    let request = other.file.request.clone();
+    let error = refusal(&world, &mut card, |file| file.request = request).await;
+    let error = attestation(error);
+    assert!(
+        matches!(error, AttestationError::OtherDevice { .. }),
+        "{error:?}"
+    );
+
+    // A device certificate in the place of its issuer's.
+    let error = refusal(&world, &mut card, |file| {
+        file.chain = DeviceChain {
+            device: file.chain.device.clone(),
+            issuer: file.chain.device.clone(),
+        };
+    })
+    .await;
+    let error = attestation(error);
+    assert!(
+        matches!(
+            error,
+            AttestationError::Chain(ChainError::WrongIssuer { .. })
+        ),
+        "{error:?}"
+    );
+
+    // A good key that public key authentication cannot use.
+    for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::Secp384r1)] {
+        let file = Card::with_key("WRONG1", kind).file;
+        let error = refusal(&world, &mut card, |pka| *pka = file).await;
+        let error = attestation(error);
+        assert!(
+            matches!(error, AttestationError::UnsuitableKey { .. }),
+            "{error:?}"
+        );
+    }
+
+    // Somebody else's key, with all its evidence.
+    let anna = world.people[0].card.file.clone();
+    let error = refusal(&world, &mut other, |file| *file = anna).await;
+    assert!(matches!(error, PeopleError::Taken(_)), "{error}");
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_statement_binds_invitation_person_and_server() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let mut card = Card::new("MALL01");
+    let first = world.invite("Mallory", Role::Custodian).await;
+    let second = world.invite("Bob", Role::Admin).await;
+    let code = |link: &str| link.split_once('#').expect("a code").1.to_owned();
+    let (first, second) = (code(&first), code(&second));
+    let opened = people::open(&world.app, &first).await.expect("opened");
+    let for_the_first = card.enrolment(&first, &opened);
+    let stolen = Enrolment {
+        code: second,
+        ..for_the_first.clone()
+    };
+    let refused = people::enrol(&world.app, &stolen).await;
+    assert!(
+        matches!(refused, Err(PeopleError::Statement(_))),
+        "{refused:?}"
+    );
+    // Signed by another key than the one enrolled.
+    let mut other = Card::new("OTHER1");
+    let statement: EnrolmentStatement = for_the_first
+        .statement
+        .as_ref()
+        .map(Envelope::peek)
+        .expect("one")
+        .expect("readable");
+    let forged = Enrolment {
+        statement: Some(other.seal(&statement)),
+        ..for_the_first.clone()
+    };
+    let refused = people::enrol(&world.app, &forged).await;
+    assert!(
+        matches!(refused, Err(PeopleError::Statement(_))),
+        "{refused:?}"
+    );
+    people::enrol(&world.app, &for_the_first)
+        .await
+        .expect("enrolled");
+    let again = people::enrol(&world.app, &for_the_first).await;
+    assert!(matches!(again, Err(PeopleError::Code(_))), "{again:?}");
+    world.app.shutdown().await;
+}
+
+/// The simulator's root is nothing to a server that was not started as a demo.
+#[tokio::test]
+async fn simulated_cards_are_refused_in_production() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let app = App::open(config(folder.path(), false))
+        .await
+        .expect("opens");
+    let (code, _) = people::new_bootstrap_code(&app)
+        .await
+        .expect("works")
+        .expect("a code");
+    let bootstrap = countersign_protocol::operator::Bootstrap {
+        code,
+        name: "Anna".into(),
+        mail: None,
+    };
+    let link = people::bootstrap(&app, &bootstrap)
+        .await
+        .expect("invited")
+        .link;
+    let (_, code) = link.split_once('#').expect("a code");
+    let opened = people::open(&app, code).await.expect("opened");
+    let mut card = Card::new("ANNA01");
+    let error = people::enrol(&app, &card.enrolment(code, &opened))
+        .await
+        .expect_err("refused");
+    let error = attestation(error);
+    assert!(
+        matches!(error, AttestationError::Chain(ChainError::SimulatedRoot(_))),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,222 @@
+//! What the HTTP side lets through.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, Response, StatusCode, header},
+};
+use countersign_protocol::{
+    about::About,
+    problem::{Problem, ProblemCode},
+    session::{LogIn, LoginChallenge, SessionView},
+    token::{CreatedToken, NewToken},
+};
+use countersign_server::http;
+use countersign_simulator::Profile;
+use serde::{Serialize, de::DeserializeOwned};
+use tower::ServiceExt;
+
+use crate::world::{ORIGIN, World};
+
+const NOBODY: &[(&str, &str)] = &[];
+
+async fn send(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<String>,
+) -> Response<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let request = request
+        .body(body.map_or_else(Body::empty, Body::from))
+        .expect("a request");
+    router.clone().oneshot(request).await.expect("an answer")
+}
+
+async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
+    let bytes = to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+}
+
+async fn code(response: Response<Body>) -> ProblemCode {
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/problem+json"
+    );
+    let status = response.status().as_u16();
+    let problem: Problem = json(response).await;
+    assert_eq!(problem.status, status);
+    problem.code().expect("a known problem")
+}
+
+fn text<T: Serialize>(value: &T) -> Option<String> {
+    Some(serde_json::to_string(value).expect("JSON"))
+}
+
+/// Logs in, returns the cookie.
+async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
+    let origin = [("origin", ORIGIN)];
+    let challenge: LoginChallenge =
+        json(send(router, "POST", "/session/challenge", &origin, None).await).await;
+    let statement = world.people[player].card.log_in(&challenge.task);
+    let body = text(&LogIn { statement });
+    let response = send(router, "POST", "/session", &origin, body.clone()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    // A statement is good for one log-in.
+    let again = send(router, "POST", "/session", &origin, body).await;
+    assert_eq!(code(again).await, ProblemCode::StatementRefused);
+    cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+#[tokio::test]
+async fn sessions_tokens_and_strangers() {
+    let mut world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+
+    let about: About = json(send(&router, "GET", "/about", NOBODY, None).await).await;
+    assert!(about.demo && !about.needs_bootstrap);
+    for (method, path) in [
+        ("GET", "/session"),
+        ("GET", "/operators"),
+        ("GET", "/invitations"),
+        ("GET", "/tokens"),
+        ("GET", "/hsms"),
+        ("GET", "/hsms/release"),
+        ("GET", "/keys"),
+        ("GET", "/activations"),
+        ("GET", "/activations/1"),
+        ("GET", "/activations/1/signatures"),
+        ("GET", "/activations/1/receipt"),
+        ("GET", "/audit"),
+    ] {
+        assert_eq!(
+            code(send(&router, method, path, NOBODY, None).await).await,
+            ProblemCode::NotAuthenticated,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        code(send(&router, "GET", "/nothing", NOBODY, None).await).await,
+        ProblemCode::NotFound
+    );
+
+    let doug = log_in(&mut world, &router, 3).await;
+    let me: SessionView =
+        json(send(&router, "GET", "/session", &[("cookie", &doug)], None).await).await;
+    assert_eq!(me.person.name, "Doug");
+
+    // Another page's request with our cookie changes nothing.
+    let new = NewToken {
+        label: "pipeline".into(),
+        keys: vec!["firmware".into()],
+        days: 1,
+    };
+    for headers in [
+        vec![("cookie", doug.as_str())],
+        vec![("cookie", &doug), ("origin", "https://evil.example")],
+    ] {
+        let response = send(&router, "POST", "/tokens", &headers, text(&new)).await;
+        assert_eq!(code(response).await, ProblemCode::NotAllowed);
+    }
+    let headers = [("cookie", doug.as_str()), ("origin", ORIGIN)];
+    let created: CreatedToken =
+        json(send(&router, "POST", "/tokens", &headers, text(&new)).await).await;
+    let bearer = format!("Bearer {}", created.secret);
+    let with_token = [("authorization", bearer.as_str())];
+    assert_eq!(
+        send(&router, "GET", "/keys", &with_token, None)
+            .await
+            .status(),
+        StatusCode::OK
+    );
+
+    // A requester's token is a requester, in nothing else.
+    for (method, path) in [
+        ("GET", "/audit"),
+        ("GET", "/tokens"),
+        ("GET", "/invitations"),
+        ("POST", "/hsms/release/initialise"),
+    ] {
+        let body = (method == "POST").then(|| r#"{"quorum":{"required":1,"total":1}}"#.to_owned());
+        assert_eq!(
+            code(send(&router, method, path, &with_token, body).await).await,
+            ProblemCode::NotAllowed,
+            "{path}"
+        );
+    }
+    let doug_is_no_admin = send(&router, "GET", "/invitations", &[("cookie", &doug)], None).await;
+    assert_eq!(code(doug_is_no_admin).await, ProblemCode::NotAllowed);
+
+    // An admin who loses their confirmation loses the session, and tokens die with their owner.
+    let anna = log_in(&mut world, &router, 0).await;
+    let headers = [("cookie", anna.as_str()), ("origin", ORIGIN)];
+    let path = format!("/operators/{}/revoke", world.people[3].person.id);
+    assert_eq!(
+        send(&router, "POST", &path, &headers, None).await.status(),
+        StatusCode::OK
+    );
+    for headers in [
+        vec![("cookie", doug.as_str())],
+        vec![("authorization", bearer.as_str())],
+    ] {
+        let response = send(&router, "GET", "/keys", &headers, None).await;
+        assert_eq!(code(response).await, ProblemCode::NotAuthenticated);
+    }
+
+    // Bodies that make no sense get a problem, too.
+    for body in [
+        "",
+        "{",
+        "[]",
+        r#"{"name":1}"#,
+        r#"{"name":"x","roles":["king"]}"#,
+    ] {
+        let response = send(&router, "POST", "/invitations", &headers, Some(body.into())).await;
+        assert_eq!(code(response).await, ProblemCode::InvalidRequest, "{body}");
+    }
+    assert_eq!(
+        send(&router, "DELETE", "/session", &headers, None)
+            .await
+            .status(),
+        StatusCode::NO_CONTENT
+    );
+    let after = send(&router, "GET", "/session", &[("cookie", &anna)], None).await;
+    assert_eq!(code(after).await, ProblemCode::NotAuthenticated);
+    world.app.shutdown().await;
+}
+
+/// Answers carry what keeps browsers strict.
+#[tokio::test]
+async fn pages_are_confined() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let response = send(&router, "GET", "/about", NOBODY, None).await;
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .expect("text");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"),
+        "{policy}"
+    );
+    world.app.shutdown().await;
+}

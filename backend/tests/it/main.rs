@@ -1,0 +1,14 @@
+//! The server in process, on simulated cards.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(missing_docs, reason = "tests")]
+
+mod enrolment;
+mod http;
+mod leases;
+mod losses;
+mod player;
+mod signing;
+mod story;
+mod tampering;
+mod world;

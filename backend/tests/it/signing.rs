@@ -1,0 +1,314 @@
+//! Signing: one command each, nothing twice, nothing that was not approved.
+
+use std::{collections::HashSet, time::Duration};
+
+use countersign_protocol::{audit::AuditEvent, mechanism::Mechanism, signature::SignRequest};
+use countersign_server::signing::SigningError;
+use countersign_simulator::{Fault, Latency, Profile};
+
+use crate::world::{World, request_for};
+
+const EC: Mechanism = Mechanism::EcdsaSha256;
+
+#[tokio::test]
+async fn every_mechanism_gives_a_signature_that_verifies() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    for (key, rsa) in [("ec", false), ("rsa", true)] {
+        let id = world.ask_for_anything(key, 600, 10).await;
+        world.open(&id).await;
+        let public = world
+            .hsm_view()
+            .await
+            .keys
+            .into_iter()
+            .find(|view| view.label == key)
+            .expect("the key");
+        for mechanism in Mechanism::ALL {
+            let digest: Vec<u8> = (0..mechanism.hash().digest_len())
+                .map(|i| u8::try_from(i).expect("small"))
+                .collect();
+            let request = SignRequest {
+                mechanism,
+                digest: digest.clone(),
+            };
+            let result = world.sign(&id, mechanism.as_str(), &request).await;
+            if rsa == (mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa) {
+                let made = result.expect("signed");
+                mechanism
+                    .verify(&public.public_key, &digest, made.signature.as_bytes())
+                    .expect("verifies");
+            } else {
+                assert!(
+                    matches!(result, Err(SigningError::Mechanism(_))),
+                    "{result:?}"
+                );
+            }
+        }
+        let terms = world.view(&id).await.terms;
+        let person = world.people[0].person.clone();
+        let actor = crate::world::operator(&person);
+        let lock = countersign_server::activation::LockRequest {
+            person,
+            actor,
+            admin: true,
+        };
+        countersign_server::activation::lock(&world.app, &terms, lock)
+            .await
+            .expect("locked");
+    }
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn only_approved_digests_by_mechanisms_that_can_be_checked() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_files("ec", &["a", "b"]).await;
+    world.open(&id).await;
+    let outside = world.sign(&id, "1", &request_for("c", EC)).await;
+    assert!(
+        matches!(outside, Err(SigningError::NotInManifest(_))),
+        "{outside:?}"
+    );
+    let unchecked = SignRequest {
+        mechanism: Mechanism::EcdsaSha384,
+        digest: vec![1; 48],
+    };
+    let refused = world.sign(&id, "2", &unchecked).await;
+    assert!(
+        matches!(refused, Err(SigningError::Mechanism(_))),
+        "{refused:?}"
+    );
+    let short = SignRequest {
+        mechanism: EC,
+        digest: vec![1; 20],
+    };
+    assert!(matches!(
+        world.sign(&id, "3", &short).await,
+        Err(SigningError::Invalid(_))
+    ));
+    world
+        .sign(&id, "4", &request_for("a", EC))
+        .await
+        .expect("signed");
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_from_the_record_even_when_all_is_over() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_files("ec", &["a"]).await;
+    world.open(&id).await;
+    let request = request_for("a", EC);
+    let made = world.sign(&id, "key", &request).await.expect("signed");
+    world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(
+        world.sign(&id, "key", &request).await.expect("the same"),
+        made
+    );
+    let other = world.sign(&id, "key", &request_for("b", EC)).await;
+    assert!(
+        matches!(other, Err(SigningError::IdempotencyMismatch)),
+        "{other:?}"
+    );
+    world.restart().await;
+    assert_eq!(
+        world
+            .sign(&id, "key", &request)
+            .await
+            .expect("still the same"),
+        made
+    );
+    world.app.shutdown().await;
+}
+
+/// The server's own work adds nothing to the card's: 20 signatures are 20 commands.
+#[tokio::test]
+async fn a_signature_is_exactly_one_command() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 100).await;
+    world.open(&id).await;
+    world.hsm.reset_counts();
+    for number in 0..20 {
+        world
+            .sign(
+                &id,
+                &number.to_string(),
+                &request_for(&number.to_string(), EC),
+            )
+            .await
+            .expect("signed");
+    }
+    let counts = world.hsm.apdu_counts();
+    assert_eq!((counts.total, counts.sign()), (20, 20));
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_same_key_at_the_same_time_is_signed_once() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 100).await;
+    world.open(&id).await;
+    world.hsm.reset_counts();
+    world.hsm.set_latency(Latency {
+        sign_ec: Duration::from_millis(100),
+        ..Latency::NONE
+    });
+    let request = request_for("a", EC);
+    let (a, b, c) = tokio::join!(
+        world.sign(&id, "k", &request),
+        world.sign(&id, "k", &request),
+        world.sign(&id, "k", &request)
+    );
+    let made: HashSet<_> = [a, b, c]
+        .map(|made| made.expect("signed").signature.0)
+        .into();
+    assert_eq!(made.len(), 1);
+    assert_eq!(world.hsm.apdu_counts().sign(), 1);
+    world.app.shutdown().await;
+}
+
+/// Nobody gets more than the limit by asking at the same time.
+#[tokio::test]
+async fn a_crowd_gets_as_many_signatures_as_were_approved() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&id).await;
+    world.hsm.reset_counts();
+    let world = &world;
+    let attempts: Vec<_> = (0..20)
+        .map(|number| {
+            let id = id.clone();
+            async move {
+                world
+                    .sign(
+                        &id,
+                        &number.to_string(),
+                        &request_for(&number.to_string(), EC),
+                    )
+                    .await
+            }
+        })
+        .collect();
+    let mut made = 0;
+    for attempt in join_all(attempts).await {
+        match attempt {
+            Ok(_) => made += 1,
+            Err(SigningError::Ended(_) | SigningError::NotOpen(_)) => {}
+            Err(other) => panic!("unexpected: {other}"),
+        }
+    }
+    assert_eq!(made, 5);
+    let signed = world
+        .audit()
+        .await
+        .iter()
+        .filter(|event| matches!(event, AuditEvent::Signed { .. }))
+        .count();
+    assert_eq!(signed, 5);
+    world.app.shutdown().await;
+}
+
+/// *Lock now* overtakes what waits for the card already.
+#[tokio::test]
+async fn lock_now_overtakes_waiting_signatures() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 100).await;
+    world.open(&id).await;
+    world.hsm.set_latency(Latency {
+        sign_ec: Duration::from_millis(100),
+        ..Latency::NONE
+    });
+    let terms = world.view(&id).await.terms;
+    let person = world.people[1].person.clone();
+    let actor = crate::world::operator(&person);
+    let request = countersign_server::activation::LockRequest {
+        person,
+        actor,
+        admin: false,
+    };
+    let world = &world;
+    let attempts = (0..30).map(|number| {
+        let id = id.clone();
+        async move {
+            world
+                .sign(
+                    &id,
+                    &number.to_string(),
+                    &request_for(&number.to_string(), EC),
+                )
+                .await
+                .is_ok()
+        }
+    });
+    let (made, locked) = tokio::join!(join_all(attempts), async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        countersign_server::activation::lock(&world.app, &terms, request).await
+    });
+    let made = made.into_iter().filter(|made| *made).count();
+    assert!((1..30).contains(&made), "{made} signatures");
+    let view = locked.expect("locked");
+    assert_eq!(
+        usize::try_from(view.signatures).expect("few"),
+        made,
+        "recorded before the end is"
+    );
+    world.must_be_locked().await;
+    world.app.shutdown().await;
+}
+
+/// What the card refuses uses nothing up; what it may have signed does, and is never signed again.
+#[tokio::test]
+async fn failures_of_the_card_are_told_apart() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    // The card says no: as if it had not been asked.
+    let id = world.ask_for_anything("ec", 600, 1).await;
+    world.open(&id).await;
+    let too_long = SignRequest {
+        mechanism: Mechanism::RsaPssSha256,
+        digest: vec![0; 32],
+    };
+    assert!(matches!(
+        world.sign(&id, "0", &too_long).await,
+        Err(SigningError::Mechanism(_))
+    ));
+    // The card signs and is gone before it answers.
+    world.hsm.inject(Fault::RemovedBeforeAnswer);
+    let request = request_for("a", EC);
+    assert!(world.sign(&id, "1", &request).await.is_err());
+    let again = world.sign(&id, "1", &request).await;
+    assert!(
+        matches!(again, Err(SigningError::UnknownOutcome)),
+        "{again:?}"
+    );
+    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(view.signatures, 0);
+    world.app.shutdown().await;
+}
+
+async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (future, output) in &mut pending {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *output = Some(value),
+                    std::task::Poll::Pending => ready = false,
+                }
+            }
+        }
+        if ready {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    pending
+        .into_iter()
+        .filter_map(|(_, output)| output)
+        .collect()
+}

@@ -1,0 +1,452 @@
+//! A running server with one simulated HSM and four people.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use countersign_protocol::{
+    activation::{
+        ActivationState, ActivationView, ApprovalOutcome, EndReason, NewActivation, NewPurpose,
+        Quorum,
+    },
+    audit::{Actor, AuditEvent},
+    digest::Sha256Digest,
+    dsse::Envelope,
+    hsm::{HsmState, HsmView, InitialiseHsm},
+    id::{ActivationId, HsmId},
+    lease::LeaseLimits,
+    manifest::{Manifest, ManifestFile},
+    mechanism::Mechanism,
+    operator::{Bootstrap, NewInvitation, Person, Role},
+    purpose::{NewKeyType, Scope},
+    signature::{SignRequest, SignatureView},
+};
+use countersign_server::{
+    activation::{self, ActivationError, Requester},
+    app::App,
+    config::{Config, HsmConfig, LeaseConfig},
+    hsm::{self, Connector, SimulatorConnector, so_pin},
+    people,
+    signing::{self, SigningError},
+    store,
+};
+use countersign_simulator::{Profile, Simulator};
+
+use crate::player::{Card, Player, new_card};
+
+pub const ORIGIN: &str = "http://localhost:8080";
+
+pub fn hsm_id() -> HsmId {
+    HsmId::new("release")
+}
+
+/// Anna (admin and custodian), Ben and Carla (custodians), Doug (requester).
+pub struct World {
+    pub app: App,
+    pub hsm: Simulator,
+    pub people: Vec<Player>,
+    pub folder: tempfile::TempDir,
+}
+
+pub fn config(folder: &Path, demo: bool) -> Config {
+    let so_pin = folder.join("so-pin");
+    std::fs::write(&so_pin, "3537363231383830\n").expect("written");
+    Config {
+        name: "Test".into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        public_origin: ORIGIN.into(),
+        data_dir: folder.to_owned(),
+        helper_port: 1,
+        demo,
+        cardcontact_test_root: false,
+        anchors: vec![],
+        hsms: vec![HsmConfig {
+            id: hsm_id(),
+            reader: Some("played by the test".into()),
+            simulator: None,
+            device: None,
+            so_pin_file: Some(so_pin),
+        }],
+        lease: LeaseConfig::default(),
+    }
+}
+
+pub async fn start(folder: &Path, hsm: &Simulator) -> App {
+    let app = App::open(config(folder, true)).await.expect("opens");
+    let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
+    app.start_with(BTreeMap::from([(hsm_id(), connector)]))
+        .await
+        .expect("starts");
+    app
+}
+
+pub fn operator(person: &Person) -> Actor {
+    Actor::Operator {
+        person: person.clone(),
+    }
+}
+
+pub fn files(names: &[&str]) -> Manifest {
+    let files = names
+        .iter()
+        .map(|name| ManifestFile {
+            name: (*name).into(),
+            sha256: Sha256Digest::of(name.as_bytes()),
+        })
+        .collect();
+    Manifest::new(files).expect("a manifest")
+}
+
+pub fn request_for(name: &str, mechanism: Mechanism) -> SignRequest {
+    SignRequest {
+        mechanism,
+        digest: Sha256Digest::of(name.as_bytes()).as_bytes().to_vec(),
+    }
+}
+
+impl World {
+    /// People enrolled and confirmed; the HSM as from the factory.
+    pub async fn with_people(profile: Profile) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hsm = new_card("TARGET", profile, None);
+        let app = start(folder.path(), &hsm).await;
+        let mut world = Self {
+            app,
+            hsm,
+            people: Vec::new(),
+            folder,
+        };
+        let (code, _) = people::new_bootstrap_code(&world.app)
+            .await
+            .expect("works")
+            .expect("a code");
+        let bootstrap = Bootstrap {
+            code,
+            name: "Anna".into(),
+            mail: None,
+        };
+        let invited = people::bootstrap(&world.app, &bootstrap)
+            .await
+            .expect("an invitation");
+        world.enrol(&invited.link, "ANNA01").await;
+        for (name, role) in [
+            ("Ben", Role::Custodian),
+            ("Carla", Role::Custodian),
+            ("Doug", Role::Requester),
+        ] {
+            let link = world.invite(name, role).await;
+            world
+                .enrol(
+                    &link,
+                    &format!("{:X<4}01", name.to_uppercase()).replace('X', "0")[..6],
+                )
+                .await;
+            let admin = world.people[0].person.clone();
+            let player = world.people.last().expect("somebody");
+            people::confirm(
+                &world.app,
+                &admin,
+                &operator(&admin),
+                &player.person.id,
+                &player.card.fingerprint(),
+            )
+            .await
+            .expect("confirmed");
+        }
+        world
+    }
+
+    /// An HSM for 2 of 3 with an EC and an RSA key, `ec` and `rsa`.
+    pub async fn ready(profile: Profile) -> Self {
+        let mut world = Self::with_people(profile).await;
+        world.set_up().await;
+        for (label, key_type) in [
+            ("ec", NewKeyType::EcSecp256r1),
+            ("rsa", NewKeyType::Rsa2048),
+        ] {
+            world.generate(label, key_type).await;
+        }
+        world
+    }
+
+    pub async fn invite(&self, name: &str, role: Role) -> String {
+        let admin = &self.people[0].person;
+        let invitation = NewInvitation {
+            name: name.into(),
+            mail: None,
+            roles: vec![role],
+        };
+        people::invite(&self.app, &operator(admin), &invitation)
+            .await
+            .expect("invited")
+            .link
+    }
+
+    pub async fn enrol(&mut self, link: &str, serial: &str) {
+        let mut card = Card::new(serial);
+        let (_, code) = link.split_once('#').expect("a code");
+        let opened = people::open(&self.app, code).await.expect("opened");
+        let view = people::enrol(&self.app, &card.enrolment(code, &opened))
+            .await
+            .expect("enrolled");
+        self.people.push(Player {
+            card,
+            person: view.person,
+        });
+    }
+
+    pub async fn set_up(&mut self) {
+        self.wait_for_hsm(|view| view.device.is_some()).await;
+        self.initialise().await;
+        for player in 0..3 {
+            let admin = self.people[0].person.clone();
+            let key = self.people[player].card.fingerprint();
+            self.app
+                .activations
+                .register(&hsm_id(), operator(&admin), admin, key)
+                .await
+                .expect("registered");
+        }
+    }
+
+    pub async fn initialise(&self) {
+        let quorum = Quorum {
+            required: 2,
+            total: 3,
+        };
+        let options = countersign_card::PkaOptions::new(2, 3, false).expect("a quorum");
+        let request = InitialiseHsm {
+            quorum,
+            allow_replace: false,
+            erase: None,
+        };
+        let pin = so_pin::obtain(&self.app.config.hsms[0])
+            .await
+            .expect("a SO-PIN");
+        let admin = operator(&self.people[0].person);
+        self.app
+            .activations
+            .initialise(&hsm_id(), admin, options, request, pin)
+            .await
+            .expect("initialised");
+    }
+
+    async fn generate(&mut self, label: &str, key_type: NewKeyType) {
+        let purpose = NewPurpose::GenerateKey {
+            label: label.into(),
+            key_type,
+        };
+        let view = self.ask(0, purpose, None).await.expect("asked");
+        let id = view.terms.id;
+        self.authenticate(1, &id).await;
+        self.authenticate(2, &id).await;
+        let view = self.wait_for(&id, |view| view.state.is_ended()).await;
+        assert_eq!(reason(&view), EndReason::Completed);
+    }
+
+    /// Asks as this person.
+    pub async fn ask(
+        &self,
+        player: usize,
+        purpose: NewPurpose,
+        lease: Option<LeaseLimits>,
+    ) -> Result<ActivationView, ActivationError> {
+        let person = &self.people[player].person;
+        let actor = operator(person);
+        let requester = requester(person, &actor, player == 0);
+        let new = NewActivation {
+            hsm: None,
+            purpose,
+            reason: "Firmware 4.2.1".into(),
+            lease,
+            collect_seconds: None,
+        };
+        let (view, _) = activation::create(&self.app, &requester, new).await?;
+        Ok(view)
+    }
+
+    /// Doug asks for signatures of files.
+    pub async fn ask_for_files(&self, key: &str, names: &[&str]) -> ActivationId {
+        let scope = Scope::Manifest {
+            files: files(names),
+        };
+        let view = self
+            .ask(
+                3,
+                NewPurpose::Sign {
+                    key: key.into(),
+                    scope,
+                },
+                None,
+            )
+            .await
+            .expect("asked");
+        view.terms.id
+    }
+
+    /// Doug asks for signatures of anything.
+    pub async fn ask_for_anything(&self, key: &str, seconds: u32, signatures: u32) -> ActivationId {
+        let purpose = NewPurpose::Sign {
+            key: key.into(),
+            scope: Scope::Open,
+        };
+        let lease = LeaseLimits {
+            seconds,
+            signatures,
+        };
+        self.ask(3, purpose, Some(lease))
+            .await
+            .expect("asked")
+            .terms
+            .id
+    }
+
+    pub async fn task(
+        &self,
+        player: usize,
+        id: &ActivationId,
+    ) -> Result<Envelope, ActivationError> {
+        let custodian = self.people[player].custodian();
+        self.app
+            .activations
+            .task(&hsm_id(), id.clone(), custodian)
+            .await
+    }
+
+    /// Lets a custodian answer until the HSM counts them; returns how many answers it took.
+    pub async fn authenticate(&mut self, player: usize, id: &ActivationId) -> (u8, ActivationView) {
+        self.wait_for(id, |view| view.state == ActivationState::Collecting)
+            .await;
+        let mut task = self.task(player, id).await.expect("a task");
+        for answers in 1..=3 {
+            let evidence = self.people[player].approve(&task);
+            let custodian = self.people[player].custodian();
+            let outcome = self
+                .app
+                .activations
+                .approve(&hsm_id(), id.clone(), custodian, evidence)
+                .await
+                .expect("an outcome");
+            match outcome {
+                ApprovalOutcome::Counted { activation } => return (answers, *activation),
+                ApprovalOutcome::SignAgain { task: again } => task = again,
+            }
+        }
+        panic!("the HSM never counted the custodian");
+    }
+
+    /// 2 of 3.
+    pub async fn open(&mut self, id: &ActivationId) {
+        self.authenticate(0, id).await;
+        let (_, view) = self.authenticate(2, id).await;
+        assert!(
+            matches!(view.state, ActivationState::Open { .. }),
+            "{:?}",
+            view.state
+        );
+    }
+
+    pub async fn sign(
+        &self,
+        id: &ActivationId,
+        idempotency_key: &str,
+        request: &SignRequest,
+    ) -> Result<SignatureView, SigningError> {
+        let person = &self.people[3].person;
+        let actor = operator(person);
+        signing::sign(
+            &self.app,
+            &requester(person, &actor, false),
+            id,
+            idempotency_key,
+            request,
+        )
+        .await
+    }
+
+    pub async fn view(&self, id: &ActivationId) -> ActivationView {
+        let mut connection = self.app.store.read().await.expect("a connection");
+        activation::by_id(&mut connection, &self.app, id)
+            .await
+            .expect("an activation")
+    }
+
+    pub async fn wait_for(
+        &self,
+        id: &ActivationId,
+        ready: impl Fn(&ActivationView) -> bool,
+    ) -> ActivationView {
+        for _ in 0..1000 {
+            let view = self.view(id).await;
+            if ready(&view) {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never: {:#?}", self.view(id).await);
+    }
+
+    pub async fn hsm_view(&self) -> HsmView {
+        let hsm = self.app.hsms.get(&hsm_id()).expect("the HSM");
+        let mut connection = self.app.store.read().await.expect("a connection");
+        hsm::view(&mut connection, hsm).await.expect("a view")
+    }
+
+    pub async fn wait_for_hsm(&self, ready: impl Fn(&HsmView) -> bool) -> HsmView {
+        for _ in 0..1000 {
+            let view = self.hsm_view().await;
+            if ready(&view) {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never: {:#?}", self.hsm_view().await);
+    }
+
+    pub async fn must_be_locked(&self) {
+        let view = self.hsm_view().await;
+        assert_eq!(view.state, HsmState::Locked);
+        assert_eq!(view.pka.expect("a quorum").authenticated, 0);
+    }
+
+    pub async fn audit(&self) -> Vec<AuditEvent> {
+        let mut connection = self.app.store.read().await.expect("a connection");
+        let page = store::audit::page(&mut connection, None, 10_000)
+            .await
+            .expect("the log");
+        let mut events: Vec<_> = page.entries.into_iter().map(|entry| entry.event).collect();
+        events.reverse();
+        events
+    }
+
+    pub async fn wait_for_audit(&self, wanted: fn(&AuditEvent) -> bool) {
+        for _ in 0..500 {
+            if self.audit().await.iter().any(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never: {:#?}", self.audit().await);
+    }
+
+    pub async fn restart(&mut self) {
+        self.app.shutdown().await;
+        self.app = start(self.folder.path(), &self.hsm).await;
+        self.wait_for_hsm(|view| view.device.is_some()).await;
+    }
+}
+
+pub fn requester<'a>(person: &'a Person, actor: &'a Actor, admin: bool) -> Requester<'a> {
+    Requester {
+        person,
+        actor,
+        may_sign: !admin,
+        may_generate: admin,
+        keys: &[],
+    }
+}
+
+pub fn reason(view: &ActivationView) -> EndReason {
+    match &view.state {
+        ActivationState::Ended { reason, .. } => reason.clone(),
+        state => panic!("not ended: {state:?}"),
+    }
+}
