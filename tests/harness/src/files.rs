@@ -13,7 +13,10 @@ pub fn make(folder: &Path, count: usize) -> anyhow::Result<Vec<std::path::PathBu
     (0..count)
         .map(|number| {
             let path = folder.join(format!("image-{number:03}.bin"));
-            std::fs::write(&path, format!("firmware image {number}\n").repeat(100 + number))?;
+            std::fs::write(
+                &path,
+                format!("firmware image {number}\n").repeat(100 + number),
+            )?;
             Ok(path)
         })
         .collect()

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use countersign_protocol::{
     about::HELPER_PATH,
-    helper::{Answer, CardView, CardState, HELPER_PROTOCOL, HelperError, Message, Operation, Request, Step},
+    helper::{
+        Answer, CardState, CardView, HELPER_PROTOCOL, HelperError, Message, Operation, Request,
+        Step,
+    },
 };
 use tungstenite::{WebSocket, client::IntoClientRequest};
 
@@ -67,9 +70,18 @@ impl HelperSetup {
             .arg("--pinentry")
             .arg(built("countersign-played-pinentry")?)
             .env(BEHAVIOUR, &behaviour_file);
-        let mut program = Program::start("countersign-helper", command, &self.config.join("helper.log"))?;
+        let mut program = Program::start(
+            "countersign-helper",
+            command,
+            &self.config.join("helper.log"),
+        )?;
         program.wait_for(|line| line.contains("listening on 127.0.0.1:").then_some(()))?;
-        Ok(Helper { program, port: self.port, behaviour, behaviour_file })
+        Ok(Helper {
+            program,
+            port: self.port,
+            behaviour,
+            behaviour_file,
+        })
     }
 }
 
@@ -100,7 +112,9 @@ impl Helper {
 
     /// Folder of the logs.
     pub fn folder(&self) -> &Path {
-        self.behaviour_file.parent().expect("the file is in the configuration folder")
+        self.behaviour_file
+            .parent()
+            .expect("the file is in the configuration folder")
     }
 
     /// Connects as the portal of `origin` does.
@@ -128,11 +142,18 @@ impl HelperConnection {
     pub fn open(port: u16, origin: &str) -> anyhow::Result<Self> {
         let mut request = format!("ws://127.0.0.1:{port}{HELPER_PATH}").into_client_request()?;
         request.headers_mut().insert("origin", origin.parse()?);
-        let stream = TcpStream::connect(("127.0.0.1", port)).context("the helper is not running")?;
+        let stream =
+            TcpStream::connect(("127.0.0.1", port)).context("the helper is not running")?;
         let (socket, _) = tungstenite::client::client(request, stream)
             .map_err(|error| anyhow!("the helper refused {origin}: {error}"))?;
-        let mut connection = Self { socket, next: 1, steps: Vec::new() };
-        match connection.ask(Operation::Hello { protocol: HELPER_PROTOCOL })? {
+        let mut connection = Self {
+            socket,
+            next: 1,
+            steps: Vec::new(),
+        };
+        match connection.ask(Operation::Hello {
+            protocol: HELPER_PROTOCOL,
+        })? {
             Answer::Hello { .. } => Ok(connection),
             other => bail!("unexpected answer to hello: {other:?}"),
         }

@@ -2,7 +2,12 @@
 //!
 //! Used by `cargo xtask demo` and by the tests in `tests/e2e`: what the demo shows is what the tests check.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "runs in tests and the demo only")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "runs in tests and the demo only"
+)]
 
 pub mod cards;
 pub mod checks;

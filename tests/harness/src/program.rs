@@ -31,7 +31,9 @@ pub fn built(name: &str) -> anyhow::Result<PathBuf> {
         .ancestors()
         .skip(1)
         .find(|folder| folder.join(name).is_file())
-        .with_context(|| format!("{name} is not built: run `cargo xtask test` or `cargo xtask demo`"))?;
+        .with_context(|| {
+            format!("{name} is not built: run `cargo xtask test` or `cargo xtask demo`")
+        })?;
     Ok(folder.join(name))
 }
 
@@ -54,7 +56,10 @@ impl Program {
         ];
         for stream in streams.into_iter().flatten() {
             let sender = sender.clone();
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(log)?;
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     let _ = writeln!(file, "{line}");
@@ -62,7 +67,12 @@ impl Program {
                 }
             });
         }
-        Ok(Self { name: name.to_owned(), child, lines, log: log.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            lines,
+            log: log.to_owned(),
+        })
     }
 
     /// Waits for a line in which `find` finds something.
@@ -114,7 +124,9 @@ impl Program {
     /// # Errors
     /// It did not end within half a minute.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
         let start = Instant::now();
         while start.elapsed() < READY {
             if let Some(status) = self.child.try_wait()? {
@@ -138,5 +150,7 @@ impl Drop for Program {
 /// # Errors
 /// The operating system's.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
 }

@@ -43,7 +43,12 @@ impl ServerSetup {
     /// # Errors
     /// No free port.
     pub fn new(data: &Path, hsms: Vec<HsmSetup>) -> anyhow::Result<Self> {
-        Ok(Self { data: data.to_owned(), hsms, helper_port: free_port()?, port: free_port()? })
+        Ok(Self {
+            data: data.to_owned(),
+            hsms,
+            helper_port: free_port()?,
+            port: free_port()?,
+        })
     }
 
     /// The portal's origin.
@@ -69,20 +74,27 @@ impl ServerSetup {
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--public-origin", &self.origin()])
             .args(["--helper-port", &self.helper_port.to_string()]);
-        let mut program = Program::start("countersign-server", command, &self.data.join("server.log"))?;
+        let mut program =
+            Program::start("countersign-server", command, &self.data.join("server.log"))?;
         program.wait_for(|line| line.contains("Listening on").then_some(()))?;
         let bootstrap_code = program.log().lines().rev().find_map(|line| {
             let (_, rest) = line.split_once("One-time code:")?;
             rest.split_whitespace().next().map(str::to_owned)
         });
-        Ok(Server { program, origin: self.origin(), bootstrap_code })
+        Ok(Server {
+            program,
+            origin: self.origin(),
+            bootstrap_code,
+        })
     }
 
     fn config(&self) -> String {
         let mut text = String::new();
         for hsm in &self.hsms {
             let attachment = match &hsm.attachment {
-                Attachment::Simulator(path) => format!("simulator = {:?}", path.display().to_string()),
+                Attachment::Simulator(path) => {
+                    format!("simulator = {:?}", path.display().to_string())
+                }
                 Attachment::Reader(reader) => format!("reader = {reader:?}"),
             };
             text.push_str(&format!(

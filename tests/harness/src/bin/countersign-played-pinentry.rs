@@ -1,6 +1,10 @@
 //! An Assuan pinentry without a person: for tests and the unattended demo.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "runs in tests and the demo only")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "runs in tests and the demo only"
+)]
 
 use std::io::{BufRead, Write};
 
@@ -25,7 +29,10 @@ fn main() {
                 let path = std::env::var_os(BEHAVIOUR).expect("path of the behaviour file");
                 let behaviour: Behaviour =
                     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-                let shown = Shown { command: command.to_owned(), text: description.clone() };
+                let shown = Shown {
+                    command: command.to_owned(),
+                    text: description.clone(),
+                };
                 let mut file = std::fs::OpenOptions::new()
                     .create(true)
                     .append(true)

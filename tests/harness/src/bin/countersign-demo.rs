@@ -1,0 +1,134 @@
+//! The demo: the whole product on simulated cards. Started by `cargo xtask demo`.
+
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::Context;
+use clap::Parser;
+use countersign_harness::{
+    checks, files,
+    helper::PIN,
+    program::built,
+    stage::{EC_KEY, Stage, StageSetup},
+};
+use countersign_simulator::Profile;
+
+#[derive(Parser)]
+#[command(
+    about = "Countersign on simulated cards: server, helper, custodians, a signing HSM for 2 of 3"
+)]
+struct Options {
+    /// Play the custodians too: sign with an EC and an RSA key, verify with openssl, show every refusal, end.
+    #[arg(long)]
+    auto: bool,
+    /// File to sign with --auto; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Where everything lives; must not exist yet. Default: a folder that is removed at the end.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Port of the portal.
+    #[arg(long)]
+    port: Option<u16>,
+    /// How the signing HSM behaves: vendor, vendor-kept or pico.
+    #[arg(long, default_value = "vendor")]
+    profile: String,
+}
+
+fn say(text: &str) {
+    println!("  {text}");
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let files = options
+        .file
+        .iter()
+        .map(|file| {
+            file.canonicalize()
+                .with_context(|| format!("cannot read {}", file.display()))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let profile = Profile::by_name(&options.profile)
+        .with_context(|| format!("there is no profile `{}`", options.profile))?;
+    let scratch = tempfile::tempdir()?;
+    let folder = match options.folder {
+        Some(folder) => {
+            std::fs::create_dir(&folder).with_context(|| {
+                format!("cannot make {}: it must not exist yet", folder.display())
+            })?;
+            folder.canonicalize()?
+        }
+        None => scratch.path().to_owned(),
+    };
+    println!("Setting the stage in {}", folder.display());
+    let mut setup = StageSetup::simulated(&folder, profile)?;
+    if let Some(port) = options.port {
+        setup.server.port = port;
+    }
+    let stage = Stage::build(setup, &mut say)?;
+    if options.auto {
+        auto(&stage, files)
+    } else {
+        interactive(stage)
+    }
+}
+
+fn auto(stage: &Stage, own: Vec<PathBuf>) -> anyhow::Result<()> {
+    let folder = &stage.setup.folder;
+    let files = if own.is_empty() {
+        files::make(&folder.join("files"), 3)?
+    } else {
+        own
+    };
+    println!("\nThe main job: 2 of 3 custodians open the HSM, and files are signed");
+    checks::main_job(stage, &files, &folder.join("signatures"), &mut say)?;
+    println!("\nWhat must be refused");
+    checks::refusals(stage, &mut say)?;
+    println!("\nEverything as it should be.");
+    Ok(())
+}
+
+fn interactive(stage: Stage) -> anyhow::Result<()> {
+    let Stage {
+        setup,
+        server,
+        helper,
+        cli_config,
+        ..
+    } = stage;
+    // From here on a person answers, not the played one.
+    helper.program.terminate()?;
+    let mut helper = setup
+        .helper
+        .command()?
+        .args(["--prompt", "terminal"])
+        .stderr(Stdio::null())
+        .spawn()?;
+    println!(
+        "
+Ready. Everything is simulated and protects nothing.
+
+  Portal   {origin}
+  People   Anna (admin, custodian), Ben and Carla (custodians), Doug (requester).
+           All their cards are in the helper that runs here; the PIN of each is {PIN}.
+
+  1. Open the portal and log in as Anna. The helper asks on this terminal.
+  2. In another terminal, ask for a signature of a file of your own:
+
+     {cli} --config {config} \\
+         sign --key {EC_KEY} --reason \"My first file\" YOUR-FILE
+
+  3. In the portal, open the request under Home and press Authenticate. Then log in as Ben and do the same.
+     The command goes on by itself, and leaves YOUR-FILE.sig.
+
+Ctrl-C ends everything.
+",
+        origin = setup.server.origin(),
+        cli = built("countersign")?.display(),
+        config = cli_config.display(),
+    );
+    let ended = helper.wait();
+    drop(server);
+    ended.context("the helper ended")?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Simulated cards in files.
+
+use std::path::{Path, PathBuf};
+
+use countersign_simulator::{NewCard, Profile, Simulator};
+
+use crate::helper::PIN;
+
+/// SO-PIN of every card that the harness makes, in hex.
+pub const SO_PIN: &str = "3537363231383830";
+
+/// A person's card, with [`PIN`] and without keys.
+///
+/// # Errors
+/// File system's.
+pub fn personal(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let path = folder.join(format!("{}.card.json", name.to_lowercase()));
+    let serial: String = name
+        .to_uppercase()
+        .chars()
+        .chain("000000".chars())
+        .take(6)
+        .collect();
+    let new = NewCard {
+        serial,
+        label: name.to_owned(),
+        profile: Profile::VENDOR,
+        user_pin: Some(PIN.to_owned()),
+    };
+    Simulator::create(&path, &new)?;
+    Ok(path)
+}
+
+/// A signing HSM as from the factory.
+///
+/// # Errors
+/// File system's.
+pub fn signing_hsm(folder: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
+    let path = folder.join("hsm.card.json");
+    let new = NewCard {
+        serial: "HSM001".into(),
+        label: "Signing HSM".into(),
+        profile,
+        user_pin: None,
+    };
+    Simulator::create(&path, &new)?;
+    Ok(path)
+}
