@@ -4,7 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use countersign_simulator::{Latency, NewCard, Profile, Simulator, VpcdError, run_vpcd};
+use countersign_simulator::{
+    Latency, NewCard, Profile, Simulator, VpcdError, listen_for_vpcd, run_vpcd,
+};
 
 #[derive(Parser)]
 #[command(
@@ -43,6 +45,9 @@ enum Command {
         /// Address of vpcd; port 35963 is its first reader, 35964 its second.
         #[arg(long, default_value = "127.0.0.1:35963")]
         vpcd: String,
+        /// Wait here for a reader that connects to its card, instead of connecting to one.
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "vpcd")]
+        listen: Option<String>,
         /// How slow the card is.
         #[arg(long, value_enum, default_value_t = Slowness::None)]
         latency: Slowness,
@@ -109,6 +114,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run {
             file,
             vpcd,
+            listen,
             latency,
             reconnect,
         } => {
@@ -117,6 +123,10 @@ fn main() -> anyhow::Result<()> {
                 Slowness::None => Latency::NONE,
                 Slowness::Realistic => Latency::REALISTIC,
             });
+            if let Some(address) = listen {
+                eprintln!("{} waits for its reader at {address}", simulator.device());
+                match listen_for_vpcd(&simulator, &address)? {}
+            }
             eprintln!("Inserting {} into {vpcd}", simulator.device());
             loop {
                 match run_vpcd(&simulator, &vpcd) {

@@ -1,10 +1,10 @@
-//! The card as a real PC/SC reader: connects to vpcd, the virtual reader's driver.
+//! The card as a real PC/SC reader: speaks to vpcd, the virtual reader's driver. Either end may be the one that listens.
 //!
 //! Both directions: two bytes length, then that many bytes. One byte from vpcd is a control code.
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::simulator::Simulator;
@@ -27,6 +27,14 @@ pub enum VpcdError {
         /// Why.
         why: std::io::Error,
     },
+    /// No place to listen.
+    #[error("cannot listen at {address}: {why}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        why: std::io::Error,
+    },
     /// The connection broke.
     #[error("the virtual reader closed the connection: {0}")]
     Closed(#[from] std::io::Error),
@@ -37,10 +45,35 @@ pub enum VpcdError {
 /// # Errors
 /// [`VpcdError`]: there is no other end.
 pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
-    let mut stream = TcpStream::connect(address).map_err(|why| VpcdError::Connect {
+    let stream = TcpStream::connect(address).map_err(|why| VpcdError::Connect {
         address: address.to_owned(),
         why,
     })?;
+    play(simulator, stream)
+}
+
+/// Waits at `address` for a reader that connects to its card, and plays the card, again and again. In vpcd's configuration
+/// that is a `DEVICENAME` of host and port.
+///
+/// # Errors
+/// [`VpcdError::Listen`].
+pub fn listen(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
+    let cannot = |why| VpcdError::Listen {
+        address: address.to_owned(),
+        why,
+    };
+    let listener = TcpListener::bind(address).map_err(cannot)?;
+    loop {
+        let (stream, _) = listener.accept().map_err(cannot)?;
+        // A reader that goes away comes back, or not.
+        let Err(_) = play(simulator, stream);
+    }
+}
+
+fn play(
+    simulator: &Simulator,
+    mut stream: TcpStream,
+) -> Result<std::convert::Infallible, VpcdError> {
     stream.set_nodelay(true)?;
     simulator.reset();
     loop {

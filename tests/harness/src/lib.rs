@@ -13,6 +13,7 @@ pub mod cards;
 pub mod checks;
 pub mod files;
 pub mod helper;
+pub mod pcsc;
 pub mod person;
 pub mod pinentry;
 pub mod program;
