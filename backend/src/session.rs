@@ -19,6 +19,8 @@ use crate::{
 
 /// Time to find card and PIN, in seconds.
 const CHALLENGE_SECONDS: i64 = 5 * 60;
+/// Log-ins that may be under way at once: anybody can begin one, and each takes a row.
+const MOST_CHALLENGES: u32 = 1000;
 
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum LoginError {
     /// Statement.
     #[error("the log-in is not accepted: {0}")]
     Refused(String),
+    /// A crowd, or somebody who plays one.
+    #[error("too many log-ins are under way: try again in a few minutes")]
+    TooMany,
     /// Database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,6 +49,9 @@ pub enum LoginError {
 pub async fn challenge(app: &App) -> Result<LoginChallenge, LoginError> {
     let nonce = code::random(26)?;
     let mut tx = app.store.write().await?;
+    if store::invitations::count_nonces(tx.connection()).await? >= MOST_CHALLENGES {
+        return Err(LoginError::TooMany);
+    }
     let expires_at = Timestamp::now() + SignedDuration::from_secs(CHALLENGE_SECONDS);
     store::invitations::insert_nonce(tx.connection(), &nonce, expires_at).await?;
     tx.commit().await?;

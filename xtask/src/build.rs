@@ -27,7 +27,11 @@ impl Build {
         setup::for_programs()?;
         portal::build()?;
         let mut command = cargo(["build"]);
-        for package in ["countersign-server", "countersign-helper", "countersign-cli"] {
+        for package in [
+            "countersign-server",
+            "countersign-helper",
+            "countersign-cli",
+        ] {
             command.args(["--package", package]);
         }
         if self.release {
@@ -48,6 +52,7 @@ pub fn with_simulator() -> anyhow::Result<PathBuf> {
         "--features",
         "countersign-server/simulator,countersign-helper/simulator",
     ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     Ok(std::path::absolute(target)?.join("debug"))
 }

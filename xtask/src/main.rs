@@ -10,7 +10,10 @@ mod test;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Developer tasks of Countersign", disable_help_subcommand = true)]
+#[command(
+    about = "Developer tasks of Countersign",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,

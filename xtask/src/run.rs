@@ -13,7 +13,9 @@ use anyhow::{Context, bail};
 /// It cannot be started, or does not end well; the message has the whole command line.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = describe(command);
-    let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }

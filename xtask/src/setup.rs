@@ -16,24 +16,42 @@ struct Requirement {
 
 /// To compile and run the programs.
 const PROGRAMS: &[Requirement] = &[
-    Requirement { package: "pkg-config", present: || on_path("pkg-config") },
+    Requirement {
+        package: "pkg-config",
+        present: || on_path("pkg-config"),
+    },
     Requirement {
         package: "libpcsclite-dev",
         present: || succeeds("pkg-config", &["--exists", "libpcsclite"]),
     },
-    Requirement { package: "openssl", present: || on_path("openssl") },
+    Requirement {
+        package: "openssl",
+        present: || on_path("openssl"),
+    },
 ];
 
 /// For the tests: a real browser, a real PC/SC service with virtual readers, third-party card tools.
 const TESTS: &[Requirement] = &[
-    Requirement { package: "chromium", present: || on_path("chromium") },
-    Requirement { package: "chromium-driver", present: || on_path("chromedriver") },
-    Requirement { package: "pcscd", present: || on_path("pcscd") || Path::new("/usr/sbin/pcscd").exists() },
+    Requirement {
+        package: "chromium",
+        present: || on_path("chromium"),
+    },
+    Requirement {
+        package: "chromium-driver",
+        present: || on_path("chromedriver"),
+    },
+    Requirement {
+        package: "pcscd",
+        present: || on_path("pcscd") || Path::new("/usr/sbin/pcscd").exists(),
+    },
     Requirement {
         package: "vsmartcard-vpcd",
         present: || Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists(),
     },
-    Requirement { package: "opensc", present: || on_path("sc-hsm-tool") },
+    Requirement {
+        package: "opensc",
+        present: || on_path("sc-hsm-tool"),
+    },
 ];
 
 /// What `cargo xtask demo` and `cargo xtask build` need.
@@ -57,7 +75,11 @@ pub fn for_tests() -> anyhow::Result<()> {
 fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result<()> {
     let wanted: Vec<_> = wanted.collect();
     let missing = || -> Vec<&str> {
-        wanted.iter().filter(|needed| !(needed.present)()).map(|needed| needed.package).collect()
+        wanted
+            .iter()
+            .filter(|needed| !(needed.present)())
+            .map(|needed| needed.package)
+            .collect()
     };
     let list = missing();
     if list.is_empty() {
@@ -79,7 +101,9 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
             sudo.arg("apt-get");
             sudo
         };
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(arguments);
         command
     };
     run(&mut apt(&["update", "-q"]))?;
@@ -93,7 +117,12 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
 
 fn wasm_target() -> anyhow::Result<()> {
     let present = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
+        .args([
+            "--print",
+            "target-libdir",
+            "--target",
+            "wasm32-unknown-unknown",
+        ])
         .output()
         .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
     if present {
@@ -103,6 +132,7 @@ fn wasm_target() -> anyhow::Result<()> {
 }
 
 fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
 }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Simulated cards are compiled into server and helper for the tests.
-const FEATURES: &str = "countersign-server/simulator,countersign-helper/simulator,countersign-card/pcsc";
+const FEATURES: &str =
+    "countersign-server/simulator,countersign-helper/simulator,countersign-card/pcsc";
 
 /// Arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -38,14 +39,31 @@ impl Test {
         build::with_simulator()?;
 
         layer("lints");
-        run(&mut cargo(["clippy", "--features", FEATURES, "--all-targets", "--", "-D", "warnings"]))?;
+        run(&mut cargo([
+            "clippy",
+            "--features",
+            FEATURES,
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
         run(crate::portal::cargo_wasm("clippy").args(["--", "-D", "warnings"]))?;
 
         layer("licences and dependencies");
         if succeeds("cargo", &["deny", "--version"]) {
-            run(&mut cargo(["deny", "--all-features", "check", "bans", "licenses", "sources"]))?;
+            run(&mut cargo([
+                "deny",
+                "--all-features",
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ]))?;
         } else {
-            eprintln!("cargo-deny is not installed: `cargo install --locked cargo-deny` adds this check");
+            eprintln!(
+                "cargo-deny is not installed: `cargo install --locked cargo-deny` adds this check"
+            );
         }
 
         layer("units, protocol vectors, simulator, services");
@@ -61,7 +79,14 @@ impl Test {
         if !self.quick {
             layer("several programs together: server, helper, command line, Chromium, PC/SC");
             // One at a time: each starts programs of its own, and virtual readers exist once per machine.
-            run(&mut cargo(["test", "--package", "countersign-e2e", "--", "--test-threads=1", "--nocapture"]))?;
+            run(&mut cargo([
+                "test",
+                "--package",
+                "countersign-e2e",
+                "--",
+                "--test-threads=1",
+                "--nocapture",
+            ]))?;
         }
         layer("done");
         Ok(())

@@ -29,7 +29,7 @@ pub struct Custodian {
 /// One thing to do.
 pub enum Command {
     /// Look whether something can begin.
-    Wake,
+    Begin(Reply<()>),
     /// Give the task for a custodian's helper.
     Task {
         activation: ActivationId,

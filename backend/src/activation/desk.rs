@@ -95,7 +95,9 @@ impl Desk {
     async fn command(&mut self, command: Command) -> Result<(), ActivationError> {
         // Whoever asked may have left: that is no error.
         match command {
-            Command::Wake => return self.advance().await,
+            Command::Begin(reply) => {
+                let _ = reply.send(self.advance().await);
+            }
             Command::Task {
                 activation,
                 custodian,

@@ -140,12 +140,12 @@ impl Activations {
         answer.await.map_err(|_| stopping())?
     }
 
-    /// A new request is waiting.
+    /// A new request is waiting: begins with it, if the HSM is free.
     ///
     /// # Errors
     /// [`ActivationError`].
-    pub async fn wake(&self, hsm: &HsmId) -> Result<(), ActivationError> {
-        self.send(hsm, Command::Wake).await
+    pub async fn begin(&self, hsm: &HsmId) -> Result<(), ActivationError> {
+        self.ask(hsm, Command::Begin).await
     }
 
     /// The task for a custodian's helper.

@@ -146,9 +146,11 @@ pub async fn create(
         },
     )
     .await?;
-    let view = transition::store(app, &mut tx, &mut activation).await?;
+    transition::store(app, &mut tx, &mut activation).await?;
     tx.commit().await?;
-    app.activations.wake(hsm.id()).await?;
+    app.activations.begin(hsm.id()).await?;
+    let mut connection = app.store.read().await?;
+    let view = super::by_id(&mut connection, app, &activation.terms.id).await?;
     Ok((view, true))
 }
 

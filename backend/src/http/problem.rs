@@ -79,6 +79,7 @@ impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Refused(_) => Self::new(ProblemCode::StatementRefused, error.to_string()),
+            LoginError::TooMany => Self::new(ProblemCode::TooMany, error.to_string()),
             other => Self::internal(other),
         }
     }

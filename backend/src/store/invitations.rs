@@ -161,6 +161,19 @@ pub async fn set_status(
     Ok(())
 }
 
+/// Number of log-in nonces that wait to be used.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count_nonces(connection: &mut SqliteConnection) -> Result<u32, StoreError> {
+    Ok(
+        sqlx::query_scalar("SELECT COUNT(*) FROM login_nonces WHERE expires_at > ?")
+            .bind(moment(Timestamp::now()))
+            .fetch_one(connection)
+            .await?,
+    )
+}
+
 /// Stores a log-in nonce, and forgets those that have expired.
 ///
 /// # Errors

@@ -3,19 +3,24 @@
 use countersign_card::KeyKind;
 use countersign_protocol::{
     audit::AuditEvent,
-    cvc::{AttestationError, AuthenticatedRequest, ChainError, Curve, DeviceChain, PkaFile},
+    cvc::{
+        AttestationError, AuthenticatedRequest, ChainError, Curve, DeviceChain, PkaFile,
+        attestation,
+    },
     dsse::Envelope,
     encoding::Base64,
-    operator::{Enrolment, Role},
+    operator::{Bootstrap, Enrolment, Role},
     statement::EnrolmentStatement,
 };
 use countersign_server::{
     app::App,
+    config::AnchorConfig,
     people::{self, PeopleError},
 };
 use countersign_simulator::Profile;
 
 use crate::{
+    pki,
     player::Card,
     world::{World, config},
 };
@@ -50,7 +55,7 @@ fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequ
     AuthenticatedRequest::parse(&bytes).expect("still a request")
 }
 
-fn attestation(error: PeopleError) -> AttestationError {
+fn of_attestation(error: PeopleError) -> AttestationError {
     match error {
         PeopleError::Attestation(error) => error,
         other => panic!("refused for another reason: {other}"),
@@ -68,14 +73,14 @@ async fn forgeries_are_told_apart() {
     })
     .await;
     assert!(matches!(
-        attestation(error),
+        of_attestation(error),
         AttestationError::OuterSignature(_)
     ));
 
     // Another card vouches: it did not make this key.
     let chain = other.file.chain.clone();
     let error = refusal(&world, &mut card, |file| file.chain = chain).await;
-    let error = attestation(error);
+    let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
         "{error:?}"
@@ -84,7 +89,7 @@ async fn forgeries_are_told_apart() {
     // Key and attestation of different cards.
     let request = other.file.request.clone();
     let error = refusal(&world, &mut card, |file| file.request = request).await;
-    let error = attestation(error);
+    let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
         "{error:?}"
@@ -98,7 +103,7 @@ async fn forgeries_are_told_apart() {
         };
     })
     .await;
-    let error = attestation(error);
+    let error = of_attestation(error);
     assert!(
         matches!(
             error,
@@ -111,7 +116,7 @@ async fn forgeries_are_told_apart() {
     for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::Secp384r1)] {
         let file = Card::with_key("WRONG1", kind).file;
         let error = refusal(&world, &mut card, |pka| *pka = file).await;
-        let error = attestation(error);
+        let error = of_attestation(error);
         assert!(
             matches!(error, AttestationError::UnsuitableKey { .. }),
             "{error:?}"
@@ -195,9 +200,103 @@ async fn simulated_cards_are_refused_in_production() {
     let error = people::enrol(&app, &card.enrolment(code, &opened))
         .await
         .expect_err("refused");
-    let error = attestation(error);
+    let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::Chain(ChainError::SimulatedRoot(_))),
         "{error:?}"
     );
+}
+
+/// With a hierarchy of our own every signature of the chain can be forged.
+#[tokio::test]
+async fn every_signature_of_the_chain_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("root.cvc");
+    std::fs::write(&root, pki::root()).expect("written");
+    let mut trusting = config(folder.path(), false);
+    trusting.anchors.push(AnchorConfig {
+        name: "our own".into(),
+        file: root,
+    });
+    let app = App::open(trusting).await.expect("opens");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let stranger = App::open(config(elsewhere.path(), false))
+        .await
+        .expect("opens");
+
+    let good = pki::good();
+    let verify = |app: &App, file: &PkaFile| attestation::verify(file, &app.anchors);
+    let attested = verify(&app, &good).expect("good evidence");
+    assert_eq!(attested.device().anchor(), "our own");
+
+    // The same evidence where its root is not configured.
+    let error = verify(&stranger, &good).expect_err("refused");
+    assert!(
+        matches!(error, AttestationError::Chain(ChainError::UnknownRoot(_))),
+        "{error:?}"
+    );
+
+    // A device certificate that the issuer did not sign.
+    let forged = PkaFile {
+        chain: pki::chain(&pki::key(9)),
+        ..good.clone()
+    };
+    let error = verify(&app, &forged).expect_err("refused");
+    assert!(
+        matches!(
+            error,
+            AttestationError::Chain(ChainError::DeviceSignature { .. })
+        ),
+        "{error:?}"
+    );
+
+    // A public key that was swapped before the device vouched: the key did not sign its own request.
+    let swapped = pki::request(&pki::key(5), |inner| {
+        if let Some(last) = inner.last_mut() {
+            *last ^= 1;
+        }
+    });
+    let forged = PkaFile {
+        request: swapped,
+        ..good.clone()
+    };
+    let error = verify(&app, &forged).expect_err("refused");
+    assert!(
+        matches!(error, AttestationError::InnerSignature(_)),
+        "{error:?}"
+    );
+
+    // And through the front door, where each of them leaves its reason in the log.
+    let (code, _) = people::new_bootstrap_code(&app)
+        .await
+        .expect("works")
+        .expect("a code");
+    let bootstrap = Bootstrap {
+        code,
+        name: "Anna".into(),
+        mail: None,
+    };
+    let link = people::bootstrap(&app, &bootstrap)
+        .await
+        .expect("invited")
+        .link;
+    let (_, code) = link.split_once('#').expect("a code");
+    for file in [
+        forged,
+        PkaFile {
+            chain: pki::chain(&pki::key(9)),
+            ..good
+        },
+    ] {
+        let enrolment = Enrolment {
+            code: code.into(),
+            pka: Base64(file.to_old_format()),
+            statement: None,
+        };
+        let refused = people::enrol(&app, &enrolment).await;
+        assert!(
+            matches!(refused, Err(PeopleError::Attestation(_))),
+            "{refused:?}"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use countersign_protocol::{
     session::{LogIn, LoginChallenge, SessionView},
     token::{CreatedToken, NewToken},
 };
-use countersign_server::http;
+use countersign_server::{http, store};
 use countersign_simulator::Profile;
 use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
@@ -218,5 +218,30 @@ async fn pages_are_confined() {
         policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"),
         "{policy}"
     );
+    world.app.shutdown().await;
+}
+
+/// Anybody may begin a log-in, but nobody can fill the disk with them.
+#[tokio::test]
+async fn a_crowd_of_log_ins_is_turned_away() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let mut tx = world.app.store.write().await.expect("a change");
+    let later = countersign_protocol::Timestamp::now() + std::time::Duration::from_secs(60);
+    for number in 0..1000 {
+        store::invitations::insert_nonce(tx.connection(), &number.to_string(), later)
+            .await
+            .expect("stored");
+    }
+    tx.commit().await.expect("committed");
+    let response = send(
+        &router,
+        "POST",
+        "/session/challenge",
+        &[("origin", ORIGIN)],
+        None,
+    )
+    .await;
+    assert_eq!(code(response).await, ProblemCode::TooMany);
     world.app.shutdown().await;
 }

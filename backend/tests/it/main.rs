@@ -7,6 +7,7 @@ mod enrolment;
 mod http;
 mod leases;
 mod losses;
+mod pki;
 mod player;
 mod signing;
 mod story;

@@ -96,13 +96,16 @@ fn interactive(stage: Stage) -> anyhow::Result<()> {
         cli_config,
         ..
     } = stage;
+    // Ctrl-C ends the helper and the server; this program then clears up.
+    ctrlc::set_handler(|| {})?;
     // From here on a person answers, not the played one.
     helper.program.terminate()?;
     let mut helper = setup
         .helper
         .command()?
         .args(["--prompt", "terminal"])
-        .stderr(Stdio::null())
+        .env("COUNTERSIGN_LOG", "error")
+        .stdout(Stdio::null())
         .spawn()?;
     println!(
         "

@@ -1,0 +1,93 @@
+//! A hierarchy of our own, to forge with. Its keys are worthless by design.
+
+use countersign_protocol::cvc::{
+    AuthenticatedRequest, Certificate, Chr, Curve, Date, DeviceChain, EcSecretKey, PkaFile, Role,
+    issue::{self, NewCertificate},
+};
+
+pub fn key(number: u8) -> EcSecretKey {
+    EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[number; 32]).expect("a scalar")
+}
+
+pub fn name(text: &str) -> Chr {
+    text.parse().expect("a name")
+}
+
+fn certificate(
+    car: &str,
+    chr: &str,
+    key: &EcSecretKey,
+    role: Role,
+    signer: &EcSecretKey,
+) -> Vec<u8> {
+    let day = |year| Date {
+        year,
+        month: 1,
+        day: 1,
+    };
+    issue::certificate(
+        &NewCertificate {
+            car: &name(car),
+            chr: &name(chr),
+            key: &key.public_key(),
+            role,
+            validity: (day(2025), day(2055)),
+        },
+        signer,
+    )
+    .expect("signs")
+}
+
+pub fn root() -> Vec<u8> {
+    certificate(
+        "ZZOWNROOT00001",
+        "ZZOWNROOT00001",
+        &key(1),
+        Role::Root,
+        &key(1),
+    )
+}
+
+pub fn device() -> EcSecretKey {
+    key(3)
+}
+
+const DEVICE: &str = "ZZOWNDEV00100001";
+
+/// A device's chain; the device certificate signed by whom the caller says.
+pub fn chain(signer: &EcSecretKey) -> DeviceChain {
+    let parse = |bytes: Vec<u8>| Certificate::parse(&bytes).expect("a certificate");
+    DeviceChain {
+        issuer: parse(certificate(
+            "ZZOWNROOT00001",
+            "ZZOWNDICA00001",
+            &key(2),
+            Role::Issuer,
+            &key(1),
+        )),
+        device: parse(certificate(
+            "ZZOWNDICA00001",
+            DEVICE,
+            &device(),
+            Role::Device,
+            signer,
+        )),
+    }
+}
+
+/// The request of this key; `change` may forge it before the device vouches.
+pub fn request(key: &EcSecretKey, change: impl FnOnce(&mut Vec<u8>)) -> AuthenticatedRequest {
+    let chr = name("ZZFORGED00001");
+    let mut inner = issue::request(&chr, &chr, key).expect("signs");
+    change(&mut inner);
+    let outer = issue::authenticated_request(&inner, &name(DEVICE), &device()).expect("signs");
+    AuthenticatedRequest::parse(&outer).expect("a request")
+}
+
+/// A file that is as it should be.
+pub fn good() -> PkaFile {
+    PkaFile {
+        request: request(&key(4), |_| {}),
+        chain: chain(&key(2)),
+    }
+}

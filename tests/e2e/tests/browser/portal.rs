@@ -1,0 +1,105 @@
+//! What people do in the portal, page by page.
+
+use anyhow::Context;
+
+use crate::chromium::Chromium;
+
+/// The portal in a browser.
+pub struct Portal {
+    pub browser: Chromium,
+    pub origin: String,
+}
+
+/// The card's device, as the helper lists it.
+fn device(name: &str) -> String {
+    let serial: String = name
+        .to_uppercase()
+        .chars()
+        .chain("000000".chars())
+        .take(6)
+        .collect();
+    format!("ZZSIM{serial}00001")
+}
+
+impl Portal {
+    pub async fn go(&self, page: &str) -> anyhow::Result<()> {
+        self.browser.click(&format!("nav-{page}")).await
+    }
+
+    /// Enrols with a key that the card generates.
+    pub async fn join(&mut self, name: &str) -> anyhow::Result<()> {
+        let browser = &self.browser;
+        browser.wait_for_text("join-name", name).await?;
+        browser
+            .click(&format!("join-card-{}", device(name)))
+            .await?;
+        browser.click("join-generate").await?;
+        browser.click("join-submit").await?;
+        let words = browser.text("join-result").await?;
+        anyhow::ensure!(
+            words.split_whitespace().count() >= 6,
+            "no six words: {words}"
+        );
+        Ok(())
+    }
+
+    pub async fn log_in(&self, name: &str) -> anyhow::Result<()> {
+        let browser = &self.browser;
+        browser.open(&self.origin).await?;
+        browser.click("login-button").await?;
+        // Several cards are in the helper: the one with this name.
+        for _ in 0..200 {
+            if browser.all("[data-testid='whoami']").await?.len() == 1 {
+                break;
+            }
+            for choice in browser.all("[data-testid^='login-card-']").await? {
+                if choice.text().await.unwrap_or_default().contains(name) {
+                    // It may have been clicked a moment ago.
+                    let _ = choice.click().await;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        browser.wait_for_text("whoami", name).await
+    }
+
+    pub async fn log_out(&self) -> anyhow::Result<()> {
+        self.browser.click("logout").await?;
+        self.browser.find("login-button").await?;
+        Ok(())
+    }
+
+    /// Invites somebody; returns the link.
+    pub async fn invite(&self, name: &str, role: &str) -> anyhow::Result<String> {
+        let browser = &self.browser;
+        self.go("people").await?;
+        browser.click("invite-open").await?;
+        browser.fill("invite-name", name).await?;
+        browser.click(&format!("invite-role-{role}")).await?;
+        browser.click("invite-submit").await?;
+        browser.wait_for_text("invite-link", "/join#").await?;
+        Ok(browser.text("invite-link").await?.trim().to_owned())
+    }
+
+    /// Opens what waits on the home page, and authenticates.
+    pub async fn authenticate(&mut self, shot: Option<&str>) -> anyhow::Result<()> {
+        self.go("home").await?;
+        self.browser.press("[data-testid^='waiting-']").await?;
+        self.browser
+            .wait_for_text("activation-state", "collecting")
+            .await?;
+        if let Some(name) = shot {
+            self.browser.shoot(name).await?;
+        }
+        self.browser.click("activation-authenticate").await
+    }
+
+    /// Id of the activation that is shown.
+    pub async fn shown_activation(&self) -> anyhow::Result<String> {
+        let url = self.browser.url().await?;
+        let (_, id) = url
+            .split_once("/a/")
+            .with_context(|| format!("{url} is no activation"))?;
+        Ok(id.to_owned())
+    }
+}

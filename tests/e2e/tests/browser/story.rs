@@ -1,0 +1,270 @@
+//! From the first start to a locked HSM.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use countersign_harness::{
+    cards,
+    files::{make, openssl_verify},
+    program::built,
+    server::Attachment,
+    stage::{HSM, StageSetup},
+};
+use countersign_simulator::Profile;
+
+use crate::{chromium::Chromium, portal::Portal};
+
+/// Screenshots stay here after the test.
+fn screenshots() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_story() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let hsm = cards::signing_hsm(folder.path(), Profile::VENDOR)?;
+    let setup = StageSetup::with_hsm(folder.path(), Attachment::Simulator(hsm))?;
+    let server = setup.server.start()?;
+    let helper = setup.helper.start()?;
+    let browser = Chromium::start(folder.path(), &screenshots()).await?;
+    let mut portal = Portal {
+        browser,
+        origin: server.origin.clone(),
+    };
+
+    // The first admin.
+    portal
+        .browser
+        .open(&format!("{}/setup", server.origin))
+        .await?;
+    portal.browser.find("setup-code").await?;
+    portal.browser.shoot("setup").await?;
+    let code = server
+        .bootstrap_code
+        .clone()
+        .expect("a first start prints a code");
+    portal.browser.fill("setup-code", &code).await?;
+    portal.browser.fill("setup-name", "Anna").await?;
+    portal.browser.click("setup-submit").await?;
+    portal.join("Anna").await?;
+    portal.browser.shoot("joined").await?;
+    portal.log_in("Anna").await?;
+    portal.browser.shoot("home-empty").await?;
+
+    // Everybody else.
+    for (name, role) in [
+        ("Ben", "custodian"),
+        ("Carla", "custodian"),
+        ("Doug", "requester"),
+    ] {
+        let link = portal.invite(name, role).await?;
+        portal.browser.shoot(&format!("invited-{name}")).await?;
+        portal.browser.open(&link).await?;
+        portal.join(name).await?;
+        portal.browser.open(&server.origin).await?;
+        portal.go("people").await?;
+        portal
+            .browser
+            .press("[data-testid^='confirm-']:not([data-testid='confirm-submit'])")
+            .await?;
+        portal.browser.click("confirm-submit").await?;
+        let waiting = "[data-testid^='confirm-']";
+        portal.browser.wait_for_count(waiting, 0).await?;
+    }
+    portal.browser.shoot("people").await?;
+
+    // The HSM: 2 of 3.
+    portal.go("hsms").await?;
+    portal.browser.click(&format!("hsm-{HSM}")).await?;
+    portal.browser.click("hsm-initialise").await?;
+    portal.browser.fill("init-required", "2").await?;
+    portal.browser.fill("init-total", "3").await?;
+    portal.browser.shoot("hsm-initialise").await?;
+    portal.browser.click("init-submit").await?;
+    for registered in 1..=3 {
+        portal
+            .browser
+            .press("[data-testid^='hsm-register-']")
+            .await?;
+        portal
+            .browser
+            .wait_for_count("[data-testid^='hsm-custodian-']", registered)
+            .await?;
+    }
+    portal.browser.wait_for_text("hsm-state", "locked").await?;
+
+    // A key, which Ben and Carla allow.
+    portal.browser.click("genkey-open").await?;
+    portal.browser.fill("genkey-label", "firmware").await?;
+    portal
+        .browser
+        .fill("genkey-reason", "The key for firmware 4")
+        .await?;
+    portal.browser.click("genkey-submit").await?;
+    portal
+        .browser
+        .wait_for_text("activation-state", "collecting")
+        .await?;
+    portal.log_out().await?;
+    portal.log_in("Ben").await?;
+    portal.browser.shoot("home-waiting").await?;
+    portal.authenticate(None).await?;
+    portal
+        .browser
+        .wait_for_text("activation-count", "1 of 2")
+        .await?;
+    portal.log_out().await?;
+    portal.log_in("Carla").await?;
+    portal.authenticate(None).await?;
+    portal
+        .browser
+        .wait_for_text("activation-state", "ended")
+        .await?;
+    portal.go("hsms").await?;
+    portal.browser.click(&format!("hsm-{HSM}")).await?;
+    portal.browser.find("key-firmware").await?;
+    portal.browser.shoot("hsm").await?;
+    portal.log_out().await?;
+
+    // Doug makes a token; his pipeline asks.
+    portal.log_in("Doug").await?;
+    portal.go("tokens").await?;
+    portal.browser.click("token-open").await?;
+    portal.browser.fill("token-label", "pipeline").await?;
+    portal.browser.click("token-submit").await?;
+    portal.browser.wait_for_text("token-secret", "cst_").await?;
+    let token = portal.browser.text("token-secret").await?;
+    portal.browser.shoot("token").await?;
+    portal.log_out().await?;
+    let files = make(&folder.path().join("files"), 2)?;
+    let cli = |arguments: &[&str]| -> anyhow::Result<std::process::Command> {
+        let mut command = std::process::Command::new(built("countersign")?);
+        command
+            .args(["--server", &server.origin])
+            .env("COUNTERSIGN_TOKEN", token.trim())
+            .args(arguments)
+            .stdin(Stdio::null());
+        Ok(command)
+    };
+    let mut signing = cli(&["sign", "--key", "firmware", "--reason", "Firmware 4.2.1"])?
+        .args(&files)
+        .spawn()?;
+
+    // Two custodians, each reading what it is about.
+    portal.log_in("Anna").await?;
+    portal.authenticate(Some("activation-collecting")).await?;
+    portal
+        .browser
+        .wait_for_text("activation-count", "1 of 2")
+        .await?;
+    let id = portal.shown_activation().await?;
+    portal.log_out().await?;
+    portal.log_in("Carla").await?;
+    portal.authenticate(Some("activation-one-of-two")).await?;
+    portal
+        .browser
+        .wait_for_text("activation-state", "ended")
+        .await?;
+    portal
+        .browser
+        .wait_for_text("activation-signatures", "2")
+        .await?;
+    portal.browser.shoot("activation-ended").await?;
+    assert!(signing.wait()?.success(), "the command line failed");
+    let pem = folder.path().join("firmware.pem");
+    std::fs::write(&pem, cli(&["keys", "--pem", "firmware"])?.output()?.stdout)?;
+    for file in &files {
+        openssl_verify(
+            &pem,
+            file,
+            &PathBuf::from(format!("{}.sig", file.display())),
+        )?;
+    }
+
+    // What an auditor wants.
+    let receipt = portal.browser.find("activation-receipt").await?;
+    assert!(receipt.is_displayed().await?);
+    portal.go("audit").await?;
+    for event in [
+        "signed",
+        "approved",
+        "lease-opened",
+        "activation-ended",
+        "hsm-locked",
+        "key-generated",
+    ] {
+        portal
+            .browser
+            .css(&format!(
+                "[data-testid='audit-entry'][data-event='{event}']"
+            ))
+            .await?;
+    }
+    portal.browser.shoot("audit").await?;
+    portal.log_out().await?;
+
+    // An open scope, ended by Lock now.
+    portal.log_in("Doug").await?;
+    portal.go("activations").await?;
+    portal.browser.click("request-open").await?;
+    portal
+        .browser
+        .fill("request-reason", "Signing by hand")
+        .await?;
+    portal.browser.click("request-scope-open").await?;
+    portal.browser.fill("request-signatures", "5").await?;
+    portal.browser.shoot("request").await?;
+    portal.browser.click("request-submit").await?;
+    portal
+        .browser
+        .wait_for_text("activation-state", "collecting")
+        .await?;
+    let by_hand = portal.shown_activation().await?;
+    assert_ne!(id, by_hand);
+    portal.log_out().await?;
+    for (name, state) in [("Ben", "collecting"), ("Anna", "open")] {
+        portal.log_in(name).await?;
+        portal
+            .authenticate((name == "Ben").then_some("activation-open-scope"))
+            .await?;
+        portal
+            .browser
+            .wait_for_text("activation-state", state)
+            .await?;
+        if name == "Anna" {
+            portal
+                .browser
+                .wait_for_text("activation-count", "2 of 2")
+                .await?;
+            portal.browser.shoot("activation-open").await?;
+            portal.browser.click("activation-lock").await?;
+            portal
+                .browser
+                .wait_for_text("activation-state", "ended")
+                .await?;
+            portal.browser.shoot("activation-locked").await?;
+        } else {
+            portal
+                .browser
+                .wait_for_text("activation-count", "1 of 2")
+                .await?;
+            portal.log_out().await?;
+        }
+    }
+    portal.go("hsms").await?;
+    portal.browser.click(&format!("hsm-{HSM}")).await?;
+    portal.browser.wait_for_text("hsm-state", "locked").await?;
+
+    // Without the helper the page says what to do.
+    portal.log_out().await?;
+    helper.program.terminate()?;
+    portal.browser.click("login-button").await?;
+    portal
+        .browser
+        .wait_for_text("helper-status", "helper")
+        .await?;
+    portal.browser.shoot("helper-missing").await?;
+    portal.browser.stop().await
+}
