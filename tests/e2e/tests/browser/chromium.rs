@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use countersign_harness::program::{Program, free_port};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
@@ -121,13 +121,6 @@ impl Chromium {
         Ok(field.send_keys(text).await?)
     }
 
-    /// Chooses an option by its value.
-    pub async fn choose(&self, testid: &str, value: &str) -> anyhow::Result<()> {
-        let field = self.find(testid).await?;
-        field.select_by_value(value).await?;
-        Ok(())
-    }
-
     pub async fn text(&self, testid: &str) -> anyhow::Result<String> {
         Ok(self.find(testid).await?.text().await?)
     }
@@ -224,10 +217,23 @@ impl Chromium {
         Ok(())
     }
 
-    /// Keys, as somebody without a mouse types them.
-    pub async fn keys(&self, keys: &str) -> anyhow::Result<()> {
-        let focused = self.client.active_element().await?;
-        Ok(focused.send_keys(keys).await?)
+    /// Moves the focus with Tab to the element whose test id begins so, and presses Enter.
+    pub async fn enter_on(&self, testid: &str) -> anyhow::Result<()> {
+        self.css(&format!("[data-testid^='{testid}']")).await?;
+        for _ in 0..80 {
+            let focused = self.client.active_element().await?;
+            if focused
+                .attr("data-testid")
+                .await?
+                .is_some_and(|id| id.starts_with(testid))
+            {
+                return Ok(focused
+                    .send_keys(&char::from(Key::Enter).to_string())
+                    .await?);
+            }
+            focused.send_keys(&char::from(Key::Tab).to_string()).await?;
+        }
+        bail!("Tab never reaches {testid}:\n{}", self.page().await)
     }
 
     pub async fn stop(self) -> anyhow::Result<()> {

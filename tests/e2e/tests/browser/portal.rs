@@ -94,6 +94,15 @@ impl Portal {
         self.browser.click("activation-authenticate").await
     }
 
+    /// The same without a mouse.
+    pub async fn authenticate_by_keyboard(&self) -> anyhow::Result<()> {
+        self.browser.enter_on("waiting-").await?;
+        self.browser
+            .wait_for_text("activation-state", "collecting")
+            .await?;
+        self.browser.enter_on("activation-authenticate").await
+    }
+
     /// Id of the activation that is shown.
     pub async fn shown_activation(&self) -> anyhow::Result<String> {
         let url = self.browser.url().await?;

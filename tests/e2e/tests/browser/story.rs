@@ -117,7 +117,7 @@ async fn the_whole_story() -> anyhow::Result<()> {
         .await?;
     portal.log_out().await?;
     portal.log_in("Carla").await?;
-    portal.authenticate(None).await?;
+    portal.authenticate_by_keyboard().await?;
     portal
         .browser
         .wait_for_text("activation-state", "ended")
