@@ -77,7 +77,11 @@ fn bind(input: &Path) -> anyhow::Result<(String, Vec<u8>)> {
         .remove_producers_section(true)
         .generate_output()
         .with_context(|| format!("wasm-bindgen on {}", input.display()))?;
-    if !output.snippets().is_empty() || !output.local_modules().is_empty() {
+    let inline = output
+        .snippets()
+        .values()
+        .any(|snippets| !snippets.is_empty());
+    if inline || !output.local_modules().is_empty() {
         bail!("the portal has JavaScript snippets, which this build does not carry along");
     }
     let script = output.js().to_owned();

@@ -1,0 +1,108 @@
+//! What the browser knows: addresses, languages, files.
+
+use countersign_protocol::{digest::Sha256Digest, manifest::ManifestFile, problem::Problem};
+use leptos::prelude::{document, window};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    File, FileList,
+    js_sys::{Reflect, Uint8Array},
+};
+
+use crate::work::problem;
+
+/// Removes the line that `index.html` shows while this program is loaded.
+pub fn clear_boot_message() {
+    if let Some(boot) = document().get_element_by_id("boot") {
+        boot.remove();
+    }
+}
+
+/// Scheme, host and port of this page.
+pub fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
+/// Country of the user's language, such as `DE`, if the browser tells one.
+pub fn country() -> Option<String> {
+    let language = window().navigator().language()?;
+    let (_, region) = language.rsplit_once('-')?;
+    let letters = region.len() == 2 && region.chars().all(|c| c.is_ascii_alphabetic());
+    letters.then(|| region.to_ascii_uppercase())
+}
+
+/// Whether the browser was told to keep pages from talking to programs on this machine. `None`: it can't say.
+pub async fn loopback_denied() -> Option<bool> {
+    let permissions = window().navigator().permissions().ok()?;
+    // The permission got a narrower name after its introduction.
+    for name in ["loopback-network", "local-network-access"] {
+        let descriptor = web_sys::js_sys::Object::new();
+        Reflect::set(&descriptor, &"name".into(), &name.into()).ok()?;
+        let Ok(promise) = permissions.query(&descriptor) else {
+            continue;
+        };
+        if let Ok(status) = JsFuture::from(promise).await
+            && let Ok(status) = status.dyn_into::<web_sys::PermissionStatus>()
+        {
+            return Some(status.state() == web_sys::PermissionState::Denied);
+        }
+    }
+    None
+}
+
+/// Puts text on the clipboard.
+pub async fn copy(text: &str) -> bool {
+    JsFuture::from(window().navigator().clipboard().write_text(text))
+        .await
+        .is_ok()
+}
+
+/// Moves the focus to the first element that matches.
+pub fn focus(selector: &str) {
+    if let Ok(Some(element)) = document().query_selector(selector)
+        && let Ok(element) = element.dyn_into::<web_sys::HtmlElement>()
+    {
+        // An element that can't take the focus leaves it where it was.
+        let _ = element.focus();
+    }
+}
+
+/// Hashes files here: their content never leaves the machine. `progress` gets the number done.
+///
+/// # Errors
+/// A file that can't be read.
+pub async fn hash_files(
+    files: &FileList,
+    progress: impl Fn(u32),
+) -> Result<Vec<ManifestFile>, Problem> {
+    let mut manifest = Vec::new();
+    for index in 0..files.length() {
+        let Some(file) = files.get(index) else {
+            continue;
+        };
+        progress(index);
+        let sha256 = hash(&file).await.map_err(|_| {
+            problem(
+                "A file can't be read",
+                format!(
+                    "{} was not hashed. It may have been changed or removed since it was chosen: choose the files again.",
+                    file.name()
+                ),
+            )
+        })?;
+        manifest.push(ManifestFile {
+            name: file.name(),
+            sha256,
+        });
+    }
+    Ok(manifest)
+}
+
+async fn hash(file: &File) -> Result<Sha256Digest, JsValue> {
+    let content = JsFuture::from(file.array_buffer()).await?;
+    let subtle = window().crypto()?.subtle();
+    let promise = subtle.digest_with_str_and_buffer_source("SHA-256", content.unchecked_ref())?;
+    let digest = Uint8Array::new(&JsFuture::from(promise).await?).to_vec();
+    let bytes = <[u8; 32]>::try_from(digest).map_err(|_| JsValue::NULL)?;
+    Ok(Sha256Digest(bytes))
+}

@@ -1,0 +1,25 @@
+//! Pieces that several pages are made of.
+
+mod activation_row;
+mod copy;
+mod disclosure;
+mod facts;
+mod field;
+mod helper_panel;
+mod page;
+mod problem;
+mod quorum;
+mod time;
+mod work_button;
+
+pub use activation_row::{ActivationRow, tone as activation_tone};
+pub use copy::CopyButton;
+pub use disclosure::Disclosure;
+pub use facts::{Badge, Digest, Fact};
+pub use field::{CheckField, TextField};
+pub use helper_panel::{HelperPanel, HelperProgress};
+pub use page::{Empty, Loading, Page};
+pub use problem::{ProblemView, WorkProblem};
+pub use quorum::QuorumSeals;
+pub use time::When;
+pub use work_button::WorkButton;

@@ -1,0 +1,179 @@
+//! What waits for me, what is active, and how the HSMs are.
+
+mod advice;
+
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView, Answer},
+    operator::{KeyStatus, OperatorView, Role},
+};
+use leptos::prelude::*;
+
+use super::hsms::HsmRow;
+use crate::{
+    components::{ActivationRow, Empty, Loading, Page},
+    portal::Portal,
+};
+use advice::next_steps;
+
+/// The page.
+#[component]
+pub fn Home() -> impl IntoView {
+    let portal = Portal::here();
+    let title = move || {
+        portal.me().map_or_else(
+            || "Home".to_owned(),
+            |me| format!("Hello, {}", me.person.name),
+        )
+    };
+    let loaded = Memo::new(move |_| {
+        portal.hsms.with(Option::is_some) && portal.operators.with(Option::is_some)
+    });
+    view! {
+        <Page title=Signal::derive(title)>
+            {move || {
+                if loaded.get() {
+                    view! { <Waiting /><Active /><Devices /> }.into_any()
+                } else {
+                    view! { <Loading /> }.into_any()
+                }
+            }}
+        </Page>
+    }
+}
+
+/// Whether this activation waits for this person's card.
+fn waits_for(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bool {
+    view.state == ActivationState::Collecting
+        && view.custodians.iter().any(|custodian| {
+            custodian.person.id == *me
+                && matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. })
+        })
+}
+
+fn unconfirmed(portal: Portal) -> Vec<OperatorView> {
+    if !portal.is(Role::Admin) {
+        return Vec::new();
+    }
+    portal.operators.with(|all| {
+        let all = all.iter().flatten();
+        all.filter(|operator| operator.status == KeyStatus::AwaitingConfirmation)
+            .cloned()
+            .collect()
+    })
+}
+
+#[component]
+fn Waiting() -> impl IntoView {
+    let portal = Portal::here();
+    let for_me = Memo::new(move |_| {
+        let Some(me) = portal.me() else {
+            return Vec::new();
+        };
+        portal.activations.with(|all| {
+            let mine = all.iter().filter(|view| waits_for(view, &me.person.id));
+            mine.cloned().collect::<Vec<_>>()
+        })
+    });
+    let people = Memo::new(move |_| unconfirmed(portal));
+    view! {
+        <section aria-labelledby="waiting">
+            <h2 id="waiting">"Waiting for you"</h2>
+            {move || {
+                let (activations, people) = (for_me.get(), people.get());
+                if activations.is_empty() && people.is_empty() {
+                    return view! { <Empty>{next_steps(portal)}</Empty> }.into_any();
+                }
+                view! {
+                    <ul class="rows">
+                        {activations
+                            .into_iter()
+                            .map(|view| {
+                                let testid = format!("waiting-{}", view.terms.id);
+                                view! { <ActivationRow view=view testid=testid /> }
+                            })
+                            .collect_view()}
+                        {people
+                            .into_iter()
+                            .map(|operator| {
+                                view! {
+                                    <li class="row">
+                                        <a class="row-link" href="/people">
+                                            <span class="row-title">
+                                                {format!("Confirm the key of {}", operator.person.name)}
+                                            </span>
+                                            <span class="row-text">
+                                                "Compare six words by telephone. Until then the key is good for nothing."
+                                            </span>
+                                        </a>
+                                    </li>
+                                }
+                            })
+                            .collect_view()}
+                    </ul>
+                }
+                    .into_any()
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Active() -> impl IntoView {
+    let portal = Portal::here();
+    let active = Memo::new(move |_| {
+        let me = portal.me();
+        portal.activations.with(|all| {
+            let others = all.iter().filter(|view| {
+                !view.state.is_ended()
+                    && !me.as_ref().is_some_and(|me| waits_for(view, &me.person.id))
+            });
+            others.cloned().collect::<Vec<_>>()
+        })
+    });
+    view! {
+        {move || {
+            let active = active.get();
+            (!active.is_empty())
+                .then(|| {
+                    view! {
+                        <section aria-labelledby="active">
+                            <h2 id="active">"Active"</h2>
+                            <ul class="rows">
+                                {active
+                                    .into_iter()
+                                    .map(|view| {
+                                        let testid = format!("active-{}", view.terms.id);
+                                        view! { <ActivationRow view=view testid=testid /> }
+                                    })
+                                    .collect_view()}
+                            </ul>
+                        </section>
+                    }
+                })
+        }}
+    }
+    .into_any()
+}
+
+#[component]
+fn Devices() -> impl IntoView {
+    let portal = Portal::here();
+    view! {
+        <section aria-labelledby="devices">
+            <h2 id="devices">"HSMs"</h2>
+            <ul class="rows">
+                {move || {
+                    let hsms = portal.hsms.get().unwrap_or_default();
+                    hsms.into_iter()
+                        .map(|hsm| {
+                            let testid = format!("home-hsm-{}", hsm.id);
+                            view! { <HsmRow hsm=hsm testid=testid /> }
+                        })
+                        .collect_view()
+                }}
+            </ul>
+        </section>
+    }
+    .into_any()
+}

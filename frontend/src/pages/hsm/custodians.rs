@@ -1,0 +1,146 @@
+//! Custodians registered in the HSM, and those who can be.
+
+use countersign_protocol::{
+    hsm::{HsmView, PkaView, RegisterCustodian, RegisteredCustodian},
+    id::HsmId,
+    operator::{KeyStatus, OperatorView, Role},
+};
+use leptos::prelude::*;
+
+use super::path;
+use crate::{
+    components::{Badge, When, WorkButton, WorkProblem},
+    portal::Portal,
+    words,
+    work::Work,
+};
+
+/// The quorum and its keys.
+#[component]
+pub fn Custodians(
+    /// Which HSM.
+    id: HsmId,
+    /// As it stands.
+    view: Memo<Option<HsmView>>,
+) -> impl IntoView {
+    let portal = Portal::here();
+    let quorum = Memo::new(move |_| view.with(|view| view.as_ref().and_then(|view| view.pka)));
+    let registered = Memo::new(move |_| {
+        view.with(|view| {
+            view.as_ref()
+                .map_or_else(Vec::new, |view| view.custodians.clone())
+        })
+    });
+    let candidates = Memo::new(move |_| {
+        let missing = quorum.get().is_some_and(|pka| pka.missing > 0);
+        if !missing || !portal.is(Role::Admin) {
+            return Vec::new();
+        }
+        let registered = registered.get();
+        portal.operators.with(|all| {
+            let able = all.iter().flatten().filter(|operator| {
+                operator.roles.contains(&Role::Custodian)
+                    && !matches!(operator.status, KeyStatus::Revoked { .. })
+                    && registered
+                        .iter()
+                        .all(|row| row.key != operator.key.fingerprint)
+            });
+            able.cloned().collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <section class="card" aria-labelledby="custodians">
+            <h2 id="custodians">"Custodians"</h2>
+            <p class="count" role="status" data-testid="hsm-quorum">{move || quorum_words(quorum.get())}</p>
+            <ul class="answers">
+                {move || registered.get().into_iter().map(row).collect_view()}
+                {move || {
+                    candidates
+                        .get()
+                        .into_iter()
+                        .map(|operator| view! { <Candidate hsm=id.clone() operator=operator /> })
+                        .collect_view()
+                }}
+            </ul>
+            {move || {
+                let nobody = candidates.with(Vec::is_empty) && quorum.get().is_some_and(|pka| pka.missing > 0);
+                (nobody && portal.is(Role::Admin))
+                    .then(|| {
+                        view! {
+                            <p>
+                                "Nobody can be registered now. " <a href="/people">"Invite custodians"</a>
+                                ", and confirm their keys."
+                            </p>
+                        }
+                    })
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+fn quorum_words(pka: Option<PkaView>) -> String {
+    match pka {
+        None => "No quorum is set up.".to_owned(),
+        Some(pka) if pka.missing > 0 => format!(
+            "{} needed; {} of {} registered, {} to go",
+            pka.quorum,
+            pka.quorum.total.saturating_sub(pka.missing),
+            pka.quorum.total,
+            words::count(pka.missing, "key")
+        ),
+        Some(pka) => format!("{} needed; all {} registered", pka.quorum, pka.quorum.total),
+    }
+}
+
+fn row(custodian: RegisteredCustodian) -> AnyView {
+    view! {
+        <li data-testid=format!("hsm-custodian-{}", custodian.person.id)>
+            <span class="answer-name">{custodian.person.name}</span>
+            <Badge tone="good" text="registered" />
+            <span class="quiet">
+                {format!("by {}, ", custodian.registered_by.name)} <When at=custodian.registered_at />
+            </span>
+            <code class="quiet">{custodian.chr.as_str().to_owned()}</code>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Candidate(hsm: HsmId, operator: OperatorView) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let person = operator.person;
+    let key = operator.key.fingerprint;
+    let confirmed = matches!(operator.status, KeyStatus::Confirmed { .. });
+    let register = Callback::new(move |()| {
+        let path = path(&hsm, "/custodians");
+        work.run(async move {
+            let view = portal.post(&path, &RegisterCustodian { key }).await?;
+            portal.put_hsm(view);
+            Ok(())
+        });
+    });
+    view! {
+        <li>
+            <span class="answer-name">{person.name}</span>
+            {if confirmed {
+                view! {
+                    <WorkButton
+                        work=work
+                        label="Register"
+                        testid=format!("hsm-register-{}", person.id)
+                        on_press=register
+                    />
+                }
+                    .into_any()
+            } else {
+                view! { <a href="/people">"Confirm the key first"</a> }.into_any()
+            }}
+            <code class="quiet">{operator.key.chr.as_str().to_owned()}</code>
+            <WorkProblem work=work />
+        </li>
+    }
+    .into_any()
+}

@@ -1,0 +1,162 @@
+//! Log-in with a card.
+
+use countersign_protocol::{
+    cvc::Fingerprint,
+    helper::{CardKeyView, CardView},
+    session::{LogIn as Statement, LoginChallenge, SessionView},
+};
+use leptos::prelude::*;
+
+use crate::{
+    api,
+    components::{HelperPanel, HelperProgress, Page, WorkButton, WorkProblem},
+    helper::Helper,
+    portal::{Portal, Session},
+    work::{Work, problem},
+};
+
+/// The page, shown in place of every page that needs a log-in.
+#[component]
+pub fn LogIn() -> impl IntoView {
+    let portal = Portal::here();
+    let new = move || {
+        portal
+            .about
+            .with(|about| about.as_ref().is_some_and(|about| about.needs_bootstrap))
+    };
+    view! {
+        <Page title="Log in">
+            {move || {
+                if new() {
+                    view! {
+                        <p class="lead">
+                            "This server is new: nobody is known here yet. Begin with the one-time code that it printed."
+                        </p>
+                        <p>
+                            <a class="button primary" href="/setup" data-testid="to-setup">
+                                "Set up Countersign"
+                            </a>
+                        </p>
+                    }
+                        .into_any()
+                } else {
+                    view! { <WithCard /> }.into_any()
+                }
+            }}
+        </Page>
+    }
+}
+
+#[component]
+fn WithCard() -> impl IntoView {
+    let portal = Portal::here();
+    let helper = Helper::here();
+    let work = Work::new();
+    let chosen = RwSignal::new(None::<Fingerprint>);
+    let keys = Memo::new(move |_| helper.keys());
+    // A card that was taken away takes the choice along.
+    let key = move || {
+        keys.with(|keys| {
+            let mut fingerprints = keys.iter().map(|(_, key)| key.fingerprint);
+            match chosen.get() {
+                Some(chosen) if fingerprints.clone().any(|key| key == chosen) => Some(chosen),
+                _ => fingerprints.next(),
+            }
+        })
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let key = untrack(key);
+        work.run(async move {
+            let key = key.ok_or_else(|| {
+                problem(
+                    "There is no key to log in with",
+                    "Insert the card that you enrolled with.",
+                )
+            })?;
+            let challenge: LoginChallenge = api::act("/session/challenge").await?;
+            let statement = helper.log_in(challenge.task, key).await?;
+            let view: SessionView = api::post("/session", &Statement { statement }).await?;
+            portal.session.set(Session::In(view));
+            Ok(())
+        });
+    };
+    let no_key = move || helper.status.with(crate::helper::Status::is_ready) && key().is_none();
+    view! {
+        <p class="lead">"Your card is your account. The PIN is typed at the card helper, never here."</p>
+        <form class="card form" on:submit=submit>
+            <HelperPanel />
+            {move || {
+                let keys = keys.get();
+                (keys.len() > 1)
+                    .then(|| {
+                        view! {
+                            <fieldset>
+                                <legend>"Log in with"</legend>
+                                {keys
+                                    .into_iter()
+                                    .map(|(card, key_view)| {
+                                        let fingerprint = key_view.fingerprint;
+                                        let is_chosen = Signal::derive(move || key() == Some(fingerprint));
+                                        choice(&card, &key_view, is_chosen, chosen)
+                                    })
+                                    .collect_view()}
+                            </fieldset>
+                        }
+                    })
+            }}
+            {move || {
+                no_key()
+                    .then(|| {
+                        view! {
+                            <p class="hint">
+                                "No key on these cards can be a custodian's. Keys are enrolled with an invitation from an admin."
+                            </p>
+                        }
+                    })
+            }}
+            <HelperProgress busy=work.busy />
+            <WorkProblem work=work />
+            <WorkButton
+                work=work
+                label="Log in with card"
+                testid="login-button"
+                class="primary"
+                disabled=Signal::derive(move || key().is_none())
+            />
+        </form>
+        <p class="quiet">
+            "No account? An admin of this server sends you an invitation, a link that works once."
+        </p>
+    }
+    .into_any()
+}
+
+fn choice(
+    card: &CardView,
+    key: &CardKeyView,
+    is_chosen: Signal<bool>,
+    chosen: RwSignal<Option<Fingerprint>>,
+) -> AnyView {
+    let fingerprint = key.fingerprint;
+    let name = key
+        .chr
+        .as_ref()
+        .map_or(String::new(), |chr| format!(" ({})", chr.as_str()));
+    view! {
+        <label class="choice">
+            <input
+                type="radio"
+                name="login-key"
+                data-testid=format!("login-card-{}", fingerprint.to_hex())
+                prop:checked=move || is_chosen.get()
+                on:change=move |_| chosen.set(Some(fingerprint))
+            />
+            <span>
+                {format!("{}{name}", key.label)}
+                <span class="hint">{format!("card {} · {}", card.device, fingerprint.short())}</span>
+            </span>
+        </label>
+    }
+    .into_any()
+}

@@ -1,0 +1,171 @@
+//! Operators and invitations.
+
+mod confirm;
+mod invite;
+mod operator;
+
+use countersign_protocol::{
+    id::InvitationId,
+    operator::{InvitationStatus, InvitationView, Role},
+};
+use leptos::{prelude::*, task::spawn_local};
+
+use crate::{
+    api,
+    components::{
+        Badge, Disclosure, Empty, Loading, Page, ProblemView, When, WorkButton, WorkProblem,
+    },
+    portal::Portal,
+    words,
+    work::Work,
+};
+use invite::InviteForm;
+use operator::OperatorRow;
+
+/// The page.
+#[component]
+pub fn People() -> impl IntoView {
+    let portal = Portal::here();
+    let open = RwSignal::new(false);
+    let is_admin = portal.is(Role::Admin);
+    let operators = move || match portal.operators.get() {
+        None => view! { <Loading /> }.into_any(),
+        Some(operators) => view! {
+            <ul class="rows">
+                {operators
+                    .into_iter()
+                    .map(|operator| view! { <OperatorRow operator=operator /> })
+                    .collect_view()}
+            </ul>
+        }
+        .into_any(),
+    };
+    view! {
+        <Page title="People">
+            <p class="lead">
+                "Everybody logs in with a key that is proven to live on a genuine card. Another admin confirms each key by comparing six words."
+            </p>
+            {is_admin
+                .then(|| {
+                    view! {
+                        <Disclosure
+                            open=open
+                            label="Invite somebody"
+                            testid="invite-open"
+                            class="primary"
+                        >
+                            <InviteForm />
+                        </Disclosure>
+                    }
+                })}
+            {operators}
+            {is_admin.then(|| view! { <Invitations /> })}
+        </Page>
+    }
+}
+
+#[component]
+fn Invitations() -> impl IntoView {
+    let portal = Portal::here();
+    let invitations = RwSignal::new(None::<Vec<InvitationView>>);
+    let failed = RwSignal::new(None);
+    Effect::new(move |_| {
+        portal.people_changed.track();
+        spawn_local(async move {
+            match portal.get("/invitations").await {
+                Ok(list) => {
+                    invitations.try_set(Some(list));
+                }
+                Err(problem) => {
+                    failed.try_set(Some(problem));
+                }
+            }
+        });
+    });
+    view! {
+        <section aria-labelledby="invitations">
+            <h2 id="invitations">"Invitations"</h2>
+            <ProblemView problem=failed />
+            {move || match invitations.get() {
+                None if failed.with(Option::is_some) => ().into_any(),
+                None => view! { <Loading /> }.into_any(),
+                Some(list) if list.is_empty() => {
+                    view! {
+                        <Empty>
+                            <p>"No invitations. “Invite somebody” makes a link that works once."</p>
+                        </Empty>
+                    }
+                        .into_any()
+                }
+                Some(list) => {
+                    view! {
+                        <ul class="rows">
+                            {list
+                                .into_iter()
+                                .map(|invitation| view! { <Invitation invitation=invitation /> })
+                                .collect_view()}
+                        </ul>
+                    }
+                        .into_any()
+                }
+            }}
+        </section>
+    }
+    .into_any()
+}
+
+#[component]
+fn Invitation(invitation: InvitationView) -> impl IntoView {
+    let (tone, word) = match invitation.status {
+        InvitationStatus::Sent => ("wait", "link handed out"),
+        InvitationStatus::Opened => ("busy", "link opened"),
+        InvitationStatus::Accepted => ("good", "key enrolled"),
+        InvitationStatus::Revoked => ("plain", "withdrawn"),
+        InvitationStatus::Expired => ("plain", "expired"),
+    };
+    let waits = matches!(
+        invitation.status,
+        InvitationStatus::Sent | InvitationStatus::Opened
+    );
+    let mail = invitation.mail.map(|mail| format!(" · {mail}"));
+    let id = invitation.id;
+    let testid = format!("invitation-{id}");
+    view! {
+        <li class="row" data-testid=testid>
+            <div class="row-link">
+                <span class="row-title">{invitation.name}</span>
+                <span class="quiet">{words::roles(&invitation.roles)} {mail}</span>
+            </div>
+            <div class="row-side">
+                <Badge tone=tone text=word />
+                {waits
+                    .then(|| {
+                        view! {
+                            <span class="quiet">"expires " <When at=invitation.expires_at /></span>
+                            <Withdraw id=id />
+                        }
+                    })}
+            </div>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Withdraw(id: InvitationId) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let withdraw = Callback::new(move |()| {
+        let path = format!("/invitations/{}", api::part(id.as_str()));
+        work.run(async move {
+            portal.delete(&path).await?;
+            portal.people_changed.update(|count| *count += 1);
+            Ok(())
+        });
+    });
+    view! {
+        <WorkButton work=work label="Withdraw" testid="invitation-withdraw" on_press=withdraw />
+        <WorkProblem work=work />
+    }
+    .into_any()
+}

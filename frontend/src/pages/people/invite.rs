@@ -1,0 +1,105 @@
+//! Invites a person; the link is shown once.
+
+use countersign_protocol::operator::{CreatedInvitation, NewInvitation, Role};
+use leptos::prelude::*;
+
+use crate::{
+    components::{CheckField, CopyButton, TextField, When, WorkButton, WorkProblem},
+    portal::Portal,
+    words,
+    work::{Work, problem},
+};
+
+/// The form, and the link afterwards.
+#[component]
+pub fn InviteForm() -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let name = RwSignal::new(String::new());
+    let mail = RwSignal::new(String::new());
+    let roles = Role::ALL.map(|role| (role, RwSignal::new(role == Role::Custodian)));
+    let created = RwSignal::new(None::<CreatedInvitation>);
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        work.run(async move {
+            let chosen = roles.iter().filter(|(_, chosen)| chosen.get_untracked());
+            let roles: Vec<Role> = chosen.map(|(role, _)| *role).collect();
+            if roles.is_empty() {
+                return Err(problem("No role is chosen", "Tick at least one role."));
+            }
+            let mail = mail.get_untracked().trim().to_owned();
+            let body = NewInvitation {
+                name: name.get_untracked().trim().to_owned(),
+                mail: (!mail.is_empty()).then_some(mail),
+                roles,
+            };
+            created.set(Some(portal.post("/invitations", &body).await?));
+            name.set(String::new());
+            portal.people_changed.update(|count| *count += 1);
+            Ok(())
+        });
+    };
+    view! {
+        <form class="form" on:submit=submit>
+            <TextField label="Name" value=name testid="invite-name" />
+            <TextField
+                label="Mail address"
+                value=mail
+                testid="invite-mail"
+                kind="email"
+                required=false
+                hint="For your memory; nothing is sent."
+            />
+            <fieldset>
+                <legend>"Roles"</legend>
+                {roles
+                    .into_iter()
+                    .map(|(role, chosen)| {
+                        view! {
+                            <CheckField
+                                label=role.as_str()
+                                value=chosen
+                                testid=format!("invite-role-{role}")
+                                hint=meaning(role)
+                            />
+                        }
+                    })
+                    .collect_view()}
+            </fieldset>
+            <WorkProblem work=work />
+            <WorkButton work=work label="Make the link" testid="invite-submit" class="primary" />
+        </form>
+        <div role="status">{move || created.get().map(link)}</div>
+    }
+    .into_any()
+}
+
+fn link(created: CreatedInvitation) -> AnyView {
+    let invitation = created.invitation;
+    view! {
+        <div class="secret">
+            <p>
+                {format!(
+                    "Link for {} ({}). It is shown only now, and works once; it expires ",
+                    invitation.name,
+                    words::roles(&invitation.roles),
+                )} <When at=invitation.expires_at /> "."
+            </p>
+            <p class="secret-text">
+                <code data-testid="invite-link">{created.link.clone()}</code>
+                <CopyButton text=created.link />
+            </p>
+            <p class="hint">"Hand it over by a way that you trust: whoever has it can enrol a key under this name."</p>
+        </div>
+    }
+    .into_any()
+}
+
+fn meaning(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "Invites people, confirms and registers keys, manages HSMs.",
+        Role::Custodian => "Holds one of the keys that open an HSM.",
+        Role::Requester => "Asks for activations and signs under them.",
+        Role::Auditor => "Reads everything, changes nothing.",
+    }
+}

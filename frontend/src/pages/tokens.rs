@@ -1,0 +1,159 @@
+//! API tokens: how a build asks for signatures.
+
+mod create;
+
+use countersign_protocol::{id::TokenId, operator::Role, token::TokenView};
+use leptos::{prelude::*, task::spawn_local};
+
+use crate::{
+    api, browser,
+    components::{
+        Badge, Disclosure, Empty, Loading, Page, ProblemView, When, WorkButton, WorkProblem,
+    },
+    portal::Portal,
+    work::Work,
+};
+use create::CreateForm;
+
+/// The page.
+#[component]
+pub fn Tokens() -> impl IntoView {
+    let portal = Portal::here();
+    let open = RwSignal::new(false);
+    let tokens = RwSignal::new(None::<Vec<TokenView>>);
+    let failed = RwSignal::new(None);
+    Effect::new(move |_| {
+        portal.people_changed.track();
+        spawn_local(async move {
+            match portal.get("/tokens").await {
+                Ok(list) => {
+                    tokens.try_set(Some(list));
+                }
+                Err(problem) => {
+                    failed.try_set(Some(problem));
+                }
+            }
+        });
+    });
+    let list = move || match tokens.get() {
+        None if failed.with(Option::is_some) => ().into_any(),
+        None => view! { <Loading /> }.into_any(),
+        Some(list) if list.is_empty() => view! {
+            <Empty>
+                <p>"No token yet. A build needs one to run " <code>"countersign sign"</code> "."</p>
+            </Empty>
+        }
+        .into_any(),
+        Some(list) => {
+            let rows = list
+                .into_iter()
+                .map(|token| view! { <Token token=token /> });
+            view! { <ul class="rows">{rows.collect_view()}</ul> }.into_any()
+        }
+    };
+    view! {
+        <Page title="Tokens">
+            <p class="lead">
+                "A token lets a program ask for signatures in your name, as requester and never as more. Custodians still decide."
+            </p>
+            {portal
+                .is(Role::Requester)
+                .then(|| {
+                    view! {
+                        <Disclosure open=open label="Make a token" testid="token-open" class="primary">
+                            <CreateForm />
+                        </Disclosure>
+                    }
+                })}
+            <ProblemView problem=failed />
+            {list}
+            <section class="card" aria-labelledby="connect">
+                <h2 id="connect">"Connect a build"</h2>
+                <p>
+                    "Two lines in " <code>"~/.config/countersign/config.toml"</code>
+                    ", and the token in the file that the second one names:"
+                </p>
+                <pre class="sample">
+                    {format!(
+                        "server = \"{}\"\ntoken_file = \"/home/build/.countersign-token\"",
+                        browser::origin(),
+                    )}
+                </pre>
+                <pre class="sample">
+                    "countersign sign --key KEY --reason \"Firmware 4.2.1\" out/*.bin"
+                </pre>
+            </section>
+        </Page>
+    }
+}
+
+#[component]
+fn Token(token: TokenView) -> impl IntoView {
+    let keys = if token.keys.is_empty() {
+        "every key".to_owned()
+    } else {
+        token.keys.join(", ")
+    };
+    let testid = format!("token-{}", token.id);
+    let usable = token.revoked_at.is_none();
+    view! {
+        <li class="row" data-testid=testid>
+            <div class="row-link">
+                <span class="row-title">{token.label.clone()}</span>
+                <span class="row-text">{format!("for {} · {keys}", token.owner.name)}</span>
+                <span class="quiet">
+                    "made " <When at=token.created_at /> " · "
+                    {match token.last_used_at {
+                        Some(at) => view! { "used " <When at=at /> }.into_any(),
+                        None => "never used".into_any(),
+                    }} " · expires " <When at=token.expires_at />
+                </span>
+            </div>
+            <div class="row-side">
+                {match token.revoked_at {
+                    Some(at) => {
+                        view! {
+                            <Badge tone="bad" text="revoked" />
+                            <span class="quiet">
+                                <When at=at />
+                            </span>
+                        }
+                            .into_any()
+                    }
+                    None => view! { <Badge tone="good" text="usable" /> }.into_any(),
+                }} {usable.then(|| view! { <Revoke id=token.id label=token.label /> })}
+            </div>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Revoke(id: TokenId, label: String) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let open = RwSignal::new(false);
+    let testid = format!("token-revoke-{id}");
+    let revoke = Callback::new(move |()| {
+        let path = format!("/tokens/{}", api::part(id.as_str()));
+        work.run(async move {
+            portal.delete(&path).await?;
+            portal.people_changed.update(|count| *count += 1);
+            Ok(())
+        });
+    });
+    view! {
+        <Disclosure open=open label="Revoke …" testid=testid>
+            <p>{format!("Programs with “{label}” can ask for nothing any more, at once. This can't be undone.")}</p>
+            <WorkProblem work=work />
+            <WorkButton
+                work=work
+                label="Revoke the token"
+                testid="token-revoke-submit"
+                class="danger"
+                on_press=revoke
+            />
+        </Disclosure>
+    }
+    .into_any()
+}

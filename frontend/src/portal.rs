@@ -1,0 +1,239 @@
+//! What the server told this page: one store that every page reads, kept current by `live`.
+
+use countersign_protocol::{
+    about::About,
+    activation::ActivationView,
+    hsm::HsmView,
+    id::{ActivationId, HsmId},
+    operator::{OperatorView, Role},
+    problem::{Problem, ProblemCode},
+    session::SessionView,
+};
+use leptos::prelude::*;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::api::{self, Answer};
+
+/// Who uses this page.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Session {
+    /// Not asked yet.
+    Unknown,
+    /// Nobody.
+    Out,
+    /// Somebody.
+    In(SessionView),
+}
+
+/// The connection for live events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// First try.
+    Connecting,
+    /// Events come in.
+    Live,
+    /// Lost; being tried again.
+    Lost,
+}
+
+/// The store.
+#[derive(Clone, Copy)]
+pub struct Portal {
+    /// The server.
+    pub about: RwSignal<Option<About>>,
+    /// Who uses this page.
+    pub session: RwSignal<Session>,
+    /// Live events.
+    pub connection: RwSignal<Connection>,
+    /// Activations, newest first: the active ones, and every other that a page has asked for.
+    pub activations: RwSignal<Vec<ActivationView>>,
+    /// Signing HSMs; `None` until they were fetched.
+    pub hsms: RwSignal<Option<Vec<HsmView>>>,
+    /// Operators; `None` until they were fetched.
+    pub operators: RwSignal<Option<Vec<OperatorView>>>,
+    /// Grows when invitations or tokens have changed.
+    pub people_changed: RwSignal<u32>,
+    /// Entries in the audit log, as far as we heard.
+    pub audit_total: RwSignal<u64>,
+    /// Why the last refresh failed.
+    pub problem: RwSignal<Option<Problem>>,
+}
+
+impl Portal {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self {
+            about: RwSignal::new(None),
+            session: RwSignal::new(Session::Unknown),
+            connection: RwSignal::new(Connection::Connecting),
+            activations: RwSignal::new(Vec::new()),
+            hsms: RwSignal::new(None),
+            operators: RwSignal::new(None),
+            people_changed: RwSignal::new(0),
+            audit_total: RwSignal::new(0),
+            problem: RwSignal::new(None),
+        }
+    }
+
+    /// The store of this page.
+    pub fn here() -> Self {
+        use_context().unwrap_or_else(Self::new)
+    }
+
+    /// Who uses this page, if somebody does.
+    pub fn me(self) -> Option<SessionView> {
+        match self.session.get() {
+            Session::In(view) => Some(view),
+            Session::Unknown | Session::Out => None,
+        }
+    }
+
+    /// Whether the user has this role.
+    pub fn is(self, role: Role) -> bool {
+        self.session
+            .with(|session| matches!(session, Session::In(view) if view.roles.contains(&role)))
+    }
+
+    /// An activation, if it is here.
+    pub fn activation(self, id: &ActivationId) -> Option<ActivationView> {
+        self.activations
+            .with(|all| all.iter().find(|view| view.terms.id == *id).cloned())
+    }
+
+    /// An HSM, if it is here.
+    pub fn hsm(self, id: &HsmId) -> Option<HsmView> {
+        self.hsms
+            .with(|all| all.iter().flatten().find(|view| view.id == *id).cloned())
+    }
+
+    /// Takes over an activation, unless a newer state of it is here.
+    pub fn put_activation(self, view: ActivationView) {
+        self.put_activations(vec![view]);
+    }
+
+    fn put_activations(self, views: Vec<ActivationView>) {
+        self.activations.update(|all| {
+            for view in views {
+                match all.iter_mut().find(|old| old.terms.id == view.terms.id) {
+                    Some(old) if old.revision > view.revision => {}
+                    Some(old) => *old = view,
+                    None => all.push(view),
+                }
+            }
+            all.sort_by_key(|view| std::cmp::Reverse(view.terms.requested_at));
+        });
+    }
+
+    /// Takes over an HSM.
+    pub fn put_hsm(self, view: HsmView) {
+        self.hsms.update(|all| {
+            let all = all.get_or_insert_default();
+            match all.iter_mut().find(|old| old.id == view.id) {
+                Some(old) => *old = view,
+                None => all.push(view),
+            }
+        });
+    }
+
+    /// Takes over an operator.
+    pub fn put_operator(self, view: OperatorView) {
+        self.operators.update(|all| {
+            let all = all.get_or_insert_default();
+            match all.iter_mut().find(|old| old.person.id == view.person.id) {
+                Some(old) => *old = view,
+                None => all.push(view),
+            }
+        });
+    }
+
+    /// Forgets everything of the person who used this page.
+    pub fn forget(self) {
+        self.session.set(Session::Out);
+        self.activations.set(Vec::new());
+        self.hsms.set(None);
+        self.operators.set(None);
+        self.problem.set(None);
+    }
+
+    /// Asks who uses this page.
+    pub async fn load_session(self) {
+        match api::get::<About>("/about").await {
+            Ok(about) => self.about.set(Some(about)),
+            Err(problem) => self.problem.set(Some(problem)),
+        }
+        match api::get("/session").await {
+            Ok(view) => self.session.set(Session::In(view)),
+            Err(_) => self.session.set(Session::Out),
+        }
+    }
+
+    /// Asks for everything that several pages show.
+    pub async fn refresh(self) {
+        let result = async {
+            self.refresh_activations("active").await?;
+            let hsms: Vec<HsmView> = self.get("/hsms").await?;
+            self.hsms.set(Some(hsms));
+            self.refresh_operators().await
+        };
+        self.problem.set(result.await.err());
+    }
+
+    /// Asks for activations: `active`, `ended` or `all`.
+    pub async fn refresh_activations(self, which: &str) -> Answer<()> {
+        let views: Vec<ActivationView> = self.get(&format!("/activations?state={which}")).await?;
+        // What ended while nobody listened is in no list of active ones.
+        let gone: Vec<_> = self.activations.with_untracked(|all| {
+            all.iter()
+                .filter(|old| !old.state.is_ended())
+                .map(|old| old.terms.id.clone())
+                .filter(|id| !views.iter().any(|view| view.terms.id == *id))
+                .collect()
+        });
+        self.put_activations(views);
+        for id in gone {
+            self.put_activation(self.get(&activation_path(&id, "")).await?);
+        }
+        Ok(())
+    }
+
+    /// Asks for operators.
+    pub async fn refresh_operators(self) -> Answer<()> {
+        let operators: Vec<OperatorView> = self.get("/operators").await?;
+        self.operators.set(Some(operators));
+        Ok(())
+    }
+
+    /// `GET`; an ended session is noticed.
+    pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
+        self.noticed(api::get(path).await)
+    }
+
+    /// `POST` with a body; an ended session is noticed.
+    pub async fn post<T: DeserializeOwned>(self, path: &str, body: &impl Serialize) -> Answer<T> {
+        self.noticed(api::post(path, body).await)
+    }
+
+    /// `POST` without a body; an ended session is noticed.
+    pub async fn act<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
+        self.noticed(api::act(path).await)
+    }
+
+    /// `DELETE`; an ended session is noticed.
+    pub async fn delete(self, path: &str) -> Answer<()> {
+        self.noticed(api::delete(path).await)
+    }
+
+    fn noticed<T>(self, answer: Answer<T>) -> Answer<T> {
+        if let Err(problem) = &answer
+            && problem.code() == Some(ProblemCode::NotAuthenticated)
+        {
+            self.forget();
+        }
+        answer
+    }
+}
+
+/// Address of an activation in the API, or of something below it.
+pub fn activation_path(id: &ActivationId, below: &str) -> String {
+    format!("/activations/{}{below}", api::part(id.as_str()))
+}

@@ -1,0 +1,37 @@
+//! Signing HSMs in words.
+
+use countersign_protocol::hsm::HsmState;
+
+/// One word, as stable as the wire's.
+pub fn hsm_state_name(state: &HsmState) -> &'static str {
+    match state {
+        HsmState::Absent { .. } => "absent",
+        HsmState::Attached => "attached",
+        HsmState::Uninitialised => "uninitialised",
+        HsmState::Registering => "registering",
+        HsmState::Locked => "locked",
+        HsmState::Collecting { .. } => "collecting",
+        HsmState::Open { .. } => "open",
+        HsmState::Failed { .. } => "failed",
+    }
+}
+
+/// What the state means, and what to do.
+pub fn hsm_state(state: &HsmState) -> String {
+    match state {
+        HsmState::Absent { .. } => {
+            "Not connected. Requests wait until it is plugged in again.".to_owned()
+        }
+        HsmState::Attached => "Connected; its certificates are being verified.".to_owned(),
+        HsmState::Uninitialised => {
+            "A genuine device without a quorum. Initialise it to begin.".to_owned()
+        }
+        HsmState::Registering => {
+            "The quorum is set. Register the custodians' keys to complete it.".to_owned()
+        }
+        HsmState::Locked => "Locked. It opens when enough custodians authenticate.".to_owned(),
+        HsmState::Collecting { .. } => "Locked. Custodians are being asked.".to_owned(),
+        HsmState::Open { .. } => "Open for one lease.".to_owned(),
+        HsmState::Failed { why } => format!("Refused, never used: {why}"),
+    }
+}
