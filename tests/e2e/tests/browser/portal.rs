@@ -46,20 +46,30 @@ impl Portal {
     pub async fn log_in(&self, name: &str) -> anyhow::Result<()> {
         let browser = &self.browser;
         browser.open(&self.origin).await?;
-        browser.click("login-button").await?;
-        // Several cards are in the helper: the one with this name.
+        browser.find("login-button").await?;
+        // Several cards are in the helper: the one with this name. With one key there is nothing to choose.
         for _ in 0..200 {
-            if browser.all("[data-testid='whoami']").await?.len() == 1 {
-                break;
-            }
-            for choice in browser.all("[data-testid^='login-card-']").await? {
-                if choice.text().await.unwrap_or_default().contains(name) {
-                    // It may have been clicked a moment ago.
-                    let _ = choice.click().await;
+            let choices = browser
+                .all("label:has([data-testid^='login-card-'])")
+                .await?;
+            let mut chosen = false;
+            for choice in &choices {
+                if choice.text().await?.contains(name) {
+                    choice.click().await?;
+                    chosen = true;
                 }
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let ready = browser
+                .all("[data-testid='login-button']:enabled")
+                .await?
+                .len()
+                == 1;
+            if ready && (chosen || choices.is_empty()) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+        browser.click("login-button").await?;
         browser.wait_for_text("whoami", name).await
     }
 
@@ -75,7 +85,12 @@ impl Portal {
         self.go("people").await?;
         browser.click("invite-open").await?;
         browser.fill("invite-name", name).await?;
-        browser.click(&format!("invite-role-{role}")).await?;
+        for offered in ["admin", "custodian", "requester", "auditor"] {
+            let tick = browser.find(&format!("invite-role-{offered}")).await?;
+            if tick.is_selected().await? != (offered == role) {
+                tick.click().await?;
+            }
+        }
         browser.click("invite-submit").await?;
         browser.wait_for_text("invite-link", "/join#").await?;
         Ok(browser.text("invite-link").await?.trim().to_owned())
