@@ -1,6 +1,6 @@
 //! Something that takes a moment after a click: busy meanwhile, a problem afterwards, or neither.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use countersign_protocol::problem::Problem;
 use leptos::{prelude::*, task::spawn_local};
@@ -28,6 +28,11 @@ impl Work {
         if self.busy.get_untracked() {
             return;
         }
+        // Boxed, so that the rest is in the program once and not once for every form.
+        self.run_boxed(Box::pin(job));
+    }
+
+    fn run_boxed(self, job: Pin<Box<dyn Future<Output = Result<(), Problem>>>>) {
         self.busy.set(true);
         self.problem.set(None);
         spawn_local(async move {

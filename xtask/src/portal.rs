@@ -23,7 +23,10 @@ const STYLES: [&str; 5] = ["tokens", "base", "layout", "components", "pages"];
 
 /// `cargo SUBCOMMAND` for the portal's package and target.
 pub fn cargo_wasm(subcommand: &str) -> Command {
-    cargo([subcommand, "--package", PACKAGE, "--target", TARGET])
+    let mut command = cargo([subcommand, "--package", PACKAGE, "--target", TARGET]);
+    // Leptos then boxes the types of views: a tenth less to download.
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "--cfg erase_components");
+    command
 }
 
 /// Builds the portal into `frontend/dist`.

@@ -3,12 +3,13 @@
 use countersign_protocol::{
     cvc::Fingerprint,
     helper::{CardKeyView, CardView},
+    problem::Problem,
     session::{LogIn as Statement, LoginChallenge, SessionView},
 };
 use leptos::prelude::*;
 
 use crate::{
-    api,
+    api, browser,
     components::{HelperPanel, HelperProgress, Page, WorkButton, WorkProblem},
     helper::Helper,
     portal::{Portal, Session},
@@ -19,15 +20,15 @@ use crate::{
 #[component]
 pub fn LogIn() -> impl IntoView {
     let portal = Portal::here();
-    let new = move || {
+    let new = Memo::new(move |_| {
         portal
             .about
             .with(|about| about.as_ref().is_some_and(|about| about.needs_bootstrap))
-    };
+    });
     view! {
         <Page title="Log in">
             {move || {
-                if new() {
+                if new.get() {
                     view! {
                         <p class="lead">
                             "This server is new: nobody is known here yet. Begin with the one-time code that it printed."
@@ -52,28 +53,10 @@ fn WithCard() -> impl IntoView {
     let portal = Portal::here();
     let helper = Helper::here();
     let work = Work::new();
-    let chosen = RwSignal::new(None::<Fingerprint>);
-    let keys = Memo::new(move |_| helper.keys());
-    // A card that was taken away takes the choice along.
-    let key = move || {
-        keys.with(|keys| {
-            let mut fingerprints = keys.iter().map(|(_, key)| key.fingerprint);
-            match chosen.get() {
-                Some(chosen) if fingerprints.clone().any(|key| key == chosen) => Some(chosen),
-                _ => fingerprints.next(),
-            }
-        })
-    };
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let key = untrack(key);
+    // Several keys: asked for only after the button, since most people have one.
+    let choosing = RwSignal::new(false);
+    let log_in = move |key: Fingerprint| {
         work.run(async move {
-            let key = key.ok_or_else(|| {
-                problem(
-                    "There is no key to log in with",
-                    "Insert the card that you enrolled with.",
-                )
-            })?;
             let challenge: LoginChallenge = api::act("/session/challenge").await?;
             let statement = helper.log_in(challenge.task, key).await?;
             let view: SessionView = api::post("/session", &Statement { statement }).await?;
@@ -81,50 +64,57 @@ fn WithCard() -> impl IntoView {
             Ok(())
         });
     };
-    let no_key = move || helper.status.with(crate::helper::Status::is_ready) && key().is_none();
+    let press = Callback::new(move |()| {
+        let find = Work {
+            busy: RwSignal::new(false),
+            problem: work.problem,
+        };
+        find.run(async move {
+            helper.settled().await?;
+            match helper.keys().as_slice() {
+                [] => return Err(no_key()),
+                [(_, only)] => log_in(only.fingerprint),
+                _ => choosing.set(true),
+            }
+            Ok(())
+        });
+    });
+    Effect::new(move |_| {
+        if choosing.get() {
+            browser::focus("#login-keys button");
+        }
+    });
+    let choice = Callback::new(log_in);
     view! {
-        <p class="lead">"Your card is your account. The PIN is typed at the card helper, never here."</p>
-        <form class="card form" on:submit=submit>
+        <p class="lead">
+            "Your card is your account. The PIN is typed at the card helper, never here."
+        </p>
+        <div class="card form">
             <HelperPanel />
-            {move || {
-                let keys = keys.get();
-                (keys.len() > 1)
-                    .then(|| {
-                        view! {
-                            <fieldset>
-                                <legend>"Log in with"</legend>
-                                {keys
-                                    .into_iter()
-                                    .map(|(card, key_view)| {
-                                        let fingerprint = key_view.fingerprint;
-                                        let is_chosen = Signal::derive(move || key() == Some(fingerprint));
-                                        choice(&card, &key_view, is_chosen, chosen)
-                                    })
-                                    .collect_view()}
-                            </fieldset>
-                        }
-                    })
-            }}
-            {move || {
-                no_key()
-                    .then(|| {
-                        view! {
-                            <p class="hint">
-                                "No key on these cards can be a custodian's. Keys are enrolled with an invitation from an admin."
-                            </p>
-                        }
-                    })
-            }}
             <HelperProgress busy=work.busy />
             <WorkProblem work=work />
+            {move || {
+                choosing
+                    .get()
+                    .then(|| {
+                        view! {
+                            <div class="keys" id="login-keys" role="group" aria-label="Log in with">
+                                {move || {
+                                    let keys = helper.keys().into_iter();
+                                    keys.map(|(card, key)| one(&card, &key, choice)).collect_view()
+                                }}
+                            </div>
+                        }
+                    })
+            }}
             <WorkButton
                 work=work
                 label="Log in with card"
                 testid="login-button"
                 class="primary"
-                disabled=Signal::derive(move || key().is_none())
+                on_press=press
             />
-        </form>
+        </div>
         <p class="quiet">
             "No account? An admin of this server sends you an invitation, a link that works once."
         </p>
@@ -132,31 +122,31 @@ fn WithCard() -> impl IntoView {
     .into_any()
 }
 
-fn choice(
-    card: &CardView,
-    key: &CardKeyView,
-    is_chosen: Signal<bool>,
-    chosen: RwSignal<Option<Fingerprint>>,
-) -> AnyView {
+/// One of several keys.
+fn one(card: &CardView, key: &CardKeyView, choice: Callback<Fingerprint>) -> AnyView {
     let fingerprint = key.fingerprint;
     let name = key
         .chr
         .as_ref()
-        .map_or(String::new(), |chr| format!(" ({})", chr.as_str()));
+        .map_or(String::new(), |chr| format!(" · key {}", chr.as_str()));
     view! {
-        <label class="choice">
-            <input
-                type="radio"
-                name="login-key"
-                data-testid=format!("login-card-{}", fingerprint.to_hex())
-                prop:checked=move || is_chosen.get()
-                on:change=move |_| chosen.set(Some(fingerprint))
-            />
+        <button
+            type="button"
+            data-testid=format!("login-card-{}", fingerprint.to_hex())
+            on:click=move |_| choice.run(fingerprint)
+        >
             <span>
-                {format!("{}{name}", key.label)}
-                <span class="hint">{format!("card {} · {}", card.device, fingerprint.short())}</span>
+                {key.label.clone()}
+                <span class="hint">{format!("{} · card {}{name}", card.label, card.device)}</span>
             </span>
-        </label>
+        </button>
     }
     .into_any()
+}
+
+fn no_key() -> Problem {
+    problem(
+        "There is no key to log in with",
+        "No key on the cards here can be a custodian's. Keys are enrolled with an invitation from an admin.",
+    )
 }
