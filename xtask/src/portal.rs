@@ -25,7 +25,10 @@ const STYLES: [&str; 5] = ["tokens", "base", "layout", "components", "pages"];
 pub fn cargo_wasm(subcommand: &str) -> Command {
     let mut command = cargo([subcommand, "--package", PACKAGE, "--target", TARGET]);
     // Leptos then boxes the types of views: a tenth less to download.
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "--cfg erase_components");
+    command.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+        "--cfg erase_components",
+    );
     command
 }
 

@@ -16,6 +16,10 @@ use serde_json::json;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Widths for screenshots: desktop and phone.
 const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 900), ("phone", 390, 844)];
+/// Tallest screenshot, in pixels.
+const TALLEST: u32 = 3000;
+/// What a window needs besides the page, in pixels.
+const WINDOW_FRAME: u32 = 160;
 
 /// A browser window.
 pub struct Chromium {
@@ -178,8 +182,7 @@ impl Chromium {
         self.shots += 1;
         for (device, width, height) in WIDTHS {
             self.client.set_window_size(width, height).await?;
-            self.emulate(width, height).await?;
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.must_be_narrow(width).await?;
             let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
             let overhang = self
                 .client
@@ -187,6 +190,17 @@ impl Chromium {
                 .await?
                 .as_i64()
                 .unwrap_or_default();
+            let script = "return document.documentElement.scrollHeight";
+            let whole = self
+                .client
+                .execute(script, vec![])
+                .await?
+                .as_u64()
+                .unwrap_or_default();
+            let whole = u32::try_from(whole)?.clamp(height, TALLEST) + WINDOW_FRAME;
+            self.client.set_window_size(width, whole).await?;
+            // Transitions end, fonts settle.
+            tokio::time::sleep(Duration::from_millis(300)).await;
             let path = self
                 .screenshots
                 .join(format!("{:02}-{name}-{device}.png", self.shots));
@@ -202,8 +216,8 @@ impl Chromium {
         Ok(())
     }
 
-    /// A window has a least width; the page must be as narrow as a phone all the same.
-    async fn emulate(&self, width: u32, height: u32) -> anyhow::Result<()> {
+    /// Browser windows have a least width; a phone's must be possible.
+    async fn must_be_narrow(&self, width: u32) -> anyhow::Result<()> {
         let inner = self
             .client
             .execute("return window.innerWidth", vec![])
@@ -212,7 +226,7 @@ impl Chromium {
             inner
                 .as_u64()
                 .is_some_and(|inner| inner <= u64::from(width)),
-            "the window is {inner} wide instead of {width} x {height}"
+            "the window is {inner} wide instead of {width}"
         );
         Ok(())
     }
