@@ -208,6 +208,42 @@ async fn a_crowd_gets_as_many_signatures_as_were_approved() {
     world.app.shutdown().await;
 }
 
+/// While a card works, everybody else gets on: nothing waits for it but its own signatures.
+#[tokio::test]
+async fn a_slow_card_keeps_nobody_waiting() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 10).await;
+    world.open(&id).await;
+    world.hsm.reset_counts();
+    world.hsm.set_latency(Latency {
+        sign_ec: Duration::from_secs(3),
+        ..Latency::NONE
+    });
+    let request = request_for("a", EC);
+    let world = &world;
+    let signature = world.sign(&id, "1", &request);
+    let others = async {
+        // The signature is reserved and with the card.
+        while world.hsm.apdu_counts().sign() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Reading, writing, and a new request for the same HSM.
+        world.audit().await;
+        world
+            .invite("Eve", countersign_protocol::operator::Role::Auditor)
+            .await;
+        world.ask_for_files("rsa", &["b"]).await;
+        world.view(&id).await
+    };
+    tokio::pin!(signature);
+    tokio::select! {
+        made = &mut signature => panic!("the others waited for the card: {made:?}"),
+        view = others => assert_eq!(view.signatures, 0),
+    }
+    signature.await.expect("signed");
+    world.app.shutdown().await;
+}
+
 /// *Lock now* overtakes what waits for the card already.
 #[tokio::test]
 async fn lock_now_overtakes_waiting_signatures() {

@@ -98,16 +98,6 @@ fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
         .collect()
 }
 
-/// One word for tables.
-pub const fn word(state: &ActivationState) -> &'static str {
-    match state {
-        ActivationState::Queued => "queued",
-        ActivationState::Collecting => "collecting",
-        ActivationState::Open { .. } => "open",
-        ActivationState::Ended { .. } => "ended",
-    }
-}
-
 /// What it is for.
 pub fn purpose(purpose: &Purpose) -> String {
     match purpose {

@@ -15,14 +15,10 @@ use countersign_protocol::{
     helper::{Answer, CardKeyView, CardState, CardView, EnrolKey, Operation, ReaderView, Step},
     problem::Problem,
 };
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 
 use crate::portal::Portal;
 use link::Link;
-
-/// How often a waiting task looks at the status.
-const SETTLING_MS: u32 = 100;
 
 /// The helper, as pages use it.
 #[derive(Clone, Copy)]
@@ -78,24 +74,6 @@ impl Helper {
             })
             .filter(|(_, key)| key.unsuitable.is_none())
             .collect()
-    }
-
-    /// Connects, and waits until it is clear whether the helper and a card are there.
-    ///
-    /// # Errors
-    /// What is missing, and what to do.
-    pub async fn settled(self) -> Result<(), Problem> {
-        self.connect();
-        loop {
-            let status = self.status.get_untracked();
-            match status {
-                Status::Unused | Status::Connecting | Status::Asking => {
-                    TimeoutFuture::new(SETTLING_MS).await;
-                }
-                Status::Ready { .. } if !self.cards().is_empty() => return Ok(()),
-                _ => return Err(advice::not_connected(&status)),
-            }
-        }
     }
 
     /// A log-in statement.

@@ -3,13 +3,12 @@
 use countersign_protocol::{
     cvc::Fingerprint,
     helper::{CardKeyView, CardView},
-    problem::Problem,
     session::{LogIn as Statement, LoginChallenge, SessionView},
 };
 use leptos::prelude::*;
 
 use crate::{
-    api, browser,
+    api,
     components::{HelperPanel, HelperProgress, Page, WorkButton, WorkProblem},
     helper::Helper,
     portal::{Portal, Session},
@@ -53,10 +52,28 @@ fn WithCard() -> impl IntoView {
     let portal = Portal::here();
     let helper = Helper::here();
     let work = Work::new();
-    // Several keys: asked for only after the button, since most people have one.
-    let choosing = RwSignal::new(false);
-    let log_in = move |key: Fingerprint| {
+    let chosen = RwSignal::new(None::<Fingerprint>);
+    let keys = Memo::new(move |_| helper.keys());
+    // A card that was taken away takes the choice along.
+    let key = move || {
+        keys.with(|keys| {
+            let mut fingerprints = keys.iter().map(|(_, key)| key.fingerprint);
+            match chosen.get() {
+                Some(chosen) if fingerprints.clone().any(|key| key == chosen) => Some(chosen),
+                _ => fingerprints.next(),
+            }
+        })
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let key = untrack(key);
         work.run(async move {
+            let key = key.ok_or_else(|| {
+                problem(
+                    "There is no key to log in with",
+                    "Insert the card that you enrolled with.",
+                )
+            })?;
             let challenge: LoginChallenge = api::act("/session/challenge").await?;
             let statement = helper.log_in(challenge.task, key).await?;
             let view: SessionView = api::post("/session", &Statement { statement }).await?;
@@ -64,57 +81,50 @@ fn WithCard() -> impl IntoView {
             Ok(())
         });
     };
-    let press = Callback::new(move |()| {
-        let find = Work {
-            busy: RwSignal::new(false),
-            problem: work.problem,
-        };
-        find.run(async move {
-            helper.settled().await?;
-            match helper.keys().as_slice() {
-                [] => return Err(no_key()),
-                [(_, only)] => log_in(only.fingerprint),
-                _ => choosing.set(true),
-            }
-            Ok(())
-        });
-    });
-    Effect::new(move |_| {
-        if choosing.get() {
-            browser::focus("#login-keys button");
-        }
-    });
-    let choice = Callback::new(log_in);
+    let no_key = move || helper.status.with(crate::helper::Status::is_ready) && key().is_none();
     view! {
-        <p class="lead">
-            "Your card is your account. The PIN is typed at the card helper, never here."
-        </p>
-        <div class="card form">
+        <p class="lead">"Your card is your account. The PIN is typed at the card helper, never here."</p>
+        <form class="card form" on:submit=submit>
             <HelperPanel />
-            <HelperProgress busy=work.busy />
-            <WorkProblem work=work />
             {move || {
-                choosing
-                    .get()
+                let keys = keys.get();
+                (keys.len() > 1)
                     .then(|| {
                         view! {
-                            <div class="keys" id="login-keys" role="group" aria-label="Log in with">
-                                {move || {
-                                    let keys = helper.keys().into_iter();
-                                    keys.map(|(card, key)| one(&card, &key, choice)).collect_view()
-                                }}
-                            </div>
+                            <fieldset>
+                                <legend>"Log in with"</legend>
+                                {keys
+                                    .into_iter()
+                                    .map(|(card, key_view)| {
+                                        let fingerprint = key_view.fingerprint;
+                                        let is_chosen = Signal::derive(move || key() == Some(fingerprint));
+                                        choice(&card, &key_view, is_chosen, chosen)
+                                    })
+                                    .collect_view()}
+                            </fieldset>
                         }
                     })
             }}
+            {move || {
+                no_key()
+                    .then(|| {
+                        view! {
+                            <p class="hint">
+                                "No key on these cards can be a custodian's. Keys are enrolled with an invitation from an admin."
+                            </p>
+                        }
+                    })
+            }}
+            <HelperProgress busy=work.busy />
+            <WorkProblem work=work />
             <WorkButton
                 work=work
                 label="Log in with card"
                 testid="login-button"
                 class="primary"
-                on_press=press
+                disabled=Signal::derive(move || key().is_none())
             />
-        </div>
+        </form>
         <p class="quiet">
             "No account? An admin of this server sends you an invitation, a link that works once."
         </p>
@@ -122,31 +132,31 @@ fn WithCard() -> impl IntoView {
     .into_any()
 }
 
-/// One of several keys.
-fn one(card: &CardView, key: &CardKeyView, choice: Callback<Fingerprint>) -> AnyView {
+fn choice(
+    card: &CardView,
+    key: &CardKeyView,
+    is_chosen: Signal<bool>,
+    chosen: RwSignal<Option<Fingerprint>>,
+) -> AnyView {
     let fingerprint = key.fingerprint;
     let name = key
         .chr
         .as_ref()
-        .map_or(String::new(), |chr| format!(" · key {}", chr.as_str()));
+        .map_or(String::new(), |chr| format!(" ({})", chr.as_str()));
     view! {
-        <button
-            type="button"
-            data-testid=format!("login-card-{}", fingerprint.to_hex())
-            on:click=move |_| choice.run(fingerprint)
-        >
+        <label class="choice">
+            <input
+                type="radio"
+                name="login-key"
+                data-testid=format!("login-card-{}", fingerprint.to_hex())
+                prop:checked=move || is_chosen.get()
+                on:change=move |_| chosen.set(Some(fingerprint))
+            />
             <span>
-                {key.label.clone()}
-                <span class="hint">{format!("{} · card {}{name}", card.label, card.device)}</span>
+                {format!("{}{name}", key.label)}
+                <span class="hint">{format!("card {} · {}", card.device, fingerprint.short())}</span>
             </span>
-        </button>
+        </label>
     }
     .into_any()
-}
-
-fn no_key() -> Problem {
-    problem(
-        "There is no key to log in with",
-        "No key on the cards here can be a custodian's. Keys are enrolled with an invitation from an admin.",
-    )
 }

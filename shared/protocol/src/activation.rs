@@ -167,6 +167,16 @@ pub enum ActivationState {
 }
 
 impl ActivationState {
+    /// One word, as on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Collecting => "collecting",
+            Self::Open { .. } => "open",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
     /// Whether nothing can happen any more.
     pub const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })

@@ -48,7 +48,7 @@ fn list(activations: &[ActivationView]) -> String {
         .map(|view| {
             vec![
                 view.terms.id.to_string(),
-                status::word(&view.state).to_owned(),
+                view.state.as_str().to_owned(),
                 view.terms.hsm.id.to_string(),
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),
