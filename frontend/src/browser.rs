@@ -1,7 +1,7 @@
 //! What the browser knows: addresses, languages, files.
 
 use countersign_protocol::{digest::Sha256Digest, manifest::ManifestFile, problem::Problem};
-use leptos::prelude::{document, window};
+use leptos::prelude::{document, request_animation_frame, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -52,19 +52,26 @@ pub async fn loopback_denied() -> Option<bool> {
 
 /// Puts text on the clipboard.
 pub async fn copy(text: &str) -> bool {
+    // Elsewhere there is no clipboard at all.
+    if !window().is_secure_context() {
+        return false;
+    }
     JsFuture::from(window().navigator().clipboard().write_text(text))
         .await
         .is_ok()
 }
 
-/// Moves the focus to the first element that matches.
-pub fn focus(selector: &str) {
-    if let Ok(Some(element)) = document().query_selector(selector)
-        && let Ok(element) = element.dyn_into::<web_sys::HtmlElement>()
-    {
-        // An element that can't take the focus leaves it where it was.
-        let _ = element.focus();
-    }
+/// Moves the focus to the first element that matches, once what is being built now is on the page.
+pub fn focus(selector: impl Into<String>) {
+    let selector = selector.into();
+    request_animation_frame(move || {
+        if let Ok(Some(element)) = document().query_selector(&selector)
+            && let Ok(element) = element.dyn_into::<web_sys::HtmlElement>()
+        {
+            // An element that can't take the focus leaves it where it was.
+            let _ = element.focus();
+        }
+    });
 }
 
 /// Hashes files here: their content never leaves the machine. `progress` gets the number done.

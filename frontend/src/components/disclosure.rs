@@ -4,7 +4,7 @@ use leptos::{ev, prelude::*};
 
 use crate::browser;
 
-/// The button and what it unfolds; Escape and *Cancel* fold it again, and the focus goes along.
+/// The button and what it unfolds; Escape and *Close* fold it again, and the focus goes along.
 #[component]
 pub fn Disclosure(
     /// Whether it is unfolded.
@@ -29,8 +29,8 @@ pub fn Disclosure(
     Effect::new(move |before: Option<bool>| {
         let now = open.get();
         match before {
-            Some(false) if now => browser::focus(&first_field),
-            Some(true) if !now => browser::focus(&button),
+            Some(false) if now => browser::focus(first_field.as_str()),
+            Some(true) if !now => browser::focus(button.as_str()),
             _ => {}
         }
         now
@@ -68,7 +68,7 @@ pub fn Disclosure(
                                         data-fold=""
                                         on:click=move |_| open.set(false)
                                     >
-                                        "Cancel"
+                                        "Close"
                                     </button>
                                 </div>
                             }

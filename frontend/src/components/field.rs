@@ -18,8 +18,8 @@ pub fn TextField(
     #[prop(default = "text")]
     kind: &'static str,
     /// Must be filled in.
-    #[prop(default = true)]
-    required: bool,
+    #[prop(default = true.into(), into)]
+    required: Signal<bool>,
     /// Smallest number.
     #[prop(optional, into)]
     min: Option<&'static str>,
@@ -32,13 +32,13 @@ pub fn TextField(
     view! {
         <div class="field">
             <label for=testid>
-                {label} {(!required).then(|| view! { <span class="quiet">" (optional)"</span> })}
+                {label} {move || (!required.get()).then(|| view! { <span class="quiet">" (optional)"</span> })}
             </label>
             <input
                 id=testid
                 data-testid=testid
                 type=kind
-                required=required
+                required=move || required.get()
                 min=min
                 max=max
                 autocomplete="off"

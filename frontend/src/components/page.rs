@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leptos::{html::H1, prelude::*};
+use leptos::prelude::*;
+
+use crate::browser;
 
 /// The browser itself begins at the top after loading; only later pages take the focus.
 static NAVIGATED: AtomicBool = AtomicBool::new(false);
@@ -16,16 +18,12 @@ pub fn Page(
     /// What stands below the heading.
     children: Children,
 ) -> impl IntoView {
-    let heading = NodeRef::<H1>::new();
-    heading.on_load(|heading| {
-        if NAVIGATED.swap(true, Ordering::Relaxed) {
-            // A heading that can't take the focus leaves it where it was.
-            let _ = heading.focus();
-        }
-    });
+    if NAVIGATED.swap(true, Ordering::Relaxed) {
+        browser::focus("main h1");
+    }
     Effect::new(move |_| document().set_title(&format!("{} · Countersign", title.get())));
     view! {
-        <h1 node_ref=heading tabindex="-1">{title}</h1>
+        <h1 tabindex="-1">{title}</h1>
         {children()}
     }
     .into_any()

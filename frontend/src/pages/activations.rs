@@ -20,12 +20,12 @@ pub fn Activations() -> impl IntoView {
     load.run(async move { portal.refresh_activations("all").await });
     let open = RwSignal::new(false);
     let may_ask = portal.is(Role::Requester);
-    let list = move |ended: bool| {
+    let list = move |title: &'static str, ended: bool| {
         let views = portal.activations.with(|all| {
             let those = all.iter().filter(|view| view.state.is_ended() == ended);
             those.cloned().collect::<Vec<_>>()
         });
-        rows(views)
+        (!views.is_empty()).then(|| section(title, views))
     };
     let none = move || portal.activations.with(Vec::is_empty) && !load.busy.get();
     view! {
@@ -63,23 +63,22 @@ pub fn Activations() -> impl IntoView {
                         }
                     })
             }}
-            <section aria-label="Active">
-                <ul class="rows">{move || list(false)}</ul>
-            </section>
-            <section aria-label="Ended">
-                <ul class="rows">{move || list(true)}</ul>
-            </section>
+            {move || list("Active", false)}
+            {move || list("Ended", true)}
         </Page>
     }
 }
 
-fn rows(views: Vec<ActivationView>) -> AnyView {
-    views
-        .into_iter()
-        .map(|view| {
-            let testid = format!("activation-{}", view.terms.id);
-            view! { <ActivationRow view=view testid=testid /> }
-        })
-        .collect_view()
-        .into_any()
+fn section(title: &'static str, views: Vec<ActivationView>) -> AnyView {
+    let rows = views.into_iter().map(|view| {
+        let testid = format!("activation-{}", view.terms.id);
+        view! { <ActivationRow view=view testid=testid /> }
+    });
+    view! {
+        <section aria-label=title>
+            <h2>{title}</h2>
+            <ul class="rows">{rows.collect_view()}</ul>
+        </section>
+    }
+    .into_any()
 }

@@ -43,8 +43,9 @@ pub fn Audit() -> impl IntoView {
     work.run(older());
     Effect::new(move |_| {
         let heard = portal.audit_total.get();
-        // New entries come to the front while the page is open.
-        if heard > total.get_untracked() && total.get_untracked() > 0 {
+        // New entries come to the front while the page is open; after a failure the user tries again.
+        let idle = !work.busy.get() && work.problem.with_untracked(Option::is_none);
+        if idle && heard > total.get_untracked() {
             work.run(async move { fetch(portal, entries, total, None).await });
         }
     });
@@ -118,6 +119,12 @@ async fn fetch(
     let page: AuditPage = portal.get(&format!("/audit?limit={STEP}{before}")).await?;
     total.try_set(page.total);
     entries.try_update(|all| {
+        let newest = all.first().map(|entry| entry.index);
+        let joins = page.entries.last().map(|entry| entry.index) <= newest.map(|index| index + 1);
+        // More news than one page: what lies behind the gap is fetched again on demand.
+        if before.is_empty() && newest.is_some() && !joins {
+            all.clear();
+        }
         all.extend(page.entries);
         all.sort_by_key(|entry| std::cmp::Reverse(entry.index));
         all.dedup_by_key(|entry| entry.index);

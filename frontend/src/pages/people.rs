@@ -73,8 +73,13 @@ fn Invitations() -> impl IntoView {
         portal.people_changed.track();
         spawn_local(async move {
             match portal.get("/invitations").await {
-                Ok(list) => {
-                    invitations.try_set(Some(list));
+                Ok(all) => {
+                    let all: Vec<InvitationView> = all;
+                    // Who has accepted is among the people.
+                    let open = all
+                        .into_iter()
+                        .filter(|one| one.status != InvitationStatus::Accepted);
+                    invitations.try_set(Some(open.collect()));
                 }
                 Err(problem) => {
                     failed.try_set(Some(problem));
@@ -92,7 +97,7 @@ fn Invitations() -> impl IntoView {
                 Some(list) if list.is_empty() => {
                     view! {
                         <Empty>
-                            <p>"No invitations. “Invite somebody” makes a link that works once."</p>
+                            <p>"No open invitations. “Invite somebody” makes a link that works once."</p>
                         </Empty>
                     }
                         .into_any()

@@ -106,8 +106,8 @@ fn End(id: ActivationId, end: EndKind) -> impl IntoView {
         ),
         EndKind::Withdraw => ("Withdraw the request", "Custodians are no longer asked."),
         EndKind::Stop => (
-            "Lock now",
-            "Ends this request for everybody, and locks the HSM. To say no only for yourself, decline.",
+            "End this request",
+            "Ends it for everybody, and locks the HSM. To say no only for yourself, decline.",
         ),
     };
     view! {

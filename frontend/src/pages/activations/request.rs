@@ -178,7 +178,7 @@ fn SignaturesField(anything: RwSignal<bool>, signatures: RwSignal<String>) -> im
             testid="request-signatures"
             kind="number"
             min="1"
-            required=false
+            required=anything
             hint=hint
         />
     }

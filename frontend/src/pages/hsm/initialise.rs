@@ -135,7 +135,7 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 label="Name of the HSM, to confirm the erasure"
                 value=typed
                 testid="init-label"
-                required=false
+                required=Signal::derive(move || keys.get() > 0)
                 hint=format!("{name}; needed where there are keys on it.")
             />
             <p class="hint">

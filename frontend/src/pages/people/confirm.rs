@@ -41,7 +41,7 @@ pub fn ConfirmForm(
         <p class="words" data-testid="confirm-words">{operator.key.words.join(" ")}</p>
         <Digest hex=fingerprint.to_hex() />
         <p class="hint">
-            "If one word differs, somebody else may have used the link: cancel, revoke the key, and invite again."
+            "If one word differs, somebody else may have used the link: close this, revoke the key, and invite again."
         </p>
         <WorkProblem work=work />
         <WorkButton
