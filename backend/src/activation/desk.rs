@@ -37,6 +37,8 @@ use crate::{
 
 /// Signatures follow each other fast: listeners hear of them this often.
 const PROGRESS: Duration = Duration::from_millis(250);
+/// Pause after something that failed.
+const PAUSE: Duration = Duration::from_secs(1);
 /// A limit for sleeping, so that nothing is missed for long.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -49,6 +51,15 @@ pub struct Desk {
     snapshots: watch::Receiver<Snapshot>,
     /// An activation whose progress is to be told, and when.
     progress: Option<(ActivationId, Instant)>,
+    /// When the first activation expires; looked up again after every change.
+    expiry: Expiry,
+}
+
+/// What is known of the next expiry.
+enum Expiry {
+    Unknown,
+    None,
+    At(Timestamp),
 }
 
 impl Desk {
@@ -67,6 +78,7 @@ impl Desk {
             notices,
             snapshots,
             progress: None,
+            expiry: Expiry::Unknown,
         }
     }
 
@@ -77,22 +89,33 @@ impl Desk {
             let done = tokio::select! {
                 // What the HSM did comes before what people want of it.
                 biased;
-                Some(notice) = self.notices.recv() => self.noticed(notice).await,
+                Some(notice) = self.notices.recv() => {
+                    self.expiry = Expiry::Unknown;
+                    self.noticed(notice).await
+                }
                 command = self.commands.recv() => match command {
                     Some(Command::Stop(reply)) => return self.stop(reply).await,
                     Some(command) => self.command(command).await,
                     None => return,
                 },
                 Ok(()) = self.snapshots.changed() => self.tell().await,
-                () = tokio::time::sleep_until(wake_at) => self.tick().await,
+                () = tokio::time::sleep_until(wake_at) => {
+                    self.expiry = Expiry::Unknown;
+                    self.tick().await
+                }
             };
             if let Err(error) = done {
                 tracing::error!("HSM {}: {error}", self.hsm.id());
+                // A full disk, say: what is overdue is tried again, but not without a pause.
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
     async fn command(&mut self, command: Command) -> Result<(), ActivationError> {
+        if !matches!(command, Command::Signed { end: None, .. }) {
+            self.expiry = Expiry::Unknown;
+        }
         // Whoever asked may have left: that is no error.
         match command {
             Command::Begin(reply) => {
@@ -214,24 +237,22 @@ impl Desk {
         Ok(())
     }
 
-    async fn next_wake(&self) -> Instant {
+    async fn next_wake(&mut self) -> Instant {
         let look = Instant::now() + LOOK;
-        let expiry = self.active().await.ok().and_then(|active| {
-            let waiting = |activation: &&Activation| {
-                matches!(
-                    activation.state,
-                    ActivationState::Queued | ActivationState::Collecting
-                )
-            };
-            let first = active
-                .iter()
-                .filter(waiting)
-                .map(|activation| activation.terms.expires_at)
-                .min()?;
-            let left =
-                Duration::try_from(first.duration_since(Timestamp::now())).unwrap_or_default();
-            Some(Instant::now() + left)
-        });
+        if matches!(self.expiry, Expiry::Unknown)
+            && let Ok(active) = self.active().await
+        {
+            let first = active.iter().filter(|activation| waits(activation));
+            let first = first.map(|activation| activation.terms.expires_at).min();
+            self.expiry = first.map_or(Expiry::None, Expiry::At);
+        }
+        let expiry = match self.expiry {
+            Expiry::At(at) => {
+                let left = Duration::try_from(at.duration_since(Timestamp::now()));
+                Some(Instant::now() + left.unwrap_or_default())
+            }
+            Expiry::Unknown | Expiry::None => None,
+        };
         let progress = self.progress.as_ref().map(|(_, at)| *at);
         [Some(look), expiry, progress]
             .into_iter()
@@ -249,11 +270,7 @@ impl Desk {
         }
         let now = Timestamp::now();
         for activation in self.active().await? {
-            let waits = matches!(
-                activation.state,
-                ActivationState::Queued | ActivationState::Collecting
-            );
-            if waits && activation.terms.expires_at <= now {
+            if waits(&activation) && activation.terms.expires_at <= now {
                 self.end(activation, EndReason::Expired, &Actor::Server)
                     .await?;
             }
@@ -437,6 +454,14 @@ impl Desk {
         }
         let _ = reply.send(());
     }
+}
+
+/// Whether an activation still waits for its quorum.
+fn waits(activation: &Activation) -> bool {
+    matches!(
+        activation.state,
+        ActivationState::Queued | ActivationState::Collecting
+    )
 }
 
 /// Whether an activation is collecting; otherwise why nobody can answer to it.

@@ -6,10 +6,9 @@ use std::{
 };
 
 use countersign_protocol::{
-    activation::EndReason,
+    activation::{ActivationTerms, EndReason},
     cvc::PublicKey,
     digest::Sha256Digest,
-    id::ActivationId,
     lease::LeaseLimits,
     mechanism::{Hash, Mechanism},
 };
@@ -20,8 +19,8 @@ use crate::hsm::{Hsm, LeaseHandle};
 
 /// An open lease. Only the desk makes one, out of the custodians' signed approvals.
 pub struct Lease {
-    /// Of which activation.
-    pub activation: ActivationId,
+    /// What was asked for.
+    pub terms: ActivationTerms,
     /// The HSM.
     pub hsm: Hsm,
     /// The lease as the HSM's thread knows it.
@@ -64,14 +63,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Lease {
     pub(super) fn new(
-        activation: ActivationId,
+        terms: ActivationTerms,
         hsm: Hsm,
         (reference, key): (u8, PublicKey),
         scope: ApprovedScope,
         limits: LeaseLimits,
     ) -> Self {
         Self {
-            activation,
+            terms,
             hsm,
             handle: LeaseHandle::default(),
             reference,

@@ -113,44 +113,28 @@ pub async fn sign(
             request.digest.len()
         )));
     }
-    let mut connection = app.store.read().await?;
-    let activation = activation::load(&mut connection, id).await?;
-    let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
-    drop(connection);
-    let terms = activation.terms;
-    allowed(requester, &terms)?;
-    let lease = app.activations.lease(id);
-    let mut before = before;
+    let Some(lease) = app.activations.lease(id) else {
+        return without_lease(app, requester, id, idempotency_key, request).await;
+    };
+    allowed(requester, &lease.terms)?;
     // What is under way is waited for, and then answered from the record.
     let pass = loop {
-        if let Some(stored) = before.take_if(|stored| stored.made.is_some()) {
-            return answer(&terms, stored, request);
-        }
-        let Some(lease) = &lease else {
-            return Err(match (before, &activation.state) {
-                (Some(_), _) => SigningError::UnknownOutcome,
-                (None, ActivationState::Ended { reason, .. }) => {
-                    SigningError::Ended(reason.clone())
-                }
-                (None, _) => SigningError::NotOpen(id.clone()),
-            });
-        };
         match lease.begin(idempotency_key) {
-            Ok(pass) if before.is_none() => break pass,
-            Ok(_) => return Err(SigningError::UnknownOutcome),
+            Ok(pass) => break pass,
             Err(mut under_way) => {
                 let _ = under_way.changed().await;
-                let mut connection = app.store.read().await?;
-                before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
             }
         }
     };
-    let Some(lease) = lease else {
-        return Err(SigningError::NotOpen(id.clone()));
-    };
+    let mut connection = app.store.read().await?;
+    let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
+    drop(connection);
+    if let Some(stored) = before {
+        return answer(&lease.terms, stored, request);
+    }
     let job = Job {
         app: app.clone(),
-        lease,
+        lease: lease.clone(),
         actor: requester.actor.clone(),
         idempotency_key: idempotency_key.to_owned(),
         request: request.clone(),
@@ -163,7 +147,29 @@ pub async fn sign(
     })
     .await
     .map_err(|_| SigningError::UnknownOutcome)??;
-    answer(&terms, stored, request)
+    answer(&lease.terms, stored, request)
+}
+
+/// Before the lease and after it only the record can answer.
+async fn without_lease(
+    app: &App,
+    requester: &Requester<'_>,
+    id: &ActivationId,
+    idempotency_key: &str,
+    request: &SignRequest,
+) -> Result<SignatureView, SigningError> {
+    let mut connection = app.store.read().await?;
+    let activation = activation::load(&mut connection, id).await?;
+    allowed(requester, &activation.terms)?;
+    match store::signatures::by_key(&mut connection, id, idempotency_key).await? {
+        Some(stored) => answer(&activation.terms, stored, request),
+        None => Err(match activation.state {
+            ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
+            ActivationState::Queued
+            | ActivationState::Collecting
+            | ActivationState::Open { .. } => SigningError::NotOpen(id.clone()),
+        }),
+    }
 }
 
 fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
@@ -199,7 +205,7 @@ impl Job {
             idempotency_key,
             request,
         } = self;
-        let id = &lease.activation;
+        let id = &lease.terms.id;
         let Some(busy) = lease.enter().await else {
             return Err(ended(&app, &lease).await?);
         };
@@ -301,13 +307,13 @@ async fn reserve(
     reservation: &StoredSignature,
 ) -> Result<(), SigningError> {
     let mut tx = app.store.write().await?;
-    let (_, reserved) = store::signatures::counts(tx.connection(), &lease.activation).await?;
+    let (_, reserved) = store::signatures::counts(tx.connection(), &lease.terms.id).await?;
     if reserved >= lease.limits().signatures {
         return Err(SigningError::Ended(EndReason::CountUsed));
     }
     store::signatures::reserve(
         tx.connection(),
-        &lease.activation,
+        &lease.terms.id,
         idempotency_key,
         reservation,
     )
@@ -320,14 +326,14 @@ async fn ended(app: &App, lease: &Lease) -> Result<SigningError, SigningError> {
     let _ = tokio::time::timeout(ENDING, lease.closed()).await;
     let mut connection = app.store.read().await?;
     Ok(
-        match activation::load(&mut connection, &lease.activation)
+        match activation::load(&mut connection, &lease.terms.id)
             .await?
             .state
         {
             ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
             ActivationState::Queued
             | ActivationState::Collecting
-            | ActivationState::Open { .. } => SigningError::NotOpen(lease.activation.clone()),
+            | ActivationState::Open { .. } => SigningError::NotOpen(lease.terms.id.clone()),
         },
     )
 }

@@ -61,7 +61,7 @@ impl Desk {
             None => (0, device.verified.public_key().clone()),
         };
         Ok(Lease::new(
-            activation.terms.id.clone(),
+            activation.terms.clone(),
             self.hsm.clone(),
             key,
             scope,
@@ -99,16 +99,32 @@ impl Desk {
         self.hsm.open_lease(&lease.handle, deadline).await?;
         let until = Timestamp::now() + SignedDuration::from_secs(i64::from(seconds));
         let lease = Arc::new(lease);
+        match self.record_opening(&mut activation, until).await {
+            Ok(view) => {
+                let id = activation.terms.id;
+                self.app.activations.leases().insert(id, lease.clone());
+                Ok((view, lease))
+            }
+            Err(error) => {
+                // Nobody may use what is not on record.
+                self.lost("the opening could not be recorded".into())
+                    .await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn record_opening(
+        &mut self,
+        activation: &mut Activation,
+        until: Timestamp,
+    ) -> Result<ActivationView, ActivationError> {
         let mut tx = self.app.store.write().await?;
         let change = Change::Open { until };
         let view =
-            transition::apply(&self.app, &mut tx, &mut activation, change, &Actor::Server).await?;
+            transition::apply(&self.app, &mut tx, activation, change, &Actor::Server).await?;
         tx.commit().await?;
-        self.app
-            .activations
-            .leases()
-            .insert(activation.terms.id, lease.clone());
-        Ok((view, lease))
+        Ok(view)
     }
 
     /// Does at once what needs no further request.
@@ -125,7 +141,7 @@ impl Desk {
                 why: error.to_string(),
             },
         };
-        let activation = self.load(&lease.activation).await?;
+        let activation = self.load(&lease.terms.id).await?;
         if !activation.state.is_ended() {
             self.end(activation, reason, &Actor::Server).await?;
         }
@@ -150,7 +166,7 @@ impl Desk {
         let request = self.hsm.generate_key(&lease.handle, spec).await?;
         let mut tx = self.app.store.write().await?;
         let event = AuditEvent::KeyGenerated {
-            activation: lease.activation.clone(),
+            activation: lease.terms.id.clone(),
             hsm: self.hsm.id().clone(),
             label: label.to_owned(),
             key: request.public_key().fingerprint(),
