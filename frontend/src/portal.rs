@@ -167,15 +167,18 @@ impl Portal {
         }
     }
 
-    /// Asks for everything that several pages show.
+    /// Asks for everything that several pages show; what can't be had leaves the rest untouched.
     pub async fn refresh(self) {
-        let result = async {
-            self.refresh_activations("active").await?;
-            let hsms: Vec<HsmView> = self.get("/hsms").await?;
-            self.hsms.set(Some(hsms));
-            self.refresh_operators().await
-        };
-        self.problem.set(result.await.err());
+        let activations = self.refresh_activations("active").await;
+        let hsms = self.refresh_hsms().await;
+        let operators = self.refresh_operators().await;
+        self.problem.set(activations.and(hsms).and(operators).err());
+    }
+
+    async fn refresh_hsms(self) -> Answer<()> {
+        let hsms: Vec<HsmView> = self.get("/hsms").await?;
+        self.hsms.set(Some(hsms));
+        Ok(())
     }
 
     /// Asks for activations: `active`, `ended` or `all`.

@@ -25,9 +25,7 @@ pub fn Home() -> impl IntoView {
             |me| format!("Hello, {}", me.person.name),
         )
     };
-    let loaded = Memo::new(move |_| {
-        portal.hsms.with(Option::is_some) && portal.operators.with(Option::is_some)
-    });
+    let loaded = Memo::new(move |_| portal.hsms.with(Option::is_some));
     view! {
         <Page title=Signal::derive(title)>
             {move || {
