@@ -1,6 +1,8 @@
 //! What every part of the server shares.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc,
+};
 
 use anyhow::Context;
 use countersign_protocol::{
@@ -48,8 +50,7 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         config.check()?;
         let folder = &config.data_dir;
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+        make_data_dir(folder)?;
         let events = EventBus::default();
         let store = Store::open(&folder.join(DATABASE), events.clone()).await?;
         let identity = ServerKey::load_or_create(folder, &config.name, &config.public_origin)?;
@@ -100,6 +101,18 @@ impl App {
         self.activations.shutdown().await;
         self.hsms.shutdown().await;
     }
+}
+
+/// Makes the data folder, for the server's user only.
+///
+/// # Errors
+/// File system's.
+pub fn make_data_dir(folder: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot make the data folder {}", folder.display()))
 }
 
 fn anchors(config: &Config) -> anyhow::Result<TrustAnchors> {

@@ -1,16 +1,25 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    fs::TryLockError,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
 
 use crate::{
-    app::{App, DATABASE},
+    app::{self, App, DATABASE},
     config::{Config, ConfigFile},
     http, people,
 };
+
+/// How long requests under way may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(2);
 
 #[derive(Parser)]
 #[command(
@@ -34,22 +43,22 @@ enum Command {
 #[derive(Args)]
 struct Options {
     /// Configuration file.
-    #[arg(long, env = "COUNTERSIGN_CONFIG")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_CONFIG")]
     config: Option<PathBuf>,
     /// Folder of database and identity key.
-    #[arg(long, env = "COUNTERSIGN_DATA_DIR")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_DATA_DIR")]
     data_dir: Option<PathBuf>,
     /// Address to listen on.
-    #[arg(long, env = "COUNTERSIGN_LISTEN")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_LISTEN")]
     listen: Option<SocketAddr>,
     /// Origin under which browsers see the portal, such as https://sign.example.org.
-    #[arg(long, env = "COUNTERSIGN_PUBLIC_ORIGIN")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_PUBLIC_ORIGIN")]
     public_origin: Option<String>,
     /// Name of this server for people.
-    #[arg(long, env = "COUNTERSIGN_NAME")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_NAME")]
     name: Option<String>,
     /// Port of the custodians' helper.
-    #[arg(long, env = "COUNTERSIGN_HELPER_PORT")]
+    #[arg(long, env = "COUNTERSIGN_SERVER_HELPER_PORT")]
     helper_port: Option<u16>,
     /// Accept simulated cards, which protect nothing.
     #[arg(long)]
@@ -149,6 +158,11 @@ async fn print_bootstrap_code(app: &App) -> anyhow::Result<Option<()>> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    // Nothing is changed before it is sure that no other server is at it.
+    let _alone = alone(&config.data_dir)?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     let app = App::open(config).await?;
     if app.config.demo {
         println!("DEMO: simulated cards are accepted. They protect nothing.");
@@ -158,20 +172,44 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         println!("No signing HSM is configured: add an [[hsm]] section to the configuration file.");
     }
     app.start().await?;
-    let listener = tokio::net::TcpListener::bind(app.config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", app.config.listen))?;
     print_bootstrap_code(&app).await?;
     println!(
         "Listening on {} as {}",
         listener.local_addr()?,
         app.config.public_origin
     );
-    axum::serve(listener, http::router(&app).await?)
-        .with_graceful_shutdown(stopped())
-        .await?;
-    app.shutdown().await;
-    Ok(())
+    let (locked, drain) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, http::router(&app).await?)
+        .with_graceful_shutdown(async { drop(drain.await) });
+    let stop = async {
+        stopped().await;
+        // HSMs first: open pages may keep their connections for long.
+        app.shutdown().await;
+        drop(locked);
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = server => Ok(ended?),
+        () = stop => Ok(()),
+    }
+}
+
+/// Two servers on one database would end each other's leases. The lock lasts as long as the file is open.
+fn alone(data_dir: &Path) -> anyhow::Result<std::fs::File> {
+    app::make_data_dir(data_dir)?;
+    let path = data_dir.join("lock");
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another server uses the data folder {}: stop it, or choose another folder",
+            data_dir.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 async fn stopped() {

@@ -8,7 +8,7 @@ pub mod operators;
 pub mod signatures;
 pub mod tokens;
 
-use std::path::Path;
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
 
 use countersign_protocol::{
     Timestamp,
@@ -51,6 +51,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(path: &Path, events: EventBus) -> Result<Self, StoreError> {
+        // Sessions and names are in it; what SQLite puts beside it gets the same mode.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -17,6 +17,7 @@ use countersign_protocol::{
     audit::{AuditEntry, AuditEvent},
     digest::Sha256Digest,
     hsm::HsmState,
+    lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     mechanism::Mechanism,
     problem::ProblemCode,
@@ -209,6 +210,49 @@ pub fn kill_while_signing(stage: &mut Stage) -> anyhow::Result<()> {
     println!(
         "{acknowledged} of {FILES} signatures were acknowledged before the kill, {} are stored and logged; none lost, none twice",
         stored.len()
+    );
+    Ok(())
+}
+
+/// Stops the server politely while a lease is open and pages are connected: the HSM is locked, and proven so, before the end.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn stop_while_open(stage: &mut Stage) -> anyhow::Result<()> {
+    let id = stage.ask_for_anything(LeaseLimits {
+        seconds: 600,
+        signatures: 10,
+    })?;
+    let view = stage.authenticate(&[0, 1], &id)?;
+    let server = stage.server.take().context("the server runs")?;
+    let client = stage.requester.clone();
+    let waiting = id.clone();
+    // A page that waits for news, and would do so for long.
+    let page = std::thread::spawn(move || {
+        client.activation_after(&waiting, view.revision + 1000, Duration::from_secs(30))
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let status = server.program.terminate()?;
+    ensure!(status.success(), "the server ended with {status}");
+    ensure!(page.join().is_ok(), "the waiting page failed");
+    stage.server = Some(stage.setup.server.start()?);
+    stage.people[0].log_in(&stage.helper)?;
+    let log = audit(stage)?;
+    let place =
+        |wanted: fn(&AuditEvent) -> bool| log.iter().rposition(|entry| wanted(&entry.event));
+    let restarted = place(|event| matches!(event, AuditEvent::ServerStarted { .. }));
+    let ended = place(|event| matches!(event, AuditEvent::ActivationEnded { .. }));
+    ensure!(
+        ended < restarted,
+        "the lease was ended by the restart, not by the stop"
+    );
+    let before_the_end = ended.and_then(|ended| log.get(ended.checked_sub(1)?));
+    ensure!(
+        matches!(
+            before_the_end.map(|entry| &entry.event),
+            Some(AuditEvent::HsmLocked { .. })
+        ),
+        "the HSM was not proven locked when the server stopped: {before_the_end:?}"
     );
     Ok(())
 }

@@ -45,3 +45,13 @@ fn nothing_acknowledged_is_lost_by_kill_9() -> anyhow::Result<()> {
     )?;
     crash::kill_while_signing(&mut stage)
 }
+
+#[test]
+fn a_server_that_is_stopped_locks_first() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut stage = Stage::build(
+        StageSetup::simulated(folder.path(), Profile::VENDOR)?,
+        &mut say,
+    )?;
+    crash::stop_while_open(&mut stage)
+}
