@@ -154,8 +154,7 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
                         </a>
                     </p>
                     <p class="hint">
-                        "Who allowed what, and what was signed. Checked without this server by "
-                        <code>"countersign receipt verify"</code> "."
+                        "Who allowed what, and what was signed: the custodians\u{2019} signed approvals with the evidence for their keys, in one file that this server signs."
                     </p>
                     {reads_audit
                         .then(|| {

@@ -42,6 +42,8 @@ pub fn Home() -> impl IntoView {
 /// Whether this activation waits for this person's card.
 fn waits_for(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bool {
     view.state == ActivationState::Collecting
+        // Nobody decides on their own request.
+        && view.terms.requester.id != *me
         && view.custodians.iter().any(|custodian| {
             custodian.person.id == *me
                 && matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. })

@@ -23,6 +23,8 @@ enum Turn {
     Queued,
     /// Answer now; with the reason if it is the second time.
     Now(Option<String>),
+    /// The user asked for it: others decide.
+    Own,
     /// Counted.
     Done,
     /// Declined.
@@ -41,6 +43,12 @@ fn turn(portal: Portal, view: &ActivationView) -> Turn {
         return Turn::None;
     };
     match (&view.state, &mine.answer) {
+        (ActivationState::Ended { .. } | ActivationState::Open { .. }, _)
+            if view.terms.requester.id == me.person.id =>
+        {
+            Turn::None
+        }
+        (_, _) if view.terms.requester.id == me.person.id => Turn::Own,
         (ActivationState::Ended { .. }, _) => Turn::None,
         (_, Answer::Authenticated { .. }) => Turn::Done,
         (_, Answer::Declined { .. }) => Turn::Declined,
@@ -69,6 +77,14 @@ pub fn AnswerForm(
                 Turn::None => return None,
                 Turn::Queued => {
                     view! { <p>"You can answer when the HSM is there and free. This page shows it by itself."</p> }
+                        .into_any()
+                }
+                Turn::Own => {
+                    view! {
+                        <p data-testid="answer-own">
+                            "You asked for this yourself, so other custodians decide."
+                        </p>
+                    }
                         .into_any()
                 }
                 Turn::Done => {

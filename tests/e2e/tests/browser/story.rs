@@ -107,6 +107,13 @@ async fn the_whole_story() -> anyhow::Result<()> {
         .browser
         .wait_for_text("activation-state", "collecting")
         .await?;
+    // Anna asked, so it is not for her to decide.
+    portal.browser.find("answer-own").await?;
+    portal.go("home").await?;
+    portal
+        .browser
+        .wait_for_count("[data-testid^='waiting-']", 0)
+        .await?;
     portal.log_out().await?;
     portal.log_in("Ben").await?;
     portal.browser.shoot("home-waiting").await?;
