@@ -147,6 +147,22 @@ impl Chromium {
         bail!("{testid} never says `{wanted}`:\n{}", self.page().await)
     }
 
+    /// Whether an element with this test id appears in time.
+    pub async fn appears(&self, testid: &str, patience: Duration) -> anyhow::Result<bool> {
+        let start = std::time::Instant::now();
+        while start.elapsed() < patience {
+            if !self
+                .all(&format!("[data-testid='{testid}']"))
+                .await?
+                .is_empty()
+            {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(false)
+    }
+
     /// Waits until so many elements match.
     pub async fn wait_for_count(&self, selector: &str, count: usize) -> anyhow::Result<()> {
         let start = std::time::Instant::now();

@@ -1,8 +1,13 @@
 //! What people do in the portal, page by page.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use crate::chromium::Chromium;
+
+/// How long a log-in takes at most, with everybody's prompts played.
+const LOG_IN: Duration = Duration::from_secs(8);
 
 /// The portal in a browser.
 pub struct Portal {
@@ -44,33 +49,43 @@ impl Portal {
     }
 
     pub async fn log_in(&self, name: &str) -> anyhow::Result<()> {
-        let browser = &self.browser;
-        browser.open(&self.origin).await?;
-        browser.find("login-button").await?;
-        // Several cards are in the helper: the one with this name. With one key there is nothing to choose.
+        self.browser.open(&self.origin).await?;
+        self.browser.find("login-button").await?;
+        // On a busy machine the page may still move while the mouse is pressed, so that the click hits nothing.
+        for _ in 0..3 {
+            self.choose_card(name).await?;
+            self.browser.click("login-button").await?;
+            if self.browser.appears("whoami", LOG_IN).await? {
+                break;
+            }
+        }
+        self.browser.wait_for_text("whoami", name).await
+    }
+
+    /// Several cards are in the helper: the one with this name. With one key there is nothing to choose.
+    async fn choose_card(&self, name: &str) -> anyhow::Result<()> {
         for _ in 0..200 {
-            let choices = browser
+            let mut chosen = false;
+            let choices = self
+                .browser
                 .all("label:has([data-testid^='login-card-'])")
                 .await?;
-            let mut chosen = false;
             for choice in &choices {
                 if choice.text().await?.contains(name) {
                     choice.click().await?;
                     chosen = true;
                 }
             }
-            let ready = browser
+            let button = self
+                .browser
                 .all("[data-testid='login-button']:enabled")
-                .await?
-                .len()
-                == 1;
-            if ready && (chosen || choices.is_empty()) {
-                break;
+                .await?;
+            if button.len() == 1 && (chosen || choices.is_empty()) {
+                return Ok(());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        browser.click("login-button").await?;
-        browser.wait_for_text("whoami", name).await
+        anyhow::bail!("there is no card of {name}:\n{}", self.browser.page().await)
     }
 
     pub async fn log_out(&self) -> anyhow::Result<()> {
