@@ -48,6 +48,17 @@ impl Test {
             "-D",
             "warnings",
         ]))?;
+        // What is shipped has no simulator in it.
+        run(&mut cargo([
+            "clippy",
+            "--package",
+            "countersign-server",
+            "--package",
+            "countersign-helper",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
         run(crate::portal::cargo_wasm("clippy").args(["--", "-D", "warnings"]))?;
 
         layer("licences and dependencies");

@@ -197,7 +197,8 @@ impl Attached {
         let now = pka.map_or(0, |pka| pka.authenticated);
         self.pka = pka;
         match &self.used {
-            Use::Locked => Ok(()),
+            Use::Locked if now == 0 => Ok(()),
+            Use::Locked => Err("somebody authenticated without having been asked".into()),
             Use::Collecting(_, expected) if now >= *expected => Ok(()),
             Use::Open { .. } if pka.is_some_and(|pka| now >= pka.required) => Ok(()),
             Use::Collecting(..) | Use::Open { .. } => Err(

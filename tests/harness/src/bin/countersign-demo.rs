@@ -67,7 +67,13 @@ fn main() -> anyhow::Result<()> {
     }
     let stage = Stage::build(setup, &mut say)?;
     if options.auto {
-        auto(&stage, files)
+        auto(&stage, files)?;
+        if folder == scratch.path() {
+            println!(
+                "Signatures, keys and logs are gone with the scratch folder; `--folder DIR` keeps them."
+            );
+        }
+        Ok(())
     } else {
         interactive(stage)
     }
