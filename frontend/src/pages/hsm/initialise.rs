@@ -123,7 +123,7 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 label="Registered keys may be replaced later"
                 value=replace
                 testid="init-replace"
-                hint="The quorum can then replace a lost card. Without it, who is registered now stays so until the next erasure."
+                hint="With it the key of a lost card can be replaced later, though not from this portal yet. Without it, who is registered stays so until the next erasure."
             />
             {move || {
                 let keys = keys.get();

@@ -31,7 +31,8 @@ pub fn OperatorRow(
     let you = is_me.then_some(" (you)");
     let key = operator.key.clone();
     let testid = format!("person-{id}");
-    let actions = is_admin && !revoked;
+    // Another admin decides about one's own key.
+    let actions = is_admin && !revoked && !is_me;
     view! {
         <li class="row" data-testid=testid>
             <div class="row-link">
@@ -49,7 +50,7 @@ pub fn OperatorRow(
                 {actions
                     .then(|| {
                         view! {
-                            {(waits && !is_me).then(|| view! { <Confirm operator=operator.clone() /> })}
+                            {waits.then(|| view! { <Confirm operator=operator.clone() /> })}
                             <Revoke id=id name=operator.person.name />
                         }
                     })}
