@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json as Answer, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::{
-    extract::{Caller, Json, Query},
+    extract::{Caller, Json, Path, Query},
     problem::ApiError,
 };
 use crate::{

@@ -223,3 +223,16 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
         Ok(Self(value))
     }
 }
+
+/// Parameters of the path; what does not parse is a problem, too.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let axum::extract::Path(value) =
+            axum::extract::Path::<T>::from_request_parts(parts, app).await?;
+        Ok(Self(value))
+    }
+}

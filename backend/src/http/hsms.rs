@@ -2,7 +2,7 @@
 
 use axum::{
     Json as Answer, Router,
-    extract::{Path, State},
+    extract::State,
     routing::{get, post},
 };
 use countersign_card::PkaOptions;
@@ -13,7 +13,7 @@ use countersign_protocol::{
 };
 
 use super::{
-    extract::{Caller, Json},
+    extract::{Caller, Json, Path},
     problem::ApiError,
 };
 use crate::{

@@ -69,6 +69,10 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
                 "this address does not take this method",
             )
         })
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
         .layer(middleware::from_fn_with_state(app.clone(), same_origin))
         .layer(session_layer)
         .layer(DefaultBodyLimit::max(BODY_LIMIT));

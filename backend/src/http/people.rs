@@ -2,7 +2,7 @@
 
 use axum::{
     Json as Answer, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{delete, get, post},
 };
@@ -15,7 +15,7 @@ use countersign_protocol::{
 };
 
 use super::{
-    extract::{Caller, Json},
+    extract::{Caller, Json, Path},
     problem::ApiError,
 };
 use crate::{app::App, people, store};

@@ -48,6 +48,17 @@ impl From<StoreError> for ApiError {
 
 impl From<axum::extract::rejection::JsonRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
+        let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            "the request is too large: ask for fewer files at once".to_owned()
+        } else {
+            rejection.body_text()
+        };
+        Self::new(ProblemCode::InvalidRequest, detail)
+    }
+}
+
+impl From<axum::extract::rejection::PathRejection> for ApiError {
+    fn from(rejection: axum::extract::rejection::PathRejection) -> Self {
         Self::new(ProblemCode::InvalidRequest, rejection.body_text())
     }
 }

@@ -194,6 +194,18 @@ async fn sessions_tokens_and_strangers() {
         let response = send(&router, "POST", "/invitations", &headers, Some(body.into())).await;
         assert_eq!(code(response).await, ProblemCode::InvalidRequest, "{body}");
     }
+    let nonsense = send(
+        &router,
+        "GET",
+        "/activations/%ff",
+        &[("cookie", &anna)],
+        None,
+    )
+    .await;
+    assert_eq!(code(nonsense).await, ProblemCode::InvalidRequest);
+    let huge = Some("a".repeat(9 * 1024 * 1024));
+    let response = send(&router, "POST", "/invitations", &headers, huge).await;
+    assert_eq!(code(response).await, ProblemCode::InvalidRequest);
     assert_eq!(
         send(&router, "DELETE", "/session", &headers, None)
             .await
