@@ -1,6 +1,7 @@
 //! The main job and its refusals, from outside: what the demo shows and the tests check.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -10,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use countersign_client::ClientError;
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
+    cvc::{PkaFile, TrustAnchors, attestation},
     digest::Sha256Digest,
     hsm::HsmState,
     id::ActivationId,
@@ -18,8 +20,11 @@ use countersign_protocol::{
     mechanism::Mechanism,
     problem::ProblemCode,
     purpose::Scope,
+    receipt::Receipt,
     signature::SignRequest,
+    statement::Approval,
 };
+use countersign_simulator::simulated_anchor;
 
 use crate::{
     files::openssl_verify,
@@ -62,11 +67,14 @@ pub fn sign_with_cli(
         Ok(active(stage)?.into_iter().find(|id| !before.contains(id)))
     })
     .and_then(|id| stage.authenticate(&[0, 2], &id));
-    if let Err(error) = authenticated {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(error);
-    }
+    let id = match authenticated {
+        Ok(view) => view.terms.id,
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
+    };
     let status = child.wait()?;
     ensure!(status.success(), "the command line failed: {status}");
     let pem = out.join(format!("{key}.pem"));
@@ -87,7 +95,47 @@ pub fn sign_with_cli(
         openssl_verify(&pem, file, &signature)?;
         signatures.push(signature);
     }
+    check_receipt(stage, &id, files.len())?;
     Ok(signatures)
+}
+
+/// The receipt stands by itself: signed by the server, approved by two custodians whose keys are attested.
+fn check_receipt(stage: &Stage, id: &ActivationId, files: usize) -> anyhow::Result<()> {
+    let server = stage.requester.about()?.server.key;
+    let receipt: Receipt = stage.requester.receipt(id)?.verify(&server)?;
+    ensure!(
+        receipt.signatures.len() == files,
+        "the receipt has {} signatures instead of {files}",
+        receipt.signatures.len()
+    );
+    let anchors = TrustAnchors::default().with_simulated(simulated_anchor()?)?;
+    let mut custodians = HashSet::new();
+    for approval in &receipt.approvals {
+        let evidence = PkaFile::parse(approval.pka.as_bytes())?;
+        let key = attestation::verify(&evidence, &anchors)?;
+        let statement: Approval = approval.statement.verify(key.public_key())?;
+        ensure!(
+            statement.predicate.terms.activation == *id,
+            "an approval of something else"
+        );
+        for signature in &receipt.signatures {
+            ensure!(
+                statement
+                    .subject
+                    .iter()
+                    .any(|subject| subject.digest.sha256.as_bytes().as_slice() == signature.digest),
+                "signed, but not approved: {:?}",
+                signature.name
+            );
+        }
+        custodians.insert(key.fingerprint());
+    }
+    ensure!(
+        custodians.len() == 2,
+        "the receipt has approvals of {} custodians",
+        custodians.len()
+    );
+    Ok(())
 }
 
 fn active(stage: &Stage) -> anyhow::Result<Vec<ActivationId>> {
