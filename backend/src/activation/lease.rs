@@ -12,7 +12,7 @@ use countersign_protocol::{
     lease::LeaseLimits,
     mechanism::{Hash, Mechanism},
 };
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 use super::ApprovedScope;
 use crate::hsm::{Hsm, LeaseHandle};
@@ -97,6 +97,11 @@ impl Lease {
     /// From now on nothing is signed.
     pub fn revoke(&self) {
         self.handle.revoke();
+    }
+
+    /// Keeps everybody waiting until the opening is recorded.
+    pub(super) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.busy.write().await
     }
 
     /// Waits until everything under way is recorded. Nothing new begins on a revoked lease.

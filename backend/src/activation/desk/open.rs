@@ -99,12 +99,22 @@ impl Desk {
         self.hsm.open_lease(&lease.handle, deadline).await?;
         let until = Timestamp::now() + SignedDuration::from_secs(i64::from(seconds));
         let lease = Arc::new(lease);
-        match self.record_opening(&mut activation, until).await {
-            Ok(view) => {
-                let id = activation.terms.id;
-                self.app.activations.leases().insert(id, lease.clone());
-                Ok((view, lease))
-            }
+        // Whoever hears of the opening finds the lease, and whoever finds the lease waits for the record.
+        let id = activation.terms.id.clone();
+        let held = lease.hold().await;
+        self.app
+            .activations
+            .leases()
+            .insert(id.clone(), lease.clone());
+        let recorded = self.record_opening(&mut activation, until).await;
+        if recorded.is_err() {
+            lease.revoke();
+            self.app.activations.leases().remove(&id);
+            lease.close();
+        }
+        drop(held);
+        match recorded {
+            Ok(view) => Ok((view, lease)),
             Err(error) => {
                 // Nobody may use what is not on record.
                 self.lost("the opening could not be recorded".into())
