@@ -41,8 +41,10 @@ CREATE TABLE signatures (
     id              TEXT PRIMARY KEY,
     activation      TEXT NOT NULL REFERENCES activations (id),
     idempotency_key TEXT NOT NULL,
+    fingerprint     TEXT NOT NULL,
     mechanism       TEXT NOT NULL,
     digest          BLOB NOT NULL,
+    salt_length     INTEGER,
     signature       BLOB,
     made_at         TEXT,
     UNIQUE (activation, idempotency_key)

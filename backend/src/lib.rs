@@ -11,6 +11,7 @@ pub mod events;
 pub mod hsm;
 pub mod http;
 pub mod identity;
+pub mod keys;
 pub mod people;
 pub mod session;
 pub mod signing;

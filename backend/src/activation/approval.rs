@@ -10,7 +10,7 @@ use countersign_protocol::{
     dsse::Envelope,
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
-    purpose::{KeyName, NewKeyType},
+    purpose::{KeySet, NewKeyType},
     statement::{Approval, ApprovedPurpose},
 };
 use jiff::SignedDuration;
@@ -39,8 +39,8 @@ pub enum ApprovedScope {
 pub struct Allowed {
     /// What may be done.
     pub scope: ApprovedScope,
-    /// With which key; `None` where one is to be generated.
-    pub key: Option<KeyName>,
+    /// With which keys; `None` where one is to be generated.
+    pub keys: Option<KeySet>,
     /// For how long, and how often.
     pub lease: LeaseLimits,
 }
@@ -128,8 +128,8 @@ impl Expected<'_> {
 
 fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
     let terms = &approval.predicate.terms;
-    let (scope, key) = match &terms.purpose {
-        ApprovedPurpose::SignManifest { key, manifest } => {
+    let (scope, keys) = match &terms.purpose {
+        ApprovedPurpose::SignManifest { keys, manifest } => {
             let files = approval
                 .subject
                 .iter()
@@ -149,9 +149,9 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
                 .iter()
                 .map(|file| (file.sha256, file.name.clone()))
                 .collect();
-            (ApprovedScope::Files(files), Some(key.clone()))
+            (ApprovedScope::Files(files), Some(keys.clone()))
         }
-        ApprovedPurpose::SignAnything { key } => (ApprovedScope::Anything, Some(key.clone())),
+        ApprovedPurpose::SignAnything { keys } => (ApprovedScope::Anything, Some(keys.clone())),
         ApprovedPurpose::GenerateKey { label, key_type } => (
             ApprovedScope::GenerateKey {
                 label: label.clone(),
@@ -162,7 +162,7 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
     };
     Ok(Allowed {
         scope,
-        key,
+        keys,
         lease: terms.lease,
     })
 }

@@ -7,7 +7,7 @@ use std::{
 
 use countersign_protocol::{
     activation::{ActivationTerms, EndReason},
-    cvc::PublicKey,
+    cvc::{Fingerprint, PublicKey},
     digest::Sha256Digest,
     lease::LeaseLimits,
     mechanism::{Hash, Mechanism},
@@ -25,10 +25,8 @@ pub struct Lease {
     pub hsm: Hsm,
     /// The lease as the HSM's thread knows it.
     pub handle: LeaseHandle,
-    /// Reference of the key on the card.
-    pub reference: u8,
-    /// The key.
-    pub key: PublicKey,
+    /// The keys that may be used.
+    keys: Vec<LeaseKey>,
     /// What may be signed.
     scope: ApprovedScope,
     /// For how long, and how often.
@@ -48,6 +46,19 @@ struct Signed {
     digests: HashSet<Sha256Digest>,
 }
 
+/// A key under a lease.
+#[derive(Clone, Debug)]
+pub struct LeaseKey {
+    /// Reference on the card.
+    pub reference: u8,
+    /// The key.
+    pub public_key: PublicKey,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Label.
+    pub label: String,
+}
+
 /// Why the lease does not cover a signature.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotCovered {
@@ -65,7 +76,7 @@ impl Lease {
     pub(super) fn new(
         terms: ActivationTerms,
         hsm: Hsm,
-        (reference, key): (u8, PublicKey),
+        keys: Vec<LeaseKey>,
         scope: ApprovedScope,
         limits: LeaseLimits,
     ) -> Self {
@@ -73,14 +84,22 @@ impl Lease {
             terms,
             hsm,
             handle: LeaseHandle::default(),
-            reference,
-            key,
+            keys,
             scope,
             limits,
             busy: RwLock::new(()),
             under_way: Mutex::default(),
             signed: Mutex::default(),
             closed: watch::Sender::new(false),
+        }
+    }
+
+    /// The key with this fingerprint; without one, the only key there is.
+    pub fn key(&self, wanted: Option<&Fingerprint>) -> Option<&LeaseKey> {
+        match (wanted, self.keys.as_slice()) {
+            (Some(wanted), keys) => keys.iter().find(|key| key.fingerprint == *wanted),
+            (None, [only]) => Some(only),
+            (None, _) => None,
         }
     }
 
@@ -139,7 +158,7 @@ impl Lease {
             ApprovedScope::Anything => Ok(None),
             ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
             // Files are approved by their SHA-256.
-            ApprovedScope::Files(_) if mechanism.hash() != Hash::Sha256 => {
+            ApprovedScope::Files(_) if mechanism.hash() != Some(Hash::Sha256) => {
                 Err(NotCovered::Mechanism)
             }
             ApprovedScope::Files(files) => digest

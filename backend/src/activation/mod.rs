@@ -14,7 +14,7 @@ mod view;
 
 pub use approval::ApprovedScope;
 pub use command::Custodian;
-pub use lease::{Lease, NotCovered};
+pub use lease::{Lease, LeaseKey, NotCovered};
 pub use lock::{LockRequest, lock};
 pub use recovery::recover_after_restart;
 pub use request::{Requester, create};

@@ -3,7 +3,7 @@
 use countersign_protocol::{
     Timestamp,
     activation::{
-        ActivationState, ActivationTerms, ActivationView, HsmName, NewActivation, NewPurpose,
+        ActivationState, ActivationTerms, ActivationView, HsmName, Join, NewActivation, NewPurpose,
     },
     audit::{Actor, AuditEvent},
     dsse::canonical_digest,
@@ -11,7 +11,7 @@ use countersign_protocol::{
     lease::LeaseLimits,
     manifest::readable,
     operator::Person,
-    purpose::{KeyName, Purpose, Scope},
+    purpose::{KeyName, KeySet, Purpose, Scope},
     statement::ApprovedPurpose,
 };
 use jiff::SignedDuration;
@@ -100,9 +100,16 @@ pub async fn create(
     let scope = canonical_digest(&(&purpose, &new.reason));
 
     let mut tx = app.store.write().await?;
-    let joined =
-        store::activations::joinable(tx.connection(), hsm.id(), &requester.person.id, &scope)
-            .await?;
+    let active = store::activations::active_of(tx.connection(), hsm.id()).await?;
+    let joined = active
+        .into_iter()
+        .filter(|there| there.terms.requester.id == requester.person.id)
+        .filter(|there| match new.join {
+            Join::SamePurpose => there.scope == scope,
+            Join::SameKeys => has_keys_of(&there.terms, &purpose, &new.reason),
+        })
+        // What is open already keeps nobody waiting.
+        .min_by_key(|there| !matches!(there.state, ActivationState::Open { .. }));
     if let Some(activation) = joined {
         return Ok((
             super::view::build(tx.connection(), app, &activation).await?,
@@ -161,25 +168,40 @@ fn purpose(
     purpose: NewPurpose,
 ) -> Result<(Hsm, Purpose), ActivationError> {
     match purpose {
-        NewPurpose::Sign { key, scope } => {
+        NewPurpose::Sign { keys, scope } => {
             if !requester.may_sign {
                 return Err(ActivationError::NotAllowed(
                     "only requesters ask for signatures".into(),
                 ));
             }
-            let place = app.hsms.find_key(hsm, &key)?;
-            let fingerprint = place.public_key.fingerprint();
-            if !requester.may_use(&place.label, &fingerprint.to_hex()) {
-                return Err(ActivationError::NotAllowed(format!(
-                    "this token is not for the key `{}`: make one that is",
-                    place.label
-                )));
+            let mut names = Vec::new();
+            let mut on: Option<Hsm> = None;
+            for key in &keys {
+                let place = app.hsms.find_key(hsm, key)?;
+                let fingerprint = place.public_key.fingerprint();
+                if !requester.may_use(&place.label, &fingerprint.to_hex()) {
+                    return Err(ActivationError::NotAllowed(format!(
+                        "this token is not for the key `{}`: make one that is",
+                        place.label
+                    )));
+                }
+                if let Some(other) = on.replace(place.hsm.clone())
+                    && other.id() != place.hsm.id()
+                {
+                    return Err(invalid(format!(
+                        "the keys are on several HSMs, {} and {}: ask for each of them",
+                        other.id(),
+                        place.hsm.id()
+                    )));
+                }
+                names.push(KeyName {
+                    label: place.label,
+                    fingerprint,
+                });
             }
-            let key = KeyName {
-                label: place.label,
-                fingerprint,
-            };
-            Ok((place.hsm, Purpose::Sign { key, scope }))
+            let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
+            let hsm = on.ok_or_else(|| invalid("name at least one key"))?;
+            Ok((hsm, Purpose::Sign { keys, scope }))
         }
         NewPurpose::GenerateKey { label, key_type } => {
             if !requester.may_generate {
@@ -206,6 +228,16 @@ fn purpose(
             }
             Ok((hsm, Purpose::GenerateKey { label, key_type }))
         }
+    }
+}
+
+/// Whether an activation opens what is wanted for the same reason, whatever may be signed under it.
+fn has_keys_of(there: &ActivationTerms, wanted: &Purpose, reason: &str) -> bool {
+    match (&there.purpose, wanted) {
+        (Purpose::Sign { keys, .. }, Purpose::Sign { keys: wanted, .. }) => {
+            keys.covers(wanted) && there.reason == reason
+        }
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use countersign_card::{
     CardError, InitializeOptions, KeyInfo, KeySpec, Locality, PinKind, PinStatus, PkaOptions,
-    SmartCardHsm, SoPin, Transport, option_bits,
+    SmartCardHsm, SoPin, TokenInfo, Transport, option_bits,
     pka::{Challenge, ChallengeBehaviour, PkaResponse, PkaStatus, Round},
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
@@ -56,6 +56,7 @@ pub struct Attached {
     card: SmartCardHsm,
     verified: VerifiedDevice,
     behaviour: ChallengeBehaviour,
+    info: TokenInfo,
     pka: Option<PkaStatus>,
     keys: Vec<KeyInfo>,
     warnings: Vec<String>,
@@ -88,6 +89,7 @@ impl Attached {
             card,
             verified,
             behaviour,
+            info: TokenInfo::default(),
             pka: None,
             keys: Vec::new(),
             warnings: Vec::new(),
@@ -113,6 +115,7 @@ impl Attached {
 
     /// Reads quorum and keys.
     fn read(&mut self) -> Result<(), CardError> {
+        self.info = self.card.token_info()?;
         self.pka = self.card.pka_status()?;
         self.keys = self.card.list_keys()?;
         self.warnings.clear();
@@ -144,6 +147,7 @@ impl Attached {
     pub fn to_device(&self) -> Arc<Device> {
         Arc::new(Device {
             verified: self.verified.clone(),
+            info: self.info.clone(),
             version: self.card.info().version_text(),
             secure_channel: self.card.has_secure_channel(),
             pka: self.pka,

@@ -6,7 +6,10 @@ use std::{
 };
 
 use countersign_card::pka::ChallengeBehaviour;
-use countersign_protocol::{cvc::PublicKey, id::HsmId};
+use countersign_protocol::{
+    cvc::{Fingerprint, PublicKey},
+    id::HsmId,
+};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
@@ -108,6 +111,22 @@ impl Registry {
             .get()
             .and_then(|all| all.get(id))
             .ok_or_else(|| HsmError::NotFound(id.clone()))
+    }
+
+    /// The key with this fingerprint, on whichever HSM.
+    ///
+    /// # Errors
+    /// As [`Self::find_key`].
+    pub fn public_key(&self, fingerprint: &Fingerprint) -> Result<PublicKey, HsmError> {
+        let on_several = self.all().find_map(|hsm| {
+            let device = hsm.device().ok()?;
+            let mut keys = device.keys.iter().filter_map(|key| key.public_key.clone());
+            keys.find(|key| key.fingerprint() == *fingerprint)
+        });
+        match on_several {
+            Some(key) => Ok(key),
+            None => Ok(self.find_key(None, &fingerprint.to_hex())?.public_key),
+        }
     }
 
     /// The key with this label or fingerprint, on this HSM or on any.

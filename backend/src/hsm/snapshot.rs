@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_card::{
-    KeyInfo,
+    KeyInfo, TokenInfo,
     pka::{ChallengeBehaviour, PkaStatus},
 };
 use countersign_protocol::{
@@ -37,6 +37,8 @@ pub enum Snapshot {
 pub struct Device {
     /// The device.
     pub verified: VerifiedDevice,
+    /// What the device tells of itself.
+    pub info: TokenInfo,
     /// Firmware version.
     pub version: Option<String>,
     /// Whether commands travel inside the secure channel.

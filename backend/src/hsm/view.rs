@@ -3,15 +3,18 @@
 use countersign_card::KeyInfo;
 use countersign_protocol::{
     activation::ActivationState,
-    cvc::{PublicKey, VerifiedDevice},
-    hsm::{DeviceView, HsmState, HsmView, SigningKeyView},
+    cvc::PublicKey,
+    hsm::{CertificatePlace, DeviceView, HsmState, HsmView, SigningKeyView},
     id::HsmId,
     mechanism::Mechanism,
 };
 use sqlx::SqliteConnection;
 
 use super::{Device, Hsm, Snapshot};
-use crate::store::{self, StoreError};
+use crate::{
+    keys::certificate,
+    store::{self, StoreError},
+};
 
 /// An HSM with its custodians and what it is used for.
 ///
@@ -49,13 +52,16 @@ pub async fn view(connection: &mut SqliteConnection, hsm: &Hsm) -> Result<HsmVie
             id: device.id().clone(),
             path: device.verified.path().to_owned(),
             anchor: device.verified.anchor().to_owned(),
+            manufacturer: device.info.manufacturer.clone(),
+            label: device.info.label.clone(),
             version: device.version.clone(),
             secure_channel: device.secure_channel,
         }),
         pka,
-        keys: device
-            .map(|device| keys(hsm.id(), device))
-            .unwrap_or_default(),
+        keys: match device {
+            Some(device) => keys(connection, hsm.id(), device).await?,
+            None => Vec::new(),
+        },
         custodians,
         warnings,
     })
@@ -89,38 +95,64 @@ async fn state_of(
     Ok(HsmState::Locked)
 }
 
-fn keys(hsm: &HsmId, device: &Device) -> Vec<SigningKeyView> {
-    device
-        .keys
-        .iter()
-        .filter_map(|key| {
-            Some(key_view(
-                hsm,
-                &device.verified,
-                key,
-                key.public_key.as_ref()?,
-            ))
-        })
-        .collect()
+async fn keys(
+    connection: &mut SqliteConnection,
+    hsm: &HsmId,
+    device: &Device,
+) -> Result<Vec<SigningKeyView>, StoreError> {
+    let mut views = Vec::new();
+    for key in &device.keys {
+        if let Some(public_key) = &key.public_key {
+            views.push(key_view(connection, hsm, device, key, public_key).await?);
+        }
+    }
+    Ok(views)
 }
 
-fn key_view(
+async fn key_view(
+    connection: &mut SqliteConnection,
     hsm: &HsmId,
-    device: &VerifiedDevice,
+    device: &Device,
     key: &KeyInfo,
     public_key: &PublicKey,
-) -> SigningKeyView {
-    SigningKeyView {
+) -> Result<SigningKeyView, StoreError> {
+    let fingerprint = public_key.fingerprint();
+    let kept = store::keys::kept(connection, &fingerprint).await?;
+    let on_device = key
+        .x509
+        .as_deref()
+        .and_then(|der| certificate::view(der, CertificatePlace::Device).ok());
+    let by_server = || {
+        let der = kept.certificate.as_deref()?;
+        certificate::view(der, CertificatePlace::Server).ok()
+    };
+    let mut mechanisms = Mechanism::of_key(public_key);
+    if kept.settings.raw_rsa {
+        mechanisms.push(Mechanism::RsaRaw);
+    }
+    Ok(SigningKeyView {
         hsm: hsm.clone(),
         label: key.label.clone(),
-        fingerprint: public_key.fingerprint(),
+        fingerprint,
+        id: id(device, key),
         public_key: public_key.clone(),
+        certificate: on_device.or_else(by_server),
         kind: public_key.kind(),
-        mechanisms: Mechanism::of_key(public_key),
+        mechanisms,
         uses_left: key.uses_left,
         attested: key
             .request
             .as_ref()
-            .is_some_and(|request| request.verify_outer(device.public_key()).is_ok()),
+            .is_some_and(|request| request.verify_outer(device.verified.public_key()).is_ok()),
+    })
+}
+
+/// The identifier that other software on the device sees too, as long as it tells keys apart.
+fn id(device: &Device, key: &KeyInfo) -> String {
+    let same = device.keys.iter().filter(|other| other.id == key.id);
+    if key.id.is_empty() || same.count() > 1 {
+        hex::encode([key.reference])
+    } else {
+        hex::encode(&key.id)
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use countersign_card::PkaOptions;
 use countersign_protocol::{
-    hsm::{HsmView, InitialiseHsm, RegisterCustodian, SigningKeyView},
+    hsm::{HsmView, InitialiseHsm, RegisterCustodian},
     id::HsmId,
     operator::Role,
 };
@@ -27,10 +27,13 @@ pub fn routes() -> Router<App> {
         .route("/hsms/{id}", get(show))
         .route("/hsms/{id}/initialise", post(initialise))
         .route("/hsms/{id}/custodians", post(register))
-        .route("/keys", get(keys))
 }
 
-async fn all(app: &App) -> Result<Vec<HsmView>, ApiError> {
+/// Every HSM.
+///
+/// # Errors
+/// The database's.
+pub async fn all(app: &App) -> Result<Vec<HsmView>, ApiError> {
     let mut connection = app.store.read().await?;
     let mut views = Vec::new();
     for hsm in app.hsms.all() {
@@ -51,19 +54,6 @@ async fn show(
     let hsm = app.hsms.get(&id)?;
     let mut connection = app.store.read().await?;
     Ok(Answer(hsm::view(&mut connection, hsm).await?))
-}
-
-async fn keys(
-    State(app): State<App>,
-    caller: Caller,
-) -> Result<Answer<Vec<SigningKeyView>>, ApiError> {
-    let actor = caller.actor();
-    let requester = caller.requester_as(&actor);
-    let keys = all(&app).await?.into_iter().flat_map(|hsm| hsm.keys);
-    Ok(Answer(
-        keys.filter(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()))
-            .collect(),
-    ))
 }
 
 async fn initialise(

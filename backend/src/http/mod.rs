@@ -6,6 +6,7 @@ mod audit;
 mod events;
 mod extract;
 mod hsms;
+mod keys;
 mod people;
 mod problem;
 mod session;
@@ -57,6 +58,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .merge(session::routes())
         .merge(tokens::routes())
         .merge(hsms::routes())
+        .merge(keys::routes())
         .merge(activations::routes())
         .merge(audit::routes())
         .merge(events::routes())

@@ -8,8 +8,8 @@ use axum::{
 use countersign_protocol::problem::{PROBLEM_JSON, Problem, ProblemCode};
 
 use crate::{
-    activation::ActivationError, hsm::HsmError, people::PeopleError, session::LoginError,
-    signing::SigningError, store::StoreError, token::TokenError,
+    activation::ActivationError, hsm::HsmError, keys::KeyError, people::PeopleError,
+    session::LoginError, signing::SigningError, store::StoreError, token::TokenError,
 };
 
 /// An error that goes out.
@@ -116,6 +116,18 @@ impl From<HsmError> for ApiError {
             HsmError::Invalid(_) => ProblemCode::InvalidRequest,
             HsmError::Card(_) => ProblemCode::HsmRefused,
             HsmError::Store(_) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        let code = match error {
+            KeyError::Hsm(error) => return error.into(),
+            KeyError::Store(error) => return error.into(),
+            KeyError::Certificate(_) | KeyError::Invalid(_) => ProblemCode::InvalidRequest,
+            KeyError::NotAllowed(_) => ProblemCode::NotAllowed,
         };
         Self::new(code, error.to_string())
     }

@@ -3,6 +3,7 @@
 //! No transaction and no lock is held while the card works; several requests overlap.
 
 mod input;
+mod pss;
 mod receipt;
 
 pub use receipt::{receipt, signatures};
@@ -14,7 +15,7 @@ use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationTerms, EndReason},
     audit::{Actor, AuditEvent},
-    cvc::Fingerprint,
+    cvc::{HashAlgorithm, PublicKey},
     digest::Sha256Digest,
     encoding::Base64,
     id::{ActivationId, SignatureId},
@@ -24,8 +25,9 @@ use countersign_protocol::{
     signature::{SignRequest, SignatureView},
 };
 
+use self::input::NoInput;
 use crate::{
-    activation::{self, ActivationError, Lease, Requester},
+    activation::{self, ActivationError, Lease, LeaseKey, Requester},
     app::App,
     hsm::HsmError,
     store::{self, StoreError, signatures::StoredSignature},
@@ -105,14 +107,6 @@ pub async fn sign(
             "an idempotency key has 1 to {LONGEST_KEY} readable characters"
         )));
     }
-    let length = request.mechanism.hash().digest_len();
-    if request.digest.len() != length {
-        return Err(SigningError::Invalid(format!(
-            "{} takes a digest of {length} bytes, this one has {}",
-            request.mechanism,
-            request.digest.len()
-        )));
-    }
     let Some(lease) = app.activations.lease(id) else {
         return without_lease(app, requester, id, idempotency_key, request).await;
     };
@@ -178,10 +172,14 @@ fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), Sig
         return not_allowed("only its requester signs under an activation");
     }
     match &terms.purpose {
-        Purpose::Sign { key, .. } if requester.may_use(&key.label, &key.fingerprint.to_hex()) => {
+        Purpose::Sign { keys, .. }
+            if keys
+                .iter()
+                .all(|key| requester.may_use(&key.label, &key.fingerprint.to_hex())) =>
+        {
             Ok(())
         }
-        Purpose::Sign { .. } => not_allowed("this token is not for that key"),
+        Purpose::Sign { .. } => not_allowed("this token is not for every key of that activation"),
         Purpose::GenerateKey { .. } => {
             not_allowed("this activation is for generating a key, not for signing")
         }
@@ -209,19 +207,30 @@ impl Job {
         let Some(busy) = lease.enter().await else {
             return Err(ended(&app, &lease).await?);
         };
-        covered(&lease, &request)?;
-        let (algorithm, input) = input::card_input(request.mechanism, &lease.key, &request.digest)
-            .ok_or_else(|| SigningError::Mechanism(wrong_mechanism(request.mechanism, &lease)))?;
+        let key = key(&lease, &request)?;
+        let length = request.mechanism.input_len(&key.public_key);
+        covered(&app, &lease, key, &request).await?;
+        let (algorithm, input) = input::card_input(&request, &key.public_key)
+            .map_err(|why| refused_input(why, &request, key))?;
+        if request.digest.len() != length {
+            return Err(SigningError::Invalid(format!(
+                "{} takes {length} bytes, these are {}",
+                request.mechanism,
+                request.digest.len()
+            )));
+        }
         let mut stored = StoredSignature {
             id: SignatureId::new(uuid::Uuid::now_v7().to_string()),
+            key: key.fingerprint,
             mechanism: request.mechanism,
             digest: request.digest.clone(),
+            salt_length: request.salt_length,
             made: None,
         };
         reserve(&app, &lease, &idempotency_key, &stored).await?;
         let signature = match lease
             .hsm
-            .sign(&lease.handle, lease.reference, algorithm, input)
+            .sign(&lease.handle, key.reference, algorithm, input)
             .await
         {
             Ok(signature) => signature,
@@ -248,8 +257,7 @@ impl Job {
             }
         };
         request
-            .mechanism
-            .verify(&lease.key, &request.digest, &signature)
+            .verify(&key.public_key, &signature)
             .map_err(|_| SigningError::BadSignature)?;
         // As exact as the store is, so that a retry gets the same answer.
         let now =
@@ -259,9 +267,10 @@ impl Job {
         let event = AuditEvent::Signed {
             signature: stored.id.clone(),
             activation: id.clone(),
-            key: lease.key.fingerprint(),
+            key: key.fingerprint,
             mechanism: request.mechanism,
             digest: hex::encode(&request.digest),
+            salt_length: request.salt_length,
         };
         tx.audit(&actor, event).await?;
         tx.commit().await?;
@@ -275,28 +284,86 @@ impl Job {
     }
 }
 
-fn covered(lease: &Lease, request: &SignRequest) -> Result<(), SigningError> {
-    use activation::NotCovered;
-    match lease.covers(request.mechanism, &request.digest) {
-        Ok(_) => Ok(()),
-        Err(NotCovered::Digest) => Err(SigningError::NotInManifest(hex::encode(&request.digest))),
-        Err(NotCovered::Mechanism) => Err(SigningError::Mechanism(format!(
-            "the custodians approved files by their SHA-256, so `{}` cannot be checked: use the same with sha256",
-            request.mechanism
-        ))),
-    }
+/// The key that is to sign.
+fn key<'a>(lease: &'a Lease, request: &SignRequest) -> Result<&'a LeaseKey, SigningError> {
+    lease.key(request.key.as_ref()).ok_or_else(|| {
+        SigningError::Invalid(match request.key {
+            Some(key) => format!(
+                "the key {} was not approved for this activation: ask for one with it",
+                key.short()
+            ),
+            None => "this activation has several keys: say which one is to sign".into(),
+        })
+    })
 }
 
-fn wrong_mechanism(mechanism: Mechanism, lease: &Lease) -> String {
-    let possible: Vec<_> = Mechanism::of_key(&lease.key)
-        .iter()
-        .map(ToString::to_string)
+async fn covered(
+    app: &App,
+    lease: &Lease,
+    key: &LeaseKey,
+    request: &SignRequest,
+) -> Result<(), SigningError> {
+    use activation::NotCovered;
+    match lease.covers(request.mechanism, &request.digest) {
+        Ok(_) => {}
+        Err(NotCovered::Digest) => {
+            return Err(SigningError::NotInManifest(hex::encode(&request.digest)));
+        }
+        Err(NotCovered::Mechanism) => {
+            return Err(SigningError::Mechanism(format!(
+                "the custodians approved files by their SHA-256, so `{}` cannot be checked: use {} instead",
+                request.mechanism,
+                with_sha256(&key.public_key)
+            )));
+        }
+    }
+    if request.mechanism == Mechanism::RsaRaw {
+        let mut connection = app.store.read().await?;
+        let kept = store::keys::kept(&mut connection, &key.fingerprint).await?;
+        if !kept.settings.raw_rsa {
+            return Err(SigningError::Mechanism(format!(
+                "raw RSA is not allowed for the key `{}`, since nobody can tell what it signs: use {}, or let an admin \
+                 allow it",
+                key.label,
+                with_sha256(&key.public_key)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The mechanisms whose digests custodians can approve.
+fn with_sha256(key: &PublicKey) -> String {
+    let names: Vec<_> = Mechanism::of_key(key)
+        .into_iter()
+        .filter(|mechanism| mechanism.hash() == Some(HashAlgorithm::Sha256))
+        .map(|mechanism| format!("`{mechanism}`"))
         .collect();
-    format!(
-        "the key is {}: it cannot do `{mechanism}`, but {}",
-        lease.key.kind(),
-        possible.join(", ")
-    )
+    names.join(" or ")
+}
+
+fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> SigningError {
+    let mechanism = request.mechanism;
+    match why {
+        NoInput::Mechanism => {
+            let possible: Vec<_> = Mechanism::of_key(&key.public_key)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            SigningError::Mechanism(format!(
+                "the key is {}: it cannot do `{mechanism}`, but {}",
+                key.public_key.kind(),
+                possible.join(", ")
+            ))
+        }
+        NoInput::Salt(0) => SigningError::Invalid(format!("`{mechanism}` has no salt")),
+        NoInput::Salt(longest) => SigningError::Invalid(format!(
+            "the salt is too long for this key: {longest} bytes at most"
+        )),
+        NoInput::Random => SigningError::Hsm(HsmError::Unavailable(
+            "the operating system gives no random numbers".into(),
+        )),
+    }
 }
 
 /// Counts and reserves in one transaction: no two requests get the last signature.
@@ -343,7 +410,11 @@ fn answer(
     stored: StoredSignature,
     request: &SignRequest,
 ) -> Result<SignatureView, SigningError> {
-    if stored.mechanism != request.mechanism || stored.digest != request.digest {
+    let same = stored.mechanism == request.mechanism
+        && stored.digest == request.digest
+        && stored.salt_length == request.salt_length
+        && request.key.is_none_or(|key| stored.key == key);
+    if !same {
         return Err(SigningError::IdempotencyMismatch);
     }
     to_view(terms, stored).ok_or(SigningError::UnknownOutcome)
@@ -356,20 +427,14 @@ fn to_view(terms: &ActivationTerms, stored: StoredSignature) -> Option<Signature
     Some(SignatureView {
         id: stored.id,
         activation: terms.id.clone(),
-        key: key_of(terms)?,
+        key: stored.key,
         mechanism: stored.mechanism,
         digest: stored.digest,
+        salt_length: stored.salt_length,
         name,
         signature,
         made_at,
     })
-}
-
-fn key_of(terms: &ActivationTerms) -> Option<Fingerprint> {
-    match &terms.purpose {
-        Purpose::Sign { key, .. } => Some(key.fingerprint),
-        Purpose::GenerateKey { .. } => None,
-    }
 }
 
 fn file_name(terms: &ActivationTerms, digest: &[u8]) -> Option<String> {

@@ -16,7 +16,7 @@ use super::{StoreError, from_json, from_text, to_json};
 pub struct Activation {
     /// What was asked for; never changes.
     pub terms: ActivationTerms,
-    /// Digest of what may be done, for [`joinable`].
+    /// Digest of purpose and reason: who asks for the same joins.
     pub scope: Sha256Digest,
     /// Where it stands.
     pub state: ActivationState,
@@ -176,28 +176,6 @@ pub async fn ids(
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(ActivationId::new).collect())
-}
-
-/// An active request of the same person for the same thing and reason.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn joinable(
-    connection: &mut SqliteConnection,
-    hsm: &HsmId,
-    requester: &OperatorId,
-    scope: &Sha256Digest,
-) -> Result<Option<Activation>, StoreError> {
-    let row = sqlx::query(
-        "SELECT * FROM activations WHERE hsm = ? AND requester = ? AND scope = ? AND ended = 0
-         ORDER BY sequence LIMIT 1",
-    )
-    .bind(hsm.as_str())
-    .bind(requester.as_str())
-    .bind(scope.as_bytes().as_slice())
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map(read).transpose()
 }
 
 /// Answers to an activation.

@@ -4,6 +4,7 @@ pub mod activations;
 pub mod audit;
 pub mod hsms;
 pub mod invitations;
+pub mod keys;
 pub mod operators;
 pub mod signatures;
 pub mod tokens;

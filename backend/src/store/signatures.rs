@@ -2,6 +2,7 @@
 
 use countersign_protocol::{
     Timestamp,
+    cvc::Fingerprint,
     encoding::Base64,
     id::{ActivationId, SignatureId},
     mechanism::Mechanism,
@@ -15,10 +16,14 @@ use super::{StoreError, from_text, moment};
 pub struct StoredSignature {
     /// Id.
     pub id: SignatureId,
+    /// By which key.
+    pub key: Fingerprint,
     /// How.
     pub mechanism: Mechanism,
     /// Over which digest.
     pub digest: Vec<u8>,
+    /// Length of the salt, where it is not the usual one.
+    pub salt_length: Option<u16>,
     /// The signature and when it was made; `None`: under way, or its outcome is unknown.
     pub made: Option<(Base64, Timestamp)>,
 }
@@ -28,8 +33,10 @@ fn read(row: &SqliteRow) -> Result<StoredSignature, StoreError> {
     let made_at: Option<&str> = row.get("made_at");
     Ok(StoredSignature {
         id: SignatureId::new(row.get::<String, _>("id")),
+        key: from_text(row.get("fingerprint"))?,
         mechanism: from_text(row.get("mechanism"))?,
         digest: row.get("digest"),
+        salt_length: row.get("salt_length"),
         made: match (signature, made_at) {
             (Some(signature), Some(at)) => Some((Base64(signature), from_text(at)?)),
             _ => None,
@@ -65,13 +72,16 @@ pub async fn reserve(
     reservation: &StoredSignature,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO signatures (id, activation, idempotency_key, mechanism, digest) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO signatures (id, activation, idempotency_key, fingerprint, mechanism, digest, salt_length)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(reservation.id.as_str())
     .bind(activation.as_str())
     .bind(idempotency_key)
+    .bind(reservation.key.to_hex())
     .bind(reservation.mechanism.as_str())
     .bind(&reservation.digest)
+    .bind(reservation.salt_length)
     .execute(connection)
     .await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! How leases begin and end, and who may do what.
 
 use countersign_protocol::{
-    activation::{ActivationState, EndReason, NewPurpose},
+    activation::{ActivationState, EndReason, Join, NewActivation, NewPurpose},
     audit::AuditEvent,
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -206,7 +206,7 @@ async fn the_same_request_joins_and_another_waits_its_turn() {
 async fn limits_and_names_are_checked_before_anybody_is_asked() {
     let world = World::ready(Profile::VENDOR).await;
     let sign = |key: &str, scope: Scope| NewPurpose::Sign {
-        key: key.into(),
+        keys: vec![key.into()],
         scope,
     };
     let manifest = || Scope::Manifest {
@@ -244,10 +244,10 @@ async fn an_activation_expires() {
     let world = World::ready(Profile::VENDOR).await;
     let person = &world.people[3].person;
     let actor = operator(person);
-    let new = countersign_protocol::activation::NewActivation {
+    let new = NewActivation {
         hsm: None,
         purpose: NewPurpose::Sign {
-            key: "ec".into(),
+            keys: vec!["ec".into()],
             scope: Scope::Manifest {
                 files: files(&["a"]),
             },
@@ -255,6 +255,7 @@ async fn an_activation_expires() {
         reason: "soon over".into(),
         lease: None,
         collect_seconds: Some(1),
+        join: Join::SamePurpose,
     };
     let requester = crate::world::requester(person, &actor, false);
     let (view, _) = activation::create(&world.app, &requester, new)

@@ -24,13 +24,10 @@ async fn every_mechanism_gives_a_signature_that_verifies() {
             .find(|view| view.label == key)
             .expect("the key");
         for mechanism in Mechanism::ALL {
-            let digest: Vec<u8> = (0..mechanism.hash().digest_len())
+            let digest: Vec<u8> = (0..mechanism.hash().expect("a hash").digest_len())
                 .map(|i| u8::try_from(i).expect("small"))
                 .collect();
-            let request = SignRequest {
-                mechanism,
-                digest: digest.clone(),
-            };
+            let request = SignRequest::new(mechanism, digest.clone());
             let result = world.sign(&id, mechanism.as_str(), &request).await;
             if rsa == (mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa) {
                 let made = result.expect("signed");
@@ -69,19 +66,13 @@ async fn only_approved_digests_by_mechanisms_that_can_be_checked() {
         matches!(outside, Err(SigningError::NotInManifest(_))),
         "{outside:?}"
     );
-    let unchecked = SignRequest {
-        mechanism: Mechanism::EcdsaSha384,
-        digest: vec![1; 48],
-    };
+    let unchecked = SignRequest::new(Mechanism::EcdsaSha384, vec![1; 48]);
     let refused = world.sign(&id, "2", &unchecked).await;
     assert!(
         matches!(refused, Err(SigningError::Mechanism(_))),
         "{refused:?}"
     );
-    let short = SignRequest {
-        mechanism: EC,
-        digest: vec![1; 20],
-    };
+    let short = SignRequest::new(EC, vec![1; 20]);
     assert!(matches!(
         world.sign(&id, "3", &short).await,
         Err(SigningError::Invalid(_))
@@ -299,10 +290,7 @@ async fn failures_of_the_card_are_told_apart() {
     // The card says no: as if it had not been asked.
     let id = world.ask_for_anything("ec", 600, 1).await;
     world.open(&id).await;
-    let too_long = SignRequest {
-        mechanism: Mechanism::RsaPssSha256,
-        digest: vec![0; 32],
-    };
+    let too_long = SignRequest::new(Mechanism::RsaPssSha256, vec![0; 32]);
     assert!(matches!(
         world.sign(&id, "0", &too_long).await,
         Err(SigningError::Mechanism(_))

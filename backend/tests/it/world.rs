@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use countersign_protocol::{
     activation::{
-        ActivationState, ActivationView, ApprovalOutcome, EndReason, NewActivation, NewPurpose,
-        Quorum,
+        ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
+        NewPurpose, Quorum,
     },
     audit::{Actor, AuditEvent},
     digest::Sha256Digest,
@@ -96,10 +96,10 @@ pub fn files(names: &[&str]) -> Manifest {
 }
 
 pub fn request_for(name: &str, mechanism: Mechanism) -> SignRequest {
-    SignRequest {
+    SignRequest::new(
         mechanism,
-        digest: Sha256Digest::of(name.as_bytes()).as_bytes().to_vec(),
-    }
+        Sha256Digest::of(name.as_bytes()).as_bytes().to_vec(),
+    )
 }
 
 impl World {
@@ -258,6 +258,7 @@ impl World {
             reason: "Firmware 4.2.1".into(),
             lease,
             collect_seconds: None,
+            join: Join::SamePurpose,
         };
         let (view, _) = activation::create(&self.app, &requester, new).await?;
         Ok(view)
@@ -272,7 +273,7 @@ impl World {
             .ask(
                 3,
                 NewPurpose::Sign {
-                    key: key.into(),
+                    keys: vec![key.into()],
                     scope,
                 },
                 None,
@@ -285,7 +286,7 @@ impl World {
     /// Doug asks for signatures of anything.
     pub async fn ask_for_anything(&self, key: &str, seconds: u32, signatures: u32) -> ActivationId {
         let purpose = NewPurpose::Sign {
-            key: key.into(),
+            keys: vec![key.into()],
             scope: Scope::Open,
         };
         let lease = LeaseLimits {

@@ -6,7 +6,7 @@ use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
     hsm::SigningKeyView,
     id::HsmId,
-    mechanism::Mechanism,
+    mechanism::{Hash, Mechanism},
 };
 
 use crate::{error::CliError, output::printable};
@@ -50,23 +50,27 @@ pub fn find<'a>(
     Ok(key)
 }
 
-/// The mechanism that was asked for, or the usual one of the key's type.
-pub fn mechanism(key: &PublicKey, wanted: Option<Mechanism>) -> Result<Mechanism, CliError> {
+/// The mechanism that was asked for, or the usual one of the key's type, and its hash.
+pub fn mechanism(
+    key: &PublicKey,
+    wanted: Option<Mechanism>,
+) -> Result<(Mechanism, Hash), CliError> {
     let usual = match key {
         PublicKey::Ec(_) => Mechanism::EcdsaSha256,
         PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
     };
     let mechanism = wanted.unwrap_or(usual);
     let possible = Mechanism::of_key(key);
-    if possible.contains(&mechanism) {
-        Ok(mechanism)
-    } else {
-        let possible: Vec<&str> = possible.into_iter().map(Mechanism::as_str).collect();
-        Err(CliError::Key(format!(
-            "a key of type {} cannot do {mechanism}: choose one of {}",
-            key.kind(),
-            possible.join(", ")
-        )))
+    match mechanism.hash() {
+        Some(hash) if possible.contains(&mechanism) => Ok((mechanism, hash)),
+        _ => {
+            let possible: Vec<&str> = possible.into_iter().map(Mechanism::as_str).collect();
+            Err(CliError::Key(format!(
+                "files cannot be signed by {mechanism} with a key of type {}: choose one of {}",
+                key.kind(),
+                possible.join(", ")
+            )))
+        }
     }
 }
 

@@ -102,20 +102,20 @@ fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
 pub fn purpose(purpose: &Purpose) -> String {
     match purpose {
         Purpose::Sign {
-            key,
+            keys,
             scope: Scope::Manifest { files },
         } => {
             format!(
                 "sign {} with {}",
                 count(files.files().len(), "file"),
-                printable(&key.label)
+                printable(&keys.to_string())
             )
         }
         Purpose::Sign {
-            key,
+            keys,
             scope: Scope::Open,
         } => {
-            format!("sign anything with {}", printable(&key.label))
+            format!("sign anything with {}", printable(&keys.to_string()))
         }
         Purpose::GenerateKey { label, key_type } => {
             format!("generate the key {} ({key_type})", printable(label))

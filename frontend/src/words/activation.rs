@@ -21,16 +21,16 @@ pub fn state_name(state: &ActivationState) -> &'static str {
 pub fn purpose(purpose: &Purpose) -> String {
     match purpose {
         Purpose::Sign {
-            key,
+            keys,
             scope: Scope::Manifest { files },
         } => {
             let files = count(files.files().len() as u64, "file");
-            format!("Sign {files} with “{}”", key.label)
+            format!("Sign {files} with {keys}")
         }
         Purpose::Sign {
-            key,
+            keys,
             scope: Scope::Open,
-        } => format!("Sign anything with “{}”", key.label),
+        } => format!("Sign anything with {keys}"),
         Purpose::GenerateKey { label, key_type } => {
             format!("Generate the key “{label}” ({key_type})")
         }

@@ -130,6 +130,21 @@ pub fn event_words(entry: &AuditEntry) -> String {
             "signed {} … with {mechanism} ({activation})",
             digest.get(..16).unwrap_or(digest)
         ),
+        AuditEvent::CertificateStored { key, .. } => {
+            format!("kept a certificate for the key {}", key.short())
+        }
+        AuditEvent::CertificateRemoved { key, .. } => {
+            format!("removed the certificate of the key {}", key.short())
+        }
+        AuditEvent::KeySettingsChanged { key, settings } => format!(
+            "{} raw RSA for the key {}",
+            if settings.raw_rsa {
+                "allowed"
+            } else {
+                "forbade"
+            },
+            key.short()
+        ),
         AuditEvent::ActivationEnded {
             activation,
             reason,
@@ -144,10 +159,10 @@ pub fn event_words(entry: &AuditEntry) -> String {
 
 fn approved(purpose: &ApprovedPurpose) -> String {
     match purpose {
-        ApprovedPurpose::SignManifest { key, .. } => {
-            format!("sign listed files with “{}”", key.label)
+        ApprovedPurpose::SignManifest { keys, .. } => {
+            format!("sign listed files with {keys}")
         }
-        ApprovedPurpose::SignAnything { key } => format!("sign anything with “{}”", key.label),
+        ApprovedPurpose::SignAnything { keys } => format!("sign anything with {keys}"),
         ApprovedPurpose::GenerateKey { label, key_type } => {
             format!("generate the key “{label}” ({key_type})")
         }

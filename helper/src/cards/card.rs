@@ -53,7 +53,12 @@ impl Card {
         source: usize,
         reader: &str,
     ) -> Result<FoundCard, HelperError> {
-        let label = self.driver.label().map_err(card_error)?;
+        let label = self
+            .driver
+            .token_info()
+            .map_err(card_error)?
+            .label
+            .unwrap_or_default();
         let pin = pin_state(self.driver.pin_status(PinKind::User).map_err(card_error)?)?;
         self.keys = self.driver.list_keys().map_err(card_error)?;
         Ok(FoundCard {

@@ -5,7 +5,7 @@ use countersign_protocol::{
     cvc::{Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
-    purpose::{KeyName, Purpose, Scope},
+    purpose::{KeyName, KeySet, Purpose, Scope},
     task::ApproveTask,
 };
 
@@ -167,7 +167,7 @@ impl Explained for ApprovalRequest {
         match &terms.purpose {
             Purpose::Sign { scope: Scope::Open, .. } => consent.warning(
                 "OPEN SCOPE: there is no list of files. Until the limits are reached, the requester can have \
-                 anything signed with this key.",
+                 anything signed.",
             ),
             Purpose::Sign { scope: Scope::Manifest { files }, .. } => consent.list(
                 &format!("The {} files", files.files().len()),
@@ -180,24 +180,34 @@ impl Explained for ApprovalRequest {
 }
 
 fn purpose(purpose: &Purpose) -> String {
-    let key = |KeyName { label, fingerprint }: &KeyName| {
-        format!("key \"{label}\" ({})", text::grouped(&fingerprint.short()))
-    };
     match purpose {
         Purpose::Sign {
-            key: name,
+            keys,
             scope: Scope::Manifest { files },
         } => {
-            format!("signing {} files with {}", files.files().len(), key(name))
+            format!(
+                "signing {} files with {}",
+                files.files().len(),
+                key_names(keys)
+            )
         }
         Purpose::Sign {
-            key: name,
+            keys,
             scope: Scope::Open,
-        } => format!("signing ANYTHING with {}", key(name)),
+        } => format!("signing ANYTHING with {}", key_names(keys)),
         Purpose::GenerateKey { label, key_type } => {
             format!("generating a new key \"{label}\", {key_type}")
         }
     }
+}
+
+fn key_names(keys: &KeySet) -> String {
+    let name = |KeyName { label, fingerprint }: &KeyName| {
+        format!("\"{label}\" ({})", text::grouped(&fingerprint.short()))
+    };
+    let names: Vec<String> = keys.iter().map(name).collect();
+    let noun = if names.len() == 1 { "key" } else { "keys" };
+    format!("{noun} {}", names.join(", "))
 }
 
 fn limits(terms: &ActivationTerms) -> String {

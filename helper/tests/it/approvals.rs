@@ -6,7 +6,7 @@ use countersign_protocol::{
     cvc::{Curve, EcSignature, PkaFile, attestation},
     digest::Sha256Digest,
     helper::{Answer, EnrolKey, HelperErrorCode, Operation, Step},
-    purpose::{KeyName, Purpose, Scope},
+    purpose::{Purpose, Scope},
     statement::{Approval, EnrolmentStatement, LoginStatement},
     task::Task,
 };
@@ -226,15 +226,11 @@ fn an_approval_says_what_was_shown() {
 fn an_open_scope_is_flagged() {
     let rig = Rig::with_card().enrolled();
     let mut task = rig.server.approve_task(rig.card().key, &CHALLENGE);
-    let Purpose::Sign {
-        key: KeyName { label, fingerprint },
-        ..
-    } = task.terms.purpose
-    else {
+    let Purpose::Sign { keys, .. } = task.terms.purpose else {
         panic!()
     };
     task.terms.purpose = Purpose::Sign {
-        key: KeyName { label, fingerprint },
+        keys,
         scope: Scope::Open,
     };
     let task = rig.server.task(Task::Approve(Box::new(task)));

@@ -32,7 +32,7 @@ use countersign_protocol::{
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     operator::{Person, Role},
-    purpose::{KeyName, Purpose, Scope},
+    purpose::{KeyName, KeySet, Purpose, Scope},
     task::{ApproveTask, ServerIdentity, ServerTask, Task},
 };
 use countersign_simulator::{NewCard, Profile, Simulator};
@@ -490,10 +490,10 @@ impl Server {
                 device: countersign_protocol::cvc::DeviceId(self.hsm.device.chr().clone()),
             },
             purpose: Purpose::Sign {
-                key: KeyName {
+                keys: KeySet::one(KeyName {
                     label: "fit-2026".to_owned(),
                     fingerprint: Fingerprint([9; 32]),
-                },
+                }),
                 scope: Scope::Manifest {
                     files: Manifest::new(vec![file("boot.bin"), file("rootfs.img")]).unwrap(),
                 },

@@ -9,6 +9,7 @@ mod pka;
 mod select;
 mod sign;
 
+pub use files::TokenInfo;
 pub use initialize::{InitializeOptions, InvalidOptions, PkaOptions, option_bits};
 pub use keys::{KeyInfo, KeyKind, KeySpec};
 pub use login::{PinKind, PinStatus};

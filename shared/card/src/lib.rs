@@ -16,7 +16,7 @@ pub mod transport;
 pub use countersign_cvc::tlv;
 pub use driver::{
     ApplicationInfo, InitializeOptions, InvalidOptions, KeyInfo, KeyKind, KeySpec, LockProof,
-    PinKind, PinStatus, PkaOptions, SignAlgorithm, SmartCardHsm, option_bits,
+    PinKind, PinStatus, PkaOptions, SignAlgorithm, SmartCardHsm, TokenInfo, option_bits,
 };
 pub use error::CardError;
 pub use pin::{InvalidPin, Pin, SoPin};

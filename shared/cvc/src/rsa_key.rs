@@ -83,24 +83,48 @@ impl RsaPublicKey {
             .map_err(|_| SignatureError::Wrong)
     }
 
-    /// Verifies RSASSA-PSS over a digest; MGF1 with the same hash, salt as long as the hash (RFC 8017, section 8.1).
+    /// Verifies RSASSA-PSS over a digest; MGF1 with the same hash, salt of `salt_len` bytes (RFC 8017, section 8.1).
     ///
     /// # Errors
     /// [`SignatureError::Wrong`].
     pub fn verify_pss(
         &self,
         hash: HashAlgorithm,
+        salt_len: usize,
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), SignatureError> {
         self.check_length(hash, digest)?;
         let key = self.library_key().map_err(|_| SignatureError::Wrong)?;
         match hash {
-            HashAlgorithm::Sha256 => key.verify(Pss::<Sha256>::new(), digest, signature),
-            HashAlgorithm::Sha384 => key.verify(Pss::<Sha384>::new(), digest, signature),
-            HashAlgorithm::Sha512 => key.verify(Pss::<Sha512>::new(), digest, signature),
+            HashAlgorithm::Sha256 => {
+                key.verify(Pss::<Sha256>::new_with_salt(salt_len), digest, signature)
+            }
+            HashAlgorithm::Sha384 => {
+                key.verify(Pss::<Sha384>::new_with_salt(salt_len), digest, signature)
+            }
+            HashAlgorithm::Sha512 => {
+                key.verify(Pss::<Sha512>::new_with_salt(salt_len), digest, signature)
+            }
         }
         .map_err(|_| SignatureError::Wrong)
+    }
+
+    /// Verifies the bare RSA operation (RFC 8017, section 5.2.2): `block` and `signature` are as long as the modulus.
+    ///
+    /// # Errors
+    /// [`SignatureError::Wrong`].
+    pub fn verify_raw(&self, block: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let key = self.library_key().map_err(|_| SignatureError::Wrong)?;
+        let signature = BoxedUint::from_be_slice(signature, key.n().bits_precision())
+            .map_err(|_| SignatureError::Wrong)?;
+        let opened =
+            rsa::hazmat::rsa_encrypt(&key, &signature).map_err(|_| SignatureError::Wrong)?;
+        if strip(&opened.to_be_bytes()) == strip(block) && block.len() == self.modulus.len() {
+            Ok(())
+        } else {
+            Err(SignatureError::Wrong)
+        }
     }
 
     /// Verifies RSASSA-PKCS1-v1_5 with SHA-256 over a message.

@@ -88,6 +88,21 @@ pub struct NewActivation {
     /// How long custodians may take, in seconds; `None`: the server's default.
     #[serde(default)]
     pub collect_seconds: Option<u32>,
+    /// Which activation of the same requester and reason is taken instead, if there is one.
+    #[serde(default)]
+    pub join: Join,
+}
+
+/// Which activation that is there already is as good as a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Join {
+    /// One for exactly the same purpose.
+    #[default]
+    SamePurpose,
+    /// One that has the same keys or more, even if it allows less to be signed with them: a build of many programs asks
+    /// custodians once.
+    SameKeys,
 }
 
 /// [`Purpose`] with the key named as a user names it.
@@ -100,8 +115,8 @@ pub struct NewActivation {
 pub enum NewPurpose {
     /// Sign.
     Sign {
-        /// Label or fingerprint (hex).
-        key: String,
+        /// Labels or fingerprints (hex), all on one HSM.
+        keys: Vec<String>,
         /// What may be signed.
         scope: crate::purpose::Scope,
     },

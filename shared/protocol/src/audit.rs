@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activation::{EndReason, Quorum},
     digest::Sha256Digest,
+    hsm::KeySettings,
     id::{ActivationId, HsmId, InvitationId, SignatureId, TokenId},
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -249,6 +250,30 @@ pub enum AuditEvent {
         mechanism: Mechanism,
         /// Over which digest, in hex.
         digest: String,
+        /// Length of the salt, where it is not the usual one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        salt_length: Option<u16>,
+    },
+    /// A certificate was kept for a signing key.
+    CertificateStored {
+        /// The key.
+        key: Fingerprint,
+        /// SHA-256 of the certificate.
+        certificate: Sha256Digest,
+    },
+    /// The certificate of a signing key was removed.
+    CertificateRemoved {
+        /// The key.
+        key: Fingerprint,
+        /// SHA-256 of the certificate.
+        certificate: Sha256Digest,
+    },
+    /// What may be done with a signing key was changed.
+    KeySettingsChanged {
+        /// The key.
+        key: Fingerprint,
+        /// What holds now.
+        settings: KeySettings,
     },
     /// An activation ended.
     ActivationEnded {

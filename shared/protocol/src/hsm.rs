@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     activation::Quorum,
+    encoding::Base64,
     id::{ActivationId, HsmId},
     mechanism::Mechanism,
     operator::Person,
@@ -81,6 +82,10 @@ pub struct DeviceView {
     pub path: String,
     /// Name of the trust anchor.
     pub anchor: String,
+    /// Manufacturer, as the device tells it.
+    pub manufacturer: Option<String>,
+    /// Label, as the device tells it.
+    pub label: Option<String>,
     /// Firmware version, "3.5".
     pub version: Option<String>,
     /// Whether commands travel inside the card's secure channel.
@@ -109,8 +114,12 @@ pub struct SigningKeyView {
     pub label: String,
     /// SHA-256 over the SubjectPublicKeyInfo.
     pub fingerprint: Fingerprint,
+    /// PKCS#15 identifier on the card, in hex; never empty.
+    pub id: String,
     /// The public key.
     pub public_key: PublicKey,
+    /// Its certificate, if there is one.
+    pub certificate: Option<CertificateView>,
     /// "EC secp256r1", "RSA 2048".
     pub kind: String,
     /// What it can do.
@@ -119,6 +128,48 @@ pub struct SigningKeyView {
     pub uses_left: Option<u32>,
     /// Whether the device itself attests that the key was generated in it.
     pub attested: bool,
+}
+
+/// An X.509 certificate of a signing key. It proves nothing here; programs want one to go with the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateView {
+    /// DER.
+    pub der: Base64,
+    /// Subject, as in RFC 4514.
+    pub subject: String,
+    /// Issuer.
+    pub issuer: String,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+    /// Where it is.
+    pub place: CertificatePlace,
+}
+
+/// Where a certificate is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificatePlace {
+    /// On the device, beside the key.
+    Device,
+    /// By the server.
+    Server,
+}
+
+/// `PUT /api/v1/keys/{fingerprint}/certificate`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCertificate {
+    /// DER.
+    pub der: Base64,
+}
+
+/// `PUT /api/v1/keys/{fingerprint}/settings`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeySettings {
+    /// Requesters may pad for themselves, so that nobody can tell what is signed. Only under an open scope.
+    pub raw_rsa: bool,
 }
 
 /// A custodian key registered in an HSM.

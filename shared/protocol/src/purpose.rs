@@ -13,10 +13,10 @@ use crate::manifest::Manifest;
     rename_all_fields = "camelCase"
 )]
 pub enum Purpose {
-    /// Sign with one key.
+    /// Sign.
     Sign {
-        /// The key.
-        key: KeyName,
+        /// With these keys of the HSM.
+        keys: KeySet,
         /// What may be signed.
         scope: Scope,
     },
@@ -36,6 +36,115 @@ pub struct KeyName {
     pub label: String,
     /// SHA-256 over the SubjectPublicKeyInfo: what counts.
     pub fingerprint: Fingerprint,
+}
+
+/// Most keys in one activation: what a person can read before agreeing.
+pub const MAX_KEYS: usize = 16;
+
+/// The keys of one activation: not empty, none twice, ordered by label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<KeyName>", into = "Vec<KeyName>")]
+pub struct KeySet(Vec<KeyName>);
+
+/// Why a list of keys is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// No key.
+    #[error("no key is named: name at least one")]
+    Empty,
+    /// More than [`MAX_KEYS`].
+    #[error("{0} keys are named, {MAX_KEYS} at most: ask for those that are needed")]
+    TooMany(usize),
+    /// One key stands there twice.
+    #[error("the key `{0}` is named twice")]
+    Twice(String),
+}
+
+impl KeySet {
+    /// Checks and orders the list.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn new(mut keys: Vec<KeyName>) -> Result<Self, KeySetError> {
+        if keys.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        if keys.len() > MAX_KEYS {
+            return Err(KeySetError::TooMany(keys.len()));
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(key) = keys.iter().find(|key| !seen.insert(key.fingerprint)) {
+            return Err(KeySetError::Twice(key.label.clone()));
+        }
+        keys.sort_by(|a, b| {
+            (&a.label, a.fingerprint.to_hex()).cmp(&(&b.label, b.fingerprint.to_hex()))
+        });
+        Ok(Self(keys))
+    }
+
+    /// One key.
+    pub fn one(key: KeyName) -> Self {
+        Self(vec![key])
+    }
+
+    /// The keys, ordered by label.
+    pub fn iter(&self) -> std::slice::Iter<'_, KeyName> {
+        self.0.iter()
+    }
+
+    /// The key, if it is the only one.
+    pub fn only(&self) -> Option<&KeyName> {
+        match self.0.as_slice() {
+            [key] => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The key with this fingerprint.
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&KeyName> {
+        self.iter().find(|key| key.fingerprint == *fingerprint)
+    }
+
+    /// Whether every one of the others is among these.
+    pub fn covers(&self, others: &Self) -> bool {
+        others
+            .iter()
+            .all(|key| self.get(&key.fingerprint).is_some())
+    }
+}
+
+/// The labels, quoted: `"a", "b"`.
+impl std::fmt::Display for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, key) in self.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}\"{}\"", key.label)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> IntoIterator for &'a KeySet {
+    type Item = &'a KeyName;
+    type IntoIter = std::slice::Iter<'a, KeyName>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl TryFrom<Vec<KeyName>> for KeySet {
+    type Error = KeySetError;
+
+    fn try_from(keys: Vec<KeyName>) -> Result<Self, Self::Error> {
+        Self::new(keys)
+    }
+}
+
+impl From<KeySet> for Vec<KeyName> {
+    fn from(keys: KeySet) -> Self {
+        keys.0
+    }
 }
 
 /// What may be signed under a lease.

@@ -15,7 +15,7 @@ use countersign_protocol::{
     mechanism::Mechanism,
     operator::Person,
     problem::{Problem, ProblemCode},
-    purpose::{KeyName, Purpose, Scope},
+    purpose::{KeyName, KeySet, Purpose, Scope},
     statement::{Approval, LoginStatement},
 };
 use proptest::prelude::*;
@@ -39,10 +39,10 @@ fn terms(scope: Scope) -> ActivationTerms {
             device: "ZZSIM00000200001".parse().expect("a device id"),
         },
         purpose: Purpose::Sign {
-            key: KeyName {
+            keys: KeySet::one(KeyName {
                 label: "firmware".into(),
                 fingerprint: key().public_key().fingerprint(),
-            },
+            }),
             scope,
         },
         requester: Person {

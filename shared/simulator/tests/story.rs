@@ -467,7 +467,7 @@ fn rsa_signs_in_every_way() {
         .sign(reference, SignAlgorithm::RsaPss, &digest)
         .expect("signs");
     assert!(
-        key.verify_pss(HashAlgorithm::Sha256, &digest, &signature)
+        key.verify_pss(HashAlgorithm::Sha256, 32, &digest, &signature)
             .is_ok()
     );
     let signature = card
@@ -519,7 +519,10 @@ fn a_card_survives_in_its_file() {
     drop((card, simulator));
     let (mut card, same) = open(&Simulator::open(&path).expect("opens"));
     assert_eq!(same.id(), device.id());
-    assert_eq!(card.label(), Ok("kept".into()));
+    assert_eq!(
+        card.token_info().map(|info| info.label),
+        Ok(Some("kept".into()))
+    );
     assert_eq!(
         card.pin_status(PinKind::User),
         Ok(PinStatus::NotVerified { tries: 2 }),

@@ -52,10 +52,7 @@ pub fn kill_while_signing(stage: &mut Stage) -> anyhow::Result<()> {
         .collect();
     let requests: Vec<_> = files
         .iter()
-        .map(|file| SignRequest {
-            mechanism: Mechanism::EcdsaSha256,
-            digest: file.sha256.as_bytes().to_vec(),
-        })
+        .map(|file| SignRequest::new(Mechanism::EcdsaSha256, file.sha256.as_bytes().to_vec()))
         .collect();
     let id = stage.ask(
         Scope::Manifest {

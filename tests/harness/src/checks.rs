@@ -167,10 +167,10 @@ pub fn main_job(
 }
 
 fn digest_of(text: &str) -> SignRequest {
-    SignRequest {
-        mechanism: Mechanism::EcdsaSha256,
-        digest: Sha256Digest::of(text.as_bytes()).as_bytes().to_vec(),
-    }
+    SignRequest::new(
+        Mechanism::EcdsaSha256,
+        Sha256Digest::of(text.as_bytes()).as_bytes().to_vec(),
+    )
 }
 
 /// The server refuses to sign this, for this reason.

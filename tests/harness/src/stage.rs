@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use countersign_client::{Client, Token};
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, NewActivation, NewPurpose, Quorum},
+    activation::{ActivationState, ActivationView, Join, NewActivation, NewPurpose, Quorum},
     cvc::DeviceId,
     hsm::{HsmView, InitialiseHsm, RegisterCustodian},
     id::{ActivationId, HsmId},
@@ -207,12 +207,13 @@ impl Stage {
         let requested = self.requester.request_activation(&NewActivation {
             hsm: None,
             purpose: NewPurpose::Sign {
-                key: EC_KEY.into(),
+                keys: vec![EC_KEY.into()],
                 scope,
             },
             reason: format!("check {}", uuid()),
             lease,
             collect_seconds: None,
+            join: Join::SamePurpose,
         })?;
         Ok(requested.activation.terms.id)
     }
@@ -346,6 +347,7 @@ fn generate(
         reason: format!("The key {label} for the demo"),
         lease: None,
         collect_seconds: None,
+        join: Join::SamePurpose,
     })?;
     let id = requested.activation.terms.id;
     wait(|| Ok((admin.activation(&id)?.state == ActivationState::Collecting).then_some(())))?;

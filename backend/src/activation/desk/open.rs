@@ -9,14 +9,14 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     cvc::{Chr, Curve, PublicKey},
     id::ActivationId,
-    purpose::NewKeyType,
+    purpose::{KeyName, NewKeyType},
 };
 use jiff::SignedDuration;
 
 use super::Desk;
 use crate::{
     activation::{
-        ActivationError, ApprovedScope, Lease,
+        ActivationError, ApprovedScope, Lease, LeaseKey,
         approval::Allowed,
         transition::{self, Change},
     },
@@ -52,18 +52,20 @@ impl Desk {
             .approvals(activation)
             .await
             .map_err(|error| error.to_string())?;
-        let Allowed { scope, key, lease } =
+        let Allowed { scope, keys, lease } =
             self.expected(activation, &device).allowed(&approvals)?;
-        let key = match key {
-            Some(name) => find(&device, &name.fingerprint)
-                .ok_or_else(|| format!("the key `{}` is not on the HSM any more", name.label))?,
-            // No key is used: one is made.
-            None => (0, device.verified.public_key().clone()),
-        };
+        // Where a key is to be made, none is used.
+        let names = keys.iter().flatten();
+        let keys = names
+            .map(|name| {
+                find(&device, name)
+                    .ok_or_else(|| format!("the key `{}` is not on the HSM any more", name.label))
+            })
+            .collect::<Result<_, _>>()?;
         Ok(Lease::new(
             activation.terms.clone(),
             self.hsm.clone(),
-            key,
+            keys,
             scope,
             lease,
         ))
@@ -187,13 +189,15 @@ impl Desk {
     }
 }
 
-fn find(
-    device: &Device,
-    fingerprint: &countersign_protocol::cvc::Fingerprint,
-) -> Option<(u8, PublicKey)> {
+fn find(device: &Device, name: &KeyName) -> Option<LeaseKey> {
     device.keys.iter().find_map(|key| {
-        let public = key.public_key.as_ref()?;
-        (public.fingerprint() == *fingerprint).then(|| (key.reference, public.clone()))
+        let public_key = key.public_key.as_ref()?;
+        (public_key.fingerprint() == name.fingerprint).then(|| LeaseKey {
+            reference: key.reference,
+            public_key: public_key.clone(),
+            fingerprint: name.fingerprint,
+            label: key.label.clone(),
+        })
     })
 }
 

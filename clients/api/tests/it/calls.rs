@@ -3,7 +3,7 @@ use std::time::Duration;
 use countersign_client::{
     Client, ClientError, Options, Retry, ServerUrl, Token,
     protocol::{
-        activation::{NewActivation, NewPurpose},
+        activation::{Join, NewActivation, NewPurpose},
         id::{ActivationId, TokenId},
         mechanism::Mechanism,
         problem::{Problem, ProblemCode},
@@ -46,10 +46,7 @@ fn problem(code: ProblemCode, detail: &str) -> Canned {
 }
 
 fn request() -> SignRequest {
-    SignRequest {
-        mechanism: Mechanism::EcdsaSha256,
-        digest: vec![7; 32],
-    }
+    SignRequest::new(Mechanism::EcdsaSha256, vec![7; 32])
 }
 
 fn signature(digest: &[u8]) -> String {
@@ -179,12 +176,13 @@ fn what_is_not_safe_to_repeat_is_sent_once() {
     let wish = NewActivation {
         hsm: None,
         purpose: NewPurpose::Sign {
-            key: "release".to_owned(),
+            keys: vec!["release".to_owned()],
             scope: Scope::Open,
         },
         reason: "test".to_owned(),
         lease: None,
         collect_seconds: None,
+        join: Join::SamePurpose,
     };
     let error = client(&server, None).request_activation(&wish).unwrap_err();
     assert!(error.is_unreachable(), "{error}");

@@ -34,6 +34,7 @@ pub use make::Partial;
 struct Plan {
     key: SigningKeyView,
     mechanism: Mechanism,
+    hash: Hash,
     files: Vec<Planned>,
 }
 
@@ -61,8 +62,8 @@ fn sign_new(
 ) -> Result<(), CliError> {
     let name = args.key.as_deref().unwrap_or_default();
     let key = keys::find(&client.keys()?, name, args.hsm.as_ref())?.clone();
-    let mechanism = keys::mechanism(&key.public_key, args.mechanism)?;
-    if !args.open_scope && mechanism.hash() != Hash::Sha256 {
+    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, args.mechanism)?;
+    if !args.open_scope && hash_algorithm != Hash::Sha256 {
         return Err(CliError::Usage(format!(
             "{mechanism} needs --open-scope: what custodians approve file by file are SHA-256 digests. Better use a \
              mechanism with sha256"
@@ -71,7 +72,8 @@ fn sign_new(
     let plan = Plan {
         key,
         mechanism,
-        files: hash(inputs, mechanism.hash())?,
+        hash: hash_algorithm,
+        files: hash(inputs, hash_algorithm)?,
     };
     let scope = if args.open_scope {
         Scope::Open
@@ -107,7 +109,7 @@ fn sign_under(
 ) -> Result<(), CliError> {
     let activation = client.activation(id)?;
     let Purpose::Sign {
-        key: approved,
+        keys: approved,
         scope,
     } = &activation.terms.purpose
     else {
@@ -115,29 +117,33 @@ fn sign_under(
             "activation {id} is for generating a key, not for signing"
         )));
     };
+    let name = match (&args.key, approved.only()) {
+        (Some(name), _) => name.clone(),
+        (None, Some(only)) => only.fingerprint.to_hex(),
+        (None, None) => {
+            return Err(CliError::Usage(format!(
+                "activation {id} is for several keys: choose with --key one of {}",
+                printable(&approved.to_string())
+            )));
+        }
+    };
     let known = client.keys()?;
-    let key = keys::find(
-        &known,
-        &approved.fingerprint.to_hex(),
-        Some(&activation.terms.hsm.id),
-    )?;
-    if let Some(name) = &args.key
-        && keys::find(&known, name, Some(&activation.terms.hsm.id))?.fingerprint
-            != approved.fingerprint
-    {
+    let key = keys::find(&known, &name, Some(&activation.terms.hsm.id))?;
+    if approved.get(&key.fingerprint).is_none() {
         return Err(CliError::Key(format!(
-            "activation {id} is for the key `{}`, not for `{name}`",
-            printable(&approved.label)
+            "activation {id} is for {}, not for `{name}`",
+            printable(&approved.to_string())
         )));
     }
-    let mechanism = keys::mechanism(&key.public_key, args.mechanism)?;
+    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, args.mechanism)?;
     let plan = Plan {
         key: key.clone(),
         mechanism,
-        files: hash(inputs, mechanism.hash())?,
+        hash: hash_algorithm,
+        files: hash(inputs, hash_algorithm)?,
     };
     if let Scope::Manifest { files: manifest } = scope {
-        if mechanism.hash() != Hash::Sha256 {
+        if hash_algorithm != Hash::Sha256 {
             return Err(CliError::Usage(format!(
                 "{mechanism} cannot be used under activation {id}: it is for SHA-256 digests"
             )));

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_protocol::{cvc::PublicKey, mechanism::Mechanism};
+use countersign_protocol::{
+    cvc::PublicKey,
+    mechanism::{Hash, Mechanism},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -37,11 +40,11 @@ pub fn run(args: &Verify, global: &Global, output: Output) -> Result<(), CliErro
         ));
     }
     let key = public_key(args, global)?;
-    let mechanism = keys::mechanism(&key, args.mechanism)?;
+    let (mechanism, hash) = keys::mechanism(&key, args.mechanism)?;
     let results: Vec<Verified> = args
         .files
         .iter()
-        .map(|file| check(file, args.signature.as_ref(), &key, mechanism))
+        .map(|file| check(file, args.signature.as_ref(), &key, (mechanism, hash)))
         .collect();
     let wrong: Vec<&Verified> = results.iter().filter(|result| !result.valid).collect();
     if !wrong.is_empty() {
@@ -97,7 +100,7 @@ fn check(
     file: &Path,
     signature: Option<&PathBuf>,
     key: &PublicKey,
-    mechanism: Mechanism,
+    (mechanism, hash): (Mechanism, Hash),
 ) -> Verified {
     let signature_file = signature
         .cloned()
@@ -119,7 +122,7 @@ fn check(
                 signature_file.display()
             ));
         }
-        let hashed = hashing::hash_file(file, mechanism.hash(), |_| ())
+        let hashed = hashing::hash_file(file, hash, |_| ())
             .map_err(|error| format!("{}: {error}", file.display()))?;
         result.sha256 = Some(hashed.sha256.to_string());
         mechanism.verify(key, &hashed.digest, &signature).map_err(|error| {

@@ -87,14 +87,21 @@ fn scope(purpose: &Purpose) -> AnyView {
 
 fn key(purpose: &Purpose) -> AnyView {
     match purpose {
-        Purpose::Sign { key, .. } => {
-            let (label, fingerprint) = (key.label.clone(), key.fingerprint);
-            view! {
-                <Fact name="Key">
-                    {label} " " <code class="quiet" title=fingerprint.to_hex()>{fingerprint.short()}</code>
-                </Fact>
-            }
-            .into_any()
+        Purpose::Sign { keys, .. } => {
+            let name = if keys.only().is_some() { "Key" } else { "Keys" };
+            let rows: Vec<_> = keys
+                .iter()
+                .map(|key| {
+                    let (label, fingerprint) = (key.label.clone(), key.fingerprint);
+                    view! {
+                        <div>
+                            {label} " "
+                            <code class="quiet" title=fingerprint.to_hex()>{fingerprint.short()}</code>
+                        </div>
+                    }
+                })
+                .collect();
+            view! { <Fact name=name>{rows}</Fact> }.into_any()
         }
         Purpose::GenerateKey { label, key_type } => {
             let text = format!("{label}, {key_type}");

@@ -1,7 +1,7 @@
 //! Asks for an activation: which key, why, for what, how long.
 
 use countersign_protocol::{
-    activation::{ActivationView, NewActivation, NewPurpose},
+    activation::{ActivationView, Join, NewActivation, NewPurpose},
     hsm::SigningKeyView,
     lease::LeaseLimits,
     manifest::Manifest,
@@ -75,12 +75,13 @@ pub fn RequestForm() -> impl IntoView {
             let request = NewActivation {
                 hsm: Some(key.hsm),
                 purpose: NewPurpose::Sign {
-                    key: key.fingerprint.to_hex(),
+                    keys: vec![key.fingerprint.to_hex()],
                     scope,
                 },
                 reason: reason.get_untracked().trim().to_owned(),
                 lease: Some(lease),
                 collect_seconds: None,
+                join: Join::SamePurpose,
             };
             let view: ActivationView = portal.post("/activations", &request).await?;
             let page = format!("/a/{}", view.terms.id);

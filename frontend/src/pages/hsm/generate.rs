@@ -1,7 +1,7 @@
 //! A new key: an activation that the custodians approve.
 
 use countersign_protocol::{
-    activation::{ActivationView, NewActivation, NewPurpose},
+    activation::{ActivationView, Join, NewActivation, NewPurpose},
     id::HsmId,
     purpose::NewKeyType,
 };
@@ -42,6 +42,7 @@ pub fn GenerateForm(
                 reason: reason.get_untracked().trim().to_owned(),
                 lease: None,
                 collect_seconds: None,
+                join: Join::SamePurpose,
             };
             let view: ActivationView = portal.post("/activations", &request).await?;
             let page = format!("/a/{}", view.terms.id);

@@ -2,7 +2,7 @@
 
 use countersign_cvc::{
     DeviceChain,
-    tlv::{Tag, TlvWriter, encode},
+    tlv::{self, Tag, TlvWriter, encode},
 };
 
 use super::SmartCardHsm;
@@ -22,6 +22,15 @@ const DATA: Tag = Tag(0x53);
 /// No file on such a card is longer.
 const LONGEST: usize = 0x7FFF;
 
+/// What a device tells of itself; whoever is logged in can change it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// Manufacturer.
+    pub manufacturer: Option<String>,
+    /// Label.
+    pub label: Option<String>,
+}
+
 impl SmartCardHsm {
     /// The device's certificates; verify them before anything else.
     ///
@@ -34,19 +43,24 @@ impl SmartCardHsm {
         Ok(DeviceChain::from_ef(&data)?)
     }
 
-    /// Label, from TokenInfo; empty if there is none.
+    /// What the device tells of itself in TokenInfo (PKCS#15, section 6.9).
     ///
     /// # Errors
     /// The card's.
-    pub fn label(&mut self) -> Result<String, CardError> {
+    pub fn token_info(&mut self) -> Result<TokenInfo, CardError> {
         let info = self.read_file(TOKEN_INFO)?.unwrap_or_default();
-        let label = countersign_cvc::tlv::parse_one(&info)
-            .and_then(|(outer, _)| countersign_cvc::tlv::parse_all(outer.value))
-            .ok()
-            .and_then(|fields| {
-                countersign_cvc::tlv::find(&fields, Tag(0x80)).map(|field| field.value.to_vec())
-            });
-        Ok(String::from_utf8_lossy(&label.unwrap_or_default()).into_owned())
+        let fields = tlv::parse_one(&info)
+            .and_then(|(outer, _)| tlv::parse_all(outer.value))
+            .unwrap_or_default();
+        let text = |tag| {
+            tlv::find(&fields, tag)
+                .map(|field| String::from_utf8_lossy(field.value).into_owned())
+                .filter(|text| !text.is_empty())
+        };
+        Ok(TokenInfo {
+            manufacturer: text(Tag(0x0C)),
+            label: text(Tag(0x80)),
+        })
     }
 
     /// Writes the label; somebody must be logged in.

@@ -61,6 +61,8 @@ pub struct KeyInfo {
     pub public_key: Option<PublicKey>,
     /// The request that attests it, if the card still has it.
     pub request: Option<AuthenticatedRequest>,
+    /// The X.509 certificate that the card has for it, in DER.
+    pub x509: Option<Vec<u8>>,
     /// Uses left, if the key has a counter.
     pub uses_left: Option<u32>,
 }
@@ -102,9 +104,10 @@ impl SmartCardHsm {
         let request = tlv::parse_one(&certificate)
             .ok()
             .and_then(|(object, _)| AuthenticatedRequest::parse(object.raw).ok());
-        let public_key = match &request {
-            Some(request) => Some(request.public_key().clone()),
-            None => public_key_of_x509(&certificate),
+        let (public_key, x509) = match (&request, x509(&certificate)) {
+            (Some(request), _) => (Some(request.public_key().clone()), None),
+            (None, Some((der, key))) => (Some(key), Some(der)),
+            (None, None) => (None, None),
         };
         Ok(KeyInfo {
             reference,
@@ -112,6 +115,7 @@ impl SmartCardHsm {
             label,
             public_key,
             request,
+            x509,
             uses_left: self.uses_left(reference)?,
         })
     }
@@ -276,8 +280,8 @@ fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((label, id))
 }
 
-/// The SubjectPublicKeyInfo inside an X.509 certificate (RFC 5280, section 4.1).
-fn public_key_of_x509(data: &[u8]) -> Option<PublicKey> {
+/// An X.509 certificate and the SubjectPublicKeyInfo inside it (RFC 5280, section 4.1).
+fn x509(data: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let (certificate, _) = tlv::parse_one(data).ok()?;
     if certificate.tag != SEQUENCE {
         return None;
@@ -286,7 +290,8 @@ fn public_key_of_x509(data: &[u8]) -> Option<PublicKey> {
     let fields = tlv::parse_all(parts.first()?.value).ok()?;
     let version = usize::from(fields.first()?.tag == Tag(0xA0));
     // serial, signature, issuer, validity, subject, then the key
-    PublicKey::from_spki_der(fields.get(version + 5)?.raw).ok()
+    let key = PublicKey::from_spki_der(fields.get(version + 5)?.raw).ok()?;
+    Some((certificate.raw.to_vec(), key))
 }
 
 #[cfg(test)]
@@ -339,7 +344,7 @@ mod tests {
         #[test]
         fn any_file_content_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse_description(&bytes);
-            let _ = public_key_of_x509(&bytes);
+            let _ = x509(&bytes);
         }
     }
 }

@@ -99,15 +99,15 @@ pub struct ApprovedTerms {
 pub enum ApprovedPurpose {
     /// Sign the subjects, and nothing else.
     SignManifest {
-        /// The key.
-        key: crate::purpose::KeyName,
+        /// With which keys.
+        keys: crate::purpose::KeySet,
         /// Digest of the manifest.
         manifest: Sha256Digest,
     },
     /// Sign whatever the requester sends.
     SignAnything {
-        /// The key.
-        key: crate::purpose::KeyName,
+        /// With which keys.
+        keys: crate::purpose::KeySet,
     },
     /// Generate one key.
     GenerateKey {
@@ -123,16 +123,16 @@ impl ApprovedPurpose {
     pub fn of(purpose: &Purpose) -> Self {
         match purpose {
             Purpose::Sign {
-                key,
+                keys,
                 scope: Scope::Manifest { files },
             } => Self::SignManifest {
-                key: key.clone(),
+                keys: keys.clone(),
                 manifest: files.digest(),
             },
             Purpose::Sign {
-                key,
+                keys,
                 scope: Scope::Open,
-            } => Self::SignAnything { key: key.clone() },
+            } => Self::SignAnything { keys: keys.clone() },
             Purpose::GenerateKey { label, key_type } => Self::GenerateKey {
                 label: label.clone(),
                 key_type: *key_type,

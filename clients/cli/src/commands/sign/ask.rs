@@ -2,7 +2,7 @@
 
 use countersign_client::{Client, Requested};
 use countersign_protocol::{
-    activation::{NewActivation, NewPurpose},
+    activation::{Join, NewActivation, NewPurpose},
     lease::LeaseLimits,
     purpose::{Purpose, Scope},
 };
@@ -23,20 +23,24 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
     let request = NewActivation {
         hsm: args.hsm.clone(),
         purpose: NewPurpose::Sign {
-            key: plan.key.fingerprint.to_hex(),
+            keys: vec![plan.key.fingerprint.to_hex()],
             scope: scope.clone(),
         },
         reason: args.reason.clone().unwrap_or_else(|| reason(plan)),
         lease: lease(args, plan),
         collect_seconds: args.collect_seconds,
+        join: Join::SamePurpose,
     };
     let asked = client.request_activation(&request)?;
     let terms = &asked.activation.terms;
     match &terms.purpose {
         Purpose::Sign {
-            key,
+            keys,
             scope: approved,
-        } if key.fingerprint == plan.key.fingerprint && *approved == scope => {}
+        } if keys
+            .only()
+            .is_some_and(|key| key.fingerprint == plan.key.fingerprint)
+            && *approved == scope => {}
         _ => {
             return Err(CliError::Untrue(format!(
                 "the server made activation {} for something else than was asked for: tell an admin",

@@ -179,7 +179,7 @@ fn untouched(file: &Planned) -> NotSigned {
 
 /// What was approved is what lies there now: a signature beside other content would mislead.
 fn unchanged(plan: &Plan, file: &Planned) -> Result<(), String> {
-    match hashing::hash_file(&file.input.path, plan.mechanism.hash(), |_| ()) {
+    match hashing::hash_file(&file.input.path, plan.hash, |_| ()) {
         Ok(hashed) if hashed == file.hashed => Ok(()),
         Ok(_) => Err("the file was changed after its digest was approved".to_owned()),
         Err(error) => Err(format!("cannot be read any more: {error}")),
@@ -199,8 +199,8 @@ fn one(
         Some(made) => made.clone(),
         None => {
             let request = SignRequest {
-                mechanism: plan.mechanism,
-                digest: digest.clone(),
+                key: Some(plan.key.fingerprint),
+                ..SignRequest::new(plan.mechanism, digest.clone())
             };
             client
                 .sign(id, &request)
