@@ -7,7 +7,6 @@ use countersign_protocol::{
     hsm::{CertificatePlace, CertificateView},
     mechanism::{Mechanism, Scheme},
 };
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_cert::{
     Certificate,
     der::{Decode, Encode, oid::ObjectIdentifier},
@@ -92,13 +91,10 @@ pub fn is_self_signed(der: &[u8], key: &PublicKey) -> bool {
     ) else {
         return false;
     };
-    let digest = match mechanism.hash() {
-        Some(HashAlgorithm::Sha256) => Sha256::digest(&tbs).to_vec(),
-        Some(HashAlgorithm::Sha384) => Sha384::digest(&tbs).to_vec(),
-        Some(HashAlgorithm::Sha512) => Sha512::digest(&tbs).to_vec(),
-        None => return false,
+    let Some(hash) = mechanism.hash() else {
+        return false;
     };
-    mechanism.verify(key, &digest, signature).is_ok()
+    mechanism.verify(key, &hash.digest(&tbs), signature).is_ok()
 }
 
 /// Signature algorithms of RFC 5758 and RFC 4055 that an HSM key makes. PSS, whose parameters vary, is left to admins.

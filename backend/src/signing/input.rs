@@ -9,36 +9,6 @@ use countersign_protocol::{
 
 use super::pss;
 
-/// DigestInfo up to the digest (RFC 8017, section 9.2, note 1).
-const fn digest_info(hash: Hash) -> [u8; 19] {
-    let (oid, length) = match hash {
-        Hash::Sha256 => (0x01, 0x20),
-        Hash::Sha384 => (0x02, 0x30),
-        Hash::Sha512 => (0x03, 0x40),
-    };
-    [
-        0x30,
-        0x11 + length,
-        0x30,
-        0x0D,
-        0x06,
-        0x09,
-        0x60,
-        0x86,
-        0x48,
-        0x01,
-        0x65,
-        0x03,
-        0x04,
-        0x02,
-        oid,
-        0x05,
-        0x00,
-        0x04,
-        length,
-    ]
-}
-
 /// Why there is nothing to give to the card.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoInput {
@@ -71,7 +41,7 @@ pub fn card_input(
         }
         (Scheme::RsaPkcs1, Some(hash), PublicKey::Rsa(_)) => Ok((
             SignAlgorithm::RsaPkcs1,
-            [&digest_info(hash), digest.as_slice()].concat(),
+            [&hash.digest_info(), digest.as_slice()].concat(),
         )),
         (Scheme::RsaPss, Some(hash), PublicKey::Rsa(key)) => pss_input(request, hash, key),
         (Scheme::RsaRaw, None, PublicKey::Rsa(_)) => Ok((SignAlgorithm::RsaRaw, digest.clone())),
@@ -101,21 +71,4 @@ fn pss_input(
     let block =
         pss::encode(hash, &request.digest, &salt, key.bits()).ok_or(NoInput::Salt(longest))?;
     Ok((SignAlgorithm::RsaRaw, block))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digest_info_is_the_one_of_the_rfc() {
-        assert_eq!(
-            hex::encode(digest_info(Hash::Sha256)),
-            "3031300d060960864801650304020105000420"
-        );
-        assert_eq!(
-            hex::encode(digest_info(Hash::Sha512)),
-            "3051300d060960864801650304020305000440"
-        );
-    }
 }

@@ -208,10 +208,9 @@ impl Job {
             return Err(ended(&app, &lease).await?);
         };
         let key = key(&lease, &request)?;
-        let length = request.mechanism.input_len(&key.public_key);
-        covered(&app, &lease, key, &request).await?;
         let (algorithm, input) = input::card_input(&request, &key.public_key)
             .map_err(|why| refused_input(why, &request, key))?;
+        let length = request.mechanism.input_len(&key.public_key);
         if request.digest.len() != length {
             return Err(SigningError::Invalid(format!(
                 "{} takes {length} bytes, these are {}",
@@ -219,6 +218,7 @@ impl Job {
                 request.digest.len()
             )));
         }
+        covered(&app, &lease, key, &request).await?;
         let mut stored = StoredSignature {
             id: SignatureId::new(uuid::Uuid::now_v7().to_string()),
             key: key.fingerprint,

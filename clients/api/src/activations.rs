@@ -10,16 +10,10 @@ use countersign_protocol::{
     id::ActivationId,
 };
 
-use crate::{
-    client::{Client, USUAL},
-    error::ClientError,
-    path::segment,
-};
+use crate::{client::Client, error::ClientError, path::segment};
 
 /// Longest wait of one [`Client::activation_after`] at the server.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A silent connection is given up this long after the server should have answered.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// Which activations are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +67,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn request_activation(&self, request: &NewActivation) -> Result<Requested, ClientError> {
-        let (status, activation) = self.post_with("/activations", request, &[], USUAL)?;
+        let (status, activation) =
+            self.post_with("/activations", request, &[], self.timeouts().answer)?;
         Ok(Requested {
             activation,
             joined: status != 201,
@@ -101,7 +96,7 @@ impl Client {
     ) -> Result<ActivationView, ClientError> {
         let wait = wait.min(LONGEST_WAIT);
         let path = format!("{}?after={revision}&wait={}", path(id), wait.as_secs());
-        self.get_within(&path, wait + GRACE)
+        self.get_within(&path, wait + self.timeouts().grace)
     }
 
     /// What the calling custodian's helper has to sign now.
@@ -109,7 +104,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn approval_task(&self, id: &ActivationId) -> Result<ApprovalTaskView, ClientError> {
-        self.post_empty(&format!("{}/task", path(id)), USUAL)
+        self.post_empty(&format!("{}/task", path(id)), self.timeouts().answer)
     }
 
     /// Hands in what a custodian's helper signed.
@@ -142,7 +137,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn lock(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
-        self.post_empty(&format!("{}/lock", path(id)), USUAL)
+        self.post_empty(&format!("{}/lock", path(id)), self.timeouts().answer)
     }
 
     /// The [`Receipt`](countersign_protocol::receipt::Receipt), signed by the server.

@@ -19,12 +19,8 @@ use crate::{
     url::ServerUrl,
 };
 
-/// To the server, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Sending a body; manifests have up to some megabytes.
 const SEND: Duration = Duration::from_secs(120);
-/// From the request to the answer, unless a call says otherwise. A card may be busy with others first.
-pub(crate) const USUAL: Duration = Duration::from_secs(120);
 /// Reading the answer.
 const RECEIVE: Duration = Duration::from_secs(120);
 /// Longest answer, in bytes: a receipt with all its signatures.
@@ -39,19 +35,43 @@ pub struct Options {
     pub allow_plain_http: bool,
     /// Repetition of requests that may be repeated safely.
     pub retry: Retry,
+    /// How long the server may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long the server may take before a request has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For the connection, TLS included.
+    pub connect: Duration,
+    /// From the request to the answer, unless a call takes longer by its nature. A card may be busy with others first.
+    pub answer: Duration,
+    /// A long poll is given up this long after the server should have answered.
+    pub grace: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(120),
+            grace: Duration::from_secs(20),
+        }
+    }
 }
 
 /// A blocking client. Cheap to clone; clones share connections and the session.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    retry: Retry,
+    timeouts: Timeouts,
 }
 
 struct Shared {
     agent: Agent,
     server: ServerUrl,
     token: Option<Token>,
-    retry: Retry,
 }
 
 impl Client {
@@ -86,6 +106,7 @@ impl Client {
             ca_file,
             allow_plain_http,
             config_file,
+            ..
         } = settings;
         let token = token.ok_or(ConfigError::NoToken { file: config_file })?;
         let options = Options {
@@ -112,10 +133,8 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT))
             .timeout_send_request(Some(SEND))
             .timeout_send_body(Some(SEND))
-            .timeout_recv_response(Some(USUAL))
             .timeout_recv_body(Some(RECEIVE));
         if server.is_https() {
             let roots = roots::load(options.ca_file.as_deref())?;
@@ -130,9 +149,34 @@ impl Client {
                 agent,
                 server,
                 token,
-                retry: options.retry,
             }),
+            retry: options.retry,
+            timeouts: options.timeouts,
         })
+    }
+
+    /// The same client with other times.
+    #[must_use]
+    pub fn paced(&self, timeouts: Timeouts, retry: Retry) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            retry,
+            timeouts,
+        }
+    }
+
+    /// Sends a request whose answer may take this long.
+    fn run<B: ureq::AsSendBody>(
+        &self,
+        request: Request<B>,
+        answer: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.shared.agent.configure_request(request);
+        let request = request
+            .timeout_connect(Some(self.timeouts.connect))
+            .timeout_recv_response(Some(answer))
+            .build();
+        self.shared.agent.run(request)
     }
 
     /// The server that is asked.
@@ -140,13 +184,17 @@ impl Client {
         &self.shared.server
     }
 
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
     pub(crate) fn retry(&self) -> Retry {
-        self.shared.retry
+        self.retry
     }
 
     /// GET; repeated after a broken connection, as it changes nothing.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.get_within(path, USUAL)
+        self.get_within(path, self.timeouts().answer)
     }
 
     pub(crate) fn get_within<T: DeserializeOwned>(
@@ -170,10 +218,7 @@ impl Client {
                     .request(Method::GET, path)?
                     .body(())
                     .map_err(|e| self.bad_request(e))?;
-                let request = self.shared.agent.configure_request(request);
-                let request = request.timeout_recv_response(Some(answer)).build();
-                self.json(self.shared.agent.run(request))
-                    .map(|(_, value)| value)
+                self.json(self.run(request, answer)).map(|(_, value)| value)
             },
         )
     }
@@ -184,7 +229,7 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        self.post_with(path, body, &[], USUAL)
+        self.post_with(path, body, &[], self.timeouts().answer)
             .map(|(_, value)| value)
     }
 
@@ -217,13 +262,26 @@ impl Client {
         self.send(request, body, answer)
     }
 
+    /// PUT, which is answered without a body.
+    pub(crate) fn put<B: Serialize>(&self, path: &str, body: &B) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(body).map_err(|e| self.bad_request(e))?;
+        let request = self
+            .request(Method::PUT, path)?
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(|e| self.bad_request(e))?;
+        self.body(self.run(request, self.timeouts.answer))
+            .map(|_| ())
+    }
+
     /// DELETE, which is answered without a body.
     pub(crate) fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self
             .request(Method::DELETE, path)?
             .body(())
             .map_err(|e| self.bad_request(e))?;
-        self.body(self.shared.agent.run(request)).map(|_| ())
+        self.body(self.run(request, self.timeouts.answer))
+            .map(|_| ())
     }
 
     fn send<T: DeserializeOwned>(
@@ -233,9 +291,7 @@ impl Client {
         answer: Duration,
     ) -> Result<(u16, T), ClientError> {
         let request = request.body(body).map_err(|e| self.bad_request(e))?;
-        let request = self.shared.agent.configure_request(request);
-        let request = request.timeout_recv_response(Some(answer)).build();
-        self.json(self.shared.agent.run(request))
+        self.json(self.run(request, answer))
     }
 
     fn request(&self, method: Method, path: &str) -> Result<Builder, ClientError> {

@@ -8,7 +8,10 @@ use std::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{error::ConfigError, token::Token, token_file, url::ServerUrl};
+use crate::{
+    activation_settings::ActivationSettings, error::ConfigError, token::Token, token_command,
+    token_file, url::ServerUrl,
+};
 
 /// Path of the configuration file.
 pub const CONFIG_ENV: &str = "COUNTERSIGN_CONFIG";
@@ -22,6 +25,9 @@ pub const TOKEN_FILE_ENV: &str = "COUNTERSIGN_TOKEN_FILE";
 pub const CA_FILE_ENV: &str = "COUNTERSIGN_CA_FILE";
 /// `true`: unencrypted connections to other machines are allowed.
 pub const PLAIN_HTTP_ENV: &str = "COUNTERSIGN_ALLOW_PLAIN_HTTP";
+
+/// Program and arguments that print the token, separated by spaces.
+pub const TOKEN_COMMAND_ENV: &str = "COUNTERSIGN_TOKEN_COMMAND";
 
 /// What was given on the command line.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +52,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Whether unencrypted connections to other machines are allowed.
     pub allow_plain_http: bool,
+    /// What is asked for where the caller does not say it.
+    pub activation: ActivationSettings,
     /// The configuration file that was read or looked for.
     pub config_file: PathBuf,
 }
@@ -55,9 +63,13 @@ pub struct Settings {
 struct File {
     server: Option<String>,
     token_file: Option<PathBuf>,
+    /// Program and arguments.
+    token_command: Option<Vec<String>>,
     ca_file: Option<PathBuf>,
     #[serde(default)]
     allow_plain_http: bool,
+    #[serde(default)]
+    activation: ActivationSettings,
 }
 
 impl Settings {
@@ -103,6 +115,14 @@ impl Settings {
             Some(Token::new(Zeroizing::new(token)).map_err(unusable)?)
         } else if let Some(path) = environment(TOKEN_FILE_ENV) {
             Some(token_file::read(Path::new(&path), TOKEN_FILE_ENV)?)
+        } else if let Some(command) = text(&environment, TOKEN_COMMAND_ENV)? {
+            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            Some(token_command::run(&words, TOKEN_COMMAND_ENV)?)
+        } else if let Some(command) = &file.token_command {
+            Some(token_command::run(
+                command,
+                "`token_command` in the configuration",
+            )?)
         } else if let Some(path) = &file.token_file {
             Some(token_file::read(
                 &resolve(path),
@@ -129,17 +149,19 @@ impl Settings {
             }
         };
         let server = ServerUrl::parse(&server)?;
+        let activation = file.activation.with_environment(&environment)?;
         Ok(Self {
             server,
             token,
             ca_file,
             allow_plain_http,
+            activation,
             config_file,
         })
     }
 }
 
-fn text(
+pub(crate) fn text(
     environment: &dyn Fn(&str) -> Option<OsString>,
     variable: &'static str,
 ) -> Result<Option<String>, ConfigError> {

@@ -141,6 +141,19 @@ pub enum ConfigError {
         /// What is wrong.
         why: &'static str,
     },
+    /// The credential helper failed.
+    #[error("the token command `{command}` of {named_by} failed: {why}. Run it by hand to see why")]
+    TokenCommand {
+        /// The program.
+        command: String,
+        /// Where it is named.
+        named_by: &'static str,
+        /// What happened.
+        why: String,
+    },
+    /// What was wrong when the configuration was first read.
+    #[error("{0}")]
+    Earlier(String),
     /// No token anywhere.
     #[error(
         "no token is configured: make one in the portal under Tokens, write it to a file with mode 600 and name \

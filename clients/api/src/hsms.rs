@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use countersign_protocol::{
-    hsm::{HsmView, InitialiseHsm, RegisterCustodian, SigningKeyView},
+    cvc::Fingerprint,
+    encoding::Base64,
+    hsm::{HsmView, InitialiseHsm, KeySettings, NewCertificate, RegisterCustodian, SigningKeyView},
     id::HsmId,
 };
 
@@ -60,5 +62,34 @@ impl Client {
     /// [`ClientError`].
     pub fn keys(&self) -> Result<Vec<SigningKeyView>, ClientError> {
         self.get("/keys")
+    }
+
+    /// Has the server keep a certificate (DER) for a key.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn put_certificate(&self, key: &Fingerprint, der: Vec<u8>) -> Result<(), ClientError> {
+        let body = NewCertificate { der: Base64(der) };
+        self.put(&format!("/keys/{}/certificate", key.to_hex()), &body)
+    }
+
+    /// Removes the certificate that the server keeps for a key; admins only.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_certificate(&self, key: &Fingerprint) -> Result<(), ClientError> {
+        self.delete(&format!("/keys/{}/certificate", key.to_hex()))
+    }
+
+    /// Changes what may be done with a key; admins only.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn put_key_settings(
+        &self,
+        key: &Fingerprint,
+        settings: &KeySettings,
+    ) -> Result<(), ClientError> {
+        self.put(&format!("/keys/{}/settings", key.to_hex()), settings)
     }
 }

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod activation_settings;
 mod activations;
 mod audit;
 mod client;
@@ -21,20 +22,27 @@ mod error;
 mod hsms;
 mod path;
 mod people;
+pub mod recording;
 mod retry;
 mod roots;
 mod session;
 mod signatures;
 mod token;
+mod token_command;
 mod token_file;
 mod tokens;
 mod url;
+pub mod words;
 
+pub use activation_settings::{
+    ACTIVATION_ENV, ActivationSettings, COLLECT_SECONDS_ENV, KEYS_ENV, LEASE_SECONDS_ENV,
+    PATIENCE_SECONDS_ENV, REASON_ENV, SIGNATURES_ENV, WAIT_IN_ENV, WaitIn,
+};
 pub use activations::{ActivationFilter, LONGEST_WAIT, Requested};
-pub use client::{Client, Options};
+pub use client::{Client, Options, Timeouts};
 pub use config::{
-    CA_FILE_ENV, CONFIG_ENV, Overrides, PLAIN_HTTP_ENV, SERVER_ENV, Settings, TOKEN_ENV,
-    TOKEN_FILE_ENV,
+    CA_FILE_ENV, CONFIG_ENV, Overrides, PLAIN_HTTP_ENV, SERVER_ENV, Settings, TOKEN_COMMAND_ENV,
+    TOKEN_ENV, TOKEN_FILE_ENV,
 };
 pub use error::{ClientError, ConfigError};
 pub use retry::Retry;

@@ -8,11 +8,7 @@ use countersign_protocol::{
     },
 };
 
-use crate::{
-    client::{Client, USUAL},
-    error::ClientError,
-    path::segment,
-};
+use crate::{client::Client, error::ClientError, path::segment};
 
 impl Client {
     /// Makes the first admin's invitation, with the code that the server printed.
@@ -69,7 +65,7 @@ impl Client {
     pub fn revoke_key(&self, id: &OperatorId) -> Result<OperatorView, ClientError> {
         self.post_empty(
             &format!("/operators/{}/revoke", segment(id.as_str())),
-            USUAL,
+            self.timeouts().answer,
         )
     }
 

@@ -5,10 +5,7 @@ use countersign_protocol::{
     session::{LogIn, LoginChallenge, SessionView},
 };
 
-use crate::{
-    client::{Client, USUAL},
-    error::ClientError,
-};
+use crate::{client::Client, error::ClientError};
 
 impl Client {
     /// Public facts of the server.
@@ -24,7 +21,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn login_challenge(&self) -> Result<LoginChallenge, ClientError> {
-        self.post_empty("/session/challenge", USUAL)
+        self.post_empty("/session/challenge", self.timeouts().answer)
     }
 
     /// Logs in; this client and its clones keep the session's cookie.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign_protocol::{
+    dsse::canonical_digest,
     id::ActivationId,
     problem::ProblemCode,
     signature::{IDEMPOTENCY_KEY, SignRequest, SignatureView},
@@ -22,6 +23,12 @@ impl IdempotencyKey {
     #[expect(clippy::new_without_default, reason = "every key is another one")]
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The same for the same request: a program that signs one thing several times under an activation gets one
+    /// signature, which is counted once.
+    pub fn of(request: &SignRequest) -> Self {
+        Self(format!("content-{}", canonical_digest(request)))
     }
 
     /// As it travels.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+pub use countersign_client::words::{count, printable};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -46,17 +47,6 @@ fn print(text: &str) {
     let _ = out.flush();
 }
 
-/// Text of others for a terminal: no control sequences, no invisible or text-direction characters.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let hidden = matches!(c,
-                '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}');
-            if c.is_control() || hidden { '\u{FFFD}' } else { c }
-        })
-        .collect()
-}
-
 /// Rows under their headings, in aligned columns.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -82,27 +72,9 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// "1 file", "2 files".
-pub fn count(number: usize, thing: &str) -> String {
-    if number == 1 {
-        format!("1 {thing}")
-    } else {
-        format!("{number} {thing}s")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_cannot_write_to_the_terminal() {
-        assert_eq!(
-            printable("Anna\x1b[2J\u{202E}x\n"),
-            "Anna\u{FFFD}[2J\u{FFFD}x\u{FFFD}"
-        );
-        assert_eq!(printable("Jörg Müller"), "Jörg Müller");
-    }
 
     #[test]
     fn columns_are_aligned() {

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use countersign_client::words::{line, purpose, time};
 use countersign_client::{Client, ClientError, LONGEST_WAIT};
 use countersign_protocol::{
-    Timestamp,
-    activation::{ActivationState, ActivationView, Answer},
+    activation::{ActivationView, Answer},
     id::ActivationId,
     purpose::{Purpose, Scope},
 };
@@ -30,97 +30,6 @@ pub fn next(
         thread::sleep(CALM.saturating_sub(start.elapsed()));
     }
     Ok(view)
-}
-
-/// To the second, UTC.
-pub fn time(at: &Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// One line: state and who is missing.
-pub fn line(view: &ActivationView) -> String {
-    let mut line = match &view.state {
-        ActivationState::Queued => {
-            format!(
-                "Waiting for the HSM {}: it is absent or used by another activation",
-                view.terms.hsm.id
-            )
-        }
-        ActivationState::Collecting => {
-            let mut line = format!(
-                "{} of {} authenticated",
-                view.authenticated, view.terms.quorum.required
-            );
-            let mut list = |what: &str, wanted: fn(&Answer) -> bool| {
-                let names = people(view, wanted);
-                if !names.is_empty() {
-                    line.push_str(&format!("; {what} {}", names.join(", ")));
-                }
-            };
-            list("present:", |answer| {
-                matches!(answer, Answer::Authenticated { .. })
-            });
-            list("missing:", |answer| matches!(answer, Answer::Missing));
-            list("again needed:", |answer| {
-                matches!(answer, Answer::Forgotten { .. })
-            });
-            list("declined:", |answer| {
-                matches!(answer, Answer::Declined { .. })
-            });
-            line
-        }
-        ActivationState::Open { until, left, .. } => {
-            format!(
-                "Open until {}, {} left",
-                time(until),
-                count(*left as usize, "signature")
-            )
-        }
-        ActivationState::Ended { reason, at } => {
-            format!(
-                "Over since {}: {}",
-                time(at),
-                printable(&reason.to_string())
-            )
-        }
-    };
-    if let Some(notice) = &view.notice {
-        line.push_str(&format!(". {}", printable(notice)));
-    }
-    line
-}
-
-fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
-    view.custodians
-        .iter()
-        .filter(|custodian| wanted(&custodian.answer))
-        .map(|custodian| printable(&custodian.person.name))
-        .collect()
-}
-
-/// What it is for.
-pub fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            format!(
-                "sign {} with {}",
-                count(files.files().len(), "file"),
-                printable(&keys.to_string())
-            )
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => {
-            format!("sign anything with {}", printable(&keys.to_string()))
-        }
-        Purpose::GenerateKey { label, key_type } => {
-            format!("generate the key {} ({key_type})", printable(label))
-        }
-    }
 }
 
 /// Everything about one activation.

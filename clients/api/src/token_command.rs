@@ -1,0 +1,36 @@
+//! Credential helpers: a program that prints the token.
+
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::{error::ConfigError, token::Token};
+
+/// Runs the program, which may ask the person at the terminal, and takes the first line that it prints.
+pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigError> {
+    let failed = |why: String| ConfigError::TokenCommand {
+        command: command.first().cloned().unwrap_or_default(),
+        named_by,
+        why,
+    };
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(failed("it is empty".into()));
+    };
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    let printed = Zeroizing::new(output.stdout);
+    if !output.status.success() {
+        return Err(failed(format!("it ended with {}", output.status)));
+    }
+    let line = printed.split(|byte| *byte == b'\n').next();
+    let line = line.and_then(|line| std::str::from_utf8(line).ok());
+    let token = Zeroizing::new(line.unwrap_or_default().trim().to_owned());
+    Token::new(token).map_err(|why| ConfigError::Token {
+        origin: named_by.to_owned(),
+        why,
+    })
+}

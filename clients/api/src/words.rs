@@ -1,0 +1,132 @@
+//! Activations in words, for terminals and build logs.
+
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationState, ActivationView, Answer},
+    purpose::{Purpose, Scope},
+};
+
+/// Text of others for a terminal: no control sequences, no invisible or text-direction characters.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let hidden = matches!(c,
+                '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}');
+            if c.is_control() || hidden { '\u{FFFD}' } else { c }
+        })
+        .collect()
+}
+
+/// "1 file", "2 files".
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 {
+        format!("1 {thing}")
+    } else {
+        format!("{number} {thing}s")
+    }
+}
+
+/// To the second, UTC.
+pub fn time(at: &Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// One line: state and who is missing.
+pub fn line(view: &ActivationView) -> String {
+    let mut line = match &view.state {
+        ActivationState::Queued => {
+            format!(
+                "Waiting for the HSM {}: it is absent or used by another activation",
+                view.terms.hsm.id
+            )
+        }
+        ActivationState::Collecting => {
+            let mut line = format!(
+                "{} of {} authenticated",
+                view.authenticated, view.terms.quorum.required
+            );
+            let mut list = |what: &str, wanted: fn(&Answer) -> bool| {
+                let names = people(view, wanted);
+                if !names.is_empty() {
+                    line.push_str(&format!("; {what} {}", names.join(", ")));
+                }
+            };
+            list("present:", |answer| {
+                matches!(answer, Answer::Authenticated { .. })
+            });
+            list("missing:", |answer| matches!(answer, Answer::Missing));
+            list("again needed:", |answer| {
+                matches!(answer, Answer::Forgotten { .. })
+            });
+            list("declined:", |answer| {
+                matches!(answer, Answer::Declined { .. })
+            });
+            line
+        }
+        ActivationState::Open { until, left, .. } => {
+            format!(
+                "Open until {}, {} left",
+                time(until),
+                count(*left as usize, "signature")
+            )
+        }
+        ActivationState::Ended { reason, at } => {
+            format!(
+                "Over since {}: {}",
+                time(at),
+                printable(&reason.to_string())
+            )
+        }
+    };
+    if let Some(notice) = &view.notice {
+        line.push_str(&format!(". {}", printable(notice)));
+    }
+    line
+}
+
+fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
+    view.custodians
+        .iter()
+        .filter(|custodian| wanted(&custodian.answer))
+        .map(|custodian| printable(&custodian.person.name))
+        .collect()
+}
+
+/// What it is for.
+pub fn purpose(purpose: &Purpose) -> String {
+    match purpose {
+        Purpose::Sign {
+            keys,
+            scope: Scope::Manifest { files },
+        } => {
+            format!(
+                "sign {} with {}",
+                count(files.files().len(), "file"),
+                printable(&keys.to_string())
+            )
+        }
+        Purpose::Sign {
+            keys,
+            scope: Scope::Open,
+        } => {
+            format!("sign anything with {}", printable(&keys.to_string()))
+        }
+        Purpose::GenerateKey { label, key_type } => {
+            format!("generate the key {} ({key_type})", printable(label))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_write_to_the_terminal() {
+        assert_eq!(
+            printable("Anna\x1b[2J\u{202E}x\n"),
+            "Anna\u{FFFD}[2J\u{FFFD}x\u{FFFD}"
+        );
+        assert_eq!(printable("Jörg Müller"), "Jörg Müller");
+    }
+}

@@ -1,0 +1,9 @@
+//! Linker settings of the module.
+
+fn main() {
+    // Programs unload modules while they end; code that is still needed by then must stay.
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+    println!("cargo:rerun-if-changed=build.rs");
+}

@@ -1,0 +1,40 @@
+//! Return values (PKCS#11 v2.40, section 5.1.6).
+
+use countersign_client::{ClientError, protocol::activation::EndReason};
+use cryptoki_sys as ck;
+use cryptoki_sys::CK_RV;
+
+/// What a function returns instead of `CKR_OK`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rv(pub CK_RV);
+
+/// What a function does, or why not.
+pub type Result<T> = std::result::Result<T, Rv>;
+
+impl Rv {
+    /// For the way an activation ended. Never one of the PIN codes, whose texts send people looking for a PIN.
+    pub const fn of_end(reason: &EndReason) -> Self {
+        Self(match reason {
+            EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {
+                ck::CKR_FUNCTION_REJECTED
+            }
+            EndReason::Expired => ck::CKR_FUNCTION_CANCELED,
+            // The lease was there, and is over.
+            EndReason::Completed | EndReason::TimeUsed | EndReason::CountUsed => {
+                ck::CKR_USER_NOT_LOGGED_IN
+            }
+            EndReason::HsmLost { .. } | EndReason::ServerRestarted => ck::CKR_DEVICE_REMOVED,
+            EndReason::Failed { .. } => ck::CKR_FUNCTION_FAILED,
+        })
+    }
+
+    /// For an error of the client.
+    pub const fn of_client(error: &ClientError) -> Self {
+        Self(match error {
+            ClientError::Unreachable { .. } | ClientError::Tls { .. } => ck::CKR_DEVICE_ERROR,
+            ClientError::Problem(_) | ClientError::Malformed { .. } | ClientError::Config(_) => {
+                ck::CKR_FUNCTION_FAILED
+            }
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! One signature: the input is collected or hashed here, only a digest goes to the server.
+
+use countersign_client::{Client, ClientError, IdempotencyKey, words::printable};
+use countersign_protocol::{
+    activation::ActivationState,
+    cvc::{EcSignature, PublicKey},
+    hsm::SigningKeyView,
+    id::ActivationId,
+    mechanism::{Hash, Mechanism, Scheme},
+    problem::ProblemCode,
+    signature::SignRequest,
+};
+use cryptoki_sys as ck;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::{
+    mechanism::{Input, Wanted, open_digest_info},
+    report,
+    rv::{Result, Rv},
+};
+
+/// Nothing that is signed without hashing is longer: a block of RSA 4096.
+const LONGEST: usize = 512;
+
+/// A hash under way.
+enum Hasher {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    fn new(hash: Hash) -> Self {
+        match hash {
+            Hash::Sha256 => Self::Sha256(Sha256::new()),
+            Hash::Sha384 => Self::Sha384(Sha384::new()),
+            Hash::Sha512 => Self::Sha512(Sha512::new()),
+        }
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(data),
+            Self::Sha384(hasher) => hasher.update(data),
+            Self::Sha512(hasher) => hasher.update(data),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Sha384(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
+}
+
+/// What has come in so far.
+enum Collected {
+    Hash(Hasher),
+    Bytes(Vec<u8>),
+}
+
+/// A signature under way in a session.
+pub struct Signing {
+    key: SigningKeyView,
+    wanted: Wanted,
+    collected: Collected,
+    /// `C_SignUpdate` was called: only `C_SignFinal` may follow.
+    in_parts: bool,
+}
+
+/// What a signature is made under.
+pub enum Under<'a> {
+    /// An open activation.
+    Activation(&'a Client, &'a ActivationId),
+    /// A recording.
+    Recording(&'a crate::record::Recorder),
+}
+
+impl Signing {
+    /// Begins.
+    pub fn new(key: SigningKeyView, wanted: Wanted) -> Self {
+        let collected = match wanted.input {
+            Input::Data(mechanism) => mechanism
+                .hash()
+                .map_or(Collected::Bytes(Vec::new()), |hash| {
+                    Collected::Hash(Hasher::new(hash))
+                }),
+            _ => Collected::Bytes(Vec::new()),
+        };
+        Self {
+            key,
+            wanted,
+            collected,
+            in_parts: false,
+        }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &SigningKeyView {
+        &self.key
+    }
+
+    /// Whether `C_SignUpdate` was called.
+    pub fn in_parts(&self) -> bool {
+        self.in_parts
+    }
+
+    /// Length of the signature in bytes.
+    pub fn signature_len(&self) -> usize {
+        match &self.key.public_key {
+            PublicKey::Ec(key) => 2 * key.curve().field_len(),
+            PublicKey::Rsa(key) => key.modulus().len(),
+        }
+    }
+
+    /// Takes a piece of the input.
+    ///
+    /// # Errors
+    /// `CKR_DATA_LEN_RANGE`.
+    pub fn update(&mut self, data: &[u8], in_parts: bool) -> Result<()> {
+        self.in_parts |= in_parts;
+        match &mut self.collected {
+            Collected::Hash(hasher) => hasher.update(data),
+            Collected::Bytes(bytes) => {
+                if bytes.len() + data.len() > LONGEST {
+                    return Err(Rv(ck::CKR_DATA_LEN_RANGE));
+                }
+                bytes.extend_from_slice(data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the signature made.
+    ///
+    /// # Errors
+    /// Input that cannot be signed; what the server said, told on standard error too.
+    pub fn finish(self, under: &Under<'_>) -> Result<Vec<u8>> {
+        let Self {
+            key,
+            wanted,
+            collected,
+            ..
+        } = self;
+        let input = match collected {
+            Collected::Hash(hasher) => hasher.finish(),
+            Collected::Bytes(bytes) => bytes,
+        };
+        let request = request(&key, wanted, input)?;
+        match under {
+            Under::Activation(client, activation) => {
+                let signature = make(client, activation, &key, &request)?;
+                plain(&key, &signature)
+            }
+            Under::Recording(recorder) => recorder.sign(&key, &request),
+        }
+    }
+}
+
+fn request(key: &SigningKeyView, wanted: Wanted, input: Vec<u8>) -> Result<SignRequest> {
+    let (mechanism, digest) = match wanted.input {
+        Input::Data(mechanism) => (mechanism, input),
+        Input::PssDigest(mechanism) => {
+            if mechanism.hash().map(Hash::digest_len) != Some(input.len()) {
+                return Err(Rv(ck::CKR_DATA_LEN_RANGE));
+            }
+            (mechanism, input)
+        }
+        Input::EcdsaDigest => {
+            let mechanism = match input.len() {
+                32 => Mechanism::EcdsaSha256,
+                48 => Mechanism::EcdsaSha384,
+                64 => Mechanism::EcdsaSha512,
+                length => {
+                    report::line(&format!(
+                        "a digest of {length} bytes is not signed: use SHA-256, SHA-384 or SHA-512"
+                    ));
+                    return Err(Rv(ck::CKR_DATA_LEN_RANGE));
+                }
+            };
+            (mechanism, input)
+        }
+        Input::DigestInfo => match open_digest_info(&input) {
+            Some((hash, digest)) => {
+                let mechanism = Mechanism::new(Scheme::RsaPkcs1, hash);
+                let mechanism = mechanism.ok_or(Rv(ck::CKR_MECHANISM_INVALID))?;
+                (mechanism, digest.to_vec())
+            }
+            // Whoever may pad may have anything padded.
+            None if key.mechanisms.contains(&Mechanism::RsaRaw) => {
+                (Mechanism::RsaRaw, pad(key, &input)?)
+            }
+            None => {
+                report::line(&format!(
+                    "the key {} signs only DigestInfo of SHA-256, SHA-384 or SHA-512 by CKM_RSA_PKCS: choose one of \
+                     these hashes, or let an admin allow raw RSA for the key",
+                    printable(&key.label)
+                ));
+                return Err(Rv(ck::CKR_DATA_INVALID));
+            }
+        },
+        Input::Block => {
+            let length = Mechanism::RsaRaw.input_len(&key.public_key);
+            let missing = length
+                .checked_sub(input.len())
+                .ok_or(Rv(ck::CKR_DATA_LEN_RANGE))?;
+            (Mechanism::RsaRaw, [vec![0; missing], input].concat())
+        }
+    };
+    Ok(SignRequest {
+        key: Some(key.fingerprint),
+        mechanism,
+        digest,
+        salt_length: wanted.salt_length,
+    })
+}
+
+/// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2) around what is no DigestInfo.
+fn pad(key: &SigningKeyView, input: &[u8]) -> Result<Vec<u8>> {
+    let length = Mechanism::RsaRaw.input_len(&key.public_key);
+    let padding = length
+        .checked_sub(input.len() + 3)
+        .filter(|padding| *padding >= 8)
+        .ok_or(Rv(ck::CKR_DATA_LEN_RANGE))?;
+    Ok([&[0, 1], vec![0xFF; padding].as_slice(), &[0], input].concat())
+}
+
+fn make(
+    client: &Client,
+    activation: &ActivationId,
+    key: &SigningKeyView,
+    request: &SignRequest,
+) -> Result<Vec<u8>> {
+    // Programs sign one thing several times: the same request gets the same signature, and counts once.
+    let once = client.sign_as(activation, request, &IdempotencyKey::of(request));
+    let made = match once {
+        // Nobody knows what became of the first try; it counts, and this one is another.
+        Err(error) if error.code() == Some(ProblemCode::Conflict) => {
+            client.sign(activation, request)
+        }
+        other => other,
+    };
+    let made = made.map_err(|error| refused(client, activation, key, request, &error))?;
+    let signature = made.signature.0;
+    if request.verify(&key.public_key, &signature).is_err() {
+        report::line(&format!(
+            "the server's signature does not verify with the key {}: it is not used; tell an admin",
+            printable(&key.label)
+        ));
+        return Err(Rv(ck::CKR_DEVICE_ERROR));
+    }
+    Ok(signature)
+}
+
+fn refused(
+    client: &Client,
+    activation: &ActivationId,
+    key: &SigningKeyView,
+    request: &SignRequest,
+    error: &ClientError,
+) -> Rv {
+    let digest = hex::encode(request.digest.get(..32).unwrap_or(&request.digest));
+    let what = format!("nothing was signed with {}", printable(&key.label));
+    match error.code() {
+        Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen) => {
+            match client.activation(activation).map(|view| view.state) {
+                Ok(ActivationState::Ended { reason, .. }) => {
+                    let reason = printable(&reason.to_string());
+                    report::line(&format!(
+                        "{what}: activation {activation} is over: {reason}"
+                    ));
+                }
+                _ => report::line(&format!("{what}: {error}")),
+            }
+            Rv(ck::CKR_USER_NOT_LOGGED_IN)
+        }
+        Some(ProblemCode::NotInManifest) => {
+            report::line(&format!(
+                "{what}: the digest {digest} ({}) was not recorded or listed, so custodians did not approve it under \
+                 activation {activation}. Something in the input changed since: a time stamp (set SOURCE_DATE_EPOCH), \
+                 a path, another version of a file",
+                crate::record::origin()
+            ));
+            Rv(ck::CKR_DATA_INVALID)
+        }
+        Some(ProblemCode::MechanismRefused) => {
+            report::line(&format!("{what}: {error}"));
+            Rv(ck::CKR_MECHANISM_INVALID)
+        }
+        _ => {
+            report::line(&format!("{what}: {error}"));
+            Rv::of_client(error)
+        }
+    }
+}
+
+/// The signature as PKCS#11 has it: r and s of equal length for ECDSA.
+pub fn plain(key: &SigningKeyView, signature: &[u8]) -> Result<Vec<u8>> {
+    match &key.public_key {
+        PublicKey::Rsa(_) => Ok(signature.to_vec()),
+        PublicKey::Ec(key) => EcSignature::from_der(signature, key.curve())
+            .map(|signature| signature.to_plain())
+            .map_err(|_| Rv(ck::CKR_DEVICE_ERROR)),
+    }
+}

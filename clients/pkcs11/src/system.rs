@@ -1,0 +1,127 @@
+//! The operating system: signals, the terminal's width. The only unsafe code besides the function list.
+#![expect(
+    unsafe_code,
+    reason = "signal handlers and ioctl have no safe interface"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+/// The signal that came while somebody waited; 0: none.
+static CAUGHT: AtomicI32 = AtomicI32::new(0);
+/// Whether somebody waits already: handlers belong to the first.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// What ends a program that does not handle it.
+const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// Notes the first signal; the second one does what it always did.
+extern "C" fn note(signal: libc::c_int) {
+    if CAUGHT.swap(signal, Ordering::SeqCst) != 0 {
+        // SAFETY: `signal` and `raise` may be called in a handler (POSIX, "Signal Concepts").
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
+}
+
+/// While this exists, a signal that would have ended the program is noted instead. Signals that the program handles or
+/// ignores itself are left alone.
+pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
+
+impl Signals {
+    /// Begins to note signals; does nothing if another thread does so already.
+    pub fn watch() -> Self {
+        let mut replaced = Vec::new();
+        if WATCHED.swap(true, Ordering::SeqCst) {
+            return Self(replaced);
+        }
+        CAUGHT.store(0, Ordering::SeqCst);
+        for signal in SIGNALS {
+            // SAFETY: all-zero bytes are a valid `sigaction`: no flags, empty mask, default action.
+            let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: as above.
+            let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
+            ours.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            // SAFETY: both pointers are to live local variables.
+            unsafe {
+                if libc::sigaction(signal, std::ptr::null(), &raw mut before) == 0
+                    && before.sa_sigaction == libc::SIG_DFL
+                    && libc::sigaction(signal, &raw const ours, std::ptr::null_mut()) == 0
+                {
+                    replaced.push((signal, before));
+                }
+            }
+        }
+        if replaced.is_empty() {
+            WATCHED.store(false, Ordering::SeqCst);
+        }
+        Self(replaced)
+    }
+
+    /// The signal that came, if one did.
+    pub fn caught(&self) -> Option<i32> {
+        match CAUGHT.load(Ordering::SeqCst) {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    /// Stops noting, and lets the noted signal do what it would have done.
+    pub fn deliver(self) {
+        let caught = self.caught();
+        drop(self);
+        if let Some(signal) = caught {
+            // SAFETY: no preconditions.
+            unsafe {
+                libc::raise(signal);
+            }
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for (signal, before) in &self.0 {
+            // SAFETY: the pointer is to a live value that the system gave.
+            unsafe {
+                libc::sigaction(*signal, before, std::ptr::null_mut());
+            }
+        }
+        if !self.0.is_empty() {
+            WATCHED.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Columns of the terminal at standard error.
+pub fn terminal_columns() -> Option<usize> {
+    // SAFETY: all-zero bytes are a valid `winsize`.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: TIOCGWINSZ writes one `winsize` to the pointer, which is to a live local variable.
+    let result = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
+}
+
+/// Name of the machine.
+pub fn host_name() -> Option<String> {
+    let mut buffer = [0_u8; 256];
+    // SAFETY: the buffer is as long as said; the last byte stays zero.
+    let result = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) };
+    let name = buffer.split(|byte| *byte == 0).next()?;
+    (result == 0 && !name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Writes to standard error without any lock: after a fork, one might be held for ever.
+pub fn write_stderr(text: &str) {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        // SAFETY: pointer and length are those of a live slice.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(written) {
+            Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
+            // Nobody is left to be told.
+            _ => return,
+        }
+    }
+}
