@@ -11,6 +11,7 @@
 
 pub mod cards;
 pub mod checks;
+pub mod custodians;
 pub mod files;
 pub mod helper;
 pub mod pcsc;

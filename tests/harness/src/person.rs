@@ -16,7 +16,8 @@ use crate::helper::{Helper, HelperConnection};
 /// Most answers that one custodian may be asked for.
 const MOST_ANSWERS: usize = 3;
 
-/// Somebody who has enrolled, and can log in once the key is confirmed.
+/// Somebody who has enrolled, and can log in once the key is confirmed. Clones share the browser.
+#[derive(Clone)]
 pub struct Person {
     /// As others see them.
     pub operator: OperatorView,
@@ -108,7 +109,15 @@ impl Person {
         helper: &Helper,
         id: &ActivationId,
     ) -> anyhow::Result<ActivationView> {
-        let mut connection = helper.connect(&self.origin)?;
+        self.authenticate_at(helper.port, id)
+    }
+
+    /// [`Self::authenticate`] with the helper at this port.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn authenticate_at(&self, port: u16, id: &ActivationId) -> anyhow::Result<ActivationView> {
+        let mut connection = HelperConnection::open(port, &self.origin)?;
         let result = self.answer(&mut connection, id);
         connection.ask(Operation::Finish)?;
         result

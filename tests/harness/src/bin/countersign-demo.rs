@@ -1,14 +1,16 @@
 //! The demo: the whole product on simulated cards. Started by `cargo xtask demo`.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
 use countersign_harness::{
-    checks, files,
+    checks,
+    custodians::{Custodians, Custom},
+    files,
     helper::PIN,
     program::built,
-    stage::{EC_KEY, Stage, StageSetup},
+    stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
 };
 use countersign_simulator::Profile;
 
@@ -23,6 +25,9 @@ struct Options {
     /// File to sign with --auto; may be given more than once.
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
+    /// Anna and Carla agree to whatever is asked, so that other programs can be tried without the portal.
+    #[arg(long, conflicts_with = "auto")]
+    agree: bool,
     /// Where everything lives; must not exist yet. Default: a folder that is removed at the end.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -74,6 +79,8 @@ fn main() -> anyhow::Result<()> {
             );
         }
         Ok(())
+    } else if options.agree {
+        agreeing(&stage)
     } else {
         interactive(stage)
     }
@@ -91,6 +98,39 @@ fn auto(stage: &Stage, own: Vec<PathBuf>) -> anyhow::Result<()> {
     println!("\nWhat must be refused");
     checks::refusals(stage, &mut say)?;
     println!("\nEverything as it should be.");
+    Ok(())
+}
+
+fn agreeing(stage: &Stage) -> anyhow::Result<()> {
+    let (sender, interrupted) = std::sync::mpsc::channel();
+    ctrlc::set_handler(move || {
+        let _ = sender.send(());
+    })?;
+    let custodians = Custodians::at_work(stage, Custom::Agree(Duration::from_secs(2)));
+    println!(
+        "
+Ready. Everything is simulated and protects nothing. Anna and Carla agree to every request after two seconds.
+
+  Portal   {origin}
+  Keys     {EC_KEY} and {RSA_KEY}, on the HSM {HSM}
+
+  In another terminal:
+
+     export COUNTERSIGN_CONFIG={config}
+     export PATH={programs}:$PATH
+     countersign pkcs11 env
+
+Ctrl-C ends everything.
+",
+        origin = stage.origin(),
+        config = stage.cli_config.display(),
+        programs = built("countersign")?
+            .parent()
+            .context("a program lies in a folder")?
+            .display(),
+    );
+    interrupted.recv()?;
+    drop(custodians);
     Ok(())
 }
 
