@@ -22,6 +22,7 @@ mod error;
 mod hsms;
 mod path;
 mod people;
+pub mod pkcs11;
 pub mod recording;
 mod retry;
 mod roots;

@@ -50,6 +50,15 @@ pub enum Command {
     Verify(Verify),
     /// List the keys, or write a public key as PEM
     Keys(Keys),
+    /// Have a key sign a certificate for itself, which the server keeps: Java and others want one
+    Certificate(Certificate),
+    /// Run a build whose digests nobody can list beforehand: record them, have them approved, sign for real
+    Record(Record),
+    /// Use the keys in other programs, through PKCS#11
+    Pkcs11 {
+        #[command(subcommand)]
+        command: Pkcs11,
+    },
     /// Look at activations, or end one
     Activation {
         #[command(subcommand)]
@@ -133,6 +142,65 @@ pub struct Keys {
     /// HSM, where several have a key of this label
     #[arg(long)]
     pub hsm: Option<HsmId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Certificate {
+    /// Label or fingerprint of the key
+    #[arg(long)]
+    pub key: String,
+    /// HSM, where several have a key of this label
+    #[arg(long)]
+    pub hsm: Option<HsmId>,
+    /// Whom the certificate names, such as "CN=Firmware signing,O=Example"
+    #[arg(long, value_name = "NAME")]
+    pub subject: String,
+    /// How long it is valid
+    #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub days: u32,
+    /// Why; custodians read it [default: what the certificate is for]
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// How long custodians may take, in seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub collect_seconds: Option<u32>,
+    /// Write the certificate to this file, too, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The command runs twice. The first time nothing is signed: the PKCS#11 module writes down what would be, and answers with
+bytes that are no signatures. The digests become the list that custodians approve. The second time the module signs what
+is on the list, and nothing else. Whatever the first run wrote is worthless: let the command write it anew.
+
+A build is only signed as approved if it makes the same digests twice. SOURCE_DATE_EPOCH is set for both runs, unless it
+is set already.")]
+pub struct Record {
+    /// Why; custodians read it [default: the command]
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// How long the lease lasts at most, in seconds [default: the server's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub lease_seconds: Option<u32>,
+    /// How long custodians may take, in seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub collect_seconds: Option<u32>,
+    /// Only record and ask; print how to run the command for real, and do not wait
+    #[arg(long)]
+    pub ask_only: bool,
+    /// The command
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Pkcs11 {
+    /// Print what to write into the settings of openssl, Java, mkimage, p11-kit and others
+    Env,
+    /// Check everything from the configuration to the keys
+    Doctor,
 }
 
 #[derive(Debug, Subcommand)]

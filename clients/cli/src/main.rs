@@ -12,6 +12,7 @@ mod naming;
 mod output;
 mod progress;
 mod status;
+mod wait;
 mod write;
 
 use std::process::ExitCode;
@@ -33,6 +34,11 @@ fn main() -> ExitCode {
         Command::Sign(sign) => commands::sign::run(sign, &args.global, output),
         Command::Verify(verify) => commands::verify::run(verify, &args.global, output),
         Command::Keys(keys) => commands::keys::run(keys, &args.global, output),
+        Command::Certificate(certificate) => {
+            commands::certificate::run(certificate, &args.global, output)
+        }
+        Command::Record(record) => commands::record::run(record, &args.global, output),
+        Command::Pkcs11 { command } => commands::pkcs11::run(command, &args.global, output),
         Command::Activation { command } => commands::activation::run(command, &args.global, output),
     };
     match result {

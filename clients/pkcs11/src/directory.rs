@@ -6,13 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{ClientError, WaitIn};
+use countersign_client::{ClientError, WaitIn, pkcs11::slot_number};
 use countersign_protocol::{
     hsm::{DeviceView, HsmState, HsmView, SigningKeyView},
     id::HsmId,
 };
 use cryptoki_sys::{CK_OBJECT_CLASS, CK_OBJECT_HANDLE, CK_SLOT_ID};
-use sha2::{Digest, Sha256};
 
 use crate::{
     connection::Connection,
@@ -159,7 +158,7 @@ impl Known {
                     objects,
                 }
             });
-            let mut id = number(&hsm.id);
+            let mut id = CK_SLOT_ID::from(slot_number(&hsm.id));
             while self.slots.contains_key(&id) {
                 id += 1;
             }
@@ -171,11 +170,4 @@ impl Known {
             self.slots.insert(id, Arc::new(slot));
         }
     }
-}
-
-/// Java takes slot numbers up to 2^31 - 1, and people write them into files: they must not depend on what else there is.
-fn number(hsm: &HsmId) -> CK_SLOT_ID {
-    let digest = Sha256::digest(format!("countersign slot {hsm}"));
-    let bytes: [u8; 4] = std::array::from_fn(|index| digest[index]);
-    CK_SLOT_ID::from(u32::from_be_bytes(bytes) >> 2) + 1
 }

@@ -3,7 +3,6 @@
 mod ask;
 mod inputs;
 mod make;
-mod wait;
 
 use countersign_client::Client;
 use countersign_protocol::{
@@ -25,6 +24,7 @@ use crate::{
     keys,
     output::{Output, count, printable},
     progress::{self, Progress},
+    wait,
 };
 
 use inputs::Input;

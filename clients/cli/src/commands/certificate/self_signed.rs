@@ -1,0 +1,172 @@
+//! A certificate that a key signs for itself (RFC 5280): made here, signed by the HSM, put together here.
+
+use std::{str::FromStr, time::Duration};
+
+use countersign_protocol::cvc::PublicKey;
+use signature::Keypair;
+use x509_cert::{
+    TbsCertificate,
+    builder::{self, Builder, CertificateBuilder, profile::BuilderProfile},
+    der::{
+        Document, Encode, EncodePem,
+        asn1::{Any, BitString, Null},
+        oid::ObjectIdentifier,
+        pem::LineEnding,
+    },
+    ext::{
+        Extension, Extensions, ToExtension,
+        pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier},
+    },
+    name::Name,
+    serial_number::SerialNumber,
+    spki::{
+        self, AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
+        SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef,
+    },
+    time::Validity,
+};
+
+/// ecdsa-with-SHA256 (RFC 5758).
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+/// sha256WithRSAEncryption (RFC 4055).
+const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+/// id-kp-codeSigning (RFC 5280).
+const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+/// Two clocks are never the same.
+const CLOCK: Duration = Duration::from_secs(3600);
+const DAY: u64 = 24 * 3600;
+
+/// A certificate that lacks its signature.
+pub struct Unsigned {
+    builder: CertificateBuilder<CodeSigning>,
+    key: HsmKey,
+    subject: Name,
+    to_be_signed: Vec<u8>,
+}
+
+impl Unsigned {
+    /// Makes one that is valid from an hour ago for so many days.
+    ///
+    /// # Errors
+    /// A subject that is no name (RFC 4514), or a key that has no place in a certificate.
+    pub fn new(key: &PublicKey, subject: &str, days: u32) -> Result<Self, builder::Error> {
+        let subject = Name::from_str(subject)?;
+        let key = HsmKey(key.clone());
+        let serial = serial().map_err(|_| builder::Error::MissingAttributes)?;
+        let validity = Validity::new(
+            (std::time::SystemTime::now() - CLOCK).try_into()?,
+            (std::time::SystemTime::now() + Duration::from_secs(DAY * u64::from(days)))
+                .try_into()?,
+        );
+        let mut builder = CertificateBuilder::new(
+            CodeSigning(subject.clone()),
+            serial,
+            validity,
+            SubjectPublicKeyInfoOwned::try_from(key.0.to_spki_der().as_slice())?,
+        )?;
+        let to_be_signed = builder.finalize(&key)?;
+        Ok(Self {
+            builder,
+            key,
+            subject,
+            to_be_signed,
+        })
+    }
+
+    /// What the HSM is to sign, by way of its SHA-256.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.to_be_signed
+    }
+
+    /// Whom it names.
+    pub fn subject(&self) -> String {
+        self.subject.to_string()
+    }
+
+    /// The certificate as DER and PEM.
+    ///
+    /// # Errors
+    /// It is too large to be encoded.
+    pub fn signed(self, signature: &[u8]) -> Result<(Vec<u8>, String), builder::Error> {
+        let certificate = self
+            .builder
+            .assemble(BitString::from_bytes(signature)?, &self.key)?;
+        Ok((certificate.to_der()?, certificate.to_pem(LineEnding::LF)?))
+    }
+}
+
+/// 16 random bytes, positive (section 4.1.2.2).
+fn serial() -> Result<SerialNumber, Box<dyn std::error::Error>> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    bytes[0] = (bytes[0] & 0x7F) | 0x40;
+    Ok(SerialNumber::new(&bytes)?)
+}
+
+/// What the certificate is good for: signatures over programs.
+struct CodeSigning(Name);
+
+impl BuilderProfile for CodeSigning {
+    fn get_issuer(&self, subject: &Name) -> Name {
+        subject.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.0.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        key: SubjectPublicKeyInfoRef<'_>,
+        _issuer: SubjectPublicKeyInfoRef<'_>,
+        _tbs: &TbsCertificate,
+    ) -> builder::Result<Vec<Extension>> {
+        let mut extensions = Extensions::new();
+        let basic = BasicConstraints {
+            ca: false,
+            path_len_constraint: None,
+        };
+        for extension in [
+            basic.to_extension(&self.0, &extensions),
+            KeyUsage(KeyUsages::DigitalSignature.into()).to_extension(&self.0, &extensions),
+            ExtendedKeyUsage(vec![CODE_SIGNING]).to_extension(&self.0, &extensions),
+            SubjectKeyIdentifier::try_from(key)?.to_extension(&self.0, &extensions),
+        ] {
+            extensions.push(extension?);
+        }
+        Ok(extensions)
+    }
+}
+
+/// A key that signs elsewhere.
+#[derive(Clone)]
+struct HsmKey(PublicKey);
+
+impl Keypair for HsmKey {
+    type VerifyingKey = Self;
+
+    fn verifying_key(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl EncodePublicKey for HsmKey {
+    fn to_public_key_der(&self) -> spki::Result<Document> {
+        Ok(Document::try_from(self.0.to_spki_der())?)
+    }
+}
+
+impl DynSignatureAlgorithmIdentifier for HsmKey {
+    fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
+        Ok(match self.0 {
+            PublicKey::Ec(_) => AlgorithmIdentifierOwned {
+                oid: ECDSA_SHA256,
+                parameters: None,
+            },
+            PublicKey::Rsa(_) => AlgorithmIdentifierOwned {
+                oid: RSA_SHA256,
+                parameters: Some(Any::encode_from(&Null)?),
+            },
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! `countersign pkcs11`: the module in other programs.
+
+mod doctor;
+mod env;
+mod module;
+
+use crate::{
+    args::{Global, Pkcs11},
+    error::CliError,
+    output::Output,
+};
+
+pub fn run(command: &Pkcs11, global: &Global, output: Output) -> Result<(), CliError> {
+    match command {
+        Pkcs11::Env => env::run(global, output),
+        Pkcs11::Doctor => doctor::run(global, output),
+    }
+}

@@ -1,0 +1,146 @@
+//! What to write into the settings of other programs.
+
+use countersign_client::pkcs11::{MODULE, slot_number};
+use countersign_protocol::{cvc::PublicKey, hsm::SigningKeyView};
+use serde_json::json;
+
+use super::module;
+use crate::{
+    args::Global,
+    connect,
+    error::CliError,
+    output::{Output, printable},
+};
+
+pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
+    let module = module::find().ok_or_else(|| {
+        CliError::Files(format!(
+            "{MODULE} is neither beside this program nor where libraries are: `cargo xtask build` makes it"
+        ))
+    })?;
+    let module = module.display().to_string();
+    let keys = connect::client(global)?.keys()?;
+    let engine = module::engine().map_or_else(
+        || "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so".to_owned(),
+        |engine| engine.display().to_string(),
+    );
+    let tokens: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            json!({ "token": key.hsm, "slot": slot_number(&key.hsm), "object": key.label, "id": key.id, "uri": uri(key) })
+        })
+        .collect();
+    output.result(&json!({ "module": module, "keys": tokens }), || {
+        text(&module, &engine, &keys)
+    });
+    Ok(())
+}
+
+/// RFC 7512.
+fn uri(key: &SigningKeyView) -> String {
+    format!(
+        "pkcs11:token={};object={}",
+        escaped(key.hsm.as_str()),
+        escaped(&key.label)
+    )
+}
+
+/// Everything but unreserved characters as %XX.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn text(module: &str, engine: &str, keys: &[SigningKeyView]) -> String {
+    let mut out = format!("Module\n  {module}\n\nKeys\n");
+    if keys.is_empty() {
+        out.push_str("  none: an admin can have one generated in the portal under HSMs\n");
+    }
+    for key in keys {
+        let certificate = match &key.certificate {
+            Some(certificate) => format!("certificate of {}", printable(&certificate.subject)),
+            None => "no certificate: `countersign certificate` makes one".to_owned(),
+        };
+        out.push_str(&format!(
+            "  {}\n    {}, slot {}, {certificate}\n",
+            uri(key),
+            key.kind,
+            slot_number(&key.hsm)
+        ));
+    }
+    let example = |rsa: bool| {
+        keys.iter()
+            .find(|key| matches!(key.public_key, PublicKey::Rsa(_)) == rsa)
+            .or_else(|| keys.first())
+    };
+    let Some(key) = example(true) else {
+        return out;
+    };
+    let (token, object) = (escaped(key.hsm.as_str()), escaped(&key.label));
+    let (label, slot) = (printable(&key.label), slot_number(&key.hsm));
+    out.push_str(&format!(
+        "
+Reason, for custodians to read; the same for a whole build, so that they are asked once
+  export COUNTERSIGN_REASON=\"Firmware 4.2.1\"
+
+OpenSSL 3 by its pkcs11 engine (package libengine-pkcs11-openssl): openssl.cnf
+  openssl_conf = openssl_init
+  [openssl_init]
+  engines = engines
+  [engines]
+  pkcs11 = pkcs11
+  [pkcs11]
+  engine_id = pkcs11
+  dynamic_path = {engine}
+  MODULE_PATH = {module}
+and then
+  openssl dgst -engine pkcs11 -keyform engine -sign \"pkcs11:token={token};object={object};type=private\" -sha256 \\
+      -out FILE.sig FILE
+
+U-Boot: mkimage signs RSA keys; key-name-hint in the image is the key's label, \"{label}\"
+  export PKCS11_MODULE_PATH={module}
+  mkimage -f image.its -N pkcs11 -k \"token={token}\" -K control.dtb -r image.fit
+
+OpenSC
+  pkcs11-tool --module {module} --login --sign -m SHA256-RSA-PKCS --id {id} -i FILE -o FILE.sig
+
+Java: a file countersign.cfg; the key needs a certificate
+  name = Countersign
+  library = {module}
+  slot = {slot}
+and then
+  jarsigner -keystore NONE -storetype PKCS11 -protected \\
+      -addprovider SunPKCS11 -providerArg countersign.cfg FILE.jar \"{label}\"
+
+p11-kit and GnuTLS: a file countersign.module in /etc/pkcs11/modules or ~/.config/pkcs11/modules
+  module: {module}
+and then
+  p11tool --login --test-sign \"pkcs11:token={token};object={object};type=private\"
+
+Windows and UEFI programs
+  osslsigncode sign -pkcs11module {module} \\
+      -key \"pkcs11:token={token};object={object};type=private\" -certs CERT.pem -h sha256 -in FILE.exe -out SIGNED.exe
+  sbsign --engine pkcs11 --key \"pkcs11:token={token};object={object};type=private\" --cert CERT.pem FILE.efi
+
+OpenSSH
+  ssh-keygen -D {module}
+  ssh-agent -P \"{module}\" sh -c 'ssh-add -s {module} && ssh-keygen -Y sign -f KEY.pub -n file FILE'
+",
+        id = key.id
+    ));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn uris_are_escaped() {
+        assert_eq!(super::escaped("Release HSM;1"), "Release%20HSM%3B1");
+    }
+}

@@ -1,0 +1,131 @@
+//! `countersign record`: record, seal, approve, sign.
+
+mod plan;
+mod program;
+
+use countersign_client::{Client, words::purpose};
+use countersign_protocol::{
+    activation::{Join, NewActivation, NewPurpose},
+    id::ActivationId,
+    lease::LeaseLimits,
+    purpose::Scope,
+};
+use serde_json::json;
+
+use crate::{
+    args::{Global, Record},
+    connect,
+    error::CliError,
+    interrupt::Interrupt,
+    output::{Output, count, printable},
+    progress, status, wait,
+};
+
+use plan::Plan;
+use program::Program;
+
+/// An hour is the server's usual lease; this is for where none was said.
+const LEASE_SECONDS: u32 = 3600;
+
+pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliError> {
+    let client = connect::client(global)?;
+    // A server that cannot be asked later need not be recorded for.
+    client.keys()?;
+    let interrupt = Interrupt::install();
+    let program = Program::new(&args.command, global);
+
+    progress::line(&format!("Recording {program}"));
+    let recorded = program.record()?;
+    if interrupt.pressed() {
+        return Err(CliError::Interrupted(
+            "interrupted; nobody was asked".into(),
+        ));
+    }
+    let plan = Plan::seal(recorded)?;
+    progress::line(&format!(
+        "Recorded {} of {}; what the command wrote has no signatures in it yet",
+        count(plan.files.files().len(), "digest"),
+        count(plan.signatures as usize, "signature")
+    ));
+    for file in plan.files.files() {
+        progress::line(&format!("  {}  {}", file.sha256, printable(&file.name)));
+    }
+
+    let asked = ask(&client, args, &program, &plan)?;
+    let id = asked.terms.id.clone();
+    if args.ask_only {
+        let command = program.for_real(&id);
+        output.result(
+            &json!({ "activation": asked, "manifest": plan.files, "command": command }),
+            || format!("Once the quorum is there, sign with\n\n  {command}"),
+        );
+        return Ok(());
+    }
+    wait::until_open(&client, asked, true, &interrupt)?;
+    progress::line(&format!("Signing: {program}"));
+    let result = program.sign(&id);
+    finish(&client, &id, &plan, output)?;
+    result
+}
+
+fn ask(
+    client: &Client,
+    args: &Record,
+    program: &Program,
+    plan: &Plan,
+) -> Result<countersign_protocol::activation::ActivationView, CliError> {
+    let asked = client.request_activation(&NewActivation {
+        hsm: Some(plan.hsm.clone()),
+        purpose: NewPurpose::Sign {
+            keys: plan.keys.iter().map(|key| key.to_hex()).collect(),
+            scope: Scope::Manifest {
+                files: plan.files.clone(),
+            },
+        },
+        reason: args.reason.clone().unwrap_or_else(|| program.reason()),
+        lease: Some(LeaseLimits {
+            seconds: args.lease_seconds.unwrap_or(LEASE_SECONDS),
+            signatures: plan.signatures,
+        }),
+        collect_seconds: args.collect_seconds,
+        join: Join::SamePurpose,
+    })?;
+    let view = asked.activation;
+    let terms = &view.terms;
+    progress::line(&format!(
+        "{} activation {} to {} on the HSM {}: {} must agree by {}",
+        if asked.joined { "Joined" } else { "Asked for" },
+        terms.id,
+        purpose(&terms.purpose),
+        terms.hsm.id,
+        terms.quorum,
+        status::time(&terms.expires_at)
+    ));
+    progress::line(&format!("Approve at {}", printable(&view.url)));
+    Ok(view)
+}
+
+/// Whatever happened, the HSM is not needed any more.
+fn finish(client: &Client, id: &ActivationId, plan: &Plan, output: Output) -> Result<(), CliError> {
+    let mut view = client.activation(id)?;
+    if !view.state.is_ended() {
+        view = match client.lock(id) {
+            Ok(view) => view,
+            // It ended by itself just now.
+            Err(_) => client.activation(id)?,
+        };
+    }
+    let signatures = view.signatures;
+    output.result(&json!({ "activation": view }), || {
+        let made = count(signatures as usize, "signature");
+        if signatures < plan.signatures {
+            format!(
+                "{made} of the {} that were recorded; activation {id} is over",
+                plan.signatures
+            )
+        } else {
+            format!("{made} made under activation {id}: all that were recorded")
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The recorded command.
+
+use std::{
+    ffi::OsString,
+    path::Path,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use countersign_client::{
+    ACTIVATION_ENV, CA_FILE_ENV, CONFIG_ENV, SERVER_ENV, TOKEN_FILE_ENV,
+    recording::{RECORD_ENV, Recorded},
+};
+use countersign_protocol::id::ActivationId;
+
+use crate::{args::Global, error::CliError, output::printable};
+
+/// What build tools take for the time, so that two runs give the same (reproducible-builds.org).
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// Longest command that is quoted to people, in characters.
+const LONGEST: usize = 200;
+
+/// The command, with what it needs in its environment.
+pub struct Program {
+    command: Vec<OsString>,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Program {
+    /// `global`: the module is to reach the same server as this program.
+    pub fn new(command: &[OsString], global: &Global) -> Self {
+        let mut environment = Vec::new();
+        let mut set = |name, value: Option<OsString>| {
+            if let Some(value) = value {
+                environment.push((name, value));
+            }
+        };
+        set(SERVER_ENV, global.server.as_ref().map(OsString::from));
+        for (name, file) in [
+            (TOKEN_FILE_ENV, &global.token_file),
+            (CA_FILE_ENV, &global.ca_file),
+            (CONFIG_ENV, &global.config),
+        ] {
+            // The command may change its folder.
+            let absolute = file.as_ref().map(|file| {
+                std::path::absolute(file).map_or_else(|_| file.clone().into(), OsString::from)
+            });
+            set(name, absolute);
+        }
+        if std::env::var_os(SOURCE_DATE_EPOCH).is_none() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |now| now.as_secs());
+            set(SOURCE_DATE_EPOCH, Some(now.to_string().into()));
+        }
+        Self {
+            command: command.to_vec(),
+            environment,
+        }
+    }
+
+    fn start(&self) -> Command {
+        let mut words = self.command.iter();
+        let mut command = Command::new(words.next().cloned().unwrap_or_default());
+        command
+            .args(words)
+            .env_remove(RECORD_ENV)
+            .env_remove(ACTIVATION_ENV)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn run(&self, mut command: Command, what: &str) -> Result<(), CliError> {
+        let status = command
+            .status()
+            .map_err(|error| CliError::Files(format!("cannot run {self}: {error}")))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(CliError::Files(format!(
+                "{what}: {self} ended with {status}"
+            )))
+        }
+    }
+
+    /// Runs it against the recorder.
+    ///
+    /// # Errors
+    /// It fails, or the recording cannot be read.
+    pub fn record(&self) -> Result<Vec<Recorded>, CliError> {
+        let file = tempfile::NamedTempFile::new()
+            .map_err(|error| CliError::Files(format!("no temporary file: {error}")))?;
+        let mut command = self.start();
+        command.env(RECORD_ENV, file.path());
+        self.run(
+            command,
+            "nobody was asked, since the command fails while it is recorded",
+        )?;
+        read(file.path())
+    }
+
+    /// Runs it under the activation.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn sign(&self, activation: &ActivationId) -> Result<(), CliError> {
+        let mut command = self.start();
+        command.env(ACTIVATION_ENV, activation.as_str());
+        self.run(command, "not everything was signed")
+    }
+
+    /// A line for a shell that runs it under the activation.
+    pub fn for_real(&self, activation: &ActivationId) -> String {
+        let mut line = format!("{ACTIVATION_ENV}={activation} ");
+        for (name, value) in &self.environment {
+            line.push_str(&format!("{name}={} ", quoted(&value.to_string_lossy())));
+        }
+        let words: Vec<_> = self
+            .command
+            .iter()
+            .map(|word| quoted(&word.to_string_lossy()))
+            .collect();
+        line.push_str(&words.join(" "));
+        line
+    }
+
+    /// What custodians read where nobody gave a reason: the program, not its arguments, among which a PIN may be.
+    pub fn reason(&self) -> String {
+        let program = self.command.first().cloned().unwrap_or_default();
+        let name = Path::new(&program).file_name().unwrap_or(&program);
+        format!("What {} signs", printable(&name.to_string_lossy()))
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<_> = self
+            .command
+            .iter()
+            .map(|word| printable(&word.to_string_lossy()))
+            .collect();
+        let line = words.join(" ");
+        let short: String = line.chars().take(LONGEST).collect();
+        let more = if short.len() < line.len() { " …" } else { "" };
+        write!(f, "`{short}{more}`")
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<Recorded>, CliError> {
+    let unreadable =
+        |error: String| CliError::Files(format!("the recording cannot be read: {error}"));
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| unreadable(error.to_string())))
+        .collect()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("a-b/c.d"), "a-b/c.d");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+}
