@@ -6,6 +6,7 @@ mod portal;
 mod run;
 mod setup;
 mod test;
+mod uboot;
 
 use clap::{Parser, Subcommand};
 

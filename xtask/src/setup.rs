@@ -52,7 +52,90 @@ const TESTS: &[Requirement] = &[
         package: "opensc",
         present: || on_path("sc-hsm-tool"),
     },
+    // Clients of the PKCS#11 module.
+    Requirement {
+        package: "libengine-pkcs11-openssl",
+        present: || engine("pkcs11.so"),
+    },
+    Requirement {
+        package: "u-boot-tools",
+        present: || on_path("mkimage"),
+    },
+    Requirement {
+        package: "device-tree-compiler",
+        present: || on_path("dtc"),
+    },
+    Requirement {
+        package: "default-jdk-headless",
+        present: || on_path("jarsigner"),
+    },
+    Requirement {
+        package: "gnutls-bin",
+        present: || on_path("p11tool"),
+    },
+    Requirement {
+        package: "osslsigncode",
+        present: || on_path("osslsigncode"),
+    },
+    Requirement {
+        package: "sbsigntool",
+        present: || on_path("sbsign"),
+    },
+    Requirement {
+        package: "openssh-client",
+        present: || on_path("ssh-agent"),
+    },
+    // An EFI program to sign.
+    Requirement {
+        package: "systemd-boot-efi",
+        present: || Path::new("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").exists(),
+    },
+    // A C program against the module, and its memory.
+    Requirement {
+        package: "gcc",
+        present: || on_path("gcc"),
+    },
+    Requirement {
+        package: "valgrind",
+        present: || on_path("valgrind"),
+    },
+    // To build fit_check_sign, which Debian does not ship.
+    Requirement {
+        package: "dpkg-dev",
+        present: || on_path("dpkg-source"),
+    },
+    Requirement {
+        package: "make",
+        present: || on_path("make"),
+    },
+    Requirement {
+        package: "bison",
+        present: || on_path("bison"),
+    },
+    Requirement {
+        package: "flex",
+        present: || on_path("flex"),
+    },
+    Requirement {
+        package: "libssl-dev",
+        present: || succeeds("pkg-config", &["--exists", "libcrypto"]),
+    },
+    Requirement {
+        package: "libgnutls28-dev",
+        present: || succeeds("pkg-config", &["--exists", "gnutls"]),
+    },
 ];
+
+/// Whether OpenSSL has this engine.
+fn engine(file: &str) -> bool {
+    [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+    ]
+    .iter()
+    .any(|folder| Path::new(folder).join("engines-3").join(file).exists())
+}
 
 /// What `cargo xtask demo` and `cargo xtask build` need.
 ///

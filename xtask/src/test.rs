@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     build,
     run::{cargo, run, succeeds},
-    setup,
+    setup, uboot,
 };
 
 /// Simulated cards are compiled into server and helper for the tests.
@@ -29,6 +29,7 @@ impl Test {
     /// What failed.
     pub fn run(self) -> anyhow::Result<()> {
         setup::for_tests()?;
+        uboot::fit_check_sign()?;
         let start = Instant::now();
         let layer = |name: &str| eprintln!("\n== {name} ({} s)", start.elapsed().as_secs());
 

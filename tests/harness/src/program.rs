@@ -98,6 +98,11 @@ impl Program {
         bail!("{} did not become ready:\n{}", self.name, self.log_tail());
     }
 
+    /// Number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything the program printed.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -176,6 +176,20 @@ impl Stage {
         })
     }
 
+    /// Has a key generated: Ben and Carla allow it.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn generate_key(&self, label: &str, key_type: NewKeyType) -> anyhow::Result<()> {
+        generate(
+            &self.people[0].browser,
+            &self.helper,
+            &self.people,
+            label,
+            key_type,
+        )
+    }
+
     /// The portal's origin.
     pub fn origin(&self) -> String {
         self.setup.server.origin()

@@ -42,6 +42,7 @@ pub unsafe extern "C" fn initialize(arguments: CK_VOID_PTR) -> CK_RV {
 
 pub unsafe extern "C" fn finalize(reserved: CK_VOID_PTR) -> CK_RV {
     guard(|| {
+        Module::get()?;
         if !reserved.is_null() {
             return Err(Rv(ck::CKR_ARGUMENTS_BAD));
         }

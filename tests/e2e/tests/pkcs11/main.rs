@@ -1,0 +1,14 @@
+//! The PKCS#11 module in programs that were not made for it.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod build;
+mod c_program;
+mod clients;
+mod java;
+mod mkimage;
+mod openssl;
+mod others;
+mod record;
+mod tool;
+mod waits;

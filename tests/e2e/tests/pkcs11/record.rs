@@ -1,0 +1,149 @@
+//! Record, seal, approve, sign.
+
+use anyhow::ensure;
+use countersign_harness::stage::RSA_KEY;
+use countersign_protocol::{
+    activation::EndReason,
+    purpose::{Purpose, Scope},
+};
+
+use crate::{
+    mkimage::{self, Configuration},
+    tool::Bench,
+};
+
+/// What the module answers while it records.
+const MARK: &[u8] = b"NOT A SIGNATURE";
+
+fn has_mark(bench: &Bench) -> anyhow::Result<bool> {
+    let image = std::fs::read(bench.path("image.fit"))?;
+    Ok(image.windows(MARK.len()).any(|window| window == MARK))
+}
+
+fn prepare(bench: &Bench) -> anyhow::Result<()> {
+    let node = |pss| Configuration {
+        key: RSA_KEY,
+        bits: 2048,
+        pss,
+    };
+    mkimage::write_source(bench, &[node(false), node(false), node(false)])?;
+    mkimage::fresh_control_tree(bench)
+}
+
+#[test]
+fn an_unchanged_build_is_recorded_approved_and_signed() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    prepare(&bench)?;
+    let text = bench.ok(bench
+        .program("countersign")?
+        .args(["record", "--reason", "Image 1", "--", "mkimage"])
+        .args(mkimage::arguments()))?;
+    let view = bench.activation()?;
+    let Purpose::Sign {
+        scope: Scope::Manifest { files },
+        keys,
+    } = &view.terms.purpose
+    else {
+        anyhow::bail!("no manifest: {text}");
+    };
+    ensure!(
+        keys.only().is_some_and(|key| key.label == RSA_KEY),
+        "{keys}"
+    );
+    ensure!(
+        files
+            .files()
+            .iter()
+            .all(|file| file.name.contains("mkimage image.its")),
+        "{files:?}"
+    );
+    ensure!(
+        usize::try_from(view.signatures)? == files.distinct(),
+        "{} signatures for {} digests",
+        view.signatures,
+        files.distinct()
+    );
+    ensure!(bench.end()? == EndReason::Completed, "{:?}", bench.end()?);
+    ensure!(!has_mark(&bench)?, "the recording is still in the image");
+    for node in 0..3 {
+        bench.ok(&mut mkimage::verify(&bench, node))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    prepare(&bench)?;
+    // The second run finds another kernel.
+    std::fs::write(
+        bench.path("build.sh"),
+        "if [ -e ran ]; then echo more >> kernel.bin; fi; touch ran; exec mkimage \"$@\"\n",
+    )?;
+    let text = bench.fails(
+        bench
+            .program("countersign")?
+            .args(["record", "--reason", "Image 2", "--", "sh", "build.sh"])
+            .args(mkimage::arguments()),
+    )?;
+    let view = bench.activation()?;
+    let Purpose::Sign {
+        scope: Scope::Manifest { files },
+        ..
+    } = &view.terms.purpose
+    else {
+        anyhow::bail!("no manifest: {text}");
+    };
+    ensure!(view.signatures == 0 && view.state.is_ended(), "{text}");
+    // The digest that was refused is named, and is not one of those that were approved.
+    let refused = text
+        .lines()
+        .filter(|line| line.contains("was not recorded"))
+        .flat_map(str::split_whitespace)
+        .find(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let refused = refused.unwrap_or_default();
+    ensure!(!refused.is_empty(), "{text}");
+    ensure!(
+        files
+            .files()
+            .iter()
+            .all(|file| file.sha256.to_string() != refused),
+        "{refused} was approved"
+    );
+    Ok(())
+}
+
+/// What a recording leaves can be told from a signed image, by people and by the verifier.
+#[test]
+fn a_recording_is_no_signature() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    prepare(&bench)?;
+    let text = bench.ok(bench
+        .program("countersign")?
+        .args([
+            "record",
+            "--reason",
+            "Image 3",
+            "--ask-only",
+            "--json",
+            "--",
+            "mkimage",
+        ])
+        .args(mkimage::arguments()))?;
+    ensure!(text.contains("COUNTERSIGN_ACTIVATION="), "{text}");
+    ensure!(has_mark(&bench)?, "the recording is not marked");
+    bench.fails(&mut mkimage::verify(&bench, 0))?;
+    ensure!(bench.activation()?.signatures == 0, "something was signed");
+    // The line that was printed signs, once the quorum is there.
+    let _custodians = countersign_harness::custodians::Custodians::at_work(
+        &bench.stage,
+        countersign_harness::custodians::Custom::Agree(std::time::Duration::ZERO),
+    );
+    let id = bench.activation()?.terms.id;
+    bench.ok(mkimage::command(&bench)?.env("COUNTERSIGN_ACTIVATION", id.as_str()))?;
+    for node in 0..3 {
+        bench.ok(&mut mkimage::verify(&bench, node))?;
+    }
+    ensure!(bench.end()? == EndReason::Completed, "{:?}", bench.end()?);
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use countersign_harness::{
+    custodians::{Custodians, Custom},
+    stage::wait,
+};
+use countersign_protocol::activation::{ActivationState, ActivationView, EndReason};
+
+use crate::{
+    c_program,
+    tool::{Bench, run},
+};
+
+/// A server that is away is waited for this long.
+const PATIENCE: u64 = 4;
+
+/// A C program that logs in, prints the return value, and ends with 0 if that was CKR_OK.
+fn login(bench: &Bench) -> anyhow::Result<Command> {
+    let mut command = bench.tool(c_program::compiled(bench)?)?;
+    command
+        .arg(bench.module()?)
+        .arg("login")
+        .env("COUNTERSIGN_PATIENCE_SECONDS", PATIENCE.to_string());
+    Ok(command)
+}
+
+struct Waiting(Child);
+
+impl Waiting {
+    fn start(bench: &Bench) -> anyhow::Result<(Self, ActivationView)> {
+        let child = login(bench)?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let waiting = Self(child);
+        let view = wait(|| {
+            Ok(bench
+                .activation()
+                .ok()
+                .filter(|view| view.state == ActivationState::Collecting))
+        })?;
+        Ok((waiting, view))
+    }
+
+    /// What it printed, and how long that took.
+    fn end(self) -> anyhow::Result<(String, Duration)> {
+        let start = Instant::now();
+        let output = self.0.wait_with_output()?;
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok((text, start.elapsed()))
+    }
+}
+
+fn returned(text: &str, value: &str) -> anyhow::Result<()> {
+    ensure!(
+        text.lines().any(|line| line == format!("C_Login {value}")),
+        "not {value}:\n{text}"
+    );
+    Ok(())
+}
+
+/// Where to approve stands in a build log, and so does how it ended.
+fn told(text: &str, view: &ActivationView) -> anyhow::Result<()> {
+    let url = format!("/a/{}", view.terms.id);
+    ensure!(
+        text.contains(&url),
+        "it does not say where to approve:\n{text}"
+    );
+    ensure!(
+        !text.contains('\x1b') && !text.contains('\r'),
+        "not for a log:\n{text:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_quorum_is_met_after_a_while() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    std::thread::sleep(Duration::from_secs(3));
+    bench.stage.authenticate(&[0, 2], &view.terms.id)?;
+    let (text, _) = waiting.end()?;
+    returned(&text, "0x0")?;
+    told(&text, &view)?;
+    for missing in ["Anna", "Ben", "Carla"] {
+        ensure!(text.contains(missing), "{missing} is not named:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn denied() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let _custodians = Custodians::at_work(&bench.stage, Custom::Decline);
+    let (status, text) = run(&mut login(&bench)?)?;
+    ensure!(status == Some(1), "{status:?}: {text}");
+    // CKR_FUNCTION_REJECTED
+    returned(&text, "0x200")?;
+    ensure!(bench.end()? == EndReason::Declined, "{:?}", bench.end()?);
+    ensure!(text.contains("declined"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn timed_out() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (_, text) = run(login(&bench)?.env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
+    // CKR_FUNCTION_CANCELED
+    returned(&text, "0x50")?;
+    ensure!(bench.end()? == EndReason::Expired, "{:?}", bench.end()?);
+    ensure!(text.contains("expired"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_server_restarts_meanwhile() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    std::thread::sleep(Duration::from_secs(1));
+    bench.stage.server = Some(bench.stage.setup.server.start()?);
+    bench.stage.authenticate(&[0, 2], &view.terms.id)?;
+    let (text, _) = waiting.end()?;
+    returned(&text, "0x0")?;
+    Ok(())
+}
+
+#[test]
+fn the_server_is_gone() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    let (text, took) = waiting.end()?;
+    // CKR_DEVICE_ERROR
+    returned(&text, "0x30")?;
+    told(&text, &view)?;
+    ensure!(text.contains("cannot reach"), "{text}");
+    ensure!(
+        took > Duration::from_secs(PATIENCE - 2),
+        "it gave up after {took:?}"
+    );
+    Ok(())
+}
+
+/// A network that swallows everything: no answer, no refusal.
+#[test]
+fn the_network_is_silent() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    let server = bench.stage.server.as_ref().context("the server runs")?;
+    let process = server.program.id().to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &process]).status();
+    signal("-STOP")?;
+    let ended = waiting.end();
+    signal("-CONT")?;
+    let (text, _) = ended?;
+    returned(&text, "0x30")?;
+    told(&text, &view)?;
+    Ok(())
+}
+
+#[test]
+fn interrupted() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (waiting, _) = Waiting::start(&bench)?;
+    // To the program itself: `timeout` would hand it on, and say nothing of how it ended.
+    let program = c_program::process(&bench)?;
+    Command::new("kill")
+        .args(["-INT", &program.to_string()])
+        .status()?;
+    let (text, took) = waiting.end()?;
+    ensure!(
+        !text.contains("C_Login"),
+        "the program outlived Ctrl-C:\n{text}"
+    );
+    ensure!(took < Duration::from_secs(10), "it took {took:?}");
+    ensure!(
+        matches!(bench.end()?, EndReason::Cancelled { .. }),
+        "{:?}",
+        bench.end()?
+    );
+    Ok(())
+}
+
+/// No server at all, or no configuration: a program that only loads the module is not disturbed.
+#[test]
+fn nothing_to_log_in_to() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let program = c_program::compiled(&bench)?;
+    let slots = |bench: &Bench| -> anyhow::Result<Command> {
+        let mut command = bench.tool(&program)?;
+        command.arg(bench.module()?).arg("slots");
+        Ok(command)
+    };
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    let start = Instant::now();
+    let text = bench.ok(&mut slots(&bench)?)?;
+    ensure!(
+        text.contains("0 slots") && text.contains("cannot reach"),
+        "{text}"
+    );
+    ensure!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    let text = bench.ok(slots(&bench)?
+        .env_remove("COUNTERSIGN_CONFIG")
+        .env("HOME", &bench.folder))?;
+    ensure!(text.trim() == "0 slots", "{text}");
+    Ok(())
+}
