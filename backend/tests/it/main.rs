@@ -5,6 +5,7 @@
 
 mod enrolment;
 mod http;
+mod keys;
 mod leases;
 mod losses;
 mod pki;

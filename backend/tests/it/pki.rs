@@ -91,3 +91,27 @@ pub fn good() -> PkaFile {
         chain: chain(&key(2)),
     }
 }
+
+/// An X.509 certificate for this key, signed by a key of ours.
+pub fn certificate_by_another(key: &countersign_protocol::cvc::PublicKey) -> Vec<u8> {
+    use x509_cert::{
+        builder::{Builder, CertificateBuilder, profile::cabf::Root},
+        der::Encode,
+        name::Name,
+        serial_number::SerialNumber,
+        spki::SubjectPublicKeyInfoOwned,
+        time::Validity,
+    };
+    let subject: Name = "CN=Issued,O=Test,C=DE".parse().expect("a name");
+    let validity = Validity::from_now(std::time::Duration::from_secs(3600)).expect("a time");
+    let spki = SubjectPublicKeyInfoOwned::try_from(key.to_spki_der().as_slice()).expect("a key");
+    let profile = Root::new(false, subject).expect("a profile");
+    let builder = CertificateBuilder::new(profile, SerialNumber::from(7_u32), validity, spki)
+        .expect("a certificate");
+    let signer = p256::ecdsa::SigningKey::from_slice(&[7; 32]).expect("a scalar");
+    builder
+        .build::<_, p256::ecdsa::DerSignature>(&signer)
+        .expect("signed")
+        .to_der()
+        .expect("encoded")
+}

@@ -40,7 +40,10 @@ pub fn process(bench: &Bench) -> anyhow::Result<u32> {
 
 fn client(bench: &Bench, what: &str) -> anyhow::Result<Command> {
     let mut command = bench.tool(compiled(bench)?)?;
-    command.arg(bench.module()?).arg(what);
+    command
+        .arg(bench.module()?)
+        .arg(what)
+        .env("COUNTERSIGN_SIGNATURES", "1000");
     Ok(command)
 }
 

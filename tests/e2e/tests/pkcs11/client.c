@@ -312,10 +312,37 @@ static void finalize_in_the_middle(void)
         memcpy(digest, &i, sizeof i);
         rv = CALL(SIGN_INIT, session, &ecdsa, key);
         if (rv == 0) rv = CALL(SIGN, session, digest, 32ul, signature, &length);
-        if (i > 50) usleep(50000);
+        usleep(5000);
     }
     CHECK(rv == 0x190);
     pthread_join(other, NULL);
+    CHECK(threads_of_process() == 1);
+}
+
+static void *wait_in_login(void *session)
+{
+    return (void *)CALL(LOGIN, *(ul_t *)session, 1ul, NULL, 0ul);
+}
+
+/* While one thread waits for the quorum, others list, and C_Finalize ends the wait. */
+static void finalize_while_waiting(void)
+{
+    pthread_t other;
+    void *rv;
+    ul_t count;
+    struct session_info info;
+    initialize();
+    ul_t session = open_session(0);
+    CHECK(pthread_create(&other, NULL, wait_in_login, &session) == 0);
+    usleep(1500000);
+    EXPECT(0, CALL(GET_SLOT_LIST, (byte)1, NULL, &count));
+    EXPECT(0, CALL(GET_SESSION_INFO, session, &info));
+    CHECK(info.state == 0);
+    CHECK(find(session, 2, 3) != 0);
+    CHECK(find(open_session(0), 3, 3) == 0);
+    EXPECT(0, CALL(FINALIZE, NULL));
+    pthread_join(other, &rv);
+    CHECK((rv_t)rv == 0x50);
     CHECK(threads_of_process() == 1);
 }
 
@@ -400,6 +427,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "threads")) threads();
     else if (!strcmp(what, "fork")) forked();
     else if (!strcmp(what, "finalize-in-the-middle")) finalize_in_the_middle();
+    else if (!strcmp(what, "finalize-while-waiting")) finalize_while_waiting();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();
     else if (!strcmp(what, "cycle")) cycle();

@@ -204,6 +204,15 @@ fn interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn finalized_by_another_thread() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let mut command = bench.tool(c_program::compiled(&bench)?)?;
+    command.arg(bench.module()?).arg("finalize-while-waiting");
+    bench.ok(&mut command)?;
+    Ok(())
+}
+
 /// No server at all, or no configuration: a program that only loads the module is not disturbed.
 #[test]
 fn nothing_to_log_in_to() -> anyhow::Result<()> {

@@ -1,0 +1,338 @@
+//! Several keys in one activation, salts, raw RSA, certificates.
+
+use countersign_protocol::{
+    activation::{ActivationState, Join, NewActivation, NewPurpose},
+    audit::AuditEvent,
+    hsm::KeySettings,
+    lease::LeaseLimits,
+    mechanism::Mechanism,
+    purpose::{Purpose, Scope},
+    signature::SignRequest,
+};
+use countersign_server::{
+    activation::{self, ActivationError, LockRequest},
+    keys::{self, KeyError},
+    signing::SigningError,
+};
+use countersign_simulator::Profile;
+
+use crate::{
+    pki,
+    world::{World, files, operator, request_for, requester},
+};
+
+const LIMITS: LeaseLimits = LeaseLimits {
+    seconds: 600,
+    signatures: 50,
+};
+
+fn anything(keys: &[&str]) -> NewPurpose {
+    NewPurpose::Sign {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        scope: Scope::Open,
+    }
+}
+
+async fn ask(
+    world: &World,
+    purpose: NewPurpose,
+    reason: &str,
+    join: Join,
+) -> Result<(countersign_protocol::activation::ActivationView, bool), ActivationError> {
+    let person = &world.people[3].person;
+    let actor = operator(person);
+    let new = NewActivation {
+        hsm: None,
+        purpose,
+        reason: reason.into(),
+        lease: Some(LIMITS),
+        collect_seconds: None,
+        join,
+    };
+    activation::create(&world.app, &requester(person, &actor, false), new).await
+}
+
+#[tokio::test]
+async fn one_activation_opens_several_keys_and_no_others() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let twice = ask(&world, anything(&["ec", "ec"]), "x", Join::SamePurpose).await;
+    assert!(
+        matches!(twice, Err(ActivationError::Invalid(_))),
+        "{twice:?}"
+    );
+    let none = ask(&world, anything(&[]), "x", Join::SamePurpose).await;
+    assert!(matches!(none, Err(ActivationError::Invalid(_))), "{none:?}");
+
+    let (view, _) = ask(&world, anything(&["rsa", "ec"]), "both", Join::SamePurpose)
+        .await
+        .expect("asked");
+    let id = view.terms.id;
+    world.open(&id).await;
+    let view = world.hsm_view().await;
+    let fingerprint = |label: &str| {
+        let key = view.keys.iter().find(|key| key.label == label);
+        key.expect("the key").fingerprint
+    };
+    let unnamed = world
+        .sign(&id, "1", &request_for("a", Mechanism::EcdsaSha256))
+        .await;
+    assert!(
+        matches!(unnamed, Err(SigningError::Invalid(_))),
+        "{unnamed:?}"
+    );
+    for (label, mechanism) in [
+        ("ec", Mechanism::EcdsaSha256),
+        ("rsa", Mechanism::RsaPkcs1Sha256),
+    ] {
+        let request = SignRequest {
+            key: Some(fingerprint(label)),
+            ..request_for("a", mechanism)
+        };
+        let made = world.sign(&id, label, &request).await.expect("signed");
+        assert_eq!(made.key, fingerprint(label));
+    }
+    world.app.shutdown().await;
+    let mut single = World::ready(Profile::VENDOR).await;
+    let id = single.ask_for_anything("ec", 600, 5).await;
+    single.open(&id).await;
+    let view = single.hsm_view().await;
+    let rsa = view
+        .keys
+        .iter()
+        .find(|key| key.label == "rsa")
+        .expect("rsa");
+    let request = SignRequest {
+        key: Some(rsa.fingerprint),
+        ..request_for("a", Mechanism::RsaPkcs1Sha256)
+    };
+    let other = single.sign(&id, "1", &request).await;
+    assert!(matches!(other, Err(SigningError::Invalid(_))), "{other:?}");
+    single.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn programs_of_a_build_join_what_has_their_keys_and_reason() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let manifest = NewPurpose::Sign {
+        keys: vec!["ec".into(), "rsa".into()],
+        scope: Scope::Manifest {
+            files: files(&["a"]),
+        },
+    };
+    let (first, new) = ask(&world, manifest, "build", Join::SamePurpose)
+        .await
+        .expect("asked");
+    assert!(new);
+    // Less than was asked for, and still the build's.
+    let (joined, new) = ask(&world, anything(&["ec"]), "build", Join::SameKeys)
+        .await
+        .expect("asked");
+    assert!(!new && joined.terms.id == first.terms.id);
+    let (other, new) = ask(&world, anything(&["ec"]), "build", Join::SamePurpose)
+        .await
+        .expect("asked");
+    assert!(new && other.terms.id != first.terms.id);
+    let (another, new) = ask(&world, anything(&["ec"]), "another", Join::SameKeys)
+        .await
+        .expect("asked");
+    assert!(new, "joined {} for another reason", another.terms.id);
+    // What is open comes before what is not.
+    world.open(&first.terms.id).await;
+    let (joined, _) = ask(&world, anything(&["ec"]), "build", Join::SameKeys)
+        .await
+        .expect("asked");
+    assert!(matches!(joined.state, ActivationState::Open { .. }));
+    assert_eq!(joined.terms.id, first.terms.id);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn salts_of_every_length_that_fits() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("rsa", 600, 50).await;
+    world.open(&id).await;
+    let keys = world.hsm_view().await.keys;
+    let key = &keys
+        .iter()
+        .find(|key| key.label == "rsa")
+        .expect("rsa")
+        .public_key;
+    let longest = u16::try_from(key.bits() / 8 - 32 - 2).expect("small");
+    for (number, salt) in [Some(0), Some(20), Some(32), Some(33), Some(longest), None]
+        .into_iter()
+        .enumerate()
+    {
+        let request = SignRequest {
+            salt_length: salt,
+            ..request_for("a", Mechanism::RsaPssSha256)
+        };
+        let made = world
+            .sign(&id, &number.to_string(), &request)
+            .await
+            .unwrap_or_else(|error| panic!("{salt:?}: {error}"));
+        assert_eq!(made.salt_length, salt);
+        request
+            .verify(key, made.signature.as_bytes())
+            .expect("verifies with this salt");
+        if salt.is_some_and(|salt| salt != 32) {
+            assert!(
+                request_for("a", Mechanism::RsaPssSha256)
+                    .verify(key, made.signature.as_bytes())
+                    .is_err(),
+                "a salt of {salt:?} is taken for the usual one"
+            );
+        }
+    }
+    for (mechanism, salt) in [
+        (Mechanism::RsaPssSha256, longest + 1),
+        (Mechanism::RsaPssSha256, u16::MAX),
+        (Mechanism::RsaPkcs1Sha256, 32),
+    ] {
+        let request = SignRequest {
+            salt_length: Some(salt),
+            ..request_for("a", mechanism)
+        };
+        let refused = world
+            .sign(&id, &format!("{mechanism} {salt}"), &request)
+            .await;
+        assert!(
+            matches!(refused, Err(SigningError::Invalid(_))),
+            "{refused:?}"
+        );
+    }
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let keys = world.hsm_view().await.keys;
+    let rsa = keys
+        .iter()
+        .find(|key| key.label == "rsa")
+        .expect("rsa")
+        .clone();
+    let ec = keys
+        .iter()
+        .find(|key| key.label == "ec")
+        .expect("ec")
+        .clone();
+    let admin = operator(&world.people[0].person);
+    let mut block = vec![0x5A; rsa.public_key.bits() / 8];
+    block[0] = 0;
+    let request = SignRequest::new(Mechanism::RsaRaw, block);
+
+    let id = world.ask_for_anything("rsa", 600, 50).await;
+    world.open(&id).await;
+    let refused = world.sign(&id, "1", &request).await;
+    assert!(
+        matches!(refused, Err(SigningError::Mechanism(_))),
+        "{refused:?}"
+    );
+    let allowed = KeySettings { raw_rsa: true };
+    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+        .await
+        .expect("allowed");
+    let made = world.sign(&id, "2", &request).await.expect("signed");
+    request
+        .verify(&rsa.public_key, made.signature.as_bytes())
+        .expect("verifies");
+    let short = SignRequest::new(Mechanism::RsaRaw, vec![0; 32]);
+    let refused = world.sign(&id, "3", &short).await;
+    assert!(
+        matches!(refused, Err(SigningError::Invalid(_))),
+        "{refused:?}"
+    );
+    let wrong_key = keys::put_settings(&world.app, &admin, &ec.fingerprint, allowed).await;
+    assert!(
+        matches!(wrong_key, Err(KeyError::Invalid(_))),
+        "{wrong_key:?}"
+    );
+    world.wait_for_audit(|event| {
+        matches!(event, AuditEvent::KeySettingsChanged { settings, .. } if settings.raw_rsa)
+    })
+    .await;
+    let terms = world.view(&id).await.terms;
+    let lock = LockRequest {
+        person: world.people[3].person.clone(),
+        actor: operator(&world.people[3].person),
+        admin: false,
+    };
+    activation::lock(&world.app, &terms, lock)
+        .await
+        .expect("locked");
+
+    let id = world.ask_for_files("rsa", &["a"]).await;
+    world.open(&id).await;
+    let refused = world.sign(&id, "1", &request).await;
+    assert!(
+        matches!(refused, Err(SigningError::Mechanism(_))),
+        "{refused:?}"
+    );
+    world.app.shutdown().await;
+}
+
+/// Who may bring which certificate.
+#[tokio::test]
+async fn certificates_are_for_the_key_and_by_those_who_may() {
+    let world = World::ready(Profile::VENDOR).await;
+    let keys = world.hsm_view().await.keys;
+    let ec = keys
+        .iter()
+        .find(|key| key.label == "ec")
+        .expect("ec")
+        .clone();
+    let rsa = keys
+        .iter()
+        .find(|key| key.label == "rsa")
+        .expect("rsa")
+        .clone();
+    let actor = operator(&world.people[3].person);
+    let put = async |admin, key: &_, der| {
+        keys::put_certificate(&world.app, &actor, admin, key, der).await
+    };
+    let garbage = put(true, &ec.fingerprint, b"garbage".to_vec()).await;
+    assert!(
+        matches!(garbage, Err(KeyError::Certificate(_))),
+        "{garbage:?}"
+    );
+    let issued = pki::certificate_by_another(&ec.public_key);
+    let other = put(true, &rsa.fingerprint, issued.clone()).await;
+    assert!(matches!(other, Err(KeyError::Certificate(_))), "{other:?}");
+    let no_admin = put(false, &ec.fingerprint, issued.clone()).await;
+    assert!(
+        matches!(no_admin, Err(KeyError::NotAllowed(_))),
+        "{no_admin:?}"
+    );
+    put(true, &ec.fingerprint, issued.clone())
+        .await
+        .expect("an admin may");
+    let view = world.hsm_view().await;
+    let shown = view.keys.iter().find(|key| key.label == "ec").expect("ec");
+    assert_eq!(
+        shown.certificate.as_ref().expect("kept").der.as_bytes(),
+        issued
+    );
+    keys::remove_certificate(&world.app, &actor, &ec.fingerprint)
+        .await
+        .expect("removed");
+    let view = world.hsm_view().await;
+    assert!(view.keys.iter().all(|key| key.certificate.is_none()));
+    let events = world.audit().await;
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, AuditEvent::CertificateStored { .. }))
+    );
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, AuditEvent::CertificateRemoved { .. }))
+    );
+    // Nobody reads a purpose that the store would not take back.
+    assert!(
+        serde_json::from_str::<Purpose>(r#"{"type":"sign","keys":[],"scope":{"type":"open"}}"#)
+            .is_err()
+    );
+    world.app.shutdown().await;
+}
