@@ -22,6 +22,12 @@ pub async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Ans
     parse(&fetch(Method::POST, path, Some(body)).await?)
 }
 
+/// `PUT`, which is answered without a body.
+pub async fn put(path: &str, body: &impl Serialize) -> Answer<()> {
+    let body = serde_json::to_string(body).map_err(|error| unreadable(&error))?;
+    fetch(Method::PUT, path, Some(body)).await.map(drop)
+}
+
 /// `POST` without a body.
 pub async fn act<T: DeserializeOwned>(path: &str) -> Answer<T> {
     parse(&fetch(Method::POST, path, None).await?)

@@ -221,6 +221,11 @@ impl Portal {
         self.noticed(api::act(path).await)
     }
 
+    /// `PUT`; an ended session is noticed.
+    pub async fn put(self, path: &str, body: &impl Serialize) -> Answer<()> {
+        self.noticed(api::put(path, body).await)
+    }
+
     /// `DELETE`; an ended session is noticed.
     pub async fn delete(self, path: &str) -> Answer<()> {
         self.noticed(api::delete(path).await)

@@ -4,6 +4,7 @@ mod custodians;
 mod device;
 mod generate;
 mod initialise;
+mod key_settings;
 mod keys;
 
 use countersign_protocol::{

@@ -1,6 +1,6 @@
 //! Signing HSMs in words.
 
-use countersign_protocol::hsm::HsmState;
+use countersign_protocol::hsm::{CertificatePlace, CertificateView, HsmState};
 
 /// One word, as stable as the wire's.
 pub fn hsm_state_name(state: &HsmState) -> &'static str {
@@ -34,4 +34,21 @@ pub fn hsm_state(state: &HsmState) -> String {
         HsmState::Open { .. } => "Open for one lease.".to_owned(),
         HsmState::Failed { why } => format!("Refused, never used: {why}"),
     }
+}
+
+/// Whom a key's certificate names, and until when.
+pub fn certificate(certificate: Option<&CertificateView>) -> String {
+    let Some(certificate) = certificate else {
+        return "No certificate: Java and some others do not see the key.".to_owned();
+    };
+    let place = match certificate.place {
+        CertificatePlace::Device => "on the device",
+        CertificatePlace::Server => "kept by the server",
+    };
+    format!(
+        "Certificate of {}, issued by {}, valid until {}, {place}.",
+        certificate.subject,
+        certificate.issuer,
+        certificate.not_after.strftime("%Y-%m-%d")
+    )
 }

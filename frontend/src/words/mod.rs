@@ -6,7 +6,7 @@ mod hsm;
 
 pub use activation::{purpose, state_name};
 pub use audit::{actor, event_name, event_words};
-pub use hsm::{hsm_state, hsm_state_name};
+pub use hsm::{certificate, hsm_state, hsm_state_name};
 
 use countersign_protocol::operator::Role;
 

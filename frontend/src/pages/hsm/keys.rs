@@ -3,11 +3,12 @@
 use countersign_protocol::{
     hsm::{HsmView, SigningKeyView},
     id::HsmId,
+    mechanism::Mechanism,
     operator::Role,
 };
 use leptos::prelude::*;
 
-use super::generate::GenerateForm;
+use super::{generate::GenerateForm, key_settings::KeySettingsForm};
 use crate::{
     components::{Badge, Digest, Disclosure},
     portal::Portal,
@@ -41,7 +42,12 @@ pub fn Keys(
             {move || {
                 keys.with(Vec::is_empty).then(|| view! { <p class="quiet">"No key yet."</p> })
             }}
-            <ul class="answers">{move || keys.get().into_iter().map(row).collect_view()}</ul>
+            <ul class="answers">
+                {move || {
+                    let admin = portal.is(Role::Admin);
+                    keys.get().into_iter().map(|key| row(key, admin)).collect_view()
+                }}
+            </ul>
             {move || {
                 (complete.get() && portal.is(Role::Admin))
                     .then(|| {
@@ -57,14 +63,15 @@ pub fn Keys(
     .into_any()
 }
 
-fn row(key: SigningKeyView) -> AnyView {
+fn row(key: SigningKeyView, admin: bool) -> AnyView {
+    let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
     let testid = format!("key-{}", key.label);
     let mechanisms = key.mechanisms.iter().map(|mechanism| mechanism.as_str());
     let mechanisms = mechanisms.collect::<Vec<_>>().join(", ");
     view! {
         <li data-testid=testid>
-            <span class="answer-name">{key.label}</span>
-            <span>{key.kind}</span>
+            <span class="answer-name">{key.label.clone()}</span>
+            <span>{key.kind.clone()}</span>
             {if key.attested {
                 view! { <Badge tone="good" text="made in this device" /> }
             } else {
@@ -73,10 +80,16 @@ fn row(key: SigningKeyView) -> AnyView {
             {key
                 .uses_left
                 .map(|left| view! { <span class="quiet">{format!("{} left", words::count(left, "use"))}</span> })}
+            {raw
+                .then(|| view! { <Badge tone="wait" text="raw RSA allowed" /> })}
+            <span class="quiet" data-testid=format!("certificate-{}", key.label)>
+                {words::certificate(key.certificate.as_ref())}
+            </span>
             <details>
-                <summary>"Fingerprint and mechanisms"</summary>
+                <summary>{if admin { "Fingerprint, mechanisms, certificate, settings" } else { "Fingerprint and mechanisms" }}</summary>
                 <Digest hex=key.fingerprint.to_hex() />
                 <p class="quiet">{mechanisms}</p>
+                {admin.then(|| view! { <KeySettingsForm key=key.clone() /> })}
             </details>
         </li>
     }

@@ -17,6 +17,28 @@ use countersign_simulator::Profile;
 use crate::{chromium::Chromium, portal::Portal};
 
 /// Screenshots stay here after the test.
+/// What a CA would make of the key.
+fn issued_certificate(folder: &Path, key: &Path) -> anyhow::Result<String> {
+    let openssl = |arguments: &str| -> anyhow::Result<()> {
+        let output = std::process::Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(folder)
+            .output()?;
+        anyhow::ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -subj /CN=CA -keyout ca.key -out ca.pem")?;
+    openssl(&format!(
+        "x509 -new -subj /CN=Issued -days 2 -force_pubkey {} -signkey ca.key -out issued.pem",
+        key.display()
+    ))?;
+    Ok(std::fs::read_to_string(folder.join("issued.pem"))?)
+}
+
 fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
 }
@@ -263,6 +285,30 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.go("hsms").await?;
     portal.browser.click(&format!("hsm-{HSM}")).await?;
     portal.browser.wait_for_text("hsm-state", "locked").await?;
+
+    // A certificate that somebody issued for the key; Anna is admin.
+    let issued = issued_certificate(folder.path(), &pem)?;
+    let details = portal
+        .browser
+        .css("[data-testid='key-firmware'] summary")
+        .await?;
+    details.click().await?;
+    portal
+        .browser
+        .fill("certificate-pem-firmware", "no certificate")
+        .await?;
+    portal.browser.click("certificate-keep-firmware").await?;
+    portal.browser.find("problem").await?;
+    portal
+        .browser
+        .fill("certificate-pem-firmware", &issued)
+        .await?;
+    portal.browser.click("certificate-keep-firmware").await?;
+    portal
+        .browser
+        .wait_for_text("certificate-firmware", "CN=Issued")
+        .await?;
+    portal.browser.shoot("key-certificate").await?;
 
     // Without the helper the page says what to do.
     portal.log_out().await?;

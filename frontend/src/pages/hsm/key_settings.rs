@@ -1,0 +1,147 @@
+//! What an admin can change of a key: its certificate, and whether requesters may pad for themselves.
+
+use countersign_protocol::{
+    encoding::Base64,
+    hsm::{CertificatePlace, HsmView, KeySettings, NewCertificate, SigningKeyView},
+    mechanism::Mechanism,
+    problem::Problem,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, de::value::StrDeserializer};
+
+use crate::{
+    api,
+    components::{WorkButton, WorkProblem},
+    portal::Portal,
+    work::{Work, problem},
+};
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// Certificate and settings of one key.
+#[component]
+pub fn KeySettingsForm(
+    /// The key.
+    key: SigningKeyView,
+) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let pem = RwSignal::new(String::new());
+    let id = StoredValue::new((key.hsm.clone(), key.fingerprint.to_hex()));
+    let path =
+        move |below: &str| id.with_value(|(_, key)| format!("/keys/{}/{below}", api::part(key)));
+    // A change of a key is no event of its HSM: what this page shows is fetched anew.
+    let reload = async move || -> Result<(), Problem> {
+        let hsm = id.with_value(|(hsm, _)| hsm.clone());
+        let view: HsmView = portal
+            .get(&format!("/hsms/{}", api::part(hsm.as_str())))
+            .await?;
+        portal.put_hsm(view);
+        Ok(())
+    };
+    let keep = Callback::new(move |()| {
+        work.run(async move {
+            let body = parse(&pem.get_untracked())?;
+            portal.put(&path("certificate"), &body).await?;
+            reload().await
+        });
+    });
+    let remove = Callback::new(move |()| {
+        work.run(async move {
+            portal.delete(&path("certificate")).await?;
+            reload().await
+        });
+    });
+    let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
+    let turn = Callback::new(move |()| {
+        work.run(async move {
+            let settings = KeySettings { raw_rsa: !raw };
+            portal.put(&path("settings"), &settings).await?;
+            reload().await
+        });
+    });
+    let rsa = key.public_key.curve().is_none();
+    let place = key
+        .certificate
+        .as_ref()
+        .map(|certificate| certificate.place);
+    let field = format!("certificate-pem-{}", key.label);
+    let label = key.label;
+    view! {
+        <div class="form">
+            {(place != Some(CertificatePlace::Device))
+                .then(|| {
+                    view! {
+                        <div class="field">
+                            <label for=field.clone()>"Certificate from a CA (PEM)"</label>
+                            <textarea
+                                id=field.clone()
+                                data-testid=field.clone()
+                                rows="4"
+                                spellcheck="false"
+                                prop:value=move || pem.get()
+                                on:input=move |event| pem.set(event_target_value(&event))
+                            />
+                            <p class="hint">
+                                "Programs such as Java use a key only with a certificate. Without a CA, a requester makes one with "
+                                <code>"countersign certificate"</code> "."
+                            </p>
+                        </div>
+                        <WorkButton
+                            work=work
+                            label="Keep this certificate"
+                            testid=format!("certificate-keep-{label}")
+                            on_press=keep
+                        />
+                    }
+                })}
+            {(place == Some(CertificatePlace::Server))
+                .then(|| {
+                    view! {
+                        <WorkButton
+                            work=work
+                            label="Remove the certificate"
+                            testid=format!("certificate-remove-{label}")
+                            on_press=remove
+                        />
+                    }
+                })}
+            {rsa
+                .then(|| {
+                    view! {
+                        <p class="hint">
+                            "With raw RSA, requesters pad for themselves, and nobody can tell what is signed. It works only under an open scope."
+                        </p>
+                        <WorkButton
+                            work=work
+                            label=if raw { "Forbid raw RSA" } else { "Allow raw RSA" }
+                            testid=format!("raw-rsa-{label}")
+                            on_press=turn
+                        />
+                    }
+                })}
+            <WorkProblem work=work />
+        </div>
+    }
+    .into_any()
+}
+
+/// The first certificate of a PEM text.
+fn parse(pem: &str) -> Result<NewCertificate, Problem> {
+    let body = pem
+        .split_once(BEGIN)
+        .and_then(|(_, rest)| rest.split_once(END))
+        .map(|(body, _)| body.split_whitespace().collect::<String>());
+    let der = body.and_then(|body| {
+        let text: StrDeserializer<'_, serde::de::value::Error> =
+            serde::de::IntoDeserializer::into_deserializer(body.as_str());
+        Base64::deserialize(text).ok()
+    });
+    der.map(|der| NewCertificate { der }).ok_or_else(|| {
+        problem(
+            "This is no certificate",
+            format!("Paste the PEM text of one, from {BEGIN} to {END}."),
+        )
+    })
+}
