@@ -31,6 +31,7 @@ impl Build {
             "countersign-server",
             "countersign-helper",
             "countersign-cli",
+            "countersign-pkcs11",
         ] {
             command.args(["--package", package]);
         }

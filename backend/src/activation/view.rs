@@ -38,6 +38,43 @@ pub async fn by_id(
     Ok(build(connection, app, &activation).await?)
 }
 
+/// What a queued activation waits for. Its requester may end an activation of their own, and is not told of others'.
+async fn ahead(
+    connection: &mut SqliteConnection,
+    activation: &Activation,
+) -> Result<Option<String>, StoreError> {
+    let terms = &activation.terms;
+    if activation.state != ActivationState::Queued {
+        return Ok(None);
+    }
+    let active = store::activations::active_of(connection, &terms.hsm.id).await?;
+    let first = active
+        .iter()
+        .find(|other| other.state != ActivationState::Queued && other.terms.id != terms.id);
+    let Some(other) = first else {
+        return Ok(Some("The HSM is absent, or not ready yet".into()));
+    };
+    Ok(Some({
+        let until = match other.state {
+            ActivationState::Open { until, .. } => {
+                format!(
+                    "open until {} at most",
+                    until.strftime("%Y-%m-%d %H:%M:%S UTC")
+                )
+            }
+            _ => "waiting for its custodians".into(),
+        };
+        if other.terms.requester.id == terms.requester.id {
+            let id = &other.terms.id;
+            format!(
+                "Activation {id} of the same requester has the HSM, {until}; `countersign activation lock {id}` ends it"
+            )
+        } else {
+            format!("Another requester's activation has the HSM, {until}")
+        }
+    }))
+}
+
 /// Everything that people see of a stored activation.
 pub(super) async fn build(
     connection: &mut SqliteConnection,
@@ -71,7 +108,10 @@ pub(super) async fn build(
         custodians,
         authenticated: activation.authenticated,
         signatures,
-        notice: activation.notice.clone(),
+        notice: match &activation.notice {
+            Some(notice) => Some(notice.clone()),
+            None => ahead(connection, activation).await?,
+        },
         url: format!("{}/a/{id}", app.config.public_origin),
     })
 }

@@ -197,6 +197,8 @@ pub struct Record {
 
 #[derive(Debug, Subcommand)]
 pub enum Pkcs11 {
+    /// Print where the module is
+    Module,
     /// Print what to write into the settings of openssl, Java, mkimage, p11-kit and others
     Env,
     /// Check everything from the configuration to the keys
@@ -222,7 +224,11 @@ pub enum Activation {
     /// End an activation; returns when the HSM is proven locked
     Lock {
         /// The activation
-        id: ActivationId,
+        #[arg(required_unless_present = "all")]
+        id: Option<ActivationId>,
+        /// Every activation that you asked for, such as at the end of a build
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
     },
 }
 

@@ -59,7 +59,7 @@ pub fn until_open(
         if away.is_none() {
             let status = line(&view);
             if live.is_terminal() {
-                live.show(&format!("countersign: {status} · {}", left(&view)));
+                live.show(&format!("countersign: {}: {status}", left(&view)));
             } else if told != status || spoke.elapsed() > HEARTBEAT {
                 report::line(&status);
                 spoke = Instant::now();

@@ -1,7 +1,7 @@
 //! `countersign activation`.
 
-use countersign_client::Client;
-use countersign_protocol::{activation::ActivationView, id::ActivationId};
+use countersign_client::{ActivationFilter, Client};
+use countersign_protocol::{activation::ActivationView, id::ActivationId, problem::ProblemCode};
 use serde_json::json;
 
 use crate::{
@@ -29,14 +29,43 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
             }
             output.result(&json!({ "activation": view }), || status::details(&view));
         }
-        Activation::Lock { id } => {
+        Activation::Lock { id: Some(id), .. } => {
             let view = client.lock(id)?;
-            output.result(&json!({ "activation": view }), || {
-                format!("{id}: {}", status::line(&view))
+            output.result(&json!({ "activation": view }), || ended(&view));
+        }
+        Activation::Lock { id: None, .. } => {
+            let views = lock_all(&client)?;
+            output.result(&json!({ "activations": views }), || {
+                if views.is_empty() {
+                    return "There is none.".to_owned();
+                }
+                let lines: Vec<String> = views.iter().map(ended).collect();
+                lines.join("\n")
             });
         }
     }
     Ok(())
+}
+
+fn ended(view: &ActivationView) -> String {
+    format!("{}: {}", view.terms.id, status::line(view))
+}
+
+/// Ends what the token's owner asked for. Newest first: what is queued does not get its turn meanwhile.
+fn lock_all(client: &Client) -> Result<Vec<ActivationView>, CliError> {
+    let own = client.session()?.person.id;
+    let active = client.activations(ActivationFilter::Active)?;
+    let own = active
+        .into_iter()
+        .filter(|view| view.terms.requester.id == own);
+    own.map(|view| match client.lock(&view.terms.id) {
+        // It ended by itself just now.
+        Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {
+            Ok(client.activation(&view.terms.id)?)
+        }
+        result => Ok(result?),
+    })
+    .collect()
 }
 
 fn list(activations: &[ActivationView]) -> String {

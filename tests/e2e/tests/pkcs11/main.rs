@@ -9,6 +9,7 @@ mod java;
 mod mkimage;
 mod openssl;
 mod others;
+mod readme;
 mod record;
 mod tool;
 mod waits;

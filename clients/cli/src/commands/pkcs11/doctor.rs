@@ -39,12 +39,9 @@ impl Findings {
 
 pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     let mut findings = Findings::default();
-    match module::find() {
-        Some(file) => findings.good("module", file.display().to_string()),
-        None => findings.bad(
-            "module",
-            "it is neither beside this program nor where libraries are: `cargo xtask build` makes it",
-        ),
+    match module::required() {
+        Ok(file) => findings.good("module", file.display().to_string()),
+        Err(error) => findings.bad("module", error.to_string()),
     }
     match module::engine() {
         Some(file) => findings.good("openssl engine", file.display().to_string()),

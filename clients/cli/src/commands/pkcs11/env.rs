@@ -1,6 +1,6 @@
 //! What to write into the settings of other programs.
 
-use countersign_client::pkcs11::{MODULE, slot_number};
+use countersign_client::pkcs11::slot_number;
 use countersign_protocol::{cvc::PublicKey, hsm::SigningKeyView};
 use serde_json::json;
 
@@ -13,12 +13,7 @@ use crate::{
 };
 
 pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
-    let module = module::find().ok_or_else(|| {
-        CliError::Files(format!(
-            "{MODULE} is neither beside this program nor where libraries are: `cargo xtask build` makes it"
-        ))
-    })?;
-    let module = module.display().to_string();
+    let module = module::required()?.display().to_string();
     let keys = connect::client(global)?.keys()?;
     let engine = module::engine().map_or_else(
         || "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so".to_owned(),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use countersign_client::pkcs11::MODULE;
 
+use crate::error::CliError;
+
 /// Folders beside and below the program's own, and where Debian has such modules.
 const PLACES: [&str; 4] = [".", "../lib", "../lib/pkcs11", "../lib/countersign"];
 const SYSTEM: [&str; 3] = ["/usr/local/lib", "/usr/lib/pkcs11", "/usr/lib"];
@@ -26,6 +28,15 @@ pub fn find() -> Option<PathBuf> {
         .map(|folder| folder.join(MODULE))
         .find(|file| file.is_file())
         .map(|file| file.canonicalize().unwrap_or(file))
+}
+
+/// The module, which must be there.
+pub fn required() -> Result<PathBuf, CliError> {
+    find().ok_or_else(|| {
+        CliError::Files(format!(
+            "{MODULE} is neither beside this program nor where libraries are: `cargo xtask build` makes it"
+        ))
+    })
 }
 
 /// OpenSSL's engine.
