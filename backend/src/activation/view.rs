@@ -54,24 +54,20 @@ async fn ahead(
     let Some(other) = first else {
         return Ok(Some("The HSM is absent, or not ready yet".into()));
     };
-    Ok(Some({
-        let until = match other.state {
-            ActivationState::Open { until, .. } => {
-                format!(
-                    "open until {} at most",
-                    until.strftime("%Y-%m-%d %H:%M:%S UTC")
-                )
-            }
-            _ => "waiting for its custodians".into(),
-        };
-        if other.terms.requester.id == terms.requester.id {
-            let id = &other.terms.id;
-            format!(
-                "Activation {id} of the same requester has the HSM, {until}; `countersign activation lock {id}` ends it"
-            )
-        } else {
-            format!("Another requester's activation has the HSM, {until}")
+    let until = match other.state {
+        ActivationState::Open { until, .. } => {
+            let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
+            format!("open until {until} at most")
         }
+        _ => "waiting for its custodians".into(),
+    };
+    Ok(Some(if other.terms.requester.id == terms.requester.id {
+        let id = &other.terms.id;
+        format!(
+            "Activation {id} of the same requester has the HSM, {until}; `countersign activation lock {id}` ends it"
+        )
+    } else {
+        format!("Another requester's activation has the HSM, {until}")
     }))
 }
 
