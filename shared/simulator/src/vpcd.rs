@@ -77,6 +77,7 @@ fn play(
     stream.set_nodelay(true)?;
     simulator.reset();
     loop {
+        acknowledge_at_once(&stream)?;
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -92,6 +93,20 @@ fn play(
             }
         }
     }
+}
+
+/// The reader writes the length of a message and the message apart, and the second waits for the acknowledgement of the
+/// first: delayed, that would cost 40 ms a command. The kernel forgets the wish after a while.
+#[cfg(target_os = "linux")]
+fn acknowledge_at_once(stream: &TcpStream) -> std::io::Result<()> {
+    use std::os::linux::net::TcpStreamExt;
+    stream.set_quickack(true)
+}
+
+/// Elsewhere it cannot be asked for.
+#[cfg(not(target_os = "linux"))]
+fn acknowledge_at_once(_: &TcpStream) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn send(stream: &mut TcpStream, data: &[u8]) -> std::io::Result<()> {
