@@ -48,6 +48,15 @@ impl Test {
             "-D",
             "warnings",
         ]))?;
+        run(&mut cargo([
+            "clippy",
+            "--package",
+            "countersign-bench",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
         // What is shipped has no simulator in it.
         run(&mut cargo([
             "clippy",
@@ -85,6 +94,8 @@ impl Test {
             "--workspace",
             "--exclude",
             "countersign-e2e",
+            "--exclude",
+            "countersign-bench",
         ]))?;
 
         if !self.quick {
@@ -98,6 +109,7 @@ impl Test {
                 "--test-threads=1",
                 "--nocapture",
             ]))?;
+            run(&mut cargo(["test", "--package", "countersign-bench"]))?;
         }
         layer("done");
         Ok(())
