@@ -68,9 +68,9 @@ fn the_load_signs_with_every_mechanism_on_a_fast_and_a_slow_card() -> anyhow::Re
         let threads: Vec<_> = figures.iter().map(|one| one.threads).collect();
         assert_eq!(threads, [1, 3], "{algorithm:?}");
     }
-    // A card does one thing at a time, and these take 170 ms.
+    // A card does one thing at a time, and these take 170 ms: at most 12 end within 2 s.
     for figures in measure(Algorithm::Ecdsa, Speed::Device, &[1, 3], 2)? {
-        assert!(figures.signatures_per_second < 6.0, "{figures:?}");
+        assert!(figures.signatures <= 12, "{figures:?}");
         assert!(figures.p50_ms > 170.0, "{figures:?}");
     }
     Ok(())
