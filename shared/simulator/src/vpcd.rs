@@ -52,21 +52,43 @@ pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infalli
     play(simulator, stream)
 }
 
-/// Waits at `address` for a reader that connects to its card, and plays the card, again and again. In vpcd's configuration
-/// that is a `DEVICENAME` of host and port.
-///
-/// # Errors
-/// [`VpcdError::Listen`].
-pub fn listen(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
-    let cannot = |why| VpcdError::Listen {
+/// A place at which a reader finds its card. In vpcd's configuration that is a `DEVICENAME` of host and port.
+pub struct VpcdListener {
+    listener: TcpListener,
+    address: String,
+}
+
+impl VpcdListener {
+    /// From now on readers can connect: vpcd tries only once.
+    ///
+    /// # Errors
+    /// [`VpcdError::Listen`].
+    pub fn bind(address: &str) -> Result<Self, VpcdError> {
+        let listener = TcpListener::bind(address).map_err(|why| cannot_listen(address, why))?;
+        Ok(Self {
+            listener,
+            address: address.to_owned(),
+        })
+    }
+
+    /// Waits for a reader, and plays the card, again and again.
+    ///
+    /// # Errors
+    /// [`VpcdError::Listen`].
+    pub fn run(&self, simulator: &Simulator) -> Result<std::convert::Infallible, VpcdError> {
+        loop {
+            let accepted = self.listener.accept();
+            let (stream, _) = accepted.map_err(|why| cannot_listen(&self.address, why))?;
+            // A reader that goes away comes back, or not.
+            let Err(_) = play(simulator, stream);
+        }
+    }
+}
+
+fn cannot_listen(address: &str, why: std::io::Error) -> VpcdError {
+    VpcdError::Listen {
         address: address.to_owned(),
         why,
-    };
-    let listener = TcpListener::bind(address).map_err(cannot)?;
-    loop {
-        let (stream, _) = listener.accept().map_err(cannot)?;
-        // A reader that goes away comes back, or not.
-        let Err(_) = play(simulator, stream);
     }
 }
 

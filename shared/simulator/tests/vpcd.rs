@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_simulator::{NewCard, Profile, Simulator, run_vpcd};
+use countersign_simulator::{NewCard, Profile, Simulator, VpcdListener, run_vpcd};
+
+const SELECT: [u8; 17] = hex_literal::hex!("00A404000BE82B0601040181C31F020100");
 
 /// As the reader's driver does: length and message apart, and without asking for speed.
 fn command(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> {
@@ -22,25 +24,28 @@ fn command(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> {
     answer
 }
 
+fn card() -> Simulator {
+    Simulator::in_memory(&NewCard {
+        serial: "READER".into(),
+        label: "in a reader".into(),
+        profile: Profile::VENDOR,
+        user_pin: Some("648219".into()),
+    })
+    .expect("a card")
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_command_does_not_wait_for_a_delayed_acknowledgement() {
     const COMMANDS: u32 = 50;
     // Half of what the kernel would delay each acknowledgement.
     const LIMIT: Duration = Duration::from_millis(20);
-    let card = Simulator::in_memory(&NewCard {
-        serial: "READER".into(),
-        label: "in a reader".into(),
-        profile: Profile::VENDOR,
-        user_pin: Some("648219".into()),
-    })
-    .expect("a card");
+    let card = card();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let played = std::thread::spawn(move || run_vpcd(&card, &address));
     let (mut stream, _) = listener.accept().expect("connects");
-    let select = hex_literal::hex!("00A404000BE82B0601040181C31F020100");
-    assert!(command(&mut stream, &select).ends_with(&[0x90, 0x00]));
+    assert!(command(&mut stream, &SELECT).ends_with(&[0x90, 0x00]));
 
     let start = Instant::now();
     for _ in 0..COMMANDS {
@@ -55,4 +60,17 @@ fn a_command_does_not_wait_for_a_delayed_acknowledgement() {
         played.join().expect("ends").is_err(),
         "the reader went away"
     );
+}
+
+#[test]
+fn a_reader_can_connect_as_soon_as_the_card_has_a_place() {
+    // Free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .to_string();
+    let listener = VpcdListener::bind(&address).expect("a place");
+    let mut stream = TcpStream::connect(&address).expect("connects");
+    std::thread::spawn(move || listener.run(&card()));
+    assert!(command(&mut stream, &SELECT).ends_with(&[0x90, 0x00]));
 }
