@@ -49,6 +49,15 @@ impl Test {
             "-D",
             "warnings",
         ]))?;
+        run(&mut cargo([
+            "clippy",
+            "--package",
+            "countersign-bench",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))?;
         // What is shipped has no simulator in it.
         run(&mut cargo([
             "clippy",
@@ -86,6 +95,8 @@ impl Test {
             "--workspace",
             "--exclude",
             "countersign-e2e",
+            "--exclude",
+            "countersign-bench",
         ]))?;
 
         if !self.quick {
@@ -99,6 +110,7 @@ impl Test {
                 "--test-threads=1",
                 "--nocapture",
             ]))?;
+            run(&mut cargo(["test", "--package", "countersign-bench"]))?;
         }
         layer("done");
         Ok(())

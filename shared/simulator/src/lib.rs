@@ -20,4 +20,4 @@ pub use latency::Latency;
 pub use pki::simulated_anchor;
 pub use profile::Profile;
 pub use simulator::{ApduCounts, Fault, SimulatedTransport, Simulator};
-pub use vpcd::{VpcdError, listen as listen_for_vpcd, run as run_vpcd};
+pub use vpcd::{VpcdError, VpcdListener, run as run_vpcd};

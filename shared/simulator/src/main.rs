@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use countersign_simulator::{
-    Latency, NewCard, Profile, Simulator, VpcdError, listen_for_vpcd, run_vpcd,
+    Latency, NewCard, Profile, Simulator, VpcdError, VpcdListener, run_vpcd,
 };
 
 #[derive(Parser)]
@@ -124,8 +124,9 @@ fn main() -> anyhow::Result<()> {
                 Slowness::Realistic => Latency::REALISTIC,
             });
             if let Some(address) = listen {
+                let listener = VpcdListener::bind(&address)?;
                 eprintln!("{} waits for its reader at {address}", simulator.device());
-                match listen_for_vpcd(&simulator, &address)? {}
+                match listener.run(&simulator)? {}
             }
             eprintln!("Inserting {} into {vpcd}", simulator.device());
             loop {

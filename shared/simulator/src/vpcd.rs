@@ -52,21 +52,43 @@ pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infalli
     play(simulator, stream)
 }
 
-/// Waits at `address` for a reader that connects to its card, and plays the card, again and again. In vpcd's configuration
-/// that is a `DEVICENAME` of host and port.
-///
-/// # Errors
-/// [`VpcdError::Listen`].
-pub fn listen(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
-    let cannot = |why| VpcdError::Listen {
+/// A place at which a reader finds its card. In vpcd's configuration that is a `DEVICENAME` of host and port.
+pub struct VpcdListener {
+    listener: TcpListener,
+    address: String,
+}
+
+impl VpcdListener {
+    /// From now on readers can connect: vpcd tries only once.
+    ///
+    /// # Errors
+    /// [`VpcdError::Listen`].
+    pub fn bind(address: &str) -> Result<Self, VpcdError> {
+        let listener = TcpListener::bind(address).map_err(|why| cannot_listen(address, why))?;
+        Ok(Self {
+            listener,
+            address: address.to_owned(),
+        })
+    }
+
+    /// Waits for a reader, and plays the card, again and again.
+    ///
+    /// # Errors
+    /// [`VpcdError::Listen`].
+    pub fn run(&self, simulator: &Simulator) -> Result<std::convert::Infallible, VpcdError> {
+        loop {
+            let accepted = self.listener.accept();
+            let (stream, _) = accepted.map_err(|why| cannot_listen(&self.address, why))?;
+            // A reader that goes away comes back, or not.
+            let Err(_) = play(simulator, stream);
+        }
+    }
+}
+
+fn cannot_listen(address: &str, why: std::io::Error) -> VpcdError {
+    VpcdError::Listen {
         address: address.to_owned(),
         why,
-    };
-    let listener = TcpListener::bind(address).map_err(cannot)?;
-    loop {
-        let (stream, _) = listener.accept().map_err(cannot)?;
-        // A reader that goes away comes back, or not.
-        let Err(_) = play(simulator, stream);
     }
 }
 
@@ -77,6 +99,7 @@ fn play(
     stream.set_nodelay(true)?;
     simulator.reset();
     loop {
+        acknowledge_at_once(&stream)?;
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -92,6 +115,20 @@ fn play(
             }
         }
     }
+}
+
+/// The reader writes the length of a message and the message apart, and the second waits for the acknowledgement of the
+/// first: delayed, that would cost 40 ms a command. The kernel forgets the wish after a while.
+#[cfg(target_os = "linux")]
+fn acknowledge_at_once(stream: &TcpStream) -> std::io::Result<()> {
+    use std::os::linux::net::TcpStreamExt;
+    stream.set_quickack(true)
+}
+
+/// Elsewhere it cannot be asked for.
+#[cfg(not(target_os = "linux"))]
+fn acknowledge_at_once(_: &TcpStream) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn send(stream: &mut TcpStream, data: &[u8]) -> std::io::Result<()> {

@@ -42,9 +42,22 @@ impl Program {
     ///
     /// # Errors
     /// It cannot be started, or the log cannot be written.
-    pub fn start(name: &str, mut command: Command, log: &Path) -> anyhow::Result<Self> {
+    pub fn start(name: &str, command: Command, log: &Path) -> anyhow::Result<Self> {
+        Self::start_with_input(name, command, log, Stdio::null())
+    }
+
+    /// The same with something at standard input.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_input(
+        name: &str,
+        mut command: Command,
+        log: &Path,
+        input: Stdio,
+    ) -> anyhow::Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,0 +1,16 @@
+//! Measures how fast PKCS#11 modules sign: the load that `countersign-pkcs11-load` puts on a module, and OpenSC's module with
+//! a simulated card to compare with.
+
+mod algorithm;
+mod error;
+mod figures;
+mod key_pair;
+mod load;
+mod opensc;
+mod token;
+
+pub use algorithm::Algorithm;
+pub use error::LoadError;
+pub use figures::Figures;
+pub use load::{Load, Period};
+pub use opensc::{Measurement, OPENSC_MODULE, OpenScCard};

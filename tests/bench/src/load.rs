@@ -1,0 +1,116 @@
+//! Threads that sign as fast as the module lets them.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use cryptoki::session::Session;
+
+use crate::{Algorithm, Figures, LoadError, algorithm::DIGEST, key_pair::KeyPair, token::Token};
+
+/// How long a load lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Period {
+    /// Signing before anything counts.
+    pub warm_up: Duration,
+    /// Signing that counts.
+    pub measured: Duration,
+}
+
+/// A module that is ready to sign: logged in, with a key.
+pub struct Load {
+    token: Token,
+    key: KeyPair,
+}
+
+/// What one thread did.
+struct Work {
+    /// Of each signature that was finished in the measured time.
+    took: Vec<Duration>,
+    /// To be verified.
+    last: ([u8; DIGEST], Vec<u8>),
+}
+
+impl Load {
+    /// Loads the module, logs in, finds the key.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn prepare(
+        module: &Path,
+        token_label: &str,
+        pin: Option<String>,
+        key_label: &str,
+        algorithm: Algorithm,
+    ) -> Result<Self, LoadError> {
+        let token = Token::log_in(module, token_label, pin)?;
+        let key = KeyPair::find(token.session(), algorithm, key_label)?;
+        Ok(Self { token, key })
+    }
+
+    /// Signs with so many threads, each with a session of its own.
+    ///
+    /// # Errors
+    /// [`LoadError`], of the first thread that had one.
+    pub fn run(&self, threads: usize, period: Period) -> Result<Figures, LoadError> {
+        let sessions = (0..threads)
+            .map(|_| self.token.open_session())
+            .collect::<Result<Vec<_>, _>>()?;
+        let failed = AtomicBool::new(false);
+        let counts_from = Instant::now() + period.warm_up;
+        let end = counts_from + period.measured;
+        let key = &self.key;
+        let work = &|session: Session| {
+            let work = sign(key, &session, counts_from, end, &failed);
+            // The others need not go on.
+            failed.fetch_or(work.is_err(), Ordering::Relaxed);
+            work
+        };
+        let works: Vec<_> = std::thread::scope(|scope| {
+            let workers: Vec<_> = sessions
+                .into_iter()
+                .map(|session| scope.spawn(move || work(session)))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or(Err(LoadError::Thread)))
+                .collect()
+        });
+        let mut took = Vec::new();
+        for work in works {
+            let work = work?;
+            let (digest, signature) = &work.last;
+            self.key.verify(digest, signature)?;
+            took.extend(work.took);
+        }
+        Figures::of(threads, took, period.measured)
+    }
+}
+
+/// One thread's work. It finishes what it has begun, so that the token is idle afterwards.
+fn sign(
+    key: &KeyPair,
+    session: &Session,
+    counts_from: Instant,
+    end: Instant,
+    failed: &AtomicBool,
+) -> Result<Work, LoadError> {
+    let mut took = Vec::new();
+    loop {
+        let mut digest = [0; DIGEST];
+        getrandom::fill(&mut digest).map_err(LoadError::Random)?;
+        let start = Instant::now();
+        let signature = key.sign(session, &digest)?;
+        let done = Instant::now();
+        // Those that begin before and end within make up for those that begin within and end after.
+        if (counts_from..end).contains(&done) {
+            took.push(done - start);
+        }
+        if done >= end || failed.load(Ordering::Relaxed) {
+            let last = (digest, signature);
+            return Ok(Work { took, last });
+        }
+    }
+}
