@@ -17,6 +17,7 @@ use crate::{
     events::EventBus,
     hsm::{Connector, Registry},
     identity::ServerKey,
+    signing::writer::Writer,
     store::Store,
 };
 
@@ -40,6 +41,8 @@ pub struct App {
     pub hsms: Registry,
     /// Activations.
     pub activations: Activations,
+    /// Reservations and records of signatures.
+    pub signatures: Writer,
 }
 
 impl App {
@@ -57,6 +60,7 @@ impl App {
         let anchors = anchors(&config)?;
         Ok(Self {
             config: Arc::new(config),
+            signatures: Writer::start(store.clone()),
             store,
             identity: Arc::new(identity),
             anchors: Arc::new(anchors),

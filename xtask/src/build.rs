@@ -53,7 +53,15 @@ pub fn with_simulator() -> anyhow::Result<PathBuf> {
         "--features",
         "countersign-server/simulator,countersign-helper/simulator",
     ]))?;
+    Ok(target()?.join("debug"))
+}
+
+/// Where cargo builds.
+///
+/// # Errors
+/// The operating system's.
+pub fn target() -> anyhow::Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    Ok(std::path::absolute(target)?.join("debug"))
+    Ok(std::path::absolute(target)?)
 }

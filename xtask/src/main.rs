@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that a developer runs. Needs nothing but cargo to start; installs what is missing.
 
+mod bench;
 mod build;
 mod demo;
 mod portal;
@@ -28,6 +29,8 @@ enum Task {
     Test(test::Test),
     /// Build the portal and all programs.
     Build(build::Build),
+    /// Measure.
+    Bench(bench::Bench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +40,6 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Build(build) => build.run(),
+        Task::Bench(bench) => bench.run(),
     }
 }

@@ -1,19 +1,17 @@
 //! U-Boot's `fit_check_sign`, built once from Debian's source package: the verifier of signed FIT images.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use anyhow::{Context, bail};
 
-use crate::run::run;
+use crate::{build::target, run::run};
 
 /// Builds `fit_check_sign` in `target/u-boot`, if it is not there.
 ///
 /// # Errors
 /// The source cannot be fetched or built.
 pub fn fit_check_sign() -> anyhow::Result<()> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let folder = std::path::absolute(target)?.join("u-boot");
+    let folder = target()?.join("u-boot");
     let program = folder.join("fit_check_sign");
     if program.is_file() {
         return Ok(());

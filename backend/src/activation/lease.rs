@@ -42,6 +42,8 @@ pub struct Lease {
 
 #[derive(Default)]
 struct Signed {
+    /// Made, or being made. Leases never survive a restart, so nothing else has to be counted.
+    reserved: u32,
     count: u32,
     digests: HashSet<Sha256Digest>,
 }
@@ -183,6 +185,23 @@ impl Lease {
         let (sender, receiver) = watch::channel(());
         under_way.insert(idempotency_key.to_owned(), receiver);
         Ok(sender)
+    }
+
+    /// Counts a signature before it is made: no two requests get the last one. `false`: there is none left.
+    #[must_use]
+    pub fn reserve(&self) -> bool {
+        let mut signed = lock(&self.signed);
+        let left = signed.reserved < self.limits.signatures;
+        if left {
+            signed.reserved += 1;
+        }
+        left
+    }
+
+    /// The card said that it made nothing, or was not even asked.
+    pub fn release(&self) {
+        let mut signed = lock(&self.signed);
+        signed.reserved = signed.reserved.saturating_sub(1);
     }
 
     /// Notes a recorded signature; returns how the lease ends, if this was the last one.

@@ -1,10 +1,11 @@
 //! Signing under a lease: reserve, one command to the card, verify, record, answer.
 //!
-//! No transaction and no lock is held while the card works; several requests overlap.
+//! No transaction and no lock is held while the card works; several requests overlap, and are written together.
 
 mod input;
 mod pss;
 mod receipt;
+pub mod writer;
 
 pub use receipt::{receipt, signatures};
 
@@ -25,7 +26,7 @@ use countersign_protocol::{
     signature::{SignRequest, SignatureView},
 };
 
-use self::input::NoInput;
+use self::{input::NoInput, writer::Change};
 use crate::{
     activation::{self, ActivationError, Lease, LeaseKey, Requester},
     app::App,
@@ -227,7 +228,18 @@ impl Job {
             salt_length: request.salt_length,
             made: None,
         };
-        reserve(&app, &lease, &idempotency_key, &stored).await?;
+        if !lease.reserve() {
+            return Err(SigningError::Ended(EndReason::CountUsed));
+        }
+        let reserved = app.signatures.write(Change::Reserve {
+            activation: id.clone(),
+            idempotency_key,
+            signature: stored.clone(),
+        });
+        if let Err(error) = reserved.await {
+            lease.release();
+            return Err(error.into());
+        }
         let signature = match lease
             .hsm
             .sign(&lease.handle, key.reference, algorithm, input)
@@ -246,9 +258,10 @@ impl Job {
                     tracing::error!("the outcome of signature {} is unknown: {error}", stored.id);
                     return Err(error.into());
                 }
-                let mut tx = app.store.write().await?;
-                store::signatures::release(tx.connection(), &stored.id).await?;
-                tx.commit().await?;
+                app.signatures
+                    .write(Change::Release(stored.id.clone()))
+                    .await?;
+                lease.release();
                 drop(busy);
                 return Err(match error {
                     HsmError::NotOpen => ended(&app, &lease).await?,
@@ -262,8 +275,6 @@ impl Job {
         // As exact as the store is, so that a retry gets the same answer.
         let now =
             Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
-        let mut tx = app.store.write().await?;
-        store::signatures::record(tx.connection(), &stored.id, &signature, now).await?;
         let event = AuditEvent::Signed {
             signature: stored.id.clone(),
             activation: id.clone(),
@@ -272,8 +283,15 @@ impl Job {
             digest: hex::encode(&request.digest),
             salt_length: request.salt_length,
         };
-        tx.audit(&actor, event).await?;
-        tx.commit().await?;
+        app.signatures
+            .write(Change::Record {
+                id: stored.id.clone(),
+                signature: signature.clone(),
+                at: now,
+                actor: Box::new(actor),
+                event: Box::new(event),
+            })
+            .await?;
         stored.made = Some((Base64(signature), now));
         let end = lease.note(&request.digest);
         drop(busy);
@@ -364,28 +382,6 @@ fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> Signing
             "the operating system gives no random numbers".into(),
         )),
     }
-}
-
-/// Counts and reserves in one transaction: no two requests get the last signature.
-async fn reserve(
-    app: &App,
-    lease: &Lease,
-    idempotency_key: &str,
-    reservation: &StoredSignature,
-) -> Result<(), SigningError> {
-    let mut tx = app.store.write().await?;
-    let (_, reserved) = store::signatures::counts(tx.connection(), &lease.terms.id).await?;
-    if reserved >= lease.limits().signatures {
-        return Err(SigningError::Ended(EndReason::CountUsed));
-    }
-    store::signatures::reserve(
-        tx.connection(),
-        &lease.terms.id,
-        idempotency_key,
-        reservation,
-    )
-    .await?;
-    Ok(tx.commit().await?)
 }
 
 /// How the activation ended, once that is stored.

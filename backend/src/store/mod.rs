@@ -43,7 +43,18 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// One connection whose changes need not survive a power cut.
+    quick: SqlitePool,
     events: EventBus,
+}
+
+/// What a change has to survive. Every change that is answered survives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// `kill -9`, but not a power cut: nothing that the outside has heard of.
+    Kill,
+    /// A power cut, too.
+    PowerCut,
 }
 
 impl Store {
@@ -69,10 +80,18 @@ impl Store {
             .busy_timeout(std::time::Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(8)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool, events })
+        let quick = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.synchronous(SqliteSynchronous::Normal))
+            .await?;
+        Ok(Self {
+            pool,
+            quick,
+            events,
+        })
     }
 
     /// The pool, for what keeps tables of its own.
@@ -93,7 +112,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        self.write_as(Durability::PowerCut).await
+    }
+
+    /// [`Self::write`] for a change that has to survive this much.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn write_as(&self, durability: Durability) -> Result<WriteTx, StoreError> {
+        let pool = match durability {
+            Durability::Kill => &self.quick,
+            Durability::PowerCut => &self.pool,
+        };
+        let transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
         Ok(WriteTx {
             transaction,
             events: self.events.clone(),

@@ -2,6 +2,7 @@
 //! a simulated card to compare with.
 
 mod algorithm;
+mod countersign;
 mod error;
 mod figures;
 mod key_pair;
@@ -10,6 +11,7 @@ mod opensc;
 mod token;
 
 pub use algorithm::Algorithm;
+pub use countersign::CountersignCard;
 pub use error::LoadError;
 pub use figures::Figures;
 pub use load::{Load, Period};

@@ -98,22 +98,13 @@ impl OpenScCard {
     /// # Errors
     /// Something does not work; the message has what the program said.
     pub fn measure(&self, measurement: &Measurement) -> anyhow::Result<Vec<Figures>> {
-        let mechanism = match measurement.algorithm {
-            Algorithm::Ecdsa => "ecdsa",
-            Algorithm::RsaPkcs => "rsa-pkcs",
-            Algorithm::RsaPss => "rsa-pss",
-        };
-        let threads: Vec<_> = measurement.threads.iter().map(usize::to_string).collect();
-        let mut load = Command::new(built("countersign-pkcs11-load")?);
+        let mut load = load(measurement)?;
         load.args(["--module", OPENSC_MODULE, "--token-label", TOKEN]);
         load.args(["--pin", PIN, "--key-label", LABEL]);
-        load.args(["--mechanism", mechanism, "--threads", &threads.join(",")]);
-        load.args(["--seconds", &measurement.seconds.to_string()]);
-        let output = self.inserted(measurement.speed, |readers| run(readers, load))?;
-        let figures = output.lines().map(|line| {
-            serde_json::from_str(line).with_context(|| format!("not a line of figures: {line}"))
-        });
-        figures.collect()
+        self.inserted(measurement.speed, |readers| {
+            readers.show_to(&mut load);
+            figures(load)
+        })
     }
 
     fn inserted<T>(
@@ -129,6 +120,29 @@ impl OpenScCard {
     }
 }
 
+/// The load program, without the module.
+pub(crate) fn load(measurement: &Measurement) -> anyhow::Result<Command> {
+    let mechanism = match measurement.algorithm {
+        Algorithm::Ecdsa => "ecdsa",
+        Algorithm::RsaPkcs => "rsa-pkcs",
+        Algorithm::RsaPss => "rsa-pss",
+    };
+    let threads: Vec<_> = measurement.threads.iter().map(usize::to_string).collect();
+    let mut load = Command::new(built("countersign-pkcs11-load")?);
+    load.args(["--mechanism", mechanism, "--threads", &threads.join(",")]);
+    load.args(["--seconds", &measurement.seconds.to_string()]);
+    Ok(load)
+}
+
+/// What the load program measures.
+pub(crate) fn figures(load: Command) -> anyhow::Result<Vec<Figures>> {
+    let output = finish(load)?;
+    let figures = output.lines().map(|line| {
+        serde_json::from_str(line).with_context(|| format!("not a line of figures: {line}"))
+    });
+    figures.collect()
+}
+
 fn pkcs11_tool() -> Command {
     let mut command = Command::new("pkcs11-tool");
     command.args(["--module", OPENSC_MODULE, "--token-label", TOKEN]);
@@ -138,6 +152,10 @@ fn pkcs11_tool() -> Command {
 
 fn run(readers: &Readers, mut command: Command) -> anyhow::Result<String> {
     readers.show_to(&mut command);
+    finish(command)
+}
+
+fn finish(mut command: Command) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()

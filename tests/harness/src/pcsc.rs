@@ -16,7 +16,7 @@ const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 /// How the readers' names begin.
 const NAME: &str = "Countersign virtual reader";
 /// Tells PC/SC programs where their service listens.
-const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
+pub(crate) const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
 /// pcscd takes its socket from whoever starts it as file descriptor 3, and only by its process id.
 const TAKE_SOCKET: &str =
     "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec pcscd --foreground --config \"$0\"";
@@ -101,6 +101,11 @@ impl Readers {
         })
         .context("the virtual readers did not appear")?;
         Ok(readers)
+    }
+
+    /// Where the service listens, if not every program finds it.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// Lets a program find these readers.

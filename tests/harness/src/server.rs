@@ -17,6 +17,8 @@ pub struct ServerSetup {
     pub helper_port: u16,
     /// Own port.
     pub port: u16,
+    /// Socket of a PC/SC service of its own.
+    pub pcsc_socket: Option<PathBuf>,
 }
 
 /// One signing HSM of the configuration.
@@ -48,6 +50,7 @@ impl ServerSetup {
             hsms,
             helper_port: free_port()?,
             port: free_port()?,
+            pcsc_socket: None,
         })
     }
 
@@ -74,6 +77,9 @@ impl ServerSetup {
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--public-origin", &self.origin()])
             .args(["--helper-port", &self.helper_port.to_string()]);
+        if let Some(socket) = &self.pcsc_socket {
+            command.env(crate::pcsc::SOCKET, socket);
+        }
         let mut program =
             Program::start("countersign-server", command, &self.data.join("server.log"))?;
         program.wait_for(|line| line.contains("Listening on").then_some(()))?;

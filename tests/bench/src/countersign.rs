@@ -1,0 +1,125 @@
+//! Countersign's PKCS#11 module with a simulated card in a virtual reader: module, server, PC/SC, card.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use countersign_harness::{
+    cards,
+    custodians::{Custodians, Custom},
+    pcsc::{Reach, Readers, Speed},
+    program::built,
+    server::Attachment,
+    stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
+};
+use countersign_simulator::Profile;
+
+use crate::{Algorithm, Figures, Measurement, opensc};
+
+/// As many as a server allows: more than a measurement makes.
+const SIGNATURES: &str = "100000";
+
+/// Server, custodians, and a signing HSM in a reader.
+pub struct CountersignCard {
+    folder: PathBuf,
+    cards: [PathBuf; 2],
+    stage: Stage,
+    readers: Option<(Readers, Speed)>,
+}
+
+impl CountersignCard {
+    /// Sets everything up in an empty folder.
+    ///
+    /// # Errors
+    /// Debian's packages are missing, or something does not start.
+    pub fn make(folder: &Path) -> anyhow::Result<Self> {
+        let hsm = cards::signing_hsm(folder, Profile::VENDOR)?;
+        // The virtual reader always has two slots; the second card is never used.
+        let other = cards::personal(folder, "Other")?;
+        let readers = folder.join("readers");
+        let cards = [hsm, other];
+        let inserted = insert(&readers, &cards, Speed::Computer)?;
+        let mut setup =
+            StageSetup::with_hsm(&folder.join("stage"), Attachment::Reader(inserted.name(0)))?;
+        setup.server.pcsc_socket = inserted.socket().map(Path::to_owned);
+        let stage = Stage::build(setup, &mut |_| ())?;
+        Ok(Self {
+            folder: readers,
+            cards,
+            stage,
+            readers: Some((inserted, Speed::Computer)),
+        })
+    }
+
+    /// Runs the load program on the module.
+    ///
+    /// # Errors
+    /// Something does not work; the message has what the program said.
+    pub fn measure(&mut self, measurement: &Measurement) -> anyhow::Result<Vec<Figures>> {
+        self.set_speed(measurement.speed)?;
+        let key = match measurement.algorithm {
+            Algorithm::Ecdsa => EC_KEY,
+            Algorithm::RsaPkcs | Algorithm::RsaPss => RSA_KEY,
+        };
+        let custodians = Custodians::at_work(&self.stage, Custom::Agree(Duration::ZERO));
+        let mut load = opensc::load(measurement)?;
+        load.arg("--module").arg(built("libcountersign_pkcs11.so")?);
+        load.args(["--token-label", HSM, "--key-label", key]);
+        load.env("COUNTERSIGN_CONFIG", &self.stage.cli_config)
+            .env("COUNTERSIGN_REASON", format!("Measurement {measurement:?}"))
+            .env("COUNTERSIGN_SIGNATURES", SIGNATURES)
+            .env("COUNTERSIGN_LEASE_SECONDS", "7200");
+        let figures = opensc::figures(load);
+        drop(custodians);
+        for view in self
+            .stage
+            .requester
+            .activations(countersign_client::ActivationFilter::Active)?
+        {
+            self.stage.requester.lock(&view.terms.id)?;
+        }
+        figures
+    }
+
+    /// Another card of the same kind in the reader: the same one, with the times of a device.
+    fn set_speed(&mut self, speed: Speed) -> anyhow::Result<()> {
+        if self.readers.as_ref().is_some_and(|(_, now)| *now == speed) {
+            return Ok(());
+        }
+        if let Some(server) = self.stage.server.take() {
+            server.program.terminate()?;
+        }
+        if let Some((readers, _)) = self.readers.take() {
+            readers.stop()?;
+        }
+        let readers = insert(&self.folder, &self.cards, speed)?;
+        self.stage.setup.server.pcsc_socket = readers.socket().map(Path::to_owned);
+        self.readers = Some((readers, speed));
+        self.stage.server = Some(self.stage.setup.server.start()?);
+        self.stage
+            .wait_for_hsm(|hsm| hsm.device.is_some())
+            .context("the HSM did not come back")?;
+        Ok(())
+    }
+
+    /// Stops everything.
+    ///
+    /// # Errors
+    /// Something did not end.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(server) = self.stage.server.take() {
+            server.program.terminate()?;
+        }
+        if let Some((readers, _)) = self.readers.take() {
+            readers.stop()?;
+        }
+        Ok(())
+    }
+}
+
+fn insert(folder: &Path, cards: &[PathBuf; 2], speed: Speed) -> anyhow::Result<Readers> {
+    let [card, other] = cards;
+    Readers::start_with(folder, [card, other], Reach::Told, speed)
+}
