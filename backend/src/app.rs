@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     events::EventBus,
     hsm::{Connector, Registry},
+    http::Callers,
     identity::ServerKey,
     signing::writer::Writer,
     store::Store,
@@ -43,6 +44,8 @@ pub struct App {
     pub activations: Activations,
     /// Reservations and records of signatures.
     pub signatures: Writer,
+    /// Callers that were looked up a moment ago.
+    pub callers: Callers,
 }
 
 impl App {
@@ -61,6 +64,7 @@ impl App {
         Ok(Self {
             config: Arc::new(config),
             signatures: Writer::start(store.clone()),
+            callers: Callers::default(),
             store,
             identity: Arc::new(identity),
             anchors: Arc::new(anchors),

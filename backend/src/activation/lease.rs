@@ -35,6 +35,8 @@ pub struct Lease {
     busy: RwLock<()>,
     /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
     under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
+    /// Every idempotency key of this lease. What is not among them is in no record.
+    seen: Mutex<HashSet<String>>,
     signed: Mutex<Signed>,
     /// Set when the end is stored.
     closed: watch::Sender<bool>,
@@ -91,6 +93,7 @@ impl Lease {
             limits,
             busy: RwLock::new(()),
             under_way: Mutex::default(),
+            seen: Mutex::default(),
             signed: Mutex::default(),
             closed: watch::Sender::new(false),
         }
@@ -202,6 +205,11 @@ impl Lease {
     pub fn release(&self) {
         let mut signed = lock(&self.signed);
         signed.reserved = signed.reserved.saturating_sub(1);
+    }
+
+    /// Whether this idempotency key is new. Only for whoever has begun with it.
+    pub fn is_new(&self, idempotency_key: &str) -> bool {
+        lock(&self.seen).insert(idempotency_key.to_owned())
     }
 
     /// Notes a recorded signature; returns how the lease ends, if this was the last one.

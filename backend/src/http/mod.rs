@@ -3,6 +3,7 @@
 mod activations;
 mod assets;
 mod audit;
+mod callers;
 mod events;
 mod extract;
 mod hsms;
@@ -27,6 +28,7 @@ use tower_http::{
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tower_sessions_sqlx_store::SqliteStore;
 
+pub use callers::Callers;
 pub use extract::Caller;
 pub use problem::ApiError;
 

@@ -121,11 +121,12 @@ pub async fn sign(
             }
         }
     };
-    let mut connection = app.store.read().await?;
-    let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
-    drop(connection);
-    if let Some(stored) = before {
-        return answer(&lease.terms, stored, request);
+    if !lease.is_new(idempotency_key) {
+        let mut connection = app.store.read().await?;
+        let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
+        if let Some(stored) = before {
+            return answer(&lease.terms, stored, request);
+        }
     }
     let job = Job {
         app: app.clone(),

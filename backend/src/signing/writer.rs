@@ -84,16 +84,29 @@ async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
             tracing::error!("signatures cannot be written: {error}");
         }
         for waiting in batch.drain(..) {
-            let told = result.as_ref().map(|()| ());
+            let answer = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(StoreError::Unreadable(error.to_string())),
+            };
             // Whoever asked may have left.
-            let _ = waiting
-                .done
-                .send(told.map_err(|error| StoreError::Unreadable(error.to_string())));
+            let _ = waiting.done.send(answer);
         }
     }
 }
 
 async fn write(store: &Store, batch: &[Waiting]) -> Result<(), StoreError> {
+    // A single statement is a transaction by itself.
+    if let [only] = batch
+        && let Change::Reserve {
+            activation,
+            idempotency_key,
+            signature,
+        } = &only.change
+    {
+        let mut connection = store.connection(Durability::Kill).await?;
+        return store::signatures::reserve(&mut connection, activation, idempotency_key, signature)
+            .await;
+    }
     let answered = |waiting: &Waiting| matches!(waiting.change, Change::Record { .. });
     let durability = if batch.iter().any(answered) {
         Durability::PowerCut

@@ -9,7 +9,15 @@ pub mod operators;
 pub mod signatures;
 pub mod tokens;
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use countersign_protocol::{
     Timestamp,
@@ -46,6 +54,8 @@ pub struct Store {
     /// One connection whose changes need not survive a power cut.
     quick: SqlitePool,
     events: EventBus,
+    /// Grows with every change of people and their tokens.
+    people: Arc<AtomicU64>,
 }
 
 /// What a change has to survive. Every change that is answered survives a power cut.
@@ -80,17 +90,21 @@ impl Store {
             .busy_timeout(std::time::Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(8)
+            // A file does not go away.
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         let quick = SqlitePoolOptions::new()
             .max_connections(1)
+            .test_before_acquire(false)
             .connect_with(options.synchronous(SqliteSynchronous::Normal))
             .await?;
         Ok(Self {
             pool,
             quick,
             events,
+            people: Arc::default(),
         })
     }
 
@@ -99,12 +113,32 @@ impl Store {
         &self.pool
     }
 
+    /// Grows with every change of people and their tokens: what was read before is only good while it has not.
+    pub fn people_generation(&self) -> u64 {
+        self.people.load(Ordering::SeqCst)
+    }
+
     /// A connection to read with.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.pool.acquire().await?)
+    }
+
+    /// A connection for a change that is a single statement.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn connection(
+        &self,
+        durability: Durability,
+    ) -> Result<PoolConnection<Sqlite>, StoreError> {
+        let pool = match durability {
+            Durability::Kill => &self.quick,
+            Durability::PowerCut => &self.pool,
+        };
+        Ok(pool.acquire().await?)
     }
 
     /// Begins a change. Changes come one after the other; never hold one across anything slow.
@@ -128,6 +162,7 @@ impl Store {
         Ok(WriteTx {
             transaction,
             events: self.events.clone(),
+            people: self.people.clone(),
             pending: Vec::new(),
         })
     }
@@ -137,6 +172,7 @@ impl Store {
 pub struct WriteTx {
     transaction: Transaction<'static, Sqlite>,
     events: EventBus,
+    people: Arc<AtomicU64>,
     pending: Vec<Event>,
 }
 
@@ -167,6 +203,9 @@ impl WriteTx {
     /// [`StoreError::Database`]; nothing has happened then.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await?;
+        if self.pending.contains(&Event::People) {
+            self.people.fetch_add(1, Ordering::SeqCst);
+        }
         for event in self.pending {
             self.events.publish(event);
         }

@@ -1,0 +1,55 @@
+//! Callers with tokens that were looked up a moment ago.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use countersign_protocol::{Timestamp, digest::Sha256Digest};
+
+use super::Caller;
+use crate::store::Store;
+
+/// How long one is good; the time of a token's last use is noted as often.
+const FRESH: Duration = Duration::from_secs(30);
+/// Most that are remembered.
+const MOST: usize = 1024;
+
+/// The callers. Clones are the same. Tokens are kept as SHA-256 only.
+#[derive(Clone, Default)]
+pub struct Callers(Arc<Mutex<HashMap<Sha256Digest, Known>>>);
+
+struct Known {
+    caller: Caller,
+    generation: u64,
+    expires_at: Timestamp,
+    since: Instant,
+}
+
+impl Callers {
+    /// The caller with this token, unless anything about people or tokens has changed since.
+    pub fn known(&self, store: &Store, secret: &str) -> Option<Caller> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(&Sha256Digest::of(secret.as_bytes()))?;
+        let good = known.generation == store.people_generation()
+            && known.since.elapsed() < FRESH
+            && known.expires_at > Timestamp::now();
+        good.then(|| known.caller.clone())
+    }
+
+    /// Remembers a caller as it was at this generation.
+    pub fn remember(&self, secret: &str, generation: u64, expires_at: Timestamp, caller: &Caller) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST {
+            all.clear();
+        }
+        let known = Known {
+            caller: caller.clone(),
+            generation,
+            expires_at,
+            since: Instant::now(),
+        };
+        all.insert(Sha256Digest::of(secret.as_bytes()), known);
+    }
+}
