@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_client::{Client, ConfigError, Overrides, Settings};
+use countersign_client::{Client, ConfigError, Overrides, Settings, WaitIn};
 use tempfile::TempDir;
 
 struct Home {
@@ -236,4 +236,59 @@ fn a_ca_file_must_have_certificates() {
         panic!("it must be refused")
     };
     assert!(error.to_string().contains("ca.pem"), "{error}");
+}
+
+#[test]
+fn a_credential_helper_prints_the_token() {
+    let home = Home::new();
+    let with = |command: &str| {
+        let text = format!("server = \"https://sign.example.org\"\ntoken_command = {command}\n");
+        home.write(FILE, &text);
+        home.load(&Overrides::default())
+    };
+    let settings = with(r#"["printf", "cst_abc\\nmore"]"#);
+    assert!(settings.is_ok_and(|settings| settings.token.is_some()));
+    // What fails is named.
+    for (command, why) in [
+        (r#"["false"]"#, "false"),
+        (r#"["no-such-program-here"]"#, "no-such-program-here"),
+        ("[]", "empty"),
+    ] {
+        let error = with(command).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_comes_from_the_file_and_the_environment() {
+    let mut home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\n[activation]\nreason = \"Nightly\"\nkeys = [\"a\"]\nsignatures = 7\n",
+    );
+    let load = |home: &Home| home.load(&Overrides::default()).map(|it| it.activation);
+    let activation = load(&home).unwrap();
+    assert_eq!(activation.reason.as_deref(), Some("Nightly"));
+    assert_eq!((activation.signatures, activation.lease_seconds), (7, 3600));
+    assert_eq!(activation.wait_in, WaitIn::Login);
+    home.set("COUNTERSIGN_REASON", "By hand")
+        .set("COUNTERSIGN_KEYS", "b, c,")
+        .set("COUNTERSIGN_SIGNATURES", "9")
+        .set("COUNTERSIGN_WAIT_IN", "sign");
+    let activation = load(&home).unwrap();
+    assert_eq!(activation.reason.as_deref(), Some("By hand"));
+    assert_eq!(activation.keys, ["b", "c"]);
+    assert_eq!(
+        (activation.signatures, activation.wait_in),
+        (9, WaitIn::Sign)
+    );
+    for (variable, value) in [
+        ("COUNTERSIGN_WAIT_IN", "never"),
+        ("COUNTERSIGN_SIGNATURES", "many"),
+        ("COUNTERSIGN_LEASE_SECONDS", "-1"),
+    ] {
+        home.set(variable, value);
+        let error = load(&home).unwrap_err().to_string();
+        assert!(error.contains(variable), "{error}");
+    }
 }

@@ -97,15 +97,21 @@ fn openssl_s_signatures_verify() {
         key.verify_pkcs1(HashAlgorithm::Sha256, &short, pkcs1),
         Ok(())
     );
-    assert_eq!(key.verify_pss(HashAlgorithm::Sha256, &short, pss), Ok(()));
     assert_eq!(
-        key.verify_pss(HashAlgorithm::Sha512, &long, pss_512),
+        key.verify_pss(HashAlgorithm::Sha256, 32, &short, pss),
+        Ok(())
+    );
+    assert_eq!(
+        key.verify_pss(HashAlgorithm::Sha512, 64, &long, pss_512),
         Ok(())
     );
     assert_eq!(public().verify_sha256(b"message", pkcs1), Ok(()));
     let wrong = Err(SignatureError::Wrong);
     assert_eq!(key.verify_pkcs1(HashAlgorithm::Sha256, &short, pss), wrong);
-    assert_eq!(key.verify_pss(HashAlgorithm::Sha256, &short, pkcs1), wrong);
+    assert_eq!(
+        key.verify_pss(HashAlgorithm::Sha256, 32, &short, pkcs1),
+        wrong
+    );
     assert_eq!(key.verify_pkcs1(HashAlgorithm::Sha256, &long, pkcs1), wrong);
 }
 
