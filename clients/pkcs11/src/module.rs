@@ -152,7 +152,8 @@ impl Module {
             // Nothing to wait for; the program may believe that it logged in.
             return Ok(());
         }
-        if self.recorder.is_some() {
+        if let Some(recorder) = &self.recorder {
+            recorder.announce();
             if self.is_logged_in(slot.id) {
                 return Err(Rv(ck::CKR_USER_ALREADY_LOGGED_IN));
             }

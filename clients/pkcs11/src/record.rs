@@ -34,6 +34,14 @@ impl Recorder {
             .map(|file| Self(file.into()))
     }
 
+    /// Says that nothing is signed: whoever set the variable by mistake must not find out later.
+    pub fn announce(&self) {
+        report::line(&format!(
+            "recording to {}: nothing is signed",
+            self.0.display()
+        ));
+    }
+
     /// Writes the request down; answers bytes as long as a signature.
     ///
     /// # Errors

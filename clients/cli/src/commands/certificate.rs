@@ -37,7 +37,13 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
         )));
     }
     let (mechanism, _) = keys::mechanism(&key.public_key, None)?;
-    let unsigned = Unsigned::new(&key.public_key, &args.subject, args.days)
+    let subject = args.subject.parse().map_err(|_| {
+        CliError::Usage(format!(
+            "`{}` is no name: it looks like \"CN=Firmware signing,O=Example\"",
+            printable(&args.subject)
+        ))
+    })?;
+    let unsigned = Unsigned::new(&key.public_key, subject, args.days)
         .map_err(|error| CliError::Usage(format!("no certificate can be made: {error}")))?;
 
     let interrupt = Interrupt::install();

@@ -104,6 +104,9 @@ pub unsafe fn give<T: Copy>(buffer: *mut T, count: *mut CK_ULONG, values: &[T]) 
 /// # Safety
 /// `buffer` has room for them.
 pub unsafe fn put<T: Copy>(buffer: *mut T, values: &[T]) {
+    if values.is_empty() {
+        return;
+    }
     // SAFETY: the caller's promise; the application's buffer is not one of ours.
     unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), buffer, values.len()) };
 }

@@ -110,9 +110,32 @@ static int threads_of_process(void)
     return count;
 }
 
+struct interface { const char *name; struct functions *list; ul_t flags; };
+
+/* Version 3.0 is found by its name, its version, or as the default. */
+static void interfaces(void)
+{
+    rv_t (*list_of)(struct interface *, ul_t *) = (rv_t (*)(struct interface *, ul_t *))dlsym(library, "C_GetInterfaceList");
+    rv_t (*get)(const char *, byte *, struct interface **, ul_t) =
+        (rv_t (*)(const char *, byte *, struct interface **, ul_t))dlsym(library, "C_GetInterface");
+    struct interface all[4], *one;
+    ul_t count = 4;
+    byte old[2] = { 2, 40 }, none[2] = { 9, 9 };
+    CHECK(list_of && get);
+    CHECK(list_of(NULL, &count) == 0 && count == 2);
+    CHECK(list_of(all, &count) == 0 && !strcmp(all[0].name, "PKCS 11") && all[0].list->version[0] == 3);
+    CHECK(get(NULL, NULL, &one, 0) == 0 && one->list->version[0] == 3 && one->list->version[1] == 0);
+    CHECK(get("PKCS 11", old, &one, 1) == 0 && one->list->version[0] == 2);
+    CHECK(get("PKCS 11", none, &one, 0) != 0 && get("Vendor", NULL, &one, 0) != 0);
+    /* 24 more functions, none of them NULL. */
+    void **functions = (void **)all[0].list + 1;
+    for (int i = 0; i < 92; i++) CHECK(functions[i]);
+}
+
 /* What the standard says of each function, as far as clients rely on it. */
 static void rules(void)
 {
+    interfaces();
     ul_t session, count = 0, length, key;
     byte buffer[600];
 

@@ -1,6 +1,6 @@
 //! A certificate that a key signs for itself (RFC 5280): made here, signed by the HSM, put together here.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use countersign_protocol::cvc::PublicKey;
 use signature::Keypair;
@@ -48,9 +48,8 @@ impl Unsigned {
     /// Makes one that is valid from an hour ago for so many days.
     ///
     /// # Errors
-    /// A subject that is no name (RFC 4514), or a key that has no place in a certificate.
-    pub fn new(key: &PublicKey, subject: &str, days: u32) -> Result<Self, builder::Error> {
-        let subject = Name::from_str(subject)?;
+    /// A key that has no place in a certificate.
+    pub fn new(key: &PublicKey, subject: Name, days: u32) -> Result<Self, builder::Error> {
         let key = HsmKey(key.clone());
         let serial = serial().map_err(|_| builder::Error::MissingAttributes)?;
         let validity = Validity::new(

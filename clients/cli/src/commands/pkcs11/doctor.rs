@@ -1,7 +1,10 @@
 //! Checks everything between a program and the keys.
 
 use countersign_client::{Client, ClientError, Overrides, Settings, words::printable};
-use countersign_protocol::hsm::{HsmState, HsmView, SigningKeyView};
+use countersign_protocol::{
+    hsm::{HsmState, HsmView, SigningKeyView},
+    problem::ProblemCode,
+};
 use serde::Serialize;
 
 use super::module;
@@ -51,7 +54,12 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
         ),
     }
     if let Err(error) = server(global, &mut findings) {
-        findings.bad("server", error.to_string());
+        let what = match (&error, error.code()) {
+            (ClientError::Config(_), _) => "configuration",
+            (_, Some(ProblemCode::NotAuthenticated)) => "token",
+            _ => "server",
+        };
+        findings.bad(what, error.to_string());
     }
     let bad = findings.0.iter().filter(|finding| !finding.good).count();
     output.result(&findings.0, || {

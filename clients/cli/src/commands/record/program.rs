@@ -17,8 +17,6 @@ use crate::{args::Global, error::CliError, output::printable};
 
 /// What build tools take for the time, so that two runs give the same (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
-/// Longest command that is quoted to people, in characters.
-const LONGEST: usize = 200;
 
 /// The command, with what it needs in its environment.
 pub struct Program {
@@ -123,25 +121,18 @@ impl Program {
         line
     }
 
-    /// What custodians read where nobody gave a reason: the program, not its arguments, among which a PIN may be.
+    /// What custodians read where nobody gave a reason.
     pub fn reason(&self) -> String {
-        let program = self.command.first().cloned().unwrap_or_default();
-        let name = Path::new(&program).file_name().unwrap_or(&program);
-        format!("What {} signs", printable(&name.to_string_lossy()))
+        format!("What {self} signs")
     }
 }
 
+/// The program's name only: this stands in build logs, and a PIN may be among the arguments.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let words: Vec<_> = self
-            .command
-            .iter()
-            .map(|word| printable(&word.to_string_lossy()))
-            .collect();
-        let line = words.join(" ");
-        let short: String = line.chars().take(LONGEST).collect();
-        let more = if short.len() < line.len() { " …" } else { "" };
-        write!(f, "`{short}{more}`")
+        let program = self.command.first().cloned().unwrap_or_default();
+        let name = Path::new(&program).file_name().unwrap_or(&program);
+        f.write_str(&printable(&name.to_string_lossy()))
     }
 }
 
