@@ -6,13 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{Client, ClientError};
+use countersign_client::{Client, ClientError, Requested};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     id::ActivationId,
 };
 
-use crate::{error::CliError, interrupt::Interrupt, progress::Progress, status};
+use crate::{
+    error::CliError,
+    interrupt::Interrupt,
+    output::printable,
+    progress::{self, Progress},
+    status,
+};
 
 /// How long a server may be away while people are asked: a restart, a new network.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -24,6 +30,20 @@ enum Wake {
     Away(ClientError),
     Failed(ClientError),
     Interrupted,
+}
+
+/// Who has to agree, until when, and where.
+pub fn announce(asked: &Requested) {
+    let verb = if asked.joined { "Joined" } else { "Asked for" };
+    let terms = &asked.activation.terms;
+    progress::line(&format!(
+        "{verb} activation {} on the HSM {}: {} must agree by {}",
+        terms.id,
+        terms.hsm.id,
+        terms.quorum,
+        status::time(&terms.expires_at)
+    ));
+    progress::line(&format!("Approve at {}", printable(&asked.activation.url)));
 }
 
 /// Refuses unless signatures can be made now.

@@ -20,7 +20,7 @@ use crate::{
     interrupt::Interrupt,
     keys,
     output::{Output, printable},
-    progress, status, wait, write,
+    wait, write,
 };
 
 use self_signed::Unsigned;
@@ -115,14 +115,6 @@ fn ask(
         collect_seconds: args.collect_seconds,
         join: Join::SamePurpose,
     })?;
-    let terms = &asked.activation.terms;
-    progress::line(&format!(
-        "Asked for activation {} on the HSM {}: {} must agree by {}",
-        terms.id,
-        terms.hsm.id,
-        terms.quorum,
-        status::time(&terms.expires_at)
-    ));
-    progress::line(&format!("Approve at {}", printable(&asked.activation.url)));
+    wait::announce(&asked);
     Ok(asked.activation)
 }

@@ -3,7 +3,7 @@
 mod plan;
 mod program;
 
-use countersign_client::{Client, words::purpose};
+use countersign_client::Client;
 use countersign_protocol::{
     activation::{Join, NewActivation, NewPurpose},
     id::ActivationId,
@@ -18,7 +18,7 @@ use crate::{
     error::CliError,
     interrupt::Interrupt,
     output::{Output, count, printable},
-    progress, status, wait,
+    progress, wait,
 };
 
 use plan::Plan;
@@ -90,19 +90,8 @@ fn ask(
         collect_seconds: args.collect_seconds,
         join: Join::SamePurpose,
     })?;
-    let view = asked.activation;
-    let terms = &view.terms;
-    progress::line(&format!(
-        "{} activation {} to {} on the HSM {}: {} must agree by {}",
-        if asked.joined { "Joined" } else { "Asked for" },
-        terms.id,
-        purpose(&terms.purpose),
-        terms.hsm.id,
-        terms.quorum,
-        status::time(&terms.expires_at)
-    ));
-    progress::line(&format!("Approve at {}", printable(&view.url)));
-    Ok(view)
+    wait::announce(&asked);
+    Ok(asked.activation)
 }
 
 /// Whatever happened, the HSM is not needed any more.

@@ -16,6 +16,7 @@ use crate::{
     module::Module,
     rv::{Result, Rv},
     session::Session,
+    sign::Signing,
 };
 
 const NOT_BEGUN: Rv = Rv(ck::CKR_OPERATION_NOT_INITIALIZED);
@@ -97,13 +98,28 @@ pub unsafe extern "C" fn sign(
         let mut signing = work.sign.take().ok_or(NOT_BEGUN)?;
         // SAFETY: the application's data with its length.
         signing.update(unsafe { slice(data, data_length)? }, false)?;
-        let made = module.sign(&session, signing)?;
         // SAFETY: there is room.
-        unsafe {
-            put(signature, &made);
-            write(signature_length, length(made.len()))
-        }
+        unsafe { finish(&module, &session, signing, signature, signature_length) }
     })
+}
+
+/// Makes the signature and gives it out.
+///
+/// # Safety
+/// `signature` has room for it; `signature_length` is valid for writing.
+unsafe fn finish(
+    module: &Module,
+    session: &Session,
+    signing: Signing,
+    signature: *mut u8,
+    signature_length: *mut CK_ULONG,
+) -> Result<()> {
+    let made = module.sign(session, signing)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        put(signature, &made);
+        write(signature_length, length(made.len()))
+    }
 }
 
 /// Whether a signature is to be made now. A question for the length, or a buffer that is too small, leaves everything as
@@ -155,11 +171,7 @@ pub unsafe extern "C" fn sign_final(
             return Ok(());
         }
         let signing = work.sign.take().ok_or(NOT_BEGUN)?;
-        let made = module.sign(&session, signing)?;
         // SAFETY: there is room.
-        unsafe {
-            put(signature, &made);
-            write(signature_length, length(made.len()))
-        }
+        unsafe { finish(&module, &session, signing, signature, signature_length) }
     })
 }

@@ -8,12 +8,7 @@ use countersign_protocol::{
 };
 
 use super::Plan;
-use crate::{
-    args::Sign,
-    error::CliError,
-    output::{count, printable},
-    progress, status,
-};
+use crate::{args::Sign, error::CliError, output::count, wait};
 
 /// An hour is the server's usual lease; this is for where only the number of signatures was said.
 const LEASE_SECONDS: u32 = 3600;
@@ -48,15 +43,7 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
             )));
         }
     }
-    let verb = if asked.joined { "Joined" } else { "Asked for" };
-    progress::line(&format!(
-        "{verb} activation {} on the HSM {}: {} must agree by {}",
-        terms.id,
-        terms.hsm.id,
-        terms.quorum,
-        status::time(&terms.expires_at)
-    ));
-    progress::line(&format!("Approve at {}", printable(&asked.activation.url)));
+    wait::announce(&asked);
     Ok(asked)
 }
 
