@@ -35,8 +35,6 @@ pub struct Lease {
     busy: RwLock<()>,
     /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
     under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
-    /// Every idempotency key of this lease. What is not among them is in no record.
-    seen: Mutex<HashSet<String>>,
     signed: Mutex<Signed>,
     /// Set when the end is stored.
     closed: watch::Sender<bool>,
@@ -46,6 +44,8 @@ pub struct Lease {
 struct Signed {
     /// Made, or being made. Leases never survive a restart, so nothing else has to be counted.
     reserved: u32,
+    /// Their idempotency keys.
+    keys: HashSet<String>,
     count: u32,
     digests: HashSet<Sha256Digest>,
 }
@@ -93,7 +93,6 @@ impl Lease {
             limits,
             busy: RwLock::new(()),
             under_way: Mutex::default(),
-            seen: Mutex::default(),
             signed: Mutex::default(),
             closed: watch::Sender::new(false),
         }
@@ -192,11 +191,12 @@ impl Lease {
 
     /// Counts a signature before it is made: no two requests get the last one. `false`: there is none left.
     #[must_use]
-    pub fn reserve(&self) -> bool {
+    pub fn reserve(&self, idempotency_key: &str) -> bool {
         let mut signed = lock(&self.signed);
         let left = signed.reserved < self.limits.signatures;
         if left {
             signed.reserved += 1;
+            signed.keys.insert(idempotency_key.to_owned());
         }
         left
     }
@@ -207,9 +207,9 @@ impl Lease {
         signed.reserved = signed.reserved.saturating_sub(1);
     }
 
-    /// Whether this idempotency key is new. Only for whoever has begun with it.
-    pub fn is_new(&self, idempotency_key: &str) -> bool {
-        lock(&self.seen).insert(idempotency_key.to_owned())
+    /// Whether something was reserved under this idempotency key: what never was is in no record.
+    pub fn has_reserved(&self, idempotency_key: &str) -> bool {
+        lock(&self.signed).keys.contains(idempotency_key)
     }
 
     /// Notes a recorded signature; returns how the lease ends, if this was the last one.

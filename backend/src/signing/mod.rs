@@ -121,7 +121,7 @@ pub async fn sign(
             }
         }
     };
-    if !lease.is_new(idempotency_key) {
+    if lease.has_reserved(idempotency_key) {
         let mut connection = app.store.read().await?;
         let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
         if let Some(stored) = before {
@@ -229,7 +229,7 @@ impl Job {
             salt_length: request.salt_length,
             made: None,
         };
-        if !lease.reserve() {
+        if !lease.reserve(&idempotency_key) {
             return Err(SigningError::Ended(EndReason::CountUsed));
         }
         let reserved = app.signatures.write(Change::Reserve {
