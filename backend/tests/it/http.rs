@@ -164,6 +164,20 @@ async fn sessions_tokens_and_strangers() {
             "{path}"
         );
     }
+    let key = "11".repeat(32);
+    for (method, below, body) in [
+        ("PUT", "settings", Some(r#"{"rawRsa":true}"#)),
+        ("DELETE", "certificate", None),
+    ] {
+        let path = format!("/keys/{key}/{below}");
+        let body = body.map(str::to_owned);
+        let response = send(&router, method, &path, &with_token, body).await;
+        assert_eq!(code(response).await, ProblemCode::NotAllowed, "{path}");
+    }
+    let unknown = format!("/keys/{key}/certificate");
+    let body = Some(r#"{"der":"MAA="}"#.to_owned());
+    let response = send(&router, "PUT", &unknown, &with_token, body).await;
+    assert_eq!(code(response).await, ProblemCode::NotFound);
     let doug_is_no_admin = send(&router, "GET", "/invitations", &[("cookie", &doug)], None).await;
     assert_eq!(code(doug_is_no_admin).await, ProblemCode::NotAllowed);
 
