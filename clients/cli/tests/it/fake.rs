@@ -181,7 +181,8 @@ impl State {
     fn key_view(&self) -> Value {
         let key = self.key.public_key();
         json!({
-            "hsm": "hsm-1", "label": "release", "fingerprint": key.fingerprint(), "publicKey": key,
+            "hsm": "hsm-1", "label": "release", "fingerprint": key.fingerprint(), "id": "01", "publicKey": key,
+            "certificate": null,
             "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512"],
             "usesLeft": null, "attested": true
         })
@@ -198,7 +199,7 @@ impl State {
             "terms": {
                 "id": ID,
                 "hsm": { "id": "hsm-1", "device": "UTHSM000001" },
-                "purpose": { "type": "sign", "key": self.key_name(), "scope": body["purpose"]["scope"] },
+                "purpose": { "type": "sign", "keys": [self.key_name()], "scope": body["purpose"]["scope"] },
                 "requester": person(),
                 "reason": body["reason"],
                 "lease": body["lease"].as_object().map_or(
