@@ -18,6 +18,7 @@ use crate::{
     hsm::{Connector, Registry},
     http::Callers,
     identity::ServerKey,
+    remote::Remote,
     signing::writer::Writer,
     store::Store,
 };
@@ -44,6 +45,8 @@ pub struct App {
     pub activations: Activations,
     /// Reservations and records of signatures.
     pub signatures: Writer,
+    /// HSMs that are attached from afar.
+    pub remote: Remote,
     /// Callers that were looked up a moment ago.
     pub callers: Callers,
 }
@@ -61,10 +64,12 @@ impl App {
         let store = Store::open(&folder.join(DATABASE), events.clone()).await?;
         let identity = ServerKey::load_or_create(folder, &config.name, &config.public_origin)?;
         let anchors = anchors(&config)?;
+        let remote = Remote::open(&config.remote)?;
         Ok(Self {
             config: Arc::new(config),
             signatures: Writer::start(store.clone()),
             callers: Callers::default(),
+            remote,
             store,
             identity: Arc::new(identity),
             anchors: Arc::new(anchors),
@@ -79,7 +84,8 @@ impl App {
     /// # Errors
     /// The database's.
     pub async fn start(&self) -> anyhow::Result<()> {
-        self.start_with(Registry::connectors(&self.config)).await
+        self.start_with(Registry::connectors(&self.config, &self.remote))
+            .await
     }
 
     /// As [`Self::start`], with HSMs that are attached in another way than the configuration says.
@@ -100,8 +106,26 @@ impl App {
         .await?;
         tx.commit().await?;
         crate::activation::recover_after_restart(self).await?;
-        let hsms = self.hsms.start(self, connectors).await?;
-        self.activations.start(self, hsms)
+        for (id, connector) in connectors {
+            self.attach(id, connector).await?;
+        }
+        crate::remote::start(self).await
+    }
+
+    /// Offers an HSM, as soon as it was found locked.
+    ///
+    /// # Errors
+    /// There is one of that name, or the database's.
+    pub async fn attach(&self, id: HsmId, connector: Box<dyn Connector>) -> anyhow::Result<()> {
+        let (hsm, notices) = self.hsms.add(self, id, connector).await?;
+        self.activations.start(self, hsm, notices);
+        Ok(())
+    }
+
+    /// Locks an HSM and forgets it.
+    pub async fn detach(&self, id: &HsmId) {
+        self.activations.stop(id).await;
+        self.hsms.remove(id).await;
     }
 
     /// Locks every HSM.

@@ -98,11 +98,13 @@ impl Options {
                 .helper_port
                 .or(file.helper_port)
                 .unwrap_or(DEFAULT_HELPER_PORT),
+            so_pin_dir: file.so_pin_dir,
             demo: self.demo,
             cardcontact_test_root: file.cardcontact_test_root,
             anchors: file.anchors,
             hsms: file.hsms,
             lease: file.lease,
+            remote: file.remote,
         };
         config.check()?;
         Ok(config)
@@ -169,7 +171,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     println!("Data: {}", app.config.data_dir.join(DATABASE).display());
     if app.config.hsms.is_empty() {
-        println!("No signing HSM is configured: add an [[hsm]] section to the configuration file.");
+        println!(
+            "No signing HSM is configured: add an [[hsm]] section to the configuration file, or attach one from afar with \
+             `countersign-helper connect {}/rt/hsm`.",
+            app.config.public_origin
+        );
     }
     app.start().await?;
     print_bootstrap_code(&app).await?;
@@ -179,8 +185,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         app.config.public_origin
     );
     let (locked, drain) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, http::router(&app).await?)
-        .with_graceful_shutdown(async { drop(drain.await) });
+    let service = http::router(&app)
+        .await?
+        .into_make_service_with_connect_info::<http::Peer>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async { drop(drain.await) });
     let stop = async {
         stopped().await;
         // HSMs first: open pages may keep their connections for long.

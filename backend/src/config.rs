@@ -19,6 +19,8 @@ pub struct ConfigFile {
     pub data_dir: Option<PathBuf>,
     /// Port of the custodians' helper.
     pub helper_port: Option<u16>,
+    /// Folder with SO-PINs, `ID.so-pin` for each HSM; needed only while an HSM is initialised.
+    pub so_pin_dir: Option<PathBuf>,
     /// Accept CardContact's test devices.
     #[serde(default)]
     pub cardcontact_test_root: bool,
@@ -31,6 +33,9 @@ pub struct ConfigFile {
     /// Bounds of leases.
     #[serde(default)]
     pub lease: LeaseConfig,
+    /// Who may attach an HSM from afar.
+    #[serde(default)]
+    pub remote: RemoteConfig,
 }
 
 /// A trust anchor.
@@ -45,18 +50,94 @@ pub struct AnchorConfig {
 
 /// A signing HSM.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "HsmFile")]
 pub struct HsmConfig {
     /// What people call it.
     pub id: HsmId,
-    /// PC/SC reader: its name, or how it begins.
-    pub reader: Option<String>,
-    /// Card file of a simulated HSM; only with `--demo`.
-    pub simulator: Option<PathBuf>,
-    /// The device that must be in there; without it, the first one seen is remembered.
+    /// How the server reaches it.
+    pub attachment: Attachment,
+    /// The device that must be there; without it, the first one seen is remembered.
     pub device: Option<DeviceId>,
     /// File with the SO-PIN, 16 hex digits; needed only while the HSM is initialised.
     pub so_pin_file: Option<PathBuf>,
+}
+
+/// How the server reaches an HSM.
+#[derive(Clone, Debug)]
+pub enum Attachment {
+    /// In a PC/SC reader of this machine: its name, or how it begins.
+    Reader(String),
+    /// A simulated HSM's card file; only with `--demo`.
+    Simulator(PathBuf),
+    /// By a RAMOverHTTP client elsewhere.
+    Remote {
+        /// The device.
+        device: DeviceId,
+        /// Accepted although whoever is in between can read and change its commands.
+        without_secure_channel: bool,
+    },
+}
+
+/// An `[[hsm]]` section as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HsmFile {
+    id: HsmId,
+    reader: Option<String>,
+    simulator: Option<PathBuf>,
+    #[serde(default)]
+    remote: bool,
+    device: Option<DeviceId>,
+    #[serde(default)]
+    without_secure_channel: bool,
+    so_pin_file: Option<PathBuf>,
+}
+
+impl TryFrom<HsmFile> for HsmConfig {
+    type Error = ConfigError;
+
+    fn try_from(file: HsmFile) -> Result<Self, ConfigError> {
+        let attachment = match (file.reader, file.simulator, file.remote, &file.device) {
+            (Some(reader), None, false, _) => Attachment::Reader(reader),
+            (None, Some(card), false, _) => Attachment::Simulator(card),
+            (None, None, true, Some(device)) => Attachment::Remote {
+                device: device.clone(),
+                without_secure_channel: file.without_secure_channel,
+            },
+            (None, None, true, None) => return Err(ConfigError::RemoteDevice(file.id)),
+            _ => return Err(ConfigError::Attachment(file.id)),
+        };
+        if file.without_secure_channel && !matches!(attachment, Attachment::Remote { .. }) {
+            return Err(ConfigError::WithoutSecureChannel(file.id));
+        }
+        Ok(Self {
+            id: file.id,
+            attachment,
+            device: file.device,
+            so_pin_file: file.so_pin_file,
+        })
+    }
+}
+
+/// Who may attach an HSM from afar.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RemoteConfig {
+    /// Genuine devices that no `[[hsm]]` section names.
+    pub unknown: UnknownDevices,
+    /// File with a token; clients then have to use the address `/rt/hsm/TOKEN`.
+    pub token_file: Option<PathBuf>,
+}
+
+/// What becomes of a genuine device that nobody has named yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownDevices {
+    /// It waits until an admin accepts it.
+    #[default]
+    Wait,
+    /// It is turned away.
+    Refuse,
 }
 
 /// Largest and usual bounds of leases.
@@ -122,6 +203,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Port of the custodians' helper.
     pub helper_port: u16,
+    /// Folder with SO-PINs, `ID.so-pin` for each HSM.
+    pub so_pin_dir: Option<PathBuf>,
     /// Simulated cards are accepted.
     pub demo: bool,
     /// Accept CardContact's test devices.
@@ -132,14 +215,27 @@ pub struct Config {
     pub hsms: Vec<HsmConfig>,
     /// Bounds of leases.
     pub lease: LeaseConfig,
+    /// Who may attach an HSM from afar.
+    pub remote: RemoteConfig,
 }
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// An HSM without, or with two, attachments.
-    #[error("HSM `{0}`: name either a `reader` or (with --demo) a `simulator`")]
+    #[error(
+        "HSM `{0}`: name exactly one of `reader`, `remote = true` or (with --demo) `simulator`"
+    )]
     Attachment(HsmId),
+    /// Anybody can connect from afar.
+    #[error("HSM `{0}` is remote: name its `device`, such as DENK0102345600000")]
+    RemoteDevice(HsmId),
+    /// Nothing to accept.
+    #[error("HSM `{0}`: `without_secure_channel` is for remote HSMs only; remove it")]
+    WithoutSecureChannel(HsmId),
+    /// Twice the same device.
+    #[error("two HSMs name the device {0}: a device can be at one place only")]
+    DuplicateDevice(DeviceId),
     /// Twice the same id.
     #[error("there are two HSMs called `{0}`: every HSM needs an id of its own")]
     DuplicateHsm(HsmId),
@@ -171,25 +267,27 @@ impl Config {
     /// [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut seen = std::collections::HashSet::new();
+        let mut devices = std::collections::HashSet::new();
         for hsm in &self.hsms {
-            let text = hsm.id.as_str();
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if !(1..=40).contains(&text.len()) || !text.chars().all(plain) {
-                return Err(ConfigError::HsmId(hsm.id.clone()));
-            }
+            check_hsm_id(&hsm.id)?;
             if !seen.insert(&hsm.id) {
                 return Err(ConfigError::DuplicateHsm(hsm.id.clone()));
             }
-            match (&hsm.reader, &hsm.simulator) {
-                (Some(_), None) => {}
-                (None, Some(_)) if !self.demo => {
+            if let Some(device) = hsm
+                .device
+                .as_ref()
+                .filter(|device| !devices.insert(*device))
+            {
+                return Err(ConfigError::DuplicateDevice(device.clone()));
+            }
+            match &hsm.attachment {
+                Attachment::Simulator(_) if !self.demo => {
                     return Err(ConfigError::SimulatorOutsideDemo(hsm.id.clone()));
                 }
-                (None, Some(_)) if !cfg!(feature = "simulator") => {
+                Attachment::Simulator(_) if !cfg!(feature = "simulator") => {
                     return Err(ConfigError::NoSimulator(hsm.id.clone()));
                 }
-                (None, Some(_)) => {}
-                _ => return Err(ConfigError::Attachment(hsm.id.clone())),
+                Attachment::Simulator(_) | Attachment::Reader(_) | Attachment::Remote { .. } => {}
             }
         }
         let (scheme, host) = self
@@ -214,6 +312,20 @@ impl Config {
     }
 }
 
+/// Whether an HSM can be called so.
+///
+/// # Errors
+/// [`ConfigError::HsmId`].
+pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {
+    let text = id.as_str();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=40).contains(&text.len()) && text.chars().all(plain) {
+        Ok(())
+    } else {
+        Err(ConfigError::HsmId(id.clone()))
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -233,19 +345,20 @@ mod tests {
             public_origin: origin.into(),
             data_dir: PathBuf::new(),
             helper_port: 1,
+            so_pin_dir: None,
             demo,
             cardcontact_test_root: false,
             anchors: vec![],
             hsms,
             lease: LeaseConfig::default(),
+            remote: RemoteConfig::default(),
         }
     }
 
     fn simulated(id: &str) -> HsmConfig {
         HsmConfig {
             id: HsmId::new(id),
-            reader: None,
-            simulator: Some("hsm.json".into()),
+            attachment: Attachment::Simulator("hsm.json".into()),
             device: None,
             so_pin_file: None,
         }
@@ -290,6 +403,28 @@ mod tests {
                 .check()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn an_hsm_is_attached_in_exactly_one_way() {
+        let read = |text: &str| toml::from_str::<HsmConfig>(&format!("id = 'a'\n{text}"));
+        for good in [
+            "reader = 'Nitrokey'",
+            "simulator = 'card.json'",
+            "remote = true\ndevice = 'DENK010234500000'",
+            "remote = true\ndevice = 'DENK010234500000'\nwithout_secure_channel = true",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "remote = true",
+            "reader = 'a'\nremote = true\ndevice = 'DENK010234500000'",
+            "reader = 'a'\nsimulator = 'b'",
+            "reader = 'a'\nwithout_secure_channel = true",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod http;
 pub mod identity;
 pub mod keys;
 pub mod people;
+pub mod remote;
 pub mod session;
 pub mod signing;
 pub mod store;

@@ -22,7 +22,7 @@ pub use view::{by_id, load};
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use countersign_card::PkaOptions;
@@ -90,7 +90,7 @@ pub enum ActivationError {
 
 #[derive(Default)]
 struct Inner {
-    desks: OnceLock<BTreeMap<HsmId, mpsc::Sender<Command>>>,
+    desks: Mutex<BTreeMap<HsmId, mpsc::Sender<Command>>>,
     leases: Mutex<HashMap<ActivationId, Arc<Lease>>>,
 }
 
@@ -99,34 +99,28 @@ struct Inner {
 pub struct Activations(Arc<Inner>);
 
 impl Activations {
-    /// Starts a desk per HSM. Once only.
-    ///
-    /// # Errors
-    /// They were started already.
-    pub fn start(
-        &self,
-        app: &App,
-        hsms: Vec<(Hsm, UnboundedReceiver<Notice>)>,
-    ) -> anyhow::Result<()> {
-        let mut desks = BTreeMap::new();
-        for (hsm, notices) in hsms {
-            let (sender, commands) = mpsc::channel(QUEUE);
-            desks.insert(hsm.id().clone(), sender);
-            tokio::spawn(Desk::new(app.clone(), hsm, commands, notices).run());
+    /// Starts the desk of an HSM.
+    pub fn start(&self, app: &App, hsm: Hsm, notices: UnboundedReceiver<Notice>) {
+        let (sender, commands) = mpsc::channel(QUEUE);
+        self.desks().insert(hsm.id().clone(), sender);
+        tokio::spawn(Desk::new(app.clone(), hsm, commands, notices).run());
+    }
+
+    /// Ends the open activation of an HSM, and its desk.
+    pub async fn stop(&self, hsm: &HsmId) {
+        let desk = self.desks().remove(hsm);
+        if let Some(desk) = desk {
+            stop(&desk).await;
         }
-        self.0
-            .desks
-            .set(desks)
-            .map_err(|_| anyhow::anyhow!("the desks were started already"))
+    }
+
+    fn desks(&self) -> MutexGuard<'_, BTreeMap<HsmId, mpsc::Sender<Command>>> {
+        self.0.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(&self, hsm: &HsmId, command: Command) -> Result<(), ActivationError> {
-        let desk = self
-            .0
-            .desks
-            .get()
-            .and_then(|desks| desks.get(hsm))
-            .ok_or_else(|| HsmError::NotFound(hsm.clone()))?;
+        let desk = self.desks().get(hsm).cloned();
+        let desk = desk.ok_or_else(|| HsmError::NotFound(hsm.clone()))?;
         desk.send(command).await.map_err(|_| stopping())
     }
 
@@ -281,18 +275,23 @@ impl Activations {
         self.leases().get(id).cloned()
     }
 
-    fn leases(&self) -> std::sync::MutexGuard<'_, HashMap<ActivationId, Arc<Lease>>> {
+    fn leases(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<Lease>>> {
         self.0.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends every activation that has an HSM, and the desks.
     pub async fn shutdown(&self) {
-        for desk in self.0.desks.get().into_iter().flat_map(BTreeMap::values) {
-            let (reply, stopped) = oneshot::channel();
-            if desk.send(Command::Stop(reply)).await.is_ok() {
-                let _ = stopped.await;
-            }
+        let desks: Vec<_> = self.desks().values().cloned().collect();
+        for desk in desks {
+            stop(&desk).await;
         }
+    }
+}
+
+async fn stop(desk: &mpsc::Sender<Command>) {
+    let (reply, stopped) = oneshot::channel();
+    if desk.send(Command::Stop(reply)).await.is_ok() {
+        let _ = stopped.await;
     }
 }
 

@@ -214,11 +214,11 @@ fn purpose(
                     "a key's label has 1 to {LONGEST_LABEL} readable characters"
                 )));
             }
-            let mut all = app.hsms.all();
-            let hsm = match (hsm, all.next(), all.next()) {
-                (Some(id), ..) => app.hsms.get(id)?.clone(),
-                (None, Some(only), None) => only.clone(),
-                (None, ..) => return Err(invalid("say on which HSM the key is to be generated")),
+            let all = app.hsms.all();
+            let hsm = match (hsm, all.as_slice()) {
+                (Some(id), _) => app.hsms.get(id)?,
+                (None, [only]) => only.clone(),
+                (None, _) => return Err(invalid("say on which HSM the key is to be generated")),
             };
             if hsm.device()?.keys.iter().any(|key| key.label == label) {
                 return Err(ActivationError::Conflict(format!(

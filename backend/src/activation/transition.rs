@@ -97,7 +97,7 @@ pub async fn store(
         activation: Box::new(view.clone()),
     });
     if let Ok(hsm) = app.hsms.get(&activation.terms.hsm.id) {
-        let hsm = hsm::view(tx.connection(), hsm).await?;
+        let hsm = hsm::view(tx.connection(), &hsm).await?;
         tx.announce(Event::Hsm { hsm: Box::new(hsm) });
     }
     Ok(view)

@@ -61,6 +61,8 @@ pub struct Attached {
     keys: Vec<KeyInfo>,
     warnings: Vec<String>,
     used: Use,
+    /// Whether the device is used without a secure channel, if it has none.
+    unprotected_allowed: bool,
 }
 
 impl Attached {
@@ -73,6 +75,7 @@ impl Attached {
         anchors: &TrustAnchors,
         expected: Option<&DeviceId>,
         behaviour: ChallengeBehaviour,
+        unprotected_allowed: bool,
     ) -> Result<(Self, String), NotUsable> {
         let mut card = SmartCardHsm::open(transport)?;
         let verified = card
@@ -94,6 +97,7 @@ impl Attached {
             keys: Vec::new(),
             warnings: Vec::new(),
             used: Use::Locked,
+            unprotected_allowed,
         };
         device.open_channel()?;
         device.read()?;
@@ -105,7 +109,7 @@ impl Attached {
         match self.card.open_secure_channel(&self.verified) {
             // Whoever listens between this machine and its own reader has the machine.
             Err(CardError::SecureChannelUnsupported(_))
-                if self.card.locality() == Locality::Local =>
+                if self.card.locality() == Locality::Local || self.unprotected_allowed =>
             {
                 Ok(())
             }
@@ -120,9 +124,15 @@ impl Attached {
         self.keys = self.card.list_keys()?;
         self.warnings.clear();
         if !self.card.has_secure_channel() {
-            self.warnings.push(
-                "This device has no secure channel: commands travel in the clear between server and reader.".into(),
-            );
+            self.warnings.push(match self.card.locality() {
+                Locality::Local => {
+                    "This device has no secure channel: commands travel in the clear between server and reader."
+                }
+                Locality::Remote => {
+                    "This device has no secure channel: whoever is between the server and the device can read its commands, \
+                     change them, and sign while it is open. The server's configuration allows that."
+                }
+            }.into());
         }
         let combined = self
             .card

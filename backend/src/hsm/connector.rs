@@ -6,8 +6,12 @@ use countersign_card::{
     Transport, TransportError,
     pcsc::{PcscTransport, readers},
 };
+use countersign_protocol::cvc::DeviceId;
 
-use crate::config::HsmConfig;
+use crate::{
+    config::{Attachment, HsmConfig},
+    remote::Remote,
+};
 
 /// Makes connections to one HSM, again and again.
 pub trait Connector: Send {
@@ -19,6 +23,16 @@ pub trait Connector: Send {
 
     /// How the HSM is attached, for people.
     fn describe(&self) -> String;
+
+    /// The device that this way leads to, where it leads to one device only.
+    fn device(&self) -> Option<&DeviceId> {
+        None
+    }
+
+    /// Whether an admin allowed, for exactly this device, commands that travel unprotected.
+    fn unprotected_allowed(&self) -> bool {
+        false
+    }
 }
 
 /// A card in a reader of this machine.
@@ -98,11 +112,15 @@ impl Connector for CardFileConnector {
 }
 
 /// The connector that the configuration asks for.
-pub(super) fn configured(config: &HsmConfig) -> Box<dyn Connector> {
-    match (&config.reader, &config.simulator) {
-        (_, Some(file)) => Box::new(CardFileConnector(file.clone())),
-        (reader, None) => Box::new(PcscConnector {
-            reader: reader.clone().unwrap_or_default(),
+pub(super) fn configured(config: &HsmConfig, remote: &Remote) -> Box<dyn Connector> {
+    match &config.attachment {
+        Attachment::Simulator(file) => Box::new(CardFileConnector(file.clone())),
+        Attachment::Reader(reader) => Box::new(PcscConnector {
+            reader: reader.clone(),
         }),
+        Attachment::Remote {
+            device,
+            without_secure_channel,
+        } => Box::new(remote.admit(&config.id, device, *without_secure_channel)),
     }
 }

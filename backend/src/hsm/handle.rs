@@ -238,6 +238,12 @@ impl Hsm {
         self.ask(|reply| Job::Register(Box::new(file), reply)).await
     }
 
+    /// The device may have come back, or another connection to it: looks now and not at the next heartbeat.
+    pub fn look(&self) {
+        // A thread that has ended looks no more.
+        let _ = self.jobs.send(Job::Look);
+    }
+
     /// Locks, and ends the thread.
     pub async fn shutdown(&self) {
         if let Err(error) = self.ask(Job::Shutdown).await {

@@ -130,4 +130,6 @@ pub enum Job {
     Register(Box<PkaFile>, Reply<PkaStatus>),
     /// Lock and end.
     Shutdown(Reply<()>),
+    /// The device may have come back, or may be connected anew.
+    Look,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use countersign_card::pka::ChallengeBehaviour;
@@ -18,11 +18,7 @@ use super::{
     handle::{Hsm, NewHsm},
     snapshot::Notice,
 };
-use crate::{
-    app::App,
-    config::{Config, HsmConfig},
-    store,
-};
+use crate::{app::App, config::Config, remote::Remote, store};
 
 /// A signing key and where it is.
 #[derive(Clone)]
@@ -39,77 +35,87 @@ pub struct KeyPlace {
     pub public_key: PublicKey,
 }
 
-/// All HSMs of the configuration. Clones are the same registry.
+/// All HSMs. Clones are the same registry.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<OnceLock<BTreeMap<HsmId, Hsm>>>);
+pub struct Registry(Arc<RwLock<BTreeMap<HsmId, Hsm>>>);
 
 impl Registry {
-    /// Starts the threads. Once only.
+    /// Starts the thread of an HSM.
     ///
     /// # Errors
-    /// The database's, or the operating system gives no thread.
-    pub async fn start(
+    /// There is one of that name, the database's, or the operating system gives no thread.
+    pub async fn add(
         &self,
         app: &App,
-        connectors: BTreeMap<HsmId, Box<dyn Connector>>,
-    ) -> anyhow::Result<Vec<(Hsm, UnboundedReceiver<Notice>)>> {
-        let mut started = Vec::new();
-        for (id, connector) in connectors {
-            let mut connection = app.store.read().await?;
-            let known = store::hsms::known_device(&mut connection, &id).await?;
-            let named = app
-                .config
-                .hsms
-                .iter()
-                .find(|hsm| hsm.id == id)
-                .and_then(|hsm| hsm.device.clone());
-            let behaviour = match &known {
-                Some(known) if named.as_ref().is_none_or(|named| *named == known.device) => {
-                    known.behaviour
-                }
-                _ => ChallengeBehaviour::Unknown,
-            };
-            let expected = named.or(known.map(|known| known.device));
-            started.push(Hsm::start(NewHsm {
-                id,
-                connector,
-                anchors: app.anchors.clone(),
-                expected,
-                behaviour,
-            })?);
+        id: HsmId,
+        connector: Box<dyn Connector>,
+    ) -> anyhow::Result<(Hsm, UnboundedReceiver<Notice>)> {
+        let mut connection = app.store.read().await?;
+        let known = store::hsms::known_device(&mut connection, &id).await?;
+        drop(connection);
+        let configured = app.config.hsms.iter().find(|hsm| hsm.id == id);
+        let named = connector
+            .device()
+            .or(configured.and_then(|hsm| hsm.device.as_ref()))
+            .cloned();
+        let behaviour = match &known {
+            Some(known) if named.as_ref().is_none_or(|named| *named == known.device) => {
+                known.behaviour
+            }
+            _ => ChallengeBehaviour::Unknown,
+        };
+        let expected = named.or(known.map(|known| known.device));
+        let (hsm, notices) = Hsm::start(NewHsm {
+            id: id.clone(),
+            connector,
+            anchors: app.anchors.clone(),
+            expected,
+            behaviour,
+        })?;
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(
+            !all.contains_key(&id),
+            "there is an HSM called `{id}` already"
+        );
+        all.insert(id, hsm.clone());
+        Ok((hsm, notices))
+    }
+
+    /// Locks an HSM, ends its thread and forgets it.
+    pub async fn remove(&self, id: &HsmId) {
+        let hsm = self
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        if let Some(hsm) = hsm {
+            hsm.shutdown().await;
         }
-        let all = started
-            .iter()
-            .map(|(hsm, _)| (hsm.id().clone(), hsm.clone()))
-            .collect();
-        self.0
-            .set(all)
-            .map_err(|_| anyhow::anyhow!("the HSMs were started already"))?;
-        Ok(started)
     }
 
     /// The connectors that the configuration asks for.
-    pub fn connectors(config: &Config) -> BTreeMap<HsmId, Box<dyn Connector>> {
+    pub fn connectors(config: &Config, remote: &Remote) -> BTreeMap<HsmId, Box<dyn Connector>> {
         config
             .hsms
             .iter()
-            .map(|hsm: &HsmConfig| (hsm.id.clone(), configured(hsm)))
+            .map(|hsm| (hsm.id.clone(), configured(hsm, remote)))
             .collect()
     }
 
     /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &Hsm> {
-        self.0.get().into_iter().flat_map(BTreeMap::values)
+    pub fn all(&self) -> Vec<Hsm> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
     }
 
     /// One of them.
     ///
     /// # Errors
     /// [`HsmError::NotFound`].
-    pub fn get(&self, id: &HsmId) -> Result<&Hsm, HsmError> {
-        self.0
-            .get()
-            .and_then(|all| all.get(id))
+    pub fn get(&self, id: &HsmId) -> Result<Hsm, HsmError> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(id)
+            .cloned()
             .ok_or_else(|| HsmError::NotFound(id.clone()))
     }
 
@@ -118,7 +124,7 @@ impl Registry {
     /// # Errors
     /// As [`Self::find_key`].
     pub fn public_key(&self, fingerprint: &Fingerprint) -> Result<PublicKey, HsmError> {
-        let on_several = self.all().find_map(|hsm| {
+        let on_several = self.all().into_iter().find_map(|hsm| {
             let device = hsm.device().ok()?;
             let mut keys = device.keys.iter().filter_map(|key| key.public_key.clone());
             keys.find(|key| key.fingerprint() == *fingerprint)
@@ -134,9 +140,9 @@ impl Registry {
     /// # Errors
     /// [`HsmError::Invalid`]: no such key, or more than one.
     pub fn find_key(&self, hsm: Option<&HsmId>, wanted: &str) -> Result<KeyPlace, HsmError> {
-        let hsms: Vec<&Hsm> = match hsm {
+        let hsms = match hsm {
             Some(id) => vec![self.get(id)?],
-            None => self.all().collect(),
+            None => self.all(),
         };
         let mut absent = Vec::new();
         let mut found = Vec::new();

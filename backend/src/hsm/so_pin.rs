@@ -3,10 +3,11 @@
 use std::{io::IsTerminal, path::PathBuf, sync::Mutex};
 
 use countersign_card::SoPin;
+use countersign_protocol::id::HsmId;
 use zeroize::Zeroizing;
 
 use super::HsmError;
-use crate::config::HsmConfig;
+use crate::config::Config;
 
 /// One question at a time on the server's terminal.
 static TERMINAL: Mutex<()> = Mutex::new(());
@@ -15,12 +16,17 @@ static TERMINAL: Mutex<()> = Mutex::new(());
 ///
 /// # Errors
 /// [`HsmError::SoPin`] says where it can be put.
-pub async fn obtain(config: &HsmConfig) -> Result<SoPin, HsmError> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|folder| PathBuf::from(folder).join(format!("{}.so-pin", config.id)))
-        .filter(|file| file.exists());
-    let id = config.id.to_string();
-    if let Some(file) = config.so_pin_file.clone().or(credential) {
+pub async fn obtain(config: &Config, hsm: &HsmId) -> Result<SoPin, HsmError> {
+    let id = hsm.to_string();
+    let configured = config.hsms.iter().find(|configured| configured.id == *hsm);
+    let configured = configured.and_then(|configured| configured.so_pin_file.clone());
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let in_folders = [config.so_pin_dir.clone(), credentials]
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join(format!("{id}.so-pin")))
+        .find(|file| file.exists());
+    if let Some(file) = configured.or(in_folders) {
         let text = tokio::fs::read_to_string(&file).await.map_err(|why| {
             HsmError::SoPin(format!("the server cannot read {}: {why}", file.display()))
         })?;
@@ -28,8 +34,8 @@ pub async fn obtain(config: &HsmConfig) -> Result<SoPin, HsmError> {
     }
     if !std::io::stdin().is_terminal() {
         return Err(HsmError::SoPin(format!(
-            "the SO-PIN of HSM {id} is needed at the server: set `so_pin_file` in its configuration, or give systemd the \
-             credential `{id}.so-pin`, or run the server on a terminal"
+            "the SO-PIN of HSM {id} is needed at the server: set `so_pin_file` of the HSM, or put `{id}.so-pin` into the folder \
+             `so_pin_dir` of the configuration, or give it to systemd as a credential, or run the server on a terminal"
         )));
     }
     tokio::task::spawn_blocking(move || {

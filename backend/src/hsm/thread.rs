@@ -78,6 +78,7 @@ impl Worker {
                     let _ = reply.send(Ok(()));
                     return;
                 }
+                Ok(Job::Look) if attached.is_none() => next_search = Instant::now(),
                 Ok(job) => match &mut attached {
                     Some(device) => {
                         let (after, tell) = match self.overdue(device) {
@@ -122,6 +123,7 @@ impl Worker {
             &self.anchors,
             self.expected.as_ref(),
             self.behaviour,
+            self.connector.unprotected_allowed(),
         ) {
             Ok((device, proof)) => {
                 self.expected = Some(device.id().clone());
@@ -272,6 +274,10 @@ impl Worker {
             } => answer(device.initialise(quorum, &so_pin), reply),
             Job::Register(file, reply) => answer(device.register(&file), reply),
             Job::Shutdown(reply) => answer(Ok(()), reply),
+            Job::Look => (
+                device.check().map_or_else(After::Drop, |()| After::Ready),
+                Box::new(|| ()),
+            ),
         }
     }
 }
@@ -315,5 +321,6 @@ fn refuse(job: Job, why: Refusal) -> Tell {
         Job::GenerateKey { reply, .. } => tell(Err(why), reply),
         Job::Lock(reply) => tell(Err(why), reply),
         Job::Register(_, reply) => tell(Err(why), reply),
+        Job::Look => Box::new(|| ()),
     }
 }

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use countersign_protocol::event::Event;
+use countersign_protocol::{event::Event, operator::Role};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::extract::Caller;
@@ -37,6 +37,7 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
             caller.sees_all() || activation.terms.requester.id == caller.person().id
         }
         Event::Audit { .. } | Event::People => caller.sees_all(),
+        Event::Devices => caller.is(Role::Admin),
         Event::Hsm { .. } | Event::Resync => true,
     }
 }

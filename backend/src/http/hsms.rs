@@ -37,7 +37,7 @@ pub async fn all(app: &App) -> Result<Vec<HsmView>, ApiError> {
     let mut connection = app.store.read().await?;
     let mut views = Vec::new();
     for hsm in app.hsms.all() {
-        views.push(hsm::view(&mut connection, hsm).await?);
+        views.push(hsm::view(&mut connection, &hsm).await?);
     }
     Ok(views)
 }
@@ -53,7 +53,7 @@ async fn show(
 ) -> Result<Answer<HsmView>, ApiError> {
     let hsm = app.hsms.get(&id)?;
     let mut connection = app.store.read().await?;
-    Ok(Answer(hsm::view(&mut connection, hsm).await?))
+    Ok(Answer(hsm::view(&mut connection, &hsm).await?))
 }
 
 async fn initialise(
@@ -72,9 +72,7 @@ async fn initialise(
         ))
         .into());
     }
-    let config = app.config.hsms.iter().find(|config| config.id == id);
-    let config = config.ok_or_else(|| HsmError::NotFound(id.clone()))?;
-    let so_pin = so_pin::obtain(config).await?;
+    let so_pin = so_pin::obtain(&app.config, &id).await?;
     Ok(Answer(
         app.activations
             .initialise(&id, caller.actor(), quorum, body, so_pin)

@@ -4,12 +4,15 @@ mod activations;
 mod assets;
 mod audit;
 mod callers;
+mod devices;
 mod events;
 mod extract;
 mod hsms;
 mod keys;
+mod peer;
 mod people;
 mod problem;
+mod remote;
 mod session;
 mod tokens;
 
@@ -30,6 +33,7 @@ use tower_sessions_sqlx_store::SqliteStore;
 
 pub use callers::Callers;
 pub use extract::Caller;
+pub use peer::Peer;
 pub use problem::ApiError;
 
 use crate::{app::App, store};
@@ -60,6 +64,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .merge(session::routes())
         .merge(tokens::routes())
         .merge(hsms::routes())
+        .merge(devices::routes())
         .merge(keys::routes())
         .merge(activations::routes())
         .merge(audit::routes())
@@ -94,6 +99,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     ];
     let mut router = Router::new()
         .nest("/api/v1", api)
+        .merge(remote::routes())
         .fallback(assets::serve)
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::internal("a request panicked").into_response()

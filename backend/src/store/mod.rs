@@ -6,6 +6,7 @@ pub mod hsms;
 pub mod invitations;
 pub mod keys;
 pub mod operators;
+pub mod remote;
 pub mod signatures;
 pub mod tokens;
 

@@ -10,6 +10,8 @@ mod leases;
 mod losses;
 mod pki;
 mod player;
+mod ram_client;
+mod remote;
 mod signing;
 mod story;
 mod tampering;

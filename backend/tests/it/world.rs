@@ -22,7 +22,7 @@ use countersign_protocol::{
 use countersign_server::{
     activation::{self, ActivationError, Requester},
     app::App,
-    config::{Config, HsmConfig, LeaseConfig},
+    config::{Attachment, Config, HsmConfig, LeaseConfig, RemoteConfig},
     hsm::{self, Connector, SimulatorConnector, so_pin},
     people,
     signing::{self, SigningError},
@@ -47,25 +47,26 @@ pub struct World {
 }
 
 pub fn config(folder: &Path, demo: bool) -> Config {
-    let so_pin = folder.join("so-pin");
-    std::fs::write(&so_pin, "3537363231383830\n").expect("written");
+    let so_pin = folder.join(format!("{}.so-pin", hsm_id()));
+    std::fs::write(so_pin, "3537363231383830\n").expect("written");
     Config {
         name: "Test".into(),
         listen: ([127, 0, 0, 1], 0).into(),
         public_origin: ORIGIN.into(),
         data_dir: folder.to_owned(),
         helper_port: 1,
+        so_pin_dir: Some(folder.to_owned()),
         demo,
         cardcontact_test_root: false,
         anchors: vec![],
         hsms: vec![HsmConfig {
             id: hsm_id(),
-            reader: Some("played by the test".into()),
-            simulator: None,
+            attachment: Attachment::Reader("played by the test".into()),
             device: None,
-            so_pin_file: Some(so_pin),
+            so_pin_file: None,
         }],
         lease: LeaseConfig::default(),
+        remote: RemoteConfig::default(),
     }
 }
 
@@ -108,6 +109,11 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let hsm = new_card("TARGET", profile, None);
         let app = start(folder.path(), &hsm).await;
+        Self::of(app, hsm, folder).await
+    }
+
+    /// People enrolled and confirmed at this server.
+    pub async fn of(app: App, hsm: Simulator, folder: tempfile::TempDir) -> Self {
         let mut world = Self {
             app,
             hsm,
@@ -157,14 +163,19 @@ impl World {
     /// An HSM for 2 of 3 with an EC and an RSA key, `ec` and `rsa`.
     pub async fn ready(profile: Profile) -> Self {
         let mut world = Self::with_people(profile).await;
-        world.set_up().await;
+        world.make_ready().await;
+        world
+    }
+
+    /// Sets the HSM up for 2 of 3, with an EC and an RSA key.
+    pub async fn make_ready(&mut self) {
+        self.set_up().await;
         for (label, key_type) in [
             ("ec", NewKeyType::EcSecp256r1),
             ("rsa", NewKeyType::Rsa2048),
         ] {
-            world.generate(label, key_type).await;
+            self.generate(label, key_type).await;
         }
-        world
     }
 
     pub async fn invite(&self, name: &str, role: Role) -> String {
@@ -218,7 +229,7 @@ impl World {
             allow_replace: false,
             erase: None,
         };
-        let pin = so_pin::obtain(&self.app.config.hsms[0])
+        let pin = so_pin::obtain(&self.app.config, &hsm_id())
             .await
             .expect("a SO-PIN");
         let admin = operator(&self.people[0].person);
@@ -388,7 +399,7 @@ impl World {
     pub async fn hsm_view(&self) -> HsmView {
         let hsm = self.app.hsms.get(&hsm_id()).expect("the HSM");
         let mut connection = self.app.store.read().await.expect("a connection");
-        hsm::view(&mut connection, hsm).await.expect("a view")
+        hsm::view(&mut connection, &hsm).await.expect("a view")
     }
 
     pub async fn wait_for_hsm(&self, ready: impl Fn(&HsmView) -> bool) -> HsmView {

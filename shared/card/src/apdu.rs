@@ -188,6 +188,8 @@ impl StatusWord {
     pub const EXECUTION_ERROR: Self = Self(0x6400);
     /// Wrong length.
     pub const WRONG_LENGTH: Self = Self(0x6700);
+    /// Secure messaging is not supported.
+    pub const SM_UNSUPPORTED: Self = Self(0x6882);
     /// Not authenticated.
     pub const NOT_AUTHENTICATED: Self = Self(0x6982);
     /// PIN blocked.

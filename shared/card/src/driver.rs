@@ -79,18 +79,25 @@ impl SmartCardHsm {
             return self.send_plain(command);
         };
         let protected = channel.protect_command(command);
-        let answer = self.send_plain(&protected);
-        let opened = answer.and_then(|answer| {
-            // A bare status word means that the card has dropped the channel.
-            let channel = self.channel.as_mut().ok_or(CardError::ChannelLost)?;
-            channel
-                .open_response(&answer.data)
-                .map_err(|_| CardError::ChannelLost)
-        });
-        if opened.is_err() {
+        match self.send_plain(&protected) {
+            Ok(answer) => self.open_answer(&answer),
+            Err(error) => {
+                self.channel = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Checks and opens the answer to a protected command. A bare status word means that the card has dropped the channel.
+    fn open_answer(&mut self, answer: &Response) -> Result<Response, CardError> {
+        let opened = match &mut self.channel {
+            Some(channel) => channel.open_response(&answer.data).ok(),
+            None => None,
+        };
+        if opened.is_none() {
             self.channel = None;
         }
-        opened
+        opened.ok_or(CardError::ChannelLost)
     }
 
     fn send_plain(&mut self, command: &Command) -> Result<Response, CardError> {

@@ -50,6 +50,9 @@ pub enum TransportError {
     /// No reader of that name, or no PC/SC service.
     #[error("the reader is not available: {0}")]
     Unavailable(String),
+    /// The network, or whoever has the card at the other end.
+    #[error("{0}")]
+    Disconnected(String),
     /// Anything else.
     #[error("the reader failed: {0}")]
     Failed(String),
@@ -62,6 +65,18 @@ pub trait Transport: Send {
     /// # Errors
     /// [`TransportError`]; the state of the card is unknown afterwards.
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError>;
+
+    /// Sends several commands that do not depend on each other's answers, in this order; where the way to the card is long,
+    /// in one trip. As many responses.
+    ///
+    /// # Errors
+    /// As [`Self::transmit`]; some of the commands may have been executed.
+    fn transmit_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        commands
+            .iter()
+            .map(|command| self.transmit(command))
+            .collect()
+    }
 
     /// Resets the card: everything that it knew of logins is gone.
     ///
@@ -84,6 +99,10 @@ pub trait Transport: Send {
 impl Transport for Box<dyn Transport> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         self.as_mut().transmit(command)
+    }
+
+    fn transmit_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
+        self.as_mut().transmit_all(commands)
     }
 
     fn reset(&mut self) -> Result<Atr, TransportError> {

@@ -155,6 +155,20 @@ pub enum AuditEvent {
         /// What happened.
         why: String,
     },
+    /// A device may be attached from afar, as this HSM.
+    RemoteHsmAccepted {
+        /// Which.
+        hsm: HsmId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// A device may not be attached from afar any more.
+    RemoteHsmWithdrawn {
+        /// Which it was.
+        hsm: HsmId,
+        /// The device.
+        device: DeviceId,
+    },
     /// An HSM was refused.
     HsmRefused {
         /// Which.

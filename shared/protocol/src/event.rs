@@ -20,6 +20,8 @@ pub enum Event {
     },
     /// Operators, invitations or tokens: ask again.
     People,
+    /// Devices that wait to be accepted: ask again.
+    Devices,
     /// The audit log has grown.
     Audit {
         /// Entries now.

@@ -21,6 +21,7 @@ pub mod operator;
 pub mod problem;
 pub mod purpose;
 pub mod receipt;
+pub mod remote;
 pub mod session;
 pub mod signature;
 pub mod statement;

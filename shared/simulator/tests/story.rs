@@ -552,3 +552,18 @@ fn simulated_cards_are_nothing_to_production() {
             .is_err()
     );
 }
+
+#[test]
+fn a_card_that_understands_nothing_protected_says_so_when_the_channel_is_opened() {
+    let simulator = new_card("PLAIN0", Profile::PICO_MEASURED, None);
+    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
+    let chain = card.device_chain().expect("certificates");
+    let device = chain.verify(&anchors()).expect("genuine");
+    assert!(matches!(
+        card.open_secure_channel(&device),
+        Err(CardError::SecureChannelUnsupported(_))
+    ));
+    assert!(!card.has_secure_channel());
+    // What travels unprotected still works, for whoever wants that.
+    card.pka_status().expect("a status");
+}

@@ -44,11 +44,30 @@ impl SmartCardHsm {
                 let channel = establish(&ephemeral, device_key, &data)
                     .map_err(|_| CardError::ChipAuthenticationFailed)?;
                 self.channel = Some(channel);
-                self.channel_required = true;
-                Ok(())
+                self.try_channel()
             }
             Response { sw, .. } => Err(CardError::SecureChannelUnsupported(sw)),
         }
+    }
+
+    /// Sends a first protected command: some cards agree on keys, but then understand nothing that is protected.
+    fn try_channel(&mut self) -> Result<(), CardError> {
+        let status = Command::new(0x00, 0x20, 0x00, 0x81).with_le(Le::Short);
+        let Some(channel) = &mut self.channel else {
+            return Err(CardError::ChannelLost);
+        };
+        let protected = channel.protect_command(&status);
+        let answer = self.send_plain(&protected)?;
+        if matches!(
+            answer.sw,
+            StatusWord::UNKNOWN_CLASS | StatusWord::SM_UNSUPPORTED
+        ) {
+            self.channel = None;
+            return Err(CardError::SecureChannelUnsupported(answer.sw));
+        }
+        self.channel_required = true;
+        self.open_answer(&answer)?;
+        Ok(())
     }
 }
 
