@@ -212,6 +212,8 @@ impl StatusWord {
     pub const FILE_NOT_FOUND: Self = Self(0x6A82);
     /// No space.
     pub const NO_SPACE: Self = Self(0x6A84);
+    /// There is one already.
+    pub const FILE_EXISTS: Self = Self(0x6A89);
     /// Wrong P1 P2.
     pub const WRONG_P1P2: Self = Self(0x6A86);
     /// Reference not found.
@@ -264,6 +266,7 @@ impl StatusWord {
             0x6A84 => "no space left",
             0x6A86 | 0x6B00 => "wrong parameters",
             0x6A88 => "not found",
+            0x6A89 => "exists already, or is in use",
             0x6D00 | 0x6E00 => "command unknown",
             _ => "unknown status",
         }

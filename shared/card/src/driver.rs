@@ -3,18 +3,24 @@
 mod channel;
 mod files;
 mod initialize;
+mod key_domains;
 mod keys;
 mod login;
 mod pka;
 mod select;
 mod sign;
+mod wrap;
 
 pub use files::TokenInfo;
-pub use initialize::{InitializeOptions, InvalidOptions, PkaOptions, option_bits};
+pub use initialize::{
+    InitializeOptions, InvalidOptions, KeyDomainOptions, PkaOptions, option_bits,
+};
+pub use key_domains::{DkekShare, KeyDomain};
 pub use keys::{KeyInfo, KeyKind, KeySpec};
 pub use login::{PinKind, PinStatus};
 pub use select::ApplicationInfo;
 pub use sign::{LockProof, SignAlgorithm};
+pub use wrap::WrappedKey;
 
 use crate::{
     apdu::{Command, Response, StatusWord},

@@ -55,6 +55,16 @@ pub enum CardError {
     /// No free key reference.
     #[error("the card is full: no key reference is free")]
     Full,
+    /// No domain.
+    #[error(
+        "the device was initialised without key domains: its keys cannot be copied, nor copies taken in. Initialise it with DKEK shares"
+    )]
+    NoKeyDomain,
+    /// Another key encryption key.
+    #[error(
+        "the device has another DKEK than the one that wrapped the key, or the wrapped key is damaged: import the same DKEK shares first"
+    )]
+    WrongDkek,
     /// PKA is not set up.
     #[error(
         "the device is not set up for public key authentication: initialise it with a quorum first"

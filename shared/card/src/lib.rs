@@ -15,8 +15,9 @@ pub mod transport;
 
 pub use countersign_cvc::tlv;
 pub use driver::{
-    ApplicationInfo, InitializeOptions, InvalidOptions, KeyInfo, KeyKind, KeySpec, LockProof,
-    PinKind, PinStatus, PkaOptions, SignAlgorithm, SmartCardHsm, TokenInfo, option_bits,
+    ApplicationInfo, DkekShare, InitializeOptions, InvalidOptions, KeyDomain, KeyDomainOptions,
+    KeyInfo, KeyKind, KeySpec, LockProof, PinKind, PinStatus, PkaOptions, SignAlgorithm,
+    SmartCardHsm, TokenInfo, WrappedKey, option_bits,
 };
 pub use error::CardError;
 pub use pin::{InvalidPin, Pin, SoPin};

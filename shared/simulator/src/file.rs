@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     key::{Secret, StoredSecret},
+    key_domain::StoredKeyDomain,
     pki::{self, PkiError},
     profile::Profile,
 };
@@ -111,6 +112,9 @@ pub struct StoredKey {
     pub algorithms: Option<String>,
     /// Uses left; `None`: unlimited.
     pub uses_left: Option<u32>,
+    /// Key domain.
+    #[serde(default)]
+    pub domain: u8,
 }
 
 /// A registered custodian key.
@@ -156,6 +160,9 @@ pub struct CardData {
     pub so_pin: Option<StoredPin>,
     /// Quorum.
     pub pka: Option<StoredPka>,
+    /// Key domains by index, and free places for them; `None`: keys never leave the card.
+    #[serde(default)]
+    pub key_domains: Option<Vec<Option<StoredKeyDomain>>>,
     /// Keys by reference.
     pub keys: BTreeMap<u8, StoredKey>,
     /// Files by identifier, contents in hex.
@@ -211,6 +218,7 @@ impl CardData {
             user_pin: None,
             so_pin: None,
             pka: None,
+            key_domains: None,
             keys: BTreeMap::new(),
             files: BTreeMap::new(),
         }

@@ -5,8 +5,10 @@
 
 mod card;
 mod command;
+mod dkek;
 mod file;
 mod key;
+mod key_domain;
 mod known_key;
 mod latency;
 mod pki;
@@ -14,6 +16,7 @@ mod profile;
 mod session;
 mod simulator;
 mod vpcd;
+mod wrapped_key;
 
 pub use file::{CardFileError, NewCard};
 pub use latency::Latency;

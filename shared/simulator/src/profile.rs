@@ -34,6 +34,9 @@ pub struct Profile {
     /// RESET RETRY COUNTER logs the user PIN in.
     #[serde(default)]
     pub reset_logs_in: bool,
+    /// There is a key domain without a key where none was asked for.
+    #[serde(default)]
+    pub default_key_domain: bool,
     /// Protected commands are understood, and SELECT without an answer (P2 = 0C).
     #[serde(default = "yes")]
     pub secure_messaging: bool,
@@ -58,6 +61,7 @@ impl Profile {
         registration_needs_login: false,
         requests_name_device: false,
         reset_logs_in: false,
+        default_key_domain: false,
         secure_messaging: true,
     };
 
@@ -82,6 +86,7 @@ impl Profile {
         registration_needs_login: false,
         requests_name_device: false,
         reset_logs_in: true,
+        default_key_domain: true,
         secure_messaging: true,
     };
 

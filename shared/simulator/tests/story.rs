@@ -2,157 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod support;
+
 use countersign_card::{
-    CardError, InitializeOptions, KeyKind, KeySpec, Pin, PinKind, PinStatus, PkaOptions,
-    SignAlgorithm, SmartCardHsm, SoPin, TransportError,
+    CardError, InitializeOptions, KeyKind, KeySpec, PinKind, PinStatus, PkaOptions, SignAlgorithm,
+    SmartCardHsm, SoPin, TransportError,
     pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
 };
-use countersign_cvc::{
-    Chr, Curve, EcSignature, PkaFile, TrustAnchors, VerifiedDevice, attestation,
-};
+use countersign_cvc::{Curve, EcSignature, TrustAnchors};
 use countersign_simulator::{Fault, NewCard, Profile, Simulator, simulated_anchor};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
-
-const PIN: &str = "648219";
-
-fn pin(text: &str) -> Pin {
-    Pin::new(Zeroizing::new(text.into())).expect("a PIN")
-}
-
-fn so_pin() -> SoPin {
-    SoPin::from_hex("3537363231383830").expect("16 hex digits")
-}
-
-fn anchors() -> TrustAnchors {
-    TrustAnchors::default()
-        .with_simulated(simulated_anchor().expect("an anchor"))
-        .expect("of the right kind")
-}
-
-fn new_card(serial: &str, profile: Profile, user_pin: Option<&str>) -> Simulator {
-    Simulator::in_memory(&NewCard {
-        serial: serial.into(),
-        label: format!("card {serial}"),
-        profile,
-        user_pin: user_pin.map(str::to_owned),
-    })
-    .expect("a card")
-}
-
-fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
-    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
-    let device = card
-        .device_chain()
-        .expect("certificates")
-        .verify(&anchors())
-        .expect("genuine");
-    card.open_secure_channel(&device).expect("a channel");
-    (card, device)
-}
-
-fn spec(kind: KeyKind, name: &str) -> KeySpec {
-    KeySpec {
-        kind,
-        label: name.into(),
-        chr: name.parse().expect("a name"),
-        algorithms: None,
-        use_counter: None,
-    }
-}
-
-struct Custodian {
-    card: SmartCardHsm,
-    reference: u8,
-    name: Chr,
-    file: PkaFile,
-}
-
-impl Custodian {
-    fn new(number: u8) -> Self {
-        let simulator = new_card(&format!("CUST{number:02}"), Profile::VENDOR, Some(PIN));
-        let (mut card, device) = open(&simulator);
-        card.verify_pin(&pin(PIN)).expect("the PIN");
-        let name: Chr = format!("ZZCUST{number:02}00001").parse().expect("a name");
-        let key = spec(KeyKind::Ec(Curve::BrainpoolP256r1), name.as_str());
-        let (reference, request) = card.generate_key(&key).expect("a key");
-        let file = PkaFile {
-            request,
-            chain: device.chain().clone(),
-        };
-        let attested = attestation::verify(&file, &anchors()).expect("attested");
-        assert_eq!(attested.chr(), &name);
-        Self {
-            card,
-            reference,
-            name,
-            file,
-        }
-    }
-
-    fn sign(&mut self, digest: &[u8]) -> EcSignature {
-        let der = self
-            .card
-            .sign(self.reference, SignAlgorithm::Ecdsa, digest)
-            .expect("signs");
-        EcSignature::from_der(&der, Curve::BrainpoolP256r1).expect("a signature")
-    }
-}
-
-/// A signing HSM for 2 of 3.
-fn hsm(profile: Profile) -> (Simulator, SmartCardHsm, VerifiedDevice, Vec<Custodian>) {
-    let simulator = new_card("TARGET", profile, None);
-    let (mut card, device) = open(&simulator);
-    let quorum = PkaOptions::new(2, 3, false).expect("a quorum");
-    card.initialize(&InitializeOptions::Quorum(quorum), &so_pin())
-        .expect("initialises");
-    card.open_secure_channel(&device).expect("a channel");
-    let custodians: Vec<_> = (1..=3).map(Custodian::new).collect();
-    for (number, custodian) in custodians.iter().enumerate() {
-        let status = card.register_custodian(&custodian.file).expect("registers");
-        assert_eq!(usize::from(status.missing), 2 - number);
-    }
-    (simulator, card, device, custodians)
-}
-
-/// Lets one custodian answer until the card counts; returns how many responses it took.
-fn authenticate(
-    round: &mut Round,
-    card: &mut SmartCardHsm,
-    device: &VerifiedDevice,
-    custodian: &mut Custodian,
-) -> u8 {
-    for attempt in 1..=3 {
-        let challenge = round.challenge(card).expect("a challenge");
-        let signature = custodian.sign(&challenge.digest(device.id()));
-        let response = PkaResponse {
-            name: &custodian.name,
-            key: custodian.file.request.public_key(),
-            challenge: &challenge,
-            signature: &signature,
-        };
-        match round.respond(card, &response).expect("an outcome") {
-            RespondOutcome::Counted(_) => return attempt,
-            RespondOutcome::NeedsFreshChallenge {
-                others_forgotten: false,
-                ..
-            } => {}
-            other => panic!("unexpected: {other:?}"),
-        }
-    }
-    panic!("the card never counted the custodian");
-}
-
-fn unlock(
-    round: &mut Round,
-    card: &mut SmartCardHsm,
-    device: &VerifiedDevice,
-    custodians: &mut [Custodian],
-) {
-    for custodian in &mut custodians[..2] {
-        authenticate(round, card, device, custodian);
-    }
-}
+use support::{Custodian, PIN, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock};
 
 #[test]
 fn two_of_three_open_the_card_whatever_it_does_with_challenges() {

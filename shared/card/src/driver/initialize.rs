@@ -32,6 +32,21 @@ pub struct PkaOptions {
     allow_replace: bool,
 }
 
+/// What is to be possible with keys besides using them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KeyDomainOptions {
+    /// Keys never leave the device.
+    #[default]
+    None,
+    /// One domain; its key is made of so many shares. 0: the device draws it, and keys can only come back to this device.
+    Dkek {
+        /// Shares.
+        shares: u8,
+    },
+    /// So many places for domains that are made later.
+    Places(u8),
+}
+
 /// Options that make no sense, or no quorum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidOptions {
@@ -93,7 +108,7 @@ pub enum InitializeOptions<'a> {
 }
 
 impl InitializeOptions<'_> {
-    fn encode(&self, so_pin: &SoPin) -> Result<Vec<u8>, InvalidOptions> {
+    fn encode(&self, domains: KeyDomainOptions, so_pin: &SoPin) -> Result<Vec<u8>, InvalidOptions> {
         let (options, pin, pka) = match self {
             Self::Pin { pin, retry_counter } => (
                 option_bits::RESET_RETRY_COUNTER,
@@ -128,6 +143,11 @@ impl InitializeOptions<'_> {
                 return Err(InvalidOptions::RetryCounter(counter));
             }
         }
+        let (shares, places) = match domains {
+            KeyDomainOptions::None => (None, None),
+            KeyDomainOptions::Dkek { shares } => (Some([shares]), None),
+            KeyDomainOptions::Places(places) => (None, Some([places])),
+        };
         Ok(TlvWriter::new()
             .with(Tag(0x80), &options.to_be_bytes())
             .with_some(Tag(0x81), pin.map(|(pin, _)| pin.as_bytes()))
@@ -138,30 +158,45 @@ impl InitializeOptions<'_> {
                     .as_ref()
                     .map(<[u8; 1]>::as_slice),
             )
+            .with_some(Tag(0x92), shares.as_ref().map(<[u8; 1]>::as_slice))
             .with_some(
                 Tag(0x93),
                 pka.map(|pka| [pka.total, pka.required])
                     .as_ref()
                     .map(<[u8; 2]>::as_slice),
             )
+            .with_some(Tag(0x97), places.as_ref().map(<[u8; 1]>::as_slice))
             .finish())
     }
 }
 
 impl SmartCardHsm {
-    /// Erases everything on the device and sets it up anew. The device's identity stays. Afterwards the application is
-    /// selected again, so nobody is logged in.
+    /// [`SmartCardHsm::initialize_with_domains`] without key domains: keys never leave the device.
     ///
     /// # Errors
-    /// [`CardError::WrongPin`] means the SO-PIN of the last initialisation; options that make no sense.
+    /// As there.
     pub fn initialize(
         &mut self,
         options: &InitializeOptions<'_>,
         so_pin: &SoPin,
     ) -> Result<(), CardError> {
+        self.initialize_with_domains(options, KeyDomainOptions::None, so_pin)
+    }
+
+    /// Erases everything on the device and sets it up anew. The device's identity stays. Afterwards the application is
+    /// selected again, so nobody is logged in.
+    ///
+    /// # Errors
+    /// [`CardError::WrongPin`] means the SO-PIN of the last initialisation; options that make no sense.
+    pub fn initialize_with_domains(
+        &mut self,
+        options: &InitializeOptions<'_>,
+        domains: KeyDomainOptions,
+        so_pin: &SoPin,
+    ) -> Result<(), CardError> {
         let what = "initialise";
         let data = options
-            .encode(so_pin)
+            .encode(domains, so_pin)
             .map_err(|error| CardError::malformed(what, error))?;
         let mut command = Command::new(0x80, 0x50, 0x00, 0x00).with_data(data);
         let response = self.send(&command);
@@ -192,7 +227,7 @@ mod tests {
     fn quorum_alone_sends_no_user_pin() {
         let pka = PkaOptions::new(2, 3, false).expect("a quorum");
         let data = InitializeOptions::Quorum(pka)
-            .encode(&so_pin())
+            .encode(KeyDomainOptions::None, &so_pin())
             .expect("encodes");
         assert_eq!(data, hex!("80020000 8208 3537363231383830 9302 0302"));
     }
@@ -206,11 +241,27 @@ mod tests {
             pin: &pin,
             retry_counter: 3,
         };
-        let data = options.encode(&so_pin()).expect("encodes");
+        let data = options
+            .encode(KeyDomainOptions::None, &so_pin())
+            .expect("encodes");
         assert_eq!(
             data,
             hex!("80020018 8106363438323139 82083537363231383830 910103 93020302")
         );
+    }
+
+    #[test]
+    fn key_domains_are_asked_for_like_this() {
+        let pin = Pin::new(Zeroizing::new("648219".into())).expect("a PIN");
+        let options = InitializeOptions::Pin {
+            pin: &pin,
+            retry_counter: 3,
+        };
+        let encode = |domains| options.encode(domains, &so_pin()).expect("encodes");
+        let places = hex!("80020001 8106363438323139 82083537363231383830 910103 970102");
+        assert_eq!(encode(KeyDomainOptions::Places(2)), places);
+        let shares = hex!("80020001 8106363438323139 82083537363231383830 910103 920102");
+        assert_eq!(encode(KeyDomainOptions::Dkek { shares: 2 }), shares);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use countersign_cvc::{
     AuthenticatedRequest, Chr, Curve, PublicKey,
-    tlv::{self, Tag, TlvWriter},
+    tlv::{self, Tag, TlvError, TlvWriter},
 };
 
 use super::SmartCardHsm;
@@ -13,8 +13,8 @@ use crate::{
 
 /// File identifiers: high byte says what, low byte is the key reference.
 const KEY: u16 = 0xCC00;
-const PRIVATE_KEY_DESCRIPTION: u16 = 0xC400;
-const CERTIFICATE: u16 = 0xCE00;
+pub(super) const PRIVATE_KEY_DESCRIPTION: u16 = 0xC400;
+pub(super) const CERTIFICATE: u16 = 0xCE00;
 
 const SEQUENCE: Tag = Tag(0x30);
 const INTEGER: Tag = Tag(0x02);
@@ -65,6 +65,8 @@ pub struct KeyInfo {
     pub x509: Option<Vec<u8>>,
     /// Uses left, if the key has a counter.
     pub uses_left: Option<u32>,
+    /// Index of its key domain; `None`: the card does not tell.
+    pub domain: Option<u8>,
 }
 
 impl SmartCardHsm {
@@ -109,6 +111,7 @@ impl SmartCardHsm {
             (None, Some((der, key))) => (Some(key), Some(der)),
             (None, None) => (None, None),
         };
+        let (uses_left, domain) = self.control_parameters(reference)?;
         Ok(KeyInfo {
             reference,
             id,
@@ -116,27 +119,25 @@ impl SmartCardHsm {
             public_key,
             request,
             x509,
-            uses_left: self.uses_left(reference)?,
+            uses_left,
+            domain,
         })
     }
 
-    fn uses_left(&mut self, reference: u8) -> Result<Option<u32>, CardError> {
+    /// Uses left and key domain, from what SELECT of the key tells.
+    fn control_parameters(
+        &mut self,
+        reference: u8,
+    ) -> Result<(Option<u32>, Option<u8>), CardError> {
         let file = (KEY | u16::from(reference)).to_be_bytes();
         let select = Command::new(0x00, 0xA4, 0x00, 0x00)
             .with_data(file)
             .with_le(Le::Short);
         let response = self.send(&select)?;
         if !response.sw.is_ok() {
-            return Ok(None);
+            return Ok((None, None));
         }
-        let counter = tlv::parse_one(&response.data)
-            .and_then(|(template, _)| tlv::parse_all(template.value))
-            .and_then(|fields| tlv::parse_all(tlv::expect(&fields, Tag(0xA5))?.value))
-            .ok()
-            .and_then(|fields| tlv::find(&fields, Tag(0x90)))
-            .and_then(|counter| counter.value.try_into().ok())
-            .map(u32::from_be_bytes);
-        Ok(counter.filter(|left| *left != u32::MAX))
+        Ok(parse_control_parameters(&response.data).unwrap_or_default())
     }
 
     /// The lowest unused key reference.
@@ -150,7 +151,7 @@ impl SmartCardHsm {
             .ok_or(CardError::Full)
     }
 
-    /// Generates a key and describes it. RSA takes up to minutes.
+    /// Generates a key in the default key domain and describes it. RSA takes up to minutes.
     ///
     /// # Errors
     /// [`CardError::NotAuthenticated`], or the card's.
@@ -158,9 +159,29 @@ impl SmartCardHsm {
         &mut self,
         spec: &KeySpec,
     ) -> Result<(u8, AuthenticatedRequest), CardError> {
+        self.generate(spec, None)
+    }
+
+    /// Generates a key in a key domain, which must exist.
+    ///
+    /// # Errors
+    /// As [`SmartCardHsm::generate_key`].
+    pub fn generate_key_in_domain(
+        &mut self,
+        spec: &KeySpec,
+        domain: u8,
+    ) -> Result<(u8, AuthenticatedRequest), CardError> {
+        self.generate(spec, Some(domain))
+    }
+
+    fn generate(
+        &mut self,
+        spec: &KeySpec,
+        domain: Option<u8>,
+    ) -> Result<(u8, AuthenticatedRequest), CardError> {
         let reference = self.free_key_reference()?;
         let command = Command::new(0x00, 0x46, reference, 0x00)
-            .with_data(generation_template(spec))
+            .with_data(generation_template(spec, domain))
             .with_le(Le::Extended);
         let answer = match self.send(&command)? {
             response if response.sw.is_ok() => response.data,
@@ -197,7 +218,7 @@ impl SmartCardHsm {
 }
 
 /// Data of GENERATE ASYMMETRIC KEY PAIR. CAR = CHR, as public key authentication needs it on all known cards.
-fn generation_template(spec: &KeySpec) -> Vec<u8> {
+fn generation_template(spec: &KeySpec, domain: Option<u8>) -> Vec<u8> {
     let key = match spec.kind {
         KeyKind::Ec(curve) => {
             let domain = curve.domain_parameters();
@@ -230,6 +251,13 @@ fn generation_template(spec: &KeySpec) -> Vec<u8> {
                 .map(<[u8; 4]>::as_slice),
         )
         .with_some(Tag(0x91), spec.algorithms.as_deref())
+        .with_some(
+            Tag(0x92),
+            domain
+                .map(|index| [index])
+                .as_ref()
+                .map(<[u8; 1]>::as_slice),
+        )
         .finish()
 }
 
@@ -280,6 +308,21 @@ fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((label, id))
 }
 
+/// Uses left and key domain in the template of a key object. A full counter is none.
+fn parse_control_parameters(template: &[u8]) -> Result<(Option<u32>, Option<u8>), TlvError> {
+    let (template, _) = tlv::parse_one(template)?;
+    let fields = tlv::parse_all(template.value)?;
+    let fields = tlv::parse_all(tlv::expect(&fields, Tag(0xA5))?.value)?;
+    let counter = tlv::find(&fields, Tag(0x90)).and_then(|counter| counter.value.try_into().ok());
+    let domain = tlv::find(&fields, Tag(0x92)).and_then(|domain| domain.value.first());
+    Ok((
+        counter
+            .map(u32::from_be_bytes)
+            .filter(|left| *left != u32::MAX),
+        domain.copied(),
+    ))
+}
+
 /// An X.509 certificate and the SubjectPublicKeyInfo inside it (RFC 5280, section 4.1).
 fn x509(data: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let (certificate, _) = tlv::parse_one(data).ok()?;
@@ -313,10 +356,10 @@ mod tests {
 
     #[test]
     fn a_custodian_key_is_asked_for_like_this() {
-        let template = generation_template(&spec(
-            KeyKind::Ec(Curve::BrainpoolP256r1),
-            Some(vec![0x70, 0x73]),
-        ));
+        let template = generation_template(
+            &spec(KeyKind::Ec(Curve::BrainpoolP256r1), Some(vec![0x70, 0x73])),
+            None,
+        );
         assert_eq!(template.len(), 0x0107);
         assert_eq!(
             template[..20],
@@ -340,11 +383,28 @@ mod tests {
         assert_eq!(parse_description(&ec), Some(("auth".into(), vec![0x01])));
     }
 
+    #[test]
+    fn a_key_object_tells_its_counter_and_domain() {
+        let template = hex!("6216 81020000 8301CC A50D 9004000003E7 91027073 920101");
+        assert_eq!(
+            parse_control_parameters(&template),
+            Ok((Some(999), Some(1)))
+        );
+        // A length that is longer than needed, and no counter.
+        let template = hex!("620D A5810A 9004FFFFFFFF 91027073");
+        assert_eq!(
+            parse_control_parameters(&template).map(|(counter, _)| counter),
+            Ok(None)
+        );
+        assert!(parse_control_parameters(&hex!("6204 81020000")).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_file_content_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse_description(&bytes);
             let _ = x509(&bytes);
+            let _ = parse_control_parameters(&bytes);
         }
     }
 }

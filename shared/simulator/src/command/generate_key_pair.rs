@@ -3,7 +3,7 @@
 use countersign_card::apdu::{Command, StatusWord};
 use countersign_cvc::{Chr, Curve, DomainParameters, issue};
 
-use super::field;
+use super::{field, manage_key_domain};
 use crate::{
     card::{Card, Outcome},
     file::StoredKey,
@@ -27,10 +27,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         Some(_) => name(0x42)?,
         None => chr.clone(),
     };
-    // There are no key domains but the default one.
-    if field(&command.data, 0x92).is_some_and(|domain| domain != [0]) {
-        return Err(StatusWord::REFERENCE_NOT_FOUND);
-    }
+    let domain = key_domain(card, field(&command.data, 0x92))?;
     let algorithms = field(&command.data, 0x91);
     if algorithms.is_some_and(|list| list.len() > 16) {
         return Err(StatusWord::WRONG_DATA);
@@ -50,6 +47,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         secret: secret.store()?,
         algorithms: algorithms.map(hex::encode),
         uses_left,
+        domain,
     };
     card.data.keys.insert(reference, key);
     card.data
@@ -57,6 +55,18 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         .insert(0xCE00 | u16::from(reference), hex::encode(&authenticated));
     card.dirty = true;
     Ok(authenticated)
+}
+
+/// The domain of a new key. The default one needs not exist: the key then stays where it is.
+fn key_domain(card: &Card, asked: Option<&[u8]>) -> Result<u8, StatusWord> {
+    match asked {
+        None | Some([0]) => Ok(0),
+        Some([index]) => match manage_key_domain::slot(card, *index) {
+            Ok(Some(_)) => Ok(*index),
+            _ => Err(StatusWord::REFERENCE_NOT_FOUND),
+        },
+        Some(_) => Err(StatusWord::WRONG_DATA),
+    }
 }
 
 fn generate(template: &[u8]) -> Result<Secret, StatusWord> {

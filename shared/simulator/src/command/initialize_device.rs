@@ -2,15 +2,19 @@
 
 use countersign_card::apdu::{Command, StatusWord};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::field;
 use crate::{
     card::{Card, Outcome},
+    dkek,
     file::{StoredPin, StoredPka},
+    key_domain::StoredKeyDomain,
     session::Session,
 };
 
 const SO_PIN_TRIES: u8 = 15;
+const MOST_KEY_DOMAINS: u8 = 16;
 /// Option bit.
 const TRANSPORT_PIN: u16 = 0x0002;
 
@@ -26,10 +30,11 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let Some(so_pin @ [_, _, _, _, _, _, _, _]) = get(0x82) else {
         return Err(StatusWord::WRONG_DATA);
     };
-    // Wrapping keys, key domains and biometrics are not played.
-    if get(0x92).is_some_and(|shares| shares != [0]) || [0x95, 0x96, 0x97].map(get) != [None; 3] {
+    // Biometrics are not played.
+    if [0x95, 0x96].map(get) != [None; 2] {
         return Err(StatusWord::WRONG_DATA);
     }
+    let key_domains = key_domains(card, get(0x92), get(0x97))?;
     let options = u16::from_be_bytes([*high, *low]);
     let user_pin = match (get(0x81), get(0x91)) {
         (None, None) => None,
@@ -69,6 +74,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     card.data.user_pin = user_pin;
     card.data.so_pin = Some(StoredPin::new(so_pin, SO_PIN_TRIES));
     card.data.pka = pka;
+    card.data.key_domains = key_domains;
     card.data.keys.clear();
     card.data.files.clear();
     card.dirty = true;
@@ -78,6 +84,28 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         ..Session::default()
     };
     Ok(Vec::new())
+}
+
+/// Key domains: one with a DKEK of so many shares, or empty places.
+fn key_domains(
+    card: &mut Card,
+    shares: Option<&[u8]>,
+    places: Option<&[u8]>,
+) -> Result<Option<Vec<Option<StoredKeyDomain>>>, StatusWord> {
+    match (shares, places) {
+        (None, None) if card.data.profile.default_key_domain => {
+            Ok(Some(vec![Some(StoredKeyDomain::awaiting(0))]))
+        }
+        (None, None) => Ok(None),
+        (Some([0]), None) => {
+            let mut key = Zeroizing::new([0; dkek::LENGTH]);
+            card.draw(key.as_mut())?;
+            Ok(Some(vec![Some(StoredKeyDomain::with_dkek(&key))]))
+        }
+        (Some([shares]), None) => Ok(Some(vec![Some(StoredKeyDomain::awaiting(*shares))])),
+        (None, Some([places @ 1..=MOST_KEY_DOMAINS])) => Ok(Some(vec![None; usize::from(*places)])),
+        _ => Err(StatusWord::WRONG_DATA),
+    }
 }
 
 fn check_so_pin(card: &mut Card, given: &[u8]) -> Result<(), StatusWord> {

@@ -6,6 +6,7 @@ use countersign_cvc::{
     tlv::{Tag, encode},
 };
 
+use super::long_data;
 use crate::{
     card::{Card, Outcome},
     file::{RegisteredKey, StoredPka},
@@ -53,16 +54,6 @@ pub fn run(card: &mut Card, command: &Command) -> Result<Response, StatusWord> {
             Ok(Response { data, sw })
         }
         _ => Err(StatusWord::WRONG_P1P2),
-    }
-}
-
-/// The command's data, or what waits in the transfer buffer because it is too long.
-fn long_data(card: &mut Card, command: &Command) -> Vec<u8> {
-    let buffered = std::mem::take(&mut card.session.transfer_buffer);
-    if command.data.is_empty() {
-        buffered
-    } else {
-        command.data.clone()
     }
 }
 

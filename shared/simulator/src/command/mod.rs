@@ -7,6 +7,7 @@ mod general_authenticate;
 mod generate_key_pair;
 mod get_challenge;
 mod initialize_device;
+mod manage_key_domain;
 mod manage_pka;
 mod manage_security_environment;
 mod pin;
@@ -15,6 +16,7 @@ mod select;
 mod update_binary;
 mod use_key;
 mod verify_certificate;
+mod wrap_key;
 
 use countersign_card::apdu::{Command, Response, StatusWord};
 
@@ -40,12 +42,15 @@ pub fn dispatch(card: &mut Card, command: &Command) -> Result<Response, StatusWo
         (0x00, 0xE4) => delete_file::run(card, command),
         (0x80, 0x58) => Ok(enumerate_objects::run(card)),
         (0x80, 0x50) => initialize_device::run(card, command),
+        (0x80, 0x52) => manage_key_domain::run(card, command),
         (0x00, 0x20) => pin::verify(card, command),
         (0x00, 0x24) => pin::change(card, command),
         (0x00, 0x2C) => pin::reset_retry_counter(card, command),
         (0x00, 0x46) => generate_key_pair::run(card, command),
         (0x80, 0x68) => use_key::sign(card, command),
         (0x80, 0x62) => use_key::decipher(card, command),
+        (0x80, 0x72) => wrap_key::wrap(card, command),
+        (0x80, 0x74) => wrap_key::unwrap(card, command),
         (0x00, 0x84) => get_challenge::run(card, command),
         (0x00, 0x22) => manage_security_environment::run(card, command),
         (0x00, 0x2A) => verify_certificate::run(card, command),
@@ -61,6 +66,16 @@ fn field(data: &[u8], tag: u16) -> Option<&[u8]> {
     use countersign_cvc::tlv::{self, Tag};
     let objects = tlv::parse_all(data).ok()?;
     tlv::find(&objects, Tag(tag)).map(|object| object.value)
+}
+
+/// The command's data, or what waits in the transfer buffer because it is too long.
+fn long_data(card: &mut Card, command: &Command) -> Vec<u8> {
+    let buffered = std::mem::take(&mut card.session.transfer_buffer);
+    if command.data.is_empty() {
+        buffered
+    } else {
+        command.data.clone()
+    }
 }
 
 /// Stored hex as bytes; what this program wrote is good hex.

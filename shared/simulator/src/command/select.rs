@@ -69,7 +69,7 @@ fn select_file(card: &mut Card, identifier: &[u8]) -> Outcome {
                     Tag(0x91),
                     key.algorithms.as_deref().map(super::unhex).as_deref(),
                 )
-                .with(Tag(0x92), &[0])
+                .with(Tag(0x92), &[key.domain])
                 .finish();
             template.with(Tag(0xA5), &proprietary)
         }

@@ -2,7 +2,7 @@
 
 use countersign_card::apdu::{Command, StatusWord};
 
-use super::unhex;
+use super::{long_data, unhex};
 use crate::{
     card::{Card, Outcome},
     key::Secret,
@@ -26,13 +26,7 @@ fn use_key(
     operation: impl FnOnce(&Secret, &[u8]) -> Outcome,
 ) -> Outcome {
     card.demand_keys()?;
-    // Input that is too long for one command waits in the transfer buffer.
-    let buffered = std::mem::take(&mut card.session.transfer_buffer);
-    let input = if command.data.is_empty() {
-        &buffered
-    } else {
-        &command.data
-    };
+    let input = long_data(card, command);
     let key = card
         .data
         .keys
@@ -54,5 +48,5 @@ fn use_key(
         *left -= 1;
         card.dirty = true;
     }
-    operation(&secret, input)
+    operation(&secret, &input)
 }
