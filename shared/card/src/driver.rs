@@ -106,6 +106,36 @@ impl SmartCardHsm {
         opened.ok_or(CardError::ChannelLost)
     }
 
+    /// Sends commands that do not depend on each other's answers: one trip instead of many, where the way to the card is long.
+    fn send_all(&mut self, commands: &[Command]) -> Result<Vec<Response>, CardError> {
+        let Some(channel) = &mut self.channel else {
+            return commands.iter().map(|command| self.send(command)).collect();
+        };
+        let protected: Vec<_> = channel
+            .protect_commands(commands)
+            .iter()
+            .map(Command::encode)
+            .collect();
+        let opened = self
+            .transport
+            .transmit_all(&protected)
+            .map_err(CardError::from)
+            .and_then(|answers| {
+                let answers = answers.iter().map(|answer| parse(answer));
+                let answers = answers.collect::<Result<Vec<_>, _>>()?;
+                let channel = self.channel.as_mut().ok_or(CardError::ChannelLost)?;
+                channel
+                    .open_responses(&answers)
+                    .ok()
+                    .filter(|responses| responses.len() == commands.len())
+                    .ok_or(CardError::ChannelLost)
+            });
+        if opened.is_err() {
+            self.channel = None;
+        }
+        opened
+    }
+
     fn send_plain(&mut self, command: &Command) -> Result<Response, CardError> {
         let mut response = self.exchange(&command.encode())?;
         // 6Cxx: the card names the right length. 61xx: there is more to fetch. Neither is usual over T=1.
@@ -132,9 +162,7 @@ impl SmartCardHsm {
     }
 
     fn exchange(&mut self, bytes: &[u8]) -> Result<Response, CardError> {
-        let answer = self.transport.transmit(bytes)?;
-        Response::parse(&answer)
-            .ok_or_else(|| CardError::malformed("answer a command", "less than two bytes"))
+        parse(&self.transport.transmit(bytes)?)
     }
 
     /// Sends a command that must succeed.
@@ -147,4 +175,9 @@ impl SmartCardHsm {
             sw => Err(CardError::Refused { what, sw }),
         }
     }
+}
+
+fn parse(answer: &[u8]) -> Result<Response, CardError> {
+    Response::parse(answer)
+        .ok_or_else(|| CardError::malformed("answer a command", "less than two bytes"))
 }

@@ -186,6 +186,40 @@ impl Channel {
         })
     }
 
+    /// Host: protects commands that are all sent before the first answer is opened; see [`Self::open_responses`].
+    pub fn protect_commands(&mut self, commands: &[Command]) -> Vec<Command> {
+        let start = self.counter;
+        let protected = commands
+            .iter()
+            .map(|command| {
+                let protected = self.protect_command(command);
+                // The counter of its response.
+                self.counter = self.counter.wrapping_add(1);
+                protected
+            })
+            .collect();
+        self.counter = start;
+        protected
+    }
+
+    /// Host: checks and opens the responses to [`Self::protect_commands`], in the same order.
+    ///
+    /// # Errors
+    /// [`NotAuthentic`]; the channel must not be used any more.
+    pub fn open_responses(
+        &mut self,
+        responses: &[Response],
+    ) -> Result<Vec<Response>, NotAuthentic> {
+        responses
+            .iter()
+            .map(|response| {
+                // The counter of its command.
+                self.counter = self.counter.wrapping_add(1);
+                self.open_response(&response.data)
+            })
+            .collect()
+    }
+
     /// Card: checks and opens a command.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use countersign_card::{
 use countersign_cvc::{Curve, EcSignature, TrustAnchors};
 use countersign_simulator::{Fault, NewCard, Profile, Simulator, simulated_anchor};
 use sha2::{Digest, Sha256};
-use support::{Custodian, PIN, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock};
+use support::{
+    Custodian, PIN, anchors, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock,
+};
 
 #[test]
 fn two_of_three_open_the_card_whatever_it_does_with_challenges() {

@@ -7,7 +7,7 @@ use countersign_cvc::{
 
 use super::SmartCardHsm;
 use crate::{
-    apdu::{Command, Le, StatusWord},
+    apdu::{Command, Le, Response, StatusWord},
     error::CardError,
 };
 
@@ -82,35 +82,27 @@ impl SmartCardHsm {
     /// # Errors
     /// The card's.
     pub fn read_file(&mut self, file: u16) -> Result<Option<Vec<u8>>, CardError> {
-        let mut content = Vec::new();
-        while content.len() < LONGEST {
-            let offset = u16::try_from(content.len()).unwrap_or(u16::MAX);
-            let [high, low] = file.to_be_bytes();
-            // Short blocks: every reader carries them, and every card keeps to them.
-            let command = Command::new(0x00, 0xB1, high, low)
-                .with_data(encode(OFFSET, &offset.to_be_bytes()))
-                .with_le(Le::Short);
-            let mut response = self.send(&command)?;
-            let count = response.data.len();
-            content.append(&mut response.data);
-            match response.sw {
-                StatusWord::OK if count == 0 => break,
-                StatusWord::OK => {}
-                // Offset at or behind the end.
-                StatusWord::END_OF_FILE | StatusWord::WRONG_PARAMETERS => break,
-                StatusWord::FILE_NOT_FOUND => return Ok(None),
-                StatusWord::NOT_AUTHENTICATED => {
-                    return Err(CardError::NotAuthenticated(response.sw));
-                }
-                sw => {
-                    return Err(CardError::Refused {
-                        what: "read a file",
-                        sw,
-                    });
-                }
+        Ok(self.read_files(&[file])?.pop().flatten())
+    }
+
+    /// Reads whole files, in this order; `None` for each that does not exist.
+    ///
+    /// # Errors
+    /// The card's.
+    pub fn read_files(&mut self, files: &[u16]) -> Result<Vec<Option<Vec<u8>>>, CardError> {
+        let mut readings: Vec<_> = files.iter().copied().map(Reading::new).collect();
+        loop {
+            let mut unfinished: Vec<_> =
+                readings.iter_mut().filter(|file| file.has_more()).collect();
+            if unfinished.is_empty() {
+                break;
+            }
+            let commands: Vec<_> = unfinished.iter().map(|file| file.next_block()).collect();
+            for (file, answer) in unfinished.iter_mut().zip(self.send_all(&commands)?) {
+                file.take(answer)?;
             }
         }
-        Ok(Some(content))
+        Ok(readings.into_iter().map(Reading::finish).collect())
     }
 
     /// Replaces a file's content.
@@ -189,5 +181,66 @@ impl SmartCardHsm {
     /// Puts command data that is too long for one APDU into the transfer buffer.
     pub(super) fn fill_transfer_buffer(&mut self, data: &[u8]) -> Result<(), CardError> {
         self.update_file(TRANSFER_BUFFER, data)
+    }
+}
+
+/// A file that is being read, block by block.
+struct Reading {
+    file: u16,
+    content: Vec<u8>,
+    stands: Stands,
+}
+
+enum Stands {
+    More,
+    Done,
+    NoFile,
+}
+
+impl Reading {
+    fn new(file: u16) -> Self {
+        Self {
+            file,
+            content: Vec::new(),
+            stands: Stands::More,
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        matches!(self.stands, Stands::More) && self.content.len() < LONGEST
+    }
+
+    /// Short blocks: every reader carries them, and every card keeps to them.
+    fn next_block(&self) -> Command {
+        let offset = u16::try_from(self.content.len()).unwrap_or(u16::MAX);
+        let [high, low] = self.file.to_be_bytes();
+        Command::new(0x00, 0xB1, high, low)
+            .with_data(encode(OFFSET, &offset.to_be_bytes()))
+            .with_le(Le::Short)
+    }
+
+    fn take(&mut self, Response { mut data, sw }: Response) -> Result<(), CardError> {
+        self.stands = match sw {
+            StatusWord::OK if !data.is_empty() => Stands::More,
+            // An empty answer; or the offset is at or behind the end.
+            StatusWord::OK | StatusWord::END_OF_FILE | StatusWord::WRONG_PARAMETERS => Stands::Done,
+            StatusWord::FILE_NOT_FOUND => Stands::NoFile,
+            StatusWord::NOT_AUTHENTICATED => return Err(CardError::NotAuthenticated(sw)),
+            sw => {
+                return Err(CardError::Refused {
+                    what: "read a file",
+                    sw,
+                });
+            }
+        };
+        self.content.append(&mut data);
+        Ok(())
+    }
+
+    fn finish(self) -> Option<Vec<u8>> {
+        match self.stands {
+            Stands::NoFile => None,
+            Stands::More | Stands::Done => Some(self.content),
+        }
     }
 }

@@ -7,7 +7,7 @@ use countersign_cvc::{
 
 use super::SmartCardHsm;
 use crate::{
-    apdu::{Command, Le, StatusWord},
+    apdu::{Command, Le, Response, StatusWord},
     error::CardError,
 };
 
@@ -80,10 +80,23 @@ impl SmartCardHsm {
             .into_iter()
             .filter(|reference| *reference != 0)
             .collect();
-        references
+        let files: Vec<u16> = references
+            .iter()
+            .flat_map(|reference| {
+                [PRIVATE_KEY_DESCRIPTION, CERTIFICATE].map(|kind| kind | u16::from(*reference))
+            })
+            .collect();
+        let mut contents = self.read_files(&files)?.into_iter();
+        let selects: Vec<_> = references.iter().copied().map(select_key).collect();
+        let selected = self.send_all(&selects)?;
+        Ok(references
             .into_iter()
-            .map(|reference| self.describe_key(reference))
-            .collect()
+            .zip(selected)
+            .map(|(reference, selected)| {
+                let mut content = || contents.next().flatten().unwrap_or_default();
+                describe(reference, &content(), &content(), &selected)
+            })
+            .collect())
     }
 
     fn key_references(&mut self) -> Result<Vec<u8>, CardError> {
@@ -93,51 +106,6 @@ impl SmartCardHsm {
             .filter(|file| file & 0xFF00 == KEY)
             .map(|file| file.to_be_bytes()[1])
             .collect())
-    }
-
-    fn describe_key(&mut self, reference: u8) -> Result<KeyInfo, CardError> {
-        let number = u16::from(reference);
-        let description = self
-            .read_file(PRIVATE_KEY_DESCRIPTION | number)?
-            .unwrap_or_default();
-        let (label, id) = parse_description(&description).unwrap_or_default();
-        let certificate = self.read_file(CERTIFICATE | number)?.unwrap_or_default();
-        // Only the first object counts: a rewritten file may keep the tail of its former content.
-        let request = tlv::parse_one(&certificate)
-            .ok()
-            .and_then(|(object, _)| AuthenticatedRequest::parse(object.raw).ok());
-        let (public_key, x509) = match (&request, x509(&certificate)) {
-            (Some(request), _) => (Some(request.public_key().clone()), None),
-            (None, Some((der, key))) => (Some(key), Some(der)),
-            (None, None) => (None, None),
-        };
-        let (uses_left, domain) = self.control_parameters(reference)?;
-        Ok(KeyInfo {
-            reference,
-            id,
-            label,
-            public_key,
-            request,
-            x509,
-            uses_left,
-            domain,
-        })
-    }
-
-    /// Uses left and key domain, from what SELECT of the key tells.
-    fn control_parameters(
-        &mut self,
-        reference: u8,
-    ) -> Result<(Option<u32>, Option<u8>), CardError> {
-        let file = (KEY | u16::from(reference)).to_be_bytes();
-        let select = Command::new(0x00, 0xA4, 0x00, 0x00)
-            .with_data(file)
-            .with_le(Le::Short);
-        let response = self.send(&select)?;
-        if !response.sw.is_ok() {
-            return Ok((None, None));
-        }
-        Ok(parse_control_parameters(&response.data).unwrap_or_default())
     }
 
     /// The lowest unused key reference.
@@ -214,6 +182,41 @@ impl SmartCardHsm {
             self.delete_file(kind | u16::from(reference))?;
         }
         Ok(())
+    }
+}
+
+/// SELECT of a key, which tells its control parameters.
+fn select_key(reference: u8) -> Command {
+    Command::new(0x00, 0xA4, 0x00, 0x00)
+        .with_data((KEY | u16::from(reference)).to_be_bytes())
+        .with_le(Le::Short)
+}
+
+/// A key, from its PKCS#15 description, what is stored of its public half, and the answer to its selection.
+fn describe(reference: u8, description: &[u8], certificate: &[u8], selected: &Response) -> KeyInfo {
+    let (label, id) = parse_description(description).unwrap_or_default();
+    // Only the first object counts: a rewritten file may keep the tail of its former content.
+    let request = tlv::parse_one(certificate)
+        .ok()
+        .and_then(|(object, _)| AuthenticatedRequest::parse(object.raw).ok());
+    let (public_key, x509) = match (&request, x509(certificate)) {
+        (Some(request), _) => (Some(request.public_key().clone()), None),
+        (None, Some((der, key))) => (Some(key), Some(der)),
+        (None, None) => (None, None),
+    };
+    let (uses_left, domain) = match selected.sw {
+        StatusWord::OK => parse_control_parameters(&selected.data).unwrap_or_default(),
+        _ => Default::default(),
+    };
+    KeyInfo {
+        reference,
+        id,
+        label,
+        public_key,
+        request,
+        x509,
+        uses_left,
+        domain,
     }
 }
 
