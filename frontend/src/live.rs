@@ -86,9 +86,11 @@ fn take(portal: Portal, event: Event) {
                 }
             });
         }
+        Event::Devices => portal.devices_changed.update(|count| *count += 1),
         Event::Audit { total } => portal.audit_total.set(total),
         Event::Resync => {
             portal.people_changed.update(|count| *count += 1);
+            portal.devices_changed.update(|count| *count += 1);
             spawn_local(portal.refresh());
         }
     }

@@ -53,6 +53,8 @@ pub struct Portal {
     pub operators: RwSignal<Option<Vec<OperatorView>>>,
     /// Grows when invitations or tokens have changed.
     pub people_changed: RwSignal<u32>,
+    /// Grows when devices that wait to be accepted have changed.
+    pub devices_changed: RwSignal<u32>,
     /// Entries in the audit log, as far as we heard.
     pub audit_total: RwSignal<u64>,
     /// Why the last refresh failed.
@@ -70,6 +72,7 @@ impl Portal {
             hsms: RwSignal::new(None),
             operators: RwSignal::new(None),
             people_changed: RwSignal::new(0),
+            devices_changed: RwSignal::new(0),
             audit_total: RwSignal::new(0),
             problem: RwSignal::new(None),
         }

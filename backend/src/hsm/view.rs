@@ -64,6 +64,7 @@ pub async fn view(connection: &mut SqliteConnection, hsm: &Hsm) -> Result<HsmVie
         },
         custodians,
         warnings,
+        withdrawable: store::remote::is_accepted(connection, hsm.id()).await?,
     })
 }
 

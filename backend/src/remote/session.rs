@@ -249,7 +249,7 @@ impl Session {
                 self.end_with(&mut state, Ending::Refused(why.into()));
             }
         }
-        if let Turn::Over(ending) = &state.turn {
+        if let Turn::Over(ending) = &mut state.turn {
             return Some(last_words(ending));
         }
         state.turn = Turn::Held;
@@ -260,7 +260,7 @@ impl Session {
     /// The next reply to a held POST, if there is one; `now`: even if there is nothing to do.
     fn next(&self, connection: Option<&Connection>, now: bool) -> Option<Reply> {
         let mut state = self.lock();
-        if let Turn::Over(ending) = &state.turn {
+        if let Turn::Over(ending) = &mut state.turn {
             return Some(last_words(ending));
         }
         let orders = state.orders.take();
@@ -298,17 +298,20 @@ fn fits(outcomes: &[Outcome], asked: usize) -> bool {
     }
 }
 
-fn last_words(ending: &Ending) -> Reply {
-    match ending {
-        Ending::Refused(text) => Reply::Work(Request {
-            instructions: vec![Instruction::Notify(Notification {
-                id: -1,
-                text: text.clone(),
-                seconds: None,
-            })],
-        }),
-        Ending::Lost(_) | Ending::Aborted(_) => Reply::Gone,
-    }
+/// Said once: some clients come back, and are sent away then.
+fn last_words(ending: &mut Ending) -> Reply {
+    let Ending::Refused(text) = ending else {
+        return Reply::Gone;
+    };
+    let text = std::mem::take(text);
+    *ending = Ending::Aborted(text.clone());
+    Reply::Work(Request {
+        instructions: vec![Instruction::Notify(Notification {
+            id: -1,
+            text,
+            seconds: None,
+        })],
+    })
 }
 
 /// A POST that is held: the connection broke if it goes away unanswered.
@@ -319,5 +322,177 @@ impl Drop for Held<'_> {
         if let Some(session) = self.0 {
             session.end(Ending::Lost("the connection to it broke".into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use countersign_ram::ClientMessage;
+    use hex_literal::hex;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_secs(30);
+
+    fn session() -> Arc<Session> {
+        let first = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
+        match ClientMessage::parse(&first).unwrap() {
+            ClientMessage::Initiation(initiation) => {
+                Arc::new(Session::new(&initiation, "127.0.0.1".into()))
+            }
+            ClientMessage::Answer(_) => panic!("an initiation"),
+        }
+    }
+
+    fn answer(bytes: &[u8]) -> Option<Answer> {
+        match ClientMessage::parse(bytes).unwrap() {
+            ClientMessage::Answer(answer) => Some(answer),
+            ClientMessage::Initiation(_) => panic!("an answer"),
+        }
+    }
+
+    fn bytes(reply: Reply) -> Vec<u8> {
+        match reply {
+            Reply::Work(request) => request.encode().unwrap(),
+            Reply::Gone => panic!("gone"),
+        }
+    }
+
+    /// The thread's side, elsewhere.
+    fn ask(
+        session: &Arc<Session>,
+        instructions: Vec<Instruction>,
+    ) -> tokio::task::JoinHandle<Result<Vec<Outcome>, Ending>> {
+        let session = session.clone();
+        tokio::task::spawn_blocking(move || session.ask(instructions, SHORT))
+    }
+
+    /// A session as recorded with CardContact's client, in the server's role.
+    #[tokio::test]
+    async fn the_recorded_session() {
+        let session = session();
+        let asked = ask(
+            &session,
+            vec![
+                Instruction::Command(hex!("00A404000BE82B0601040181C31F020100").to_vec()),
+                Instruction::Command(hex!("00200081").to_vec()),
+            ],
+        );
+        assert_eq!(
+            bytes(session.post(None, None).await),
+            hex!("AA19221100A404000BE82B0601040181C31F020100220400200081")
+        );
+        // While the client works, nobody else is asked.
+        let reset = {
+            let session = session.clone();
+            async move {
+                let outcomes = asked.await.unwrap().unwrap();
+                (outcomes, ask(&session, vec![Instruction::Reset]))
+            }
+        };
+        let reset = tokio::spawn(reset);
+        let work = session
+            .post(
+                answer(&hex!(
+                    "AB24231B6F17820178840BE82B0601040181C31F020185050000000305900023026A88800102"
+                )),
+                None,
+            )
+            .await;
+        assert_eq!(bytes(work), hex!("AA02C000"));
+        let (outcomes, reset) = reset.await.unwrap();
+        assert_eq!(outcomes.len(), 2);
+        session.tell(0, "Signed");
+        let work = session
+            .post(
+                answer(&hex!(
+                    "AB1DC0183BFE1800008131FE458031815448534D31738021408107FA800100"
+                )),
+                None,
+            )
+            .await;
+        assert_eq!(bytes(work), hex!("AA0DE00B0201000C065369676E6564"));
+        assert!(matches!(
+            reset.await.unwrap().unwrap().as_slice(),
+            [Outcome::Atr(_)]
+        ));
+        session.end(Ending::Refused("Failed".into()));
+        let work = session.post(answer(&hex!("AB03800100")), None).await;
+        assert_eq!(bytes(work), hex!("AA0DE00B0201FF0C064661696C6564"));
+        // Some clients come back all the same.
+        let work = session.post(answer(&hex!("AB03800100")), None).await;
+        assert_eq!(work, Reply::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_work_is_heard_before_it_gives_up() {
+        let session = session();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(bytes(session.post(None, None).await), hex!("AA00"));
+        let held = begun.elapsed();
+        assert!(held >= HOLD && held < Duration::from_secs(40), "{held:?}");
+        assert_eq!(
+            bytes(session.post(answer(&hex!("AB03800100")), None).await),
+            hex!("AA00")
+        );
+        assert_eq!(session.over(), None);
+    }
+
+    #[tokio::test]
+    async fn a_post_that_goes_away_ends_the_session() {
+        let session = session();
+        let held = tokio::spawn({
+            let session = session.clone();
+            async move { session.post(None, None).await }
+        });
+        tokio::task::yield_now().await;
+        held.abort();
+        let _ = held.await;
+        assert!(matches!(session.over(), Some(Ending::Lost(_))));
+        let asked = ask(&session, vec![Instruction::Reset]).await.unwrap();
+        assert!(asked.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_at_work_is_noticed_by_the_thread() {
+        let session = session();
+        let connection = Arc::new(());
+        let asked = ask(&session, vec![Instruction::Reset]);
+        session.post(None, Some(Arc::downgrade(&connection))).await;
+        drop(connection);
+        // Long before its patience ends.
+        let begun = Instant::now();
+        assert!(matches!(asked.await.unwrap(), Err(Ending::Lost(_))));
+        assert!(begun.elapsed() < SHORT);
+    }
+
+    #[tokio::test]
+    async fn answers_that_do_not_fit_end_the_session() {
+        for wrong in [
+            &hex!("AB03800100")[..],
+            &hex!("AB0B2302900023029000800102")[..],
+        ] {
+            let session = session();
+            let asked = ask(&session, vec![Instruction::Command(vec![0, 0x84, 0, 0, 8])]);
+            session.post(None, None).await;
+            let work = session.post(answer(wrong), None).await;
+            assert!(matches!(work, Reply::Work(_)), "told why");
+            assert!(asked.await.unwrap().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn two_posts_at_once_end_the_session() {
+        let session = session();
+        let held = tokio::spawn({
+            let session = session.clone();
+            async move { session.post(None, None).await }
+        });
+        tokio::task::yield_now().await;
+        session.post(answer(&hex!("AB03800100")), None).await;
+        held.await.unwrap();
+        assert!(session.over().is_some());
     }
 }

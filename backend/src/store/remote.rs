@@ -63,3 +63,18 @@ pub async fn remove(
         .await?;
     row.map(|row| from_text(row.get("device"))).transpose()
 }
+
+/// Whether an HSM is there because an admin accepted its device.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn is_accepted(
+    connection: &mut SqliteConnection,
+    hsm: &HsmId,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM remote_hsms WHERE hsm = ?")
+        .bind(hsm.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}

@@ -7,6 +7,7 @@ use countersign_protocol::{
     activation::EndReason, audit::AuditEvent, cvc::DeviceId, hsm::HsmState, id::HsmId,
     mechanism::Mechanism,
 };
+use countersign_ram::{Instruction, Request};
 use countersign_server::{
     activation::{self, LockRequest},
     app::App,
@@ -16,10 +17,11 @@ use countersign_server::{
     remote,
 };
 use countersign_simulator::{Profile, Simulator};
+use hex_literal::hex;
 
 use crate::{
     player::new_card,
-    ram_client::{Client, nobody},
+    ram_client::{Client, Wire, nobody},
     world::{World, config, hsm_id, operator, reason, request_for},
 };
 
@@ -502,5 +504,47 @@ async fn a_suppressed_logout_is_noticed() {
         .wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
     world.must_be_locked().await;
+    world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_travels_is_what_clients_in_the_field_understand() {
+    let (world, server) = world(Profile::VENDOR, |_| {}).await;
+    tokio::task::spawn_blocking(move || {
+        let first = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
+        let mut wire = Wire::connect(server, "/rt/hsm");
+        let (status, cookie, body) = wire.post(&first).expect("an answer");
+        let cookie = cookie.expect("a cookie");
+        let (value, rest) = cookie.split_once(';').expect("attributes");
+        assert!(value.starts_with("RAMSID=") && value.len() > 30, "{cookie}");
+        assert_eq!(rest, " Path=/; HttpOnly");
+        assert_eq!(status, 200);
+        // Notes for the person, then the application is selected.
+        let mut request = Request::parse(&body).expect("a request");
+        while matches!(request.instructions[..], [Instruction::Notify(_)]) {
+            let (_, cookie, body) = wire.post(&hex!("AB03800100")).expect("an answer");
+            assert_eq!(cookie, None, "set once");
+            request = Request::parse(&body).expect("a request");
+        }
+        let select = hex!("00A404000BE82B0601040181C31F020100").to_vec();
+        assert_eq!(
+            request.instructions.last(),
+            Some(&Instruction::Command(select))
+        );
+
+        // No session, no sense, too much.
+        let mut stranger = Wire::connect(server, "/rt/hsm");
+        let (status, cookie, _) = stranger.post(&hex!("AB03800100")).expect("an answer");
+        assert_eq!((status, cookie), (504, None));
+        for (nonsense, wanted) in [(vec![], 400), (vec![0xAA, 0], 400), (vec![0; 70_000], 413)] {
+            let mut stranger = Wire::connect(server, "/rt/hsm");
+            let (status, _, _) = stranger.post(&nonsense).expect("an answer");
+            assert_eq!(status, wanted);
+        }
+        let mut stranger = Wire::connect(server, "/rt/elsewhere");
+        assert_eq!(stranger.post(&first).expect("an answer").0, 404);
+    })
+    .await
+    .expect("no panic");
     world.app.shutdown().await;
 }

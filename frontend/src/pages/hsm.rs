@@ -6,6 +6,7 @@ mod generate;
 mod initialise;
 mod key_settings;
 mod keys;
+mod withdraw;
 
 use countersign_protocol::{
     hsm::{HsmState, HsmView},
@@ -24,6 +25,7 @@ use custodians::Custodians;
 use device::Device;
 use initialise::Initialise;
 use keys::Keys;
+use withdraw::Withdraw;
 
 /// The page.
 #[component]
@@ -102,7 +104,8 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
                 <Custodians id=id.clone() view=view /> <Keys id=id.clone() view=view />
             </div>
             <div class="column">
-                <Device view=view /> <Initialise id=id view=view />
+                <Device view=view /> <Initialise id=id.clone() view=view />
+                <Withdraw id=id view=view />
             </div>
         </div>
     }

@@ -1,13 +1,17 @@
 //! Signing HSMs.
 
+mod waiting;
+
 use countersign_protocol::hsm::{HsmState, HsmView};
 use leptos::prelude::*;
 
 use crate::{
+    browser,
     components::{Badge, Empty, Loading, Page},
     portal::Portal,
     words,
 };
+use waiting::WaitingDevices;
 
 /// The page.
 #[component]
@@ -19,7 +23,11 @@ pub fn Hsms() -> impl IntoView {
         Some(hsms) if hsms.is_empty() => view! {
             <Empty>
                 <p>
-                    "No HSM yet. Plug one into the server, name it in the server's configuration (" <code>"[[hsm]]"</code>
+                    "No HSM yet. Plug one into any computer that reaches this server, and run there:"
+                </p>
+                <pre class="sample">{format!("countersign-helper connect {}/rt/hsm", browser::origin())}</pre>
+                <p>
+                    "Or plug it into the server itself, name it in the server's configuration (" <code>"[[hsm]]"</code>
                     ") and start the server again."
                 </p>
             </Empty>
@@ -38,6 +46,7 @@ pub fn Hsms() -> impl IntoView {
         <Page title="HSMs">
             <p class="lead">"Devices that hold the signing keys. Each opens only for its own quorum."</p>
             {list}
+            <WaitingDevices />
         </Page>
     }
 }

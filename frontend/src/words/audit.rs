@@ -72,6 +72,12 @@ pub fn event_words(entry: &AuditEntry) -> String {
             format!("HSM {hsm} attached: device {device}, verified and locked")
         }
         AuditEvent::HsmLost { hsm, why } => format!("HSM {hsm} was lost: {why}"),
+        AuditEvent::RemoteHsmAccepted { hsm, device } => {
+            format!("accepted the device {device}, attached from afar, as HSM {hsm}")
+        }
+        AuditEvent::RemoteHsmWithdrawn { hsm, device } => {
+            format!("withdrew HSM {hsm}: the device {device} is not used any more")
+        }
         AuditEvent::HsmRefused { hsm, why } => format!("HSM {hsm} was refused: {why}"),
         AuditEvent::HsmInitialised {
             hsm,

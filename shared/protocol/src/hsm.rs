@@ -32,6 +32,8 @@ pub struct HsmView {
     pub custodians: Vec<RegisteredCustodian>,
     /// Things that an admin should look at, in words.
     pub warnings: Vec<String>,
+    /// An admin accepted its device, and can withdraw it; otherwise the server's configuration names it.
+    pub withdrawable: bool,
 }
 
 /// State of a signing HSM.

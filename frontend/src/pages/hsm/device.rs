@@ -27,7 +27,7 @@ pub fn Device(
                         let channel = if device.secure_channel {
                             "encrypted to the verified device"
                         } else {
-                            "not encrypted: this card can't do that, so it must be attached locally"
+                            "not encrypted: this card can't do that"
                         };
                         view! {
                             <Fact name="Device">{device.id.to_string()}</Fact>

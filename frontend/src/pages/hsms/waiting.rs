@@ -1,0 +1,156 @@
+//! Devices that are attached from afar and wait to be accepted.
+
+use countersign_protocol::{
+    hsm::HsmView,
+    id::HsmId,
+    operator::Role,
+    remote::{AcceptDevice, WaitingDevice},
+};
+use leptos::{prelude::*, task::spawn_local};
+
+use crate::{
+    api,
+    components::{Badge, Disclosure, ProblemView, TextField, When, WorkButton, WorkProblem},
+    portal::Portal,
+    work::Work,
+};
+
+/// The devices; nothing where none waits, or for those who can't accept them.
+#[component]
+pub fn WaitingDevices() -> impl IntoView {
+    let portal = Portal::here();
+    let devices = RwSignal::new(Vec::<WaitingDevice>::new());
+    let failed = RwSignal::new(None);
+    Effect::new(move |_| {
+        portal.devices_changed.track();
+        if !portal.is(Role::Admin) {
+            return;
+        }
+        spawn_local(async move {
+            match portal.get("/devices").await {
+                Ok(list) => {
+                    devices.try_set(list);
+                    failed.try_set(None);
+                }
+                Err(problem) => {
+                    failed.try_set(Some(problem));
+                }
+            }
+        });
+    });
+    let list = move || {
+        let devices = devices.get();
+        (!devices.is_empty()).then(|| {
+            let rows = devices
+                .into_iter()
+                .map(|device| view! { <Waiting device=device /> });
+            view! {
+                <section aria-labelledby="waiting">
+                    <h2 id="waiting">"Waiting to be accepted"</h2>
+                    <p>
+                        "These devices have proven that they are genuine. Accept the ones that you know: compare the serial number with the device or its owner."
+                    </p>
+                    <ul class="rows">{rows.collect_view()}</ul>
+                </section>
+            }
+        })
+    };
+    view! {
+        <ProblemView problem=failed />
+        {list}
+    }
+}
+
+#[component]
+fn Waiting(device: WaitingDevice) -> impl IntoView {
+    let id = device.device.clone();
+    let label = device.label.unwrap_or_else(|| "no label".into());
+    let version = device
+        .version
+        .map_or_else(String::new, |version| format!(" · firmware {version}"));
+    let testid = format!("device-{id}");
+    let serial = device.device.serial().to_owned();
+    view! {
+        <li class="row" data-testid=testid>
+            <div class="row-link">
+                <span class="row-title">{serial}</span>
+                <span class="row-text">{format!("“{label}”, vouched for by {}", device.anchor)}</span>
+                <span class="quiet">
+                    {format!("from {}{version} · since ", device.from)} <When at=device.since />
+                </span>
+            </div>
+            <div class="row-side">
+                <Badge tone="wait" text="genuine" />
+                <Accept device=id.clone() />
+                <Decline device=id />
+            </div>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+fn Accept(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let open = RwSignal::new(false);
+    let name = RwSignal::new(String::new());
+    let path = format!("/devices/{}/accept", api::part(device.as_str()));
+    view! {
+        <Disclosure open=open label="Accept …" testid="device-accept" class="primary">
+            {
+                let path = path.clone();
+                view! {
+                    <form on:submit=move |event| {
+                        event.prevent_default();
+                        let path = path.clone();
+                        work.run(async move {
+                            let body = AcceptDevice {
+                                hsm: HsmId::new(name.get_untracked().trim()),
+                            };
+                            let hsm: HsmView = portal.post(&path, &body).await?;
+                            portal.put_hsm(hsm);
+                            portal.devices_changed.update(|count| *count += 1);
+                            Ok(())
+                        });
+                    }>
+                        <TextField
+                            label="Name of the HSM"
+                            value=name
+                            testid="device-name"
+                            hint="Small letters, digits and dashes, such as release. It stays in the audit log."
+                        />
+                        <WorkProblem work=work />
+                        <WorkButton
+                            work=work
+                            label="Accept the device"
+                            testid="device-accept-submit"
+                            class="primary"
+                        />
+                    </form>
+                }
+            }
+        </Disclosure>
+    }
+    .into_any()
+}
+
+#[component]
+fn Decline(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
+    let portal = Portal::here();
+    let work = Work::new();
+    let path = format!("/devices/{}/decline", api::part(device.as_str()));
+    let decline = Callback::new(move |()| {
+        let path = path.clone();
+        work.run(async move {
+            let () = portal.act(&path).await?;
+            portal.devices_changed.update(|count| *count += 1);
+            Ok(())
+        });
+    });
+    view! {
+        <WorkButton work=work label="Decline" testid="device-decline" on_press=decline />
+        <WorkProblem work=work />
+    }
+    .into_any()
+}
