@@ -1,10 +1,13 @@
 //! The portal, embedded into this program.
 
 use axum::{
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
+use countersign_protocol::problem::ProblemCode;
 use rust_embed::RustEmbed;
+
+use super::problem::ApiError;
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/dist"]
@@ -14,7 +17,12 @@ const INDEX: &str = "index.html";
 const NOT_BUILT: &str = "<!doctype html><title>Countersign</title><h1>The portal is not in this build</h1>\
 <p>Run <code>cargo xtask build</code>. The API works: see <code>/api/v1/about</code>.";
 
-pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    // Pages are only read: whoever posts has a wrong address, and no use for a page.
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return ApiError::new(ProblemCode::NotFound, "there is nothing at this address")
+            .into_response();
+    }
     let path = uri.path().trim_start_matches('/');
     let is_asset = path.starts_with("assets/");
     // Every other address is a page of the portal.
