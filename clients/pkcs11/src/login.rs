@@ -144,13 +144,7 @@ fn chosen<'a>(
     let keys: Vec<_> = token
         .keys
         .iter()
-        .filter(|key| {
-            settings.keys.is_empty()
-                || settings
-                    .keys
-                    .iter()
-                    .any(|name| *name == key.label || *name == key.fingerprint.to_hex())
-        })
+        .filter(|key| is_named(settings, &key.label, &key.fingerprint))
         .collect();
     if keys.is_empty() {
         let there: Vec<_> = token.keys.iter().map(|key| printable(&key.label)).collect();
@@ -163,6 +157,16 @@ fn chosen<'a>(
         return Err(Rv(ck::CKR_FUNCTION_FAILED));
     }
     Ok(keys)
+}
+
+/// Whether the settings name this key. An activation that they name says itself which keys it opens.
+fn is_named(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bool {
+    settings.activation.is_some()
+        || settings.keys.is_empty()
+        || settings
+            .keys
+            .iter()
+            .any(|name| name == label || *name == key.to_hex())
 }
 
 fn open(
@@ -291,5 +295,23 @@ fn withdraw(client: &Client, id: &ActivationId, ours: bool) -> String {
         Err(error) => format!(
             "interrupted, but activation {id} could not be cancelled ({error}): `countersign activation lock {id}`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_activation_says_itself_which_keys_it_opens() {
+        let key = Fingerprint([1; 32]);
+        let mut settings = ActivationSettings {
+            keys: vec!["firmware".into()],
+            ..ActivationSettings::default()
+        };
+        assert!(is_named(&settings, "firmware", &key));
+        assert!(!is_named(&settings, "other", &key));
+        settings.activation = Some(ActivationId::new("8K3F"));
+        assert!(is_named(&settings, "other", &key));
     }
 }
