@@ -11,7 +11,7 @@ use countersign_client::{
     words::{count, printable, time},
 };
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Join, NewActivation, NewPurpose},
+    activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
     cvc::Fingerprint,
     hsm::SigningKeyView,
     id::ActivationId,
@@ -169,6 +169,17 @@ fn is_named(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bo
             .any(|name| name == label || *name == key.to_hex())
 }
 
+/// Whether all that was approved has been signed. A later program of the build may ask for some of it again.
+const fn is_complete(state: &ActivationState) -> bool {
+    matches!(
+        state,
+        ActivationState::Ended {
+            reason: EndReason::Completed,
+            ..
+        }
+    )
+}
+
 fn open(
     client: &Client,
     settings: &ActivationSettings,
@@ -193,6 +204,12 @@ fn open(
             slot.hsm
         ));
         return Err(Rv(ck::CKR_FUNCTION_FAILED));
+    }
+    if settings.activation.is_some() && is_complete(&view.state) {
+        report::line(&format!(
+            "everything that activation {id} is for was signed: the same again is answered from the record"
+        ));
+        return Ok(id);
     }
     if !matches!(view.state, ActivationState::Open { .. }) && !view.state.is_ended() {
         wait::announce(&view, !ours);
@@ -300,7 +317,26 @@ fn withdraw(client: &Client, id: &ActivationId, ours: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use countersign_protocol::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn only_a_complete_activation_is_of_use_after_its_end() {
+        let ended = |reason| ActivationState::Ended {
+            reason,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        assert!(is_complete(&ended(EndReason::Completed)));
+        for reason in [
+            EndReason::Declined,
+            EndReason::TimeUsed,
+            EndReason::CountUsed,
+        ] {
+            assert!(!is_complete(&ended(reason)));
+        }
+        assert!(!is_complete(&ActivationState::Collecting));
+    }
 
     #[test]
     fn a_named_activation_says_itself_which_keys_it_opens() {
