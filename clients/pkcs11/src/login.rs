@@ -123,13 +123,16 @@ impl Logins {
         key: &SigningKeyView,
         finalized: impl Fn() -> bool,
     ) -> Result<ActivationId> {
-        let name = (slot.id, key.fingerprint);
+        // What is open need not wait for whoever waits for another key.
+        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
+            return Ok(open);
+        }
         let waiting = lock(&self.waiting);
-        if let Some(open) = lock(&self.keys).get(&name) {
-            return Ok(open.clone());
+        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
+            return Ok(open);
         }
         let activation = open(client, settings, slot, &[key], finalized)?;
-        lock(&self.keys).insert(name, activation.clone());
+        lock(&self.keys).insert((slot.id, key.fingerprint), activation.clone());
         drop(waiting);
         Ok(activation)
     }
@@ -317,9 +320,47 @@ fn withdraw(client: &Client, id: &ActivationId, ours: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use countersign_protocol::Timestamp;
+    use countersign_protocol::{
+        Timestamp,
+        cvc::{Curve, EcSecretKey},
+        id::HsmId,
+    };
 
     use super::*;
+
+    #[test]
+    fn an_open_key_does_not_wait_for_another_one() {
+        let secret = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32])
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        let public_key = secret.public_key();
+        let key = SigningKeyView {
+            hsm: HsmId::new("release"),
+            label: "firmware".into(),
+            fingerprint: public_key.fingerprint(),
+            id: "01".into(),
+            kind: public_key.kind(),
+            public_key,
+            certificate: None,
+            mechanisms: Vec::new(),
+            uses_left: None,
+            attested: true,
+        };
+        let slot = Slot {
+            id: 1,
+            hsm: HsmId::new("release"),
+            token: None,
+        };
+        let client =
+            Client::anonymous("http://127.0.0.1:1").unwrap_or_else(|error| unreachable!("{error}"));
+        let logins = Logins::default();
+        let open = ActivationId::new("8K3F");
+        lock(&logins.keys).insert((slot.id, key.fingerprint), open.clone());
+        let waiting = lock(&logins.waiting);
+        let settings = ActivationSettings::default();
+        let found = logins.open_key(&client, &settings, &slot, &key, || false);
+        assert_eq!(found, Ok(open));
+        drop(waiting);
+    }
 
     #[test]
     fn only_a_complete_activation_is_of_use_after_its_end() {
