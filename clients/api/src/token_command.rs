@@ -1,12 +1,16 @@
 //! Credential helpers: a program that prints the token.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::IsTerminal,
+    process::{Command, Stdio},
+};
 
 use zeroize::Zeroizing;
 
 use crate::{error::ConfigError, token::Token};
 
-/// Runs the program, which may ask the person at the terminal, and takes the first line that it prints.
+/// Runs the program, which may ask the person at the terminal, and takes the first line that it prints. Input that is no
+/// terminal is not for it: that may be what is to be signed.
 pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigError> {
     let failed = |why: String| ConfigError::TokenCommand {
         command: command.first().cloned().unwrap_or_default(),
@@ -16,9 +20,14 @@ pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigEr
     let Some((program, arguments)) = command.split_first() else {
         return Err(failed("it is empty".into()));
     };
+    let input = if std::io::stdin().is_terminal() {
+        Stdio::inherit()
+    } else {
+        Stdio::null()
+    };
     let output = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::inherit())
+        .stdin(input)
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| failed(error.to_string()))?;

@@ -178,10 +178,10 @@ is on the list, and nothing else. Whatever the first run wrote is worthless: let
 A build is only signed as approved if it makes the same digests twice. SOURCE_DATE_EPOCH is set for both runs, unless it
 is set already.")]
 pub struct Record {
-    /// Why; custodians read it [default: the command]
+    /// Why; custodians read it [default: COUNTERSIGN_REASON, the configuration's, or the program's name]
     #[arg(long)]
     pub reason: Option<String>,
-    /// How long the lease lasts at most, in seconds [default: the server's]
+    /// How long the lease lasts at most, in seconds [default: the configuration's, or an hour]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub lease_seconds: Option<u32>,
     /// How long custodians may take, in seconds

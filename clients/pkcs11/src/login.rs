@@ -11,7 +11,7 @@ use countersign_client::{
     words::{count, printable, time},
 };
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Join, NewActivation, NewPurpose},
+    activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
     cvc::Fingerprint,
     hsm::SigningKeyView,
     id::ActivationId,
@@ -123,13 +123,16 @@ impl Logins {
         key: &SigningKeyView,
         finalized: impl Fn() -> bool,
     ) -> Result<ActivationId> {
-        let name = (slot.id, key.fingerprint);
+        // What is open need not wait for whoever waits for another key.
+        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
+            return Ok(open);
+        }
         let waiting = lock(&self.waiting);
-        if let Some(open) = lock(&self.keys).get(&name) {
-            return Ok(open.clone());
+        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
+            return Ok(open);
         }
         let activation = open(client, settings, slot, &[key], finalized)?;
-        lock(&self.keys).insert(name, activation.clone());
+        lock(&self.keys).insert((slot.id, key.fingerprint), activation.clone());
         drop(waiting);
         Ok(activation)
     }
@@ -144,13 +147,7 @@ fn chosen<'a>(
     let keys: Vec<_> = token
         .keys
         .iter()
-        .filter(|key| {
-            settings.keys.is_empty()
-                || settings
-                    .keys
-                    .iter()
-                    .any(|name| *name == key.label || *name == key.fingerprint.to_hex())
-        })
+        .filter(|key| is_named(settings, &key.label, &key.fingerprint))
         .collect();
     if keys.is_empty() {
         let there: Vec<_> = token.keys.iter().map(|key| printable(&key.label)).collect();
@@ -163,6 +160,27 @@ fn chosen<'a>(
         return Err(Rv(ck::CKR_FUNCTION_FAILED));
     }
     Ok(keys)
+}
+
+/// Whether the settings name this key. An activation that they name says itself which keys it opens.
+fn is_named(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bool {
+    settings.activation.is_some()
+        || settings.keys.is_empty()
+        || settings
+            .keys
+            .iter()
+            .any(|name| name == label || *name == key.to_hex())
+}
+
+/// Whether all that was approved has been signed. A later program of the build may ask for some of it again.
+const fn is_complete(state: &ActivationState) -> bool {
+    matches!(
+        state,
+        ActivationState::Ended {
+            reason: EndReason::Completed,
+            ..
+        }
+    )
 }
 
 fn open(
@@ -189,6 +207,12 @@ fn open(
             slot.hsm
         ));
         return Err(Rv(ck::CKR_FUNCTION_FAILED));
+    }
+    if settings.activation.is_some() && is_complete(&view.state) {
+        report::line(&format!(
+            "everything that activation {id} is for was signed: the same again is answered from the record"
+        ));
+        return Ok(id);
     }
     if !matches!(view.state, ActivationState::Open { .. }) && !view.state.is_ended() {
         wait::announce(&view, !ours);
@@ -291,5 +315,80 @@ fn withdraw(client: &Client, id: &ActivationId, ours: bool) -> String {
         Err(error) => format!(
             "interrupted, but activation {id} could not be cancelled ({error}): `countersign activation lock {id}`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::{
+        Timestamp,
+        cvc::{Curve, EcSecretKey},
+        id::HsmId,
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_open_key_does_not_wait_for_another_one() {
+        let secret = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32])
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        let public_key = secret.public_key();
+        let key = SigningKeyView {
+            hsm: HsmId::new("release"),
+            label: "firmware".into(),
+            fingerprint: public_key.fingerprint(),
+            id: "01".into(),
+            kind: public_key.kind(),
+            public_key,
+            certificate: None,
+            mechanisms: Vec::new(),
+            uses_left: None,
+            attested: true,
+        };
+        let slot = Slot {
+            id: 1,
+            hsm: HsmId::new("release"),
+            token: None,
+        };
+        let client =
+            Client::anonymous("http://127.0.0.1:1").unwrap_or_else(|error| unreachable!("{error}"));
+        let logins = Logins::default();
+        let open = ActivationId::new("8K3F");
+        lock(&logins.keys).insert((slot.id, key.fingerprint), open.clone());
+        let waiting = lock(&logins.waiting);
+        let settings = ActivationSettings::default();
+        let found = logins.open_key(&client, &settings, &slot, &key, || false);
+        assert_eq!(found, Ok(open));
+        drop(waiting);
+    }
+
+    #[test]
+    fn only_a_complete_activation_is_of_use_after_its_end() {
+        let ended = |reason| ActivationState::Ended {
+            reason,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        assert!(is_complete(&ended(EndReason::Completed)));
+        for reason in [
+            EndReason::Declined,
+            EndReason::TimeUsed,
+            EndReason::CountUsed,
+        ] {
+            assert!(!is_complete(&ended(reason)));
+        }
+        assert!(!is_complete(&ActivationState::Collecting));
+    }
+
+    #[test]
+    fn a_named_activation_says_itself_which_keys_it_opens() {
+        let key = Fingerprint([1; 32]);
+        let mut settings = ActivationSettings {
+            keys: vec!["firmware".into()],
+            ..ActivationSettings::default()
+        };
+        assert!(is_named(&settings, "firmware", &key));
+        assert!(!is_named(&settings, "other", &key));
+        settings.activation = Some(ActivationId::new("8K3F"));
+        assert!(is_named(&settings, "other", &key));
     }
 }

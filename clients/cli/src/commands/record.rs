@@ -3,7 +3,7 @@
 mod plan;
 mod program;
 
-use countersign_client::Client;
+use countersign_client::{ActivationSettings, Client};
 use countersign_protocol::{
     activation::{Join, NewActivation, NewPurpose},
     id::ActivationId,
@@ -24,11 +24,10 @@ use crate::{
 use plan::Plan;
 use program::Program;
 
-/// An hour is the server's usual lease; this is for where none was said.
-const LEASE_SECONDS: u32 = 3600;
-
 pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliError> {
-    let client = connect::client(global)?;
+    let settings = connect::settings(global)?;
+    let usual = settings.activation.clone();
+    let client = Client::from_settings(settings)?;
     // A server that cannot be asked later need not be recorded for.
     client.keys()?;
     let interrupt = Interrupt::install();
@@ -51,7 +50,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
         progress::line(&format!("  {}  {}", file.sha256, printable(&file.name)));
     }
 
-    let asked = ask(&client, args, &program, &plan)?;
+    let asked = ask(&client, args, usual, &program, &plan)?;
     let id = asked.terms.id.clone();
     if args.ask_only {
         let command = program.for_real(&id);
@@ -71,6 +70,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
 fn ask(
     client: &Client,
     args: &Record,
+    usual: ActivationSettings,
     program: &Program,
     plan: &Plan,
 ) -> Result<countersign_protocol::activation::ActivationView, CliError> {
@@ -82,12 +82,16 @@ fn ask(
                 files: plan.files.clone(),
             },
         },
-        reason: args.reason.clone().unwrap_or_else(|| program.reason()),
+        reason: args
+            .reason
+            .clone()
+            .or(usual.reason)
+            .unwrap_or_else(|| program.reason()),
         lease: Some(LeaseLimits {
-            seconds: args.lease_seconds.unwrap_or(LEASE_SECONDS),
+            seconds: args.lease_seconds.unwrap_or(usual.lease_seconds),
             signatures: plan.signatures,
         }),
-        collect_seconds: args.collect_seconds,
+        collect_seconds: args.collect_seconds.or(usual.collect_seconds),
         join: Join::SamePurpose,
     })?;
     wait::announce(&asked);

@@ -9,6 +9,7 @@
 mod activation;
 mod fake;
 mod program;
+mod record;
 mod sign;
 mod usage;
 mod verify;

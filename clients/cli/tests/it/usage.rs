@@ -1,6 +1,9 @@
-use std::process::Stdio;
+use std::{io::Write, process::Stdio};
 
-use crate::program::Program;
+use crate::{
+    fake::{Behaviour, Fake},
+    program::{Program, Ran},
+};
 
 #[test]
 fn senseless_command_lines_end_with_2() {
@@ -61,4 +64,22 @@ fn a_reader_that_has_gone_is_no_panic() {
         .unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_credential_helper_does_not_read_what_is_piped_in() {
+    let fake = Fake::start(Behaviour::default());
+    let program = Program::new(Some(&fake.url));
+    let mut running = program
+        .command(&["keys"])
+        .env_remove("COUNTERSIGN_TOKEN")
+        .env("COUNTERSIGN_TOKEN_COMMAND", "/bin/cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended already: it does not read this.
+    let _ = running.stdin.take().unwrap().write_all(b"piped");
+    Ran::of(running.wait_with_output().unwrap()).expect(1);
 }

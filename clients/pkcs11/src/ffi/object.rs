@@ -92,7 +92,8 @@ pub unsafe extern "C" fn get_attribute_value(
         let session = module.sessions.get(session)?;
         let (_, object) = module.object(&session, object)?;
         let count = usize::try_from(count).map_err(|_| Rv(ck::CKR_ARGUMENTS_BAD))?;
-        if first.is_null() {
+        let bytes = count.checked_mul(size_of::<CK_ATTRIBUTE>());
+        if first.is_null() || bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
             return Err(Rv(ck::CKR_ARGUMENTS_BAD));
         }
         let mut result = Ok(());

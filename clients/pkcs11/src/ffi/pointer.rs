@@ -41,10 +41,18 @@ pub unsafe fn read<T: Copy>(place: *const T) -> Result<T> {
 
 /// Some values; null with length 0 is none.
 ///
+/// # Errors
+/// `CKR_ARGUMENTS_BAD`: null, or more than memory can hold. Programs hand on the length -1 of an attribute that is not there.
+///
 /// # Safety
-/// `first` is null or points to `count` values that stay unchanged as long as the slice is used.
+/// `first` is null or points to `count` values that stay unchanged as long as the slice is used, unless they cannot be
+/// that many.
 pub unsafe fn slice<'a, T>(first: *const T, count: CK_ULONG) -> Result<&'a [T]> {
     let count = usize::try_from(count).map_err(|_| BAD)?;
+    let bytes = count.checked_mul(size_of::<T>());
+    if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+        return Err(BAD);
+    }
     match (first.is_null(), count) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(BAD),
@@ -139,4 +147,30 @@ pub fn padded<const N: usize>(text: &str) -> [u8; N] {
     }
     let bytes = text.get(..end).unwrap_or_default().as_bytes();
     std::array::from_fn(|index| bytes.get(index).copied().unwrap_or(b' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_cannot_be_are_refused() {
+        let bytes = [1_u8, 2, 3];
+        let attributes = [ck::CK_ATTRIBUTE {
+            type_: ck::CKA_LABEL,
+            pValue: bytes.as_ptr().cast_mut().cast(),
+            ulValueLen: ck::CK_UNAVAILABLE_INFORMATION,
+        }];
+        // SAFETY: what could not be read is not read.
+        unsafe {
+            assert_eq!(slice(bytes.as_ptr(), CK_ULONG::MAX), Err(BAD));
+            assert_eq!(
+                slice(attributes.as_ptr(), CK_ULONG::MAX / 8).err(),
+                Some(BAD)
+            );
+            assert_eq!(template(attributes.as_ptr(), 1), Err(BAD));
+            assert_eq!(slice(bytes.as_ptr(), 3), Ok(bytes.as_slice()));
+            assert_eq!(slice::<u8>(std::ptr::null(), 0), Ok([].as_slice()));
+        }
+    }
 }
