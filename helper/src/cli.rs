@@ -2,6 +2,7 @@
 
 mod card_args;
 mod config_dir;
+mod connect;
 mod origins;
 mod readers;
 mod run;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::RunArgs),
     /// List readers, cards and keys.
     Readers(CardArgs),
+    /// Attach a card or HSM of this computer to a server elsewhere, over RAMOverHTTP.
+    Connect(connect::ConnectArgs),
     /// List the pages that may talk to the helper, or forget one.
     Origins(OriginArgs),
 }
@@ -91,6 +94,7 @@ impl Cli {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(args) => run::run(args),
             Command::Readers(args) => readers::list(&args),
+            Command::Connect(args) => connect::connect(args),
             Command::Origins(args) => match args.command {
                 None => origins::list(&args.config),
                 Some(OriginCommand::Forget { origin, config }) => {

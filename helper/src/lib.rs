@@ -13,4 +13,5 @@ pub mod loopback;
 pub mod origin;
 mod private_file;
 pub mod prompt;
+pub mod remote;
 pub mod task;

@@ -25,7 +25,7 @@ mod people;
 pub mod pkcs11;
 pub mod recording;
 mod retry;
-mod roots;
+pub mod roots;
 mod session;
 mod signatures;
 mod token;

@@ -6,7 +6,10 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::error::ConfigError;
 
-/// The system's authorities and those of `ca_file`; Mozilla's list where the system has none.
+/// The system's authorities and those of `ca_file` (PEM); Mozilla's list where the system has none.
+///
+/// # Errors
+/// [`ConfigError`]: the file cannot be used.
 pub fn load(ca_file: Option<&Path>) -> Result<RootCerts, ConfigError> {
     let mut roots: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
         .certs

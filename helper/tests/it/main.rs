@@ -13,6 +13,8 @@ mod approvals;
 mod connections;
 mod listing;
 mod pinentry;
+mod remote;
+mod remote_server;
 mod sequences;
 mod support;
 mod tasks;

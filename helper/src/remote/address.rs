@@ -1,0 +1,118 @@
+//! The address that a card is attached to.
+
+use std::net::IpAddr;
+
+use ureq::http::Uri;
+
+/// Address of a RAMOverHTTP server: path and query are kept as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    uri: Uri,
+    https: bool,
+    loopback: bool,
+}
+
+/// Why an address is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidAddress {
+    /// No URL.
+    #[error("`{0}` is no address of a server: write it like https://sign.example.org/rt/hsm")]
+    Url(String),
+    /// Plain http over a network.
+    #[error(
+        "{0} is not encrypted: whoever listens on the way learns its token, and can send the card commands of their own. \
+         Use https, or --allow-http if the way is safe"
+    )]
+    PlainHttp(String),
+}
+
+impl Address {
+    /// Reads an address. Unencrypted ones are for this computer only, unless `allow_http`.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`].
+    pub fn parse(text: &str, allow_http: bool) -> Result<Self, InvalidAddress> {
+        let invalid = || InvalidAddress::Url(text.to_owned());
+        let uri: Uri = text.trim().parse().map_err(|_| invalid())?;
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(invalid()),
+        };
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(invalid)?;
+        if uri
+            .authority()
+            .is_some_and(|all| all.as_str().contains('@'))
+        {
+            return Err(invalid());
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let loopback = host.eq_ignore_ascii_case("localhost")
+            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let address = Self {
+            https,
+            loopback,
+            uri: uri.clone(),
+        };
+        if https || loopback || allow_http {
+            Ok(address)
+        } else {
+            Err(InvalidAddress::PlainHttp(address.shown()))
+        }
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(super) const fn is_https(&self) -> bool {
+        self.https
+    }
+
+    pub(super) const fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Scheme, host and port: what follows may hold a token.
+    pub fn shown(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let authority = self.uri.authority().map_or("", |all| all.as_str());
+        format!("{scheme}://{authority}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_and_their_tokens_not_shown() {
+        let address = Address::parse("https://a.example:8443/rt/hsm/SECRET?x=1", false).unwrap();
+        assert_eq!(address.uri().path(), "/rt/hsm/SECRET");
+        assert_eq!(address.uri().query(), Some("x=1"));
+        assert_eq!(address.shown(), "https://a.example:8443");
+    }
+
+    #[test]
+    fn unencrypted_addresses_are_for_this_computer() {
+        for good in [
+            "http://127.0.0.1:1/x",
+            "http://[::1]/x",
+            "http://localhost/",
+        ] {
+            assert!(Address::parse(good, false).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a.example/rt",
+            "http://127.0.0.1.example/rt",
+            "ftp://a/",
+            "a.example",
+            "https://",
+            "https://me:pw@a.example/",
+        ] {
+            assert!(Address::parse(bad, false).is_err(), "{bad}");
+        }
+        assert!(Address::parse("http://a.example/rt", true).is_ok());
+    }
+}

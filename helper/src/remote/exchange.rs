@@ -1,0 +1,151 @@
+//! POSTs to one server, with the session's cookies.
+
+use std::{path::Path, time::Duration};
+
+use countersign_client::{ConfigError, roots};
+use countersign_ram::{
+    MessageError, Request,
+    http::{CLIENT_CONTENT_TYPE, PROTOCOL, PROTOCOL_HEADER},
+};
+use ureq::{
+    Agent,
+    config::AutoHeaderValue,
+    http::{StatusCode, header},
+    tls::{RootCerts, TlsConfig},
+};
+
+use super::address::Address;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const SEND: Duration = Duration::from_secs(60);
+/// Servers hold a POST while there is nothing to do: up to 30 s among those that are known.
+const ANSWER: Duration = Duration::from_secs(90);
+/// A message has at most 65,535 bytes and a header.
+const LONGEST_ANSWER: u64 = 65_535 + 4;
+
+/// What a server answered.
+pub enum Reply {
+    /// Something to do.
+    Work(Request),
+    /// The server has finished.
+    Finished,
+}
+
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The way to the server.
+    #[error("the connection to the server failed: {0}")]
+    Network(#[from] ureq::Error),
+    /// The server gave up, or has forgotten the session.
+    #[error("the server ended the connection")]
+    Gone,
+    /// The server has trouble of its own.
+    #[error("the server answered with status {0}")]
+    Trouble(StatusCode),
+    /// No such address there.
+    #[error(
+        "the server knows no such address: check the path behind its name (and the token in it, where it wants one)"
+    )]
+    NotFound,
+    /// The address leads elsewhere.
+    #[error(
+        "the server answered with status {0}, which this protocol does not know: check the address"
+    )]
+    Unexpected(StatusCode),
+    /// Not this protocol.
+    #[error(
+        "the server's answer is not understood ({0}): is this the address of a RAMOverHTTP server?"
+    )]
+    Message(#[from] MessageError),
+}
+
+impl ExchangeError {
+    /// Whether it may be better the next time.
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Network(_) | Self::Gone | Self::Trouble(_) => true,
+            Self::NotFound | Self::Unexpected(_) | Self::Message(_) => false,
+        }
+    }
+}
+
+/// Whom to trust: read once, used for every session.
+#[derive(Clone)]
+pub struct Trust(Option<RootCerts>);
+
+impl Trust {
+    /// The system's authorities, and those of `ca_file`.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn load(address: &Address, ca_file: Option<&Path>) -> Result<Self, ConfigError> {
+        let roots = address.is_https().then(|| roots::load(ca_file));
+        Ok(Self(roots.transpose()?))
+    }
+}
+
+/// POSTs to one server; cookies are kept as long as this.
+pub struct Exchange {
+    agent: Agent,
+    address: Address,
+}
+
+impl Exchange {
+    /// Nothing was posted yet.
+    pub fn new(address: &Address, trust: &Trust) -> Self {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            // Following one would lose the message, or give it to somebody else.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("countersign-helper/", env!("CARGO_PKG_VERSION")))
+            .accept("*/*")
+            .accept_encoding(AutoHeaderValue::None)
+            .timeout_connect(Some(CONNECT))
+            .timeout_send_request(Some(SEND))
+            .timeout_send_body(Some(SEND))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_recv_body(Some(ANSWER));
+        if let Some(roots) = &trust.0 {
+            config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
+        }
+        if address.is_loopback() {
+            config = config.proxy(None);
+        }
+        Self {
+            agent: config.build().new_agent(),
+            address: address.clone(),
+        }
+    }
+
+    /// Posts a message.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub fn post(&self, message: &[u8]) -> Result<Reply, ExchangeError> {
+        let mut response = self
+            .agent
+            .post(self.address.uri())
+            .header(header::CONTENT_TYPE, CLIENT_CONTENT_TYPE)
+            .header(PROTOCOL_HEADER, PROTOCOL)
+            .send(message)?;
+        match response.status() {
+            StatusCode::OK => {
+                let body = response
+                    .body_mut()
+                    .with_config()
+                    .limit(LONGEST_ANSWER)
+                    .read_to_vec()?;
+                Ok(Reply::Work(Request::parse(&body)?))
+            }
+            StatusCode::NO_CONTENT => Ok(Reply::Finished),
+            StatusCode::GATEWAY_TIMEOUT => Err(ExchangeError::Gone),
+            StatusCode::NOT_FOUND => Err(ExchangeError::NotFound),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(ExchangeError::Trouble(status))
+            }
+            status => Err(ExchangeError::Unexpected(status)),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One session: from the initiation until one of the sides has had enough.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use countersign_card::{Transport, TransportError};
+use countersign_ram::{Answer, Initiation, Instruction, MessageError, Outcome, Request};
+
+use super::{
+    exchange::{Exchange, ExchangeError, Reply},
+    filter::{PinCommands, refused},
+    report::Report,
+};
+
+/// Answered in the card's place: security status not satisfied.
+const NOT_PASSED_ON: [u8; 2] = [0x69, 0x82];
+
+/// How long a stop waits for a card that is at work.
+const AT_WORK: Duration = Duration::from_secs(2);
+
+/// The person at the card can stop at any time; the card is logged out at once.
+#[derive(Default)]
+pub struct Stop {
+    stopped: AtomicBool,
+    card: Mutex<Option<Box<dyn Transport>>>,
+}
+
+impl Stop {
+    /// Takes the card away from the session, and resets it. A card at work is waited for, but not for long: it is reset
+    /// when this process ends.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let until = Instant::now() + AT_WORK;
+        while self.card.try_lock().is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if Instant::now() < until {
+            self.take_card();
+        }
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    fn lend(&self, card: Box<dyn Transport>) {
+        *self.card.lock().unwrap_or_else(PoisonError::into_inner) = Some(card);
+    }
+
+    /// Whatever the server did to the card ends here.
+    fn take_card(&self) {
+        let card = self
+            .card
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(mut card) = card
+            && let Err(error) = card.reset()
+        {
+            tracing::debug!("the card could not be reset at the end: {error}");
+        }
+    }
+
+    fn with_card<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Transport) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        let mut card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
+        match card.as_mut() {
+            Some(card) => work(card.as_mut()),
+            None => Err(TransportError::Disconnected("Session canceled".into())),
+        }
+    }
+}
+
+/// How a session ended where nothing failed.
+#[derive(Debug)]
+pub enum End {
+    /// The server has finished.
+    Finished,
+    /// The server will have nothing to do with this card, and says why.
+    Refused(String),
+    /// The person at the card stopped it.
+    Stopped,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The server, or the way to it.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// The card.
+    #[error(transparent)]
+    Card(#[from] TransportError),
+    /// An answer that cannot be written.
+    #[error("the card's answers do not fit into a message: {0}")]
+    Message(#[from] MessageError),
+}
+
+/// Runs one session with a card that nobody else uses meanwhile. At its end the card is reset.
+pub fn run(
+    exchange: &Exchange,
+    mut card: Box<dyn Transport>,
+    pins: PinCommands,
+    stop: &Stop,
+    report: &dyn Report,
+) -> Result<End, SessionError> {
+    let atr = card.reset()?;
+    let limits = card.limits();
+    let size = |bytes: usize| u32::try_from(bytes).ok();
+    let first = Initiation {
+        atr: atr.0,
+        max_command: size(limits.command),
+        max_response: size(limits.response),
+    };
+    stop.lend(card);
+    let end = converse(exchange, &first.encode()?, pins, stop, report);
+    stop.take_card();
+    match end {
+        _ if stop.is_stopped() => Ok(End::Stopped),
+        end => end,
+    }
+}
+
+fn converse(
+    exchange: &Exchange,
+    initiation: &[u8],
+    pins: PinCommands,
+    stop: &Stop,
+    report: &dyn Report,
+) -> Result<End, SessionError> {
+    let mut message = initiation.to_vec();
+    loop {
+        if stop.is_stopped() {
+            return Ok(End::Stopped);
+        }
+        let request = match exchange.post(&message)? {
+            Reply::Finished => return Ok(End::Finished),
+            Reply::Work(request) => request,
+        };
+        let done = follow(request, pins, stop, report);
+        message = done.answer.encode()?;
+        match done.then {
+            Then::GoOn => {}
+            Then::Refused(why) => return Ok(End::Refused(why)),
+            Then::Fail(error) => {
+                // The server is told, and then nothing more can come of this session.
+                exchange.post(&message)?;
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// What was done for a request.
+struct Done {
+    answer: Answer,
+    then: Then,
+}
+
+enum Then {
+    GoOn,
+    Refused(String),
+    Fail(TransportError),
+}
+
+/// Follows the instructions in their order.
+fn follow(request: Request, pins: PinCommands, stop: &Stop, report: &dyn Report) -> Done {
+    let mut answer = Answer::default();
+    let mut then = Then::GoOn;
+    for instruction in request.instructions {
+        let outcome = match instruction {
+            Instruction::Command(command) => {
+                answer.executed += 1;
+                pass_on(&command, pins, stop, report).map(Outcome::Response)
+            }
+            Instruction::Reset => stop
+                .with_card(|card| card.reset())
+                .map(|atr| Outcome::Atr(atr.0)),
+            Instruction::Notify(notification) if notification.id < 0 => {
+                then = Then::Refused(notification.text);
+                break;
+            }
+            Instruction::Notify(notification) => {
+                report.tell(&format!("Server: {}", notification.text));
+                continue;
+            }
+            Instruction::Close(why) => {
+                then = Then::Refused(why);
+                break;
+            }
+        };
+        match outcome {
+            Ok(outcome) => answer.outcomes.push(outcome),
+            Err(error) => {
+                answer.outcomes.push(Outcome::Failed(error.to_string()));
+                then = Then::Fail(error);
+                break;
+            }
+        }
+    }
+    Done { answer, then }
+}
+
+fn pass_on(
+    command: &[u8],
+    pins: PinCommands,
+    stop: &Stop,
+    report: &dyn Report,
+) -> Result<Vec<u8>, TransportError> {
+    if pins == PinCommands::Refused
+        && let Some(what) = refused(command)
+    {
+        report.tell(&format!(
+            "Refused: the server sent {what} in the clear. Nothing reached the card. If you trust the server and the way to it \
+             with this PIN, start again with --allow-pin-commands"
+        ));
+        return Ok(NOT_PASSED_ON.to_vec());
+    }
+    stop.with_card(|card| card.transmit(command))
+}

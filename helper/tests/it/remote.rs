@@ -1,0 +1,342 @@
+//! A card that is attached to servers elsewhere: well-behaved ones, broken ones, curious ones.
+
+use std::sync::{Arc, Mutex};
+
+use countersign_card::{Pin, PinKind, PinStatus, SmartCardHsm};
+use countersign_helper::{
+    cards::SimulatedSource,
+    remote::{Address, AttachError, Attachment, PinCommands, Report, Stop, attach},
+};
+use countersign_ram::{Instruction, Notification, Request};
+use countersign_simulator::{NewCard, Profile, Simulator};
+use hex_literal::hex;
+use zeroize::Zeroizing;
+
+use crate::remote_server::{Heard, Say, Server};
+
+const ATR: &[u8] = &hex!("3BFE1800008131FE458031815448534D31738021408107FA");
+const PIN: &str = "648219";
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Report for Told {
+    fn tell(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+}
+
+fn card() -> Simulator {
+    Simulator::in_memory(&NewCard {
+        serial: "REMOTE".into(),
+        label: "remote".into(),
+        profile: Profile::VENDOR,
+        user_pin: Some(PIN.into()),
+    })
+    .expect("a card")
+}
+
+struct Run {
+    result: Result<bool, AttachError>,
+    heard: Vec<Heard>,
+    told: Vec<String>,
+}
+
+fn run_with(card: &Simulator, answers: Vec<Say>, change: impl FnOnce(&mut Attachment)) -> Run {
+    let server = Server::saying(answers);
+    let mut attachment = Attachment {
+        address: Address::parse(&server.address, false).expect("an address"),
+        ca_file: None,
+        sources: vec![Arc::new(SimulatedSource::new([(
+            "remote".to_owned(),
+            card.clone(),
+        )]))],
+        reader: None,
+        pins: PinCommands::Refused,
+        once: true,
+    };
+    change(&mut attachment);
+    let told = Told::default();
+    let result = attach(&attachment, &Stop::default(), &told);
+    Run {
+        result,
+        heard: server.heard(),
+        told: told.0.into_inner().unwrap(),
+    }
+}
+
+fn run(answers: Vec<Say>) -> Run {
+    run_with(&card(), answers, |_| {})
+}
+
+fn finished() -> Say {
+    Say::Status("204 No Content", "", vec![])
+}
+
+fn work(instructions: Vec<Instruction>) -> Say {
+    Say::Work(Request { instructions }.encode().expect("a message"))
+}
+
+/// The session that is documented for CardContact's client, byte for byte.
+#[test]
+fn the_recorded_session() {
+    let cookie = "Set-Cookie: JSESSIONID=0123456789ABCDEF; Path=/; HttpOnly\r\n";
+    let first = hex!("AA19221100A404000BE82B0601040181C31F020100220400200081").to_vec();
+    let ended = run(vec![
+        Say::Status("200 OK", cookie, first),
+        Say::Work(hex!("AA02C000").to_vec()),
+        Say::Work(hex!("AA00").to_vec()),
+        Say::Work(hex!("AA0DE00B0201000C065369676E6564").to_vec()),
+        finished(),
+    ]);
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    assert!(
+        ended.told.contains(&"Server: Signed".to_owned()),
+        "{:?}",
+        ended.told
+    );
+    let bodies: Vec<_> = ended.heard.iter().map(|post| post.body.clone()).collect();
+    assert_eq!(bodies.len(), 5);
+    // Initiation: the ATR, and the sizes that this client knows.
+    assert_eq!(
+        bodies[0],
+        [&hex!("E822C018")[..], ATR, &hex!("C10204D0C20204D0")].concat()
+    );
+    // What the card says when it is selected is its own; its answers are in their order, and counted.
+    assert!(bodies[1].starts_with(&hex!("AB")));
+    assert!(
+        bodies[1].ends_with(&hex!("2302 63C3 800102")),
+        "{:02X?}",
+        bodies[1]
+    );
+    assert_eq!(
+        bodies[2],
+        [&hex!("AB1DC018")[..], ATR, &hex!("800100")].concat()
+    );
+    assert_eq!(bodies[3], hex!("AB03800100"));
+    assert_eq!(bodies[4], hex!("AB03800100"));
+    for (number, post) in ended.heard.iter().enumerate() {
+        assert_eq!(post.line, "POST /rt/hsm?session=42 HTTP/1.1");
+        assert_eq!(post.connection, 1, "one connection for all");
+        assert_eq!(
+            post.header("content-type"),
+            Some("application/org.openscdp-content-mgt-response;version=1.0")
+        );
+        assert_eq!(post.header("accept"), Some("*/*"));
+        assert_eq!(
+            post.header("x-admin-protocol"),
+            Some("openscdp-remote-admin/1.0")
+        );
+        assert_eq!(
+            post.header("content-length"),
+            Some(post.body.len().to_string().as_str())
+        );
+        let cookie = (number > 0).then_some("JSESSIONID=0123456789ABCDEF");
+        assert_eq!(post.header("cookie"), cookie);
+    }
+}
+
+#[test]
+fn statuses_that_end_it_and_those_that_pass() {
+    for (status, passes) in [
+        ("404 Not Found", false),
+        ("302 Found", false),
+        ("401 Unauthorized", false),
+        ("403 Forbidden", false),
+        ("400 Bad Request", false),
+        ("500 Internal Server Error", true),
+        ("503 Service Unavailable", true),
+        ("504 Gateway Timeout", true),
+    ] {
+        let ended = run(vec![Say::Status(
+            status,
+            "Location: /elsewhere\r\n",
+            vec![],
+        )]);
+        assert!(ended.result.is_err(), "{status}");
+        let again = run_with(
+            &card(),
+            // A second try comes only where it may help.
+            if passes {
+                vec![Say::Status(status, "", vec![]), finished()]
+            } else {
+                vec![Say::Status(status, "", vec![])]
+            },
+            |attachment| attachment.once = false,
+        );
+        assert_eq!(again.result.is_ok(), passes, "{status}");
+        assert_eq!(again.heard.len(), if passes { 2 } else { 1 }, "{status}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_ends_it() {
+    for body in [
+        vec![],
+        hex!("AB03800100").to_vec(),
+        hex!("AA052204").to_vec(),
+        hex!("AA03E20100").to_vec(),
+        vec![0xAA; 70_000],
+    ] {
+        let ended = run(vec![Say::Work(body)]);
+        assert!(ended.result.is_err());
+        assert_eq!(ended.heard.len(), 1, "nothing more is said");
+    }
+}
+
+#[test]
+fn a_negative_notification_ends_it_with_the_servers_words() {
+    let no = Notification {
+        id: -1,
+        text: "This is no HSM of ours".into(),
+        seconds: None,
+    };
+    for last in [
+        Instruction::Notify(no),
+        Instruction::Close("This is no HSM of ours".into()),
+    ] {
+        let ended = run(vec![work(vec![last])]);
+        let Err(AttachError::Refused(why)) = ended.result else {
+            panic!("{:?}", ended.result);
+        };
+        assert_eq!(why, "This is no HSM of ours");
+    }
+}
+
+#[test]
+fn a_broken_connection_is_tried_again_with_a_new_session() {
+    let cookie = "Set-Cookie: S=1; Path=/\r\n";
+    let ended = run_with(
+        &card(),
+        vec![
+            Say::Status("200 OK", cookie, hex!("AA00").to_vec()),
+            Say::HangUp,
+            finished(),
+        ],
+        |attachment| attachment.once = false,
+    );
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    let firsts: Vec<_> = ended.heard.iter().map(|post| post.body[0]).collect();
+    assert_eq!(firsts, [0xE8, 0xAB, 0xE8]);
+    assert_eq!(ended.heard[1].header("cookie"), Some("S=1"));
+    assert_eq!(
+        ended.heard[2].header("cookie"),
+        None,
+        "a session of its own"
+    );
+}
+
+#[test]
+fn servers_that_close_or_chunk_are_understood() {
+    let ended = run(vec![
+        Say::Chunked(hex!("AA06220400200081").to_vec()),
+        Say::Chunked(hex!("AA00").to_vec()),
+        finished(),
+    ]);
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    assert_eq!(ended.heard[2].connection, 3);
+}
+
+#[test]
+fn no_readable_pin_reaches_the_card() {
+    let card = card();
+    let select = hex!("00A404000BE82B0601040181C31F020100").to_vec();
+    let verify = hex!("0020008106363438323139").to_vec();
+    let ended = run_with(
+        &card,
+        vec![
+            work(vec![
+                Instruction::Command(select.clone()),
+                Instruction::Command(verify.clone()),
+                Instruction::Command(hex!("00200081").to_vec()),
+            ]),
+            finished(),
+        ],
+        |_| {},
+    );
+    // In the card's place the helper answers 6982; the state says that nobody tried.
+    assert!(
+        ended.heard[1]
+            .body
+            .ends_with(&hex!("2302 6982 2302 63C3 800103")),
+        "{:02X?}",
+        ended.heard[1].body
+    );
+    assert!(ended.told.iter().any(|line| line.contains("VERIFY")));
+
+    let allowed = run_with(
+        &card,
+        vec![
+            work(vec![
+                Instruction::Command(select),
+                Instruction::Command(verify),
+            ]),
+            finished(),
+        ],
+        |attachment| attachment.pins = PinCommands::Allowed,
+    );
+    assert!(
+        allowed.heard[1].body.ends_with(&hex!("2302 9000 800102")),
+        "{:02X?}",
+        allowed.heard[1].body
+    );
+    // What the server did ended with the session.
+    let mut after = SmartCardHsm::open(card.connect()).expect("selects");
+    assert!(matches!(
+        after.pin_status(PinKind::User),
+        Ok(PinStatus::NotVerified { .. })
+    ));
+}
+
+#[test]
+fn a_login_from_before_is_gone_when_a_session_begins() {
+    let card = card();
+    let mut before = SmartCardHsm::open(card.connect()).expect("selects");
+    let pin = Pin::new(Zeroizing::new(PIN.into())).expect("a PIN");
+    before.verify_pin(&pin).expect("logged in");
+    let ended = run_with(
+        &card,
+        vec![
+            work(vec![Instruction::Command(hex!("00200081").to_vec())]),
+            finished(),
+        ],
+        |_| {},
+    );
+    // Not even selected.
+    assert_eq!(ended.heard[1].body, hex!("AB0723026D00800101"));
+}
+
+#[test]
+fn a_card_that_is_pulled_out_is_reported_and_waited_for() {
+    let card = card();
+    card.remove();
+    let server_says = vec![
+        Say::Status("504 Gateway Timeout", "", vec![]),
+        work(vec![Instruction::Command(hex!("00200081").to_vec())]),
+        finished(),
+    ];
+    // Without a card nothing is posted at all: the helper waits.
+    let inserter = card.clone();
+    let insert = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        inserter.insert();
+    });
+    let ended = run_with(&card, server_says, |attachment| attachment.once = false);
+    insert.join().expect("inserted");
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    assert_eq!(ended.heard.len(), 3);
+}
+
+#[test]
+fn many_commands_in_one_request_are_answered_in_their_order() {
+    let mut commands = vec![Instruction::Command(
+        hex!("00A404000BE82B0601040181C31F020100").to_vec(),
+    )];
+    for _ in 0..200 {
+        commands.push(Instruction::Command(hex!("0084000008").to_vec()));
+        commands.push(Instruction::Command(hex!("00200081").to_vec()));
+    }
+    let ended = run(vec![work(commands), finished()]);
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    assert!(ended.heard[1].body.ends_with(&hex!("230263C380020191")));
+}
