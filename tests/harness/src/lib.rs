@@ -11,6 +11,7 @@
 
 pub mod cards;
 pub mod checks;
+pub mod connector;
 pub mod custodians;
 pub mod files;
 pub mod helper;

@@ -5,7 +5,10 @@ use std::{
     process::Command,
 };
 
-use crate::program::{Program, built, free_port};
+use crate::{
+    connector::Connector,
+    program::{Program, built, free_port},
+};
 
 /// What to start.
 pub struct ServerSetup {
@@ -37,6 +40,8 @@ pub enum Attachment {
     Simulator(PathBuf),
     /// A PC/SC reader.
     Reader(String),
+    /// A simulated card that another program attaches.
+    Remote(Connector),
 }
 
 impl ServerSetup {
@@ -66,7 +71,7 @@ impl ServerSetup {
     pub fn start(&self) -> anyhow::Result<Server> {
         std::fs::create_dir_all(&self.data)?;
         let config = self.data.join("server.toml");
-        std::fs::write(&config, self.config())?;
+        std::fs::write(&config, self.config()?)?;
         let mut command = Command::new(built("countersign-server")?);
         command
             .args(["serve", "--demo", "--name", "Countersign demo"])
@@ -94,7 +99,7 @@ impl ServerSetup {
         })
     }
 
-    fn config(&self) -> String {
+    fn config(&self) -> anyhow::Result<String> {
         let mut text = String::new();
         for hsm in &self.hsms {
             let attachment = match &hsm.attachment {
@@ -102,6 +107,9 @@ impl ServerSetup {
                     format!("simulator = {:?}", path.display().to_string())
                 }
                 Attachment::Reader(reader) => format!("reader = {reader:?}"),
+                Attachment::Remote(connector) => {
+                    format!("remote = true\ndevice = {:?}", connector.device()?.as_str())
+                }
             };
             text.push_str(&format!(
                 "[[hsm]]\nid = {:?}\n{attachment}\nso_pin_file = {:?}\n\n",
@@ -109,7 +117,7 @@ impl ServerSetup {
                 hsm.so_pin_file.display().to_string(),
             ));
         }
-        text
+        Ok(text)
     }
 }
 

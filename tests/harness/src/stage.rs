@@ -23,9 +23,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     cards::{self, SO_PIN},
+    connector::Connector,
     helper::{Helper, HelperSetup},
     person::Person,
-    program::built,
+    program::{Program, built},
     server::{Attachment, HsmSetup, Server, ServerSetup},
 };
 
@@ -51,6 +52,16 @@ pub struct StageSetup {
 }
 
 impl StageSetup {
+    /// Cards as files in `folder`, the HSM attached from afar.
+    ///
+    /// # Errors
+    /// File system's.
+    pub fn remote(folder: &Path, profile: Profile) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let hsm = cards::signing_hsm(folder, profile)?;
+        Self::with_hsm(folder, Attachment::Remote(Connector::new(&hsm)))
+    }
+
     /// Cards as files in `folder`, the HSM in the server's process.
     ///
     /// # Errors
@@ -98,6 +109,8 @@ pub struct Stage {
     pub setup: StageSetup,
     /// The server; `None` while it is stopped.
     pub server: Option<Server>,
+    /// What attaches the HSM from afar; `None` where it is attached otherwise, or not.
+    pub connector: Option<Program>,
     /// The helper with everybody's cards.
     pub helper: Helper,
     /// Anna, Ben, Carla, Doug, logged in.
@@ -115,6 +128,10 @@ impl Stage {
     /// The first thing that does not work.
     pub fn build(setup: StageSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
         let server = setup.server.start()?;
+        let connector = match &setup.server.hsms[0].attachment {
+            Attachment::Remote(connector) => Some(connector.start(&server.origin)?),
+            Attachment::Simulator(_) | Attachment::Reader(_) => None,
+        };
         let helper = setup.helper.start()?;
         let people = enrol(&server, &helper, say)?;
         let admin = &people[0].browser;
@@ -168,6 +185,7 @@ impl Stage {
         let requester = Client::with_token(&server.origin, token)?;
         Ok(Self {
             server: Some(server),
+            connector,
             helper,
             people,
             cli_config,

@@ -1,0 +1,11 @@
+//! HSMs that are attached from afar, by the real programs.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod cable;
+mod outages;
+mod story;
+
+fn say(text: &str) {
+    println!("  {text}");
+}
