@@ -26,6 +26,12 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Commands to a card that is attached over RAMOverHTTP, against the same card over PC/SC.
+    Remote {
+        /// Options of the benchmark; `-- --help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 impl Bench {
@@ -47,8 +53,11 @@ impl Bench {
             "--features",
             "countersign-server/simulator,countersign-helper/simulator",
         ]))?;
-        let What::Pkcs11 { options } = self.what;
-        let program = target()?.join("release/countersign-pkcs11-bench");
+        let (program, options) = match self.what {
+            What::Pkcs11 { options } => ("countersign-pkcs11-bench", options),
+            What::Remote { options } => ("countersign-remote-bench", options),
+        };
+        let program = target()?.join("release").join(program);
         run(Command::new(program).args(options))
     }
 }

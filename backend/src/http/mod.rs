@@ -35,6 +35,7 @@ pub use callers::Callers;
 pub use extract::Caller;
 pub use peer::Peer;
 pub use problem::ApiError;
+pub use remote::Endpoint;
 
 use crate::{app::App, store};
 
@@ -99,7 +100,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     ];
     let mut router = Router::new()
         .nest("/api/v1", api)
-        .merge(remote::routes())
+        .merge(Endpoint::of(app).routes())
         .fallback(assets::serve)
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::internal("a request panicked").into_response()

@@ -16,7 +16,7 @@ use countersign_ram::{ClientMessage, http::SERVER_CONTENT_TYPE};
 use super::{peer::Peer, problem::ApiError};
 use crate::{
     app::App,
-    remote::{self, Connection, Reply, Session, TooManySessions},
+    remote::{self, Connection, Remote, Reply, Session, TooManySessions},
 };
 
 /// A message has at most 65,535 bytes and a header.
@@ -24,19 +24,60 @@ const BODY_LIMIT: usize = 65_535 + 4;
 /// Name of the session's cookie.
 const COOKIE: &str = "RAMSID";
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/rt/hsm", post(without_token))
-        .route("/rt/hsm/{token}", post(with_token))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+type Receive = dyn Fn(&Arc<Session>) + Send + Sync;
+
+/// Where clients post, and what becomes of those who have a card.
+#[derive(Clone)]
+pub struct Endpoint {
+    remote: Remote,
+    /// Whether clients come by https.
+    secure: bool,
+    /// Called for each new session, on a thread that may block.
+    receive: Arc<Receive>,
 }
 
-async fn without_token(State(app): State<App>, call: Call) -> Response {
-    call.answer(&app, None).await
+impl Endpoint {
+    /// The server's.
+    pub fn of(app: &App) -> Self {
+        let door = app.clone();
+        Self::new(app.remote.clone(), app.config.is_https(), move |session| {
+            remote::receive(&door, session);
+        })
+    }
+
+    /// One that does something else with those who have a card.
+    pub fn new(
+        remote: Remote,
+        secure: bool,
+        receive: impl Fn(&Arc<Session>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            remote,
+            secure,
+            receive: Arc::new(receive),
+        }
+    }
+
+    /// `/rt/hsm`, with and without a token. Wants a [`Peer`] with every request.
+    pub fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        Router::new()
+            .route("/rt/hsm", post(without_token))
+            .route("/rt/hsm/{token}", post(with_token))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(self)
+    }
 }
 
-async fn with_token(State(app): State<App>, Path(token): Path<String>, call: Call) -> Response {
-    call.answer(&app, Some(&token)).await
+async fn without_token(State(endpoint): State<Endpoint>, call: Call) -> Response {
+    call.answer(&endpoint, None).await
+}
+
+async fn with_token(
+    State(endpoint): State<Endpoint>,
+    Path(token): Path<String>,
+    call: Call,
+) -> Response {
+    call.answer(&endpoint, Some(&token)).await
 }
 
 /// A client's POST.
@@ -49,9 +90,9 @@ struct Call {
 }
 
 impl Call {
-    async fn answer(self, app: &App, token: Option<&str>) -> Response {
+    async fn answer(self, endpoint: &Endpoint, token: Option<&str>) -> Response {
         // As if nothing were there: clients say that the address is wrong.
-        if !app.remote.lets_in(token) {
+        if !endpoint.remote.lets_in(token) {
             return ApiError::new(
                 ProblemCode::NotFound,
                 "no HSM is attached here: use the address with the token that the server's admin gave you",
@@ -74,7 +115,7 @@ impl Call {
             ClientMessage::Initiation(initiation) => {
                 let from = self.peer.address.ip().to_string();
                 let session = Arc::new(Session::new(&initiation, from));
-                let cookie = match app.remote.sessions().insert(session.clone()) {
+                let cookie = match endpoint.remote.sessions().insert(session.clone()) {
                     Ok(cookie) => cookie,
                     Err(error @ TooManySessions::TooMany) => {
                         return ApiError::new(ProblemCode::TooMany, error.to_string())
@@ -84,17 +125,11 @@ impl Call {
                         return ApiError::internal(error).into_response();
                     }
                 };
-                let at_the_door = (app.clone(), session.clone());
-                tokio::task::spawn_blocking(move || {
-                    remote::receive(&at_the_door.0, &at_the_door.1);
-                });
+                let at_the_door = (endpoint.receive.clone(), session.clone());
+                tokio::task::spawn_blocking(move || at_the_door.0(&at_the_door.1));
                 let reply = session.post(None, connection).await;
-                let mut response = respond(app, &cookie, reply);
-                let secure = if app.config.is_https() {
-                    "; Secure"
-                } else {
-                    ""
-                };
+                let mut response = respond(endpoint, &cookie, reply);
+                let secure = if endpoint.secure { "; Secure" } else { "" };
                 let set = format!("{COOKIE}={cookie}; Path=/; HttpOnly{secure}");
                 if let Ok(value) = HeaderValue::from_str(&set) {
                     response.headers_mut().insert(header::SET_COOKIE, value);
@@ -103,13 +138,15 @@ impl Call {
             }
             ClientMessage::Answer(answer) => {
                 let session = cookie.and_then(|cookie| {
-                    let session = app.remote.sessions().get(&cookie)?;
+                    let session = endpoint.remote.sessions().get(&cookie)?;
                     Some((cookie, session))
                 });
                 match session {
-                    Some((cookie, session)) => {
-                        respond(app, &cookie, session.post(Some(answer), connection).await)
-                    }
+                    Some((cookie, session)) => respond(
+                        endpoint,
+                        &cookie,
+                        session.post(Some(answer), connection).await,
+                    ),
                     None => gone(),
                 }
             }
@@ -143,9 +180,9 @@ impl Call {
     }
 }
 
-fn respond(app: &App, cookie: &str, reply: Reply) -> Response {
+fn respond(endpoint: &Endpoint, cookie: &str, reply: Reply) -> Response {
     let Reply::Work(request) = reply else {
-        app.remote.sessions().remove(cookie);
+        endpoint.remote.sessions().remove(cookie);
         return gone();
     };
     match request.encode() {

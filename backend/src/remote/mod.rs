@@ -20,6 +20,7 @@ pub use door::receive;
 pub use session::{Connection, Reply, Session};
 pub use sessions::TooManySessions;
 pub use token::UrlToken;
+pub use transport::RemoteTransport;
 
 use std::{
     collections::BTreeMap,

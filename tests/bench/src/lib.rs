@@ -1,5 +1,5 @@
-//! Measures how fast PKCS#11 modules sign: the load that `countersign-pkcs11-load` puts on a module, and OpenSC's module with
-//! a simulated card to compare with.
+//! Measures how fast PKCS#11 modules sign (the load that `countersign-pkcs11-load` puts on a module, and OpenSC's module with
+//! a simulated card to compare with), and how fast commands reach a card that is attached from afar.
 
 mod algorithm;
 mod countersign;
@@ -8,6 +8,7 @@ mod figures;
 mod key_pair;
 mod load;
 mod opensc;
+mod round_trips;
 mod token;
 
 pub use algorithm::Algorithm;
@@ -16,3 +17,4 @@ pub use error::LoadError;
 pub use figures::Figures;
 pub use load::{Load, Period};
 pub use opensc::{Measurement, OPENSC_MODULE, OpenScCard};
+pub use round_trips::RoundTrips;

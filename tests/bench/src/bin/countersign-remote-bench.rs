@@ -1,0 +1,145 @@
+//! RAMOverHTTP on loopback against PC/SC: the same card, the same commands, one run.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use axum::Router;
+use clap::Parser;
+use countersign_bench::RoundTrips;
+use countersign_card::pcsc::PcscTransport;
+use countersign_harness::{
+    cards,
+    pcsc::{Reach, Readers, Speed},
+    program::{Program, built},
+};
+use countersign_server::{
+    config::RemoteConfig,
+    http::{Endpoint, Peer},
+    remote::{Remote, RemoteTransport, Session},
+};
+use countersign_simulator::Profile;
+
+#[derive(Parser)]
+#[command(about = "Sends commands to a card over PC/SC and over RAMOverHTTP, and compares.")]
+struct Options {
+    /// How long each way is measured.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Numbers of commands in one trip.
+    #[arg(long, value_delimiter = ',', default_value = "1,10")]
+    together: Vec<usize>,
+    /// Measure this PC/SC reader only, and print a line of JSON for each number. For this program itself.
+    #[arg(long, hide = true)]
+    reader: Option<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let time = Duration::from_secs(options.seconds);
+    if let Some(reader) = &options.reader {
+        let mut card = PcscTransport::connect(reader)?;
+        for together in &options.together {
+            let trips = RoundTrips::measure(&mut card, *together, time)?;
+            println!("{}", serde_json::to_string(&trips)?);
+        }
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let hsm = cards::signing_hsm(folder.path(), Profile::VENDOR)?;
+    let other = cards::personal(folder.path(), "Other")?;
+    let readers = Readers::start_with(
+        &folder.path().join("readers"),
+        [&hsm, &other],
+        Reach::Told,
+        Speed::Computer,
+    )?;
+    let near = near(&options, &readers).context("over PC/SC")?;
+    let far = far(&options, &readers, folder.path()).context("over RAMOverHTTP")?;
+    readers.stop()?;
+    print(&near, &far);
+    Ok(())
+}
+
+/// In a program of its own, since this one does not know where the PC/SC service listens.
+fn near(options: &Options, readers: &Readers) -> anyhow::Result<Vec<RoundTrips>> {
+    let together: Vec<_> = options.together.iter().map(usize::to_string).collect();
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["--seconds", &options.seconds.to_string()])
+        .args(["--together", &together.join(",")])
+        .args(["--reader", &readers.name(0)]);
+    readers.show_to(&mut command);
+    let output = command.output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)?
+        .lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
+}
+
+fn far(options: &Options, readers: &Readers, folder: &Path) -> anyhow::Result<Vec<RoundTrips>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (sender, arrivals) = mpsc::channel::<Arc<Session>>();
+    let server = runtime.block_on(serve(sender))?;
+    let mut connect = Command::new(built("countersign-helper")?);
+    connect
+        .arg("connect")
+        .arg(format!("http://{server}/rt/hsm"))
+        .args(["--reader", &readers.name(0)]);
+    readers.show_to(&mut connect);
+    let _client = Program::start("countersign-helper", connect, &folder.join("connect.log"))?;
+    let session = arrivals
+        .recv_timeout(Duration::from_secs(30))
+        .context("the helper did not connect")?;
+    let mut card = RemoteTransport::new(session);
+    let time = Duration::from_secs(options.seconds);
+    options
+        .together
+        .iter()
+        .map(|together| RoundTrips::measure(&mut card, *together, time))
+        .collect()
+}
+
+async fn serve(arrivals: mpsc::Sender<Arc<Session>>) -> anyhow::Result<SocketAddr> {
+    let remote = Remote::open(&RemoteConfig::default())?;
+    let endpoint = Endpoint::new(remote, false, move |session| {
+        // Nobody waits any more once this has ended.
+        let _ = arrivals.send(session.clone());
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let router: Router = endpoint.routes();
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    Ok(address)
+}
+
+fn print(near: &[RoundTrips], far: &[RoundTrips]) {
+    println!(
+        "{:>8} | {:>12} {:>9} {:>9} | {:>12} {:>9} {:>9} | {:>12}",
+        "together", "PC/SC cmd/s", "p50 ms", "p99 ms", "HTTP cmd/s", "p50 ms", "p99 ms", "added ms"
+    );
+    for (near, far) in near.iter().zip(far) {
+        println!(
+            "{:>8} | {:>12.0} {:>9.3} {:>9.3} | {:>12.0} {:>9.3} {:>9.3} | {:>12.3}",
+            near.together,
+            near.commands_per_second,
+            near.p50_ms,
+            near.p99_ms,
+            far.commands_per_second,
+            far.p50_ms,
+            far.p99_ms,
+            far.p50_ms - near.p50_ms
+        );
+    }
+}
