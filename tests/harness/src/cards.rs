@@ -36,9 +36,17 @@ pub fn personal(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// File system's.
 pub fn signing_hsm(folder: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
-    let path = folder.join("hsm.card.json");
+    hsm(folder, "HSM001", profile)
+}
+
+/// A signing HSM with another serial number, of six characters.
+///
+/// # Errors
+/// File system's.
+pub fn hsm(folder: &Path, serial: &str, profile: Profile) -> anyhow::Result<PathBuf> {
+    let path = folder.join(format!("{}.card.json", serial.to_lowercase()));
     let new = NewCard {
-        serial: "HSM001".into(),
+        serial: serial.into(),
         label: "Signing HSM".into(),
         profile,
         user_pin: None,

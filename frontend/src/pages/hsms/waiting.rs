@@ -64,7 +64,9 @@ pub fn WaitingDevices() -> impl IntoView {
 #[component]
 fn Waiting(device: WaitingDevice) -> impl IntoView {
     let id = device.device.clone();
-    let label = device.label.unwrap_or_else(|| "no label".into());
+    let label = device
+        .label
+        .map_or_else(|| "No label".into(), |label| format!("“{label}”"));
     let version = device
         .version
         .map_or_else(String::new, |version| format!(" · firmware {version}"));
@@ -74,13 +76,13 @@ fn Waiting(device: WaitingDevice) -> impl IntoView {
         <li class="row" data-testid=testid>
             <div class="row-link">
                 <span class="row-title">{serial}</span>
-                <span class="row-text">{format!("“{label}”, vouched for by {}", device.anchor)}</span>
+                <span class="row-text">{format!("{label}, vouched for by {}", device.anchor)}</span>
                 <span class="quiet">
                     {format!("from {}{version} · since ", device.from)} <When at=device.since />
                 </span>
             </div>
             <div class="row-side">
-                <Badge tone="wait" text="genuine" />
+                <Badge tone="good" text="genuine" />
                 <Accept device=id.clone() />
                 <Decline device=id />
             </div>

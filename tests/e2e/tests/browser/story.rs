@@ -7,6 +7,7 @@ use std::{
 
 use countersign_harness::{
     cards,
+    connector::Connector,
     files::{make, openssl_verify},
     program::built,
     server::Attachment,
@@ -16,7 +17,6 @@ use countersign_simulator::Profile;
 
 use crate::{chromium::Chromium, portal::Portal};
 
-/// Screenshots stay here after the test.
 /// What a CA would make of the key.
 fn issued_certificate(folder: &Path, key: &Path) -> anyhow::Result<String> {
     let openssl = |arguments: &str| -> anyhow::Result<()> {
@@ -39,6 +39,7 @@ fn issued_certificate(folder: &Path, key: &Path) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(folder.join("issued.pem"))?)
 }
 
+/// Screenshots stay here after the test.
 fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
 }
@@ -309,6 +310,34 @@ async fn the_whole_story() -> anyhow::Result<()> {
         .wait_for_text("certificate-firmware", "CN=Issued")
         .await?;
     portal.browser.shoot("key-certificate").await?;
+
+    // A second HSM comes from afar: it waits, is accepted, and withdrawn.
+    let afar = Connector::new(&cards::hsm(folder.path(), "HSM002", Profile::VENDOR)?);
+    let device = afar.device()?;
+    portal.go("hsms").await?;
+    let connected = afar.start(&server.origin)?;
+    portal.browser.find(&format!("device-{device}")).await?;
+    portal.browser.shoot("hsms-waiting").await?;
+    portal.browser.click("device-accept").await?;
+    portal.browser.fill("device-name", "Not a name").await?;
+    portal.browser.click("device-accept-submit").await?;
+    portal.browser.find("problem").await?;
+    portal.browser.shoot("device-accept").await?;
+    portal.browser.fill("device-name", "afar").await?;
+    portal.browser.click("device-accept-submit").await?;
+    portal.browser.click("hsm-afar").await?;
+    portal
+        .browser
+        .wait_for_text("hsm-state", "uninitialised")
+        .await?;
+    portal.browser.shoot("hsm-afar").await?;
+    portal.browser.click("hsm-withdraw").await?;
+    portal.browser.click("hsm-withdraw-submit").await?;
+    portal
+        .browser
+        .wait_for_count("[data-testid='hsm-afar']", 0)
+        .await?;
+    drop(connected);
 
     // Without the helper the page says what to do.
     portal.log_out().await?;
