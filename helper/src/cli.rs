@@ -3,7 +3,9 @@
 mod card_args;
 mod config_dir;
 mod connect;
+mod export_key;
 mod origins;
+mod prompt_args;
 mod readers;
 mod run;
 
@@ -35,6 +37,8 @@ enum Command {
     Readers(CardArgs),
     /// Attach a card or HSM of this computer to a server elsewhere, over RAMOverHTTP.
     Connect(connect::ConnectArgs),
+    /// Write a key's .pka file, with which an HSM registers it for its quorum.
+    ExportKey(export_key::ExportArgs),
     /// List the pages that may talk to the helper, or forget one.
     Origins(OriginArgs),
 }
@@ -95,6 +99,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Readers(args) => readers::list(&args),
             Command::Connect(args) => connect::connect(args),
+            Command::ExportKey(args) => export_key::export(args),
             Command::Origins(args) => match args.command {
                 None => origins::list(&args.config),
                 Some(OriginCommand::Forget { origin, config }) => {

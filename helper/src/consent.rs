@@ -3,6 +3,7 @@
 mod approval;
 mod enrolment;
 mod login;
+mod new_key;
 
 use countersign_protocol::{
     cvc::{Chr, DeviceId, Fingerprint},
@@ -12,6 +13,7 @@ use countersign_protocol::{
 pub use approval::ApprovalRequest;
 pub use enrolment::{EnrolmentRequest, KeyChoice};
 pub use login::LoginRequest;
+pub use new_key::NewKeyRequest;
 
 use crate::{
     advice,

@@ -21,6 +21,8 @@ use crate::{
     task::CheckedTask,
 };
 use approve::Held;
+pub(crate) use enrol::check_new_key;
+pub(crate) use unlock::unlock;
 
 /// A page that was let in.
 pub struct Conversation {
@@ -40,6 +42,10 @@ impl Caller {
     /// A caller with this patience, told of every step.
     pub fn new(patience: Patience, report: Box<dyn Fn(Step) + Send>) -> Self {
         Self { patience, report }
+    }
+
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     fn step(&self, step: Step) {

@@ -8,6 +8,7 @@ pub mod cards;
 pub mod cli;
 pub mod consent;
 pub mod conversation;
+pub mod export;
 pub mod helper;
 pub mod loopback;
 pub mod origin;

@@ -108,7 +108,11 @@ fn seen_key(info: &KeyInfo) -> Option<SeenKey> {
         kind: public_key.kind(),
         unsuitable,
     };
-    Some(SeenKey { view, public_key })
+    Some(SeenKey {
+        view,
+        public_key,
+        request: info.request.clone(),
+    })
 }
 
 /// A card's error, as advice.

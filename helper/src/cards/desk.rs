@@ -110,6 +110,15 @@ impl CardDesk {
         PinSession::open(card, pin, holding)
     }
 
+    /// All usable cards.
+    pub(crate) fn cards(&self) -> Vec<FoundCard> {
+        let _work = self.work();
+        self.readers()
+            .iter()
+            .filter_map(|(source, reader)| self.look(*source, reader)?.ok())
+            .collect()
+    }
+
     fn find<T>(&self, wanted: impl Fn(&FoundCard) -> Option<T>) -> Option<T> {
         let _work = self.work();
         self.readers()

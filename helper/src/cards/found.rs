@@ -1,7 +1,10 @@
 //! A card and a key as they were seen; used to find them again after the user was asked.
 
 use countersign_protocol::{
-    cvc::{Fingerprint, PublicKey, VerifiedDevice, attestation::check_custodian_key},
+    cvc::{
+        AuthenticatedRequest, Fingerprint, PkaFile, PublicKey, VerifiedDevice,
+        attestation::check_custodian_key,
+    },
     helper::{CardKeyView, CardView, HelperError, PinState},
 };
 
@@ -31,6 +34,7 @@ pub struct FoundCard {
 pub(super) struct SeenKey {
     pub(super) view: CardKeyView,
     pub(super) public_key: PublicKey,
+    pub(super) request: Option<AuthenticatedRequest>,
 }
 
 /// A key on a card.
@@ -52,6 +56,21 @@ impl FoundCard {
         Ok(FoundKey {
             card: self.clone(),
             key,
+        })
+    }
+
+    /// Keys that an HSM can register, and what vouches for them.
+    pub(crate) fn attested_keys(&self) -> impl Iterator<Item = (CardKeyView, PkaFile)> {
+        self.keys.iter().filter_map(|key| {
+            let request = key.request.clone()?;
+            let file = PkaFile {
+                request,
+                chain: self.device.chain().clone(),
+            };
+            key.view
+                .unsuitable
+                .is_none()
+                .then(|| (key.view.clone(), file))
         })
     }
 

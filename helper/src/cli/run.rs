@@ -1,16 +1,15 @@
 //! `countersign-helper run`.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
 
-use super::{CardArgs, ConfigArgs};
+use super::{CardArgs, ConfigArgs, prompt_args::PromptArgs};
 use crate::{
     helper::{Helper, Setup},
     loopback,
-    prompt::{PinentryPrompt, Prompt, TerminalPrompt, find_pinentry},
 };
 
 /// Options of `run`.
@@ -21,37 +20,15 @@ pub struct RunArgs {
     port: u16,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Pinentry program; the default is the first that is found.
-    #[arg(long, value_name = "PROGRAM")]
-    pinentry: Option<PathBuf>,
-    /// How to ask for consent and PIN.
-    #[arg(long, value_enum, default_value_t)]
-    prompt: PromptKind,
+    #[command(flatten)]
+    prompt: PromptArgs,
     #[command(flatten)]
     cards: CardArgs,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum PromptKind {
-    /// In windows of a pinentry program.
-    #[default]
-    Pinentry,
-    /// On this terminal.
-    Terminal,
-}
-
 pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = args.config.folder()?;
-    let prompt: Arc<dyn Prompt> = match (args.prompt, args.pinentry) {
-        (PromptKind::Terminal, _) => Arc::new(TerminalPrompt::new()),
-        (PromptKind::Pinentry, program) => {
-            let program = program.or_else(find_pinentry).context(
-                "no pinentry was found: install one (such as pinentry-gnome3 or pinentry-qt), or use --prompt terminal",
-            )?;
-            tracing::info!("prompts: {}", program.display());
-            Arc::new(PinentryPrompt::new(program, &config.join("lists")))
-        }
-    };
+    let prompt = args.prompt.prompt(&config)?;
     let helper = Helper::new(Setup {
         config,
         prompt,

@@ -69,7 +69,8 @@ impl Conversation {
     }
 }
 
-fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
+/// Label and name, if a new key may have them.
+pub(crate) fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
     let label = label.trim();
     if !countersign_protocol::manifest::readable(label) || label.len() > LONGEST_LABEL {
         return Err(advice::invalid(format!(

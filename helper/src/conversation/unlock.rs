@@ -5,7 +5,7 @@ use countersign_protocol::helper::{HelperError, PinState, Step};
 use super::{Caller, Conversation};
 use crate::{
     advice,
-    cards::{FoundCard, PinSession},
+    cards::{CardDesk, FoundCard, PinSession},
     prompt::{ConsentText, PinRequest, Seat},
 };
 
@@ -17,27 +17,38 @@ impl Conversation {
         seat: &Seat<'_>,
         caller: &Caller,
     ) -> Result<PinSession, HelperError> {
-        let tries = match card.pin {
-            PinState::Ready { tries } => tries,
-            PinState::Blocked => return Err(advice::pin_blocked()),
-            PinState::NotSet => return Err(advice::pin_not_set()),
-            PinState::Transport => return Err(advice::pin_transport()),
-        };
-        let name = format!("{} ({})", card.label, card.device.id().serial());
-        caller.step(Step::WaitingForPin);
-        if tries == Some(1) && !seat.consent(&last_try(&name), &caller.patience) {
-            return Err(advice::pin_cancelled());
-        }
-        let request = PinRequest {
-            purpose: purpose.to_owned(),
-            card: name,
-            tries,
-        };
-        let pin = seat
-            .pin(&request, &caller.patience)
-            .ok_or_else(advice::pin_cancelled)?;
-        self.helper.cards.unlock(card, &pin)
+        unlock(&self.helper.cards, card, purpose, seat, caller)
     }
+}
+
+/// Asks for the PIN and logs in.
+pub(crate) fn unlock(
+    cards: &CardDesk,
+    card: &FoundCard,
+    purpose: &str,
+    seat: &Seat<'_>,
+    caller: &Caller,
+) -> Result<PinSession, HelperError> {
+    let tries = match card.pin {
+        PinState::Ready { tries } => tries,
+        PinState::Blocked => return Err(advice::pin_blocked()),
+        PinState::NotSet => return Err(advice::pin_not_set()),
+        PinState::Transport => return Err(advice::pin_transport()),
+    };
+    let name = format!("{} ({})", card.label, card.device.id().serial());
+    caller.step(Step::WaitingForPin);
+    if tries == Some(1) && !seat.consent(&last_try(&name), &caller.patience) {
+        return Err(advice::pin_cancelled());
+    }
+    let request = PinRequest {
+        purpose: purpose.to_owned(),
+        card: name,
+        tries,
+    };
+    let pin = seat
+        .pin(&request, &caller.patience)
+        .ok_or_else(advice::pin_cancelled)?;
+    cards.unlock(card, &pin)
 }
 
 fn last_try(card: &str) -> ConsentText {

@@ -11,6 +11,7 @@
 
 mod approvals;
 mod connections;
+mod exports;
 mod listing;
 mod pinentry;
 mod remote;

@@ -129,7 +129,11 @@ mod tests {
     fn both_sides_of_a_key_agreement_get_the_same_secret() {
         for curve in SUPPORTED {
             let (one, two) = (key(curve, 3), key(curve, 4));
-            assert_eq!(one.ecdh(two.ec_public_key()), two.ecdh(one.ec_public_key()));
+            let secret = one.ecdh(two.ec_public_key()).expect("agrees");
+            assert_eq!(two.ecdh(one.ec_public_key()), Ok(secret.clone()));
+            let point = one.ecdh_point(two.ec_public_key()).expect("agrees");
+            let point = EcPublicKey::new(curve, &point).expect("a point of the curve");
+            assert_eq!(point.point()[1..=secret.len()], **secret);
         }
     }
 

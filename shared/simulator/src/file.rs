@@ -106,7 +106,7 @@ impl StoredPin {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoredKey {
-    /// Private key.
+    /// Key.
     pub secret: StoredSecret,
     /// Allowed algorithms in hex; `None`: all.
     pub algorithms: Option<String>,

@@ -1,15 +1,25 @@
-//! Private keys of a simulated card.
+//! Keys of a simulated card.
+
+mod operations;
 
 use countersign_card::apdu::StatusWord;
-use countersign_cvc::{Curve, EcSecretKey, KeyError, PublicKey, RsaPublicKey, issue::CvcSigner};
+use countersign_cvc::{Curve, EcSecretKey, KeyError};
 use rsa::{
-    BoxedUint, Pkcs1v15Sign, PrivateKey, Pss,
+    PrivateKey,
     pkcs8::{DecodePrivateKey, EncodePrivateKey},
-    traits::PublicKeyParts,
 };
 use serde::{Deserialize, Serialize};
-use sha1::Sha1;
-use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use crate::aes_key::AesKey;
+
+/// A key of any kind.
+pub enum Key {
+    /// With a public half.
+    Pair(Secret),
+    /// AES.
+    Aes(AesKey),
+}
 
 /// A private key.
 #[derive(Clone)]
@@ -20,7 +30,7 @@ pub enum Secret {
     Rsa(Box<PrivateKey>),
 }
 
-/// A private key as it is stored. In the clear: it is a simulation.
+/// A key as it is stored. In the clear: it is a simulation.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StoredSecret {
@@ -36,29 +46,70 @@ pub enum StoredSecret {
         /// DER.
         pkcs8: String,
     },
+    /// In hex.
+    Aes {
+        /// Key.
+        key: String,
+    },
 }
 
 /// A stored key is damaged.
 #[derive(Debug, thiserror::Error)]
-#[error("a private key in the card file is damaged")]
+#[error("a key in the card file is damaged")]
 pub struct DamagedKey;
+
+impl From<DamagedKey> for StatusWord {
+    fn from(_: DamagedKey) -> Self {
+        Self::ERROR
+    }
+}
+
+impl TryFrom<&StoredSecret> for Key {
+    type Error = DamagedKey;
+
+    fn try_from(stored: &StoredSecret) -> Result<Self, DamagedKey> {
+        let bytes = |text: &str| {
+            hex::decode(text)
+                .map(Zeroizing::new)
+                .map_err(|_| DamagedKey)
+        };
+        match stored {
+            StoredSecret::Ec { curve, scalar } => {
+                let key = EcSecretKey::from_bytes(*curve, &bytes(scalar)?);
+                let key = key.map_err(|_| DamagedKey)?;
+                Ok(Self::Pair(Secret::Ec(key)))
+            }
+            StoredSecret::Rsa { pkcs8 } => {
+                let key = PrivateKey::from_pkcs8_der(&bytes(pkcs8)?).map_err(|_| DamagedKey)?;
+                Ok(Self::Pair(Secret::Rsa(Box::new(key))))
+            }
+            StoredSecret::Aes { key } => {
+                let key = AesKey::new(&bytes(key)?).map_err(|_| DamagedKey)?;
+                Ok(Self::Aes(key))
+            }
+        }
+    }
+}
 
 impl TryFrom<&StoredSecret> for Secret {
     type Error = DamagedKey;
 
     fn try_from(stored: &StoredSecret) -> Result<Self, DamagedKey> {
-        match stored {
-            StoredSecret::Ec { curve, scalar } => {
-                let scalar = hex::decode(scalar).map_err(|_| DamagedKey)?;
-                EcSecretKey::from_bytes(*curve, &scalar)
-                    .map(Self::Ec)
-                    .map_err(|_| DamagedKey)
-            }
-            StoredSecret::Rsa { pkcs8 } => {
-                let der = hex::decode(pkcs8).map_err(|_| DamagedKey)?;
-                let key = PrivateKey::from_pkcs8_der(&der).map_err(|_| DamagedKey)?;
-                Ok(Self::Rsa(Box::new(key)))
-            }
+        match Key::try_from(stored)? {
+            Key::Pair(secret) => Ok(secret),
+            Key::Aes(_) => Err(DamagedKey),
+        }
+    }
+}
+
+impl Key {
+    /// Form for the card file.
+    pub fn store(&self) -> Result<StoredSecret, StatusWord> {
+        match self {
+            Self::Pair(secret) => secret.store(),
+            Self::Aes(key) => Ok(StoredSecret::Aes {
+                key: hex::encode(key.as_bytes()),
+            }),
         }
     }
 }
@@ -106,132 +157,5 @@ impl Secret {
                 ),
             },
         })
-    }
-
-    /// SIGN with one of the algorithms of the command.
-    pub fn sign(&self, algorithm: u8, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        match (self, algorithm) {
-            (Self::Ec(key), 0x70..=0x75) => {
-                let digest = match algorithm {
-                    0x70 => input.to_vec(),
-                    0x71 => Sha1::digest(input).to_vec(),
-                    0x72 => Sha224::digest(input).to_vec(),
-                    0x73 => Sha256::digest(input).to_vec(),
-                    0x74 => Sha384::digest(input).to_vec(),
-                    _ => Sha512::digest(input).to_vec(),
-                };
-                if digest.is_empty() {
-                    return Err(StatusWord::WRONG_LENGTH);
-                }
-                Ok(key
-                    .sign_prehash(&digest)
-                    .map_err(|_| StatusWord::ERROR)?
-                    .to_der())
-            }
-            (Self::Rsa(key), 0x20) => raw_rsa(key, input),
-            (Self::Rsa(key), 0x30) => key
-                .sign(Pkcs1v15Sign::new_unprefixed(), input)
-                .map_err(|_| StatusWord::WRONG_LENGTH),
-            (Self::Rsa(key), 0x31) => pkcs1(key, Pkcs1v15Sign::new::<Sha1>(), &Sha1::digest(input)),
-            (Self::Rsa(key), 0x32) => {
-                pkcs1(key, Pkcs1v15Sign::new::<Sha224>(), &Sha224::digest(input))
-            }
-            (Self::Rsa(key), 0x33) => {
-                pkcs1(key, Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(input))
-            }
-            (Self::Rsa(key), 0x34) => {
-                pkcs1(key, Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(input))
-            }
-            (Self::Rsa(key), 0x35) => {
-                pkcs1(key, Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(input))
-            }
-            (Self::Rsa(key), 0x40) => pss(key, input),
-            (Self::Rsa(key), 0x41) => pss(key, &Sha1::digest(input)),
-            (Self::Rsa(key), 0x42) => pss(key, &Sha224::digest(input)),
-            (Self::Rsa(key), 0x43) => pss(key, &Sha256::digest(input)),
-            (Self::Rsa(key), 0x44) => pss(key, &Sha384::digest(input)),
-            (Self::Rsa(key), 0x45) => pss(key, &Sha512::digest(input)),
-            _ => Err(StatusWord::NOT_SUPPORTED),
-        }
-    }
-
-    /// DECIPHER: RSA without padding, or ECDH.
-    pub fn decipher(&self, algorithm: u8, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        match (self, algorithm) {
-            (Self::Rsa(key), 0x21) => raw_rsa(key, input),
-            (Self::Ec(key), 0x80) => {
-                let peer = countersign_cvc::EcPublicKey::new(key.curve(), input)
-                    .map_err(|_| StatusWord::WRONG_DATA)?;
-                let x = key.ecdh(&peer).map_err(|_| StatusWord::WRONG_DATA)?;
-                // As the second known card: the x coordinate, padded to a point.
-                let mut out = vec![4];
-                out.extend_from_slice(&x);
-                out.resize(1 + 2 * x.len(), 0);
-                Ok(out)
-            }
-            _ => Err(StatusWord::NOT_SUPPORTED),
-        }
-    }
-}
-
-fn pkcs1(key: &PrivateKey, scheme: Pkcs1v15Sign, digest: &[u8]) -> Result<Vec<u8>, StatusWord> {
-    key.sign(scheme, digest)
-        .map_err(|_| StatusWord::WRONG_LENGTH)
-}
-
-fn pss(key: &PrivateKey, digest: &[u8]) -> Result<Vec<u8>, StatusWord> {
-    let rng = &mut getrandom::SysRng;
-    match digest.len() {
-        20 => key.sign_with_rng(rng, Pss::<Sha1>::new(), digest),
-        28 => key.sign_with_rng(rng, Pss::<Sha224>::new(), digest),
-        32 => key.sign_with_rng(rng, Pss::<Sha256>::new(), digest),
-        48 => key.sign_with_rng(rng, Pss::<Sha384>::new(), digest),
-        64 => key.sign_with_rng(rng, Pss::<Sha512>::new(), digest),
-        _ => return Err(StatusWord::WRONG_LENGTH),
-    }
-    .map_err(|_| StatusWord::ERROR)
-}
-
-fn raw_rsa(key: &PrivateKey, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
-    let size = key.size();
-    let number = BoxedUint::from_be_slice_vartime(input);
-    if input.len() != size || number >= *key.n().as_ref() {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    let result = rsa::hazmat::rsa_decrypt_and_check(key, Some(&mut getrandom::SysRng), &number)
-        .map_err(|_| StatusWord::ERROR)?;
-    let bytes = result.to_be_bytes_trimmed_vartime();
-    let mut out = vec![0; size.saturating_sub(bytes.len())];
-    out.extend_from_slice(&bytes);
-    Ok(out)
-}
-
-impl CvcSigner for Secret {
-    type Error = StatusWord;
-
-    fn public_key(&self) -> PublicKey {
-        match self {
-            Self::Ec(key) => key.public_key(),
-            Self::Rsa(key) => {
-                let modulus = key.n_bytes();
-                let exponent = key.e_bytes();
-                match RsaPublicKey::new(&modulus, &exponent) {
-                    Ok(key) => PublicKey::Rsa(key),
-                    // Sizes are checked when keys are made.
-                    Err(_) => unreachable!("an RSA key of an allowed size"),
-                }
-            }
-        }
-    }
-
-    fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, StatusWord> {
-        let digest = Sha256::digest(message);
-        match self {
-            Self::Ec(key) => Ok(key
-                .sign_prehash(&digest)
-                .map_err(|_| StatusWord::ERROR)?
-                .to_plain()),
-            Self::Rsa(key) => pkcs1(key, Pkcs1v15Sign::new::<Sha256>(), &digest),
-        }
     }
 }

@@ -37,6 +37,12 @@ pub struct Profile {
     /// There is a key domain without a key where none was asked for.
     #[serde(default)]
     pub default_key_domain: bool,
+    /// ECDH gives the x coordinate, padded to a point, in place of the point.
+    #[serde(default)]
+    pub ecdh_only_x: bool,
+    /// SELECT tells of an independent implementation of the application, in its own form.
+    #[serde(default)]
+    pub independent: bool,
     /// Protected commands are understood, and SELECT without an answer (P2 = 0C).
     #[serde(default = "yes")]
     pub secure_messaging: bool,
@@ -62,6 +68,8 @@ impl Profile {
         requests_name_device: false,
         reset_logs_in: false,
         default_key_domain: false,
+        ecdh_only_x: false,
+        independent: false,
         secure_messaging: true,
     };
 
@@ -87,6 +95,8 @@ impl Profile {
         requests_name_device: false,
         reset_logs_in: true,
         default_key_domain: true,
+        ecdh_only_x: true,
+        independent: false,
         secure_messaging: true,
     };
 
@@ -95,6 +105,7 @@ impl Profile {
         pin_needed_with_quorum: true,
         registration_needs_login: true,
         requests_name_device: true,
+        independent: true,
         secure_messaging: false,
         ..Self::PICO
     };

@@ -15,6 +15,7 @@ use countersign_cvc::{Chr, EcSecretKey};
 
 use crate::{
     card::Card,
+    describe::describe,
     file::{CardData, CardFileError, NewCard},
     latency::Latency,
     profile::Profile,
@@ -158,27 +159,9 @@ impl Simulator {
         self.lock().card.data.device.clone()
     }
 
-    /// The PIN's tries and the quorum, in words, for people who look into a card file.
+    /// What is on the card, in words, for people who look into a card file.
     pub fn describe(&self) -> String {
-        let inner = self.lock();
-        let data = &inner.card.data;
-        let pin = data
-            .user_pin
-            .as_ref()
-            .map_or("none".to_owned(), |pin| format!("{} tries left", pin.tries));
-        let pka = data.pka.as_ref().map_or("not set up".to_owned(), |pka| {
-            format!(
-                "{} of {}, {} registered",
-                pka.required,
-                pka.total,
-                pka.keys.len()
-            )
-        });
-        format!(
-            "device    {}\nuser PIN  {pin}\nquorum    {pka}\nkeys      {}",
-            data.device,
-            data.keys.len()
-        )
+        describe(&self.lock().card.data)
     }
 
     /// Commands processed so far.

@@ -3,6 +3,8 @@
 //! `KCV(8) | type(1) | default algorithm | allowed algorithms | access conditions | key OID | AES-256-CBC(IV 0)[random(8) |
 //! size(2) | numbers | padding] | CMAC-AES-256`, where every variable part has a length of two bytes.
 
+use std::ops::RangeInclusive;
+
 use aes::cipher::{
     BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit,
     block_padding::{Iso7816, NoPadding},
@@ -16,7 +18,11 @@ use rsa::{
 };
 use zeroize::Zeroizing;
 
-use crate::{dkek::Dkek, key::Secret};
+use crate::{
+    aes_key::AesKey,
+    dkek::Dkek,
+    key::{Key, Secret},
+};
 
 /// Private exponent, modulus, public exponent.
 const RSA: u8 = 5;
@@ -24,8 +30,15 @@ const RSA: u8 = 5;
 const RSA_CRT: u8 = 6;
 /// a, b, p, n, base point, scalar, public point.
 const EC: u8 = 12;
+/// The key; its size is in bytes.
+const AES: u8 = 15;
 const TA_RSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x01, 0x02];
 const TA_ECDSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
+/// 2.16.840.1.101.3.4.1.
+const AES_ALGORITHM: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
+/// Sizes of moduli, and of their public exponents.
+const RSA_BITS: RangeInclusive<u32> = 1024..=4096;
+const RSA_EXPONENT_BITS: RangeInclusive<u32> = 17..=32;
 const KCV: usize = 8;
 const NONCE: usize = 8;
 const BLOCK: usize = 16;
@@ -34,7 +47,7 @@ const IV: [u8; BLOCK] = [0; BLOCK];
 /// A key with what it may be used for.
 pub struct WrappedKey {
     /// Key.
-    pub secret: Secret,
+    pub secret: Key,
     /// Allowed algorithms; `None`: all.
     pub algorithms: Option<Vec<u8>>,
 }
@@ -44,8 +57,9 @@ impl WrappedKey {
     pub fn seal(&self, dkek: &Dkek, nonce: [u8; NONCE]) -> Result<Vec<u8>, StatusWord> {
         let mut plain = Zeroizing::new(nonce.to_vec());
         let (kind, default_algorithm) = match &self.secret {
-            Secret::Ec(key) => (EC, write_ec(&mut plain, key)?),
-            Secret::Rsa(key) => (RSA, write_rsa(&mut plain, key)?),
+            Key::Pair(Secret::Ec(key)) => (EC, write_ec(&mut plain, key)?),
+            Key::Pair(Secret::Rsa(key)) => (RSA, write_rsa(&mut plain, key)?),
+            Key::Aes(key) => (AES, write_aes(&mut plain, key)?),
         };
         let mut out = dkek.kcv().to_vec();
         out.push(kind);
@@ -90,6 +104,7 @@ impl WrappedKey {
             EC => read_ec(&mut numbers)?,
             RSA => read_rsa(&mut numbers)?,
             RSA_CRT => read_rsa_crt(&mut numbers)?,
+            AES => read_aes(&plain)?,
             _ => return Err(StatusWord::WRONG_DATA),
         };
         Ok(Self {
@@ -154,7 +169,7 @@ fn write_ec(out: &mut Vec<u8>, key: &EcSecretKey) -> Result<&'static [u8], Statu
     Ok(&TA_ECDSA_SHA_256)
 }
 
-fn read_ec(rest: &mut &[u8]) -> Result<Secret, StatusWord> {
+fn read_ec(rest: &mut &[u8]) -> Result<Key, StatusWord> {
     let mut number = || read(rest);
     let (a, b, p, n, g) = (number()?, number()?, number()?, number()?, number()?);
     let (scalar, point) = (number()?, number()?);
@@ -173,7 +188,7 @@ fn read_ec(rest: &mut &[u8]) -> Result<Secret, StatusWord> {
     let key = EcSecretKey::from_bytes(curve, &full_length(scalar, curve.field_len()))
         .map_err(|_| StatusWord::WRONG_DATA)?;
     if key.ec_public_key().point() == point {
-        Ok(Secret::Ec(key))
+        Ok(Key::Pair(Secret::Ec(key)))
     } else {
         Err(StatusWord::WRONG_DATA)
     }
@@ -194,21 +209,54 @@ fn write_rsa(out: &mut Vec<u8>, key: &PrivateKey) -> Result<&'static [u8], Statu
     Ok(&TA_RSA_SHA_256)
 }
 
-fn read_rsa(rest: &mut &[u8]) -> Result<Secret, StatusWord> {
-    let mut number = || read(rest).map(BoxedUint::from_be_slice_vartime);
-    let (d, n, e) = (number()?, number()?, number()?);
-    let key = PrivateKey::from_components(n, e, d, Vec::new());
-    Ok(Secret::Rsa(Box::new(
-        key.map_err(|_| StatusWord::WRONG_DATA)?,
-    )))
+/// Whether a key can be this one; the library is not made for any numbers.
+fn check_rsa(modulus: &BoxedUint, exponent: &BoxedUint) -> Result<(), StatusWord> {
+    if RSA_BITS.contains(&modulus.bit_width()) && RSA_EXPONENT_BITS.contains(&exponent.bit_width())
+    {
+        Ok(())
+    } else {
+        Err(StatusWord::WRONG_DATA)
+    }
 }
 
-fn read_rsa_crt(rest: &mut &[u8]) -> Result<Secret, StatusWord> {
+fn read_rsa(rest: &mut &[u8]) -> Result<Key, StatusWord> {
+    let mut number = || read(rest).map(BoxedUint::from_be_slice_vartime);
+    let (d, n, e) = (number()?, number()?, number()?);
+    check_rsa(&n, &e)?;
+    // FIPS 186-5, section A.1.1: not below the square root of the modulus.
+    if d.bit_width() <= n.bit_width() / 2 || d >= n {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    let key = PrivateKey::from_components(n, e, d, Vec::new());
+    let key = key.map_err(|_| StatusWord::WRONG_DATA)?;
+    Ok(Key::Pair(Secret::Rsa(Box::new(key))))
+}
+
+fn read_rsa_crt(rest: &mut &[u8]) -> Result<Key, StatusWord> {
     let mut number = || read(rest).map(BoxedUint::from_be_slice_vartime);
     let (_dp, _dq, p) = (number()?, number()?, number()?);
     let (_coefficient, q, n, e) = (number()?, number()?, number()?, number()?);
+    check_rsa(&n, &e)?;
+    let half = n.bit_width().div_ceil(2);
+    if p == q || p.bit_width() != half || q.bit_width() != half {
+        return Err(StatusWord::WRONG_DATA);
+    }
     match PrivateKey::from_p_q(p, q, e) {
-        Ok(key) if *key.n().as_ref() == n => Ok(Secret::Rsa(Box::new(key))),
+        Ok(key) if *key.n().as_ref() == n => Ok(Key::Pair(Secret::Rsa(Box::new(key)))),
         _ => Err(StatusWord::WRONG_DATA),
     }
 }
+
+fn write_aes(out: &mut Vec<u8>, key: &AesKey) -> Result<&'static [u8], StatusWord> {
+    // Its length is the size.
+    write(out, key.as_bytes())?;
+    Ok(&AES_ALGORITHM)
+}
+
+fn read_aes(plain: &[u8]) -> Result<Key, StatusWord> {
+    let mut rest = plain.get(NONCE..).ok_or(StatusWord::WRONG_DATA)?;
+    AesKey::new(read(&mut rest)?).map(Key::Aes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use countersign_protocol::{
     digest::Sha256Digest,
     dsse::{Envelope, Payload, Unsigned},
     encoding::Base64,
-    helper::{HelperError, Step},
+    helper::{CardKeyView, HelperError, Step},
     statement::{Approval, EnrolmentStatement, LoginStatement},
 };
 
@@ -19,7 +19,7 @@ use super::{Card, card_error};
 use crate::{
     advice,
     cards::desk::Holding,
-    consent::{ApprovalRequest, Consent, EnrolmentRequest, KeyChoice, LoginRequest},
+    consent::{ApprovalRequest, Consent, EnrolmentRequest, KeyChoice, LoginRequest, NewKeyRequest},
 };
 
 /// A card that is logged in; logged out and let go when dropped.
@@ -99,6 +99,24 @@ impl PinSession {
             chain: self.card.device.chain().clone(),
         };
         Ok((pka.to_old_format(), envelope))
+    }
+
+    /// Generates the key that was consented to; it signs nothing but its own request.
+    pub(crate) fn generate_key(
+        &mut self,
+        consent: &Consent<NewKeyRequest>,
+    ) -> Result<(CardKeyView, PkaFile), HelperError> {
+        let NewKeyRequest { label, chr, .. } = consent.what();
+        let (key, request) = self.generate(label, chr)?;
+        let view = CardKeyView {
+            fingerprint: key.public_key.fingerprint(),
+            label: label.clone(),
+            chr: Some(request.chr().clone()),
+            kind: key.public_key.kind(),
+            unsuitable: None,
+        };
+        let chain = self.card.device.chain().clone();
+        Ok((view, PkaFile { request, chain }))
     }
 
     /// Signs the approval that was consented to and, only then, the response to its challenge.

@@ -1,10 +1,13 @@
 //! Keys: list, describe, generate, delete.
 
+mod records;
+
 use countersign_cvc::{
     AuthenticatedRequest, Chr, Curve, PublicKey,
-    tlv::{self, Tag, TlvError, TlvWriter},
+    tlv::{self, Tag, TlvWriter},
 };
 
+use self::records::{description, parse_control_parameters, parse_description, x509};
 use super::SmartCardHsm;
 use crate::{
     apdu::{Command, Le, Response, StatusWord},
@@ -16,11 +19,6 @@ const KEY: u16 = 0xCC00;
 pub(super) const PRIVATE_KEY_DESCRIPTION: u16 = 0xC400;
 pub(super) const CERTIFICATE: u16 = 0xCE00;
 
-const SEQUENCE: Tag = Tag(0x30);
-const INTEGER: Tag = Tag(0x02);
-const BIT_STRING: Tag = Tag(0x03);
-const OCTET_STRING: Tag = Tag(0x04);
-const UTF8_STRING: Tag = Tag(0x0C);
 const TA_ECDSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
 const TA_RSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x01, 0x02];
 
@@ -264,150 +262,30 @@ fn generation_template(spec: &KeySpec, domain: Option<u8>) -> Vec<u8> {
         .finish()
 }
 
-/// PKCS#15 description of the private key, as other software reads it.
-fn description(spec: &KeySpec, reference: u8) -> Vec<u8> {
-    let (tag, usage, bits): (_, &[u8], _) = match spec.kind {
-        // sign, derive
-        KeyKind::Ec(curve) => (Tag(0xA0), &[0x07, 0x20, 0x80], curve.bits()),
-        // decrypt, sign, sign-recover, unwrap
-        KeyKind::Rsa(bits) => (SEQUENCE, &[0x02, 0x74], usize::from(bits)),
-    };
-    let bits = u16::try_from(bits).unwrap_or(0).to_be_bytes();
-    let value = TlvWriter::new()
-        .with_raw(&TlvWriter::new().with(OCTET_STRING, &[]).wrap(SEQUENCE))
-        .with(INTEGER, &bits)
-        .wrap(SEQUENCE);
-    TlvWriter::new()
-        .with_raw(
-            &TlvWriter::new()
-                .with(UTF8_STRING, spec.label.as_bytes())
-                .wrap(SEQUENCE),
-        )
-        .with_raw(
-            &TlvWriter::new()
-                .with(OCTET_STRING, &[reference])
-                .with(BIT_STRING, usage)
-                .wrap(SEQUENCE),
-        )
-        .with(Tag(0xA1), &value)
-        .wrap(tag)
-}
-
-/// Label and identifier of a PKCS#15 key description.
-fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
-    let (outer, _) = tlv::parse_one(data).ok()?;
-    let parts = tlv::parse_all(outer.value).ok()?;
-    let fields = |index: usize| {
-        parts
-            .get(index)
-            .and_then(|part| tlv::parse_all(part.value).ok())
-    };
-    let label = tlv::find(&fields(0)?, UTF8_STRING)
-        .map(|label| String::from_utf8_lossy(label.value).into_owned())
-        .unwrap_or_default();
-    let id = tlv::find(&fields(1)?, OCTET_STRING)
-        .map(|id| id.value.to_vec())
-        .unwrap_or_default();
-    Some((label, id))
-}
-
-/// Uses left and key domain in the template of a key object. A full counter is none.
-fn parse_control_parameters(template: &[u8]) -> Result<(Option<u32>, Option<u8>), TlvError> {
-    let (template, _) = tlv::parse_one(template)?;
-    let fields = tlv::parse_all(template.value)?;
-    let fields = tlv::parse_all(tlv::expect(&fields, Tag(0xA5))?.value)?;
-    let counter = tlv::find(&fields, Tag(0x90)).and_then(|counter| counter.value.try_into().ok());
-    let domain = tlv::find(&fields, Tag(0x92)).and_then(|domain| domain.value.first());
-    Ok((
-        counter
-            .map(u32::from_be_bytes)
-            .filter(|left| *left != u32::MAX),
-        domain.copied(),
-    ))
-}
-
-/// An X.509 certificate and the SubjectPublicKeyInfo inside it (RFC 5280, section 4.1).
-fn x509(data: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
-    let (certificate, _) = tlv::parse_one(data).ok()?;
-    if certificate.tag != SEQUENCE {
-        return None;
-    }
-    let parts = tlv::parse_all(certificate.value).ok()?;
-    let fields = tlv::parse_all(parts.first()?.value).ok()?;
-    let version = usize::from(fields.first()?.tag == Tag(0xA0));
-    // serial, signature, issuer, validity, subject, then the key
-    let key = PublicKey::from_spki_der(fields.get(version + 5)?.raw).ok()?;
-    Some((certificate.raw.to_vec(), key))
-}
-
 #[cfg(test)]
 mod tests {
     use hex_literal::hex;
-    use proptest::prelude::*;
 
     use super::*;
 
-    fn spec(kind: KeyKind, algorithms: Option<Vec<u8>>) -> KeySpec {
-        KeySpec {
-            kind,
-            label: "auth".into(),
-            chr: "ZZCUSTOD100001".parse().expect("a name"),
-            algorithms,
-            use_counter: None,
-        }
-    }
-
     #[test]
     fn a_custodian_key_is_asked_for_like_this() {
-        let template = generation_template(
-            &spec(KeyKind::Ec(Curve::BrainpoolP256r1), Some(vec![0x70, 0x73])),
-            None,
-        );
+        let spec = KeySpec {
+            kind: KeyKind::Ec(Curve::BrainpoolP256r1),
+            label: "auth".into(),
+            chr: "ZZCUSTOD100001".parse().expect("a name"),
+            algorithms: Some(vec![0x70, 0x73]),
+            use_counter: None,
+        };
+        let template = generation_template(&spec, None);
         assert_eq!(template.len(), 0x0107);
         assert_eq!(
             template[..20],
             hex!("5F290100 420E5A5A435553544F44313030303031")
         );
-        assert!(template.ends_with(&hex!("5F200E5A5A435553544F44313030303031 91027073")));
-    }
-
-    #[test]
-    fn descriptions_are_those_of_other_software() {
-        let ec = description(&spec(KeyKind::Ec(Curve::BrainpoolP256r1), None), 1);
-        assert_eq!(
-            ec,
-            hex!("A01E 3006 0C0461757468 3008 040101 0303072080 A10A 3008 30020400 02020100")
-        );
-        // As OpenSC writes it.
-        let opensc = hex!(
-            "A027 300C 0C03656331 030206C0 040101 300B 040110 0303073080 020101 A10A 3008 30020400 02020100"
-        );
-        assert_eq!(parse_description(&opensc), Some(("ec1".into(), vec![0x10])));
-        assert_eq!(parse_description(&ec), Some(("auth".into(), vec![0x01])));
-    }
-
-    #[test]
-    fn a_key_object_tells_its_counter_and_domain() {
-        let template = hex!("6216 81020000 8301CC A50D 9004000003E7 91027073 920101");
-        assert_eq!(
-            parse_control_parameters(&template),
-            Ok((Some(999), Some(1)))
-        );
-        // A length that is longer than needed, and no counter.
-        let template = hex!("620D A5810A 9004FFFFFFFF 91027073");
-        assert_eq!(
-            parse_control_parameters(&template).map(|(counter, _)| counter),
-            Ok(None)
-        );
-        assert!(parse_control_parameters(&hex!("6204 81020000")).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_file_content_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse_description(&bytes);
-            let _ = x509(&bytes);
-            let _ = parse_control_parameters(&bytes);
-        }
+        let end = hex!("5F200E5A5A435553544F44313030303031 91027073");
+        assert!(template.ends_with(&end));
+        let in_domain = generation_template(&spec, Some(2));
+        assert_eq!(in_domain, [template.as_slice(), &hex!("920102")].concat());
     }
 }

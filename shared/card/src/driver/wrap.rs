@@ -86,7 +86,8 @@ impl SmartCardHsm {
         })
     }
 
-    /// Takes a copy of a key in; returns the reference that it got.
+    /// Takes a copy of a key in; returns the reference that it got. Label and public key are what the copy's file says:
+    /// only a signature shows that they belong to the key.
     ///
     /// # Errors
     /// [`CardError::WrongDkek`], [`CardError::NotAuthenticated`], [`CardError::NoKeyDomain`], [`CardError::Full`], or the
@@ -106,16 +107,24 @@ impl SmartCardHsm {
             StatusWord::NO_SPACE => return Err(CardError::Full),
             _ => domain_answer("unwrap a key", response)?,
         };
-        let number = u16::from(reference);
+        if let Err(error) = self.describe_copy(reference, wrapped) {
+            // A key that nobody can name is of no use.
+            let _ = self.delete_key(reference);
+            return Err(error);
+        }
+        Ok(reference)
+    }
+
+    fn describe_copy(&mut self, reference: u8, wrapped: &WrappedKey) -> Result<(), CardError> {
         for (file, content) in [
             (PRIVATE_KEY_DESCRIPTION, &wrapped.description),
             (CERTIFICATE, &wrapped.certificate),
         ] {
             if !content.is_empty() {
-                self.write_file(file | number, content)?;
+                self.write_file(file | u16::from(reference), content)?;
             }
         }
-        Ok(reference)
+        Ok(())
     }
 }
 

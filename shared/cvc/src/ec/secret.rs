@@ -1,6 +1,6 @@
 //! Private keys in software.
 
-use ecdsa::signature::hazmat::PrehashSigner;
+use ecdsa::{elliptic_curve::sec1::ToSec1Point, signature::hazmat::PrehashSigner};
 use zeroize::Zeroizing;
 
 use super::{EcPublicKey, EcSignature, KeyError, padded};
@@ -104,6 +104,30 @@ impl EcSecretKey {
                     peer.as_affine(),
                 );
                 Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
+            },
+            Err(UnsupportedCurve(curve).into())
+        )
+    }
+
+    /// Diffie-Hellman: the whole product, `04 || x || y`, as cards give it.
+    ///
+    /// # Errors
+    /// As [`Self::ecdh`].
+    pub fn ecdh_point(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let curve = self.curve;
+        if peer.curve() != curve {
+            return Err(KeyError::NotOnCurve(curve));
+        }
+        with_curve!(
+            curve,
+            C => {
+                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
+                    .map_err(|_| KeyError::BadScalar(curve))?;
+                let peer = ecdsa::VerifyingKey::<C>::from_sec1_bytes(peer.point())
+                    .map_err(|_| KeyError::NotOnCurve(curve))?;
+                let peer = ecdsa::elliptic_curve::ProjectivePoint::<C>::from(*peer.as_affine());
+                let product = (peer * **key.as_nonzero_scalar()).to_affine();
+                Ok(Zeroizing::new(product.to_sec1_point(false).as_bytes().to_vec()))
             },
             Err(UnsupportedCurve(curve).into())
         )

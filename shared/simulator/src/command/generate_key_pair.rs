@@ -27,27 +27,17 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         Some(_) => name(0x42)?,
         None => chr.clone(),
     };
-    let domain = key_domain(card, field(&command.data, 0x92))?;
-    let algorithms = field(&command.data, 0x91);
-    if algorithms.is_some_and(|list| list.len() > 16) {
-        return Err(StatusWord::WRONG_DATA);
-    }
+    let parameters = parameters(card, &command.data)?;
     let secret = generate(get(0x7F49)?)?;
     let device = card.data.device.clone();
     let device_key = Secret::try_from(&card.data.device_key).map_err(|_| StatusWord::ERROR)?;
     let request = issue::request(&car, &chr, &secret)?;
     let authenticated = issue::authenticated_request(&request, &device, &device_key)?;
-    let uses_left = match field(&command.data, 0x90) {
-        None | Some([0xFF, 0xFF, 0xFF, 0xFF]) => None,
-        Some(counter) => Some(u32::from_be_bytes(
-            counter.try_into().map_err(|_| StatusWord::WRONG_DATA)?,
-        )),
-    };
     let key = StoredKey {
         secret: secret.store()?,
-        algorithms: algorithms.map(hex::encode),
-        uses_left,
-        domain,
+        algorithms: parameters.algorithms,
+        uses_left: parameters.uses_left,
+        domain: parameters.domain,
     };
     card.data.keys.insert(reference, key);
     card.data
@@ -55,6 +45,34 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         .insert(0xCE00 | u16::from(reference), hex::encode(&authenticated));
     card.dirty = true;
     Ok(authenticated)
+}
+
+/// What limits a new key, of whatever kind.
+pub struct Parameters {
+    /// Allowed algorithms in hex.
+    pub algorithms: Option<String>,
+    /// Uses.
+    pub uses_left: Option<u32>,
+    /// Key domain.
+    pub domain: u8,
+}
+
+pub fn parameters(card: &Card, template: &[u8]) -> Result<Parameters, StatusWord> {
+    let algorithms = field(template, 0x91);
+    if algorithms.is_some_and(|list| list.len() > 16) {
+        return Err(StatusWord::WRONG_DATA);
+    }
+    let uses_left = match field(template, 0x90) {
+        None | Some([0xFF, 0xFF, 0xFF, 0xFF]) => None,
+        Some(counter) => Some(u32::from_be_bytes(
+            counter.try_into().map_err(|_| StatusWord::WRONG_DATA)?,
+        )),
+    };
+    Ok(Parameters {
+        algorithms: algorithms.map(hex::encode),
+        uses_left,
+        domain: key_domain(card, field(template, 0x92))?,
+    })
 }
 
 /// The domain of a new key. The default one needs not exist: the key then stays where it is.

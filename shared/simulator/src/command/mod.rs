@@ -5,6 +5,7 @@ mod enumerate_objects;
 mod external_authenticate;
 mod general_authenticate;
 mod generate_key_pair;
+mod generate_symmetric_key;
 mod get_challenge;
 mod initialize_device;
 mod manage_key_domain;
@@ -47,10 +48,12 @@ pub fn dispatch(card: &mut Card, command: &Command) -> Result<Response, StatusWo
         (0x00, 0x24) => pin::change(card, command),
         (0x00, 0x2C) => pin::reset_retry_counter(card, command),
         (0x00, 0x46) => generate_key_pair::run(card, command),
+        (0x00, 0x48) => generate_symmetric_key::run(card, command),
         (0x80, 0x68) => use_key::sign(card, command),
         (0x80, 0x62) => use_key::decipher(card, command),
         (0x80, 0x72) => wrap_key::wrap(card, command),
         (0x80, 0x74) => wrap_key::unwrap(card, command),
+        (0x80, 0x78) => use_key::cipher(card, command),
         (0x00, 0x84) => get_challenge::run(card, command),
         (0x00, 0x22) => manage_security_environment::run(card, command),
         (0x00, 0x2A) => verify_certificate::run(card, command),

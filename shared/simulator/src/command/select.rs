@@ -14,6 +14,8 @@ const AID: [u8; 11] = [
 ];
 /// "3.5", on the platform of the vendor's devices.
 const VERSION: [u8; 3] = [0x00, 3, 5];
+/// "6.6", on no platform of theirs.
+const INDEPENDENT_VERSION: [u8; 3] = [0xFF, 6, 6];
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     match (command.p1, command.p2) {
@@ -28,17 +30,31 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
             if command.p2 == 0x0C {
                 return Ok(Vec::new());
             }
-            let options = card.data.options.to_be_bytes();
-            let template = if command.p2 == 0x04 { 0x62 } else { 0x6F };
-            Ok(TlvWriter::new()
-                .with(Tag(0x82), &[0x78])
-                .with(Tag(0x84), &AID)
-                .with(Tag(0x85), &[&options[..], &VERSION].concat())
-                .wrap(Tag(template)))
+            Ok(application(card, command.p2))
         }
         (0x00 | 0x02, 0x00) if card.session.selected => select_file(card, &command.data),
         _ => Err(StatusWord::FILE_NOT_FOUND),
     }
+}
+
+/// What the application says of itself: option word, platform, version.
+fn application(card: &Card, p2: u8) -> Vec<u8> {
+    let options = card.data.options.to_be_bytes();
+    if card.data.profile.independent {
+        return TlvWriter::new()
+            .with(Tag(0x81), &[0, 0])
+            .with(Tag(0x82), &[0x38])
+            .with(Tag(0x83), &[0x3F, 0x00])
+            .with(Tag(0x84), &AID)
+            .with(Tag(0x8A), &[0x05])
+            .with(Tag(0x85), &[&options[..], &INDEPENDENT_VERSION].concat())
+            .wrap(Tag(0x62));
+    }
+    let template = if p2 == 0x04 { 0x62 } else { 0x6F };
+    TlvWriter::new()
+        .with(Tag(0x82), &[0x78])
+        .with(Tag(0x85), &[&options[..], &VERSION].concat())
+        .wrap(Tag(template))
 }
 
 fn select_file(card: &mut Card, identifier: &[u8]) -> Outcome {

@@ -1,29 +1,50 @@
-//! SIGN and DECIPHER.
+//! SIGN, DECIPHER, and the cipher command of AES keys.
 
 use countersign_card::apdu::{Command, StatusWord};
 
 use super::{long_data, unhex};
 use crate::{
     card::{Card, Outcome},
-    key::Secret,
+    key::{Key, Secret},
 };
 
+const ECDH: u8 = 0x80;
+
 pub fn sign(card: &mut Card, command: &Command) -> Outcome {
-    use_key(card, command, |secret, input| {
-        secret.sign(command.p2, input)
+    use_key(card, command, |key, input| {
+        pair(key)?.sign(command.p2, input)
     })
 }
 
 pub fn decipher(card: &mut Card, command: &Command) -> Outcome {
-    use_key(card, command, |secret, input| {
-        secret.decipher(command.p2, input)
+    let mut output = use_key(card, command, |key, input| {
+        pair(key)?.decipher(command.p2, input)
+    })?;
+    if command.p2 == ECDH && card.data.profile.ecdh_only_x {
+        let coordinate = output.len() / 2;
+        output[1 + coordinate..].fill(0);
+    }
+    Ok(output)
+}
+
+pub fn cipher(card: &mut Card, command: &Command) -> Outcome {
+    use_key(card, command, |key, input| match key {
+        Key::Aes(key) => key.apply(command.p2, input),
+        Key::Pair(_) => Err(StatusWord::NOT_SUPPORTED),
     })
+}
+
+fn pair(key: &Key) -> Result<&Secret, StatusWord> {
+    match key {
+        Key::Pair(secret) => Ok(secret),
+        Key::Aes(_) => Err(StatusWord::NOT_SUPPORTED),
+    }
 }
 
 fn use_key(
     card: &mut Card,
     command: &Command,
-    operation: impl FnOnce(&Secret, &[u8]) -> Outcome,
+    operation: impl FnOnce(&Key, &[u8]) -> Outcome,
 ) -> Outcome {
     card.demand_keys()?;
     let input = long_data(card, command);
@@ -42,7 +63,7 @@ fn use_key(
     if key.uses_left == Some(0) {
         return Err(StatusWord::NOT_USABLE);
     }
-    let secret = Secret::try_from(&key.secret).map_err(|_| StatusWord::ERROR)?;
+    let secret = Key::try_from(&key.secret)?;
     if let Some(left) = &mut key.uses_left {
         // The counter goes down before the key is used.
         *left -= 1;

@@ -6,7 +6,7 @@ use super::{long_data, manage_key_domain::slot, unhex};
 use crate::{
     card::{Card, Outcome},
     file::StoredKey,
-    key::Secret,
+    key::Key,
     wrapped_key::{self, WrappedKey},
 };
 
@@ -40,7 +40,7 @@ pub fn wrap(card: &mut Card, command: &Command) -> Outcome {
         .ok_or(StatusWord::REFERENCE_NOT_FOUND)?
         .dkek()
         .ok_or(StatusWord::CONDITIONS)?;
-    let secret = Secret::try_from(&key.secret).map_err(|_| StatusWord::ERROR)?;
+    let secret = Key::try_from(&key.secret)?;
     let mut nonce = [0; 8];
     card.draw(&mut nonce)?;
     WrappedKey { secret, algorithms }.seal(&dkek, nonce)

@@ -1,9 +1,8 @@
 //! The driver against the simulated card: initialise, register, authenticate, sign, lock.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod support;
-
+use crate::support::{
+    Custodian, PIN, anchors, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock,
+};
 use countersign_card::{
     CardError, InitializeOptions, KeyKind, KeySpec, PinKind, PinStatus, PkaOptions, SignAlgorithm,
     SmartCardHsm, SoPin, TransportError,
@@ -12,9 +11,6 @@ use countersign_card::{
 use countersign_cvc::{Curve, EcSignature, TrustAnchors};
 use countersign_simulator::{Fault, NewCard, Profile, Simulator, simulated_anchor};
 use sha2::{Digest, Sha256};
-use support::{
-    Custodian, PIN, anchors, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock,
-};
 
 #[test]
 fn two_of_three_open_the_card_whatever_it_does_with_challenges() {

@@ -1,7 +1,5 @@
 //! The simulator at the other end of a virtual reader's connection.
 
-#![allow(clippy::expect_used, reason = "tests")]
-
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},

@@ -1,9 +1,6 @@
 //! Copies of a key: which cards take them, and who may make them.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod support;
-
+use crate::support::{PIN, hsm, new_card, open, pin, so_pin, spec, unlock};
 use countersign_card::{
     ApduLimits, Atr, CardError, DkekShare, InitializeOptions, KeyDomain, KeyDomainOptions, KeyInfo,
     KeyKind, KeySpec, Locality, SignAlgorithm, SmartCardHsm, Transport, TransportError, WrappedKey,
@@ -12,7 +9,6 @@ use countersign_card::{
 use countersign_cvc::{Curve, EcSignature, HashAlgorithm, PublicKey};
 use countersign_simulator::{Profile, SimulatedTransport};
 use sha2::{Digest, Sha256};
-use support::{PIN, hsm, new_card, open, pin, so_pin, spec, unlock};
 
 /// A card with a user PIN, logged in, and its domains' shares imported.
 fn card(serial: &str, domains: KeyDomainOptions, shares: &[[u8; 32]]) -> SmartCardHsm {

@@ -1,20 +1,16 @@
 //! Commands that are sent together: one trip over a long way, and no weaker a channel.
 
-#![allow(clippy::expect_used, reason = "tests")]
-
-mod support;
-
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use crate::support::{PIN, anchors, new_card, pin, spec};
 use countersign_card::{
     Atr, CardError, KeyKind, Locality, SmartCardHsm, Transport, TransportError,
 };
 use countersign_cvc::Curve;
 use countersign_simulator::{Profile, Simulator};
-use support::{PIN, anchors, new_card, pin, spec};
 
 /// A long way: counts the trips, and may change what comes back.
 struct LongWay {

@@ -1,0 +1,80 @@
+//! Fail closed: without PIN or quorum no key is made, used, copied or deleted, and nothing is written or read that is
+//! private.
+
+use countersign_simulator::{Profile, Simulator};
+use hex_literal::hex;
+
+use crate::support::{PIN, hsm, new_card, open, pin, spec};
+use countersign_card::KeyKind;
+use countersign_cvc::Curve;
+
+const SELECT: [u8; 17] = hex!("00A404000BE82B0601040181C31F020100");
+const NOT_AUTHENTICATED: [u8; 2] = hex!("6982");
+
+/// What an unauthenticated program must not get done, on a card whose key 1 is an EC key.
+fn refused_commands() -> Vec<(&'static str, Vec<u8>)> {
+    let digest = [0x5A; 32];
+    let sign = [&hex!("8068017020")[..], &digest, &[0]].concat();
+    vec![
+        ("sign", sign),
+        ("decipher", hex!("80620180 02 0401 00").to_vec()),
+        ("AES", hex!("80780110 01 00 00").to_vec()),
+        ("wrap", hex!("80720192 00").to_vec()),
+        ("unwrap", hex!("80740293 02 0000").to_vec()),
+        ("generate a pair", hex!("00460200 02 5F29 00").to_vec()),
+        ("generate an AES key", hex!("004802B2 02 9100").to_vec()),
+        ("delete a key", hex!("00E40200 02 CC01").to_vec()),
+        ("delete its certificate", hex!("00E40200 02 CE01").to_vec()),
+        (
+            "write a certificate",
+            hex!("00D7CE01 0A 54020000 5304 01020304").to_vec(),
+        ),
+        (
+            "write data",
+            hex!("00D7CF01 0A 54020000 5304 01020304").to_vec(),
+        ),
+        (
+            "read private data",
+            hex!("00B1CD01 04 54020000 00").to_vec(),
+        ),
+        ("delete a key domain", hex!("80520300").to_vec()),
+    ]
+}
+
+fn all_refused(card: &Simulator) {
+    for (what, command) in refused_commands() {
+        let answer = card.process(&command).expect("answers");
+        assert_eq!(answer, NOT_AUTHENTICATED, "{what}");
+    }
+}
+
+#[test]
+fn nothing_is_done_for_who_has_not_the_pin() {
+    let simulator = new_card("LOCKED", Profile::VENDOR, Some(PIN));
+    let (mut card, _) = open(&simulator);
+    card.verify_pin(&pin(PIN)).expect("the PIN");
+    let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZLOCK00001");
+    card.generate_key(&key).expect("a key");
+    card.write_file(0xCD01, b"private").expect("writes");
+    drop(card);
+    let send = |command: &[u8]| simulator.process(command).expect("answers");
+
+    send(&SELECT);
+    all_refused(&simulator);
+    // A wrong PIN opens nothing; the right one does, until the next selection.
+    send(&hex!("0020008106303030303030"));
+    all_refused(&simulator);
+    send(&hex!("0020008106363438323139"));
+    let (what, sign) = &refused_commands()[0];
+    assert!(send(sign).ends_with(&hex!("9000")), "{what}");
+    send(&SELECT);
+    all_refused(&simulator);
+}
+
+#[test]
+fn nothing_is_done_without_the_quorum() {
+    let (simulator, card, _, _) = hsm(Profile::VENDOR);
+    drop(card);
+    simulator.process(&SELECT).expect("answers");
+    all_refused(&simulator);
+}

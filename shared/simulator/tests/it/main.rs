@@ -1,0 +1,13 @@
+//! The simulated card, as the driver and its wire formats meet it.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(missing_docs, reason = "tests")]
+
+mod bytes;
+mod key_domains;
+mod locked;
+mod robust;
+mod story;
+mod support;
+mod together;
+mod vpcd;
