@@ -18,7 +18,7 @@ fn the_application_says_what_the_vendor_s_says() {
     // Option word 0001 (PIN can be reset), platform 00, version 3.5.
     assert_eq!(
         selected(Profile::VENDOR),
-        hex!("6F08 820178 85050001000305 9000")[..].to_vec()
+        hex!("6F0A 820178 85050001000305 9000")[..].to_vec()
     );
 }
 
@@ -26,7 +26,7 @@ fn the_application_says_what_the_vendor_s_says() {
 fn an_independent_application_says_it_in_its_own_form() {
     let answer = selected(Profile::PICO_MEASURED);
     assert!(answer.starts_with(&hex!(
-        "6222 81020000 820138 83023F00 840BE82B0601040181C31F020100 8A0105 8505"
+        "6222 81020000 820138 83023F00 840BE82B0601040181C31F0201 8A0105 8505"
     )));
     assert!(answer.ends_with(&hex!("FF0606 9000")));
 }

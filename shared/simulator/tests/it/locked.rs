@@ -4,9 +4,7 @@
 use countersign_simulator::{Profile, Simulator};
 use hex_literal::hex;
 
-use crate::support::{PIN, hsm, new_card, open, pin, spec};
-use countersign_card::KeyKind;
-use countersign_cvc::Curve;
+use crate::support::{card_with_keys, hsm};
 
 const SELECT: [u8; 17] = hex!("00A404000BE82B0601040181C31F020100");
 const NOT_AUTHENTICATED: [u8; 2] = hex!("6982");
@@ -33,10 +31,6 @@ fn refused_commands() -> Vec<(&'static str, Vec<u8>)> {
             "write data",
             hex!("00D7CF01 0A 54020000 5304 01020304").to_vec(),
         ),
-        (
-            "read private data",
-            hex!("00B1CD01 04 54020000 00").to_vec(),
-        ),
         ("delete a key domain", hex!("80520300").to_vec()),
     ]
 }
@@ -50,17 +44,17 @@ fn all_refused(card: &Simulator) {
 
 #[test]
 fn nothing_is_done_for_who_has_not_the_pin() {
-    let simulator = new_card("LOCKED", Profile::VENDOR, Some(PIN));
-    let (mut card, _) = open(&simulator);
-    card.verify_pin(&pin(PIN)).expect("the PIN");
-    let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZLOCK00001");
-    card.generate_key(&key).expect("a key");
-    card.write_file(0xCD01, b"private").expect("writes");
-    drop(card);
+    let (simulator, _) = card_with_keys();
     let send = |command: &[u8]| simulator.process(command).expect("answers");
+    // While the PIN is verified, everything is done.
+    let private = hex!("00D7CD01 0A 54020000 5304 01020304");
+    let read = hex!("00B1CD01 04 54020000 00");
+    assert_eq!(send(&private), hex!("9000"));
+    assert!(send(&read).ends_with(&hex!("9000")));
 
     send(&SELECT);
     all_refused(&simulator);
+    assert_eq!(send(&read), NOT_AUTHENTICATED);
     // A wrong PIN opens nothing; the right one does, until the next selection.
     send(&hex!("0020008106303030303030"));
     all_refused(&simulator);

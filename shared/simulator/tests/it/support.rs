@@ -1,8 +1,9 @@
 //! Cards and people that the tests share.
 
 use countersign_card::{
-    InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, Pin, PkaOptions, SignAlgorithm,
-    SmartCardHsm, SoPin,
+    DkekShare, InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, Pin, PkaOptions,
+    SignAlgorithm, SmartCardHsm, SoPin,
+    apdu::{Command, Le},
     pka::{PkaResponse, RespondOutcome, Round},
 };
 use countersign_cvc::{
@@ -152,4 +153,44 @@ pub fn unlock(
     for custodian in &mut custodians[..2] {
         authenticate(round, card, device, custodian);
     }
+}
+
+/// A logged-in card with keys of three kinds, and copies of them as the card wraps them.
+pub fn card_with_keys() -> (Simulator, Vec<Vec<u8>>) {
+    let simulator = new_card("FUZZED", Profile::VENDOR, None);
+    let (mut card, _) = open(&simulator);
+    let user = pin(PIN);
+    let options = InitializeOptions::Pin {
+        pin: &user,
+        retry_counter: 3,
+    };
+    let domains = KeyDomainOptions::Dkek { shares: 1 };
+    card.initialize_with_domains(&options, domains, &so_pin())
+        .expect("initialises");
+    card.import_dkek_share(0, &DkekShare::new([7; 32]))
+        .expect("takes the share");
+    card.verify_pin(&user).expect("the PIN");
+    for (kind, name) in [
+        (KeyKind::Ec(Curve::Secp256r1), "ZZFUZZ00001"),
+        (KeyKind::Rsa(2048), "ZZFUZZ00002"),
+    ] {
+        card.generate_key(&spec(kind, name)).expect("a key");
+    }
+    drop(card);
+    // From here on in the clear, as any program may send it.
+    let plain = SmartCardHsm::open(simulator.connect()).expect("selects");
+    drop(plain);
+    let send = |command: Command| simulator.process(&command.encode()).expect("answers");
+    let verify = Command::new(0x00, 0x20, 0x00, 0x81).with_data(PIN.as_bytes());
+    assert_eq!(send(verify), [0x90, 0x00]);
+    let aes = Command::new(0x00, 0x48, 3, 0xB2).with_data(hex_literal::hex!("91051011189299"));
+    assert_eq!(send(aes), [0x90, 0x00]);
+    let wrap = |reference| {
+        let command = Command::new(0x80, 0x72, reference, 0x92);
+        let mut answer = send(command.with_le(Le::Extended));
+        assert_eq!(answer.split_off(answer.len() - 2), [0x90, 0x00]);
+        answer
+    };
+    let wrapped = (1..=3).map(wrap).collect();
+    (simulator, wrapped)
 }
