@@ -56,10 +56,12 @@ pub enum Command {
         request: LockRequest,
         reply: Reply<ActivationView>,
     },
-    /// A signature was recorded, and whether it was the last one.
-    Signed {
+    /// A signature was recorded.
+    Signed { activation: ActivationId },
+    /// It can go on no longer; if it has ended already, that is as well.
+    End {
         activation: ActivationId,
-        end: Option<EndReason>,
+        reason: EndReason,
     },
     /// Erase and set up.
     Initialise {

@@ -113,7 +113,7 @@ impl Desk {
     }
 
     async fn command(&mut self, command: Command) -> Result<(), ActivationError> {
-        if !matches!(command, Command::Signed { end: None, .. }) {
+        if !matches!(command, Command::Signed { .. }) {
             self.expiry = Expiry::Unknown;
         }
         // Whoever asked may have left: that is no error.
@@ -161,20 +161,14 @@ impl Desk {
                 let _ = reply.send(self.lock(&activation, request).await);
                 return self.advance().await;
             }
-            Command::Signed {
-                activation,
-                end: Some(reason),
-            } => {
+            Command::End { activation, reason } => {
                 let activation = self.load(&activation).await?;
                 if !activation.state.is_ended() {
                     self.end(activation, reason, &Actor::Server).await?;
                 }
                 return self.advance().await;
             }
-            Command::Signed {
-                activation,
-                end: None,
-            } => {
+            Command::Signed { activation } => {
                 self.progress
                     .get_or_insert_with(|| (activation, Instant::now() + PROGRESS));
             }

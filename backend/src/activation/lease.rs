@@ -1,25 +1,24 @@
-//! An open lease: what may be signed, and by which key.
+//! One HSM's open lease: which keys may be used there, and for how long.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use countersign_protocol::{
-    activation::{ActivationTerms, EndReason},
+    activation::ActivationTerms,
     cvc::{Fingerprint, PublicKey},
-    digest::Sha256Digest,
-    lease::LeaseLimits,
-    mechanism::{Hash, Mechanism},
 };
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 
-use super::ApprovedScope;
+use super::LeasePool;
 use crate::hsm::{Hsm, LeaseHandle};
 
 /// An open lease. Only the desk makes one, out of the custodians' signed approvals.
 pub struct Lease {
-    /// What was asked for.
+    /// The activation's leases, this one among them while it is open.
+    pub pool: Arc<LeasePool>,
+    /// What was asked for, of this HSM.
     pub terms: ActivationTerms,
     /// The HSM.
     pub hsm: Hsm,
@@ -27,27 +26,12 @@ pub struct Lease {
     pub handle: LeaseHandle,
     /// The keys that may be used.
     keys: Vec<LeaseKey>,
-    /// What may be signed.
-    scope: ApprovedScope,
-    /// For how long, and how often.
-    limits: LeaseLimits,
     /// Held while something is signed and recorded.
-    busy: RwLock<()>,
-    /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
-    under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
-    signed: Mutex<Signed>,
+    busy: Arc<RwLock<()>>,
+    /// Signatures under way.
+    load: Arc<AtomicUsize>,
     /// Set when the end is stored.
     closed: watch::Sender<bool>,
-}
-
-#[derive(Default)]
-struct Signed {
-    /// Made, or being made. Leases never survive a restart, so nothing else has to be counted.
-    reserved: u32,
-    /// Their idempotency keys.
-    keys: HashSet<String>,
-    count: u32,
-    digests: HashSet<Sha256Digest>,
 }
 
 /// A key under a lease.
@@ -63,37 +47,38 @@ pub struct LeaseKey {
     pub label: String,
 }
 
-/// Why the lease does not cover a signature.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NotCovered {
-    /// The digest was not approved.
-    Digest,
-    /// From this mechanism's input nobody could tell which file it is.
-    Mechanism,
+/// A signature on its way to one HSM; counts as under way until it is dropped.
+pub struct Entered {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    _busy: OwnedRwLockReadGuard<()>,
+    _turn: Turn,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A place in an HSM's queue.
+pub(super) struct Turn(Arc<AtomicUsize>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Lease {
     pub(super) fn new(
+        pool: Arc<LeasePool>,
         terms: ActivationTerms,
         hsm: Hsm,
         keys: Vec<LeaseKey>,
-        scope: ApprovedScope,
-        limits: LeaseLimits,
     ) -> Self {
         Self {
+            pool,
             terms,
             hsm,
             handle: LeaseHandle::default(),
             keys,
-            scope,
-            limits,
-            busy: RwLock::new(()),
-            under_way: Mutex::default(),
-            signed: Mutex::default(),
+            busy: Arc::default(),
+            load: Arc::default(),
             closed: watch::Sender::new(false),
         }
     }
@@ -105,16 +90,6 @@ impl Lease {
             (None, [only]) => Some(only),
             (None, _) => None,
         }
-    }
-
-    /// Bounds.
-    pub fn limits(&self) -> LeaseLimits {
-        self.limits
-    }
-
-    /// What the quorum allowed.
-    pub fn scope(&self) -> &ApprovedScope {
-        &self.scope
     }
 
     /// From now on nothing is signed.
@@ -143,100 +118,24 @@ impl Lease {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Held while something is signed and recorded; `None`: the lease is over.
-    pub async fn enter(&self) -> Option<RwLockReadGuard<'_, ()>> {
-        let guard = self.busy.read().await;
-        (!self.handle.is_revoked()).then_some(guard)
+    /// Signatures under way.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::SeqCst)
     }
 
-    /// Whether the quorum approved this, and under which file name.
-    ///
-    /// # Errors
-    /// [`NotCovered`].
-    pub fn covers(
-        &self,
-        mechanism: Mechanism,
-        digest: &[u8],
-    ) -> Result<Option<String>, NotCovered> {
-        match &self.scope {
-            ApprovedScope::Anything => Ok(None),
-            ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
-            // Files are approved by their SHA-256.
-            ApprovedScope::Files(_) if mechanism.hash() != Some(Hash::Sha256) => {
-                Err(NotCovered::Mechanism)
-            }
-            ApprovedScope::Files(files) => digest
-                .try_into()
-                .ok()
-                .and_then(|digest| files.get(&Sha256Digest(digest)))
-                .map(|name| Some(name.clone()))
-                .ok_or(NotCovered::Digest),
-        }
+    /// Takes a place in the HSM's queue.
+    pub(super) fn queue(&self) -> Turn {
+        self.load.fetch_add(1, Ordering::SeqCst);
+        Turn(self.load.clone())
     }
 
-    /// Begins work for an idempotency key: the sender's end means that it is done. `Err`: somebody else is at it; wait.
-    ///
-    /// # Errors
-    /// What to wait for.
-    pub fn begin(&self, idempotency_key: &str) -> Result<watch::Sender<()>, watch::Receiver<()>> {
-        let mut under_way = lock(&self.under_way);
-        under_way.retain(|_, receiver| receiver.has_changed().is_ok());
-        if let Some(receiver) = under_way.get(idempotency_key) {
-            return Err(receiver.clone());
-        }
-        let (sender, receiver) = watch::channel(());
-        under_way.insert(idempotency_key.to_owned(), receiver);
-        Ok(sender)
-    }
-
-    /// Counts a signature before it is made: no two requests get the last one. `false`: there is none left.
-    #[must_use]
-    pub fn reserve(&self, idempotency_key: &str) -> bool {
-        let mut signed = lock(&self.signed);
-        let left = signed.reserved < self.limits.signatures;
-        if left {
-            signed.reserved += 1;
-            signed.keys.insert(idempotency_key.to_owned());
-        }
-        left
-    }
-
-    /// The card said that it made nothing, or was not even asked.
-    pub fn release(&self) {
-        let mut signed = lock(&self.signed);
-        signed.reserved = signed.reserved.saturating_sub(1);
-    }
-
-    /// Whether something was reserved under this idempotency key: what never was is in no record.
-    pub fn has_reserved(&self, idempotency_key: &str) -> bool {
-        lock(&self.signed).keys.contains(idempotency_key)
-    }
-
-    /// Notes a recorded signature; returns how the lease ends, if this was the last one.
-    ///
-    /// A manifest is complete when every file has been signed; a limit above the number of files asks for more than one
-    /// signature per file, and is used up first.
-    pub fn note(&self, digest: &[u8]) -> Option<EndReason> {
-        let mut signed = lock(&self.signed);
-        signed.count += 1;
-        if let Ok(digest) = digest.try_into() {
-            signed.digests.insert(Sha256Digest(digest));
-        }
-        let used_up = signed.count >= self.limits.signatures;
-        match &self.scope {
-            ApprovedScope::Files(files) => {
-                let all = files.keys().all(|digest| signed.digests.contains(digest));
-                let more =
-                    usize::try_from(self.limits.signatures).is_ok_and(|limit| limit > files.len());
-                match (all, used_up) {
-                    (true, used_up) if used_up || !more => Some(EndReason::Completed),
-                    (false, true) => Some(EndReason::CountUsed),
-                    _ => None,
-                }
-            }
-            ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
-                used_up.then_some(EndReason::CountUsed)
-            }
-        }
+    /// Goes in for one signature; `None`: the lease is over.
+    pub(super) async fn enter(self: Arc<Self>, turn: Turn) -> Option<Entered> {
+        let busy = self.busy.clone().read_owned().await;
+        (!self.handle.is_revoked()).then_some(Entered {
+            lease: self,
+            _busy: busy,
+            _turn: turn,
+        })
     }
 }

@@ -30,7 +30,10 @@ pub async fn lock(
     request: LockRequest,
 ) -> Result<ActivationView, ActivationError> {
     let mut connection = app.store.read().await?;
-    let custodians = store::hsms::custodians(&mut connection, &terms.hsm.id).await?;
+    let mut custodians = Vec::new();
+    for (_, hsm) in terms.members() {
+        custodians.extend(store::hsms::custodians(&mut connection, &hsm.id).await?);
+    }
     drop(connection);
     let may = request.admin
         || terms.requester.id == request.person.id
@@ -43,10 +46,24 @@ pub async fn lock(
         ));
     }
     // What waits for the card already must not be signed any more.
-    if let Some(lease) = app.activations.lease(&terms.id) {
+    for lease in app
+        .activations
+        .pool(&terms.id)
+        .iter()
+        .flat_map(|pool| pool.open())
+    {
         lease.revoke();
     }
-    app.activations
-        .end_for(&terms.hsm.id, terms.id.clone(), request)
-        .await
+    let mut result = None;
+    for (id, hsm) in terms.members() {
+        let locked = app.activations.end_for(&hsm.id, id, request.clone()).await;
+        result = match (result, locked) {
+            // An HSM that was done before is as well.
+            (Some(Ok(view)), Err(ActivationError::Ended(_))) => Some(Ok(view)),
+            (Some(Err(ActivationError::Ended(_))) | None, locked) => Some(locked),
+            (Some(Err(error)), _) => Some(Err(error)),
+            (Some(Ok(_)), locked) => Some(locked),
+        };
+    }
+    result.unwrap_or_else(|| Err(ActivationError::NotFound(terms.id.clone())))
 }

@@ -6,7 +6,9 @@ mod approval;
 mod command;
 mod desk;
 mod lease;
+mod lease_pool;
 mod lock;
+mod pool;
 mod recovery;
 mod request;
 mod transition;
@@ -14,10 +16,14 @@ mod view;
 
 pub use approval::ApprovedScope;
 pub use command::Custodian;
-pub use lease::{Lease, LeaseKey, NotCovered};
+pub use lease::{Entered, Lease, LeaseKey};
+pub use lease_pool::{LeasePool, NotCovered};
 pub use lock::{LockRequest, lock};
+pub use pool::{approve, decline, end_others, task};
 pub use recovery::recover_after_restart;
 pub use request::{Requester, create};
+pub(crate) use pool::elsewhere;
+pub(crate) use view::of_member;
 pub use view::{by_id, load};
 
 use std::{
@@ -91,7 +97,7 @@ pub enum ActivationError {
 #[derive(Default)]
 struct Inner {
     desks: Mutex<BTreeMap<HsmId, mpsc::Sender<Command>>>,
-    leases: Mutex<HashMap<ActivationId, Arc<Lease>>>,
+    pools: Mutex<HashMap<ActivationId, Arc<LeasePool>>>,
 }
 
 /// All desks and open leases. Clones are the same.
@@ -223,9 +229,21 @@ impl Activations {
         &self,
         hsm: &HsmId,
         activation: ActivationId,
-        end: Option<EndReason>,
     ) -> Result<(), ActivationError> {
-        self.send(hsm, Command::Signed { activation, end }).await
+        self.send(hsm, Command::Signed { activation }).await
+    }
+
+    /// What can go on no longer is to end.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn end(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        reason: EndReason,
+    ) -> Result<(), ActivationError> {
+        self.send(hsm, Command::End { activation, reason }).await
     }
 
     /// Erases an HSM and sets up its quorum.
@@ -270,13 +288,25 @@ impl Activations {
         .await
     }
 
-    /// The open lease of an activation.
-    pub fn lease(&self, id: &ActivationId) -> Option<Arc<Lease>> {
-        self.leases().get(id).cloned()
+    /// The leases of an activation that is open, or was on some HSM and waits for another.
+    pub fn pool(&self, id: &ActivationId) -> Option<Arc<LeasePool>> {
+        self.pools().get(&id.activation()).cloned()
     }
 
-    fn leases(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<Lease>>> {
-        self.0.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The open lease of an activation, or of one HSM of its pool.
+    pub fn lease(&self, id: &ActivationId) -> Option<Arc<Lease>> {
+        self.pool(id)?.member(id)
+    }
+
+    /// Every open lease.
+    pub fn open_leases(&self) -> Vec<Arc<Lease>> {
+        let pools = self.pools();
+        let leases = pools.values().flat_map(|pool| pool.open());
+        leases.collect()
+    }
+
+    fn pools(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<LeasePool>>> {
+        self.0.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends every activation that has an HSM, and the desks.

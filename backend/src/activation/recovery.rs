@@ -30,24 +30,26 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
     )
     .await?;
     for id in active {
-        let mut activation = super::load(tx.connection(), &id).await?;
-        match activation.state {
-            ActivationState::Open { .. } => {
-                let change = Change::End(EndReason::ServerRestarted);
-                transition::apply(app, &mut tx, &mut activation, change, &Actor::Server).await?;
-            }
-            ActivationState::Collecting => {
-                forget(&mut tx, &mut activation, WHY).await?;
-                transition::apply(
-                    app,
-                    &mut tx,
-                    &mut activation,
-                    Change::Requeue,
-                    &Actor::Server,
-                )
-                .await?;
-            }
-            ActivationState::Queued | ActivationState::Ended { .. } => {}
+        let members = store::activations::members(tx.connection(), &id).await?;
+        let was_open = |state: &ActivationState| {
+            matches!(
+                state,
+                ActivationState::Open { .. } | ActivationState::Ended { .. }
+            )
+        };
+        // What was signed on one HSM counts for all of a pool, and that count is gone.
+        let over = members.iter().any(|member| was_open(&member.state));
+        for mut member in members {
+            let change = match member.state {
+                ActivationState::Ended { .. } => continue,
+                _ if over => Change::End(EndReason::ServerRestarted),
+                ActivationState::Collecting => {
+                    forget(&mut tx, &mut member, WHY).await?;
+                    Change::Requeue
+                }
+                ActivationState::Queued | ActivationState::Open { .. } => continue,
+            };
+            transition::apply(app, &mut tx, &mut member, change, &Actor::Server).await?;
         }
     }
     Ok(tx.commit().await?)

@@ -3,7 +3,8 @@
 use countersign_protocol::{
     Timestamp,
     activation::{
-        ActivationState, ActivationTerms, ActivationView, HsmName, Join, NewActivation, NewPurpose,
+        ActivationState, ActivationTerms, ActivationView, HsmName, Join, MAX_POOL, NewActivation,
+        NewPurpose, Pool, Quorum,
     },
     audit::{Actor, AuditEvent},
     dsse::canonical_digest,
@@ -73,20 +74,8 @@ pub async fn create(
             "say why, in up to {LONGEST_REASON} readable characters: custodians decide by the reason"
         )));
     }
-    let (hsm, purpose) = purpose(app, requester, new.hsm.as_ref(), new.purpose)?;
-    let device = hsm.device()?;
-    let quorum = device.quorum().ok_or_else(|| {
-        ActivationError::Conflict(format!(
-            "HSM {} has no quorum yet: an admin has to initialise it",
-            hsm.id()
-        ))
-    })?;
-    if device.pka.is_some_and(|pka| pka.missing > 0) {
-        return Err(ActivationError::Conflict(format!(
-            "HSM {} still lacks custodians: an admin has to register them",
-            hsm.id()
-        )));
-    }
+    let (hsms, purpose) = purpose(app, requester, new.hsm.as_ref(), new.purpose)?;
+    let seats = seats(&hsms)?;
     let lease = lease(app, &purpose, new.lease)?;
     let most = app.config.lease.max_collect_seconds;
     let collect = new
@@ -100,7 +89,10 @@ pub async fn create(
     let scope = canonical_digest(&(&purpose, &new.reason));
 
     let mut tx = app.store.write().await?;
-    let active = store::activations::active_of(tx.connection(), hsm.id()).await?;
+    let mut active = Vec::new();
+    for hsm in &hsms {
+        active.extend(store::activations::active_of(tx.connection(), hsm.id()).await?);
+    }
     let joined = active
         .into_iter()
         .filter(|there| there.terms.requester.id == requester.person.id)
@@ -111,54 +103,101 @@ pub async fn create(
         // What is open already keeps nobody waiting.
         .min_by_key(|there| !matches!(there.state, ActivationState::Open { .. }));
     if let Some(activation) = joined {
-        return Ok((
-            super::view::build(tx.connection(), app, &activation).await?,
-            false,
-        ));
+        let id = activation.terms.id.activation();
+        return Ok((super::by_id(tx.connection(), app, &id).await?, false));
     }
     let now = Timestamp::now();
-    let terms = ActivationTerms {
-        id: ActivationId::new(code::random_grouped(8)?),
-        hsm: HsmName {
-            id: hsm.id().clone(),
-            device: device.id().clone(),
-        },
-        purpose,
-        requester: requester.person.clone(),
-        reason: new.reason,
-        lease,
-        quorum,
-        requested_at: now,
-        expires_at: now + SignedDuration::from_secs(i64::from(collect)),
-    };
-    let mut activation = Activation {
-        scope,
-        state: ActivationState::Queued,
-        authenticated: 0,
-        notice: None,
-        revision: 0,
-        terms,
-    };
-    store::activations::insert(tx.connection(), &activation).await?;
-    let terms = &activation.terms;
-    tx.audit(
-        requester.actor,
-        AuditEvent::ActivationRequested {
-            activation: terms.id.clone(),
-            hsm: hsm.id().clone(),
-            purpose: ApprovedPurpose::of(&terms.purpose),
-            reason: terms.reason.clone(),
+    let id = ActivationId::new(code::random_grouped(8)?);
+    let names = seats.iter().map(|(name, _)| name.clone()).collect();
+    // One HSM is no pool.
+    let pool = Pool::new(names).ok();
+    let mut activations = Vec::new();
+    for (place, (hsm, quorum)) in seats.into_iter().enumerate() {
+        let terms = ActivationTerms {
+            id: id.member(place),
+            hsm,
+            pool: pool.clone(),
+            purpose: purpose.clone(),
+            requester: requester.person.clone(),
+            reason: new.reason.clone(),
             lease,
-            terms: terms.digest(),
-        },
-    )
-    .await?;
-    transition::store(app, &mut tx, &mut activation).await?;
+            quorum,
+            requested_at: now,
+            expires_at: now + SignedDuration::from_secs(i64::from(collect)),
+        };
+        let activation = Activation {
+            scope,
+            state: ActivationState::Queued,
+            authenticated: 0,
+            notice: None,
+            revision: 0,
+            terms,
+        };
+        store::activations::insert(tx.connection(), &activation).await?;
+        let terms = &activation.terms;
+        tx.audit(
+            requester.actor,
+            AuditEvent::ActivationRequested {
+                activation: terms.id.clone(),
+                hsm: terms.hsm.id.clone(),
+                purpose: ApprovedPurpose::of(&terms.purpose),
+                reason: terms.reason.clone(),
+                lease,
+                terms: terms.digest(),
+            },
+        )
+        .await?;
+        activations.push(activation);
+    }
+    for activation in &mut activations {
+        transition::store(app, &mut tx, activation).await?;
+    }
     tx.commit().await?;
-    app.activations.begin(hsm.id()).await?;
+    for hsm in &hsms {
+        app.activations.begin(hsm.id()).await?;
+    }
     let mut connection = app.store.read().await?;
-    let view = super::by_id(&mut connection, app, &activation.terms.id).await?;
+    let view = super::by_id(&mut connection, app, &id).await?;
     Ok((view, true))
+}
+
+/// The HSMs that can be opened, and by which quorum. Without any, why not.
+fn seats(hsms: &[Hsm]) -> Result<Vec<(HsmName, Quorum)>, ActivationError> {
+    let mut refused = None;
+    let mut seats = Vec::new();
+    for hsm in hsms {
+        match seat(hsm) {
+            Ok(seat) => seats.push(seat),
+            Err(error) => {
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    match refused {
+        Some(error) if seats.is_empty() => Err(error),
+        _ => Ok(seats),
+    }
+}
+
+fn seat(hsm: &Hsm) -> Result<(HsmName, Quorum), ActivationError> {
+    let device = hsm.device()?;
+    let quorum = device.quorum().ok_or_else(|| {
+        ActivationError::Conflict(format!(
+            "HSM {} has no quorum yet: an admin has to initialise it",
+            hsm.id()
+        ))
+    })?;
+    if device.pka.is_some_and(|pka| pka.missing > 0) {
+        return Err(ActivationError::Conflict(format!(
+            "HSM {} still lacks custodians: an admin has to register them",
+            hsm.id()
+        )));
+    }
+    let name = HsmName {
+        id: hsm.id().clone(),
+        device: device.id().clone(),
+    };
+    Ok((name, quorum))
 }
 
 fn purpose(
@@ -166,7 +205,7 @@ fn purpose(
     requester: &Requester<'_>,
     hsm: Option<&HsmId>,
     purpose: NewPurpose,
-) -> Result<(Hsm, Purpose), ActivationError> {
+) -> Result<(Vec<Hsm>, Purpose), ActivationError> {
     match purpose {
         NewPurpose::Sign { keys, scope } => {
             if !requester.may_sign {
@@ -175,9 +214,13 @@ fn purpose(
                 ));
             }
             let mut names = Vec::new();
-            let mut on: Option<Hsm> = None;
+            let mut on: Option<Vec<Hsm>> = None;
             for key in &keys {
-                let place = app.hsms.find_key(hsm, key)?;
+                let places = app.hsms.find_key(hsm, key)?;
+                let there: Vec<_> = places.iter().map(|place| place.hsm.clone()).collect();
+                let Some(place) = places.into_iter().next() else {
+                    continue;
+                };
                 let fingerprint = place.public_key.fingerprint();
                 if !requester.may_use(&place.label, &fingerprint.to_hex()) {
                     return Err(ActivationError::NotAllowed(format!(
@@ -185,23 +228,27 @@ fn purpose(
                         place.label
                     )));
                 }
-                if let Some(other) = on.replace(place.hsm.clone())
-                    && other.id() != place.hsm.id()
-                {
+                let before = on.unwrap_or_else(|| there.clone());
+                let has = |hsm: &Hsm| there.iter().any(|other| other.id() == hsm.id());
+                let both: Vec<_> = before.iter().filter(|hsm| has(hsm)).cloned().collect();
+                if both.is_empty() {
                     return Err(invalid(format!(
-                        "the keys are on several HSMs, {} and {}: ask for each of them",
-                        other.id(),
-                        place.hsm.id()
+                        "no HSM has all of these keys: `{}` is on {}, the others are on {}; ask for each HSM by itself",
+                        place.label,
+                        words(&there),
+                        words(&before)
                     )));
                 }
+                on = Some(both);
                 names.push(KeyName {
                     label: place.label,
                     fingerprint,
                 });
             }
             let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
-            let hsm = on.ok_or_else(|| invalid("name at least one key"))?;
-            Ok((hsm, Purpose::Sign { keys, scope }))
+            let mut hsms = on.ok_or_else(|| invalid("name at least one key"))?;
+            hsms.truncate(MAX_POOL);
+            Ok((hsms, Purpose::Sign { keys, scope }))
         }
         NewPurpose::GenerateKey { label, key_type } => {
             if !requester.may_generate {
@@ -226,9 +273,14 @@ fn purpose(
                     hsm.id()
                 )));
             }
-            Ok((hsm, Purpose::GenerateKey { label, key_type }))
+            Ok((vec![hsm], Purpose::GenerateKey { label, key_type }))
         }
     }
+}
+
+fn words(hsms: &[Hsm]) -> String {
+    let names: Vec<_> = hsms.iter().map(|hsm| hsm.id().as_str()).collect();
+    names.join(", ")
 }
 
 /// Whether an activation opens what is wanted for the same reason, whatever may be signed under it.

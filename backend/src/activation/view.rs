@@ -1,12 +1,12 @@
 //! Activations as people see them.
 
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Answer, CustodianProgress},
+    activation::{ActivationState, ActivationView, Answer, CustodianProgress, MemberView},
     id::ActivationId,
 };
 use sqlx::SqliteConnection;
 
-use super::ActivationError;
+use super::{ActivationError, pool};
 use crate::{
     app::App,
     store::{self, StoreError, activations::Activation},
@@ -25,7 +25,7 @@ pub async fn load(
         .ok_or_else(|| ActivationError::NotFound(id.clone()))
 }
 
-/// The activation with this id.
+/// The activation with this id, on however many HSMs.
 ///
 /// # Errors
 /// [`ActivationError::NotFound`].
@@ -34,8 +34,10 @@ pub async fn by_id(
     app: &App,
     id: &ActivationId,
 ) -> Result<ActivationView, ActivationError> {
-    let activation = load(connection, id).await?;
-    Ok(build(connection, app, &activation).await?)
+    let members = store::activations::members(connection, id).await?;
+    build(connection, app, &members)
+        .await?
+        .ok_or_else(|| ActivationError::NotFound(id.clone()))
 }
 
 /// What a queued activation waits for. Its requester may end an activation of their own, and is not told of others'.
@@ -62,7 +64,7 @@ async fn ahead(
         _ => "waiting for its custodians".into(),
     };
     Ok(Some(if other.terms.requester.id == terms.requester.id {
-        let id = &other.terms.id;
+        let id = other.terms.id.activation();
         format!(
             "Activation {id} of the same requester has the HSM, {until}; `countersign activation lock {id}` ends it"
         )
@@ -71,8 +73,72 @@ async fn ahead(
     }))
 }
 
-/// Everything that people see of a stored activation.
+/// Everything that people see of an activation, given what is stored for each of its HSMs; `None` without any.
 pub(super) async fn build(
+    connection: &mut SqliteConnection,
+    app: &App,
+    members: &[Activation],
+) -> Result<Option<ActivationView>, StoreError> {
+    let mut views = Vec::new();
+    for member in members {
+        views.push(of_member(connection, app, member).await?);
+    }
+    Ok(match views.as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        [first, ..] => Some(combined(first.clone(), &views, app)),
+    })
+}
+
+/// One view of all HSMs of a pool.
+fn combined(first: ActivationView, views: &[ActivationView], app: &App) -> ActivationView {
+    let states: Vec<_> = views.iter().map(|view| view.state.clone()).collect();
+    let signatures = views.iter().map(|view| view.signatures).sum();
+    let left = match app.activations.pool(&first.terms.id) {
+        Some(pool) => pool.left(),
+        None => first.terms.lease.signatures.saturating_sub(signatures),
+    };
+    // Where a custodian's answer is still wanted, it is not there yet.
+    let asking = |view: &&ActivationView| view.state == ActivationState::Collecting;
+    let asked = views.iter().find(asking).unwrap_or(&first);
+    let custodians = asked.custodians.iter().map(|custodian| {
+        let answers = views.iter().filter(asking).filter_map(|view| {
+            view.custodians
+                .iter()
+                .find(|other| other.key == custodian.key)
+        });
+        let wanting = answers
+            .filter(|other| matches!(other.answer, Answer::Missing | Answer::Forgotten { .. }));
+        wanting.last().unwrap_or(custodian).clone()
+    });
+    ActivationView {
+        state: pool::together(&states, left).unwrap_or(ActivationState::Queued),
+        revision: views.iter().map(|view| view.revision).sum(),
+        custodians: custodians.collect(),
+        authenticated: views
+            .iter()
+            .map(|view| view.authenticated)
+            .max()
+            .unwrap_or_default(),
+        signatures,
+        notice: views.iter().find_map(|view| view.notice.clone()),
+        members: views
+            .iter()
+            .map(|view| MemberView {
+                id: view.terms.id.clone(),
+                hsm: view.terms.hsm.clone(),
+                quorum: view.terms.quorum,
+                authenticated: view.authenticated,
+                state: view.state.clone(),
+                signatures: view.signatures,
+            })
+            .collect(),
+        ..first
+    }
+}
+
+/// One HSM's part of an activation.
+pub(crate) async fn of_member(
     connection: &mut SqliteConnection,
     app: &App,
     activation: &Activation,
@@ -108,6 +174,7 @@ pub(super) async fn build(
             Some(notice) => Some(notice.clone()),
             None => ahead(connection, activation).await?,
         },
-        url: format!("{}/a/{id}", app.config.public_origin),
+        members: Vec::new(),
+        url: format!("{}/a/{}", app.config.public_origin, id.activation()),
     })
 }

@@ -131,15 +131,19 @@ impl Registry {
         });
         match on_several {
             Some(key) => Ok(key),
-            None => Ok(self.find_key(None, &fingerprint.to_hex())?.public_key),
+            // Nobody has it: says why.
+            None => Err(match self.find_key(None, &fingerprint.to_hex()) {
+                Ok(_) => HsmError::Conflict("the HSM was attached a moment ago: try again".into()),
+                Err(error) => error,
+            }),
         }
     }
 
-    /// The key with this label or fingerprint, on this HSM or on any.
+    /// The key with this label or fingerprint, on this HSM, or on each that has it.
     ///
     /// # Errors
-    /// [`HsmError::Invalid`]: no such key, or more than one.
-    pub fn find_key(&self, hsm: Option<&HsmId>, wanted: &str) -> Result<KeyPlace, HsmError> {
+    /// [`HsmError::Invalid`]: no such key, or different ones.
+    pub fn find_key(&self, hsm: Option<&HsmId>, wanted: &str) -> Result<Vec<KeyPlace>, HsmError> {
         let hsms = match hsm {
             Some(id) => vec![self.get(id)?],
             None => self.all(),
@@ -166,9 +170,15 @@ impl Registry {
                 }
             }
         }
-        let several = found.len() > 1;
-        match found.pop() {
-            Some(key) if !several => Ok(key),
+        let first = found
+            .first()
+            .map(|place: &KeyPlace| place.public_key.fingerprint());
+        match first {
+            Some(first) if found.iter().all(|key| key.public_key.fingerprint() == first) => {
+                // One device may have it twice.
+                found.dedup_by(|a, b| a.hsm.id() == b.hsm.id());
+                Ok(found)
+            }
             None if absent.is_empty() => Err(HsmError::Invalid(format!(
                 "there is no key with the label or fingerprint `{wanted}`: `countersign keys` lists them"
             ))),

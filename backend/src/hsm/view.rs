@@ -80,7 +80,7 @@ async fn state_of(
         return Ok(HsmState::Registering);
     }
     for activation in store::activations::active_of(connection, hsm).await? {
-        let id = activation.terms.id;
+        let id = activation.terms.id.activation();
         match activation.state {
             ActivationState::Collecting => return Ok(HsmState::Collecting { activation: id }),
             ActivationState::Open { until, left, .. } => {

@@ -120,7 +120,9 @@ async fn visible(
     id: &ActivationId,
 ) -> Result<ActivationTerms, ApiError> {
     let mut connection = app.store.read().await?;
-    let terms = activation::load(&mut connection, id).await?.terms;
+    let terms = activation::load(&mut connection, &id.activation())
+        .await?
+        .terms;
     if caller.sees_all() || terms.requester.id == caller.person().id {
         Ok(terms)
     } else {
@@ -159,7 +161,11 @@ async fn show(
         let changed = async {
             loop {
                 match events.recv().await {
-                    Ok(Event::Activation { activation }) if activation.terms.id == id => return,
+                    Ok(Event::Activation { activation })
+                        if activation.terms.id == id.activation() =>
+                    {
+                        return;
+                    }
                     Ok(_) => {}
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return,
                 }
@@ -193,7 +199,7 @@ async fn task(
 ) -> Result<Answer<ApprovalTaskView>, ApiError> {
     let custodian = custodian(&caller)?;
     let terms = visible(&app, &caller, &id).await?;
-    let task = app.activations.task(&terms.hsm.id, id, custodian).await?;
+    let task = activation::task(&app, &terms, &custodian).await?;
     Ok(Answer(ApprovalTaskView { task }))
 }
 
@@ -206,9 +212,7 @@ async fn approve(
     let custodian = custodian(&caller)?;
     let terms = visible(&app, &caller, &id).await?;
     Ok(Answer(
-        app.activations
-            .approve(&terms.hsm.id, id, custodian, body)
-            .await?,
+        activation::approve(&app, &terms, &custodian, body).await?,
     ))
 }
 
@@ -221,9 +225,7 @@ async fn decline(
     let custodian = custodian(&caller)?;
     let terms = visible(&app, &caller, &id).await?;
     Ok(Answer(
-        app.activations
-            .decline(&terms.hsm.id, id, custodian, body.reason)
-            .await?,
+        activation::decline(&app, &terms, &custodian, &body.reason).await?,
     ))
 }
 

@@ -28,7 +28,7 @@ use countersign_protocol::{
 
 use self::{input::NoInput, writer::Change};
 use crate::{
-    activation::{self, ActivationError, Lease, LeaseKey, Requester},
+    activation::{self, ActivationError, Entered, Lease, LeaseKey, LeasePool, Requester},
     app::App,
     hsm::HsmError,
     store::{self, StoreError, signatures::StoredSignature},
@@ -108,29 +108,30 @@ pub async fn sign(
             "an idempotency key has 1 to {LONGEST_KEY} readable characters"
         )));
     }
-    let Some(lease) = app.activations.lease(id) else {
+    let Some(pool) = app.activations.pool(id) else {
         return without_lease(app, requester, id, idempotency_key, request).await;
     };
-    allowed(requester, &lease.terms)?;
+    let terms = &pool.terms;
+    allowed(requester, terms)?;
     // What is under way is waited for, and then answered from the record.
     let pass = loop {
-        match lease.begin(idempotency_key) {
+        match pool.begin(idempotency_key) {
             Ok(pass) => break pass,
             Err(mut under_way) => {
                 let _ = under_way.changed().await;
             }
         }
     };
-    if lease.has_reserved(idempotency_key) {
+    if pool.has_reserved(idempotency_key) {
         let mut connection = app.store.read().await?;
         let before = store::signatures::by_key(&mut connection, id, idempotency_key).await?;
         if let Some(stored) = before {
-            return answer(&lease.terms, stored, request);
+            return answer(terms, id, stored, request);
         }
     }
     let job = Job {
         app: app.clone(),
-        lease: lease.clone(),
+        pool: pool.clone(),
         actor: requester.actor.clone(),
         idempotency_key: idempotency_key.to_owned(),
         request: request.clone(),
@@ -143,7 +144,7 @@ pub async fn sign(
     })
     .await
     .map_err(|_| SigningError::UnknownOutcome)??;
-    answer(&lease.terms, stored, request)
+    answer(terms, id, stored, request)
 }
 
 /// Before the lease and after it only the record can answer.
@@ -155,11 +156,11 @@ async fn without_lease(
     request: &SignRequest,
 ) -> Result<SignatureView, SigningError> {
     let mut connection = app.store.read().await?;
-    let activation = activation::load(&mut connection, id).await?;
-    allowed(requester, &activation.terms)?;
+    let view = activation::by_id(&mut connection, app, id).await?;
+    allowed(requester, &view.terms)?;
     match store::signatures::by_key(&mut connection, id, idempotency_key).await? {
-        Some(stored) => answer(&activation.terms, stored, request),
-        None => Err(match activation.state {
+        Some(stored) => answer(&view.terms, id, stored, request),
+        None => Err(match view.state {
             ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
             ActivationState::Queued
             | ActivationState::Collecting
@@ -168,7 +169,11 @@ async fn without_lease(
     }
 }
 
-fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
+/// Whether this requester signs under an activation with these terms.
+///
+/// # Errors
+/// [`ActivationError::NotAllowed`].
+pub fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
     let not_allowed = |why: &str| Err(ActivationError::NotAllowed(why.to_owned()).into());
     if terms.requester.id != requester.person.id || !requester.may_sign {
         return not_allowed("only its requester signs under an activation");
@@ -190,28 +195,58 @@ fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), Sig
 
 struct Job {
     app: App,
-    lease: Arc<Lease>,
+    pool: Arc<LeasePool>,
     actor: Actor,
     idempotency_key: String,
     request: SignRequest,
 }
 
+/// What became of a request at one HSM.
+enum Attempt {
+    /// Done, or refused for good.
+    Over(Result<StoredSignature, SigningError>),
+    /// Not by this HSM: another of the pool may.
+    Elsewhere(SigningError),
+}
+
 impl Job {
     async fn run(self) -> Result<StoredSignature, SigningError> {
-        let Self {
-            app,
-            lease,
-            actor,
-            idempotency_key,
-            request,
-        } = self;
-        let id = &lease.terms.id;
-        let Some(busy) = lease.enter().await else {
-            return Err(ended(&app, &lease).await?);
-        };
-        let key = key(&lease, &request)?;
-        let (algorithm, input) = input::card_input(&request, &key.public_key)
-            .map_err(|why| refused_input(why, &request, key))?;
+        let pool = &self.pool;
+        let mut tried = Vec::new();
+        let mut failed = None;
+        // One request counts once, however many HSMs it takes.
+        let mut reserved = false;
+        while let Some(entered) = pool.enter(&tried).await {
+            tried.push(entered.lease.terms.id.clone());
+            if !reserved {
+                self.check(&entered.lease).await?;
+                if !pool.reserve(&self.idempotency_key) {
+                    return Err(SigningError::Ended(EndReason::CountUsed));
+                }
+                reserved = true;
+            }
+            match self.attempt(entered).await {
+                Attempt::Over(result) => return result,
+                Attempt::Elsewhere(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            // Nothing was made, and nothing can be: the lease is over.
+            Some(SigningError::Hsm(HsmError::NotOpen)) => {
+                pool.release();
+                Err(ended(&self.app, pool).await?)
+            }
+            Some(error) => Err(error),
+            None => Err(ended(&self.app, pool).await?),
+        }
+    }
+
+    /// Everything that does not depend on the HSM.
+    async fn check(&self, lease: &Lease) -> Result<(), SigningError> {
+        let request = &self.request;
+        let key = key(lease, request)?;
+        input::card_input(request, &key.public_key)
+            .map_err(|why| refused_input(why, request, key))?;
         let length = request.mechanism.input_len(&key.public_key);
         if request.digest.len() != length {
             return Err(SigningError::Invalid(format!(
@@ -220,7 +255,32 @@ impl Job {
                 request.digest.len()
             )));
         }
-        covered(&app, &lease, key, &request).await?;
+        covered(&self.app, &self.pool, key, request).await
+    }
+
+    async fn attempt(&self, entered: Entered) -> Attempt {
+        match self.at(&entered.lease).await {
+            Ok(Ok(stored)) => {
+                let end = self.pool.note(&self.request.digest);
+                let lease = entered.lease.clone();
+                drop(entered);
+                Attempt::Over(self.told(&lease, end).await.map(|()| stored))
+            }
+            Ok(Err(elsewhere)) => Attempt::Elsewhere(elsewhere),
+            Err(error) => Attempt::Over(Err(error)),
+        }
+    }
+
+    /// Reserves, signs, verifies, records. The inner error means that another HSM may be asked.
+    async fn at(
+        &self,
+        lease: &Lease,
+    ) -> Result<Result<StoredSignature, SigningError>, SigningError> {
+        let Self { app, request, .. } = self;
+        let id = &lease.terms.id;
+        let key = key(lease, request)?;
+        let (algorithm, input) = input::card_input(request, &key.public_key)
+            .map_err(|why| refused_input(why, request, key))?;
         let mut stored = StoredSignature {
             id: SignatureId::new(uuid::Uuid::now_v7().to_string()),
             key: key.fingerprint,
@@ -229,16 +289,13 @@ impl Job {
             salt_length: request.salt_length,
             made: None,
         };
-        if !lease.reserve(&idempotency_key) {
-            return Err(SigningError::Ended(EndReason::CountUsed));
-        }
         let reserved = app.signatures.write(Change::Reserve {
             activation: id.clone(),
-            idempotency_key,
+            idempotency_key: self.idempotency_key.clone(),
             signature: stored.clone(),
         });
         if let Err(error) = reserved.await {
-            lease.release();
+            self.pool.release();
             return Err(error.into());
         }
         let signature = match lease
@@ -247,32 +304,17 @@ impl Job {
             .await
         {
             Ok(signature) => signature,
-            Err(error) => {
-                let refused = match &error {
-                    HsmError::NotOpen => true,
-                    HsmError::Card(error) => {
-                        !error.is_connection_lost() && !matches!(error, CardError::Malformed { .. })
-                    }
-                    _ => false,
-                };
-                if !refused {
-                    tracing::error!("the outcome of signature {} is unknown: {error}", stored.id);
-                    return Err(error.into());
-                }
-                app.signatures
-                    .write(Change::Release(stored.id.clone()))
-                    .await?;
-                lease.release();
-                drop(busy);
-                return Err(match error {
-                    HsmError::NotOpen => ended(&app, &lease).await?,
-                    other => other.into(),
-                });
-            }
+            Err(error) => return self.not_signed(lease, &stored.id, error).await,
         };
-        request
-            .verify(&key.public_key, &signature)
-            .map_err(|_| SigningError::BadSignature)?;
+        if request.verify(&key.public_key, &signature).is_err() {
+            // Nothing of this HSM is to be trusted any more.
+            lease.revoke();
+            let end = EndReason::Failed {
+                why: SigningError::BadSignature.to_string(),
+            };
+            app.activations.end(lease.hsm.id(), id.clone(), end).await?;
+            return Ok(Err(SigningError::BadSignature));
+        }
         // As exact as the store is, so that a retry gets the same answer.
         let now =
             Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
@@ -289,17 +331,55 @@ impl Job {
                 id: stored.id.clone(),
                 signature: signature.clone(),
                 at: now,
-                actor: Box::new(actor),
+                actor: Box::new(self.actor.clone()),
                 event: Box::new(event),
             })
             .await?;
         stored.made = Some((Base64(signature), now));
-        let end = lease.note(&request.digest);
-        drop(busy);
-        app.activations
-            .signed(lease.hsm.id(), id.clone(), end)
-            .await?;
-        Ok(stored)
+        Ok(Ok(stored))
+    }
+
+    async fn not_signed(
+        &self,
+        lease: &Lease,
+        id: &SignatureId,
+        error: HsmError,
+    ) -> Result<Result<StoredSignature, SigningError>, SigningError> {
+        let known = match &error {
+            HsmError::NotOpen => true,
+            HsmError::Card(error) => {
+                !error.is_connection_lost() && !matches!(error, CardError::Malformed { .. })
+            }
+            _ => false,
+        };
+        if known {
+            self.app
+                .signatures
+                .write(Change::Release(id.clone()))
+                .await?;
+        } else {
+            tracing::error!("the outcome of signature {id} is unknown: {error}");
+        }
+        if activation::elsewhere(&error) {
+            if !known {
+                lease.revoke();
+            }
+            return Ok(Err(error.into()));
+        }
+        if known {
+            self.pool.release();
+        }
+        Err(error.into())
+    }
+
+    /// Tells the desks of a recorded signature, and of the end if it was the last one.
+    async fn told(&self, lease: &Lease, end: Option<EndReason>) -> Result<(), SigningError> {
+        let (hsm, id) = (lease.hsm.id(), lease.terms.id.clone());
+        match end {
+            Some(reason) => self.app.activations.end(hsm, id, reason).await?,
+            None => self.app.activations.signed(hsm, id).await?,
+        }
+        Ok(())
     }
 }
 
@@ -318,12 +398,12 @@ fn key<'a>(lease: &'a Lease, request: &SignRequest) -> Result<&'a LeaseKey, Sign
 
 async fn covered(
     app: &App,
-    lease: &Lease,
+    pool: &LeasePool,
     key: &LeaseKey,
     request: &SignRequest,
 ) -> Result<(), SigningError> {
     use activation::NotCovered;
-    match lease.covers(request.mechanism, &request.digest) {
+    match pool.covers(request.mechanism, &request.digest) {
         Ok(_) => {}
         Err(NotCovered::Digest) => {
             return Err(SigningError::NotInManifest(hex::encode(&request.digest)));
@@ -386,24 +466,24 @@ fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> Signing
 }
 
 /// How the activation ended, once that is stored.
-async fn ended(app: &App, lease: &Lease) -> Result<SigningError, SigningError> {
-    let _ = tokio::time::timeout(ENDING, lease.closed()).await;
+async fn ended(app: &App, pool: &LeasePool) -> Result<SigningError, SigningError> {
+    let id = pool.terms.id.activation();
+    for lease in pool.members() {
+        let _ = tokio::time::timeout(ENDING, lease.closed()).await;
+    }
     let mut connection = app.store.read().await?;
-    Ok(
-        match activation::load(&mut connection, &lease.terms.id)
-            .await?
-            .state
-        {
-            ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
-            ActivationState::Queued
-            | ActivationState::Collecting
-            | ActivationState::Open { .. } => SigningError::NotOpen(lease.terms.id.clone()),
-        },
-    )
+    let state = activation::by_id(&mut connection, app, &id).await?.state;
+    Ok(match state {
+        ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
+        ActivationState::Queued | ActivationState::Collecting | ActivationState::Open { .. } => {
+            SigningError::NotOpen(id)
+        }
+    })
 }
 
 fn answer(
     terms: &ActivationTerms,
+    id: &ActivationId,
     stored: StoredSignature,
     request: &SignRequest,
 ) -> Result<SignatureView, SigningError> {
@@ -414,16 +494,20 @@ fn answer(
     if !same {
         return Err(SigningError::IdempotencyMismatch);
     }
-    to_view(terms, stored).ok_or(SigningError::UnknownOutcome)
+    to_view(terms, &id.activation(), stored).ok_or(SigningError::UnknownOutcome)
 }
 
 /// A recorded signature as people see it.
-fn to_view(terms: &ActivationTerms, stored: StoredSignature) -> Option<SignatureView> {
+fn to_view(
+    terms: &ActivationTerms,
+    activation: &ActivationId,
+    stored: StoredSignature,
+) -> Option<SignatureView> {
     let (signature, made_at) = stored.made?;
     let name = file_name(terms, &stored.digest);
     Some(SignatureView {
         id: stored.id,
-        activation: terms.id.clone(),
+        activation: activation.clone(),
         key: stored.key,
         mechanism: stored.mechanism,
         digest: stored.digest,

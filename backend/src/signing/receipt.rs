@@ -2,7 +2,7 @@
 
 use countersign_protocol::{
     Timestamp,
-    activation::Answer,
+    activation::{ActivationTerms, Answer},
     dsse::Envelope,
     encoding::Base64,
     id::ActivationId,
@@ -16,10 +16,10 @@ use crate::{
     activation::{self, ActivationError},
     app::App,
     hsm::HsmError,
-    store,
+    store::{self, activations::Activation},
 };
 
-/// Signatures made under an activation, oldest first.
+/// Signatures made under an activation, on whichever HSM, oldest first.
 ///
 /// # Errors
 /// [`ActivationError`].
@@ -27,11 +27,22 @@ pub async fn signatures(
     connection: &mut SqliteConnection,
     id: &ActivationId,
 ) -> Result<Vec<SignatureView>, ActivationError> {
-    let terms = activation::load(connection, id).await?.terms;
-    let made = store::signatures::made(connection, id).await?;
+    let mut all = Vec::new();
+    for member in store::activations::members(connection, id).await? {
+        all.extend(of_member(connection, &member.terms).await?);
+    }
+    all.sort_by_key(|signature| signature.made_at);
+    Ok(all)
+}
+
+async fn of_member(
+    connection: &mut SqliteConnection,
+    terms: &ActivationTerms,
+) -> Result<Vec<SignatureView>, ActivationError> {
+    let made = store::signatures::made(connection, &terms.id).await?;
     Ok(made
         .into_iter()
-        .filter_map(|stored| to_view(&terms, stored))
+        .filter_map(|stored| to_view(terms, &terms.id, stored))
         .collect())
 }
 
@@ -41,15 +52,33 @@ pub async fn signatures(
 /// [`ActivationError`].
 pub async fn receipt(app: &App, id: &ActivationId) -> Result<Envelope, ActivationError> {
     let mut connection = app.store.read().await?;
-    let view = activation::by_id(&mut connection, app, id).await?;
-    let answers = store::activations::answers(&mut connection, id).await?;
+    let members = store::activations::members(&mut connection, id).await?;
+    let mut receipts = Vec::new();
+    for member in &members {
+        receipts.push(about_member(app, &mut connection, member).await?);
+    }
+    let others = receipts.split_off(receipts.len().min(1));
+    let first = receipts
+        .pop()
+        .ok_or_else(|| ActivationError::NotFound(id.clone()))?;
+    Ok(app.identity.seal(&Receipt { others, ..first })?)
+}
+
+/// What one HSM has to do with it.
+async fn about_member(
+    app: &App,
+    connection: &mut SqliteConnection,
+    member: &Activation,
+) -> Result<Receipt, ActivationError> {
+    let view = activation::of_member(connection, app, member).await?;
+    let answers = store::activations::answers(connection, &member.terms.id).await?;
     let mut approvals = Vec::new();
     for answer in answers {
         let (Answer::Authenticated { .. }, Some(statement)) = (answer.answer, answer.statement)
         else {
             continue;
         };
-        if let Some(operator) = store::operators::by_key(&mut connection, &answer.key).await? {
+        if let Some(operator) = store::operators::by_key(connection, &answer.key).await? {
             approvals.push(ReceiptApproval {
                 person: operator.view.person,
                 statement,
@@ -57,7 +86,7 @@ pub async fn receipt(app: &App, id: &ActivationId) -> Result<Envelope, Activatio
             });
         }
     }
-    let hsm = &view.terms.hsm;
+    let hsm = &member.terms.hsm;
     let device = app.hsms.get(&hsm.id)?.device()?;
     if *device.id() != hsm.device {
         return Err(HsmError::Unavailable(format!(
@@ -66,12 +95,13 @@ pub async fn receipt(app: &App, id: &ActivationId) -> Result<Envelope, Activatio
         ))
         .into());
     }
-    Ok(app.identity.seal(&Receipt {
+    Ok(Receipt {
         server: app.identity.identity().clone(),
         device_certificates: Base64(device.verified.chain().to_ef()),
         approvals,
-        signatures: signatures(&mut connection, id).await?,
+        signatures: of_member(connection, &member.terms).await?,
         activation: view,
+        others: Vec::new(),
         at: Timestamp::now(),
-    })?)
+    })
 }

@@ -81,10 +81,11 @@ pub async fn insert(
     let terms = &activation.terms;
     sqlx::query(
         "INSERT INTO activations
-         (id, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, revision)
-         VALUES (?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+         (id, pool, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, revision)
+         VALUES (?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     )
     .bind(terms.id.as_str())
+    .bind(terms.id.activation().as_str())
     .bind(terms.hsm.id.as_str())
     .bind(terms.requester.id.as_str())
     .bind(to_json(terms)?)
@@ -151,7 +152,22 @@ pub async fn active_of(
     rows.iter().map(read).collect()
 }
 
-/// Ids of activations, newest first; of one requester only, if one is named.
+/// What is stored of an activation for each of its HSMs, in the order of its pool.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn members(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+) -> Result<Vec<Activation>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM activations WHERE pool = ? ORDER BY sequence")
+        .bind(id.activation().as_str())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Ids of activations, newest first; of one requester only, if one is named. A pool is one, and ends with its last HSM.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -162,8 +178,9 @@ pub async fn ids(
     limit: u32,
 ) -> Result<Vec<ActivationId>, StoreError> {
     let rows: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM activations
-         WHERE (?1 IS NULL OR ended = ?1) AND (?2 IS NULL OR requester = ?2)
+        "SELECT id FROM activations a
+         WHERE pool = id AND (?2 IS NULL OR requester = ?2)
+         AND (?1 IS NULL OR ?1 = NOT EXISTS (SELECT 1 FROM activations m WHERE m.pool = a.id AND m.ended = 0))
          ORDER BY sequence DESC LIMIT ?3",
     )
     .bind(match which {

@@ -44,7 +44,7 @@ fn read(row: &SqliteRow) -> Result<StoredSignature, StoreError> {
     })
 }
 
-/// What was made of this idempotency key.
+/// What was made of this idempotency key, on whichever HSM.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -53,11 +53,14 @@ pub async fn by_key(
     activation: &ActivationId,
     idempotency_key: &str,
 ) -> Result<Option<StoredSignature>, StoreError> {
-    let row = sqlx::query("SELECT * FROM signatures WHERE activation = ? AND idempotency_key = ?")
-        .bind(activation.as_str())
-        .bind(idempotency_key)
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query(
+        "SELECT s.* FROM signatures s JOIN activations a ON a.id = s.activation
+         WHERE a.pool = ? AND s.idempotency_key = ? ORDER BY s.signature IS NULL LIMIT 1",
+    )
+    .bind(activation.activation().as_str())
+    .bind(idempotency_key)
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(read).transpose()
 }
 

@@ -10,6 +10,7 @@ mod leases;
 mod losses;
 mod pki;
 mod player;
+mod pools;
 mod ram_client;
 mod remote;
 mod signing;

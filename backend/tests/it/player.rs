@@ -186,6 +186,7 @@ impl Player {
         let challenge = Challenge::new(approve.challenge.as_bytes()).expect("a challenge");
         let response = self.card.sign(&challenge.digest(device.id()));
         ApprovalEvidence {
+            activation: approve.terms.id.clone(),
             statement,
             challenge: approve.challenge.clone(),
             response: Base64(response.to_plain()),

@@ -317,10 +317,8 @@ impl World {
         id: &ActivationId,
     ) -> Result<Envelope, ActivationError> {
         let custodian = self.people[player].custodian();
-        self.app
-            .activations
-            .task(&hsm_id(), id.clone(), custodian)
-            .await
+        let terms = self.view(id).await.terms;
+        activation::task(&self.app, &terms, &custodian).await
     }
 
     /// Lets a custodian answer until the HSM counts them; returns how many answers it took.
@@ -331,10 +329,8 @@ impl World {
         for answers in 1..=3 {
             let evidence = self.people[player].approve(&task);
             let custodian = self.people[player].custodian();
-            let outcome = self
-                .app
-                .activations
-                .approve(&hsm_id(), id.clone(), custodian, evidence)
+            let terms = self.view(id).await.terms;
+            let outcome = activation::approve(&self.app, &terms, &custodian, evidence)
                 .await
                 .expect("an outcome");
             match outcome {

@@ -1,7 +1,7 @@
 //! Approving an activation.
 
 use countersign_protocol::{
-    activation::ActivationTerms,
+    activation::{ActivationTerms, Pool},
     cvc::{Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
@@ -111,7 +111,8 @@ impl ApprovalRequest {
 }
 
 impl Consent<ApprovalRequest> {
-    /// The same consent for a fresh challenge of the same HSM: everything else must be what the user saw.
+    /// The same consent for a fresh challenge, or for another HSM of the pool that was shown: everything else must be what
+    /// the user saw.
     pub(crate) fn again(
         &self,
         server: Server,
@@ -119,8 +120,10 @@ impl Consent<ApprovalRequest> {
         device: VerifiedDevice,
     ) -> Result<Self, HelperError> {
         let renewed = ApprovalRequest::new(server, task, device, self.0.signer.clone())?;
-        let same = renewed.terms == self.0.terms
-            && renewed.device == self.0.device
+        let same_device =
+            renewed.terms.hsm != self.0.terms.hsm || renewed.device == self.0.device;
+        let same = self.0.terms.is_same_request(&renewed.terms)
+            && same_device
             && renewed.server == self.0.server;
         if !same {
             return Err(advice::task_refused("This isn't what you consented to."));
@@ -139,7 +142,11 @@ impl Explained for ApprovalRequest {
             self.device.anchor()
         );
         let mut consent = ConsentText::new("Countersign: approve?", "Approve and enter PIN")
-            .fact("Open", &hsm)
+            .fact("Open", &hsm);
+        if let Some(pool) = &terms.pool {
+            consent = consent.fact("And", &others(terms, pool));
+        }
+        consent = consent
             .fact("For", &purpose(&terms.purpose))
             .fact(
                 "Asked by",
@@ -177,6 +184,18 @@ impl Explained for ApprovalRequest {
             Purpose::GenerateKey { .. } => consent,
         }
     }
+}
+
+/// The other HSMs of a pool. Each one's chain is verified before anything is signed for it.
+fn others(terms: &ActivationTerms, pool: &Pool) -> String {
+    let others = pool.hsms().iter().filter(|hsm| **hsm != terms.hsm);
+    let names: Vec<_> = others
+        .map(|hsm| format!("{} ({})", hsm.id, hsm.device.serial()))
+        .collect();
+    format!(
+        "{}: they have the same keys; the limits are those of all together",
+        names.join(", ")
+    )
 }
 
 fn purpose(purpose: &Purpose) -> String {

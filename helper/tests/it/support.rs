@@ -489,6 +489,7 @@ impl Server {
                 id: HsmId::new("release"),
                 device: countersign_protocol::cvc::DeviceId(self.hsm.device.chr().clone()),
             },
+            pool: None,
             purpose: Purpose::Sign {
                 keys: KeySet::one(KeyName {
                     label: "fit-2026".to_owned(),

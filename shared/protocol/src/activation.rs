@@ -40,7 +40,58 @@ pub struct HsmName {
     pub device: DeviceId,
 }
 
+/// Several HSMs with the same keys that are opened for one request: each by a quorum of its own, all under the bounds of one
+/// lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<HsmName>", into = "Vec<HsmName>")]
+pub struct Pool(Vec<HsmName>);
+
+/// Most HSMs in a pool: every custodian answers each of them.
+pub const MAX_POOL: usize = 16;
+
+/// Not a pool.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a pool has 2 to {MAX_POOL} different HSMs, not {0}")]
+pub struct NoPool(usize);
+
+impl Pool {
+    /// Checks the list; its order stays.
+    ///
+    /// # Errors
+    /// [`NoPool`].
+    pub fn new(hsms: Vec<HsmName>) -> Result<Self, NoPool> {
+        let devices: std::collections::HashSet<_> = hsms.iter().map(|hsm| &hsm.device).collect();
+        if devices.len() == hsms.len() && (2..=MAX_POOL).contains(&hsms.len()) {
+            Ok(Self(hsms))
+        } else {
+            Err(NoPool(devices.len()))
+        }
+    }
+
+    /// The HSMs.
+    pub fn hsms(&self) -> &[HsmName] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<HsmName>> for Pool {
+    type Error = NoPool;
+
+    fn try_from(hsms: Vec<HsmName>) -> Result<Self, NoPool> {
+        Self::new(hsms)
+    }
+}
+
+impl From<Pool> for Vec<HsmName> {
+    fn from(pool: Pool) -> Self {
+        pool.0
+    }
+}
+
 /// Everything that was asked for; never changes.
+///
+/// Where a pool is opened there is one of these for each of its HSMs, a *member*, and each is approved by itself. The first one
+/// has the activation's id; see [`ActivationId::member`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActivationTerms {
@@ -48,6 +99,9 @@ pub struct ActivationTerms {
     pub id: ActivationId,
     /// The HSM to open.
     pub hsm: HsmName,
+    /// All the HSMs that are to be opened, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
     /// For what.
     pub purpose: Purpose,
     /// Who asked.
@@ -68,6 +122,32 @@ impl ActivationTerms {
     /// SHA-256 over the canonical JSON of the terms.
     pub fn digest(&self) -> Sha256Digest {
         crate::dsse::canonical_digest(self)
+    }
+
+    /// Every HSM that is to be opened, with the id under which.
+    pub fn members(&self) -> Vec<(ActivationId, &HsmName)> {
+        match &self.pool {
+            None => vec![(self.id.clone(), &self.hsm)],
+            Some(pool) => {
+                let id = self.id.activation();
+                let members = pool.hsms().iter().enumerate();
+                members.map(|(at, hsm)| (id.member(at), hsm)).collect()
+            }
+        }
+    }
+
+    /// Whether others are terms of the same request: for another HSM of the pool, or these themselves.
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        let as_other = Self {
+            id: other.id.clone(),
+            hsm: other.hsm.clone(),
+            quorum: other.quorum,
+            ..self.clone()
+        };
+        let known = |(id, hsm): (ActivationId, &HsmName)| id == other.id && *hsm == other.hsm;
+        as_other == *other
+            && self.members().into_iter().any(known)
+            && (self.hsm != other.hsm || self == other)
     }
 }
 
@@ -147,8 +227,29 @@ pub struct ActivationView {
     pub signatures: u32,
     /// Something that people must know, such as "the HSM was reset, Anna must authenticate again".
     pub notice: Option<String>,
+    /// Where each HSM stands, if a pool is opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberView>,
     /// Page of this activation in the portal.
     pub url: String,
+}
+
+/// One HSM of a pool that is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    /// Under which id.
+    pub id: ActivationId,
+    /// The HSM.
+    pub hsm: HsmName,
+    /// The quorum that it demands.
+    pub quorum: Quorum,
+    /// The count as the card reports it.
+    pub authenticated: u8,
+    /// Where it stands.
+    pub state: ActivationState,
+    /// Signatures that it has made.
+    pub signatures: u32,
 }
 
 /// Life of an activation.
@@ -314,6 +415,8 @@ pub struct ApprovalTaskView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalEvidence {
+    /// What was approved: the activation, or that of another HSM of its pool.
+    pub activation: ActivationId,
     /// The [`crate::statement::Approval`].
     pub statement: Envelope,
     /// The challenge that was answered.
@@ -331,7 +434,7 @@ pub enum ApprovalOutcome {
         /// The activation now.
         activation: Box<ActivationView>,
     },
-    /// The HSM wants a fresh challenge: sign this one too, inside the same PIN session.
+    /// The HSM wants a fresh challenge, or it is the next HSM's turn: sign this one too, inside the same PIN session.
     SignAgain {
         /// A new [`crate::task::Task::Approve`].
         task: Envelope,

@@ -61,3 +61,20 @@ id!(
     /// One signature made under a lease.
     SignatureId
 );
+
+impl ActivationId {
+    /// The id under which the HSM at this place of a pool is opened: the first one's is the activation's own.
+    #[must_use]
+    pub fn member(&self, place: usize) -> Self {
+        match place {
+            0 => self.clone(),
+            more => Self(format!("{}.{}", self.0, more + 1)),
+        }
+    }
+
+    /// The activation that an id, or that of a member, belongs to.
+    #[must_use]
+    pub fn activation(&self) -> Self {
+        Self(self.0.split('.').next().unwrap_or_default().to_owned())
+    }
+}

@@ -26,6 +26,9 @@ pub struct Receipt {
     pub approvals: Vec<ReceiptApproval>,
     /// Signatures made.
     pub signatures: Vec<SignatureView>,
+    /// The same for the other HSMs, if a pool was opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Receipt>,
     /// When the receipt was made.
     pub at: Timestamp,
 }

@@ -38,6 +38,7 @@ fn terms(scope: Scope) -> ActivationTerms {
             id: HsmId::new("release"),
             device: "ZZSIM00000200001".parse().expect("a device id"),
         },
+        pool: None,
         purpose: Purpose::Sign {
             keys: KeySet::one(KeyName {
                 label: "firmware".into(),

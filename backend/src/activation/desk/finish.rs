@@ -92,15 +92,20 @@ impl Desk {
             &self.app,
             &mut tx,
             &mut activation,
-            Change::End(reason),
+            Change::End(reason.clone()),
             actor,
         )
         .await?;
         tx.commit().await?;
         if let Some(lease) = lease {
-            self.app.activations.leases().remove(&id);
+            lease.pool.remove(&id);
             lease.close();
         }
+        // What was used up stays used up for the HSMs that are still to open.
+        if view.state.is_ended() {
+            self.app.activations.pools().remove(&id.activation());
+        }
+        super::super::end_others(&self.app, &activation.terms, &reason);
         Ok(view)
     }
 }

@@ -1,6 +1,6 @@
 //! The quorum is there: from the signed approvals to the lease.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use countersign_card::{KeyKind, KeySpec};
 use countersign_protocol::{
@@ -11,12 +11,11 @@ use countersign_protocol::{
     id::ActivationId,
     purpose::{KeyName, NewKeyType},
 };
-use jiff::SignedDuration;
 
 use super::Desk;
 use crate::{
     activation::{
-        ActivationError, ApprovedScope, Lease, LeaseKey,
+        ActivationError, ApprovedScope, Lease, LeaseKey, LeasePool,
         approval::Allowed,
         transition::{self, Change},
     },
@@ -54,6 +53,17 @@ impl Desk {
             .map_err(|error| error.to_string())?;
         let Allowed { scope, keys, lease } =
             self.expected(activation, &device).allowed(&approvals)?;
+        let terms = activation.terms.clone();
+        let pool = self
+            .app
+            .activations
+            .pools()
+            .entry(terms.id.activation())
+            .or_insert_with(|| Arc::new(LeasePool::new(terms.clone(), scope.clone(), lease)))
+            .clone();
+        if !pool.is(&scope, lease) {
+            return Err("another HSM of the pool was opened for something else".into());
+        }
         // Where a key is to be made, none is used.
         let names = keys.iter().flatten();
         let keys = names
@@ -62,13 +72,7 @@ impl Desk {
                     .ok_or_else(|| format!("the key `{}` is not on the HSM any more", name.label))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Lease::new(
-            activation.terms.clone(),
-            self.hsm.clone(),
-            keys,
-            scope,
-            lease,
-        ))
+        Ok(Lease::new(pool, terms, self.hsm.clone(), keys))
     }
 
     async fn approvals(
@@ -96,22 +100,17 @@ impl Desk {
         mut activation: Activation,
         lease: Lease,
     ) -> Result<(ActivationView, Arc<Lease>), ActivationError> {
-        let seconds = lease.limits().seconds;
-        let deadline = Instant::now() + std::time::Duration::from_secs(u64::from(seconds));
+        let (deadline, until) = lease.pool.until();
         self.hsm.open_lease(&lease.handle, deadline).await?;
-        let until = Timestamp::now() + SignedDuration::from_secs(i64::from(seconds));
         let lease = Arc::new(lease);
         // Whoever hears of the opening finds the lease, and whoever finds the lease waits for the record.
         let id = activation.terms.id.clone();
         let held = lease.hold().await;
-        self.app
-            .activations
-            .leases()
-            .insert(id.clone(), lease.clone());
+        lease.pool.add(lease.clone());
         let recorded = self.record_opening(&mut activation, until).await;
         if recorded.is_err() {
             lease.revoke();
-            self.app.activations.leases().remove(&id);
+            lease.pool.remove(&id);
             lease.close();
         }
         drop(held);
@@ -144,7 +143,7 @@ impl Desk {
         &mut self,
         lease: &Arc<Lease>,
     ) -> Result<(), ActivationError> {
-        let ApprovedScope::GenerateKey { label, key_type } = lease.scope() else {
+        let ApprovedScope::GenerateKey { label, key_type } = lease.pool.scope() else {
             return Ok(());
         };
         let reason = match self.generate(lease, label, *key_type).await {

@@ -137,6 +137,7 @@ impl PinSession {
         let statement = self.seal(&key, &approval)?;
         let response = self.sign(&key, pka_input(request))?;
         Ok(ApprovalEvidence {
+            activation: consent.what().terms().id.clone(),
             statement,
             challenge: Base64(request.challenge().to_vec()),
             response: Base64(response.to_plain()),

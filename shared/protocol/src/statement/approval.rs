@@ -77,6 +77,9 @@ pub struct ApprovedTerms {
     pub activation: crate::id::ActivationId,
     /// The signing HSM.
     pub hsm: crate::activation::HsmName,
+    /// All the HSMs that are opened under the same bounds, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<crate::activation::Pool>,
     /// What is opened.
     pub purpose: ApprovedPurpose,
     /// Who asked.
@@ -183,6 +186,7 @@ impl Approval {
                     digest,
                     activation: terms.id.clone(),
                     hsm: terms.hsm.clone(),
+                    pool: terms.pool.clone(),
                     purpose: ApprovedPurpose::of(&terms.purpose),
                     requester: terms.requester.clone(),
                     reason: terms.reason.clone(),

@@ -1,0 +1,241 @@
+//! What may be signed under an activation, on however many HSMs: the bounds are those of all together.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationTerms, EndReason},
+    digest::Sha256Digest,
+    id::ActivationId,
+    lease::LeaseLimits,
+    mechanism::{Hash, Mechanism},
+};
+use tokio::sync::watch;
+
+use super::{
+    ApprovedScope, Lease,
+    lease::{Entered, Turn},
+};
+
+/// The leases of one activation: one for every HSM that was opened for it.
+pub struct LeasePool {
+    /// What was asked for, of the HSM that was opened first.
+    pub terms: ActivationTerms,
+    /// What may be signed.
+    scope: ApprovedScope,
+    /// For how long, and how often.
+    limits: LeaseLimits,
+    /// When everything is over; set by the first HSM that opens.
+    until: OnceLock<(Instant, Timestamp)>,
+    leases: Mutex<Vec<Arc<Lease>>>,
+    /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
+    under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
+    signed: Mutex<Signed>,
+}
+
+#[derive(Default)]
+struct Signed {
+    /// Made, or being made. Leases never survive a restart, so nothing else has to be counted.
+    reserved: u32,
+    /// Their idempotency keys.
+    keys: HashSet<String>,
+    count: u32,
+    digests: HashSet<Sha256Digest>,
+}
+
+/// Why the lease does not cover a signature.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotCovered {
+    /// The digest was not approved.
+    Digest,
+    /// From this mechanism's input nobody could tell which file it is.
+    Mechanism,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LeasePool {
+    pub(super) fn new(terms: ActivationTerms, scope: ApprovedScope, limits: LeaseLimits) -> Self {
+        Self {
+            terms,
+            scope,
+            limits,
+            until: OnceLock::new(),
+            leases: Mutex::default(),
+            under_way: Mutex::default(),
+            signed: Mutex::default(),
+        }
+    }
+
+    /// Whether another quorum has allowed the same.
+    pub(super) fn is(&self, scope: &ApprovedScope, limits: LeaseLimits) -> bool {
+        self.scope == *scope && self.limits == limits
+    }
+
+    /// When it is over, for whoever opens now.
+    pub(super) fn until(&self) -> (Instant, Timestamp) {
+        *self.until.get_or_init(|| {
+            let seconds = self.limits.seconds;
+            (
+                Instant::now() + std::time::Duration::from_secs(seconds.into()),
+                Timestamp::now() + jiff::SignedDuration::from_secs(seconds.into()),
+            )
+        })
+    }
+
+    pub(super) fn add(&self, lease: Arc<Lease>) {
+        lock(&self.leases).push(lease);
+    }
+
+    pub(super) fn remove(&self, member: &ActivationId) {
+        lock(&self.leases).retain(|lease| lease.terms.id != *member);
+    }
+
+    /// The lease of one HSM.
+    pub fn member(&self, id: &ActivationId) -> Option<Arc<Lease>> {
+        let leases = lock(&self.leases);
+        leases.iter().find(|lease| lease.terms.id == *id).cloned()
+    }
+
+    /// Those whose end is not stored yet.
+    pub fn members(&self) -> Vec<Arc<Lease>> {
+        lock(&self.leases).clone()
+    }
+
+    /// Those that are open.
+    pub fn open(&self) -> Vec<Arc<Lease>> {
+        let leases = lock(&self.leases);
+        let open = leases.iter().filter(|lease| !lease.handle.is_revoked());
+        open.cloned().collect()
+    }
+
+    /// What the quorum allowed.
+    pub fn scope(&self) -> &ApprovedScope {
+        &self.scope
+    }
+
+    /// Goes in where the fewest wait, but not where it was tried already. `None`: no HSM is open.
+    pub async fn enter(&self, tried: &[ActivationId]) -> Option<Entered> {
+        while let Some((lease, turn)) = self.shortest(tried) {
+            if let Some(entered) = lease.enter(turn).await {
+                return Some(entered);
+            }
+        }
+        None
+    }
+
+    fn shortest(&self, tried: &[ActivationId]) -> Option<(Arc<Lease>, Turn)> {
+        let leases = lock(&self.leases);
+        let open = leases
+            .iter()
+            .filter(|lease| !lease.handle.is_revoked() && !tried.contains(&lease.terms.id));
+        let lease = open.min_by_key(|lease| lease.load())?.clone();
+        // Under the lock: the next one sees it.
+        let turn = lease.queue();
+        Some((lease, turn))
+    }
+
+    /// Whether the quorum approved this, and under which file name.
+    ///
+    /// # Errors
+    /// [`NotCovered`].
+    pub fn covers(
+        &self,
+        mechanism: Mechanism,
+        digest: &[u8],
+    ) -> Result<Option<String>, NotCovered> {
+        match &self.scope {
+            ApprovedScope::Anything => Ok(None),
+            ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
+            // Files are approved by their SHA-256.
+            ApprovedScope::Files(_) if mechanism.hash() != Some(Hash::Sha256) => {
+                Err(NotCovered::Mechanism)
+            }
+            ApprovedScope::Files(files) => digest
+                .try_into()
+                .ok()
+                .and_then(|digest| files.get(&Sha256Digest(digest)))
+                .map(|name| Some(name.clone()))
+                .ok_or(NotCovered::Digest),
+        }
+    }
+
+    /// Begins work for an idempotency key: the sender's end means that it is done. `Err`: somebody else is at it; wait.
+    ///
+    /// # Errors
+    /// What to wait for.
+    pub fn begin(&self, idempotency_key: &str) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+        let mut under_way = lock(&self.under_way);
+        under_way.retain(|_, receiver| receiver.has_changed().is_ok());
+        if let Some(receiver) = under_way.get(idempotency_key) {
+            return Err(receiver.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        under_way.insert(idempotency_key.to_owned(), receiver);
+        Ok(sender)
+    }
+
+    /// Counts a signature before it is made: no two requests get the last one. `false`: there is none left.
+    #[must_use]
+    pub fn reserve(&self, idempotency_key: &str) -> bool {
+        let mut signed = lock(&self.signed);
+        let left = signed.reserved < self.limits.signatures;
+        if left {
+            signed.reserved += 1;
+            signed.keys.insert(idempotency_key.to_owned());
+        }
+        left
+    }
+
+    /// The card said that it made nothing, or was not even asked.
+    pub fn release(&self) {
+        let mut signed = lock(&self.signed);
+        signed.reserved = signed.reserved.saturating_sub(1);
+    }
+
+    /// Signatures that may still be asked for.
+    pub fn left(&self) -> u32 {
+        self.limits
+            .signatures
+            .saturating_sub(lock(&self.signed).reserved)
+    }
+
+    /// Whether something was reserved under this idempotency key: what never was is in no record.
+    pub fn has_reserved(&self, idempotency_key: &str) -> bool {
+        lock(&self.signed).keys.contains(idempotency_key)
+    }
+
+    /// Notes a recorded signature; returns how the lease ends, if this was the last one.
+    ///
+    /// A manifest is complete when every file has been signed; a limit above the number of files asks for more than one
+    /// signature per file, and is used up first.
+    pub fn note(&self, digest: &[u8]) -> Option<EndReason> {
+        let mut signed = lock(&self.signed);
+        signed.count += 1;
+        if let Ok(digest) = digest.try_into() {
+            signed.digests.insert(Sha256Digest(digest));
+        }
+        let used_up = signed.count >= self.limits.signatures;
+        match &self.scope {
+            ApprovedScope::Files(files) => {
+                let all = files.keys().all(|digest| signed.digests.contains(digest));
+                let more =
+                    usize::try_from(self.limits.signatures).is_ok_and(|limit| limit > files.len());
+                match (all, used_up) {
+                    (true, used_up) if used_up || !more => Some(EndReason::Completed),
+                    (false, true) => Some(EndReason::CountUsed),
+                    _ => None,
+                }
+            }
+            ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
+                used_up.then_some(EndReason::CountUsed)
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! A key that lives on several HSMs.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use countersign_card::{
+    DkekShare, InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, PkaOptions, SmartCardHsm,
+    SoPin,
+    pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
+};
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView, ApprovalOutcome, EndReason},
+    audit::AuditEvent,
+    cvc::{Curve, VerifiedDevice},
+    dsse::Envelope,
+    hsm::HsmState,
+    id::{ActivationId, HsmId},
+    mechanism::Mechanism,
+};
+use countersign_server::{
+    activation::{self, ActivationError, LockRequest},
+    app::App,
+    config::{Attachment, Config, HsmConfig},
+    hsm::{self, Connector, SimulatorConnector},
+    signing::SigningError,
+};
+use countersign_simulator::{Latency, Profile, Simulator};
+
+use crate::{
+    player::{Player, anchors, new_card},
+    world::{self, World, hsm_id, operator, reason, request_for},
+};
+
+const EC: Mechanism = Mechanism::EcdsaSha256;
+
+fn second() -> HsmId {
+    HsmId::new("second")
+}
+
+fn pool_config(folder: &std::path::Path) -> Config {
+    let mut config = world::config(folder, true);
+    config.hsms.push(HsmConfig {
+        id: second(),
+        attachment: Attachment::Reader("played by the test".into()),
+        device: None,
+        so_pin_file: None,
+    });
+    config
+}
+
+async fn start(folder: &std::path::Path, hsms: &[Simulator; 2]) -> App {
+    let app = App::open(pool_config(folder)).await.expect("opens");
+    let connector = |hsm: &Simulator| -> Box<dyn Connector> {
+        Box::new(SimulatorConnector::new(hsm.clone()))
+    };
+    let connectors = BTreeMap::from([
+        (hsm_id(), connector(&hsms[0])),
+        (second(), connector(&hsms[1])),
+    ]);
+    app.start_with(connectors).await.expect("starts");
+    app
+}
+
+fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
+    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
+    let chain = card.device_chain().expect("a chain");
+    let device = chain.verify(&anchors()).expect("genuine");
+    card.open_secure_channel(&device).expect("a channel");
+    (card, device)
+}
+
+/// What everybody does who keeps keys on several devices, with all custodians at one place.
+fn authenticated(simulator: &Simulator, people: &mut [Player]) -> SmartCardHsm {
+    let (mut card, device) = open(simulator);
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
+    for player in &mut people[..2] {
+        loop {
+            let challenge = round.challenge(&mut card).expect("a challenge");
+            let signature = player.card.sign(&challenge.digest(device.id()));
+            let response = PkaResponse {
+                name: player.card.file.request.chr(),
+                key: player.card.file.request.public_key(),
+                challenge: &challenge,
+                signature: &signature,
+            };
+            match round.respond(&mut card, &response).expect("an outcome") {
+                RespondOutcome::Counted(_) => break,
+                RespondOutcome::NeedsFreshChallenge { .. } => {}
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+    }
+    card
+}
+
+struct Pool {
+    world: World,
+    hsms: [Simulator; 2],
+}
+
+impl Pool {
+    /// Two HSMs for 2 of 3 with the same key `ec`.
+    async fn ready() -> Self {
+        let hsms = ["TARGET", "SECOND"].map(|serial| new_card(serial, Profile::VENDOR, None));
+        for simulator in &hsms {
+            let (mut card, device) = open(simulator);
+            let quorum = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
+            let so_pin = SoPin::from_hex("3537363231383830").expect("a SO-PIN");
+            card.initialize_with_domains(&quorum, KeyDomainOptions::Dkek { shares: 1 }, &so_pin)
+                .expect("initialises");
+            card.open_secure_channel(&device).expect("a channel");
+            card.import_dkek_share(0, &DkekShare::new([7; 32]))
+                .expect("takes the share");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = start(folder.path(), &hsms).await;
+        let mut world = World::of(app, hsms[0].clone(), folder).await;
+        for hsm in [hsm_id(), second()] {
+            wait_for_hsm(&world, &hsm, |state| *state == HsmState::Registering).await;
+            for player in 0..3 {
+                let admin = world.people[0].person.clone();
+                let key = world.people[player].card.fingerprint();
+                let registered =
+                    world
+                        .app
+                        .activations
+                        .register(&hsm, operator(&admin), admin, key);
+                registered.await.expect("registered");
+            }
+        }
+        world.app.shutdown().await;
+        let mut first = authenticated(&hsms[0], &mut world.people);
+        let spec = KeySpec {
+            kind: KeyKind::Ec(Curve::Secp256r1),
+            label: "ec".into(),
+            chr: "ZZPOOL00001".parse().expect("a name"),
+            algorithms: None,
+            use_counter: None,
+        };
+        let (reference, _) = first.generate_key(&spec).expect("a key");
+        let copy = first.wrap_key(reference).expect("a copy");
+        let mut other = authenticated(&hsms[1], &mut world.people);
+        other.unwrap_key(&copy).expect("takes the copy");
+        drop((first, other));
+        let mut pool = Self { world, hsms };
+        pool.restart().await;
+        pool
+    }
+
+    async fn restart(&mut self) {
+        self.world.app.shutdown().await;
+        self.world.app = start(self.world.folder.path(), &self.hsms).await;
+        for hsm in [hsm_id(), second()] {
+            wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
+        }
+    }
+
+    /// Answers for every HSM, as a helper does within one consent; returns for how many.
+    async fn authenticate(&mut self, player: usize, id: &ActivationId) -> (usize, ActivationView) {
+        let mut task = self.world.task(player, id).await.expect("a task");
+        let mut answered = std::collections::HashSet::new();
+        loop {
+            let evidence = self.world.people[player].approve(&task);
+            answered.insert(evidence.activation.clone());
+            match self.approve(player, id, evidence).await.expect("accepted") {
+                ApprovalOutcome::Counted { activation } => return (answered.len(), *activation),
+                ApprovalOutcome::SignAgain { task: next } => task = next,
+            }
+        }
+    }
+
+    async fn approve(
+        &self,
+        player: usize,
+        id: &ActivationId,
+        evidence: countersign_protocol::activation::ApprovalEvidence,
+    ) -> Result<ApprovalOutcome, ActivationError> {
+        let custodian = self.world.people[player].custodian();
+        let terms = self.world.view(id).await.terms;
+        activation::approve(&self.world.app, &terms, &custodian, evidence).await
+    }
+
+    async fn open(&mut self, id: &ActivationId) {
+        self.collecting(id).await;
+        for player in [0, 2] {
+            let (hsms, _) = self.authenticate(player, id).await;
+            assert_eq!(hsms, 2, "one consent is for both HSMs");
+        }
+        let view = self.world.view(id).await;
+        let open = |state: &ActivationState| matches!(state, ActivationState::Open { .. });
+        assert!(open(&view.state) && view.members.iter().all(|member| open(&member.state)));
+    }
+
+    async fn collecting(&self, id: &ActivationId) -> ActivationView {
+        let collecting = |view: &ActivationView| {
+            view.members
+                .iter()
+                .all(|member| member.state == ActivationState::Collecting)
+        };
+        self.world.wait_for(id, collecting).await
+    }
+
+    async fn locked(&self) {
+        for hsm in [hsm_id(), second()] {
+            wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
+        }
+    }
+}
+
+async fn wait_for_hsm(world: &World, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
+    for _ in 0..500 {
+        let hsm = world.app.hsms.get(hsm).expect("the HSM");
+        let mut connection = world.app.store.read().await.expect("a connection");
+        let view = hsm::view(&mut connection, &hsm).await.expect("a view");
+        if wanted(&view.state) {
+            return;
+        }
+        drop(connection);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("HSM {hsm} never came there");
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("file-{number}")).collect()
+}
+
+/// Eight at a time; returns what did not work.
+async fn sign_all(world: &Arc<Pool>, id: &ActivationId, names: &[String]) -> Vec<SigningError> {
+    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (pool, id, names, next) = (world.clone(), id.clone(), names.to_vec(), next.clone());
+        workers.spawn(async move {
+            let mut failed = Vec::new();
+            loop {
+                let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let Some(name) = names.get(number) else {
+                    return failed;
+                };
+                let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+                failed.extend(made.err());
+            }
+        });
+    }
+    workers.join_all().await.into_iter().flatten().collect()
+}
+
+fn refs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_is_spread_over_the_hsms_that_are_open() {
+    let mut pool = Pool::ready().await;
+    let names = names(40);
+    let id = pool.world.ask_for_files("ec", &refs(&names)).await;
+    pool.open(&id).await;
+    for hsm in &pool.hsms {
+        hsm.set_latency(Latency::REALISTIC);
+        hsm.reset_counts();
+    }
+    let pool = Arc::new(pool);
+    let failed = sign_all(&pool, &id, &names).await;
+    assert!(failed.is_empty(), "{failed:?}");
+    let made: Vec<_> = pool
+        .hsms
+        .iter()
+        .map(|hsm| hsm.apdu_counts().sign())
+        .collect();
+    assert_eq!(made.iter().sum::<u64>(), 40, "one command a signature");
+    assert!(made.iter().all(|made| *made >= 15), "spread: {made:?}");
+    // The last file ends it everywhere.
+    let view = pool
+        .world
+        .wait_for(&id, |view| {
+            view.members.iter().all(|member| member.state.is_ended())
+        })
+        .await;
+    assert_eq!(reason(&view), EndReason::Completed);
+    assert_eq!(view.signatures, 40);
+    pool.locked().await;
+    let audit = pool.world.audit().await;
+    let signed = audit
+        .iter()
+        .filter(|event| matches!(event, AuditEvent::Signed { .. }))
+        .count();
+    assert_eq!(signed, 40);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hsm_that_drops_out_loses_no_request() {
+    let mut pool = Pool::ready().await;
+    let names = names(40);
+    let id = pool.world.ask_for_files("ec", &refs(&names)).await;
+    pool.open(&id).await;
+    for hsm in &pool.hsms {
+        hsm.set_latency(Latency::REALISTIC);
+    }
+    let pool = Arc::new(pool);
+    let gone = pool.hsms[1].clone();
+    let pulled = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        gone.remove();
+    });
+    let failed = sign_all(&pool, &id, &names).await;
+    pulled.await.expect("pulled");
+    assert!(failed.is_empty(), "{failed:?}");
+    let view = pool
+        .world
+        .wait_for(&id, |view| {
+            view.members.iter().all(|member| member.state.is_ended())
+        })
+        .await;
+    assert_eq!(reason(&view), EndReason::Completed);
+    let ActivationState::Ended { reason, .. } = &view.members[1].state else {
+        panic!("not ended")
+    };
+    assert!(matches!(reason, EndReason::HsmLost { .. }), "{reason:?}");
+    // Each file once, whoever signed it.
+    let mut connection = pool.world.app.store.read().await.expect("a connection");
+    let signatures = countersign_server::signing::signatures(&mut connection, &id)
+        .await
+        .expect("the record");
+    let digests: std::collections::HashSet<_> = signatures.iter().map(|made| &made.digest).collect();
+    assert_eq!((signatures.len(), digests.len()), (40, 40));
+    drop(connection);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_are_those_of_all_hsms_together() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open(&id).await;
+    let pool = Arc::new(pool);
+    let failed = sign_all(&pool, &id, &names(16)).await;
+    assert_eq!(failed.len(), 6);
+    assert!(
+        failed
+            .iter()
+            .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
+        "{failed:?}"
+    );
+    // What was made is answered again, and not made again.
+    let repeated = pool.world.sign(&id, "file-0", &request_for("file-0", EC)).await;
+    assert!(repeated.is_ok(), "{repeated:?}");
+    pool.locked().await;
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_up_on_one_hsm_is_used_up_for_the_next() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 3).await;
+    pool.collecting(&id).await;
+    // Only the first HSM is answered by both.
+    for player in [0, 2] {
+        let task = pool.world.task(player, &id).await.expect("a task");
+        let evidence = pool.world.people[player].approve(&task);
+        let mut outcome = pool.approve(player, &id, evidence).await.expect("accepted");
+        while let ApprovalOutcome::SignAgain { task } = outcome {
+            let evidence = pool.world.people[player].approve(&task);
+            if evidence.activation != id {
+                break;
+            }
+            outcome = pool.approve(player, &id, evidence).await.expect("accepted");
+        }
+    }
+    for name in ["a", "b"] {
+        let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+        made.expect("signed");
+    }
+    // The first one is lost, the second one opens.
+    pool.hsms[0].remove();
+    pool.world
+        .wait_for(&id, |view| view.members[0].state.is_ended())
+        .await;
+    for player in [0, 2] {
+        pool.authenticate(player, &id).await;
+    }
+    let view = pool.world.view(&id).await;
+    assert!(
+        matches!(view.state, ActivationState::Open { left: 1, .. }),
+        "{:?}",
+        view.state
+    );
+    let made = pool.world.sign(&id, "c", &request_for("c", EC)).await;
+    made.expect("signed");
+    let refused = pool.world.sign(&id, "d", &request_for("d", EC)).await;
+    assert!(
+        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{refused:?}"
+    );
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lock_now_locks_every_hsm() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open(&id).await;
+    let terms = pool.world.view(&id).await.terms;
+    let person = pool.world.people[1].person.clone();
+    let request = LockRequest {
+        actor: operator(&person),
+        person,
+        admin: false,
+    };
+    let view = activation::lock(&pool.world.app, &terms, request)
+        .await
+        .expect("locked");
+    assert!(matches!(reason(&view), EndReason::Locked { .. }));
+    assert!(view.members.iter().all(|member| member.state.is_ended()));
+    pool.locked().await;
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_for_one_hsm_only() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.collecting(&id).await;
+    let task = pool.world.task(0, &id).await.expect("a task");
+    let mut evidence = pool.world.people[0].approve(&task);
+    evidence.activation = id.member(1);
+    let refused = pool.approve(0, &id, evidence).await;
+    assert!(
+        matches!(refused, Err(ActivationError::Refused(_))),
+        "{refused:?}"
+    );
+    let stranger = pool.world.people[0].approve(&task);
+    let other = ActivationId::new("AAAA-BBBB");
+    let refused = pool
+        .approve(
+            0,
+            &id,
+            countersign_protocol::activation::ApprovalEvidence {
+                activation: other,
+                ..stranger
+            },
+        )
+        .await;
+    assert!(refused.is_err(), "{refused:?}");
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_ends_what_was_open_on_any_hsm() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open(&id).await;
+    pool.restart().await;
+    let view = pool.world.view(&id).await;
+    assert_eq!(reason(&view), EndReason::ServerRestarted);
+    assert!(view.members.iter().all(|member| member.state.is_ended()));
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receipt_has_the_approvals_for_every_hsm() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_files("ec", &["a"]).await;
+    pool.open(&id).await;
+    pool.world
+        .sign(&id, "1", &request_for("a", EC))
+        .await
+        .expect("signed");
+    let envelope: Envelope = countersign_server::signing::receipt(&pool.world.app, &id)
+        .await
+        .expect("a receipt");
+    let key = &pool.world.app.identity.identity().key;
+    let receipt: countersign_protocol::receipt::Receipt = envelope.verify(key).expect("signed");
+    assert_eq!(receipt.others.len(), 1);
+    let both = [&receipt, &receipt.others[0]];
+    for part in both {
+        assert_eq!(part.approvals.len(), 2);
+        assert_eq!(part.activation.terms.members().len(), 2);
+    }
+    let signatures: usize = both.iter().map(|part| part.signatures.len()).sum();
+    assert_eq!(signatures, 1);
+    assert_ne!(
+        receipt.device_certificates,
+        receipt.others[0].device_certificates
+    );
+    pool.world.app.shutdown().await;
+}
