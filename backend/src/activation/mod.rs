@@ -19,10 +19,10 @@ pub use command::Custodian;
 pub use lease::{Entered, Lease, LeaseKey};
 pub use lease_pool::{LeasePool, NotCovered};
 pub use lock::{LockRequest, lock};
+pub(crate) use pool::elsewhere;
 pub use pool::{approve, decline, end_others, task};
 pub use recovery::recover_after_restart;
 pub use request::{Requester, create};
-pub(crate) use pool::elsewhere;
 pub(crate) use view::of_member;
 pub use view::{by_id, load};
 

@@ -92,8 +92,7 @@ pub async fn store(
 ) -> Result<ActivationView, ActivationError> {
     store::activations::update(tx.connection(), activation).await?;
     activation.revision += 1;
-    let members =
-        store::activations::members(tx.connection(), &activation.terms.id).await?;
+    let members = store::activations::members(tx.connection(), &activation.terms.id).await?;
     let view = view::build(tx.connection(), app, &members)
         .await?
         .ok_or_else(|| ActivationError::NotFound(activation.terms.id.clone()))?;

@@ -4,7 +4,7 @@ use countersign_protocol::{
     activation::{ActivationState, ActivationView, Answer, CustodianProgress, MemberView},
     id::ActivationId,
 };
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 use super::{ActivationError, pool};
 use crate::{
@@ -34,8 +34,10 @@ pub async fn by_id(
     app: &App,
     id: &ActivationId,
 ) -> Result<ActivationView, ActivationError> {
-    let members = store::activations::members(connection, id).await?;
-    build(connection, app, &members)
+    // One moment: states and answers belong together.
+    let mut moment = connection.begin().await.map_err(StoreError::from)?;
+    let members = store::activations::members(&mut moment, id).await?;
+    build(&mut moment, app, &members)
         .await?
         .ok_or_else(|| ActivationError::NotFound(id.clone()))
 }

@@ -174,7 +174,11 @@ impl Registry {
             .first()
             .map(|place: &KeyPlace| place.public_key.fingerprint());
         match first {
-            Some(first) if found.iter().all(|key| key.public_key.fingerprint() == first) => {
+            Some(first)
+                if found
+                    .iter()
+                    .all(|key| key.public_key.fingerprint() == first) =>
+            {
                 // One device may have it twice.
                 found.dedup_by(|a, b| a.hsm.id() == b.hsm.id());
                 Ok(found)

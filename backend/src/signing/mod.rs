@@ -362,7 +362,7 @@ impl Job {
         }
         if activation::elsewhere(&error) {
             if !known {
-                lease.revoke();
+                self.mistrust(lease, &error).await?;
             }
             return Ok(Err(error.into()));
         }
@@ -370,6 +370,18 @@ impl Job {
             self.pool.release();
         }
         Err(error.into())
+    }
+
+    /// Nothing more is asked of an HSM that gives no sound answer. One that is gone is noticed by itself.
+    async fn mistrust(&self, lease: &Lease, error: &HsmError) -> Result<(), SigningError> {
+        lease.revoke();
+        if !matches!(error, HsmError::Card(error) if error.is_connection_lost()) {
+            let why = error.to_string();
+            let (hsm, id) = (lease.hsm.id(), lease.terms.id.clone());
+            let end = EndReason::HsmLost { why };
+            self.app.activations.end(hsm, id, end).await?;
+        }
+        Ok(())
     }
 
     /// Tells the desks of a recorded signature, and of the end if it was the last one.

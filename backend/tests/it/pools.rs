@@ -21,7 +21,7 @@ use countersign_server::{
     app::App,
     config::{Attachment, Config, HsmConfig},
     hsm::{self, Connector, SimulatorConnector},
-    signing::SigningError,
+    signing::{self, SigningError},
 };
 use countersign_simulator::{Latency, Profile, Simulator};
 
@@ -49,9 +49,8 @@ fn pool_config(folder: &std::path::Path) -> Config {
 
 async fn start(folder: &std::path::Path, hsms: &[Simulator; 2]) -> App {
     let app = App::open(pool_config(folder)).await.expect("opens");
-    let connector = |hsm: &Simulator| -> Box<dyn Connector> {
-        Box::new(SimulatorConnector::new(hsm.clone()))
-    };
+    let connector =
+        |hsm: &Simulator| -> Box<dyn Connector> { Box::new(SimulatorConnector::new(hsm.clone())) };
     let connectors = BTreeMap::from([
         (hsm_id(), connector(&hsms[0])),
         (second(), connector(&hsms[1])),
@@ -119,11 +118,10 @@ impl Pool {
             for player in 0..3 {
                 let admin = world.people[0].person.clone();
                 let key = world.people[player].card.fingerprint();
-                let registered =
-                    world
-                        .app
-                        .activations
-                        .register(&hsm, operator(&admin), admin, key);
+                let registered = world
+                    .app
+                    .activations
+                    .register(&hsm, operator(&admin), admin, key);
                 registered.await.expect("registered");
             }
         }
@@ -225,19 +223,23 @@ fn names(count: usize) -> Vec<String> {
 }
 
 /// Eight at a time; returns what did not work.
-async fn sign_all(world: &Arc<Pool>, id: &ActivationId, names: &[String]) -> Vec<SigningError> {
+async fn sign_all(pool: &Pool, id: &ActivationId, names: &[String]) -> Vec<SigningError> {
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let (pool, id, names, next) = (world.clone(), id.clone(), names.to_vec(), next.clone());
+        let (app, person) = (pool.world.app.clone(), pool.world.people[3].person.clone());
+        let (id, names, next) = (id.clone(), names.to_vec(), next.clone());
         workers.spawn(async move {
+            let actor = operator(&person);
+            let requester = world::requester(&person, &actor, false);
             let mut failed = Vec::new();
             loop {
                 let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 let Some(name) = names.get(number) else {
                     return failed;
                 };
-                let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+                let request = request_for(name, EC);
+                let made = signing::sign(&app, &requester, &id, name, &request).await;
                 failed.extend(made.err());
             }
         });
@@ -259,7 +261,6 @@ async fn signing_is_spread_over_the_hsms_that_are_open() {
         hsm.set_latency(Latency::REALISTIC);
         hsm.reset_counts();
     }
-    let pool = Arc::new(pool);
     let failed = sign_all(&pool, &id, &names).await;
     assert!(failed.is_empty(), "{failed:?}");
     let made: Vec<_> = pool
@@ -297,7 +298,6 @@ async fn an_hsm_that_drops_out_loses_no_request() {
     for hsm in &pool.hsms {
         hsm.set_latency(Latency::REALISTIC);
     }
-    let pool = Arc::new(pool);
     let gone = pool.hsms[1].clone();
     let pulled = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -319,10 +319,11 @@ async fn an_hsm_that_drops_out_loses_no_request() {
     assert!(matches!(reason, EndReason::HsmLost { .. }), "{reason:?}");
     // Each file once, whoever signed it.
     let mut connection = pool.world.app.store.read().await.expect("a connection");
-    let signatures = countersign_server::signing::signatures(&mut connection, &id)
+    let signatures = signing::signatures(&mut connection, &id)
         .await
         .expect("the record");
-    let digests: std::collections::HashSet<_> = signatures.iter().map(|made| &made.digest).collect();
+    let digests: std::collections::HashSet<_> =
+        signatures.iter().map(|made| &made.digest).collect();
     assert_eq!((signatures.len(), digests.len()), (40, 40));
     drop(connection);
     pool.world.app.shutdown().await;
@@ -333,7 +334,6 @@ async fn the_limits_are_those_of_all_hsms_together() {
     let mut pool = Pool::ready().await;
     let id = pool.world.ask_for_anything("ec", 600, 10).await;
     pool.open(&id).await;
-    let pool = Arc::new(pool);
     let failed = sign_all(&pool, &id, &names(16)).await;
     assert_eq!(failed.len(), 6);
     assert!(
@@ -343,7 +343,10 @@ async fn the_limits_are_those_of_all_hsms_together() {
         "{failed:?}"
     );
     // What was made is answered again, and not made again.
-    let repeated = pool.world.sign(&id, "file-0", &request_for("file-0", EC)).await;
+    let repeated = pool
+        .world
+        .sign(&id, "file-0", &request_for("file-0", EC))
+        .await;
     assert!(repeated.is_ok(), "{repeated:?}");
     pool.locked().await;
     pool.world.app.shutdown().await;
@@ -466,7 +469,7 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let envelope: Envelope = countersign_server::signing::receipt(&pool.world.app, &id)
+    let envelope: Envelope = signing::receipt(&pool.world.app, &id)
         .await
         .expect("a receipt");
     let key = &pool.world.app.identity.identity().key;

@@ -35,7 +35,7 @@ pub fn time(at: &Timestamp) -> String {
 pub fn line(view: &ActivationView) -> String {
     let mut line = match &view.state {
         ActivationState::Queued => {
-            format!("Waiting for the HSM {}", view.terms.hsm.id)
+            format!("Waiting for the HSM {}", view.terms.hsm_names())
         }
         ActivationState::Collecting => {
             let mut line = format!(

@@ -8,7 +8,7 @@ use std::{
 pub use countersign_client::words::{line, purpose, time};
 use countersign_client::{Client, ClientError, LONGEST_WAIT};
 use countersign_protocol::{
-    activation::{ActivationView, Answer},
+    activation::{ActivationView, Answer, HsmName},
     id::ActivationId,
     purpose::{Purpose, Scope},
 };
@@ -32,17 +32,34 @@ pub fn next(
     Ok(view)
 }
 
+/// Each HSM with its device; with its state, if there are several.
+fn hsms(view: &ActivationView) -> String {
+    let name = |hsm: &HsmName| format!("{} ({})", hsm.id, hsm.device);
+    if view.members.is_empty() {
+        return name(&view.terms.hsm);
+    }
+    let members = view.members.iter().map(|member| {
+        format!(
+            "{}: {}, {} of {}",
+            name(&member.hsm),
+            member.state.as_str(),
+            member.authenticated,
+            member.quorum.required
+        )
+    });
+    members.collect::<Vec<_>>().join("\n            ")
+}
+
 /// Everything about one activation.
 pub fn details(view: &ActivationView) -> String {
     let terms = &view.terms;
     let mut out = format!(
-        "Activation  {}\nState       {}\nPurpose     {}\nHSM         {} ({})\nRequester   {}\nReason      {}\n\
+        "Activation  {}\nState       {}\nPurpose     {}\nHSM         {}\nRequester   {}\nReason      {}\n\
          Lease       {} seconds, {}\nQuorum      {}\nSignatures  {}\nExpires     {}\nPage        {}\n",
         terms.id,
         line(view),
         purpose(&terms.purpose),
-        terms.hsm.id,
-        terms.hsm.device,
+        hsms(view),
         printable(&terms.requester.name),
         printable(&terms.reason),
         terms.lease.seconds,

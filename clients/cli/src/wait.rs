@@ -39,7 +39,7 @@ pub fn announce(asked: &Requested) {
     progress::line(&format!(
         "{verb} activation {} on the HSM {}: {} must agree by {}",
         terms.id,
-        terms.hsm.id,
+        terms.hsm_names(),
         terms.quorum,
         status::time(&terms.expires_at)
     ));

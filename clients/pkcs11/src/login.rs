@@ -191,7 +191,7 @@ fn open(
     finalized: impl Fn() -> bool,
 ) -> Result<ActivationId> {
     let signals = Signals::watch();
-    let (view, ours) = match find(client, settings, slot, keys) {
+    let (view, ours) = match find(client, settings, keys) {
         Ok(found) => found,
         Err(error) => {
             report::line(&format!("the HSM {} was not opened: {error}", slot.hsm));
@@ -199,7 +199,7 @@ fn open(
         }
     };
     let id = view.terms.id.clone();
-    if !covers(&view, slot, keys) {
+    if !covers(&view, keys) {
         report::line(&format!(
             "activation {id} is for {}, not for {} on the HSM {}",
             countersign_client::words::purpose(&view.terms.purpose),
@@ -258,14 +258,14 @@ fn open(
 fn find(
     client: &Client,
     settings: &ActivationSettings,
-    slot: &Slot,
     keys: &[&SigningKeyView],
 ) -> std::result::Result<(ActivationView, bool), countersign_client::ClientError> {
     if let Some(id) = &settings.activation {
         return Ok((client.activation(id)?, false));
     }
     let requested = client.request_activation(&NewActivation {
-        hsm: Some(slot.hsm.clone()),
+        // On every HSM that has them.
+        hsm: None,
         purpose: NewPurpose::Sign {
             keys: keys.iter().map(|key| key.fingerprint.to_hex()).collect(),
             scope: Scope::Open,
@@ -290,12 +290,12 @@ fn usual_reason() -> String {
     }
 }
 
-fn covers(view: &ActivationView, slot: &Slot, keys: &[&SigningKeyView]) -> bool {
+fn covers(view: &ActivationView, keys: &[&SigningKeyView]) -> bool {
     let Purpose::Sign { keys: open, .. } = &view.terms.purpose else {
         return false;
     };
     // With an activation that was named, whatever it opens is what can be used.
-    view.terms.hsm.id == slot.hsm && keys.iter().any(|key| open.get(&key.fingerprint).is_some())
+    keys.iter().any(|key| open.get(&key.fingerprint).is_some())
 }
 
 fn labels(keys: &[&SigningKeyView]) -> String {

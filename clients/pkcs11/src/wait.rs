@@ -130,7 +130,7 @@ pub fn announce(view: &ActivationView, joined: bool) {
         "{verb} activation {} to {} on the HSM {}: {} must agree by {}. Approve at {}",
         terms.id,
         countersign_client::words::purpose(&terms.purpose),
-        terms.hsm.id,
+        terms.hsm_names(),
         terms.quorum,
         time(&terms.expires_at),
         printable(&view.url)

@@ -39,13 +39,19 @@ pub fn ActivationRow(
             view! { {reason.to_string()} " · " <When at=at /> }.into_any()
         }
     };
+    let from = format!(
+        "{} · HSM {} · {}",
+        terms.requester.name,
+        terms.hsm_names(),
+        terms.id
+    );
     view! {
         <li class="row">
             <a class="row-link" href=href data-testid=testid>
                 <span class="row-title">{words::purpose(&terms.purpose)}</span>
                 <span class="row-text">{terms.reason}</span>
                 <span class="quiet">
-                    {format!("{} · HSM {} · {}", terms.requester.name, terms.hsm.id, terms.id)}
+                    {from}
                 </span>
             </a>
             <div class="row-side">

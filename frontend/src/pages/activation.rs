@@ -5,6 +5,7 @@ mod approve;
 mod custodians;
 mod files;
 mod lease;
+mod members;
 mod terms;
 
 use countersign_protocol::{
@@ -24,6 +25,7 @@ use answer::AnswerForm;
 use custodians::Custodians;
 use files::Files;
 use lease::Lease;
+use members::Members;
 use terms::Terms;
 
 /// The page.
@@ -90,6 +92,7 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
             view.terms.quorum,
         )
     });
+    let members = aspect(view, |view| view.members.clone());
     let reads_audit = [Role::Admin, Role::Auditor, Role::Custodian]
         .into_iter()
         .any(|role| portal.is(role));
@@ -124,6 +127,12 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
         <div class="columns">
             <div class="column">
                 {move || terms.get().map(|terms| view! { <Terms terms=terms /> })}
+                {move || {
+                    members
+                        .get()
+                        .filter(|members| !members.is_empty())
+                        .map(|members| view! { <Members members=members /> })
+                }}
                 {move || {
                     progress
                         .get()

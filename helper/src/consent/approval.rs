@@ -120,8 +120,7 @@ impl Consent<ApprovalRequest> {
         device: VerifiedDevice,
     ) -> Result<Self, HelperError> {
         let renewed = ApprovalRequest::new(server, task, device, self.0.signer.clone())?;
-        let same_device =
-            renewed.terms.hsm != self.0.terms.hsm || renewed.device == self.0.device;
+        let same_device = renewed.terms.hsm != self.0.terms.hsm || renewed.device == self.0.device;
         let same = self.0.terms.is_same_request(&renewed.terms)
             && same_device
             && renewed.server == self.0.server;
@@ -141,8 +140,8 @@ impl Explained for ApprovalRequest {
             self.device.id().serial(),
             self.device.anchor()
         );
-        let mut consent = ConsentText::new("Countersign: approve?", "Approve and enter PIN")
-            .fact("Open", &hsm);
+        let mut consent =
+            ConsentText::new("Countersign: approve?", "Approve and enter PIN").fact("Open", &hsm);
         if let Some(pool) = &terms.pool {
             consent = consent.fact("And", &others(terms, pool));
         }

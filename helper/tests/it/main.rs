@@ -14,6 +14,7 @@ mod connections;
 mod exports;
 mod listing;
 mod pinentry;
+mod pools;
 mod remote;
 mod remote_server;
 mod sequences;

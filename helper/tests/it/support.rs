@@ -259,9 +259,9 @@ fn simulator(serial: &str) -> Simulator {
     .unwrap()
 }
 
-/// The device that is to be opened; only its certificates matter here.
-fn signing_hsm() -> DeviceChain {
-    SmartCardHsm::open(simulator("900001").connect())
+/// A device that is to be opened; only its certificates matter here.
+pub fn signing_hsm(serial: &str) -> DeviceChain {
+    SmartCardHsm::open(simulator(serial).connect())
         .unwrap()
         .device_chain()
         .unwrap()
@@ -408,7 +408,7 @@ impl Server {
         let key = EcSecretKey::from_bytes(Curve::Secp256r1, &[seed; 32]).unwrap();
         Self {
             key,
-            hsm: signing_hsm(),
+            hsm: signing_hsm("900001"),
             serial: Mutex::new(0),
         }
     }

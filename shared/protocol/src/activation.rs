@@ -124,6 +124,13 @@ impl ActivationTerms {
         crate::dsse::canonical_digest(self)
     }
 
+    /// The HSMs that are to be opened, for people: `release, second`.
+    pub fn hsm_names(&self) -> String {
+        let members = self.members();
+        let names: Vec<_> = members.iter().map(|(_, hsm)| hsm.id.as_str()).collect();
+        names.join(", ")
+    }
+
     /// Every HSM that is to be opened, with the id under which.
     pub fn members(&self) -> Vec<(ActivationId, &HsmName)> {
         match &self.pool {

@@ -4,7 +4,7 @@
 
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationTerms, HsmName, Quorum},
+    activation::{ActivationTerms, HsmName, Pool, Quorum},
     cvc::{Curve, EcSecretKey, Fingerprint},
     digest::Sha256Digest,
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
@@ -237,4 +237,47 @@ proptest! {
         envelope.payload.0[position] ^= 1 << bit;
         prop_assert!(envelope.verify::<LoginStatement>(&key().public_key()).is_err());
     }
+}
+
+#[test]
+fn a_pool_is_one_request_for_several_hsms() {
+    let name = |id: &str, device: &str| HsmName {
+        id: HsmId::new(id),
+        device: device.parse().expect("a device id"),
+    };
+    let first = name("release", "ZZSIM00000200001");
+    let second = name("second", "ZZSIM00000300001");
+    assert!(Pool::new(vec![first.clone()]).is_err());
+    assert!(Pool::new(vec![first.clone(), first.clone()]).is_err());
+    let mut one = terms(Scope::Open);
+    one.pool = Some(Pool::new(vec![first, second.clone()]).expect("a pool"));
+    let members = one.members();
+    assert_eq!(members[0], (one.id.clone(), &one.hsm));
+    assert_eq!(members[1], (one.id.member(1), &second));
+    assert_eq!(one.id.member(1).activation(), one.id);
+
+    let mut other = one.clone();
+    other.id = one.id.member(1);
+    other.hsm = second;
+    assert!(one.is_same_request(&other) && one.is_same_request(&one));
+    let change = |change: fn(&mut ActivationTerms)| {
+        let mut changed = other.clone();
+        change(&mut changed);
+        changed
+    };
+    for changed in [
+        change(|terms| terms.lease.signatures += 1),
+        change(|terms| terms.reason = "Something else".into()),
+        change(|terms| terms.pool = None),
+        change(|terms| terms.id = ActivationId::new("AAAA-BBBB.2")),
+        change(|terms| terms.hsm.device = "ZZSIM00000400001".parse().expect("a device id")),
+    ] {
+        assert!(!one.is_same_request(&changed), "{changed:?}");
+    }
+    let mut again = one.clone();
+    again.quorum.required = 1;
+    assert!(
+        !one.is_same_request(&again),
+        "the same HSM with another quorum"
+    );
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use countersign_client::Client;
 use countersign_protocol::{
-    activation::{ActivationView, ApprovalOutcome},
+    activation::{ActivationView, ApprovalOutcome, MAX_POOL},
     cvc::{DeviceId, Fingerprint},
     helper::{Answer, EnrolKey, Operation},
     id::ActivationId,
@@ -13,8 +13,8 @@ use countersign_protocol::{
 
 use crate::helper::{Helper, HelperConnection};
 
-/// Most answers that one custodian may be asked for.
-const MOST_ANSWERS: usize = 3;
+/// Most answers that one custodian may be asked for: by each HSM of the largest pool.
+const MOST_ANSWERS: usize = 3 * MAX_POOL;
 
 /// Somebody who has enrolled, and can log in once the key is confirmed. Clones share the browser.
 #[derive(Clone)]

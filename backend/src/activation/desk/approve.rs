@@ -82,7 +82,8 @@ impl Desk {
         let device = self.hsm.device()?;
         let challenge = self.hsm.challenge().await?;
         let mut connection = self.app.store.read().await?;
-        let view = crate::activation::view::of_member(&mut connection, &self.app, activation).await?;
+        let view =
+            crate::activation::view::of_member(&mut connection, &self.app, activation).await?;
         let authenticated = view
             .custodians
             .into_iter()

@@ -78,7 +78,7 @@ fn list(activations: &[ActivationView]) -> String {
             vec![
                 view.terms.id.to_string(),
                 view.state.as_str().to_owned(),
-                view.terms.hsm.id.to_string(),
+                view.terms.hsm_names(),
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),
                 printable(&view.terms.reason),

@@ -128,7 +128,10 @@ fn sign_under(
         }
     };
     let known = client.keys()?;
-    let key = keys::find(&known, &name, Some(&activation.terms.hsm.id))?;
+    let terms = &activation.terms;
+    // Of a pool, not every HSM needs to be there.
+    let only = terms.pool.is_none().then_some(&terms.hsm.id);
+    let key = keys::find(&known, &name, only)?;
     if approved.get(&key.fingerprint).is_none() {
         return Err(CliError::Key(format!(
             "activation {id} is for {}, not for `{name}`",

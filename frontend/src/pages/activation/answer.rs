@@ -53,10 +53,19 @@ fn turn(portal: Portal, view: &ActivationView) -> Turn {
         (_, Answer::Authenticated { .. }) => Turn::Done,
         (_, Answer::Declined { .. }) => Turn::Declined,
         (ActivationState::Queued, _) => Turn::Queued,
-        (ActivationState::Open { .. }, _) => Turn::None,
-        (ActivationState::Collecting, Answer::Missing) => Turn::Now(None),
-        (ActivationState::Collecting, Answer::Forgotten { why }) => Turn::Now(Some(why.clone())),
+        // Another HSM of the pool may be open while this one still asks.
+        (ActivationState::Open { .. }, _) if !asks(view) => Turn::None,
+        (_, Answer::Missing) => Turn::Now(None),
+        (_, Answer::Forgotten { why }) => Turn::Now(Some(why.clone())),
     }
+}
+
+/// Whether any HSM still asks its custodians.
+fn asks(view: &ActivationView) -> bool {
+    let members = view.members.iter();
+    members
+        .map(|member| &member.state)
+        .any(|state| *state == ActivationState::Collecting)
 }
 
 /// The form.
@@ -118,8 +127,11 @@ fn Now(id: ActivationId, again: Option<String>) -> impl IntoView {
     let this = id.clone();
     let authenticate = Callback::new(move |()| {
         let id = this.clone();
+        let hsms = portal
+            .activation(&id)
+            .map_or(1, |view| view.terms.members().len());
         work.run(async move {
-            let view = approve(portal, helper, &id).await?;
+            let view = approve(portal, helper, &id, hsms).await?;
             portal.put_activation(view);
             Ok(())
         });

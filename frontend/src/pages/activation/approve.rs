@@ -1,4 +1,5 @@
-//! An approval from end to end: task, helper, evidence, and once more where the HSM wants a fresh challenge.
+//! An approval from end to end: task, helper, evidence, and again for the next HSM of a pool, or where one wants a fresh
+//! challenge.
 
 use countersign_protocol::{
     activation::{ActivationView, ApprovalOutcome, ApprovalTaskView},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// A card that consumes its challenge with every custodian needs a second signature, and nothing needs many.
-const MOST_ROUNDS: u32 = 5;
+const MOST_ROUNDS: usize = 5;
 
 /// Approves with the card at the helper.
 ///
@@ -23,10 +24,11 @@ pub async fn approve(
     portal: Portal,
     helper: Helper,
     id: &ActivationId,
+    hsms: usize,
 ) -> Result<ActivationView, Problem> {
     let first: ApprovalTaskView = portal.act(&activation_path(id, "/task")).await?;
     let mut task = first.task;
-    for round in 0..MOST_ROUNDS {
+    for round in 0..MOST_ROUNDS * hsms {
         let evidence = match helper.approve(task, round > 0).await {
             Ok(evidence) => evidence,
             // Nothing was opened in the first round; later there is a PIN session to end.

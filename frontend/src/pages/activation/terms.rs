@@ -1,7 +1,7 @@
 //! What was asked for.
 
 use countersign_protocol::{
-    activation::ActivationTerms,
+    activation::{ActivationTerms, HsmName},
     purpose::{Purpose, Scope},
 };
 use leptos::prelude::*;
@@ -18,7 +18,11 @@ pub fn Terms(
     /// The terms.
     terms: ActivationTerms,
 ) -> impl IntoView {
-    let hsm = format!("/hsms/{}", terms.hsm.id);
+    let hsms: Vec<_> = terms
+        .members()
+        .into_iter()
+        .map(|(_, hsm)| hsm_row(hsm))
+        .collect();
     let lease = terms.lease;
     view! {
         <section class="card" aria-labelledby="terms">
@@ -29,11 +33,7 @@ pub fn Terms(
                 <Fact name="Asked by">
                     {terms.requester.name} ", " <When at=terms.requested_at />
                 </Fact>
-                <Fact name="HSM">
-                    <a href=hsm>{terms.hsm.id.to_string()}</a>
-                    " "
-                    <span class="quiet">{terms.hsm.device.to_string()}</span>
-                </Fact>
+                <Fact name=if hsms.len() == 1 { "HSM" } else { "HSMs" }>{hsms}</Fact>
                 {key(&terms.purpose)}
                 <Fact name="Lease">
                     {format!(
@@ -47,6 +47,18 @@ pub fn Terms(
                 </Fact>
             </dl>
         </section>
+    }
+    .into_any()
+}
+
+fn hsm_row(hsm: &HsmName) -> AnyView {
+    let href = format!("/hsms/{}", hsm.id);
+    view! {
+        <div>
+            <a href=href>{hsm.id.to_string()}</a>
+            " "
+            <span class="quiet">{hsm.device.to_string()}</span>
+        </div>
     }
     .into_any()
 }
