@@ -109,9 +109,9 @@ fn combined(first: ActivationView, views: &[ActivationView], app: &App) -> Activ
                 .iter()
                 .find(|other| other.key == custodian.key)
         });
-        let wanting = answers
+        let mut wanting = answers
             .filter(|other| matches!(other.answer, Answer::Missing | Answer::Forgotten { .. }));
-        wanting.last().unwrap_or(custodian).clone()
+        wanting.next_back().unwrap_or(custodian).clone()
     });
     ActivationView {
         state: pool::together(&states, left).unwrap_or(ActivationState::Queued),
