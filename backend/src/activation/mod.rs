@@ -275,6 +275,13 @@ impl Activations {
         self.leases().get(id).cloned()
     }
 
+    /// Every open lease.
+    pub fn open_leases(&self) -> Vec<Arc<Lease>> {
+        let leases = self.leases();
+        let open = leases.values().filter(|lease| !lease.handle.is_revoked());
+        open.cloned().collect()
+    }
+
     fn leases(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<Lease>>> {
         self.0.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }

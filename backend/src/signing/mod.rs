@@ -168,7 +168,11 @@ async fn without_lease(
     }
 }
 
-fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
+/// Whether this requester signs under an activation with these terms.
+///
+/// # Errors
+/// [`ActivationError::NotAllowed`].
+pub fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
     let not_allowed = |why: &str| Err(ActivationError::NotAllowed(why.to_owned()).into());
     if terms.requester.id != requester.person.id || !requester.may_sign {
         return not_allowed("only its requester signs under an activation");
