@@ -1,6 +1,9 @@
 //! Who calls: a program that acts for a requester, never a browser's session.
 
-use axum::{extract::FromRequestParts, http::{header, request::Parts}};
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
 use countersign_protocol::{audit::Actor, operator::Role, problem::ProblemCode};
 
 use super::inventory::Inventory;

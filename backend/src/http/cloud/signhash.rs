@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+};
 use countersign_protocol::{
     activation::{ActivationState, ActivationTerms},
     cvc::Fingerprint,
@@ -41,32 +45,33 @@ pub struct SignatureResult {
 }
 
 type Answer = Result<Json<SignatureResult>, ApiError>;
+type Body = Result<Bytes, BytesRejection>;
 
 pub async fn by_key(
     State(app): State<App>,
     program: Program,
     Path(key): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, &body, |_, _| true).await
+    sign(&app, &program, &key, body, |_, _| true).await
 }
 
 pub async fn by_key_of_hsm(
     State(app): State<App>,
     program: Program,
     Path((wanted, key)): Path<(String, String)>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, &body, |hsm, _| hsm.id == wanted).await
+    sign(&app, &program, &key, body, |hsm, _| hsm.id == wanted).await
 }
 
 pub async fn by_key_of_domain(
     State(app): State<App>,
     program: Program,
     Path((domain, key)): Path<(String, String)>,
-    body: Bytes,
+    body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, &body, |_, key| {
+    sign(&app, &program, &key, body, |_, key| {
         key.key_domain.eq_ignore_ascii_case(&domain)
     })
     .await
@@ -76,7 +81,7 @@ async fn sign(
     app: &App,
     program: &Program,
     id: &str,
-    body: &[u8],
+    body: Body,
     there: impl Fn(&Hsm, &Key) -> bool,
 ) -> Answer {
     let inventory = program.inventory(app)?;
@@ -101,7 +106,8 @@ async fn sign(
     if several {
         return Err(ambiguous(id));
     }
-    let request = request(body, key)?;
+    let body = body.map_err(|error| invalid(error.body_text()))?;
+    let request = request(&body, key)?;
     // The same wish under the same lease is one signature, however often it is sent.
     let idempotency_key = format!("signhash-{}", canonical_digest(&request));
     let leases: Vec<_> = open.iter().flat_map(|key| &key.leases).collect();
@@ -121,9 +127,12 @@ async fn sign(
     }))
 }
 
+fn invalid(why: String) -> ApiError {
+    ApiError::new(ProblemCode::InvalidRequest, why)
+}
+
 /// What is asked for. Its media type is not looked at: the original takes any.
 fn request(body: &[u8], key: &Key) -> Result<SignRequest, ApiError> {
-    let invalid = |why: String| ApiError::new(ProblemCode::InvalidRequest, why);
     let input: SignatureInput = serde_json::from_slice(body).map_err(|error| {
         invalid(format!(
             "send {{\"hash\": HEX, \"algo\": \"ECDSA\" | \"RSA_PKCS1\" | \"RSA_PSS\"}}: {error}"
