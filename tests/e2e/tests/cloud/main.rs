@@ -2,4 +2,5 @@
 
 mod credentials;
 mod curl;
+mod documentation;
 mod story;

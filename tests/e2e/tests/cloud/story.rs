@@ -17,7 +17,7 @@ use countersign_protocol::{
 use countersign_simulator::Profile;
 use serde_json::{Value, json};
 
-use crate::{credentials::Credentials, curl::Curl};
+use crate::{credentials::Credentials, curl::Curl, documentation};
 
 const MESSAGE: &str = "Hello World";
 
@@ -33,6 +33,7 @@ fn a_client_with_a_token() -> anyhow::Result<()> {
     let token = std::fs::read_to_string(folder.path().join("stage/token"))?;
     let credentials = Credentials::token(&stage.origin(), folder.path(), token.trim())?;
     story(&stage, &Curl(credentials), folder.path())?;
+    documentation::all(&stage, folder.path(), token.trim())?;
     let nobody = Curl(Credentials::none(&stage.origin()));
     for path in ["/hsms", "/keys", "/keydomains"] {
         nobody.get(path)?.refused(401, "not-authenticated")?;
