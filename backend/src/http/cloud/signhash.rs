@@ -90,11 +90,7 @@ async fn sign(
         keys.filter(|key| key.id.eq_ignore_ascii_case(id) && there(hsm, key))
     });
     let (open, locked): (Vec<_>, Vec<_>) = named.partition(|key| key.is_open());
-    let (Some(key), several) = (
-        open.first().or(locked.first()),
-        open.windows(2)
-            .any(|pair| pair[0].fingerprint != pair[1].fingerprint),
-    ) else {
+    let Some(key) = open.first().or(locked.first()) else {
         return Err(ApiError::new(
             ProblemCode::NotFound,
             format!(
@@ -103,7 +99,8 @@ async fn sign(
             ),
         ));
     };
-    if several {
+    let mut pairs = open.windows(2);
+    if pairs.any(|pair| pair[0].fingerprint != pair[1].fingerprint) {
         return Err(ambiguous(id));
     }
     let body = body.map_err(|error| invalid(error.body_text()))?;
