@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use countersign_card::{
-    CardError, InitializeOptions, KeyInfo, KeySpec, Locality, PinKind, PinStatus, PkaOptions,
-    SmartCardHsm, SoPin, TokenInfo, Transport, option_bits,
+    CardError, InitializeOptions, KeyDomain, KeyInfo, KeySpec, Locality, PinKind, PinStatus,
+    PkaOptions, SmartCardHsm, SoPin, TokenInfo, Transport, option_bits,
     pka::{Challenge, ChallengeBehaviour, PkaResponse, PkaStatus, Round},
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
@@ -59,6 +59,7 @@ pub struct Attached {
     info: TokenInfo,
     pka: Option<PkaStatus>,
     keys: Vec<KeyInfo>,
+    key_domains: Vec<KeyDomain>,
     warnings: Vec<String>,
     used: Use,
     /// Whether the device is used without a secure channel, if it has none.
@@ -95,6 +96,7 @@ impl Attached {
             info: TokenInfo::default(),
             pka: None,
             keys: Vec::new(),
+            key_domains: Vec::new(),
             warnings: Vec::new(),
             used: Use::Locked,
             unprotected_allowed,
@@ -117,11 +119,16 @@ impl Attached {
         }
     }
 
-    /// Reads quorum and keys.
+    /// Reads quorum, keys and key domains.
     fn read(&mut self) -> Result<(), CardError> {
         self.info = self.card.token_info()?;
         self.pka = self.card.pka_status()?;
         self.keys = self.card.list_keys()?;
+        // Nothing is signed by them: a card that will not tell works all the same.
+        self.key_domains = match self.card.key_domains() {
+            Err(CardError::Refused { .. } | CardError::Malformed { .. }) => Vec::new(),
+            told => told?,
+        };
         self.warnings.clear();
         if !self.card.has_secure_channel() {
             self.warnings.push(match self.card.locality() {
@@ -162,6 +169,7 @@ impl Attached {
             secure_channel: self.card.has_secure_channel(),
             pka: self.pka,
             keys: self.keys.clone(),
+            key_domains: self.key_domains.clone(),
             warnings: self.warnings.clone(),
         })
     }

@@ -17,7 +17,7 @@ pub use handle::Hsm;
 pub use job::{LeaseHandle, Responded, Response};
 pub use registry::{KeyPlace, Registry};
 pub use snapshot::{Device, Notice, Snapshot};
-pub use view::view;
+pub use view::{key_id, view};
 
 use countersign_card::{CardError, InvalidOptions};
 use countersign_protocol::id::HsmId;

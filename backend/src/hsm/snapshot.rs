@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign_card::{
-    KeyInfo, TokenInfo,
+    KeyDomain, KeyInfo, TokenInfo,
     pka::{ChallengeBehaviour, PkaStatus},
 };
 use countersign_protocol::{
@@ -47,6 +47,8 @@ pub struct Device {
     pub pka: Option<PkaStatus>,
     /// Keys.
     pub keys: Vec<KeyInfo>,
+    /// Key domains, as they were when the device was attached.
+    pub key_domains: Vec<KeyDomain>,
     /// Things that an admin should look at.
     pub warnings: Vec<String>,
 }

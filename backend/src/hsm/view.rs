@@ -135,7 +135,7 @@ async fn key_view(
         hsm: hsm.clone(),
         label: key.label.clone(),
         fingerprint,
-        id: id(device, key),
+        id: key_id(device, key),
         public_key: public_key.clone(),
         certificate: on_device.or_else(by_server),
         kind: public_key.kind(),
@@ -149,7 +149,7 @@ async fn key_view(
 }
 
 /// The identifier that other software on the device sees too, as long as it tells keys apart.
-fn id(device: &Device, key: &KeyInfo) -> String {
+pub fn key_id(device: &Device, key: &KeyInfo) -> String {
     let same = device.keys.iter().filter(|other| other.id == key.id);
     if key.id.is_empty() || same.count() > 1 {
         hex::encode([key.reference])

@@ -4,6 +4,7 @@ mod activations;
 mod assets;
 mod audit;
 mod callers;
+mod cloud;
 mod devices;
 mod events;
 mod extract;
@@ -59,6 +60,13 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .with_secure(https)
         .with_same_site(SameSite::Strict)
         .with_expiry(Expiry::OnInactivity(time::Duration::hours(1)));
+    let not_stored = SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
+    let cloud = cloud::routes(app)
+        .layer(not_stored.clone())
+        .layer(session_layer.clone());
     let api = Router::new()
         .route("/about", get(about))
         .merge(people::routes())
@@ -75,14 +83,11 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
-                ProblemCode::InvalidRequest,
+                ProblemCode::MethodNotAllowed,
                 "this address does not take this method",
             )
         })
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
+        .layer(not_stored)
         .layer(middleware::from_fn_with_state(app.clone(), same_origin))
         .layer(session_layer)
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
@@ -100,6 +105,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     ];
     let mut router = Router::new()
         .nest("/api/v1", api)
+        .nest("/se/api", cloud)
         .merge(Endpoint::of(app).routes())
         .fallback(assets::serve)
         .layer(CatchPanicLayer::custom(|_| {

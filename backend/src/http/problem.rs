@@ -22,6 +22,11 @@ impl ApiError {
         Self(Problem::new(code, detail))
     }
 
+    /// What kind of problem it is.
+    pub fn code(&self) -> Option<ProblemCode> {
+        self.0.code()
+    }
+
     /// Something that the caller cannot help: logged, and not told.
     pub fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!("internal error: {error}");

@@ -207,6 +207,10 @@ impl World {
     pub async fn set_up(&mut self) {
         self.wait_for_hsm(|view| view.device.is_some()).await;
         self.initialise().await;
+        self.register_custodians().await;
+    }
+
+    pub async fn register_custodians(&self) {
         for player in 0..3 {
             let admin = self.people[0].person.clone();
             let key = self.people[player].card.fingerprint();
@@ -240,7 +244,7 @@ impl World {
             .expect("initialised");
     }
 
-    async fn generate(&mut self, label: &str, key_type: NewKeyType) {
+    pub async fn generate(&mut self, label: &str, key_type: NewKeyType) {
         let purpose = NewPurpose::GenerateKey {
             label: label.into(),
             key_type,

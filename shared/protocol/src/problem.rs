@@ -31,6 +31,8 @@ pub enum ProblemCode {
     NotAllowed,
     /// No such thing.
     NotFound,
+    /// This address does not take the method.
+    MethodNotAllowed,
     /// The thing is in a state in which this is impossible.
     Conflict,
     /// A one-time code is wrong, used or expired.
@@ -60,11 +62,12 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::NotAllowed,
         Self::NotFound,
+        Self::MethodNotAllowed,
         Self::Conflict,
         Self::CodeInvalid,
         Self::EnrolmentRefused,
@@ -87,6 +90,7 @@ impl ProblemCode {
             Self::NotAuthenticated => "not-authenticated",
             Self::NotAllowed => "not-allowed",
             Self::NotFound => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
             Self::Conflict => "conflict",
             Self::CodeInvalid => "code-invalid",
             Self::EnrolmentRefused => "enrolment-refused",
@@ -110,6 +114,7 @@ impl ProblemCode {
             Self::NotAuthenticated => 401,
             Self::NotAllowed => 403,
             Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
             Self::Conflict | Self::NotOpen => 409,
             Self::ActivationEnded => 410,
             Self::CodeInvalid
@@ -132,6 +137,7 @@ impl ProblemCode {
             Self::NotAuthenticated => "Not logged in",
             Self::NotAllowed => "Not allowed",
             Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Not possible now",
             Self::CodeInvalid => "Code not valid",
             Self::EnrolmentRefused => "Key not accepted",

@@ -7,7 +7,9 @@ use countersign_cvc::{
     tlv::{self, Tag, TlvWriter},
 };
 
-use self::records::{description, parse_control_parameters, parse_description, x509};
+use self::records::{
+    ControlParameters, description, parse_control_parameters, parse_description, x509,
+};
 use super::SmartCardHsm;
 use crate::{
     apdu::{Command, Le, Response, StatusWord},
@@ -63,6 +65,8 @@ pub struct KeyInfo {
     pub x509: Option<Vec<u8>>,
     /// Uses left, if the key has a counter.
     pub uses_left: Option<u32>,
+    /// Algorithms that the card allows, as in [`super::SignAlgorithm`]; `None`: the card does not tell.
+    pub algorithms: Option<Vec<u8>>,
     /// Index of its key domain; `None`: the card does not tell.
     pub domain: Option<u8>,
 }
@@ -202,9 +206,13 @@ fn describe(reference: u8, description: &[u8], certificate: &[u8], selected: &Re
         (None, Some((der, key))) => (Some(key), Some(der)),
         (None, None) => (None, None),
     };
-    let (uses_left, domain) = match selected.sw {
+    let ControlParameters {
+        uses_left,
+        algorithms,
+        domain,
+    } = match selected.sw {
         StatusWord::OK => parse_control_parameters(&selected.data).unwrap_or_default(),
-        _ => Default::default(),
+        _ => ControlParameters::default(),
     };
     KeyInfo {
         reference,
@@ -214,6 +222,7 @@ fn describe(reference: u8, description: &[u8], certificate: &[u8], selected: &Re
         request,
         x509,
         uses_left,
+        algorithms,
         domain,
     }
 }

@@ -60,21 +60,28 @@ pub(super) fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((label, id))
 }
 
-/// Uses left and key domain in the template of a key object. A full counter is none.
-pub(super) fn parse_control_parameters(
-    template: &[u8],
-) -> Result<(Option<u32>, Option<u8>), TlvError> {
+/// What a card tells when a key is selected.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub(super) struct ControlParameters {
+    pub uses_left: Option<u32>,
+    pub algorithms: Option<Vec<u8>>,
+    pub domain: Option<u8>,
+}
+
+/// Reads the template of a key object. A full counter is none.
+pub(super) fn parse_control_parameters(template: &[u8]) -> Result<ControlParameters, TlvError> {
     let (template, _) = tlv::parse_one(template)?;
     let fields = tlv::parse_all(template.value)?;
     let fields = tlv::parse_all(tlv::expect(&fields, Tag(0xA5))?.value)?;
     let counter = tlv::find(&fields, Tag(0x90)).and_then(|counter| counter.value.try_into().ok());
     let domain = tlv::find(&fields, Tag(0x92)).and_then(|domain| domain.value.first());
-    Ok((
-        counter
+    Ok(ControlParameters {
+        uses_left: counter
             .map(u32::from_be_bytes)
             .filter(|left| *left != u32::MAX),
-        domain.copied(),
-    ))
+        algorithms: tlv::find(&fields, Tag(0x91)).map(|list| list.value.to_vec()),
+        domain: domain.copied(),
+    })
 }
 
 /// An X.509 certificate and the SubjectPublicKeyInfo inside it (RFC 5280, section 4.1).
@@ -122,16 +129,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_object_tells_its_counter_and_domain() {
+    fn a_key_object_tells_its_counter_algorithms_and_domain() {
         let template = hex!("6216 81020000 8301CC A50D 9004000003E7 91027073 920101");
         assert_eq!(
             parse_control_parameters(&template),
-            Ok((Some(999), Some(1)))
+            Ok(ControlParameters {
+                uses_left: Some(999),
+                algorithms: Some(vec![0x70, 0x73]),
+                domain: Some(1),
+            })
         );
         // A length that is longer than needed, and no counter.
         let template = hex!("620D A5810A 9004FFFFFFFF 91027073");
         assert_eq!(
-            parse_control_parameters(&template).map(|(counter, _)| counter),
+            parse_control_parameters(&template).map(|told| told.uses_left),
             Ok(None)
         );
         assert!(parse_control_parameters(&hex!("6204 81020000")).is_err());

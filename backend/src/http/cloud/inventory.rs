@@ -1,0 +1,192 @@
+//! What a program has: the HSMs that are online, with the keys that it may use, and which of them are open to it.
+
+use std::sync::Arc;
+
+use countersign_card::{KeyDomain, KeyInfo};
+use countersign_protocol::{
+    cvc::{Fingerprint, PublicKey},
+    id::HsmId,
+};
+
+use crate::{
+    activation::{Lease, Requester},
+    app::App,
+    hsm::{self, Device},
+    http::problem::ApiError,
+    signing, store,
+};
+
+/// The HSMs.
+pub struct Inventory {
+    /// In the order of their names.
+    pub hsms: Vec<Hsm>,
+    /// Whether answers say what is open.
+    pub marked: bool,
+}
+
+/// An HSM that is online.
+pub struct Hsm {
+    /// Path of its device certificate with dots.
+    pub id: String,
+    /// Where keys are that are in no other domain: x of the device's key.
+    pub default_key_domain: String,
+    /// Index on the device, and identifier.
+    pub key_domains: Vec<(u8, String)>,
+    /// Keys.
+    pub keys: Vec<Key>,
+}
+
+/// A key that can sign.
+pub struct Key {
+    /// PKCS#15 identifier in upper-case hex.
+    pub id: String,
+    /// As the card describes it.
+    pub info: KeyInfo,
+    /// The public key.
+    pub public_key: PublicKey,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// X.509 in DER, or the card-verifiable request of its generation.
+    pub certificate: Option<Vec<u8>>,
+    /// Identifier of its domain.
+    pub key_domain: String,
+    /// Name of its HSM at this server.
+    pub hsm: HsmId,
+    /// Leases under which this program may sign with it.
+    pub leases: Vec<Arc<Lease>>,
+}
+
+impl Key {
+    /// Whether the program may sign with it now.
+    pub fn is_open(&self) -> bool {
+        !self.leases.is_empty()
+    }
+}
+
+impl Hsm {
+    /// Whether the program may sign with any of its keys now.
+    pub fn is_open(&self) -> bool {
+        self.keys.iter().any(Key::is_open)
+    }
+}
+
+impl Inventory {
+    /// Everything that this requester may use.
+    pub fn of(app: &App, requester: &Requester<'_>) -> Self {
+        let leases: Vec<_> = app
+            .activations
+            .open_leases()
+            .into_iter()
+            .filter(|lease| signing::allowed(requester, &lease.terms).is_ok())
+            .collect();
+        let hsms = app.hsms.all().into_iter().filter_map(|hsm| {
+            let device = hsm.device().ok()?;
+            Some(read(hsm.id(), &device, requester, &leases))
+        });
+        Self {
+            // A token for some keys tells nothing of other HSMs.
+            hsms: hsms
+                .filter(|hsm| !hsm.keys.is_empty() || requester.keys.is_empty())
+                .collect(),
+            marked: false,
+        }
+    }
+
+    /// Without what is locked.
+    pub fn only_open(mut self) -> Self {
+        for hsm in &mut self.hsms {
+            hsm.keys.retain(Key::is_open);
+        }
+        self.hsms.retain(Hsm::is_open);
+        self
+    }
+
+    /// Answers say what is open.
+    pub fn marked(self) -> Self {
+        Self {
+            marked: true,
+            ..self
+        }
+    }
+
+    /// With the certificates that the server keeps, where a device has none in X.509.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn with_certificates(mut self, app: &App) -> Result<Self, ApiError> {
+        let mut connection = app.store.read().await?;
+        let keys = self.hsms.iter_mut().flat_map(|hsm| &mut hsm.keys);
+        for key in keys.filter(|key| key.info.x509.is_none()) {
+            let kept = store::keys::kept(&mut connection, &key.fingerprint).await?;
+            if kept.certificate.is_some() {
+                key.certificate = kept.certificate;
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn read(id: &HsmId, device: &Device, requester: &Requester<'_>, leases: &[Arc<Lease>]) -> Hsm {
+    let default_key_domain = default_key_domain(device.verified.public_key());
+    let key_domains: Vec<_> = device
+        .key_domains
+        .iter()
+        .filter_map(|domain| Some((domain.index, identifier(domain)?)))
+        .collect();
+    let domain_of = |key: &KeyInfo| {
+        let named = key_domains
+            .iter()
+            .find(|(index, _)| Some(*index) == key.domain);
+        named.map_or(&default_key_domain, |(_, id)| id).clone()
+    };
+    let keys = device.keys.iter().filter_map(|info| {
+        let public_key = info.public_key.clone()?;
+        let fingerprint = public_key.fingerprint();
+        let opens =
+            |lease: &&Arc<Lease>| lease.hsm.id() == id && lease.key(Some(&fingerprint)).is_some();
+        let request = || Some(info.request.as_ref()?.raw().to_vec());
+        requester
+            .may_use(&info.label, &fingerprint.to_hex())
+            .then(|| Key {
+                id: hsm::key_id(device, info).to_uppercase(),
+                key_domain: domain_of(info),
+                certificate: info.x509.clone().or_else(request),
+                leases: leases.iter().filter(opens).cloned().collect(),
+                hsm: id.clone(),
+                info: info.clone(),
+                public_key,
+                fingerprint,
+            })
+    });
+    Hsm {
+        id: dotted(device.verified.path()),
+        keys: keys.collect(),
+        default_key_domain,
+        key_domains,
+    }
+}
+
+/// `/ROOT/ISSUER/DEVICE` becomes `ROOT.ISSUER.DEVICE`.
+fn dotted(path: &str) -> String {
+    path.trim_start_matches('/').replace('/', ".")
+}
+
+fn default_key_domain(device: &PublicKey) -> String {
+    match device {
+        PublicKey::Ec(key) => {
+            // The point is `04 || x || y`.
+            let x = key.point().iter().skip(1).take(key.curve().field_len());
+            hex::encode_upper(x.copied().collect::<Vec<_>>())
+        }
+        // No such device is known; the fingerprint tells them apart too.
+        PublicKey::Rsa(_) => device.fingerprint().to_hex().to_uppercase(),
+    }
+}
+
+/// `None`: the domain has no key yet, so nothing can be in common.
+fn identifier(domain: &KeyDomain) -> Option<String> {
+    match (&domain.uid, domain.kcv) {
+        (Some(uid), _) => Some(hex::encode_upper(uid)),
+        (None, kcv) => kcv.map(hex::encode_upper),
+    }
+}

@@ -1,0 +1,253 @@
+//! REST of CardContact's SmartCard-HSM Cloud Service at `/se/api`: its clients work unchanged with keys that are open to
+//! them. Paths and JSON are those of its OpenAPI document and its answers; `docs/cloud-service.md` has the differences.
+
+mod algorithm;
+mod client;
+mod inventory;
+mod resource;
+mod signhash;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use countersign_protocol::problem::ProblemCode;
+use serde::Deserialize;
+
+use self::{
+    client::Program,
+    inventory::Inventory,
+    resource::{HsmResource, KeyDomainResource, KeyResource},
+};
+use super::{
+    extract::{Path, Query},
+    problem::ApiError,
+};
+use crate::app::App;
+
+/// A hash and the name of an algorithm, in bytes.
+const BODY_LIMIT: usize = 16 * 1024;
+
+/// Everything below `/se/api`; the session layer goes around it.
+pub fn routes(app: &App) -> Router<App> {
+    Router::new()
+        .route("/hsms", get(hsms))
+        .route("/hsms/{hsm}", get(hsm))
+        .route("/hsms/{hsm}/keys", get(keys_of_hsm))
+        .route("/hsms/{hsm}/keys/{key}", get(key_of_hsm))
+        .route(
+            "/hsms/{hsm}/keys/{key}/signhash",
+            post(signhash::by_key_of_hsm),
+        )
+        .route("/keydomains", get(key_domains))
+        .route("/keydomains/{domain}", get(key_domain))
+        .route("/keydomains/{domain}/keys", get(keys_of_domain))
+        .route("/keydomains/{domain}/keys/{key}", get(key_of_domain))
+        .route(
+            "/keydomains/{domain}/keys/{key}/signhash",
+            post(signhash::by_key_of_domain),
+        )
+        .route("/keys", get(keys))
+        .route("/keys/{key}", get(key))
+        .route("/keys/{key}/signhash", post(signhash::by_key))
+        .fallback(|| async {
+            ApiError::new(
+                ProblemCode::NotFound,
+                "there is no such address in the cloud service's interface",
+            )
+        })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(
+                ProblemCode::MethodNotAllowed,
+                "lists, HSMs, keys and key domains are read with GET, `signhash` is asked for with POST",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(app.clone(), not_from_a_page))
+}
+
+/// A browser would send a client certificate along with another page's request, as it does with cookies.
+async fn not_from_a_page(State(app): State<App>, request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let origin = request.headers().get(header::ORIGIN);
+    let ours = HeaderValue::from_str(&app.config.public_origin).ok();
+    if safe || origin.is_none() || origin == ours.as_ref() {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        ProblemCode::NotAllowed,
+        "this interface is for programs, not for other sites' pages",
+    )
+    .into_response()
+}
+
+/// Which HSMs and keys an answer tells of.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Shown {
+    /// Those that are open to the caller, as the cloud service does.
+    #[default]
+    Open,
+    /// Locked ones too; what is open is marked.
+    All,
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    #[serde(default)]
+    state: Shown,
+}
+
+async fn read(app: &App, program: &Program, filter: &Filter) -> Result<Inventory, ApiError> {
+    let inventory = program.inventory(app)?;
+    let inventory = match filter.state {
+        Shown::Open => inventory.only_open(),
+        Shown::All => inventory.marked(),
+    };
+    inventory.with_certificates(app).await
+}
+
+fn not_found(what: &str, id: &str) -> ApiError {
+    ApiError::new(
+        ProblemCode::NotFound,
+        format!(
+            "there is no {what} `{id}` that is open to you. `?state=all` shows locked ones too; an activation opens them"
+        ),
+    )
+}
+
+/// The key with this id.
+fn only(mut keys: Vec<KeyResource>, id: &str) -> Result<Json<KeyResource>, ApiError> {
+    keys.retain(|key| key.id.eq_ignore_ascii_case(id));
+    if keys.windows(2).any(|pair| pair[0].key != pair[1].key) {
+        return Err(ambiguous(id));
+    }
+    let first = keys.into_iter().next();
+    first.map(Json).ok_or_else(|| not_found("key", id))
+}
+
+fn ambiguous(id: &str) -> ApiError {
+    ApiError::new(
+        ProblemCode::Conflict,
+        format!(
+            "several different keys have the id `{id}`: name the HSM too, as in /se/api/hsms/HSM/keys/{id}, or use a token \
+             for one of them"
+        ),
+    )
+}
+
+async fn hsms(
+    State(app): State<App>,
+    program: Program,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<HsmResource>>, ApiError> {
+    Ok(Json(read(&app, &program, &filter).await?.hsms()))
+}
+
+async fn one_hsm(
+    app: &App,
+    program: &Program,
+    filter: &Filter,
+    id: &str,
+) -> Result<HsmResource, ApiError> {
+    let mut all = read(app, program, filter).await?.hsms().into_iter();
+    all.find(|hsm| hsm.id == id)
+        .ok_or_else(|| not_found("HSM", id))
+}
+
+async fn hsm(
+    State(app): State<App>,
+    program: Program,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<HsmResource>, ApiError> {
+    Ok(Json(one_hsm(&app, &program, &filter, &id).await?))
+}
+
+async fn keys_of_hsm(
+    State(app): State<App>,
+    program: Program,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<KeyResource>>, ApiError> {
+    Ok(Json(one_hsm(&app, &program, &filter, &id).await?.keys))
+}
+
+async fn key_of_hsm(
+    State(app): State<App>,
+    program: Program,
+    Path((hsm, key)): Path<(String, String)>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<KeyResource>, ApiError> {
+    only(one_hsm(&app, &program, &filter, &hsm).await?.keys, &key)
+}
+
+async fn key_domains(
+    State(app): State<App>,
+    program: Program,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<KeyDomainResource>>, ApiError> {
+    Ok(Json(read(&app, &program, &filter).await?.key_domains()))
+}
+
+async fn one_domain(
+    app: &App,
+    program: &Program,
+    filter: &Filter,
+    id: &str,
+) -> Result<KeyDomainResource, ApiError> {
+    let mut all = read(app, program, filter).await?.key_domains().into_iter();
+    all.find(|domain| domain.id.eq_ignore_ascii_case(id))
+        .ok_or_else(|| not_found("key domain", id))
+}
+
+async fn key_domain(
+    State(app): State<App>,
+    program: Program,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<KeyDomainResource>, ApiError> {
+    Ok(Json(one_domain(&app, &program, &filter, &id).await?))
+}
+
+async fn keys_of_domain(
+    State(app): State<App>,
+    program: Program,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<KeyResource>>, ApiError> {
+    Ok(Json(one_domain(&app, &program, &filter, &id).await?.keys))
+}
+
+async fn key_of_domain(
+    State(app): State<App>,
+    program: Program,
+    Path((domain, key)): Path<(String, String)>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<KeyResource>, ApiError> {
+    only(
+        one_domain(&app, &program, &filter, &domain).await?.keys,
+        &key,
+    )
+}
+
+async fn keys(
+    State(app): State<App>,
+    program: Program,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<KeyResource>>, ApiError> {
+    Ok(Json(read(&app, &program, &filter).await?.keys()))
+}
+
+async fn key(
+    State(app): State<App>,
+    program: Program,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<KeyResource>, ApiError> {
+    only(read(&app, &program, &filter).await?.keys(), &id)
+}

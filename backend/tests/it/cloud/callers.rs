@@ -1,0 +1,174 @@
+//! Who may call, and see what.
+
+use countersign_protocol::{
+    activation::NewPurpose, lease::LeaseLimits, purpose::Scope, session::LogIn,
+    session::LoginChallenge,
+};
+use countersign_server::{session, token};
+use countersign_simulator::Profile;
+use serde_json::json;
+
+use super::client::{Client, another_requester, device, path};
+use crate::world::{ORIGIN, World, operator};
+
+const PATHS: [&str; 3] = ["/hsms", "/keys", "/keydomains"];
+
+#[tokio::test]
+async fn nobody_without_a_token_that_works() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let (client, id) = Client::of(&world, 3, &[]).await;
+    let lease = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&lease).await;
+    let key = path(&world, "ec");
+    client.sign(&key, "ECDSA", &[1; 32]).await.ok();
+
+    let doug = world.people[3].person.clone();
+    token::revoke(&world.app, &doug, false, &operator(&doug), &id)
+        .await
+        .expect("revoked");
+    let nobody = Client::with(&world, &[]).await;
+    let wrong = Client::with(&world, &[("authorization", "Bearer cst_wrong")]).await;
+    let basic = Client::with(&world, &[("authorization", "Basic YTpi")]).await;
+    for client in [&client, &nobody, &wrong, &basic] {
+        for path in PATHS.iter().copied().chain([key.as_str()]) {
+            let reply = client.get(path).await;
+            assert_eq!(reply.refusal(), (401, "not-authenticated"), "{path}");
+        }
+        let reply = client.sign(&key, "ECDSA", &[2; 32]).await;
+        assert_eq!(reply.refusal(), (401, "not-authenticated"));
+    }
+    assert_eq!(world.view(&lease).await.signatures, 1);
+    world.app.shutdown().await;
+}
+
+/// A browser cannot be made to sign: sessions do not count, and pages of others are refused whatever they bring along.
+#[tokio::test]
+async fn browsers_are_no_callers() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let (client, _) = Client::of(&world, 3, &[]).await;
+    let lease = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&lease).await;
+    let key = path(&world, "ec");
+    client.sign(&key, "ECDSA", &[1; 32]).await.ok();
+    let cookie = log_in(&mut world, 3).await;
+    let session = Client::with(&world, &[("cookie", &cookie), ("origin", ORIGIN)]).await;
+    for path in PATHS {
+        let reply = session.get(path).await;
+        assert_eq!(reply.refusal(), (401, "not-authenticated"), "{path}");
+    }
+    let reply = session.sign(&key, "ECDSA", &[2; 32]).await;
+    assert_eq!(reply.refusal(), (401, "not-authenticated"));
+    let page = client.and("origin", "https://evil.example");
+    let reply = page.sign(&key, "ECDSA", &[2; 32]).await;
+    assert_eq!(reply.refusal(), (403, "not-allowed"));
+    assert_eq!(world.view(&lease).await.signatures, 1);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_token_for_some_keys_sees_and_uses_no_others() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let (rsa_only, _) = Client::of(&world, 3, &["rsa"]).await;
+    let (ec_only, _) = Client::of(&world, 3, &["ec"]).await;
+    let (neither, _) = Client::of(&world, 3, &["other"]).await;
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&id).await;
+    let key = path(&world, "ec");
+    ec_only.sign(&key, "ECDSA", &[1; 32]).await.ok();
+    for client in [&rsa_only, &neither] {
+        for path in PATHS {
+            assert_eq!(client.get(path).await.ok(), json!([]), "{path}");
+        }
+        let reply = client.sign(&key, "ECDSA", &[2; 32]).await;
+        assert_eq!(reply.refusal(), (404, "not-found"));
+    }
+    let labels = |keys: serde_json::Value| -> Vec<String> {
+        let keys = keys.as_array().expect("a list").iter();
+        keys.map(|key| key["label"].as_str().expect("a label").to_owned())
+            .collect()
+    };
+    let of = async |client: &Client| labels(client.get("/keys?state=all").await.ok());
+    assert_eq!(of(&rsa_only).await, ["rsa"]);
+    assert_eq!(of(&ec_only).await, ["ec"]);
+    assert_eq!(neither.get("/hsms?state=all").await.ok(), json!([]));
+    assert_eq!(world.view(&id).await.signatures, 1);
+
+    // A lease with a key that a token is not for is not for that token.
+    super::client::lock(&world, &id).await;
+    let both = NewPurpose::Sign {
+        keys: vec!["ec".into(), "rsa".into()],
+        scope: Scope::Open,
+    };
+    let limits = LeaseLimits {
+        seconds: 600,
+        signatures: 5,
+    };
+    let id = world
+        .ask(3, both, Some(limits))
+        .await
+        .expect("asked")
+        .terms
+        .id;
+    world.open(&id).await;
+    let reply = ec_only.sign(&key, "ECDSA", &[3; 32]).await;
+    assert_eq!(reply.refusal(), (409, "not-open"));
+    let everything = Client::doug(&world).await;
+    everything.sign(&key, "ECDSA", &[3; 32]).await.ok();
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn other_peoples_leases_open_nothing() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let erin = another_requester(&mut world).await;
+    let (stranger, _) = Client::of(&world, erin, &[]).await;
+    // A custodian's token is no requester's.
+    let (custodian, _) = Client::of(&world, 1, &[]).await;
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&id).await;
+    let (hsm, _) = device(&world).await;
+    let key = path(&world, "ec");
+    for path in PATHS {
+        assert_eq!(stranger.get(path).await.ok(), json!([]), "{path}");
+        let reply = custodian.get(path).await;
+        assert_eq!(reply.refusal(), (403, "not-allowed"), "{path}");
+    }
+    for path in [key.clone(), format!("/hsms/{hsm}{key}")] {
+        let reply = stranger.sign(&path, "ECDSA", &[1; 32]).await;
+        assert_eq!(reply.refusal(), (409, "not-open"));
+        assert!(!reply.detail().contains(id.as_str()), "{}", reply.detail());
+        let reply = custodian.sign(&path, "ECDSA", &[1; 32]).await;
+        assert_eq!(reply.refusal(), (403, "not-allowed"));
+    }
+    let all = stranger.get("/hsms?state=all").await.ok();
+    assert_eq!(all[0]["open"], false);
+    assert_eq!(world.view(&id).await.signatures, 0);
+    world.app.shutdown().await;
+}
+
+/// The cookie of a portal session.
+async fn log_in(world: &mut World, player: usize) -> String {
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, header},
+    };
+    use tower::ServiceExt;
+    let router = countersign_server::http::router(&world.app)
+        .await
+        .expect("a router");
+    let challenge: LoginChallenge = session::challenge(&world.app).await.expect("a challenge");
+    let statement = world.people[player].card.log_in(&challenge.task);
+    let body = serde_json::to_vec(&LogIn { statement }).expect("JSON");
+    let request = Request::post("/api/v1/session")
+        .header(header::ORIGIN, ORIGIN)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .expect("a request");
+    let response = router.oneshot(request).await.expect("answers");
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    let _ = to_bytes(response.into_body(), usize::MAX).await;
+    cookie.split(';').next().expect("a cookie").to_owned()
+}

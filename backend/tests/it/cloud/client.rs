@@ -1,0 +1,233 @@
+//! A program that speaks to `/se/api`, and what it needs to know.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+};
+use countersign_card::KeyInfo;
+use countersign_protocol::{
+    activation::ActivationView,
+    cvc::PublicKey,
+    encoding::Base64,
+    id::{ActivationId, TokenId},
+    operator::Role,
+    token::NewToken,
+};
+use countersign_server::{
+    activation::{self, LockRequest},
+    http, token,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::world::{World, hsm_id, operator};
+
+/// What came back.
+pub struct Reply {
+    pub status: StatusCode,
+    pub media_type: String,
+    pub allow: Option<String>,
+    pub json: Value,
+}
+
+impl Reply {
+    /// Last part of the problem's type; panics unless it is a problem with a detail.
+    pub fn problem(&self) -> &str {
+        assert_eq!(self.media_type, "application/problem+json");
+        assert_eq!(self.json["status"], self.status.as_u16());
+        assert!(!self.detail().is_empty());
+        let problem_type = self.json["type"].as_str().expect("a type");
+        problem_type.rsplit(':').next().expect("a code")
+    }
+
+    pub fn detail(&self) -> &str {
+        self.json["detail"].as_str().expect("a detail")
+    }
+
+    /// Status and code of a problem.
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.problem())
+    }
+
+    /// The body of a success.
+    pub fn ok(self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.json);
+        assert_eq!(self.media_type, "application/json");
+        self.json
+    }
+}
+
+/// A program.
+pub struct Client {
+    router: Router,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Client {
+    /// With these headers only.
+    pub async fn with(world: &World, headers: &[(&'static str, &str)]) -> Self {
+        let headers = headers.iter();
+        Self {
+            router: http::router(&world.app).await.expect("a router"),
+            headers: headers
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    /// With a token of this person for these keys.
+    pub async fn of(world: &World, player: usize, keys: &[&str]) -> (Self, TokenId) {
+        let owner = &world.people[player].person;
+        let new = NewToken {
+            label: "program".into(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            days: 1,
+        };
+        let created = token::create(&world.app, owner, &operator(owner), &new)
+            .await
+            .expect("a token");
+        let bearer = format!("Bearer {}", created.secret);
+        let client = Self::with(world, &[("authorization", &bearer)]).await;
+        (client, created.token.id)
+    }
+
+    /// With a token of Doug's for everything.
+    pub async fn doug(world: &World) -> Self {
+        Self::of(world, 3, &[]).await.0
+    }
+
+    /// With one more header.
+    pub fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<String>) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/se/api{path}"));
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let body = body.map_or_else(Body::empty, Body::from);
+        let request = request.body(body).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("answers");
+        let (parts, body) = response.into_parts();
+        let text = |name| {
+            let value = parts.headers.get(name)?;
+            Some(value.to_str().expect("text").to_owned())
+        };
+        let (media_type, allow) = (text(header::CONTENT_TYPE), text(header::ALLOW));
+        let bytes = to_bytes(body, usize::MAX).await;
+        Reply {
+            status: parts.status,
+            media_type: media_type.expect("a media type"),
+            allow,
+            json: serde_json::from_slice(&bytes.expect("a body")).expect("JSON"),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, None).await
+    }
+
+    /// `POST {key}/signhash`.
+    pub async fn sign(&self, key: &str, algorithm: &str, hash: &[u8]) -> Reply {
+        let body = json!({"hash": hex::encode(hash), "algo": algorithm});
+        self.send("POST", &format!("{key}/signhash"), Some(body.to_string()))
+            .await
+    }
+}
+
+/// The key with this label on the first HSM, as the device describes it.
+pub fn key(world: &World, label: &str) -> KeyInfo {
+    let device = world
+        .app
+        .hsms
+        .get(&hsm_id())
+        .expect("an HSM")
+        .device()
+        .expect("attached");
+    let key = device.keys.iter().find(|key| key.label == label);
+    key.expect("the key").clone()
+}
+
+pub fn public_key(world: &World, label: &str) -> PublicKey {
+    key(world, label).public_key.expect("a public key")
+}
+
+/// Path of the key with this label: its id is its number on the device.
+pub fn path(world: &World, label: &str) -> String {
+    format!("/keys/{:02X}", key(world, label).reference)
+}
+
+/// Path of the first HSM's device certificate with dots, and x of its key.
+pub async fn device(world: &World) -> (String, String) {
+    let hsm = world.app.hsms.get(&hsm_id()).expect("an HSM");
+    let device = hsm.device().expect("attached");
+    let chain = device.verified.chain();
+    let PublicKey::Ec(key) = device.verified.public_key() else {
+        panic!("another kind of device");
+    };
+    let holder = |name: &countersign_protocol::cvc::Chr| name.holder().to_owned();
+    let names = [
+        holder(chain.issuer.car()),
+        holder(chain.issuer.chr()),
+        holder(chain.device.chr()),
+    ];
+    (names.join("."), hex::encode_upper(&key.point()[1..33]))
+}
+
+/// The key's JSON, as far as it is the same in all lists.
+pub fn described(world: &World, label: &str) -> Value {
+    let info = key(world, label);
+    let public = info.public_key.expect("a public key");
+    json!({
+        "id": format!("{:02X}", info.reference),
+        "label": label,
+        "type": if public.curve().is_some() { "EC" } else { "RSA" },
+        "size": public.bits(),
+        "cert": Base64(info.request.expect("a request").raw().to_vec()),
+        "pubkey": Base64(public.to_spki_der()),
+    })
+}
+
+/// An object with more fields.
+pub fn with(mut object: Value, more: Value) -> Value {
+    let fields = object.as_object_mut().expect("an object");
+    fields.extend(more.as_object().expect("an object").clone());
+    object
+}
+
+/// Ends an activation of Doug's.
+pub async fn lock(world: &World, id: &ActivationId) -> ActivationView {
+    let person = world.people[3].person.clone();
+    let request = LockRequest {
+        actor: operator(&person),
+        person,
+        admin: false,
+    };
+    let terms = world.view(id).await.terms;
+    activation::lock(&world.app, &terms, request)
+        .await
+        .expect("locked")
+}
+
+/// Enrols one more requester; the last of the people then.
+pub async fn another_requester(world: &mut World) -> usize {
+    let link = world.invite("Erin", Role::Requester).await;
+    world.enrol(&link, "ERIN01").await;
+    let admin = world.people[0].person.clone();
+    let erin = world.people.last().expect("Erin");
+    countersign_server::people::confirm(
+        &world.app,
+        &admin,
+        &operator(&admin),
+        &erin.person.id,
+        &erin.card.fingerprint(),
+    )
+    .await
+    .expect("confirmed");
+    world.people.len() - 1
+}

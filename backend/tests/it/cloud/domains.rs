@@ -1,0 +1,106 @@
+//! Key domains, use counters and lists of algorithms, as the device tells them.
+
+use countersign_card::{
+    DkekShare, InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, PkaOptions, SmartCardHsm,
+    SoPin,
+    pka::{ChallengeBehaviour, PkaResponse, Round},
+};
+use countersign_protocol::{
+    cvc::{Curve, EcSignature},
+    purpose::NewKeyType,
+};
+use countersign_simulator::Profile;
+use serde_json::json;
+
+use super::client::{Client, described, device, key, path, with};
+use crate::{player::anchors, world::World};
+
+/// Another tool: the custodians' cards are at one computer, and open the device there.
+fn generate_elsewhere(world: &mut World, spec: &KeySpec) {
+    let mut card = SmartCardHsm::open(world.hsm.connect()).expect("selects");
+    let device = card
+        .device_chain()
+        .expect("a chain")
+        .verify(&anchors())
+        .expect("genuine");
+    let mut round = Round::new(device.id().clone(), ChallengeBehaviour::SingleUse);
+    for player in &mut world.people[..2] {
+        let challenge = round.challenge(&mut card).expect("a challenge");
+        let signature: EcSignature = player.card.sign(&challenge.digest(device.id()));
+        let response = PkaResponse {
+            name: player.card.file.request.chr(),
+            key: player.card.public_key(),
+            challenge: &challenge,
+            signature: &signature,
+        };
+        round.respond(&mut card, &response).expect("an outcome");
+    }
+    card.generate_key_in_domain(spec, 0).expect("a key");
+}
+
+#[tokio::test]
+async fn a_domain_with_a_shared_key() {
+    let mut world = World::with_people(Profile::VENDOR).await;
+    let options = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
+    let so_pin = SoPin::from_hex("3537363231383830").expect("a SO-PIN");
+    let mut card = SmartCardHsm::open(world.hsm.connect()).expect("selects");
+    card.initialize_with_domains(&options, KeyDomainOptions::Dkek { shares: 1 }, &so_pin)
+        .expect("initialised");
+    let domain = card
+        .import_dkek_share(0, &DkekShare::new([3; 32]))
+        .expect("a share");
+    drop(card);
+    let kcv = hex::encode_upper(domain.kcv.expect("a check value"));
+    world.restart().await;
+    world.register_custodians().await;
+    world.generate("ec", NewKeyType::EcSecp256r1).await;
+    let spec = KeySpec {
+        kind: KeyKind::Ec(Curve::Secp256r1),
+        label: "counted".into(),
+        chr: "UTCOUNTED00001".parse().expect("a name"),
+        // SHA-224 and ECDH have no name in the interface.
+        algorithms: Some(vec![0x70, 0x72, 0x73, 0x80]),
+        use_counter: Some(9),
+    };
+    generate_elsewhere(&mut world, &spec);
+    world.restart().await;
+
+    let client = Client::doug(&world).await;
+    let (hsm, default) = device(&world).await;
+    let id = world.ask_for_anything("counted", 600, 5).await;
+    world.open(&id).await;
+    let told = json!({"keyUseCounter": 9, "algorithms": ["ECDSA", "ECDSA_SHA256"]});
+    let counted = with(described(&world, "counted"), told);
+    assert_eq!(
+        client.get("/hsms").await.ok(),
+        json!([{
+            "id": hsm,
+            "defaultKeyDomain": default,
+            "keyDomains": [{"id": kcv}],
+            "keys": [with(counted.clone(), json!({"keyDomain": kcv}))],
+        }])
+    );
+    let in_domain = with(counted, json!({"hsms": [hsm]}));
+    assert_eq!(
+        client.get("/keydomains").await.ok(),
+        json!([
+            {"id": default, "hsms": [hsm], "keys": []},
+            {"id": kcv, "hsms": [hsm], "keys": [in_domain]},
+        ])
+    );
+    let key_path = path(&world, "counted");
+    for domain in [&kcv, &kcv.to_lowercase()] {
+        let one = client.get(&format!("/keydomains/{domain}{key_path}")).await;
+        assert_eq!(one.ok(), in_domain);
+    }
+    let not_there = format!("/keydomains/{default}{key_path}");
+    assert_eq!(client.get(&not_there).await.refusal(), (404, "not-found"));
+    let reply = client.sign(&not_there, "ECDSA", &[1; 32]).await;
+    assert_eq!(reply.refusal(), (404, "not-found"));
+    client
+        .sign(&format!("/keydomains/{kcv}{key_path}"), "ECDSA", &[1; 32])
+        .await
+        .ok();
+    assert_eq!(key(&world, "ec").domain, Some(0));
+    world.app.shutdown().await;
+}

@@ -1,0 +1,135 @@
+//! What gets a clear 4xx.
+
+use countersign_simulator::Profile;
+use serde_json::json;
+
+use super::client::{Client, device, path};
+use crate::world::World;
+
+async fn activations(world: &World) -> usize {
+    let mut connection = world.app.store.read().await.expect("a connection");
+    countersign_server::store::activations::ids(
+        &mut connection,
+        countersign_server::store::activations::Which::All,
+        None,
+        100,
+    )
+    .await
+    .expect("a list")
+    .len()
+}
+
+#[tokio::test]
+async fn input_that_makes_no_sense() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let client = Client::doug(&world).await;
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&id).await;
+    let ec = path(&world, "ec");
+    let rsa = path(&world, "rsa");
+    // SHA-1, SHA-224, nothing, one too many; a DigestInfo for SHA-256.
+    for (key, algorithm, length) in [
+        (&ec, "ECDSA", 20),
+        (&rsa, "RSA_PKCS1", 20),
+        (&rsa, "RSA_PSS", 20),
+        (&ec, "ECDSA", 28),
+        (&ec, "ECDSA", 0),
+        (&ec, "ECDSA", 33),
+        (&rsa, "RSA_PKCS1", 51),
+        (&rsa, "RSA_PSS", 256),
+        (&ec, "RSA_PKCS1", 32),
+        (&ec, "RSA_PSS", 32),
+        (&rsa, "ECDSA", 32),
+        (&ec, "ECDSA_SHA256", 32),
+        (&ec, "ecdsa", 32),
+        (&rsa, "RSA", 256),
+        (&ec, "", 32),
+    ] {
+        let reply = client.sign(key, algorithm, &vec![1; length]).await;
+        assert_eq!(
+            reply.refusal(),
+            (400, "invalid-request"),
+            "{algorithm} {length}"
+        );
+    }
+    let hash = "11".repeat(32);
+    for body in [
+        String::new(),
+        "{".into(),
+        "[]".into(),
+        "null".into(),
+        json!({"hash": hash}).to_string(),
+        json!({"algo": "ECDSA"}).to_string(),
+        json!({"hash": 1, "algo": "ECDSA"}).to_string(),
+        json!({"hash": null, "algo": "ECDSA"}).to_string(),
+        json!({"hash": format!("{hash}1"), "algo": "ECDSA"}).to_string(),
+        json!({"hash": "zz".repeat(32), "algo": "ECDSA"}).to_string(),
+        json!({"hash": "ä".repeat(32), "algo": "ECDSA"}).to_string(),
+    ] {
+        let reply = client
+            .send("POST", &format!("{ec}/signhash"), Some(body.clone()))
+            .await;
+        assert_eq!(reply.refusal(), (400, "invalid-request"), "{body}");
+    }
+    let huge = client
+        .send("POST", &format!("{ec}/signhash"), Some("a".repeat(100_000)))
+        .await;
+    assert_eq!(huge.refusal(), (400, "invalid-request"));
+    // What else is in a request is not looked at, and hex has any case.
+    let body = json!({"hash": "aB".repeat(32), "algo": "ECDSA", "note": 1}).to_string();
+    client
+        .send("POST", &format!("{ec}/signhash"), Some(body))
+        .await
+        .ok();
+    assert_eq!(world.view(&id).await.signatures, 1);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_locked_key_says_how_it_is_opened_and_asks_nobody_by_itself() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let client = Client::doug(&world).await;
+    let (hsm, domain) = device(&world).await;
+    let key = path(&world, "ec");
+    let before = activations(&world).await;
+    for path in [
+        key.clone(),
+        format!("/hsms/{hsm}{key}"),
+        format!("/keydomains/{domain}{key}"),
+    ] {
+        let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
+        assert_eq!(reply.refusal(), (409, "not-open"), "{path}");
+        assert!(
+            reply.detail().contains("/api/v1/activations"),
+            "{}",
+            reply.detail()
+        );
+    }
+    assert_eq!(activations(&world).await, before);
+    for path in [
+        "/keys/FF".to_owned(),
+        format!("/hsms/nobody{key}"),
+        format!("/hsms/{hsm}/keys/FF"),
+        format!("/keydomains/00{key}"),
+    ] {
+        let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
+        assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+    }
+    // One that waits is named.
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    let reply = client.sign(&key, "ECDSA", &[1; 32]).await;
+    assert_eq!(reply.refusal(), (409, "not-open"));
+    assert!(reply.detail().contains(id.as_str()), "{}", reply.detail());
+    // The HSM is open, for another key.
+    world.open(&id).await;
+    let other = client.sign(&path(&world, "rsa"), "RSA_PSS", &[1; 32]).await;
+    assert_eq!(other.refusal(), (409, "not-open"));
+    client.sign(&key, "ECDSA", &[1; 32]).await.ok();
+    // Without its device there is no key.
+    world.hsm.remove();
+    world.wait_for(&id, |view| view.state.is_ended()).await;
+    let gone = client.sign(&key, "ECDSA", &[2; 32]).await;
+    assert_eq!(gone.refusal(), (404, "not-found"));
+    assert_eq!(client.get("/hsms?state=all").await.ok(), json!([]));
+    world.app.shutdown().await;
+}

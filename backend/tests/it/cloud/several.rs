@@ -1,0 +1,193 @@
+//! Several HSMs, whose keys have the same ids: the ids are their numbers on the device.
+
+use countersign_card::{InitializeOptions, PkaOptions, SmartCardHsm, SoPin};
+use countersign_protocol::{
+    activation::{ActivationState, ApprovalOutcome, Join, NewActivation, NewPurpose},
+    id::{ActivationId, HsmId},
+    lease::LeaseLimits,
+    mechanism::Mechanism,
+    purpose::{NewKeyType, Scope},
+};
+use countersign_server::{activation, hsm::SimulatorConnector};
+use countersign_simulator::Profile;
+use serde_json::Value;
+
+use super::client::{Client, device, lock, path, public_key};
+use crate::{
+    player::new_card,
+    world::{World, operator, requester},
+};
+
+fn second() -> HsmId {
+    HsmId::new("second")
+}
+
+/// Asks for something on the second HSM.
+async fn ask(world: &World, player: usize, purpose: NewPurpose) -> ActivationId {
+    let person = &world.people[player].person;
+    let actor = operator(person);
+    let lease = matches!(purpose, NewPurpose::Sign { .. }).then_some(LeaseLimits {
+        seconds: 600,
+        signatures: 10,
+    });
+    let new = NewActivation {
+        hsm: Some(second()),
+        purpose,
+        reason: "The second HSM".into(),
+        lease,
+        collect_seconds: None,
+        join: Join::SamePurpose,
+    };
+    let requester = requester(person, &actor, player == 0);
+    let (view, _) = activation::create(&world.app, &requester, new)
+        .await
+        .expect("asked");
+    view.terms.id
+}
+
+async fn authenticate(world: &mut World, id: &ActivationId) {
+    world
+        .wait_for(id, |view| view.state == ActivationState::Collecting)
+        .await;
+    for player in 1..3 {
+        let custodian = world.people[player].custodian();
+        let mut task = world
+            .app
+            .activations
+            .task(&second(), id.clone(), custodian)
+            .await
+            .expect("a task");
+        loop {
+            let evidence = world.people[player].approve(&task);
+            let custodian = world.people[player].custodian();
+            let outcome = world
+                .app
+                .activations
+                .approve(&second(), id.clone(), custodian, evidence)
+                .await
+                .expect("an outcome");
+            match outcome {
+                ApprovalOutcome::Counted { .. } => break,
+                ApprovalOutcome::SignAgain { task: again } => task = again,
+            }
+        }
+    }
+}
+
+/// A second HSM with one key, whose id another key on the first one has.
+async fn attach_second(world: &mut World) {
+    let simulator = new_card("SECOND", Profile::VENDOR, None);
+    let options = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
+    SmartCardHsm::open(simulator.connect())
+        .expect("selects")
+        .initialize(
+            &options,
+            &SoPin::from_hex("3537363231383830").expect("a SO-PIN"),
+        )
+        .expect("initialised");
+    let connector = Box::new(SimulatorConnector::new(simulator));
+    world
+        .app
+        .attach(second(), connector)
+        .await
+        .expect("attached");
+    let hsm = world.app.hsms.get(&second()).expect("an HSM");
+    hsm.changes()
+        .wait_for(|snapshot| snapshot.device().is_some())
+        .await
+        .expect("found");
+    let admin = world.people[0].person.clone();
+    for player in 0..3 {
+        let key = world.people[player].card.fingerprint();
+        world
+            .app
+            .activations
+            .register(&second(), operator(&admin), admin.clone(), key)
+            .await
+            .expect("registered");
+    }
+    let generate = NewPurpose::GenerateKey {
+        label: "second".into(),
+        key_type: NewKeyType::EcSecp256r1,
+    };
+    let id = ask(world, 0, generate).await;
+    authenticate(world, &id).await;
+    world.wait_for(&id, |view| view.state.is_ended()).await;
+}
+
+#[tokio::test]
+async fn ids_that_several_keys_have() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    attach_second(&mut world).await;
+    let client = Client::doug(&world).await;
+    let first_id = world.ask_for_anything("ec", 600, 10).await;
+    world.open(&first_id).await;
+    let sign = NewPurpose::Sign {
+        keys: vec!["second".into()],
+        scope: Scope::Open,
+    };
+    let second_id = ask(&world, 3, sign).await;
+    authenticate(&mut world, &second_id).await;
+
+    let (first, _) = device(&world).await;
+    let key = path(&world, "ec");
+    let keys = client.get("/keys").await.ok();
+    let keys = keys.as_array().expect("a list").clone();
+    let ids: Vec<_> = keys.iter().map(|key| &key["id"]).collect();
+    assert_eq!(ids, ["01", "01"]);
+    let other = keys
+        .iter()
+        .find(|key| key["label"] == "second")
+        .expect("the second HSM's key");
+    let other_hsm = other["hsms"][0].as_str().expect("an HSM");
+    assert_ne!(other_hsm, first);
+
+    // Nobody can tell which one is meant.
+    assert_eq!(client.get(&key).await.refusal(), (409, "conflict"));
+    let hash = [1; 32];
+    let reply = client.sign(&key, "ECDSA", &hash).await;
+    assert_eq!(reply.refusal(), (409, "conflict"));
+
+    let verifies = |reply: Value, public: &_| {
+        let signature = hex::decode(reply["signature"].as_str().expect("hex")).expect("hex");
+        Mechanism::EcdsaSha256
+            .verify(public, &hash, &signature)
+            .is_ok()
+    };
+    let own = public_key(&world, "ec");
+    let place = world
+        .app
+        .hsms
+        .find_key(Some(&second()), "second")
+        .expect("the key")
+        .remove(0);
+    let by_first = client
+        .sign(&format!("/hsms/{first}{key}"), "ECDSA", &hash)
+        .await
+        .ok();
+    assert!(verifies(by_first, &own));
+    let by_second = client
+        .sign(&format!("/hsms/{other_hsm}{key}"), "ECDSA", &hash)
+        .await
+        .ok();
+    assert!(verifies(by_second, &place.public_key));
+    let domain = other["keyDomain"].as_str().expect("a domain");
+    let by_domain = client
+        .sign(&format!("/keydomains/{domain}{key}"), "ECDSA", &hash)
+        .await
+        .ok();
+    assert!(verifies(by_domain, &place.public_key));
+    assert_eq!(world.view(&first_id).await.signatures, 1);
+    assert_eq!(world.view(&second_id).await.signatures, 1);
+
+    // A token for one of them is clear; so is one that is open alone.
+    let (narrow, _) = Client::of(&world, 3, &["second"]).await;
+    assert!(verifies(
+        narrow.sign(&key, "ECDSA", &hash).await.ok(),
+        &place.public_key
+    ));
+    lock(&world, &second_id).await;
+    assert!(verifies(client.sign(&key, "ECDSA", &hash).await.ok(), &own));
+    assert_eq!(client.get("/hsms").await.ok()[0]["id"], first);
+    world.app.shutdown().await;
+}

@@ -1,0 +1,192 @@
+//! Signatures: as the original makes them, and counted, recorded and audited as all others.
+
+use countersign_protocol::{
+    activation::EndReason,
+    audit::{Actor, AuditEvent},
+    cvc::{Curve, EcSignature},
+    mechanism::Mechanism,
+};
+use countersign_server::store;
+use countersign_simulator::Profile;
+use serde_json::json;
+
+use super::client::{Client, Reply, device, lock, path, public_key};
+use crate::world::{World, reason, request_for};
+
+fn signature(reply: Reply) -> Vec<u8> {
+    let json = reply.ok();
+    let text = json["signature"].as_str().expect("hex");
+    assert_eq!(json, json!({"signature": text.to_uppercase()}));
+    hex::decode(text).expect("hex")
+}
+
+#[tokio::test]
+async fn every_algorithm_and_hash_by_every_path() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let (client, token) = Client::of(&world, 3, &[]).await;
+    let (hsm, domain) = device(&world).await;
+    let mut made = 0;
+    for (label, algorithms) in [
+        (
+            "ec",
+            vec![(
+                "ECDSA",
+                [
+                    Mechanism::EcdsaSha256,
+                    Mechanism::EcdsaSha384,
+                    Mechanism::EcdsaSha512,
+                ],
+            )],
+        ),
+        (
+            "rsa",
+            vec![
+                (
+                    "RSA_PKCS1",
+                    [
+                        Mechanism::RsaPkcs1Sha256,
+                        Mechanism::RsaPkcs1Sha384,
+                        Mechanism::RsaPkcs1Sha512,
+                    ],
+                ),
+                (
+                    "RSA_PSS",
+                    [
+                        Mechanism::RsaPssSha256,
+                        Mechanism::RsaPssSha384,
+                        Mechanism::RsaPssSha512,
+                    ],
+                ),
+            ],
+        ),
+    ] {
+        let id = world.ask_for_anything(label, 600, 50).await;
+        world.open(&id).await;
+        let key = path(&world, label);
+        let public = public_key(&world, label);
+        let paths = [
+            key.clone(),
+            format!("/hsms/{hsm}{key}"),
+            format!("/keydomains/{domain}{key}"),
+        ];
+        for (algorithm, mechanisms) in algorithms {
+            for (mechanism, path) in mechanisms.into_iter().zip(&paths) {
+                let length = mechanism.hash().expect("a hash").digest_len();
+                let hash = vec![0x5A; length];
+                let signature = signature(client.sign(path, algorithm, &hash).await);
+                mechanism
+                    .verify(&public, &hash, &signature)
+                    .unwrap_or_else(|error| panic!("{mechanism}: {error}"));
+                if algorithm == "ECDSA" {
+                    EcSignature::from_der(&signature, Curve::Secp256r1).expect("DER");
+                }
+                made += 1;
+            }
+        }
+        let view = lock(&world, &id).await;
+        assert_eq!(view.signatures, if label == "ec" { 3 } else { 6 });
+    }
+    let mut connection = world.app.store.read().await.expect("a connection");
+    let page = store::audit::page(&mut connection, None, 10_000)
+        .await
+        .expect("the log");
+    drop(connection);
+    let signed = page.entries.iter().filter(|entry| {
+        matches!(entry.event, AuditEvent::Signed { .. })
+            && matches!(&entry.actor, Actor::Token { token: by, .. } if *by == token)
+    });
+    assert_eq!(signed.count(), made);
+    world.app.shutdown().await;
+}
+
+/// The original signs anew each time; here one wish is one signature.
+#[tokio::test]
+async fn the_same_again_is_answered_from_the_record_and_counted_once() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let client = Client::doug(&world).await;
+    let id = world.ask_for_anything("rsa", 600, 3).await;
+    world.open(&id).await;
+    let key = path(&world, "rsa");
+    let hash = [7; 32];
+    let first = signature(client.sign(&key, "RSA_PSS", &hash).await);
+    let by_hsm = format!("/hsms/{}{key}", device(&world).await.0);
+    for path in [&key, &by_hsm] {
+        assert_eq!(
+            signature(client.sign(path, "RSA_PSS", &hash).await),
+            first,
+            "salted anew"
+        );
+    }
+    assert_eq!(world.view(&id).await.signatures, 1);
+    // By another algorithm it is another wish.
+    let other = signature(client.sign(&key, "RSA_PKCS1", &hash).await);
+    assert_ne!(first, other);
+    assert_eq!(world.view(&id).await.signatures, 2);
+
+    // The lease's last one; then there is none.
+    signature(client.sign(&key, "RSA_PKCS1", &[8; 32]).await);
+    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::CountUsed);
+    assert_eq!(view.signatures, 3);
+    for hash in [[7; 32], [9; 32]] {
+        let reply = client.sign(&key, "RSA_PKCS1", &hash).await;
+        assert_eq!(reply.refusal(), (409, "not-open"));
+    }
+    assert_eq!(world.view(&id).await.signatures, 3);
+    // Another lease signs the same anew, and counts it.
+    let id = world.ask_for_anything("rsa", 600, 3).await;
+    world.open(&id).await;
+    assert_ne!(signature(client.sign(&key, "RSA_PSS", &hash).await), first);
+    assert_eq!(world.view(&id).await.signatures, 1);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn no_more_than_the_lease_allows_however_many_ask_at_once() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let client = Client::doug(&world).await;
+    let id = world.ask_for_anything("ec", 600, 5).await;
+    world.open(&id).await;
+    let key = path(&world, "ec");
+    let mut tasks = tokio::task::JoinSet::new();
+    let client = std::sync::Arc::new(client);
+    for number in 0..20 {
+        let (client, key) = (client.clone(), key.clone());
+        tasks.spawn(async move { client.sign(&key, "ECDSA", &[number; 32]).await });
+    }
+    let mut made = 0;
+    while let Some(reply) = tasks.join_next().await {
+        let reply = reply.expect("no panic");
+        if reply.status == 200 {
+            made += 1;
+        } else {
+            assert!(
+                [(409, "not-open"), (410, "activation-ended")].contains(&reply.refusal()),
+                "{}",
+                reply.json
+            );
+        }
+    }
+    assert_eq!(made, 5);
+    assert_eq!(world.view(&id).await.signatures, 5);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn under_a_manifest_only_its_files() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let client = Client::doug(&world).await;
+    let id = world.ask_for_files("ec", &["a.bin", "b.bin"]).await;
+    world.open(&id).await;
+    let key = path(&world, "ec");
+    let file = |name| request_for(name, Mechanism::EcdsaSha256).digest;
+    let outside = client.sign(&key, "ECDSA", &file("c.bin")).await;
+    assert_eq!(outside.refusal(), (422, "not-in-manifest"));
+    let unchecked = client.sign(&key, "ECDSA", &[1; 64]).await;
+    assert_eq!(unchecked.refusal(), (422, "mechanism-refused"));
+    signature(client.sign(&key, "ECDSA", &file("a.bin")).await);
+    signature(client.sign(&key, "ECDSA", &file("b.bin")).await);
+    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::Completed);
+    world.app.shutdown().await;
+}

@@ -1,0 +1,6 @@
+//! curl as a client of CardContact's cloud service, against the real server.
+
+mod credentials;
+mod curl;
+mod documentation;
+mod story;
