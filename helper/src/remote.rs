@@ -12,6 +12,6 @@ mod session;
 
 pub use address::{Address, InvalidAddress};
 pub use attach::{AttachError, Attachment, attach};
-pub use filter::{PinCommands, refused};
+pub use filter::PinCommands;
 pub use report::{Report, Terminal};
 pub use session::Stop;
