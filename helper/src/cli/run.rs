@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
 
-use super::{CardArgs, ConfigArgs, prompt_args::PromptArgs};
+use super::{CardArgs, ConfigArgs, prompt_args::PromptArgs, web_client::WebClientArgs};
 use crate::{
     helper::{Helper, Setup},
     loopback,
@@ -23,6 +23,8 @@ pub struct RunArgs {
     #[command(flatten)]
     prompt: PromptArgs,
     #[command(flatten)]
+    web_client: WebClientArgs,
+    #[command(flatten)]
     cards: CardArgs,
 }
 
@@ -36,10 +38,10 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
         anchors: args.cards.anchors()?,
         demo: args.cards.is_demo(),
     });
-    tokio::runtime::Runtime::new()?.block_on(serve(args.port, helper))
+    tokio::runtime::Runtime::new()?.block_on(serve(args.port, args.web_client, helper))
 }
 
-async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
+async fn serve(port: u16, web_client: WebClientArgs, helper: Arc<Helper>) -> anyhow::Result<()> {
     let loopback = loopback::bind(port)
         .await
         .with_context(|| format!("127.0.0.1:{port} can't be used; is another helper running?"))?;
@@ -50,6 +52,7 @@ async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
         loopback.port
     )?;
     tokio::select! {
+        () = web_client.serve(helper.clone()) => Ok(()),
         ended = loopback::serve(loopback, helper) => ended.context("the loopback listener failed"),
         signal = stop() => signal.context("waiting for signals"),
     }
