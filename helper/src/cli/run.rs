@@ -1,6 +1,6 @@
 //! `countersign-helper run`.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -11,6 +11,9 @@ use crate::{
     helper::{Helper, Setup},
     loopback,
 };
+
+/// How long threads with cards may take to let them go.
+const SHUT_DOWN: Duration = Duration::from_secs(5);
 
 /// Options of `run`.
 #[derive(Clone, Debug, Default, Args)]
@@ -38,7 +41,11 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
         anchors: args.cards.anchors()?,
         demo: args.cards.is_demo(),
     });
-    tokio::runtime::Runtime::new()?.block_on(serve(args.port, args.web_client, helper))
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(serve(args.port, args.web_client, helper));
+    // Cards are reset by then; a server that holds its answer is not waited for.
+    runtime.shutdown_timeout(SHUT_DOWN);
+    ended
 }
 
 async fn serve(port: u16, web_client: WebClientArgs, helper: Arc<Helper>) -> anyhow::Result<()> {
