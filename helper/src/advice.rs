@@ -117,6 +117,15 @@ pub(crate) fn card_changed() -> HelperError {
     )
 }
 
+pub(crate) fn card_lent(server: &Origin) -> HelperError {
+    error(
+        HelperErrorCode::Busy,
+        format!(
+            "This card is attached to {server}. Close the page that wanted it, then try again."
+        ),
+    )
+}
+
 pub(crate) fn card_lost(why: impl std::fmt::Display) -> HelperError {
     error(
         HelperErrorCode::CardLost,

@@ -3,6 +3,7 @@
 mod card;
 mod desk;
 mod found;
+mod lent;
 mod pcsc;
 #[cfg(feature = "simulator")]
 mod simulated;

@@ -8,6 +8,7 @@ mod origins;
 mod prompt_args;
 mod readers;
 mod run;
+mod web_client;
 
 use std::path::PathBuf;
 

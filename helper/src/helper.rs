@@ -82,7 +82,7 @@ impl Helper {
         self.changes.subscribe()
     }
 
-    /// Whether this page may raise one more consent now.
+    /// Whether this page, or server, may raise one more consent, or session with a card, now.
     pub(crate) fn may_ask(&self, origin: &Origin) -> bool {
         let mut rations = self.rations.lock().unwrap_or_else(PoisonError::into_inner);
         for asked in rations.values_mut() {

@@ -16,3 +16,4 @@ mod private_file;
 pub mod prompt;
 pub mod remote;
 pub mod task;
+pub mod trigger;

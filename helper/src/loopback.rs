@@ -7,5 +7,7 @@ mod rate;
 mod serve;
 mod session;
 
+pub(crate) use admission::{is_here, only};
+pub(crate) use listen::Guarded;
 pub use listen::{Loopback, bind};
 pub use serve::serve;

@@ -1,8 +1,10 @@
 //! Web origins: their one spelling, the user's permissions, and the first contact with a new one.
 
+mod attaching;
 mod book;
 mod gate;
 
+pub use attaching::Attaching;
 pub use book::{BookError, KnownOrigin, OriginBook};
 pub use gate::Gate;
 

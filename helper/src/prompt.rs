@@ -1,6 +1,7 @@
 //! Questions to the user, asked by the helper itself, one at a time.
 
 mod assuan;
+mod attach;
 mod consent;
 mod desk;
 mod pages;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::origin::Origin;
 
+pub use attach::AttachQuestion;
 pub use consent::ConsentText;
 pub use desk::{PromptDesk, Seat};
 pub(crate) use patience::CancelOnDrop;
@@ -65,10 +67,14 @@ impl PinRequest {
 pub trait Prompt: Send + Sync {
     /// May this page talk to the helper?
     fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer;
+    /// May a card be attached because a page wants it?
+    fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer;
     /// Does the user agree?
     fn consent(&self, text: &ConsentText, patience: &Patience) -> bool;
     /// The PIN; `None`: the user closed the prompt.
     fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin>;
+    /// Something that the user should know; nothing depends on whether it is read.
+    fn notice(&self, text: &str, patience: &Patience);
 }
 
 /// What was typed, if it can be a PIN at all.

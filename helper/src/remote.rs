@@ -4,14 +4,18 @@
 
 mod address;
 mod attach;
+mod cookie;
 mod exchange;
 mod filter;
 mod pause;
 mod report;
 mod session;
+mod single;
 
 pub use address::{Address, InvalidAddress};
 pub use attach::{AttachError, Attachment, attach};
-pub use filter::{PinCommands, refused};
+pub use cookie::{InvalidCookie, SessionCookies};
+pub use filter::PinCommands;
 pub use report::{Report, Terminal};
 pub use session::Stop;
+pub use single::attach_once;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_card::{Pin, TransportError};
+use countersign_card::{Pin, Transport, TransportError};
 use countersign_protocol::{
     cvc::{DeviceId, Fingerprint, TrustAnchors},
     helper::{CardState, HelperError, ReaderView},
@@ -14,8 +14,9 @@ use countersign_protocol::{
 use super::{
     CardSource, FoundCard, FoundKey, PinSession, Reader,
     card::{Card, card_error},
+    lent::Lent,
 };
-use crate::advice;
+use crate::{advice, origin::Origin};
 
 /// A reader of one of the sources.
 type Place = (usize, String);
@@ -29,9 +30,11 @@ pub struct CardDesk {
     held: Arc<Held>,
 }
 
-/// Cards in open PIN sessions: looking at them would log them out.
+/// Cards in open PIN sessions, as they were seen, and those that are lent: looking at them would log them out.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<Place, FoundCard>>);
+pub(super) struct Held(Mutex<HashMap<Place, Seen>>);
+
+type Seen = Result<FoundCard, HelperError>;
 
 /// Keeps a reader marked as held.
 pub(super) struct Holding {
@@ -106,8 +109,40 @@ impl CardDesk {
         if now.device != found.device || now.pin != found.pin {
             return Err(advice::card_changed());
         }
-        let holding = self.hold(place, now);
+        let holding = self.hold(place, Ok(now));
         PinSession::open(card, pin, holding)
+    }
+
+    /// The first reader with a card that nobody holds, and a name that begins so. Its card is not touched.
+    pub(crate) fn free_reader(&self, wanted: &str) -> Option<String> {
+        self.free_place(|name| name.starts_with(wanted))
+            .map(|(_, reader)| reader)
+    }
+
+    /// Connects to a card in order to give it to this server; others see it as lent until the connection is dropped, and then
+    /// `with` is dropped too.
+    pub(crate) fn lend(
+        &self,
+        reader: &str,
+        server: &Origin,
+        with: impl Send + 'static,
+    ) -> Result<Box<dyn Transport>, HelperError> {
+        let _work = self.work();
+        let gone = || card_error(TransportError::Removed.into());
+        let place = self.free_place(|name| name == reader).ok_or_else(gone)?;
+        let source = self.sources.get(place.0).ok_or_else(gone)?;
+        let card = source.connect(&place.1);
+        let card = card.map_err(|error| card_error(error.into()))?;
+        let holding = self.hold(place, Err(advice::card_lent(server)));
+        Ok(Box::new(Lent::new(card, (holding, with))))
+    }
+
+    fn free_place(&self, wanted: impl Fn(&str) -> bool) -> Option<Place> {
+        self.readers()
+            .into_iter()
+            .filter(|(_, reader)| reader.occupied && wanted(&reader.name))
+            .map(|(source, reader)| (source, reader.name))
+            .find(|place| !self.held.lock().contains_key(place))
     }
 
     /// All usable cards.
@@ -144,7 +179,7 @@ impl CardDesk {
         }
         let place = (source, reader.name.clone());
         if let Some(held) = self.held.lock().get(&place) {
-            return Some(Ok(held.clone()));
+            return Some(held.clone());
         }
         let seen = self.open(source, &reader.name);
         Some(seen.and_then(|mut card| card.describe(source, &reader.name)))
@@ -157,7 +192,7 @@ impl CardDesk {
         Card::open(transport, &self.anchors)
     }
 
-    fn hold(&self, place: Place, card: FoundCard) -> Holding {
+    fn hold(&self, place: Place, card: Seen) -> Holding {
         self.held.lock().insert(place.clone(), card);
         Holding {
             held: self.held.clone(),
@@ -171,7 +206,7 @@ impl CardDesk {
 }
 
 impl Held {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, FoundCard>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

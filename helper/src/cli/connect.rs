@@ -1,6 +1,6 @@
 //! `countersign-helper connect`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
@@ -28,7 +28,7 @@ pub struct ConnectArgs {
     /// Allow an unencrypted connection to another computer.
     #[arg(long)]
     allow_http: bool,
-    /// Pass on PIN commands that the server sends in the clear. Whoever runs the server then knows the PIN.
+    /// Pass on PIN commands that the server sends in the clear, without asking. Whoever runs the server then knows the PIN.
     #[arg(long)]
     allow_pin_commands: bool,
     #[command(flatten)]
@@ -41,10 +41,10 @@ pub(super) fn connect(args: ConnectArgs) -> anyhow::Result<()> {
         ca_file: args.ca,
         sources: args.cards.sources()?,
         reader: args.reader,
-        pins: if args.allow_pin_commands {
-            PinCommands::Allowed
-        } else {
-            PinCommands::Refused
+        pins: match (args.allow_pin_commands, somebody_is_there()) {
+            (true, _) => PinCommands::Allowed,
+            (false, true) => PinCommands::Asked,
+            (false, false) => PinCommands::Refused,
         },
         once: args.once,
     };
@@ -56,8 +56,13 @@ pub(super) fn connect(args: ConnectArgs) -> anyhow::Result<()> {
         std::process::exit(INTERRUPTED);
     })
     .context("Ctrl-C can't be caught")?;
-    if !attach(&attachment, &stop, &Terminal)? {
+    if !attach(&attachment, &stop, &Terminal::default())? {
         std::process::exit(INTERRUPTED);
     }
     Ok(())
+}
+
+/// Whether a question can be asked on a terminal.
+fn somebody_is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }

@@ -23,6 +23,9 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
             origin.origin,
             origin.since.strftime("%Y-%m-%d")
         );
+        for page in &origin.attached_by {
+            println!("    cards are attached to it whenever {page} wants it");
+        }
     }
     Ok(())
 }

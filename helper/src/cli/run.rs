@@ -1,16 +1,19 @@
 //! `countersign-helper run`.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
 
-use super::{CardArgs, ConfigArgs, prompt_args::PromptArgs};
+use super::{CardArgs, ConfigArgs, prompt_args::PromptArgs, web_client::WebClientArgs};
 use crate::{
     helper::{Helper, Setup},
     loopback,
 };
+
+/// How long threads with cards may take to let them go.
+const SHUT_DOWN: Duration = Duration::from_secs(5);
 
 /// Options of `run`.
 #[derive(Clone, Debug, Default, Args)]
@@ -22,6 +25,8 @@ pub struct RunArgs {
     config: ConfigArgs,
     #[command(flatten)]
     prompt: PromptArgs,
+    #[command(flatten)]
+    web_client: WebClientArgs,
     #[command(flatten)]
     cards: CardArgs,
 }
@@ -36,10 +41,14 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
         anchors: args.cards.anchors()?,
         demo: args.cards.is_demo(),
     });
-    tokio::runtime::Runtime::new()?.block_on(serve(args.port, helper))
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(serve(args.port, args.web_client, helper));
+    // Cards are reset by then; a server that holds its answer is not waited for.
+    runtime.shutdown_timeout(SHUT_DOWN);
+    ended
 }
 
-async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
+async fn serve(port: u16, web_client: WebClientArgs, helper: Arc<Helper>) -> anyhow::Result<()> {
     let loopback = loopback::bind(port)
         .await
         .with_context(|| format!("127.0.0.1:{port} can't be used; is another helper running?"))?;
@@ -50,6 +59,7 @@ async fn serve(port: u16, helper: Arc<Helper>) -> anyhow::Result<()> {
         loopback.port
     )?;
     tokio::select! {
+        () = web_client.serve(helper.clone()) => Ok(()),
         ended = loopback::serve(loopback, helper) => ended.context("the loopback listener failed"),
         signal = stop() => signal.context("waiting for signals"),
     }

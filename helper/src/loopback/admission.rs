@@ -32,7 +32,8 @@ pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
     origin
 }
 
-fn is_here(host: &str, port: u16) -> bool {
+/// Whether a Host header names this computer and port.
+pub(crate) fn is_here(host: &str, port: u16) -> bool {
     match split_port(host) {
         Ok((name, Some(text))) => is_loopback(name) && text == port.to_string(),
         Ok((name, None)) => is_loopback(name) && port == 80,
@@ -40,7 +41,8 @@ fn is_here(host: &str, port: u16) -> bool {
     }
 }
 
-fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+/// The value of a header that is there exactly once.
+pub(crate) fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),

@@ -44,7 +44,7 @@ pub async fn bind(port: u16) -> io::Result<Loopback> {
 
 impl Loopback {
     /// The listeners, sharing one limit.
-    pub(super) fn into_guarded(self) -> Vec<Guarded> {
+    pub(crate) fn into_guarded(self) -> Vec<Guarded> {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         std::iter::once(self.v4)
             .chain(self.v6)
@@ -57,7 +57,7 @@ impl Loopback {
 }
 
 /// Accepts connections of this user's programs only.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     listener: TcpListener,
     places: Arc<Semaphore>,
 }
@@ -101,7 +101,7 @@ impl axum::serve::Listener for Guarded {
 }
 
 /// A connection that counts until it is closed.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
 }

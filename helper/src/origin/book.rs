@@ -27,6 +27,8 @@ pub struct KnownOrigin {
     pub allowed: bool,
     /// Key of its server, pinned at the first log-in or enrolment.
     pub server_key: Option<Fingerprint>,
+    /// Pages that may always attach a card to this origin's server.
+    pub attached_by: Vec<Origin>,
     /// When the entry was made.
     pub since: Timestamp,
 }
@@ -66,6 +68,8 @@ struct Entry {
     allowed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attached_by: Vec<String>,
     since: Timestamp,
 }
 
@@ -93,14 +97,20 @@ impl OriginBook {
             why,
         };
         let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let origin = |text: &String| {
+            text.parse::<Origin>()
+                .map_err(|error| malformed(format!("{text}: {error}")))
+        };
         file.origins
             .into_iter()
             .map(|entry| {
                 Ok(KnownOrigin {
-                    origin: entry
-                        .url
-                        .parse()
-                        .map_err(|error| malformed(format!("{}: {error}", entry.url)))?,
+                    origin: origin(&entry.url)?,
+                    attached_by: entry
+                        .attached_by
+                        .iter()
+                        .map(origin)
+                        .collect::<Result<_, _>>()?,
                     allowed: entry.allowed,
                     server_key: entry
                         .server_key
@@ -132,6 +142,18 @@ impl OriginBook {
     /// [`BookError`].
     pub fn allow(&self, origin: &Origin) -> Result<(), BookError> {
         self.change(origin, |known| known.allowed = true)
+    }
+
+    /// The user said "always" to cards for `server` when this page asks.
+    ///
+    /// # Errors
+    /// [`BookError`].
+    pub fn allow_attaching(&self, page: &Origin, server: &Origin) -> Result<(), BookError> {
+        self.change(server, |known| {
+            if !known.attached_by.contains(page) {
+                known.attached_by.push(page.clone());
+            }
+        })
     }
 
     /// The user accepted this server key for the origin.
@@ -170,6 +192,7 @@ impl OriginBook {
                     origin: origin.clone(),
                     allowed: false,
                     server_key: None,
+                    attached_by: Vec::new(),
                     since: Timestamp::now(),
                 };
                 change(&mut known);
@@ -187,6 +210,7 @@ impl OriginBook {
                     url: known.origin.to_string(),
                     allowed: known.allowed,
                     server_key: known.server_key.map(|key| key.to_hex()),
+                    attached_by: known.attached_by.iter().map(Origin::to_string).collect(),
                     since: known.since,
                 })
                 .collect(),

@@ -1,4 +1,4 @@
-//! First contact: may this page talk to the helper?
+//! First contact: may this page talk to the helper, or have a card attached?
 
 use std::{
     collections::HashMap,
@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Origin, OriginBook};
-use crate::prompt::{OriginAnswer, Patience, PromptDesk};
+use super::{Attaching, BookError, Origin, OriginBook};
+use crate::prompt::{AttachQuestion, OriginAnswer, Patience, PromptDesk, Seat};
 
 /// How long "no" stands without asking again.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
@@ -23,9 +23,25 @@ pub struct Gate {
     memory: Mutex<Memory>,
 }
 
+/// What somebody wants.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Wish {
+    Talk(Origin),
+    Attach(Attaching),
+}
+
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Talk(origin) => origin.fmt(f),
+            Self::Attach(attaching) => attaching.fmt(f),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Memory {
-    refused: HashMap<Origin, Instant>,
+    refused: HashMap<Wish, Instant>,
     this_time: HashMap<Origin, Instant>,
     asked: Vec<Instant>,
 }
@@ -42,49 +58,105 @@ impl Gate {
 
     /// Whether `origin` may connect; blocks while the user is asked.
     pub fn admit(&self, origin: &Origin, patience: &Patience) -> bool {
-        match self.book.find(origin) {
-            Ok(Some(known)) if known.allowed => return true,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!("no page is let in: {error}");
-                return false;
-            }
-        }
-        if self.allowed_this_time(origin) {
-            return true;
-        }
-        // One question at a time: a page that comes while a prompt is open is refused, not queued.
-        let Some(seat) = self.desk.sit() else {
-            tracing::warn!(%origin, "refused: another question is open");
-            return false;
-        };
-        if !self.may_ask(origin) {
-            tracing::warn!(%origin, "refused without asking: said no, or asked too often, a moment ago");
-            return false;
-        }
-        match seat.allow_origin(origin, patience) {
-            OriginAnswer::Always => self.remember_always(origin),
-            OriginAnswer::ThisTime => {
+        match self.decide(Wish::Talk(origin.clone()), |seat| {
+            seat.allow_origin(origin, patience)
+        }) {
+            Some(OriginAnswer::Always) => true,
+            Some(OriginAnswer::ThisTime) => {
                 self.memory()
                     .this_time
                     .insert(origin.clone(), Instant::now());
                 true
             }
+            Some(OriginAnswer::No) | None => false,
+        }
+    }
+
+    /// Whether a card may be attached; blocks while the user is asked. Leave to talk is not leave to attach. "This time" is one
+    /// session.
+    pub fn admit_attaching(&self, question: &AttachQuestion, patience: &Patience) -> bool {
+        let answer = self.decide(Wish::Attach(question.wish.clone()), |seat| {
+            seat.allow_attaching(question, patience)
+        });
+        matches!(answer, Some(OriginAnswer::Always | OriginAnswer::ThisTime))
+    }
+
+    /// Refuses a wish without asking. Whether the user should be told why: not more often than they could be asked.
+    pub fn turn_away(&self, wish: &Attaching) -> bool {
+        let wish = Wish::Attach(wish.clone());
+        let tell = self.may_ask(&wish);
+        self.memory().refused.insert(wish, Instant::now());
+        tell
+    }
+
+    /// The answer, from memory or from the user; `None`: nobody was asked.
+    fn decide(
+        &self,
+        wish: Wish,
+        ask: impl FnOnce(&Seat<'_>) -> OriginAnswer,
+    ) -> Option<OriginAnswer> {
+        match self.is_allowed(&wish) {
+            Ok(true) => return Some(OriginAnswer::Always),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!("no page is let in: {error}");
+                return None;
+            }
+        }
+        // One question at a time: a page that comes while a prompt is open is refused, not queued.
+        let Some(seat) = self.desk.sit() else {
+            tracing::warn!("refused: {wish}: another question is open");
+            return None;
+        };
+        if !self.may_ask(&wish) {
+            tracing::warn!(
+                "refused without asking: {wish}: said no, or asked too often, a moment ago"
+            );
+            return None;
+        }
+        match ask(&seat) {
+            OriginAnswer::Always => Some(self.keep(&wish)),
+            OriginAnswer::ThisTime => Some(OriginAnswer::ThisTime),
             OriginAnswer::No => {
-                self.memory().refused.insert(origin.clone(), Instant::now());
-                false
+                self.memory().refused.insert(wish, Instant::now());
+                Some(OriginAnswer::No)
             }
         }
     }
 
-    fn remember_always(&self, origin: &Origin) -> bool {
-        if let Err(error) = self.book.allow(origin) {
-            tracing::error!("the permission could not be kept, it holds this time only: {error}");
-            self.memory()
-                .this_time
-                .insert(origin.clone(), Instant::now());
+    fn is_allowed(&self, wish: &Wish) -> Result<bool, BookError> {
+        Ok(match wish {
+            Wish::Talk(origin) => {
+                let known = self.book.find(origin)?;
+                known.is_some_and(|known| known.allowed) || self.allowed_this_time(origin)
+            }
+            Wish::Attach(Attaching { page, server }) => match (self.book.find(server)?, page) {
+                (Some(known), Some(page)) => known.attached_by.contains(page),
+                _ => false,
+            },
+        })
+    }
+
+    /// "Always", as far as it can be kept.
+    fn keep(&self, wish: &Wish) -> OriginAnswer {
+        let kept = match wish {
+            Wish::Talk(origin) => self.book.allow(origin),
+            Wish::Attach(Attaching {
+                page: Some(page),
+                server,
+            }) => self.book.allow_attaching(page, server),
+            // Any page can be one that says nothing.
+            Wish::Attach(Attaching { page: None, .. }) => return OriginAnswer::ThisTime,
+        };
+        match kept {
+            Ok(()) => OriginAnswer::Always,
+            Err(error) => {
+                tracing::error!(
+                    "the permission could not be kept, it holds this time only: {error}"
+                );
+                OriginAnswer::ThisTime
+            }
         }
-        true
     }
 
     fn allowed_this_time(&self, origin: &Origin) -> bool {
@@ -95,13 +167,13 @@ impl Gate {
         memory.this_time.contains_key(origin)
     }
 
-    fn may_ask(&self, origin: &Origin) -> bool {
+    fn may_ask(&self, wish: &Wish) -> bool {
         let mut memory = self.memory();
         memory
             .refused
             .retain(|_, since| since.elapsed() < REFUSED_FOR);
         memory.asked.retain(|when| when.elapsed() < REFUSED_FOR);
-        if memory.refused.contains_key(origin) || memory.asked.len() >= QUESTIONS {
+        if memory.refused.contains_key(wish) || memory.asked.len() >= QUESTIONS {
             return false;
         }
         memory.asked.push(Instant::now());
@@ -166,6 +238,61 @@ mod tests {
             assert!(!gate.admit(&origin, &Patience::minutes(1)));
         }
         assert_eq!(played.shown().len(), QUESTIONS);
+    }
+
+    fn attach(page: Option<&str>) -> AttachQuestion {
+        AttachQuestion {
+            wish: Attaching {
+                page: page.map(|page| page.parse().unwrap()),
+                server: "https://s.example".parse().unwrap(),
+            },
+            reader: None,
+        }
+    }
+
+    #[test]
+    fn leave_to_attach_is_for_one_page_and_one_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, played) = gate(folder.path(), OriginAnswer::Always);
+        let patience = Patience::minutes(1);
+        let server = "https://s.example".parse().unwrap();
+        // Leave to talk is something else.
+        assert!(gate.admit(&server, &patience));
+        assert!(gate.admit_attaching(&attach(Some("https://a.example")), &patience));
+        assert!(gate.admit_attaching(&attach(Some("https://a.example")), &patience));
+        assert_eq!(played.shown().len(), 2);
+        assert!(gate.admit_attaching(&attach(Some("https://b.example")), &patience));
+        assert_eq!(played.shown().len(), 3);
+        assert!(gate.book.forget(&server).unwrap());
+        assert!(gate.admit_attaching(&attach(Some("https://a.example")), &patience));
+        assert_eq!(played.shown().len(), 4);
+    }
+
+    #[test]
+    fn this_time_is_one_session_and_nobody_is_anybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let patience = Patience::minutes(1);
+        for (page, answer) in [
+            (Some("https://a.example"), OriginAnswer::ThisTime),
+            (None, OriginAnswer::Always),
+        ] {
+            let (gate, played) = gate(folder.path(), answer);
+            assert!(gate.admit_attaching(&attach(page), &patience));
+            assert!(gate.admit_attaching(&attach(page), &patience));
+            assert_eq!(played.shown().len(), 2);
+        }
+        assert_eq!(OriginBook::new(folder.path()).list().unwrap(), []);
+    }
+
+    #[test]
+    fn a_wish_that_is_turned_away_is_told_about_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, played) = gate(folder.path(), OriginAnswer::Always);
+        let wish = attach(Some("https://a.example"));
+        assert!(gate.turn_away(&wish.wish));
+        assert!(!gate.turn_away(&wish.wish));
+        assert!(!gate.admit_attaching(&wish, &Patience::minutes(1)));
+        assert!(played.shown().is_empty());
     }
 
     #[test]

@@ -10,11 +10,14 @@ use std::{
 
 use countersign_card::Pin;
 
-use super::{ConsentText, OriginAnswer, Patience, PinRequest, Prompt};
+use super::{AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt};
 use crate::origin::Origin;
 
 /// A question that nobody answers for so long is answered with no.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// A notice goes away by itself: other questions wait for it.
+const NOTICE: Duration = Duration::from_secs(60);
 
 /// The only place where prompts are opened.
 pub struct PromptDesk {
@@ -59,6 +62,22 @@ impl Seat<'_> {
         } else {
             answer
         }
+    }
+
+    /// [`Prompt::allow_attaching`]; what is answered too late is a no.
+    pub fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
+        let patience = patience.renewed(LIMIT);
+        let answer = self.0.prompt.allow_attaching(question, &patience);
+        if patience.is_over() {
+            OriginAnswer::No
+        } else {
+            answer
+        }
+    }
+
+    /// [`Prompt::notice`].
+    pub fn notice(&self, text: &str) {
+        self.0.prompt.notice(text, &Patience::lasting(NOTICE));
     }
 
     /// [`Prompt::consent`]; what is answered too late is a no.

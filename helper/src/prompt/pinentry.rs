@@ -9,10 +9,11 @@ use std::{
 use countersign_card::Pin;
 
 use super::{
-    ConsentText, OriginAnswer, Patience, PinRequest, Prompt,
+    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt,
     assuan::{Assuan, AssuanError},
     consent::ConsentList,
     origin_question, pages, pin_from,
+    text::visible,
 };
 use crate::{origin::Origin, private_file};
 
@@ -110,6 +111,35 @@ impl PinentryPrompt {
         Ok(pin_from(&typed))
     }
 
+    /// A second window, because not every pinentry has a third button.
+    fn keep(&self, title: &str, question: &str, patience: &Patience) -> OriginAnswer {
+        let keep = Window {
+            title,
+            text: question,
+            ok: "Always",
+            cancel: "Only this time",
+        };
+        match self.confirm(&keep, &patience.renewed(Duration::from_secs(60))) {
+            Ok(()) => OriginAnswer::Always,
+            Err(_) => OriginAnswer::ThisTime,
+        }
+    }
+
+    fn show_notice(&self, text: &str, patience: &Patience) -> Result<(), AssuanError> {
+        // What does not fit was some server's, and is in the log.
+        let mut pages = pages::split(&[visible(text)], self.page);
+        pages.truncate(1);
+        let mut assuan = self.start(patience)?;
+        let window = Window {
+            title: "Countersign",
+            text: &pages.concat(),
+            ok: "Close",
+            cancel: "Close",
+        };
+        window.set_up(&mut assuan, patience)?;
+        assuan.command("MESSAGE", None, patience).map(|_| ())
+    }
+
     /// The list as further windows, or as a file that the consent names.
     fn list_pages(&self, list: &ConsentList) -> std::io::Result<(Vec<String>, Option<ListFile>)> {
         let mut lines = vec![list.heading.clone()];
@@ -167,17 +197,31 @@ impl Prompt for PinentryPrompt {
         if !answered(&self.confirm(&allow, patience)) {
             return OriginAnswer::No;
         }
-        // A second window, because not every pinentry has a third button.
-        let keep = Window {
-            title: "Countersign: a new page",
-            text: &format!("Allow {origin} always?"),
-            ok: "Always",
-            cancel: "Only this time",
-        };
-        match self.confirm(&keep, &patience.renewed(Duration::from_secs(60))) {
-            Ok(()) => OriginAnswer::Always,
-            Err(_) => OriginAnswer::ThisTime,
+        self.keep(
+            "Countersign: a new page",
+            &format!("Allow {origin} always?"),
+            patience,
+        )
+    }
+
+    fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
+        let text = question.text();
+        if !answered(&self.show_consent(&text, patience)) {
+            return OriginAnswer::No;
         }
+        let Some(page) = &question.wish.page else {
+            return OriginAnswer::ThisTime;
+        };
+        let server = &question.wish.server;
+        self.keep(
+            &text.title,
+            &format!("Attach a card without asking whenever {page} wants it for {server}?"),
+            patience,
+        )
+    }
+
+    fn notice(&self, text: &str, patience: &Patience) {
+        answered(&self.show_notice(text, patience));
     }
 
     fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {

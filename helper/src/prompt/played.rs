@@ -7,7 +7,7 @@ use std::{
 
 use countersign_card::Pin;
 
-use super::{ConsentText, OriginAnswer, Patience, PinRequest, Prompt, pin_from};
+use super::{AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, pin_from};
 use crate::origin::Origin;
 
 /// Answers every question as scripted; whatever is not scripted is declined.
@@ -31,6 +31,10 @@ struct Script {
 pub enum Shown {
     /// About a page.
     Origin(String),
+    /// About a card for a server, complete.
+    Attaching(String),
+    /// Something to know.
+    Notice(String),
     /// A consent, complete.
     Consent(String),
     /// For a PIN.
@@ -47,7 +51,7 @@ impl Played {
         played
     }
 
-    /// Answer to every question about a page.
+    /// Answer to every question about a page, or a card for a server.
     pub fn origin(&self, answer: OriginAnswer) {
         self.script().origin = Some(answer);
     }
@@ -97,6 +101,16 @@ impl Prompt for Played {
         let mut script = self.script();
         script.shown.push(Shown::Origin(origin.to_string()));
         script.origin.unwrap_or(OriginAnswer::No)
+    }
+
+    fn allow_attaching(&self, question: &AttachQuestion, _: &Patience) -> OriginAnswer {
+        let mut script = self.script();
+        script.shown.push(Shown::Attaching(question.text().full()));
+        script.origin.unwrap_or(OriginAnswer::No)
+    }
+
+    fn notice(&self, text: &str, _: &Patience) {
+        self.script().shown.push(Shown::Notice(text.to_owned()));
     }
 
     fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {

@@ -14,7 +14,10 @@ use std::{
 use countersign_card::Pin;
 use zeroize::Zeroizing;
 
-use super::{ConsentText, OriginAnswer, Patience, PinRequest, Prompt, origin_question};
+use super::{
+    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, origin_question,
+    text::visible,
+};
 use crate::origin::Origin;
 
 #[cfg(unix)]
@@ -83,6 +86,22 @@ impl Prompt for TerminalPrompt {
             Some("once") => OriginAnswer::ThisTime,
             _ => OriginAnswer::No,
         }
+    }
+
+    fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
+        let keep = question.may_be_kept();
+        let choice = if keep { "always / once" } else { "once" };
+        let text = format!("\n{}\n\nAttach? [{choice} / NO] ", question.text().full());
+        match self.ask(&text, patience, read_line).as_deref() {
+            Some("always") if keep => OriginAnswer::Always,
+            Some("once") => OriginAnswer::ThisTime,
+            _ => OriginAnswer::No,
+        }
+    }
+
+    fn notice(&self, text: &str, _: &Patience) {
+        // Nobody can be told where nobody reads.
+        let _ = show(&format!("\n{}\n", visible(text)));
     }
 
     fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {

@@ -14,7 +14,7 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-use super::address::Address;
+use super::{address::Address, cookie::SessionCookies};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const SEND: Duration = Duration::from_secs(60);
@@ -89,6 +89,7 @@ impl Trust {
 pub struct Exchange {
     agent: Agent,
     address: Address,
+    cookies: Option<SessionCookies>,
 }
 
 impl Exchange {
@@ -116,7 +117,20 @@ impl Exchange {
         Self {
             agent: config.build().new_agent(),
             address: address.clone(),
+            cookies: None,
         }
+    }
+
+    /// As a part of a session that exists already.
+    ///
+    /// # Errors
+    /// They are no cookies for this server.
+    pub fn with_cookies(mut self, cookies: Option<&SessionCookies>) -> Result<Self, ureq::Error> {
+        if let Some(cookies) = cookies {
+            cookies.send_to(&self.agent, self.address.uri())?;
+            self.cookies = Some(cookies.clone());
+        }
+        Ok(self)
     }
 
     /// Posts a message.
@@ -130,6 +144,9 @@ impl Exchange {
             .header(header::CONTENT_TYPE, CLIENT_CONTENT_TYPE)
             .header(PROTOCOL_HEADER, PROTOCOL)
             .send(message)?;
+        if let Some(cookies) = &self.cookies {
+            cookies.give_way(&self.agent, self.address.uri());
+        }
         match response.status() {
             StatusCode::OK => {
                 let body = response

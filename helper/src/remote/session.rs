@@ -9,13 +9,16 @@ use std::{
 };
 
 use countersign_card::{Transport, TransportError};
-use countersign_ram::{Answer, Initiation, Instruction, MessageError, Outcome, Request};
+use countersign_ram::{
+    Answer, Initiation, Instruction, MessageError, Notification, Outcome, Request,
+};
 
 use super::{
     exchange::{Exchange, ExchangeError, Reply},
-    filter::{PinCommands, refused},
+    filter::{Filter, PinCommands, Verdict},
     report::Report,
 };
+use crate::prompt::text::duration;
 
 /// Answered in the card's place: security status not satisfied.
 const NOT_PASSED_ON: [u8; 2] = [0x69, 0x82];
@@ -137,6 +140,7 @@ fn converse(
     report: &dyn Report,
 ) -> Result<End, SessionError> {
     let mut message = initiation.to_vec();
+    let mut filter = Filter::new(pins);
     loop {
         if stop.is_stopped() {
             return Ok(End::Stopped);
@@ -145,7 +149,7 @@ fn converse(
             Reply::Finished => return Ok(End::Finished),
             Reply::Work(request) => request,
         };
-        let done = follow(request, pins, stop, report);
+        let done = follow(request, &mut filter, stop, report);
         message = done.answer.encode()?;
         match done.then {
             Then::GoOn => {}
@@ -172,14 +176,14 @@ enum Then {
 }
 
 /// Follows the instructions in their order.
-fn follow(request: Request, pins: PinCommands, stop: &Stop, report: &dyn Report) -> Done {
+fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Report) -> Done {
     let mut answer = Answer::default();
     let mut then = Then::GoOn;
     for instruction in request.instructions {
         let outcome = match instruction {
             Instruction::Command(command) => {
                 answer.executed += 1;
-                pass_on(&command, pins, stop, report).map(Outcome::Response)
+                pass_on(&command, filter, stop, report).map(Outcome::Response)
             }
             Instruction::Reset => stop
                 .with_card(|card| card.reset())
@@ -189,7 +193,7 @@ fn follow(request: Request, pins: PinCommands, stop: &Stop, report: &dyn Report)
                 break;
             }
             Instruction::Notify(notification) => {
-                report.tell(&format!("Server: {}", notification.text));
+                report.tell(&news(&notification));
                 continue;
             }
             Instruction::Close(why) => {
@@ -209,19 +213,35 @@ fn follow(request: Request, pins: PinCommands, stop: &Stop, report: &dyn Report)
     Done { answer, then }
 }
 
+/// The server's words for the person, and how long it will take.
+fn news(notification: &Notification) -> String {
+    match notification.seconds {
+        Some(seconds) if seconds > 0 => format!(
+            "Server: {} (about {})",
+            notification.text,
+            duration(seconds)
+        ),
+        _ => format!("Server: {}", notification.text),
+    }
+}
+
 fn pass_on(
     command: &[u8],
-    pins: PinCommands,
+    filter: &mut Filter,
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<Vec<u8>, TransportError> {
-    if pins == PinCommands::Refused
-        && let Some(what) = refused(command)
-    {
-        report.tell(&format!(
-            "Refused: the server sent {what} in the clear. Nothing reached the card. If you trust the server and the way to it \
-             with this PIN, start again with --allow-pin-commands"
-        ));
+    let stays = match filter.judge(command) {
+        Verdict::Passes => None,
+        Verdict::Stays(what) => Some(what),
+        Verdict::Ask(what) if report.allows(what) => None,
+        Verdict::Ask(what) => {
+            filter.declined();
+            Some(what)
+        }
+    };
+    if let Some(what) = stays {
+        report.refused(what);
         return Ok(NOT_PASSED_ON.to_vec());
     }
     stop.with_card(|card| card.transmit(command))

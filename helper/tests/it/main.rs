@@ -20,3 +20,5 @@ mod remote_server;
 mod sequences;
 mod support;
 mod tasks;
+mod trigger;
+mod trigger_program;

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_helper::prompt::{
-    ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
+use countersign_helper::{
+    origin::Attaching,
+    prompt::{
+        AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
+    },
 };
 
 /// Keeps every line that it is sent in `log`, answers CONFIRM and GETPIN as told.
@@ -153,6 +156,44 @@ fn a_new_page_is_asked_about_in_two_steps() {
         once.prompt.allow_origin(&origin, &Patience::minutes(1)),
         OriginAnswer::ThisTime
     );
+}
+
+#[test]
+fn a_card_for_a_server_is_asked_about_with_both_sides_and_kept_for_a_known_page_only() {
+    let question = |page: Option<&str>| AttachQuestion {
+        wish: Attaching {
+            page: page.map(|page| page.parse().unwrap()),
+            server: "https://b.example".parse().unwrap(),
+        },
+        reader: None,
+    };
+    let ask = |desk: &Desk, page| {
+        desk.prompt
+            .allow_attaching(&question(page), &Patience::minutes(1))
+    };
+    let agrees = desk("echo OK", CANCEL);
+    assert_eq!(
+        ask(&agrees, Some("https://a.example")),
+        OriginAnswer::Always
+    );
+    for line in agrees.sent_with("SETDESC") {
+        assert!(line.contains("https://a.example") && line.contains("https://b.example"));
+    }
+    let agrees = desk("echo OK", CANCEL);
+    assert_eq!(ask(&agrees, None), OriginAnswer::ThisTime);
+    let declines = desk(CANCEL, CANCEL);
+    assert_eq!(ask(&declines, Some("https://a.example")), OriginAnswer::No);
+    assert_eq!(declines.sent_with("CONFIRM").len(), 1);
+}
+
+#[test]
+fn a_notice_is_one_window_whatever_a_server_says() {
+    let desk = desk(CANCEL, CANCEL);
+    let text = format!("The server said: {}", "a\nb\u{202E}".repeat(2000));
+    desk.prompt.notice(&text, &Patience::minutes(1));
+    assert_eq!(desk.sent_with("MESSAGE").len(), 1);
+    assert!(desk.sent().iter().all(|line| line.len() <= 1000));
+    assert!(!desk.sent().concat().contains('\u{202E}'));
 }
 
 #[test]

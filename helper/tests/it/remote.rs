@@ -1,6 +1,9 @@
 //! A card that is attached to servers elsewhere: well-behaved ones, broken ones, curious ones.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use countersign_card::{Pin, PinKind, PinStatus, SmartCardHsm};
 use countersign_helper::{
@@ -18,11 +21,21 @@ const ATR: &[u8] = &hex!("3BFE1800008131FE458031815448534D31738021408107FA");
 const PIN: &str = "648219";
 
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+struct Told {
+    lines: Mutex<Vec<String>>,
+    /// How often the person was asked about a PIN, and what they answer.
+    asked: AtomicUsize,
+    allows: bool,
+}
 
 impl Report for Told {
     fn tell(&self, line: &str) {
-        self.0.lock().unwrap().push(line.to_owned());
+        self.lines.lock().unwrap().push(line.to_owned());
+    }
+
+    fn allows(&self, _: &str) -> bool {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.allows
     }
 }
 
@@ -40,9 +53,19 @@ struct Run {
     result: Result<bool, AttachError>,
     heard: Vec<Heard>,
     told: Vec<String>,
+    asked: usize,
 }
 
 fn run_with(card: &Simulator, answers: Vec<Say>, change: impl FnOnce(&mut Attachment)) -> Run {
+    run_for(Told::default(), card, answers, change)
+}
+
+fn run_for(
+    told: Told,
+    card: &Simulator,
+    answers: Vec<Say>,
+    change: impl FnOnce(&mut Attachment),
+) -> Run {
     let server = Server::saying(answers);
     let mut attachment = Attachment {
         address: Address::parse(&server.address, false).expect("an address"),
@@ -56,12 +79,12 @@ fn run_with(card: &Simulator, answers: Vec<Say>, change: impl FnOnce(&mut Attach
         once: true,
     };
     change(&mut attachment);
-    let told = Told::default();
     let result = attach(&attachment, &Stop::default(), &told);
     Run {
         result,
         heard: server.heard(),
-        told: told.0.into_inner().unwrap(),
+        asked: told.asked.into_inner(),
+        told: told.lines.into_inner().unwrap(),
     }
 }
 
@@ -286,6 +309,117 @@ fn no_readable_pin_reaches_the_card() {
         after.pin_status(PinKind::User),
         Ok(PinStatus::NotVerified { .. })
     ));
+}
+
+#[test]
+fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
+    let verify = hex!("0020008106363438323139").to_vec();
+    let server_says = || {
+        vec![
+            work(vec![
+                Instruction::Command(hex!("00A404000BE82B0601040181C31F020100").to_vec()),
+                Instruction::Command(verify.clone()),
+                Instruction::Command(verify.clone()),
+            ]),
+            finished(),
+        ]
+    };
+    let asked = |attachment: &mut Attachment| attachment.pins = PinCommands::Asked;
+    let yes = Told {
+        allows: true,
+        ..Told::default()
+    };
+    let allowed = run_for(yes, &card(), server_says(), asked);
+    assert!(
+        allowed.heard[1]
+            .body
+            .ends_with(&hex!("2302 9000 2302 9000 800103")),
+        "{:02X?}",
+        allowed.heard[1].body
+    );
+    assert_eq!(allowed.asked, 2, "each at its moment");
+
+    let declined = run_for(Told::default(), &card(), server_says(), asked);
+    assert!(
+        declined.heard[1]
+            .body
+            .ends_with(&hex!("2302 6982 2302 6982 800103")),
+        "{:02X?}",
+        declined.heard[1].body
+    );
+    assert_eq!(declined.asked, 1, "a no holds for the session");
+
+    // A server that runs where nobody is asked gets nothing.
+    let alone = run_for(
+        Told {
+            allows: true,
+            ..Told::default()
+        },
+        &card(),
+        server_says(),
+        |_| {},
+    );
+    assert_eq!(alone.asked, 0);
+    assert!(alone.heard[1].body.ends_with(&hex!("2302 6982 800103")));
+}
+
+#[test]
+fn a_pin_cannot_be_dressed_up() {
+    let card = card();
+    let dressed = [
+        // Channel 16 of ISO/IEC 7816-4, which has the bits of secure messaging.
+        hex!("4C20008106363438323139").to_vec(),
+        // Secure messaging in name only, and with a checksum only.
+        hex!("0C20008106363438323139").to_vec(),
+        hex!("0C200081128106363438323139 8E083811CDCEEBAFF09A00").to_vec(),
+        // Extended length, parts, an envelope, the reader as go-between.
+        hex!("00200081000006363438323139").to_vec(),
+        hex!("1020008106363438323139").to_vec(),
+        hex!("00C200000B0020008106363438323139").to_vec(),
+        hex!("FF0000000B0020008106363438323139").to_vec(),
+    ];
+    let count = dressed.len();
+    let ended = run_with(
+        &card,
+        vec![
+            work(dressed.into_iter().map(Instruction::Command).collect()),
+            finished(),
+        ],
+        |_| {},
+    );
+    let refusals: Vec<u8> = std::iter::repeat_n(hex!("23026982"), count)
+        .flatten()
+        .collect();
+    assert!(
+        ended.heard[1].body[2..].starts_with(&refusals),
+        "{:02X?}",
+        ended.heard[1].body
+    );
+}
+
+#[test]
+fn the_servers_news_reach_the_person_with_the_time_it_takes() {
+    let note = |id, text: &str, seconds| {
+        Instruction::Notify(Notification {
+            id,
+            text: text.into(),
+            seconds,
+        })
+    };
+    let ended = run(vec![
+        work(vec![
+            note(1, "Generating a key", Some(90)),
+            note(0, "Done", None),
+        ]),
+        finished(),
+    ]);
+    let news: Vec<_> = ended
+        .told
+        .iter()
+        .filter(|line| line.starts_with("Server: "))
+        .collect();
+    assert_eq!(news.len(), 2);
+    assert!(news[0].contains("Generating a key") && news[0].contains("1 min 30 s"));
 }
 
 #[test]

@@ -47,7 +47,12 @@ pub struct Server {
 
 impl Server {
     pub fn saying(answers: Vec<Say>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::saying_at(0, answers)
+    }
+
+    /// 0: any port.
+    pub fn saying_at(port: u16, answers: Vec<Say>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let address = format!(
             "http://127.0.0.1:{}/rt/hsm?session=42",
             listener.local_addr().expect("an address").port()

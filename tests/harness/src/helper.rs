@@ -69,6 +69,8 @@ impl HelperSetup {
         command
             .arg("--pinentry")
             .arg(built("countersign-played-pinentry")?)
+            // Played prompts agree to everything: no other page on this machine may ask.
+            .arg("--no-web-client")
             .env(BEHAVIOUR, &behaviour_file);
         let mut program = Program::start(
             "countersign-helper",
