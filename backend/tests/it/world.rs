@@ -27,6 +27,7 @@ use countersign_server::{
     people,
     signing::{self, SigningError},
     store,
+    tls::{TlsConfig, TrustedProxies},
 };
 use countersign_simulator::{Profile, Simulator};
 
@@ -67,6 +68,8 @@ pub fn config(folder: &Path, demo: bool) -> Config {
         }],
         lease: LeaseConfig::default(),
         remote: RemoteConfig::default(),
+        tls: TlsConfig::default(),
+        trusted_proxies: TrustedProxies::default(),
     }
 }
 
