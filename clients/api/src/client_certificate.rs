@@ -1,8 +1,17 @@
 //! The certificate by which this program shows who it is, instead of a token.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-use ureq::tls::{ClientCert, PemItem, parse_pem};
+use rustls::{
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use ureq::tls::{Certificate, ClientCert, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::{error::ConfigError, token_file::open_to_others};
@@ -22,48 +31,51 @@ pub struct CertificateFiles {
 impl CertificateFiles {
     /// Reads both.
     pub(crate) fn load(&self) -> Result<ClientCert, ConfigError> {
-        let unusable = |file: &PathBuf, what| ConfigError::ClientCertificate {
-            file: file.clone(),
+        let unusable = |file: &Path, what| ConfigError::ClientCertificate {
+            file: file.to_owned(),
             what,
         };
-        let mut chain = Vec::new();
-        for item in parse_pem(&self.read(&self.certificate, false)?) {
-            let item = item.map_err(|_| unusable(&self.certificate, "certificate"))?;
-            if let PemItem::Certificate(certificate) = item {
-                chain.push(certificate);
-            }
-        }
-        if chain.is_empty() {
-            return Err(unusable(&self.certificate, "certificate"));
-        }
-        let pem = self.read(&self.key, true)?;
-        let key = parse_pem(&pem).find_map(|item| match item {
-            Ok(PemItem::PrivateKey(key)) => Some(key),
-            _ => None,
-        });
-        let key = key.ok_or_else(|| unusable(&self.key, "private key without a password"))?;
-        Ok(ClientCert::new_with_certs(&chain, key))
+        let pem = read(&self.certificate, "client_certificate_file", false)?;
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| unusable(&self.certificate, "certificate"))?;
+        let pem = read(&self.key, "client_key_file", true)?;
+        let no_key = || unusable(&self.key, "private key without a password");
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
+        let pair = ClientCert::new_with_certs(
+            &chain
+                .iter()
+                .map(|der| Certificate::from_der(der).to_owned())
+                .collect::<Vec<_>>(),
+            PrivateKey::from_pem(&pem).map_err(|_| no_key())?,
+        );
+        // ureq would panic at the first request.
+        CertifiedKey::from_der(chain, key, &default_provider())
+            .map_err(|_| unusable(&self.certificate, "certificate of the key"))?;
+        Ok(pair)
     }
+}
 
-    fn read(&self, file: &PathBuf, secret: bool) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable {
-            file: file.clone(),
-            named_by: if secret {
-                "client_key_file"
-            } else {
-                "client_certificate_file"
-            },
-            source,
-        };
-        let opened = File::open(file).map_err(unreadable)?;
-        if secret && open_to_others(&opened).map_err(unreadable)? {
-            return Err(ConfigError::KeyFileOpen { file: file.clone() });
-        }
-        let mut content = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        opened
-            .take(LONGEST)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
-        Ok(content)
+fn read(
+    file: &Path,
+    named_by: &'static str,
+    secret: bool,
+) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        named_by,
+        source,
+    };
+    let opened = File::open(file).map_err(unreadable)?;
+    if secret && open_to_others(&opened).map_err(unreadable)? {
+        return Err(ConfigError::KeyFileOpen {
+            file: file.to_owned(),
+        });
     }
+    let mut content = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    opened
+        .take(LONGEST)
+        .read_to_end(&mut content)
+        .map_err(unreadable)?;
+    Ok(content)
 }
