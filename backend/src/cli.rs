@@ -11,15 +11,19 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
+use tokio::net::TcpListener;
 
 use crate::{
     app::{self, App, DATABASE},
     config::{Config, ConfigFile},
     http, people,
+    tls::{self, Pace, Reload, TlsConfig, TlsListener},
 };
 
 /// How long requests under way may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How often the files of certificate and key are looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 #[command(
@@ -89,7 +93,7 @@ impl Options {
             public_origin: self
                 .public_origin
                 .or(file.public_origin)
-                .unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
+                .unwrap_or_else(|| local_origin(listen.port(), file.tls.files.is_some())),
             data_dir: self
                 .data_dir
                 .or(file.data_dir)
@@ -105,9 +109,21 @@ impl Options {
             hsms: file.hsms,
             lease: file.lease,
             remote: file.remote,
+            tls: file.tls,
+            trusted_proxies: file.trusted_proxies,
         };
         config.check()?;
         Ok(config)
+    }
+}
+
+/// As browsers on this machine see it; they leave out the usual port.
+fn local_origin(port: u16, tls: bool) -> String {
+    match (tls, port) {
+        (true, 443) => "https://localhost".into(),
+        (true, _) => format!("https://localhost:{port}"),
+        (false, 80) => "http://localhost".into(),
+        (false, _) => format!("http://localhost:{port}"),
     }
 }
 
@@ -159,12 +175,33 @@ async fn print_bootstrap_code(app: &App) -> anyhow::Result<Option<()>> {
         }))
 }
 
+/// Where clients come in.
+enum Door {
+    /// Unencrypted: for this machine, or for a proxy.
+    Plain(TcpListener),
+    Tls(TlsListener, Reload),
+}
+
+impl Door {
+    fn open(tcp: TcpListener, config: &TlsConfig) -> anyhow::Result<Self> {
+        Ok(match &config.files {
+            None => Self::Plain(tcp),
+            Some(files) => {
+                let (listener, reload) = TlsListener::new(tcp, files, config, Pace::default())?;
+                Self::Tls(listener, reload)
+            }
+        })
+    }
+}
+
 async fn serve(config: Config) -> anyhow::Result<()> {
     // Nothing is changed before it is sure that no other server is at it.
     let _alone = alone(&config.data_dir)?;
-    let listener = tokio::net::TcpListener::bind(config.listen)
+    let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let door = Door::open(listener, &config.tls)?;
     let app = App::open(config).await?;
     if app.config.demo {
         println!("DEMO: simulated cards are accepted. They protect nothing.");
@@ -179,16 +216,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     app.start().await?;
     print_bootstrap_code(&app).await?;
-    println!(
-        "Listening on {} as {}",
-        listener.local_addr()?,
-        app.config.public_origin
-    );
+    println!("Listening on {address} as {}", app.config.public_origin);
     let (locked, drain) = tokio::sync::oneshot::channel::<()>();
     let service = http::router(&app)
         .await?
         .into_make_service_with_connect_info::<http::Peer>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async { drop(drain.await) });
+    let drained = async { drop(drain.await) };
+    let server = async {
+        match door {
+            Door::Plain(listener) => {
+                axum::serve(listener, service)
+                    .with_graceful_shutdown(drained)
+                    .await
+            }
+            Door::Tls(listener, reload) => {
+                tokio::spawn(tls::reload_when_changed(reload, LOOK));
+                axum::serve(listener, service)
+                    .with_graceful_shutdown(drained)
+                    .await
+            }
+        }
+    };
     let stop = async {
         stopped().await;
         // HSMs first: open pages may keep their connections for long.

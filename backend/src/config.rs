@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use countersign_protocol::{cvc::DeviceId, id::HsmId, lease::LeaseLimits};
 use serde::Deserialize;
 
+use crate::tls::{TlsConfig, TrustedProxies};
+
 /// Contents of the configuration file. Unknown names are refused.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +38,12 @@ pub struct ConfigFile {
     /// Who may attach an HSM from afar.
     #[serde(default)]
     pub remote: RemoteConfig,
+    /// TLS at the server's own door.
+    #[serde(default)]
+    pub tls: TlsConfig,
+    /// Proxies whose word about the client is believed.
+    #[serde(default)]
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// A trust anchor.
@@ -217,6 +225,10 @@ pub struct Config {
     pub lease: LeaseConfig,
     /// Who may attach an HSM from afar.
     pub remote: RemoteConfig,
+    /// TLS at the server's own door.
+    pub tls: TlsConfig,
+    /// Proxies whose word about the client is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// A configuration that cannot be used.
@@ -258,6 +270,21 @@ pub enum ConfigError {
         "{0} would carry sessions in the clear: use https (a reverse proxy does), or a loopback host"
     )]
     PlainHttp(String),
+    /// Certificate without key, or the other way round.
+    #[error(
+        "[tls]: name both `certificate_file` and `key_file`, or neither and let a proxy do TLS"
+    )]
+    HalfAPair,
+    /// TLS that browsers would not use.
+    #[error(
+        "{0} is not where this server is, as it speaks TLS itself: `public_origin` begins with https://"
+    )]
+    TlsOrigin(String),
+    /// Nobody who could see a client's certificate.
+    #[error(
+        "[tls]: `client_certificates` needs `certificate_file` and `key_file`, or `trusted_proxies` that pass them on"
+    )]
+    ClientCertificates,
 }
 
 impl Config {
@@ -298,8 +325,17 @@ impl Config {
         if host.is_empty() || !host.chars().all(plain) {
             return Err(ConfigError::Origin(self.public_origin.clone()));
         }
+        if self.tls.client_certificates
+            && self.tls.files.is_none()
+            && self.trusted_proxies.is_empty()
+        {
+            return Err(ConfigError::ClientCertificates);
+        }
         match scheme {
             "https" => Ok(()),
+            "http" if self.tls.files.is_some() => {
+                Err(ConfigError::TlsOrigin(self.public_origin.clone()))
+            }
             "http" if is_loopback(host) => Ok(()),
             "http" => Err(ConfigError::PlainHttp(self.public_origin.clone())),
             _ => Err(ConfigError::Origin(self.public_origin.clone())),
@@ -352,6 +388,8 @@ mod tests {
             hsms,
             lease: LeaseConfig::default(),
             remote: RemoteConfig::default(),
+            tls: TlsConfig::default(),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 
@@ -392,6 +430,23 @@ mod tests {
         ] {
             assert!(config(bad, false, vec![]).check().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_server_with_a_certificate_is_reached_by_https() {
+        let mut config = config("http://localhost:8080", false, vec![]);
+        config.tls.client_certificates = true;
+        assert!(matches!(
+            config.check(),
+            Err(ConfigError::ClientCertificates)
+        ));
+        config.tls.files = Some(crate::tls::Files {
+            certificate: "c.pem".into(),
+            key: "k.pem".into(),
+        });
+        assert!(matches!(config.check(), Err(ConfigError::TlsOrigin(_))));
+        config.public_origin = "https://localhost:8080".into();
+        assert!(config.check().is_ok());
     }
 
     #[test]

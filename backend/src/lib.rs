@@ -17,4 +17,5 @@ pub mod remote;
 pub mod session;
 pub mod signing;
 pub mod store;
+pub mod tls;
 pub mod token;

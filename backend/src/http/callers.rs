@@ -1,4 +1,4 @@
-//! Callers with tokens that were looked up a moment ago.
+//! Callers by token or certificate who were looked up a moment ago.
 
 use std::{
     collections::HashMap,
@@ -16,9 +16,18 @@ const FRESH: Duration = Duration::from_secs(30);
 /// Most that are remembered.
 const MOST: usize = 1024;
 
-/// The callers. Clones are the same. Tokens are kept as SHA-256 only.
+/// What a caller is known by, as SHA-256 only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum By {
+    /// A token's secret.
+    Secret(Sha256Digest),
+    /// A certificate.
+    Certificate(Sha256Digest),
+}
+
+/// The callers. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Callers(Arc<Mutex<HashMap<Sha256Digest, Known>>>);
+pub struct Callers(Arc<Mutex<HashMap<By, Known>>>);
 
 struct Known {
     caller: Caller,
@@ -28,10 +37,10 @@ struct Known {
 }
 
 impl Callers {
-    /// The caller with this token, unless anything about people or tokens has changed since.
-    pub fn known(&self, store: &Store, secret: &str) -> Option<Caller> {
+    /// This caller, unless anything about people or tokens has changed since.
+    pub fn known(&self, store: &Store, by: By) -> Option<Caller> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.get(&Sha256Digest::of(secret.as_bytes()))?;
+        let known = all.get(&by)?;
         let good = known.generation == store.people_generation()
             && known.since.elapsed() < FRESH
             && known.expires_at > Timestamp::now();
@@ -39,7 +48,7 @@ impl Callers {
     }
 
     /// Remembers a caller as it was at this generation.
-    pub fn remember(&self, secret: &str, generation: u64, expires_at: Timestamp, caller: &Caller) {
+    pub fn remember(&self, by: By, generation: u64, expires_at: Timestamp, caller: &Caller) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.clear();
@@ -50,6 +59,6 @@ impl Callers {
             expires_at,
             since: Instant::now(),
         };
-        all.insert(Sha256Digest::of(secret.as_bytes()), known);
+        all.insert(by, known);
     }
 }

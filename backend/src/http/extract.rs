@@ -2,10 +2,12 @@
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use countersign_protocol::{
+    Timestamp,
     audit::Actor,
+    digest::Sha256Digest,
     id::{OperatorId, TokenId},
     operator::{Person, Role},
     problem::ProblemCode,
@@ -14,8 +16,8 @@ use countersign_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tower_sessions::Session;
 
-use super::problem::ApiError;
-use crate::{activation::Requester, app::App, store, token};
+use super::{callers::By, credential::Credential, problem::ApiError};
+use crate::{activation::Requester, app::App, store, tls::ClientCertificate, token};
 
 /// Key of the operator in a session.
 const OPERATOR: &str = "operator";
@@ -26,7 +28,7 @@ const LONGEST: i64 = 12;
 #[derive(Serialize, Deserialize)]
 struct LoggedIn {
     operator: OperatorId,
-    since: countersign_protocol::Timestamp,
+    since: Timestamp,
 }
 
 /// Somebody who may call.
@@ -124,8 +126,10 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
-            return by_token(app, value.to_str().unwrap_or_default()).await;
+        match Credential::of(&parts.headers, &parts.extensions, app.config.is_https()) {
+            Credential::Authorization => return by_secret(app, &parts.headers).await,
+            Credential::Certificate(certificate) => return by_certificate(app, &certificate).await,
+            Credential::Session => {}
         }
         let session = Session::from_request_parts(parts, app)
             .await
@@ -136,7 +140,7 @@ impl FromRequestParts<App> for Caller {
             .await
             .map_err(ApiError::internal)?
             .ok_or_else(nobody)?;
-        let age = countersign_protocol::Timestamp::now().duration_since(logged_in.since);
+        let age = Timestamp::now().duration_since(logged_in.since);
         if age.as_hours() >= LONGEST {
             session.flush().await.map_err(ApiError::internal)?;
             return Err(nobody());
@@ -148,24 +152,52 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-async fn by_token(app: &App, header: &str) -> Result<Caller, ApiError> {
+async fn by_secret(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let refused = || {
         ApiError::new(
             ProblemCode::NotAuthenticated,
             "the API token is unknown, expired or revoked: make a new one in the portal",
         )
     };
-    let secret = header.strip_prefix("Bearer ").ok_or_else(refused)?.trim();
+    let header = headers.get(header::AUTHORIZATION);
+    let secret = header
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(refused)?
+        .trim();
+    let by = By::Secret(Sha256Digest::of(secret.as_bytes()));
+    by_token(app, by).await?.ok_or_else(refused)
+}
+
+async fn by_certificate(app: &App, certificate: &ClientCertificate) -> Result<Caller, ApiError> {
+    let refused = |why: String| ApiError::new(ProblemCode::NotAuthenticated, why);
+    certificate
+        .check(Timestamp::now())
+        .map_err(|why| refused(format!("your client certificate counts for nothing: {why}")))?;
+    let by = By::Certificate(certificate.fingerprint);
+    by_token(app, by).await?.ok_or_else(|| {
+        refused(format!(
+            "no usable API token belongs to your client certificate (SHA-256 {}): make one in the portal, with this \
+             certificate",
+            certificate.fingerprint
+        ))
+    })
+}
+
+async fn by_token(app: &App, by: By) -> Result<Option<Caller>, ApiError> {
     // A build asks many times a second; whatever changes a person or a token makes this forget.
-    if let Some(caller) = app.callers.known(&app.store, secret) {
-        return Ok(caller);
+    if let Some(caller) = app.callers.known(&app.store, by) {
+        return Ok(Some(caller));
     }
     let generation = app.store.people_generation();
-    let token = token::find(app, secret).await?.ok_or_else(refused)?;
-    let expires_at = token.expires_at;
-    let mut session = operator_view(app, &token.owner.id)
-        .await?
-        .ok_or_else(refused)?;
+    let token = match by {
+        By::Secret(hash) => token::by_secret(app, &hash).await?,
+        By::Certificate(fingerprint) => token::by_certificate(app, &fingerprint).await?,
+    };
+    let Some(token) = token else { return Ok(None) };
+    let Some(mut session) = operator_view(app, &token.owner.id).await? else {
+        return Ok(None);
+    };
     session.key = None;
     session.roles.retain(|role| *role == Role::Requester);
     let caller = Caller::Token {
@@ -174,8 +206,8 @@ async fn by_token(app: &App, header: &str) -> Result<Caller, ApiError> {
         keys: token.keys,
     };
     app.callers
-        .remember(secret, generation, expires_at, &caller);
-    Ok(caller)
+        .remember(by, generation, token.expires_at, &caller);
+    Ok(Some(caller))
 }
 
 /// The operator, if the key still works.
@@ -200,7 +232,7 @@ pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(
     session.cycle_id().await.map_err(ApiError::internal)?;
     let logged_in = LoggedIn {
         operator: operator.clone(),
-        since: countersign_protocol::Timestamp::now(),
+        since: Timestamp::now(),
     };
     session
         .insert(OPERATOR, logged_in)

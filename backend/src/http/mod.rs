@@ -5,6 +5,7 @@ mod assets;
 mod audit;
 mod callers;
 mod cloud;
+mod credential;
 mod devices;
 mod events;
 mod extract;
@@ -13,6 +14,7 @@ mod keys;
 mod peer;
 mod people;
 mod problem;
+mod proxy;
 mod remote;
 mod session;
 mod tokens;
@@ -38,6 +40,7 @@ pub use peer::Peer;
 pub use problem::ApiError;
 pub use remote::Endpoint;
 
+use self::credential::Credential;
 use crate::{app::App, store};
 
 /// Manifests of many files fit.
@@ -52,11 +55,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     sessions.migrate().await?;
     let https = app.config.is_https();
     let session_layer = SessionManagerLayer::new(sessions)
-        .with_name(if https {
-            "__Host-countersign"
-        } else {
-            "countersign"
-        })
+        .with_name(credential::session_cookie(https))
         .with_secure(https)
         .with_same_site(SameSite::Strict)
         .with_expiry(Expiry::OnInactivity(time::Duration::hours(1)));
@@ -125,6 +124,10 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
             value,
         ));
     }
+    let router = router.layer(middleware::from_fn_with_state(
+        app.clone(),
+        proxy::see_through,
+    ));
     Ok(router.with_state(app.clone()))
 }
 
@@ -141,13 +144,20 @@ fn content_security_policy(helper_port: u16) -> String {
 async fn same_origin(State(app): State<App>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let upgrade = request.headers().contains_key(header::UPGRADE);
-    let with_token = request.headers().contains_key(header::AUTHORIZATION);
+    let by_program = !matches!(
+        Credential::of(
+            request.headers(),
+            request.extensions(),
+            app.config.is_https()
+        ),
+        Credential::Session
+    );
     let origin = request
         .headers()
         .get(header::ORIGIN)
         .map(HeaderValue::as_bytes);
     let ours = origin == Some(app.config.public_origin.as_bytes());
-    if (safe && !upgrade) || (with_token && origin.is_none()) || ours {
+    if (safe && !upgrade) || (by_program && origin.is_none()) || ours {
         return next.run(request).await;
     }
     ApiError::new(

@@ -104,8 +104,11 @@ impl From<LoginError> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Invalid(_) => Self::new(ProblemCode::InvalidRequest, error.to_string()),
+            TokenError::Invalid(_) | TokenError::Certificate(_) => {
+                Self::new(ProblemCode::InvalidRequest, error.to_string())
+            }
             TokenError::NotFound => Self::new(ProblemCode::NotFound, error.to_string()),
+            TokenError::CertificateTaken => Self::new(ProblemCode::Conflict, error.to_string()),
             other => Self::internal(other),
         }
     }

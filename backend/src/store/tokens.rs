@@ -2,6 +2,7 @@
 
 use countersign_protocol::{
     Timestamp,
+    digest::Sha256Digest,
     id::{OperatorId, TokenId},
     operator::Person,
     token::TokenView,
@@ -27,6 +28,10 @@ fn read(row: &SqliteRow) -> Result<TokenView, StoreError> {
             name: row.get("owner_name"),
         },
         keys: from_json(row.get("keys"))?,
+        certificate: row
+            .get::<Option<&str>, _>("certificate")
+            .map(from_json)
+            .transpose()?,
         created_at: from_text(row.get("created_at"))?,
         expires_at: from_text(row.get("expires_at"))?,
         last_used_at: optional("last_used_at")?,
@@ -41,18 +46,22 @@ fn read(row: &SqliteRow) -> Result<TokenView, StoreError> {
 pub async fn insert(
     connection: &mut SqliteConnection,
     token: &TokenView,
-    hash: &[u8],
+    hash: &Sha256Digest,
 ) -> Result<(), StoreError> {
+    let certificate = token.certificate.as_ref();
     sqlx::query(
-        "INSERT INTO tokens (id, hash, owner, label, keys, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens (id, hash, owner, label, keys, created_at, expires_at, certificate, certificate_hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(token.id.as_str())
-    .bind(hash)
+    .bind(&hash.as_bytes()[..])
     .bind(token.owner.id.as_str())
     .bind(&token.label)
     .bind(to_json(&token.keys)?)
     .bind(moment(token.created_at))
     .bind(moment(token.expires_at))
+    .bind(certificate.map(to_json).transpose()?)
+    .bind(certificate.map(|certificate| certificate.fingerprint.as_bytes().to_vec()))
     .execute(connection)
     .await?;
     Ok(())
@@ -64,12 +73,30 @@ pub async fn insert(
 /// [`StoreError`].
 pub async fn by_hash(
     connection: &mut SqliteConnection,
-    hash: &[u8],
+    hash: &Sha256Digest,
 ) -> Result<Option<TokenView>, StoreError> {
     let row = sqlx::query(&format!("{SELECT} WHERE hash = ?"))
-        .bind(hash)
+        .bind(&hash.as_bytes()[..])
         .fetch_optional(connection)
         .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The token for which this certificate stands; there is at most one that works.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_certificate(
+    connection: &mut SqliteConnection,
+    fingerprint: &Sha256Digest,
+) -> Result<Option<TokenView>, StoreError> {
+    let row = sqlx::query(&format!(
+        "{SELECT} WHERE certificate_hash = ? AND revoked_at IS NULL AND expires_at > ?"
+    ))
+    .bind(&fingerprint.as_bytes()[..])
+    .bind(moment(Timestamp::now()))
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(read).transpose()
 }
 

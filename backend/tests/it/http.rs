@@ -130,6 +130,7 @@ async fn sessions_tokens_and_strangers() {
         label: "pipeline".into(),
         keys: vec!["firmware".into()],
         days: 1,
+        certificate: None,
     };
     for headers in [
         vec![("cookie", doug.as_str())],

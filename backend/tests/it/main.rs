@@ -17,4 +17,5 @@ mod remote;
 mod signing;
 mod story;
 mod tampering;
+mod tls;
 mod world;

@@ -25,6 +25,8 @@ pub struct Wire {
     port: u16,
     path: String,
     cookie: Option<String>,
+    /// Lines that a proxy adds.
+    added: String,
 }
 
 impl Wire {
@@ -35,6 +37,7 @@ impl Wire {
             port: server.port(),
             path: path.to_owned(),
             cookie: None,
+            added: String::new(),
         }
     }
 
@@ -50,9 +53,10 @@ impl Wire {
             .as_ref()
             .map_or(String::new(), |cookie| format!("Cookie: {cookie}\r\n"));
         let head = format!(
-            "POST {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}Content-Type: {}\r\nAccept: */*\r\n{}: {}\r\nContent-Length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{cookie}{}Content-Type: {}\r\nAccept: */*\r\n{}: {}\r\nContent-Length: {}\r\n\r\n",
             self.path,
             self.port,
+            self.added,
             countersign_ram::http::CLIENT_CONTENT_TYPE,
             countersign_ram::http::PROTOCOL_HEADER,
             countersign_ram::http::PROTOCOL,
@@ -108,7 +112,19 @@ impl Client {
         card: impl Transport + 'static,
         middle: Middle,
     ) -> Self {
-        let wire = Wire::connect(server, path);
+        Self::attach_with(server, path, "", card, middle)
+    }
+
+    /// Attaches a card through a proxy that adds these headers.
+    pub fn attach_with(
+        server: SocketAddr,
+        path: &str,
+        added: &str,
+        card: impl Transport + 'static,
+        middle: Middle,
+    ) -> Self {
+        let mut wire = Wire::connect(server, path);
+        added.clone_into(&mut wire.added);
         let stream = wire.stream();
         let told = Arc::<Mutex<Vec<_>>>::default();
         let teller = told.clone();

@@ -27,6 +27,7 @@ use countersign_server::{
     people,
     signing::{self, SigningError},
     store,
+    tls::{TlsConfig, TrustedProxies},
 };
 use countersign_simulator::{Profile, Simulator};
 
@@ -67,11 +68,17 @@ pub fn config(folder: &Path, demo: bool) -> Config {
         }],
         lease: LeaseConfig::default(),
         remote: RemoteConfig::default(),
+        tls: TlsConfig::default(),
+        trusted_proxies: TrustedProxies::default(),
     }
 }
 
 pub async fn start(folder: &Path, hsm: &Simulator) -> App {
-    let app = App::open(config(folder, true)).await.expect("opens");
+    start_with(config(folder, true), hsm).await
+}
+
+pub async fn start_with(config: Config, hsm: &Simulator) -> App {
+    let app = App::open(config).await.expect("opens");
     let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
     app.start_with(BTreeMap::from([(hsm_id(), connector)]))
         .await

@@ -11,6 +11,7 @@ use ureq::{
 };
 
 use crate::{
+    client_certificate::CertificateFiles,
     config::Settings,
     error::{ClientError, ConfigError},
     retry::Retry,
@@ -31,6 +32,8 @@ const LONGEST_ANSWER: u64 = 128 * 1024 * 1024;
 pub struct Options {
     /// PEM file with certificate authorities that are trusted besides the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// The certificate by which the client shows who it is.
+    pub client_certificate: Option<CertificateFiles>,
     /// Allow unencrypted connections to other machines.
     pub allow_plain_http: bool,
     /// Repetition of requests that may be repeated safely.
@@ -72,6 +75,8 @@ struct Shared {
     agent: Agent,
     server: ServerUrl,
     token: Option<Token>,
+    /// Whether a client certificate is shown.
+    certificate: bool,
 }
 
 impl Client {
@@ -95,32 +100,36 @@ impl Client {
         )
     }
 
-    /// A client with the configured token.
+    /// A client with the configured token, client certificate, or both.
     ///
     /// # Errors
-    /// [`ClientError::Config`]: no token is configured, or something in the configuration cannot be used.
+    /// [`ClientError::Config`]: neither is configured, or something in the configuration cannot be used.
     pub fn from_settings(settings: Settings) -> Result<Self, ClientError> {
         let Settings {
             server,
             token,
+            client_certificate,
             ca_file,
             allow_plain_http,
             config_file,
             ..
         } = settings;
-        let token = token.ok_or(ConfigError::NoToken { file: config_file })?;
+        if token.is_none() && client_certificate.is_none() {
+            return Err(ConfigError::NoToken { file: config_file }.into());
+        }
         let options = Options {
             ca_file,
+            client_certificate,
             allow_plain_http,
             ..Options::default()
         };
-        Self::new(server, Some(token), &options)
+        Self::new(server, token, &options)
     }
 
     /// A client with every choice.
     ///
     /// # Errors
-    /// [`ClientError::Config`]: unencrypted address, or an unusable CA file.
+    /// [`ClientError::Config`]: unencrypted address, or files that cannot be used.
     pub fn new(
         server: ServerUrl,
         token: Option<Token>,
@@ -138,7 +147,17 @@ impl Client {
             .timeout_recv_body(Some(RECEIVE));
         if server.is_https() {
             let roots = roots::load(options.ca_file.as_deref())?;
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+            let certificate = options.client_certificate.as_ref();
+            let certificate = certificate.map(CertificateFiles::load).transpose()?;
+            let tls = TlsConfig::builder()
+                .root_certs(roots)
+                .client_cert(certificate);
+            config = config.tls_config(tls.build());
+        } else if options.client_certificate.is_some() {
+            return Err(ConfigError::ClientCertificateInTheClear {
+                url: server.to_string(),
+            }
+            .into());
         }
         if server.is_loopback() {
             config = config.proxy(None);
@@ -149,6 +168,7 @@ impl Client {
                 agent,
                 server,
                 token,
+                certificate: options.client_certificate.is_some(),
             }),
             retry: options.retry,
             timeouts: options.timeouts,
@@ -307,6 +327,8 @@ impl Client {
                 value.set_sensitive(true);
                 request = request.header(header::AUTHORIZATION, value);
             }
+            // Whoever names an origin is taken for a browser's page, and those cannot use certificates.
+            None if self.shared.certificate => {}
             // With a cookie, the server wants to see that the request comes from its own portal.
             None if changes => {
                 request = request.header(header::ORIGIN, self.shared.server.origin())

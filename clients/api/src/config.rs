@@ -9,8 +9,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    activation_settings::ActivationSettings, error::ConfigError, token::Token, token_command,
-    token_file, url::ServerUrl,
+    activation_settings::ActivationSettings, client_certificate::CertificateFiles,
+    error::ConfigError, token::Token, token_command, token_file, url::ServerUrl,
 };
 
 /// Path of the configuration file.
@@ -23,6 +23,10 @@ pub const TOKEN_ENV: &str = "COUNTERSIGN_TOKEN";
 pub const TOKEN_FILE_ENV: &str = "COUNTERSIGN_TOKEN_FILE";
 /// Path of a PEM file with further certificate authorities.
 pub const CA_FILE_ENV: &str = "COUNTERSIGN_CA_FILE";
+/// Path of a PEM file with the certificate by which this program shows who it is.
+pub const CLIENT_CERTIFICATE_FILE_ENV: &str = "COUNTERSIGN_CLIENT_CERTIFICATE_FILE";
+/// Path of a PEM file with its private key.
+pub const CLIENT_KEY_FILE_ENV: &str = "COUNTERSIGN_CLIENT_KEY_FILE";
 /// `true`: unencrypted connections to other machines are allowed.
 pub const PLAIN_HTTP_ENV: &str = "COUNTERSIGN_ALLOW_PLAIN_HTTP";
 
@@ -48,6 +52,8 @@ pub struct Settings {
     pub server: ServerUrl,
     /// The token, if one is configured.
     pub token: Option<Token>,
+    /// The client certificate, if one is configured; no token is needed then.
+    pub client_certificate: Option<CertificateFiles>,
     /// PEM file with certificate authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Whether unencrypted connections to other machines are allowed.
@@ -66,6 +72,8 @@ struct File {
     /// Program and arguments.
     token_command: Option<Vec<String>>,
     ca_file: Option<PathBuf>,
+    client_certificate_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
     #[serde(default)]
     allow_plain_http: bool,
     #[serde(default)]
@@ -136,6 +144,19 @@ impl Settings {
             .clone()
             .or_else(|| environment(CA_FILE_ENV).map(PathBuf::from))
             .or_else(|| file.ca_file.as_ref().map(resolve));
+        let either = |variable, file: &Option<PathBuf>| {
+            environment(variable)
+                .map(PathBuf::from)
+                .or_else(|| file.as_ref().map(resolve))
+        };
+        let client_certificate = match (
+            either(CLIENT_CERTIFICATE_FILE_ENV, &file.client_certificate_file),
+            either(CLIENT_KEY_FILE_ENV, &file.client_key_file),
+        ) {
+            (Some(certificate), Some(key)) => Some(CertificateFiles { certificate, key }),
+            (None, None) => None,
+            _ => return Err(ConfigError::HalfAClientCertificate),
+        };
         let allow_plain_http = match text(&environment, PLAIN_HTTP_ENV)?.as_deref() {
             None => file.allow_plain_http,
             Some("true" | "1") => true,
@@ -153,6 +174,7 @@ impl Settings {
         Ok(Self {
             server,
             token,
+            client_certificate,
             ca_file,
             allow_plain_http,
             activation,

@@ -133,6 +133,35 @@ pub enum ConfigError {
         /// The file.
         file: PathBuf,
     },
+    /// Others could take the key.
+    #[error(
+        "other users can read the private key {}: run `chmod 600 {}`; if somebody else may have read it, revoke the \
+         token that its certificate stands for and make a new pair", file.display(), file.display()
+    )]
+    KeyFileOpen {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Not a pair.
+    #[error("{} has no {what} that can be used: it must be PEM", file.display())]
+    ClientCertificate {
+        /// The file.
+        file: PathBuf,
+        /// What should be in it.
+        what: &'static str,
+    },
+    /// Certificate without key, or the other way round.
+    #[error(
+        "a client certificate needs its key: name both, with `client_certificate_file` and `client_key_file` in the \
+         configuration or COUNTERSIGN_CLIENT_CERTIFICATE_FILE and COUNTERSIGN_CLIENT_KEY_FILE"
+    )]
+    HalfAClientCertificate,
+    /// Where nobody can see it.
+    #[error("a client certificate is shown in TLS only, and {url} is not encrypted: use https://")]
+    ClientCertificateInTheClear {
+        /// The address.
+        url: String,
+    },
     /// Not a token.
     #[error("the token of {origin} is unusable: {why}. Make a new one in the portal under Tokens")]
     Token {
@@ -157,7 +186,7 @@ pub enum ConfigError {
     /// No token anywhere.
     #[error(
         "no token is configured: make one in the portal under Tokens, write it to a file with mode 600 and name \
-         that with `token_file` in {}, COUNTERSIGN_TOKEN_FILE or --token-file", file.display()
+         that with `token_file` in {}, COUNTERSIGN_TOKEN_FILE or --token-file. A client certificate does, too", file.display()
     )]
     NoToken {
         /// The configuration file.

@@ -17,6 +17,7 @@ mod activation_settings;
 mod activations;
 mod audit;
 mod client;
+mod client_certificate;
 mod config;
 mod error;
 mod hsms;
@@ -41,9 +42,10 @@ pub use activation_settings::{
 };
 pub use activations::{ActivationFilter, LONGEST_WAIT, Requested};
 pub use client::{Client, Options, Timeouts};
+pub use client_certificate::CertificateFiles;
 pub use config::{
-    CA_FILE_ENV, CONFIG_ENV, Overrides, PLAIN_HTTP_ENV, SERVER_ENV, Settings, TOKEN_COMMAND_ENV,
-    TOKEN_ENV, TOKEN_FILE_ENV,
+    CA_FILE_ENV, CLIENT_CERTIFICATE_FILE_ENV, CLIENT_KEY_FILE_ENV, CONFIG_ENV, Overrides,
+    PLAIN_HTTP_ENV, SERVER_ENV, Settings, TOKEN_COMMAND_ENV, TOKEN_ENV, TOKEN_FILE_ENV,
 };
 pub use error::{ClientError, ConfigError};
 pub use retry::Retry;

@@ -35,13 +35,13 @@ pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
 }
 
 #[cfg(unix)]
-fn open_to_others(file: &File) -> std::io::Result<bool> {
+pub(crate) fn open_to_others(file: &File) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
 /// Elsewhere, access control lists of the user's profile keep others out.
 #[cfg(not(unix))]
-fn open_to_others(_: &File) -> std::io::Result<bool> {
+pub(crate) fn open_to_others(_: &File) -> std::io::Result<bool> {
     Ok(false)
 }

@@ -135,6 +135,9 @@ pub enum AuditEvent {
         token: TokenId,
         /// What for.
         label: String,
+        /// The client certificate that stands for it, too: SHA-256 of its DER.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<Sha256Digest>,
     },
     /// A token was withdrawn.
     TokenRevoked {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::TokenId, operator::Person};
+use crate::{digest::Sha256Digest, id::TokenId, operator::Person};
 
 /// `POST /api/v1/tokens`. A token acts for the operator who made it, as requester and never as more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct NewToken {
     pub keys: Vec<String>,
     /// Life time in days; 1 to 366.
     pub days: u16,
+    /// A client certificate (PEM). Programs that prove its key when they connect need no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Answer to [`NewToken`]: the only time the secret is shown.
@@ -40,6 +43,9 @@ pub struct TokenView {
     pub owner: Person,
     /// Keys that it may ask for; empty: every key.
     pub keys: Vec<String>,
+    /// The client certificate that stands for it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<TokenCertificate>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.
@@ -48,4 +54,16 @@ pub struct TokenView {
     pub last_used_at: Option<Timestamp>,
     /// Withdrawn when.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// A client certificate that stands for a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenCertificate {
+    /// SHA-256 of its DER.
+    pub fingerprint: Sha256Digest,
+    /// Subject, as in RFC 4514.
+    pub subject: String,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
 }

@@ -172,6 +172,7 @@ impl Stage {
                 label: "demo".into(),
                 keys: vec![],
                 days: 1,
+                certificate: None,
             })?
             .secret;
         write_private(&token_file, &secret)?;

@@ -80,6 +80,7 @@ impl Client {
     pub async fn of(world: &World, player: usize, keys: &[&str]) -> (Self, TokenId) {
         let owner = &world.people[player].person;
         let new = NewToken {
+            certificate: None,
             label: "program".into(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             days: 1,

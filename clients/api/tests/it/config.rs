@@ -168,6 +168,58 @@ fn without_a_token_there_is_no_client() {
     assert!(error.to_string().contains("token_file"), "{error}");
 }
 
+/// A key and a self-signed certificate, in PEM.
+#[cfg(unix)]
+fn pair() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_client_certificate_is_enough() {
+    let mut home = Home::new();
+    let (certificate, key) = pair();
+    home.write("client.pem", &certificate);
+    home.write("client.key", &key);
+    home.write(
+        ".config/countersign/config.toml",
+        "server = 'https://sign.example.org'\nclient_certificate_file = '~/client.pem'\nclient_key_file = '~/client.key'",
+    );
+    let client = |home: &Home| Client::from_settings(home.load(&Overrides::default()).unwrap());
+    assert!(client(&home).is_ok());
+
+    // Of another pair, of no use, open to others: told before anything is sent.
+    home.write("client.key", &pair().1);
+    assert!(client(&home).is_err());
+    home.write("client.key", &certificate);
+    assert!(client(&home).is_err());
+    mode(&home.write("client.key", &key), 0o644);
+    let error = client(&home).err().unwrap().to_string();
+    assert!(error.contains("chmod 600"), "{error}");
+
+    // The environment wins, and half a pair is none.
+    home.set("COUNTERSIGN_CLIENT_KEY_FILE", home.write("other", &key));
+    assert!(client(&home).is_ok());
+    home.write(
+        ".config/countersign/config.toml",
+        "server = 'https://sign.example.org'",
+    );
+    assert!(home.load(&Overrides::default()).is_err());
+    home.set(
+        "COUNTERSIGN_CLIENT_CERTIFICATE_FILE",
+        home.path("client.pem"),
+    );
+    assert!(client(&home).is_ok());
+
+    // Nobody would see it.
+    home.set("COUNTERSIGN_SERVER", "http://127.0.0.1:8080");
+    assert!(client(&home).is_err());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_token_file_that_others_can_read_is_refused() {

@@ -31,6 +31,8 @@ pub fn CreateForm() -> impl IntoView {
                 label: label.get_untracked().trim().to_owned(),
                 keys: keys.map(str::to_owned).collect(),
                 days,
+                certificate: Some(pem.get_untracked().trim().to_owned())
+                    .filter(|pem| !pem.is_empty()),
             };
             let created: CreatedToken = portal.post("/tokens", &body).await?;
             secret.set(Some(created.secret));

@@ -1,0 +1,50 @@
+//! What a trusted proxy says of the client counts as if the client had connected itself; what others say does not.
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName},
+    middleware::Next,
+    response::Response,
+};
+
+use super::peer::Peer;
+use crate::{app::App, config::Config, tls::ClientCertificate};
+
+/// RFC 9440.
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+
+/// Puts the client in the proxy's place.
+pub async fn see_through(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<Peer>>()
+        && app.config.trusted_proxies.trusts(peer.address.ip())
+    {
+        let headers = request.headers();
+        let client = app
+            .config
+            .trusted_proxies
+            .client(peer.address.ip(), headers);
+        // A certificate of the proxy itself says nothing about whom it speaks for.
+        let client = peer.behind(client, certificate(&app.config, headers));
+        request.extensions_mut().insert(ConnectInfo(client));
+    }
+    request.headers_mut().remove(CLIENT_CERT);
+    request.headers_mut().remove(CLIENT_CERT_CHAIN);
+    next.run(request).await
+}
+
+fn certificate(config: &Config, headers: &HeaderMap) -> Option<ClientCertificate> {
+    if !config.tls.client_certificates {
+        return None;
+    }
+    let mut values = headers.get_all(CLIENT_CERT).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        // The proxy has let the client's own header through.
+        tracing::warn!("a proxy sent two Client-Cert headers: neither counts");
+        return None;
+    }
+    ClientCertificate::from_header(value)
+        .inspect_err(|why| tracing::warn!("a proxy's Client-Cert header counts for nothing: {why}"))
+        .ok()
+}

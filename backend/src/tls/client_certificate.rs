@@ -1,0 +1,165 @@
+//! Certificates by which programs show who they are. What counts is the certificate itself, not who issued it.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_protocol::{Timestamp, digest::Sha256Digest};
+use percent_encoding::percent_decode;
+use rustls::{
+    pki_types::{CertificateDer, pem::PemObject},
+    server::ParsedCertificate,
+};
+use x509_cert::{
+    Certificate,
+    der::{Decode, asn1::ObjectIdentifier},
+    spki::SubjectPublicKeyInfoOwned,
+};
+
+/// Longest certificate, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// A client's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// SHA-256 of its DER.
+    pub fingerprint: Sha256Digest,
+    /// Subject, as in RFC 4514.
+    pub subject: String,
+    not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+}
+
+/// Why a certificate tells nothing about a client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Not X.509, or not of a kind that TLS takes.
+    #[error(
+        "this is no X.509 certificate that can be used: send one in PEM, with BEGIN CERTIFICATE"
+    )]
+    Malformed,
+    /// A chain.
+    #[error("send one certificate: the program's own, without those of authorities")]
+    Several,
+    /// Somebody pasted too much.
+    #[error(
+        "this has a private key in it, which nobody else may ever see: make a new one, and send only the certificate"
+    )]
+    PrivateKey,
+    /// An algorithm that the server cannot verify in a handshake.
+    #[error(
+        "the certificate's key cannot be used: it must be EC P-256 or P-384, Ed25519, or RSA of 2048 bits or more"
+    )]
+    KeyType,
+    /// Too early.
+    #[error("the certificate is valid only from {0:.0} on: look at the clocks")]
+    NotYetValid(Timestamp),
+    /// Too late.
+    #[error("the certificate has expired on {0:.0}: make a new one")]
+    Expired(Timestamp),
+}
+
+impl ClientCertificate {
+    /// Reads DER.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn from_der(der: &[u8]) -> Result<Self, Unusable> {
+        if der.len() > LONGEST {
+            return Err(Unusable::Malformed);
+        }
+        // What rustls cannot read could never prove its key.
+        ParsedCertificate::try_from(&CertificateDer::from(der)).map_err(|_| Unusable::Malformed)?;
+        let certificate = Certificate::from_der(der).map_err(|_| Unusable::Malformed)?;
+        let certificate = certificate.tbs_certificate();
+        if !verifiable(certificate.subject_public_key_info()) {
+            return Err(Unusable::KeyType);
+        }
+        let validity = certificate.validity();
+        Ok(Self {
+            fingerprint: Sha256Digest::of(der),
+            subject: certificate.subject().to_string(),
+            not_before: moment(validity.not_before.to_unix_duration()),
+            not_after: moment(validity.not_after.to_unix_duration()),
+        })
+    }
+
+    /// Reads PEM with one certificate in it, and nothing that should have stayed where it was.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Unusable> {
+        if pem.windows(11).any(|part| part == b"PRIVATE KEY") {
+            return Err(Unusable::PrivateKey);
+        }
+        let mut all = CertificateDer::pem_slice_iter(pem);
+        let Some(Ok(der)) = all.next() else {
+            return Err(Unusable::Malformed);
+        };
+        if all.next().is_some() {
+            return Err(Unusable::Several);
+        }
+        Self::from_der(&der)
+    }
+
+    /// Reads a proxy's `Client-Cert`: as RFC 9440 has it, or PEM with percent signs, which is what nginx can send.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn from_header(value: &HeaderValue) -> Result<Self, Unusable> {
+        let value = value.as_bytes().trim_ascii();
+        let in_colons = value
+            .strip_prefix(b":")
+            .and_then(|rest| rest.strip_suffix(b":"));
+        match in_colons {
+            Some(base64) => {
+                let der = BASE64_STANDARD.decode(base64);
+                Self::from_der(&der.map_err(|_| Unusable::Malformed)?)
+            }
+            None => Self::from_pem(&percent_decode(value).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Whether it is valid at this moment.
+    ///
+    /// # Errors
+    /// [`Unusable::NotYetValid`], [`Unusable::Expired`].
+    pub fn check(&self, now: Timestamp) -> Result<(), Unusable> {
+        if now < self.not_before {
+            Err(Unusable::NotYetValid(self.not_before))
+        } else if now > self.not_after {
+            Err(Unusable::Expired(self.not_after))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn moment(since_1970: Duration) -> Timestamp {
+    i64::try_from(since_1970.as_secs())
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Whether the server can verify a handshake that this key has signed.
+fn verifiable(key: &SubjectPublicKeyInfoOwned) -> bool {
+    const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+    const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+    const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+    const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+    match key.algorithm.oid {
+        // Modulus, exponent and what DER puts around them.
+        RSA => key.subject_public_key.raw_bytes().len() > 2048 / 8,
+        EC => key
+            .algorithm
+            .parameters
+            .as_ref()
+            .and_then(|curve| curve.decode_as::<ObjectIdentifier>().ok())
+            .is_some_and(|curve| curve == P256 || curve == P384),
+        ED25519 => true,
+        _ => false,
+    }
+}

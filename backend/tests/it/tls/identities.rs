@@ -1,0 +1,337 @@
+//! Client certificates that stand for API tokens.
+
+use std::time::Duration;
+
+use countersign_client::{CertificateFiles, Client, ClientError, Options, ServerUrl};
+use countersign_protocol::{
+    activation::{Join, NewActivation, NewPurpose},
+    audit::{Actor, AuditEvent},
+    problem::ProblemCode,
+    purpose::Scope,
+    session::{LogIn, LoginChallenge, SessionView},
+    token::TokenView,
+};
+use countersign_server::{
+    store,
+    tls::Unusable,
+    token::{self, TokenError},
+};
+use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
+
+use super::stage::{BOTH, Pair, Stage, soon, token_for};
+use crate::world::{files, operator};
+
+/// The certificate of one, the key of another.
+fn stolen(
+    certificate: &Pair,
+    key: &Pair,
+) -> (
+    rustls::pki_types::CertificateDer<'static>,
+    rustls::pki_types::PrivateKeyDer<'static>,
+) {
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+    let key = PrivateKeyDer::from_pem_slice(key.key.as_bytes()).expect("a key");
+    (certificate.der(), key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_the_key_is_the_tokens_caller() {
+    let stage = Stage::new().await;
+    for algorithm in [
+        &PKCS_ECDSA_P256_SHA256,
+        &PKCS_ECDSA_P384_SHA384,
+        &PKCS_ED25519,
+    ] {
+        let pair = Pair::of("build, machine 7", algorithm, |_| {});
+        let created = stage.token(&[], Some(&pair)).await.expect("a token").token;
+        let shown = created.certificate.clone().expect("a certificate");
+        assert!(shown.subject.contains("machine 7"), "{}", shown.subject);
+        assert!(stage.world.audit().await.iter().any(|event| matches!(
+            event,
+            AuditEvent::TokenCreated { token, certificate, .. }
+                if *token == created.id && *certificate == Some(shown.fingerprint)
+        )));
+        for version in BOTH {
+            let mut connection = stage
+                .connect_as(Some(stolen(&pair, &pair)), &[*version])
+                .await
+                .expect("connects");
+            let me: SessionView = connection.get("/session").await.json();
+            assert_eq!(me.person.name, "Doug");
+            // As requester, and never as more.
+            assert_eq!(
+                connection.get("/audit").await.code(),
+                ProblemCode::NotAllowed
+            );
+            assert_eq!(
+                connection.get("/tokens").await.code(),
+                ProblemCode::NotAllowed
+            );
+        }
+        let mut read = stage.world.app.store.read().await.expect("a connection");
+        let stored = store::tokens::by_id(&mut read, &created.id)
+            .await
+            .expect("works");
+        let stored: TokenView = stored.expect("the token");
+        assert!(stored.last_used_at.is_some());
+        assert_eq!(stored.certificate, created.certificate);
+
+        // Withdrawn, at once, on a connection that is open.
+        let mut open = stage.connect(Some(&pair)).await;
+        assert_eq!(open.get("/keys").await.status, 200);
+        let doug = &stage.world.people[3].person;
+        token::revoke(&stage.world.app, doug, false, &operator(doug), &created.id)
+            .await
+            .expect("revoked");
+        assert_eq!(
+            open.get("/keys").await.code(),
+            ProblemCode::NotAuthenticated
+        );
+    }
+    stage.world.app.shutdown().await;
+}
+
+/// The client that the command line and the PKCS#11 module use; scope and actor are the token's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_asks_with_its_certificate_for_the_keys_of_its_token() {
+    let mut stage = Stage::new().await;
+    stage.world.make_ready().await;
+    let pair = Pair::new("pipeline");
+    let token = stage
+        .token(&["ec"], Some(&pair))
+        .await
+        .expect("a token")
+        .token;
+    let folder = stage.world.folder.path();
+    let mine = pair.write(folder, "client");
+    make_private(&mine.key);
+    let options = Options {
+        ca_file: Some(stage.files.certificate.clone()),
+        client_certificate: Some(CertificateFiles {
+            certificate: mine.certificate,
+            key: mine.key,
+        }),
+        ..Options::default()
+    };
+    let server = ServerUrl::parse(stage.origin()).expect("an address");
+    let client = Client::new(server, None, &options).expect("a client");
+    let refused = tokio::task::spawn_blocking(move || {
+        assert_eq!(client.session()?.person.name, "Doug");
+        let refused = client.request_activation(&ask("rsa")).err();
+        client.request_activation(&ask("ec"))?;
+        Ok::<_, ClientError>(refused)
+    })
+    .await
+    .expect("no panic")
+    .expect("asked");
+    assert_eq!(
+        refused.and_then(|error| error.code()),
+        Some(ProblemCode::NotAllowed)
+    );
+    let mut read = stage.world.app.store.read().await.expect("a connection");
+    let log = store::audit::page(&mut read, None, 100)
+        .await
+        .expect("the log");
+    let entry = log
+        .entries
+        .iter()
+        .find(|entry| matches!(entry.event, AuditEvent::ActivationRequested { .. }))
+        .expect("logged");
+    assert!(
+        matches!(&entry.actor, Actor::Token { token: by, .. } if *by == token.id),
+        "{entry:?}"
+    );
+    stage.world.app.shutdown().await;
+}
+
+fn make_private(file: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("changed");
+}
+
+fn ask(key: &str) -> NewActivation {
+    NewActivation {
+        hsm: None,
+        purpose: NewPurpose::Sign {
+            keys: vec![key.into()],
+            scope: Scope::Manifest {
+                files: files(&["a"]),
+            },
+        },
+        reason: "Firmware 4.2.1".into(),
+        lease: None,
+        collect_seconds: None,
+        join: Join::SamePurpose,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_its_key_is_worth_nothing() {
+    let stage = Stage::new().await;
+    let (victim, thief) = (Pair::new("victim"), Pair::new("thief"));
+    stage.token(&[], Some(&victim)).await.expect("a token");
+    for version in BOTH {
+        let connection = stage
+            .connect_as(Some(stolen(&victim, &thief)), &[*version])
+            .await;
+        // In TLS 1.3 the client learns of it when it reads.
+        if let Ok(mut connection) = connection {
+            let path = "/session";
+            let answer = super::stage::send(&mut connection.0, "GET", path, &[], "").await;
+            assert!(answer.is_err());
+        }
+    }
+    stage.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_and_expired_certificates_are_nobody() {
+    let stage = Stage::new().await;
+    let stranger = Pair::new("stranger");
+    let mut connection = stage.connect(Some(&stranger)).await;
+    assert_eq!(
+        connection.get("/keys").await.code(),
+        ProblemCode::NotAuthenticated
+    );
+    // What anybody may do, a stranger may, too.
+    assert_eq!(connection.get("/about").await.status, 200);
+
+    // A token that has expired.
+    let pair = Pair::new("pipeline");
+    let created = stage.token(&[], Some(&pair)).await.expect("a token").token;
+    sqlx::query("UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000Z' WHERE id = ?")
+        .bind(created.id.as_str())
+        .execute(stage.world.app.store.pool())
+        .await
+        .expect("changed");
+    let mut connection = stage.connect(Some(&pair)).await;
+    assert_eq!(
+        connection.get("/keys").await.code(),
+        ProblemCode::NotAuthenticated
+    );
+    // The same certificate may stand for its successor.
+    stage.token(&[], Some(&pair)).await.expect("a token");
+    assert_eq!(connection.get("/keys").await.status, 200);
+
+    // A certificate that expires while a connection is open.
+    let short = Pair::of("short", &PKCS_ECDSA_P256_SHA256, |params| {
+        params.not_after = time::OffsetDateTime::now_utc() + Duration::from_secs(3);
+    });
+    stage.token(&[], Some(&short)).await.expect("a token");
+    let mut connection = stage.connect(Some(&short)).await;
+    assert_eq!(connection.get("/keys").await.status, 200);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(
+        connection.get("/keys").await.code(),
+        ProblemCode::NotAuthenticated
+    );
+    let again = soon(stage.connect(Some(&short))).await.get("/keys").await;
+    assert_eq!(again.code(), ProblemCode::NotAuthenticated);
+    stage.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_can_be_bound_to() {
+    let stage = Stage::new().await;
+    let pair = Pair::new("pipeline");
+    let refusal = async |text: String| match token_for(&stage.world, &[], Some(text)).await {
+        Err(TokenError::Certificate(why)) => why,
+        other => panic!("{:?}", other.map(|created| created.token)),
+    };
+    assert_eq!(refusal("nonsense".into()).await, Unusable::Malformed);
+    let both = format!("{}{}", pair.certificate, pair.key);
+    assert_eq!(refusal(both).await, Unusable::PrivateKey);
+    let two = format!("{0}{0}", pair.certificate);
+    assert_eq!(refusal(two).await, Unusable::Several);
+    let old = Pair::of("old", &PKCS_ECDSA_P256_SHA256, |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    });
+    assert!(matches!(
+        refusal(old.certificate).await,
+        Unusable::Expired(_)
+    ));
+    let early = Pair::of("early", &PKCS_ECDSA_P256_SHA256, |params| {
+        params.not_before = date_time_ymd(2999, 1, 1);
+    });
+    assert!(matches!(
+        refusal(early.certificate).await,
+        Unusable::NotYetValid(_)
+    ));
+
+    // One certificate, one identity.
+    stage.token(&[], Some(&pair)).await.expect("a token");
+    let again = stage.token(&[], Some(&pair)).await;
+    assert!(matches!(again, Err(TokenError::CertificateTaken)));
+    stage.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_one_credential_and_browsers_have_no_certificate() {
+    let mut stage = Stage::new().await;
+    let pair = Pair::new("in a browser");
+    stage.token(&[], Some(&pair)).await.expect("a token");
+    let bearer = stage.token(&["ec"], None).await.expect("a token").secret;
+    let origin = stage.origin().to_owned();
+    let mut connection = stage.connect(Some(&pair)).await;
+    assert_eq!(connection.get("/keys").await.status, 200);
+
+    // A token wins, a bad one too.
+    for (value, status) in [(format!("Bearer {bearer}"), 200), ("Bearer x".into(), 401)] {
+        let headers = [("authorization", value.as_str())];
+        let answer = connection.send("GET", "/keys", &headers, "").await;
+        assert_eq!(answer.status, status, "{value}");
+    }
+
+    // The certificate is not what a page, ours or another, acts with.
+    for (headers, status) in [
+        (vec![("origin", "https://evil.example")], 403),
+        (vec![("origin", "null")], 403),
+        (vec![("sec-fetch-site", "cross-site")], 403),
+        (vec![("sec-fetch-site", "none")], 403),
+        (vec![("origin", origin.as_str())], 401),
+        (
+            vec![("origin", &origin), ("sec-fetch-site", "same-origin")],
+            401,
+        ),
+    ] {
+        let answer = connection
+            .send("POST", "/activations", &headers, "{}")
+            .await;
+        assert_eq!(answer.status, status, "{headers:?}");
+    }
+    let headers = [("sec-fetch-site", "same-origin")];
+    let answer = connection.send("GET", "/session", &headers, "").await;
+    assert_eq!(
+        answer.code(),
+        ProblemCode::NotAuthenticated,
+        "the portal wants a log-in"
+    );
+
+    // With a session, the certificate changes nothing: not who it is, not what a session must prove.
+    let headers = [("origin", origin.as_str())];
+    let answer = connection
+        .send("POST", "/session/challenge", &headers, "")
+        .await;
+    let challenge: LoginChallenge = answer.json();
+    let statement = stage.world.people[0].card.log_in(&challenge.task);
+    let body = serde_json::to_string(&LogIn { statement }).expect("JSON");
+    let answer = connection.send("POST", "/session", &headers, &body).await;
+    let cookie = answer
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "))
+        .and_then(|line| line.split(';').next())
+        .expect("a cookie");
+    let headers = [("cookie", cookie)];
+    let me: SessionView = connection
+        .send("GET", "/session", &headers, "")
+        .await
+        .json();
+    assert_eq!(me.person.name, "Anna");
+    let answer = connection.send("DELETE", "/session", &headers, "").await;
+    assert_eq!(answer.code(), ProblemCode::NotAllowed, "no origin");
+    let headers = [("cookie", "__Host-countersign=invented")];
+    let answer = connection.send("GET", "/session", &headers, "").await;
+    assert_eq!(answer.code(), ProblemCode::NotAuthenticated);
+    stage.world.app.shutdown().await;
+}

@@ -1,0 +1,7 @@
+//! TLS, client certificates, proxies: over real sockets.
+
+mod curl;
+mod door;
+mod identities;
+mod proxies;
+mod stage;
