@@ -1,7 +1,7 @@
 //! The interface of CardContact's cloud service.
 
 mod callers;
-mod client;
+pub mod client;
 mod domains;
 mod refusals;
 mod resources;

@@ -6,7 +6,7 @@ use countersign_protocol::session::SessionView;
 
 use super::stage::{Stage, token_for};
 
-fn run(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
+pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program)
         .current_dir(folder)
         .args(arguments)

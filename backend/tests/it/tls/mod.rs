@@ -1,5 +1,6 @@
 //! TLS, client certificates, proxies: over real sockets.
 
+mod cloud;
 mod curl;
 mod door;
 mod identities;
