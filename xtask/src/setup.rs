@@ -52,6 +52,11 @@ const TESTS: &[Requirement] = &[
         package: "opensc",
         present: || on_path("sc-hsm-tool"),
     },
+    // A client with a certificate.
+    Requirement {
+        package: "curl",
+        present: || on_path("curl"),
+    },
     // Clients of the PKCS#11 module.
     Requirement {
         package: "libengine-pkcs11-openssl",

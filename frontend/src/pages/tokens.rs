@@ -101,6 +101,16 @@ fn Token(token: TokenView) -> impl IntoView {
             <div class="row-link">
                 <span class="row-title">{token.label.clone()}</span>
                 <span class="row-text">{format!("for {} · {keys}", token.owner.name)}</span>
+                {token
+                    .certificate
+                    .map(|certificate| {
+                        view! {
+                            <span class="row-text">
+                                {format!("certificate {} · until ", certificate.subject)} <When at=certificate.not_after />
+                            </span>
+                            <code class="row-text">{format!("SHA-256 {}", certificate.fingerprint)}</code>
+                        }
+                    })}
                 <span class="quiet">
                     "made " <When at=token.created_at /> " · "
                     {match token.last_used_at {

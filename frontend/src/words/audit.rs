@@ -66,7 +66,15 @@ pub fn event_words(entry: &AuditEntry) -> String {
         AuditEvent::KeyRevoked { person, .. } => format!("revoked the key of {}", person.name),
         AuditEvent::LoggedIn { .. } => "logged in".to_owned(),
         AuditEvent::LoggedOut => "logged out".to_owned(),
-        AuditEvent::TokenCreated { label, .. } => format!("made the token “{label}”"),
+        AuditEvent::TokenCreated {
+            label, certificate, ..
+        } => match certificate {
+            None => format!("made the token “{label}”"),
+            Some(certificate) => format!(
+                "made the token “{label}”, for which a client certificate stands (SHA-256 {})",
+                certificate.short()
+            ),
+        },
         AuditEvent::TokenRevoked { .. } => "revoked a token".to_owned(),
         AuditEvent::HsmAttached { hsm, device } => {
             format!("HSM {hsm} attached: device {device}, verified and locked")

@@ -17,6 +17,7 @@ pub fn CreateForm() -> impl IntoView {
     let label = RwSignal::new(String::new());
     let days = RwSignal::new("90".to_owned());
     let keys = RwSignal::new(String::new());
+    let pem = RwSignal::new(String::new());
     let secret = RwSignal::new(None::<String>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -37,6 +38,7 @@ pub fn CreateForm() -> impl IntoView {
             let created: CreatedToken = portal.post("/tokens", &body).await?;
             secret.set(Some(created.secret));
             label.set(String::new());
+            pem.set(String::new());
             portal.people_changed.update(|count| *count += 1);
             Ok(())
         });
@@ -64,6 +66,23 @@ pub fn CreateForm() -> impl IntoView {
                 required=false
                 hint="Labels, separated by commas. Empty: every key."
             />
+            <div class="field">
+                <label for="token-certificate">
+                    "Client certificate (PEM) " <span class="quiet">"(optional)"</span>
+                </label>
+                <textarea
+                    id="token-certificate"
+                    data-testid="token-certificate"
+                    rows="3"
+                    spellcheck="false"
+                    aria-describedby="token-certificate-hint"
+                    prop:value=move || pem.get()
+                    on:input=move |event| pem.set(event_target_value(&event))
+                />
+                <p class="hint" id="token-certificate-hint">
+                    "Whoever connects with it and its key acts as this token, without the secret. Never paste the key."
+                </p>
+            </div>
             <WorkProblem work=work />
             <WorkButton work=work label="Make the token" testid="token-submit" class="primary" />
         </form>
