@@ -52,7 +52,7 @@ const TESTS: &[Requirement] = &[
         package: "opensc",
         present: || on_path("sc-hsm-tool"),
     },
-    // A client of the cloud service's interface.
+    // A client of the REST interfaces, with a certificate and without.
     Requirement {
         package: "curl",
         present: || on_path("curl"),

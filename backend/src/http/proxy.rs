@@ -38,7 +38,11 @@ fn certificate(config: &Config, headers: &HeaderMap) -> Option<ClientCertificate
         return None;
     }
     let mut values = headers.get_all(CLIENT_CERT).iter();
-    let value = values.next()?;
+    // Caddy has the colons even where there is no certificate.
+    let value = values.next().filter(|value| {
+        let value = value.as_bytes().trim_ascii();
+        !value.is_empty() && value != b"::"
+    })?;
     if values.next().is_some() {
         // The proxy has let the client's own header through.
         tracing::warn!("a proxy sent two Client-Cert headers: neither counts");

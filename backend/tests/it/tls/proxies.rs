@@ -71,6 +71,7 @@ async fn a_trusted_proxy_passes_certificates_on() {
     for headers in [
         vec![],
         vec![("client-cert", "")],
+        vec![("client-cert", "::")],
         vec![("client-cert", ":AAAA:")],
         vec![("client-cert", "nonsense")],
         vec![("client-cert", &by_standard(&stranger))],
