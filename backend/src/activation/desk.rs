@@ -358,7 +358,11 @@ impl Desk {
                 self.tell().await
             }
             Notice::LeaseOver { proof } => {
-                let Some(activation) = self.current().await? else {
+                // Its activation may have ended by a command in the same moment: what came after it is not open yet.
+                let open = |activation: &Activation| {
+                    matches!(activation.state, ActivationState::Open { .. })
+                };
+                let Some(activation) = self.current().await?.filter(open) else {
                     return Ok(());
                 };
                 self.close(activation, EndReason::TimeUsed, &Actor::Server, Ok(proof))

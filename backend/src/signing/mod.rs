@@ -9,7 +9,10 @@ pub mod writer;
 
 pub use receipt::{receipt, signatures};
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use countersign_card::CardError;
 use countersign_protocol::{
@@ -135,6 +138,7 @@ pub async fn sign(
         actor: requester.actor.clone(),
         idempotency_key: idempotency_key.to_owned(),
         request: request.clone(),
+        may_be_made: AtomicBool::new(false),
     };
     // A client that hangs up must not leave a signature unrecorded.
     let stored = tokio::spawn(async move {
@@ -199,6 +203,8 @@ struct Job {
     actor: Actor,
     idempotency_key: String,
     request: SignRequest,
+    /// An HSM may have made a signature that nobody has: it counts, whatever other HSMs say.
+    may_be_made: AtomicBool,
 }
 
 /// What became of a request at one HSM.
@@ -231,9 +237,9 @@ impl Job {
             }
         }
         match failed {
-            // Nothing was made, and nothing can be: the lease is over.
+            // Nothing more can be made: the lease is over.
             Some(SigningError::Hsm(HsmError::NotOpen)) => {
-                pool.release();
+                self.release();
                 Err(ended(&self.app, pool).await?)
             }
             Some(error) => Err(error),
@@ -295,7 +301,7 @@ impl Job {
             signature: stored.clone(),
         });
         if let Err(error) = reserved.await {
-            self.pool.release();
+            self.release();
             return Err(error.into());
         }
         let signature = match lease
@@ -308,6 +314,7 @@ impl Job {
         };
         if request.verify(&key.public_key, &signature).is_err() {
             // Nothing of this HSM is to be trusted any more.
+            self.may_be_made.store(true, Ordering::SeqCst);
             lease.revoke();
             let end = EndReason::Failed {
                 why: SigningError::BadSignature.to_string(),
@@ -358,6 +365,7 @@ impl Job {
                 .write(Change::Release(id.clone()))
                 .await?;
         } else {
+            self.may_be_made.store(true, Ordering::SeqCst);
             tracing::error!("the outcome of signature {id} is unknown: {error}");
         }
         if activation::elsewhere(&error) {
@@ -367,9 +375,16 @@ impl Job {
             return Ok(Err(error.into()));
         }
         if known {
-            self.pool.release();
+            self.release();
         }
         Err(error.into())
+    }
+
+    /// No HSM has made anything.
+    fn release(&self) {
+        if !self.may_be_made.load(Ordering::SeqCst) {
+            self.pool.release();
+        }
     }
 
     /// Nothing more is asked of an HSM that gives no sound answer. One that is gone is noticed by itself.

@@ -420,6 +420,34 @@ async fn lock_now_locks_every_hsm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_lease_does_not_end_what_waits_behind_it() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 3, 10_000).await;
+    pool.open(&id).await;
+    let next = pool.world.ask_for_files("ec", &["a"]).await;
+    // The first HSM is locked while the second one still signs.
+    pool.hsms[1].set_latency(Latency::REALISTIC);
+    let mut number = 0;
+    loop {
+        let from = number;
+        number += 16;
+        let names: Vec<_> = (from..number).map(|at| format!("file-{at}")).collect();
+        if !sign_all(&pool, &id, &names).await.is_empty() {
+            break;
+        }
+    }
+    let view = pool
+        .world
+        .wait_for(&id, |view| {
+            view.members.iter().all(|member| member.state.is_ended())
+        })
+        .await;
+    assert_eq!(reason(&view), EndReason::TimeUsed);
+    pool.collecting(&next).await;
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_for_one_hsm_only() {
     let mut pool = Pool::ready().await;
     let id = pool.world.ask_for_anything("ec", 600, 10).await;
