@@ -61,6 +61,10 @@ pub struct CardArgs {
     #[cfg(feature = "simulator")]
     #[arg(long, value_name = "FILE", requires = "demo")]
     simulated_card: Vec<PathBuf>,
+    /// Simulated cards take as long as a real device.
+    #[cfg(feature = "simulator")]
+    #[arg(long, requires = "simulated_card")]
+    simulated_device_times: bool,
 }
 
 /// Where the helper keeps what it knows.

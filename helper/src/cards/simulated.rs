@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use countersign_card::{Transport, TransportError};
-use countersign_simulator::Simulator;
+use countersign_simulator::{Latency, Simulator};
 
 use super::{CardSource, Reader};
 
@@ -33,6 +33,15 @@ impl SimulatedSource {
             ));
         }
         Ok(Self::new(cards))
+    }
+
+    /// The same, as slow as a real device.
+    #[must_use]
+    pub fn with_device_times(self) -> Self {
+        for (_, card) in &self.cards {
+            card.set_latency(Latency::REALISTIC);
+        }
+        self
     }
 
     /// Cards that are open already.

@@ -12,7 +12,10 @@ impl CardArgs {
     pub(super) fn sources(&self) -> anyhow::Result<Vec<Arc<dyn CardSource>>> {
         #[cfg(feature = "simulator")]
         if !self.simulated_card.is_empty() {
-            let cards = crate::cards::SimulatedSource::open(&self.simulated_card)?;
+            let mut cards = crate::cards::SimulatedSource::open(&self.simulated_card)?;
+            if self.simulated_device_times {
+                cards = cards.with_device_times();
+            }
             return Ok(vec![Arc::new(cards), Arc::new(PcscSource)]);
         }
         Ok(vec![Arc::new(PcscSource)])

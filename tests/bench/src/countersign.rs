@@ -59,28 +59,7 @@ impl CountersignCard {
     /// Something does not work; the message has what the program said.
     pub fn measure(&mut self, measurement: &Measurement) -> anyhow::Result<Vec<Figures>> {
         self.set_speed(measurement.speed)?;
-        let key = match measurement.algorithm {
-            Algorithm::Ecdsa => EC_KEY,
-            Algorithm::RsaPkcs | Algorithm::RsaPss => RSA_KEY,
-        };
-        let custodians = Custodians::at_work(&self.stage, Custom::Agree(Duration::ZERO));
-        let mut load = opensc::load(measurement)?;
-        load.arg("--module").arg(built("libcountersign_pkcs11.so")?);
-        load.args(["--token-label", HSM, "--key-label", key]);
-        load.env("COUNTERSIGN_CONFIG", &self.stage.cli_config)
-            .env("COUNTERSIGN_REASON", format!("Measurement {measurement:?}"))
-            .env("COUNTERSIGN_SIGNATURES", SIGNATURES)
-            .env("COUNTERSIGN_LEASE_SECONDS", "7200");
-        let figures = opensc::figures(load);
-        drop(custodians);
-        for view in self
-            .stage
-            .requester
-            .activations(countersign_client::ActivationFilter::Active)?
-        {
-            self.stage.requester.lock(&view.terms.id)?;
-        }
-        figures
+        through_module(&self.stage, measurement)
     }
 
     /// Another card of the same kind in the reader: the same one, with the times of a device.
@@ -117,6 +96,34 @@ impl CountersignCard {
         }
         Ok(())
     }
+}
+
+/// Runs the load program on the module, with custodians who agree.
+pub(crate) fn through_module(
+    stage: &Stage,
+    measurement: &Measurement,
+) -> anyhow::Result<Vec<Figures>> {
+    let key = match measurement.algorithm {
+        Algorithm::Ecdsa => EC_KEY,
+        Algorithm::RsaPkcs | Algorithm::RsaPss => RSA_KEY,
+    };
+    let custodians = Custodians::at_work(stage, Custom::Agree(Duration::ZERO));
+    let mut load = opensc::load(measurement)?;
+    load.arg("--module").arg(built("libcountersign_pkcs11.so")?);
+    load.args(["--token-label", HSM, "--key-label", key]);
+    load.env("COUNTERSIGN_CONFIG", &stage.cli_config)
+        .env("COUNTERSIGN_REASON", format!("Measurement {measurement:?}"))
+        .env("COUNTERSIGN_SIGNATURES", SIGNATURES)
+        .env("COUNTERSIGN_LEASE_SECONDS", "7200");
+    let figures = opensc::figures(load);
+    drop(custodians);
+    for view in stage
+        .requester
+        .activations(countersign_client::ActivationFilter::Active)?
+    {
+        stage.requester.lock(&view.terms.id)?;
+    }
+    figures
 }
 
 fn insert(folder: &Path, cards: &[PathBuf; 2], speed: Speed) -> anyhow::Result<Readers> {

@@ -8,6 +8,7 @@ mod figures;
 mod key_pair;
 mod load;
 mod opensc;
+pub mod pools;
 mod round_trips;
 mod token;
 

@@ -17,6 +17,8 @@ pub struct Connector {
     pub card: PathBuf,
     /// Where its output goes.
     pub log: PathBuf,
+    /// Whether the card takes as long as a real device.
+    pub device_times: bool,
 }
 
 impl Connector {
@@ -25,6 +27,7 @@ impl Connector {
         Self {
             card: card.to_owned(),
             log: card.with_extension("connect.log"),
+            device_times: false,
         }
     }
 
@@ -49,6 +52,9 @@ impl Connector {
             .arg("--simulated-card")
             .arg(&self.card)
             .args(["--reader", "Simulated"]);
+        if self.device_times {
+            command.arg("--simulated-device-times");
+        }
         Program::start("countersign-helper connect", command, &self.log)
     }
 }

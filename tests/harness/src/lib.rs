@@ -18,6 +18,7 @@ pub mod helper;
 pub mod pcsc;
 pub mod person;
 pub mod pinentry;
+pub mod pool;
 pub mod program;
 pub mod server;
 pub mod stage;

@@ -77,15 +77,23 @@ impl StageSetup {
     /// # Errors
     /// File system's.
     pub fn with_hsm(folder: &Path, attachment: Attachment) -> anyhow::Result<Self> {
+        Self::with_hsms(folder, vec![(HSM.into(), attachment)])
+    }
+
+    /// Several HSMs, by their names.
+    ///
+    /// # Errors
+    /// File system's.
+    pub fn with_hsms(folder: &Path, hsms: Vec<(String, Attachment)>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let so_pin_file = folder.join("so-pin");
         std::fs::write(&so_pin_file, SO_PIN)?;
-        let hsm = HsmSetup {
-            id: HSM.into(),
+        let hsms = hsms.into_iter().map(|(id, attachment)| HsmSetup {
+            id,
             attachment,
-            so_pin_file,
-        };
-        let server = ServerSetup::new(&folder.join("server"), vec![hsm])?;
+            so_pin_file: so_pin_file.clone(),
+        });
+        let server = ServerSetup::new(&folder.join("server"), hsms.collect())?;
         let people = PEOPLE
             .iter()
             .map(|name| cards::personal(folder, name))
@@ -127,14 +135,8 @@ impl Stage {
     /// # Errors
     /// The first thing that does not work.
     pub fn build(setup: StageSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
-        let server = setup.server.start()?;
-        let connector = match &setup.server.hsms[0].attachment {
-            Attachment::Remote(connector) => Some(connector.start(&server.origin)?),
-            Attachment::Simulator(_) | Attachment::Reader(_) => None,
-        };
-        let helper = setup.helper.start()?;
-        let people = enrol(&server, &helper, say)?;
-        let admin = &people[0].browser;
+        let stage = Self::with_people(setup, say)?;
+        let admin = &stage.people[0].browser;
         let hsm = HsmId::new(HSM);
         wait(|| {
             let view = admin.hsm(&hsm)?;
@@ -153,9 +155,7 @@ impl Stage {
                 erase: None,
             },
         )?;
-        for person in &people[..3] {
-            admin.register_custodian(&hsm, &RegisterCustodian { key: person.key() })?;
-        }
+        stage.register_custodians(&hsm)?;
         for (label, key_type) in [
             (EC_KEY, NewKeyType::EcSecp256r1),
             (RSA_KEY, NewKeyType::Rsa2048),
@@ -163,8 +163,23 @@ impl Stage {
             say(&format!(
                 "Generating the key {label} ({key_type}): Ben and Carla allow it"
             ));
-            generate(admin, &helper, &people, label, key_type)?;
+            stage.generate_key(label, key_type)?;
         }
+        Ok(stage)
+    }
+
+    /// Everything but the HSM: that is as from the factory, or as somebody left it.
+    ///
+    /// # Errors
+    /// The first thing that does not work.
+    pub fn with_people(setup: StageSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        let server = setup.server.start()?;
+        let connector = match &setup.server.hsms[0].attachment {
+            Attachment::Remote(connector) => Some(connector.start(&server.origin)?),
+            Attachment::Simulator(_) | Attachment::Reader(_) => None,
+        };
+        let helper = setup.helper.start()?;
+        let people = enrol(&server, &helper, say)?;
         let token_file = setup.folder.join("token");
         let secret = people[3]
             .browser
@@ -193,6 +208,18 @@ impl Stage {
             requester,
             setup,
         })
+    }
+
+    /// Registers Anna, Ben and Carla in an HSM that was set up for three.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn register_custodians(&self, hsm: &HsmId) -> anyhow::Result<()> {
+        let admin = &self.people[0].browser;
+        for person in &self.people[..3] {
+            admin.register_custodian(hsm, &RegisterCustodian { key: person.key() })?;
+        }
+        Ok(())
     }
 
     /// Has a key generated: Ben and Carla allow it.

@@ -88,25 +88,8 @@ impl EcSecretKey {
     /// # Errors
     /// [`KeyError::NotOnCurve`] if the peer's point is on another curve.
     pub fn ecdh(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let curve = self.curve;
-        if peer.curve() != curve {
-            return Err(KeyError::NotOnCurve(curve));
-        }
-        with_curve!(
-            curve,
-            C => {
-                let key = ecdsa::SigningKey::<C>::from_slice(&self.scalar)
-                    .map_err(|_| KeyError::BadScalar(curve))?;
-                let peer = ecdsa::VerifyingKey::<C>::from_sec1_bytes(peer.point())
-                    .map_err(|_| KeyError::NotOnCurve(curve))?;
-                let shared = ecdsa::elliptic_curve::ecdh::diffie_hellman::<C>(
-                    key.as_nonzero_scalar(),
-                    peer.as_affine(),
-                );
-                Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
-            },
-            Err(UnsupportedCurve(curve).into())
-        )
+        let point = self.ecdh_point(peer)?;
+        Ok(Zeroizing::new(point[1..=point.len() / 2].to_vec()))
     }
 
     /// Diffie-Hellman: the whole product, `04 || x || y`, as cards give it.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, ensure};
 use axum::Router;
 use clap::Parser;
-use countersign_bench::RoundTrips;
+use countersign_bench::{RoundTrips, pools};
 use countersign_card::pcsc::PcscTransport;
 use countersign_harness::{
     cards,
@@ -34,6 +34,12 @@ struct Options {
     /// Numbers of commands in one trip.
     #[arg(long, value_delimiter = ',', default_value = "1,10")]
     together: Vec<usize>,
+    /// Sizes of pools.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
+    pools: Vec<usize>,
+    /// How long each pool is measured.
+    #[arg(long, default_value_t = 20)]
+    pool_seconds: u64,
     /// Measure this PC/SC reader only, and print a line of JSON for each number. For this program itself.
     #[arg(long, hide = true)]
     reader: Option<String>,
@@ -63,6 +69,31 @@ fn main() -> anyhow::Result<()> {
     let far = far(&options, &readers, folder.path()).context("over RAMOverHTTP")?;
     readers.stop()?;
     print(&near, &far);
+    print_pools(&options, folder.path())
+}
+
+fn print_pools(options: &Options, folder: &Path) -> anyhow::Result<()> {
+    println!(
+        "\n{:>8} | {:>8} {:>12} {:>9} {:>9} | {:>9}",
+        "HSMs", "threads", "signatures/s", "p50 ms", "p99 ms", "of linear"
+    );
+    let mut one = None;
+    for hsms in &options.pools {
+        let place = folder.join(format!("pool-{hsms}"));
+        std::fs::create_dir(&place)?;
+        let figures = pools::measure(&place, *hsms, options.pool_seconds)
+            .with_context(|| format!("a pool of {hsms}"))?;
+        let each = figures.signatures_per_second / *hsms as f64;
+        let one = *one.get_or_insert(each);
+        println!(
+            "{hsms:>8} | {:>8} {:>12.2} {:>9.1} {:>9.1} | {:>8.1}%",
+            figures.threads,
+            figures.signatures_per_second,
+            figures.p50_ms,
+            figures.p99_ms,
+            100.0 * each / one
+        );
+    }
     Ok(())
 }
 
