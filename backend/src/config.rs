@@ -252,7 +252,9 @@ pub enum ConfigError {
     #[error("there are two HSMs called `{0}`: every HSM needs an id of its own")]
     DuplicateHsm(HsmId),
     /// Unusable id.
-    #[error("`{0}` is no id for an HSM: use 1 to 40 small letters, digits and dashes")]
+    #[error(
+        "`{0}` is no id for an HSM: use 1 to {LONGEST_HSM_ID} small letters, digits and dashes"
+    )]
     HsmId(HsmId),
     /// Simulation in production.
     #[error("HSM `{0}` is simulated: that protects nothing. Start with --demo if this is a demo")]
@@ -348,6 +350,9 @@ impl Config {
     }
 }
 
+/// The label of a PKCS#11 token is the HSM's id, and has no room for more; what is cut off could not be told apart.
+const LONGEST_HSM_ID: usize = 32;
+
 /// Whether an HSM can be called so.
 ///
 /// # Errors
@@ -355,7 +360,7 @@ impl Config {
 pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {
     let text = id.as_str();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=40).contains(&text.len()) && text.chars().all(plain) {
+    if (1..=LONGEST_HSM_ID).contains(&text.len()) && text.chars().all(plain) {
         Ok(())
     } else {
         Err(ConfigError::HsmId(id.clone()))
@@ -458,6 +463,9 @@ mod tests {
                 .check()
                 .is_err()
         );
+        let long = "h".repeat(LONGEST_HSM_ID);
+        assert!(check_hsm_id(&HsmId::new(&long)).is_ok());
+        assert!(check_hsm_id(&HsmId::new(format!("{long}h"))).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod connect;
+mod environment;
 mod error;
 mod exit;
 mod hashing;

@@ -36,10 +36,12 @@ impl Connection {
         self.clients.get_or_init(|| {
             Clients::load().map_err(|error| Failure {
                 why: error.to_string(),
-                configured: !matches!(
-                    error,
-                    ClientError::Config(ConfigError::NoServer { .. } | ConfigError::NoHome)
-                ),
+                configured: match &error {
+                    // A file without a server is somebody's mistake; no file is nobody's.
+                    ClientError::Config(ConfigError::NoServer { file }) => file.exists(),
+                    ClientError::Config(ConfigError::NoHome) => false,
+                    _ => true,
+                },
             })
         })
     }

@@ -71,7 +71,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Directory {
-    /// The slots, ordered by number. A server that cannot be reached has none; why is told once.
+    /// The slots, ordered by number. Without the server there are no tokens in them; why is told once.
     pub fn slots(&self, connection: &Connection) -> Vec<Arc<Slot>> {
         self.refresh(connection);
         lock(&self.known).slots.values().cloned().collect()
@@ -110,7 +110,7 @@ impl Directory {
                     report::line(&error.to_string());
                 }
                 // Sessions keep what they have; new ones find nothing.
-                known.slots.clear();
+                known.empty();
             }
         }
         drop(known);
@@ -124,6 +124,17 @@ fn ask(connection: &Connection) -> Result<(Vec<HsmView>, Vec<SigningKeyView>), C
 }
 
 impl Known {
+    /// Slots stay, as programs expect of slots; what was in them cannot be had.
+    fn empty(&mut self) {
+        for slot in self.slots.values_mut() {
+            *slot = Arc::new(Slot {
+                id: slot.id,
+                hsm: slot.hsm.clone(),
+                token: None,
+            });
+        }
+    }
+
     fn put(&mut self, hsms: Vec<HsmView>, keys: &[SigningKeyView], wait_in: WaitIn) {
         self.slots.clear();
         for hsm in hsms {

@@ -191,7 +191,11 @@ fn open(
     finalized: impl Fn() -> bool,
 ) -> Result<ActivationId> {
     let signals = Signals::watch();
-    let (view, ours) = match find(client, settings, keys) {
+    let patience = Duration::from_secs(settings.patience_seconds.into());
+    let found = wait::reach(patience, &signals, &finalized, || {
+        find(client, settings, keys)
+    });
+    let (view, ours) = match found {
         Ok(found) => found,
         Err(error) => {
             report::line(&format!("the HSM {} was not opened: {error}", slot.hsm));
@@ -217,7 +221,6 @@ fn open(
     if !matches!(view.state, ActivationState::Open { .. }) && !view.state.is_ended() {
         wait::announce(&view, !ours);
     }
-    let patience = Duration::from_secs(settings.patience_seconds.into());
     match wait::until_open(client, view, patience, &signals, finalized) {
         Outcome::Open(view) => {
             if let ActivationState::Open { until, left, .. } = &view.state {
@@ -248,7 +251,6 @@ fn open(
         Outcome::Finalized => Err(Rv(ck::CKR_FUNCTION_CANCELED)),
         Outcome::Interrupted => {
             report::line(&withdraw(client, &id, ours));
-            signals.deliver();
             Err(Rv(ck::CKR_FUNCTION_CANCELED))
         }
     }

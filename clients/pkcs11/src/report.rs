@@ -32,12 +32,15 @@ impl Live {
         self.0
     }
 
+    /// Whether the text can be such a line: one that wraps could not be replaced.
+    pub fn fits(&self, text: &str) -> bool {
+        self.0 && text.chars().count() < width()
+    }
+
     /// Replaces the line.
     pub fn show(&self, text: &str) {
         if self.0 {
-            // A line that wraps could not be replaced.
-            let shown: String = text.chars().take(width().saturating_sub(1)).collect();
-            write_stderr(&format!("\r\x1b[K{shown}"));
+            write_stderr(&format!("\r\x1b[K{text}"));
         }
     }
 

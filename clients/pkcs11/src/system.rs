@@ -4,7 +4,10 @@
     reason = "signal handlers and ioctl have no safe interface"
 )]
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{
+    io::ErrorKind,
+    sync::atomic::{AtomicBool, AtomicI32, Ordering},
+};
 
 /// The signal that came while somebody waited; 0: none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
@@ -66,30 +69,26 @@ impl Signals {
             signal => Some(signal),
         }
     }
-
-    /// Stops noting, and lets the noted signal do what it would have done.
-    pub fn deliver(self) {
-        let caught = self.caught();
-        drop(self);
-        if let Some(signal) = caught {
-            // SAFETY: no preconditions.
-            unsafe {
-                libc::raise(signal);
-            }
-        }
-    }
 }
 
+/// Stops noting, and lets the noted signal do what it would have done: however the wait ended, it is not swallowed.
 impl Drop for Signals {
     fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
         for (signal, before) in &self.0 {
             // SAFETY: the pointer is to a live value that the system gave.
             unsafe {
                 libc::sigaction(*signal, before, std::ptr::null_mut());
             }
         }
-        if !self.0.is_empty() {
-            WATCHED.store(false, Ordering::SeqCst);
+        WATCHED.store(false, Ordering::SeqCst);
+        if let Some(signal) = self.caught() {
+            // SAFETY: no preconditions.
+            unsafe {
+                libc::raise(signal);
+            }
         }
     }
 }
@@ -120,6 +119,8 @@ pub fn write_stderr(text: &str) {
         let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
         match usize::try_from(written) {
             Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
+            // A signal came in between; the rest is still to be said.
+            Err(_) if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
             // Nobody is left to be told.
             _ => return,
         }

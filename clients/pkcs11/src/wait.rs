@@ -51,32 +51,36 @@ pub fn until_open(
     let mut spoke = Instant::now();
     let mut away: Option<Instant> = None;
     loop {
-        match &view.state {
-            ActivationState::Open { .. } => return Outcome::Open(Box::new(view)),
-            ActivationState::Ended { reason, .. } => return Outcome::Ended(reason.clone()),
-            ActivationState::Queued | ActivationState::Collecting => {}
-        }
-        if away.is_none() {
-            let status = line(&view);
-            if live.is_terminal() {
-                live.show(&format!("countersign: {}: {status}", left(&view)));
-            } else if told != status || spoke.elapsed() > HEARTBEAT {
-                report::line(&status);
-                spoke = Instant::now();
-                if told == status {
-                    report::line(&format!(
-                        "still waiting, until {}",
-                        time(&view.terms.expires_at)
-                    ));
-                }
-                told = status;
-            }
+        if let ActivationState::Ended { reason, .. } = &view.state {
+            return Outcome::Ended(reason.clone());
         }
         if signals.caught().is_some() {
             return Outcome::Interrupted;
         }
         if finalized() {
             return Outcome::Finalized;
+        }
+        if let ActivationState::Open { .. } = &view.state {
+            return Outcome::Open(Box::new(view));
+        }
+        if away.is_none() {
+            let status = line(&view);
+            let left = left(&view);
+            let full = format!("countersign: {left}: {status}");
+            if live.fits(&full) {
+                live.show(&full);
+            } else {
+                if told != status {
+                    live.clear();
+                    report::line(&status);
+                    spoke = Instant::now();
+                    told = status;
+                } else if !live.is_terminal() && spoke.elapsed() > HEARTBEAT {
+                    report::line(&format!("still waiting, {left}: {told}"));
+                    spoke = Instant::now();
+                }
+                live.show(&format!("countersign: {left}"));
+            }
         }
         let asked = Instant::now();
         match client.activation_after(&view.terms.id, view.revision, POLL) {
@@ -94,10 +98,7 @@ pub fn until_open(
             Err(error) if error.is_unreachable() => {
                 let since = *away.get_or_insert_with(|| {
                     live.clear();
-                    report::line(&format!(
-                        "{error}. Trying again for {} seconds",
-                        patience.as_secs()
-                    ));
+                    report::line(&unreachable(&error, patience));
                     asked
                 });
                 if since.elapsed() >= patience {
@@ -108,6 +109,34 @@ pub fn until_open(
             Err(error) => return Outcome::Failed(error),
         }
     }
+}
+
+/// What the server says; one that cannot be reached is asked again as long as patience, user and program allow.
+pub fn reach<T>(
+    patience: Duration,
+    signals: &Signals,
+    finalized: impl Fn() -> bool,
+    call: impl Fn() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    let since = Instant::now();
+    loop {
+        match call() {
+            Err(error)
+                if error.is_unreachable()
+                    && since.elapsed() < patience
+                    && signals.caught().is_none()
+                    && !finalized() =>
+            {
+                report::line(&unreachable(&error, patience));
+                thread::sleep(POLL);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn unreachable(error: &ClientError, patience: Duration) -> String {
+    format!("{error}. Trying again for {} seconds", patience.as_secs())
 }
 
 /// Time left, in words.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Writes down one digest, as the PKCS#11 module does.
-const BUILD: &str = r#"cat recorded >> "$COUNTERSIGN_RECORD""#;
+const BUILD: &str = r#"echo building; cat recorded >> "$COUNTERSIGN_RECORD""#;
 
 #[test]
 fn what_the_pipeline_says_holds_for_recordings() {
@@ -33,6 +33,8 @@ fn what_the_pipeline_says_holds_for_recordings() {
         .env("COUNTERSIGN_LEASE_SECONDS", "600")
         .output();
     let ran = crate::program::Ran::of(ran.unwrap()).expect(0);
+    // Standard output is the result alone, although the build prints, too.
+    assert!(ran.err.contains("building"), "{}", ran.err);
     assert_eq!(ran.json()["activation"]["terms"]["reason"], "Build 7");
     assert_eq!(
         fake.terms()["lease"],

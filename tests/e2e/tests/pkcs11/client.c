@@ -369,6 +369,26 @@ static void finalize_while_waiting(void)
     CHECK(threads_of_process() == 1);
 }
 
+/* The server goes away: the slot stays, its token does not, and nobody is told that the slot never was. */
+static void token_goes(void)
+{
+    ul_t count = 8, slots[8];
+    byte info[512];
+    initialize();
+    first_slot();
+    puts("ready");
+    getchar();
+    sleep(6); /* longer than an answer is kept */
+    EXPECT(0, CALL(GET_SLOT_LIST, (byte)1, NULL, &count));
+    CHECK(count == 0);
+    count = 8;
+    EXPECT(0, CALL(GET_SLOT_LIST, (byte)0, slots, &count));
+    CHECK(count == 1);
+    EXPECT(0, CALL(GET_SLOT_INFO, slots[0], info));
+    EXPECT(0xe0, CALL(GET_TOKEN_INFO, slots[0], info));
+    EXPECT(0, CALL(FINALIZE, NULL));
+}
+
 static void unload(const char *module)
 {
     for (int i = 0; i < 3; i++) {
@@ -432,9 +452,14 @@ int main(int argc, char **argv)
     load(argv[1]);
     const char *what = argv[2];
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (!strcmp(what, "login")) {
+    if (!strcmp(what, "login") || !strcmp(what, "login-later")) {
         initialize();
-        rv_t rv = CALL(LOGIN, open_session(0), 1ul, NULL, 0ul);
+        ul_t session = open_session(0);
+        if (!strcmp(what, "login-later")) {
+            puts("ready");
+            getchar();
+        }
+        rv_t rv = CALL(LOGIN, session, 1ul, NULL, 0ul);
         printf("C_Login 0x%lx\n", rv);
         return rv != 0;
     }
@@ -451,6 +476,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "fork")) forked();
     else if (!strcmp(what, "finalize-in-the-middle")) finalize_in_the_middle();
     else if (!strcmp(what, "finalize-while-waiting")) finalize_while_waiting();
+    else if (!strcmp(what, "token-goes")) token_goes();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();
     else if (!strcmp(what, "cycle")) cycle();

@@ -11,5 +11,6 @@ mod openssl;
 mod others;
 mod readme;
 mod record;
+mod settings;
 mod tool;
 mod waits;

@@ -113,6 +113,29 @@ fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever set the variable by mistake is told, wherever the module would have waited.
+#[test]
+fn a_recording_is_announced() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let module = bench.module_text()?;
+    let id = bench.key(RSA_KEY)?.id;
+    for (wait_in, login) in [("login", Some("--login")), ("sign", None)] {
+        std::fs::write(bench.path("recording"), "")?;
+        let text = bench.ok(bench
+            .tool("pkcs11-tool")?
+            .args(["--module", &module, "--sign", "-m", "SHA256-RSA-PKCS"])
+            .args(login)
+            .args(["--id", &id, "-i", "data", "-o", "signature"])
+            .env("COUNTERSIGN_WAIT_IN", wait_in)
+            .env("COUNTERSIGN_RECORD", bench.path("recording")))?;
+        ensure!(
+            text.matches("nothing is signed").count() == 1,
+            "{wait_in}: {text}"
+        );
+    }
+    Ok(())
+}
+
 /// What a recording leaves can be told from a signed image, by people and by the verifier.
 #[test]
 fn a_recording_is_no_signature() -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
 //! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
 
 use std::{
-    process::{Child, Command, Stdio},
+    io::Read,
+    process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -98,6 +99,38 @@ fn the_quorum_is_met_after_a_while() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nothing that people have to know is cut off by a narrow terminal; what changes all the time takes one line.
+#[test]
+fn on_a_terminal() -> anyhow::Result<()> {
+    for (columns, alone) in [(200, false), (40, true)] {
+        let bench = Bench::new()?;
+        let program = c_program::compiled(&bench)?;
+        let command = format!(
+            "stty columns {columns}; exec {} {} login",
+            program.display(),
+            bench.module()?.display()
+        );
+        let (_, text) = run(bench
+            .tool("script")?
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("SHELL", "/bin/sh")
+            .env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
+        let parts: Vec<_> = text.split(['\r', '\n']).collect();
+        let live = parts.iter().filter(|part| part.contains("0:0")).count();
+        ensure!(live > 1, "no time left:\n{text:?}");
+        let names: Vec<_> = parts
+            .iter()
+            .filter(|part| part.contains("missing: Anna, Ben, Carla"))
+            .collect();
+        ensure!(
+            !names.is_empty() && names.iter().all(|part| part.contains("left") != alone),
+            "{columns} columns:\n{text:?}"
+        );
+        returned(&text, "0x50")?;
+    }
+    Ok(())
+}
+
 #[test]
 fn denied() -> anyhow::Result<()> {
     let bench = Bench::new()?;
@@ -161,6 +194,102 @@ fn the_server_is_gone() -> anyhow::Result<()> {
         took > Duration::from_secs(PATIENCE - 2),
         "it gave up after {took:?}"
     );
+    Ok(())
+}
+
+/// A program that knows the token, and goes on when it is told to.
+fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
+    let mut command = bench.tool(c_program::compiled(bench)?)?;
+    let mut child = command
+        .arg(bench.module()?)
+        .arg(what)
+        .env("COUNTERSIGN_PATIENCE_SECONDS", "60")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let said = child.stdout.as_mut().context("its output is read")?;
+    let mut line = [0; 6];
+    said.read_exact(&mut line)?;
+    ensure!(&line == b"ready\n", "{line:?}");
+    let told = child.stdin.take().context("its input is written")?;
+    Ok((Waiting(child), told))
+}
+
+#[test]
+fn the_server_is_away_when_it_is_asked() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let (waiting, told) = ready(&bench, "login-later")?;
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    drop(told);
+    std::thread::sleep(Duration::from_secs(2));
+    bench.stage.server = Some(bench.stage.setup.server.start()?);
+    let view = wait(|| {
+        Ok(bench
+            .activation()
+            .ok()
+            .filter(|view| view.state == ActivationState::Collecting))
+    })?;
+    bench.stage.authenticate(&[0, 2], &view.terms.id)?;
+    let (text, _) = waiting.end()?;
+    returned(&text, "0x0")?;
+    told_once(&text, "cannot reach")?;
+    Ok(())
+}
+
+fn told_once(text: &str, what: &str) -> anyhow::Result<()> {
+    let lines = text.lines().filter(|line| line.contains(what)).count();
+    ensure!(lines == 1, "{what} is said {lines} times:\n{text}");
+    Ok(())
+}
+
+#[test]
+fn a_slot_stays_when_its_token_goes() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let (waiting, told) = ready(&bench, "token-goes")?;
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    drop(told);
+    let output = waiting.0.wait_with_output()?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// Ctrl-C is not forgotten where there is nothing to withdraw yet.
+#[test]
+fn interrupted_while_the_server_is_away() -> anyhow::Result<()> {
+    let mut bench = Bench::new()?;
+    let (waiting, told) = ready(&bench, "login-later")?;
+    bench
+        .stage
+        .server
+        .take()
+        .context("the server runs")?
+        .program
+        .kill()?;
+    let program = c_program::process(&bench)?;
+    drop(told);
+    std::thread::sleep(Duration::from_secs(2));
+    Command::new("kill")
+        .args(["-INT", &program.to_string()])
+        .status()?;
+    let (text, took) = waiting.end()?;
+    ensure!(
+        !text.contains("C_Login"),
+        "the program outlived Ctrl-C:\n{text}"
+    );
+    ensure!(took < Duration::from_secs(10), "it took {took:?}");
     Ok(())
 }
 
@@ -241,9 +370,18 @@ fn nothing_to_log_in_to() -> anyhow::Result<()> {
         "{:?}",
         start.elapsed()
     );
-    let text = bench.ok(slots(&bench)?
-        .env_remove("COUNTERSIGN_CONFIG")
-        .env("HOME", &bench.folder))?;
+    let nothing = |bench: &Bench| -> anyhow::Result<String> {
+        bench.ok(slots(bench)?
+            .env_remove("COUNTERSIGN_CONFIG")
+            .env("HOME", &bench.folder))
+    };
+    let text = nothing(&bench)?;
     ensure!(text.trim() == "0 slots", "{text}");
+    // A file that names no server is a mistake, and told.
+    let folder = bench.path(".config/countersign");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("config.toml"), "token_file = \"token\"\n")?;
+    let text = nothing(&bench)?;
+    ensure!(text.contains("no server is configured"), "{text}");
     Ok(())
 }

@@ -8,14 +8,39 @@ use countersign_protocol::{
 use serde::Serialize;
 
 use super::module;
-use crate::{args::Global, error::CliError, output::Output};
+use crate::{
+    args::Global,
+    environment::{assignment, of_flags},
+    error::CliError,
+    output::Output,
+};
 
 /// One check.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
-    good: bool,
+    result: Mark,
     found: String,
+}
+
+/// What a check says of signing.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Mark {
+    Ok,
+    /// Not in the way of every program.
+    Note,
+    Bad,
+}
+
+impl Mark {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Bad => "BAD",
+        }
+    }
 }
 
 /// All of them, until one makes the rest senseless.
@@ -23,20 +48,25 @@ struct Finding {
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn good(&mut self, what: &'static str, found: impl Into<String>) {
+    fn add(&mut self, result: Mark, what: &'static str, found: impl Into<String>) {
+        let found = found.into();
         self.0.push(Finding {
             what,
-            good: true,
-            found: found.into(),
+            result,
+            found,
         });
     }
 
+    fn good(&mut self, what: &'static str, found: impl Into<String>) {
+        self.add(Mark::Ok, what, found);
+    }
+
+    fn note(&mut self, what: &'static str, found: impl Into<String>) {
+        self.add(Mark::Note, what, found);
+    }
+
     fn bad(&mut self, what: &'static str, found: impl Into<String>) {
-        self.0.push(Finding {
-            what,
-            good: false,
-            found: found.into(),
-        });
+        self.add(Mark::Bad, what, found);
     }
 }
 
@@ -48,7 +78,7 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     }
     match module::engine() {
         Some(file) => findings.good("openssl engine", file.display().to_string()),
-        None => findings.good(
+        None => findings.note(
             "openssl engine",
             "not installed; openssl and mkimage need it: libengine-pkcs11-openssl on Debian",
         ),
@@ -61,23 +91,23 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
         };
         findings.bad(what, error.to_string());
     }
-    let bad = findings.0.iter().filter(|finding| !finding.good).count();
+    let bad = findings.0.iter().any(|finding| finding.result == Mark::Bad);
     output.result(&findings.0, || {
         findings
             .0
             .iter()
             .map(|finding| {
-                let mark = if finding.good { "ok  " } else { "BAD " };
-                format!("{mark} {:<15} {}\n", finding.what, finding.found)
+                let mark = finding.result.text();
+                format!("{mark:<4} {:<15} {}\n", finding.what, finding.found)
             })
             .collect()
     });
-    if bad == 0 {
-        Ok(())
-    } else {
+    if bad {
         Err(CliError::Files(
             "programs cannot sign yet: see what is marked BAD".into(),
         ))
+    } else {
+        Ok(())
     }
 }
 
@@ -89,6 +119,12 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
         ca_file: global.ca_file.clone(),
     })?;
     findings.good("configuration", settings.config_file.display().to_string());
+    for (name, value) in of_flags(global) {
+        findings.note(
+            "environment",
+            format!("programs need `export {}`", assignment(name, &value)),
+        );
+    }
     let named = settings.activation.keys.clone();
     let client = Client::from_settings(settings)?;
     let about = client.about()?;

@@ -1,5 +1,7 @@
 //! What to write into the settings of other programs.
 
+use std::ffi::OsString;
+
 use countersign_client::pkcs11::slot_number;
 use countersign_protocol::{cvc::PublicKey, hsm::SigningKeyView};
 use serde_json::json;
@@ -8,6 +10,7 @@ use super::module;
 use crate::{
     args::Global,
     connect,
+    environment::{assignment, of_flags},
     error::CliError,
     output::{Output, printable},
 };
@@ -15,6 +18,7 @@ use crate::{
 pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     let module = module::required()?.display().to_string();
     let keys = connect::client(global)?.keys()?;
+    let variables = of_flags(global);
     let engine = module::engine().map_or_else(
         || "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so".to_owned(),
         |engine| engine.display().to_string(),
@@ -25,9 +29,14 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
             json!({ "token": key.hsm, "slot": slot_number(&key.hsm), "object": key.label, "id": key.id, "uri": uri(key) })
         })
         .collect();
-    output.result(&json!({ "module": module, "keys": tokens }), || {
-        text(&module, &engine, &keys)
-    });
+    let environment: serde_json::Map<_, _> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value.to_string_lossy())))
+        .collect();
+    output.result(
+        &json!({ "module": module, "environment": environment, "keys": tokens }),
+        || text(&module, &engine, &variables, &keys),
+    );
     Ok(())
 }
 
@@ -52,8 +61,20 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-fn text(module: &str, engine: &str, keys: &[SigningKeyView]) -> String {
-    let mut out = format!("Module\n  {module}\n\nKeys\n");
+fn text(
+    module: &str,
+    engine: &str,
+    variables: &[(&str, OsString)],
+    keys: &[SigningKeyView],
+) -> String {
+    let mut out = format!("Module\n  {module}\n");
+    if !variables.is_empty() {
+        out.push_str("\nServer, since the options of this call are not known to other programs\n");
+    }
+    for (name, value) in variables {
+        out.push_str(&format!("  export {}\n", assignment(name, value)));
+    }
+    out.push_str("\nKeys\n");
     if keys.is_empty() {
         out.push_str("  none: an admin can have one generated in the portal under HSMs\n");
     }
@@ -112,6 +133,8 @@ Java: a file countersign.cfg; the key needs a certificate
 and then
   jarsigner -keystore NONE -storetype PKCS11 -protected \\
       -addprovider SunPKCS11 -providerArg countersign.cfg FILE.jar \"{label}\"
+or, for programs without such options, in java.security where SunPKCS11 stands already
+  security.provider.N=SunPKCS11 /PATH/countersign.cfg
 
 p11-kit and GnuTLS: a file countersign.module in /etc/pkcs11/modules or ~/.config/pkcs11/modules
   module: {module}

@@ -8,12 +8,17 @@ use std::{
 };
 
 use countersign_client::{
-    ACTIVATION_ENV, CA_FILE_ENV, CONFIG_ENV, SERVER_ENV, TOKEN_FILE_ENV,
+    ACTIVATION_ENV,
     recording::{RECORD_ENV, Recorded},
 };
 use countersign_protocol::id::ActivationId;
 
-use crate::{args::Global, error::CliError, output::printable};
+use crate::{
+    args::Global,
+    environment::{assignment, of_flags, quoted},
+    error::CliError,
+    output::printable,
+};
 
 /// What build tools take for the time, so that two runs give the same (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -22,37 +27,23 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 pub struct Program {
     command: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
+    /// Standard output is for our own result alone.
+    json: bool,
 }
 
 impl Program {
     /// `global`: the module is to reach the same server as this program.
     pub fn new(command: &[OsString], global: &Global) -> Self {
-        let mut environment = Vec::new();
-        let mut set = |name, value: Option<OsString>| {
-            if let Some(value) = value {
-                environment.push((name, value));
-            }
-        };
-        set(SERVER_ENV, global.server.as_ref().map(OsString::from));
-        for (name, file) in [
-            (TOKEN_FILE_ENV, &global.token_file),
-            (CA_FILE_ENV, &global.ca_file),
-            (CONFIG_ENV, &global.config),
-        ] {
-            // The command may change its folder.
-            let absolute = file.as_ref().map(|file| {
-                std::path::absolute(file).map_or_else(|_| file.clone().into(), OsString::from)
-            });
-            set(name, absolute);
-        }
+        let mut environment = of_flags(global);
         if std::env::var_os(SOURCE_DATE_EPOCH).is_none() {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = now.map_or(0, |now| now.as_secs());
-            set(SOURCE_DATE_EPOCH, Some(now.to_string().into()));
+            environment.push((SOURCE_DATE_EPOCH, now.to_string().into()));
         }
         Self {
             command: command.to_vec(),
             environment,
+            json: global.json,
         }
     }
 
@@ -64,6 +55,9 @@ impl Program {
             .env_remove(RECORD_ENV)
             .env_remove(ACTIVATION_ENV)
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if self.json {
+            command.stdout(std::io::stderr());
+        }
         command
     }
 
@@ -110,7 +104,7 @@ impl Program {
     pub fn for_real(&self, activation: &ActivationId) -> String {
         let mut line = format!("{ACTIVATION_ENV}={activation} ");
         for (name, value) in &self.environment {
-            line.push_str(&format!("{name}={} ", quoted(&value.to_string_lossy())));
+            line.push_str(&format!("{} ", assignment(name, value)));
         }
         let words: Vec<_> = self
             .command
@@ -143,26 +137,4 @@ fn read(file: &Path) -> Result<Vec<Recorded>, CliError> {
     text.lines()
         .map(|line| serde_json::from_str(line).map_err(|error| unreadable(error.to_string())))
         .collect()
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("a-b/c.d"), "a-b/c.d");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted(""), "''");
-    }
 }
