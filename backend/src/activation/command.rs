@@ -78,6 +78,9 @@ pub enum Command {
         key: Fingerprint,
         reply: Reply<HsmView>,
     },
-    /// Lock and end.
-    Stop(oneshot::Sender<()>),
+    /// Lock and end. What waits for an HSM that was withdrawn ends, too.
+    Stop {
+        withdrawn: bool,
+        reply: oneshot::Sender<()>,
+    },
 }

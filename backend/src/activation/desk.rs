@@ -94,7 +94,7 @@ impl Desk {
                     self.noticed(notice).await
                 }
                 command = self.commands.recv() => match command {
-                    Some(Command::Stop(reply)) => return self.stop(reply).await,
+                    Some(Command::Stop { withdrawn, reply }) => return self.stop(withdrawn, reply).await,
                     Some(command) => self.command(command).await,
                     None => return,
                 },
@@ -189,7 +189,7 @@ impl Desk {
             } => {
                 let _ = reply.send(self.register(&actor, &admin, &key).await);
             }
-            Command::Stop(reply) => {
+            Command::Stop { reply, .. } => {
                 let _ = reply.send(());
             }
         }
@@ -437,8 +437,16 @@ impl Desk {
     }
 
     /// Ends what has the HSM, and locks it.
-    async fn stop(mut self, reply: oneshot::Sender<()>) {
+    async fn stop(mut self, withdrawn: bool, reply: oneshot::Sender<()>) {
         let ended = async {
+            if withdrawn {
+                for activation in self.active().await? {
+                    let why = "the HSM was withdrawn".into();
+                    let reason = EndReason::Failed { why };
+                    self.end(activation, reason, &Actor::Server).await?;
+                }
+                return Ok(());
+            }
             if let Some(activation) = self.current().await?
                 && matches!(activation.state, ActivationState::Open { .. })
             {

@@ -199,6 +199,11 @@ impl LeasePool {
         signed.reserved = signed.reserved.saturating_sub(1);
     }
 
+    /// Whether no HSM is open, and nothing was signed.
+    pub(super) fn is_unused(&self) -> bool {
+        lock(&self.leases).is_empty() && lock(&self.signed).reserved == 0
+    }
+
     /// Signatures that may still be asked for.
     pub fn left(&self) -> u32 {
         self.limits

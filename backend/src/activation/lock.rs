@@ -6,8 +6,10 @@ use countersign_protocol::{
     operator::Person,
 };
 
+use tokio::task::JoinSet;
+
 use super::ActivationError;
-use crate::{app::App, store};
+use crate::{app::App, hsm::HsmError, store};
 
 /// Who wants an activation to end.
 #[derive(Clone, Debug)]
@@ -54,16 +56,31 @@ pub async fn lock(
     {
         lease.revoke();
     }
-    let mut result = None;
+    // All at once: an HSM that is slow to answer keeps no other one open.
+    let mut locking = JoinSet::new();
     for (id, hsm) in terms.members() {
-        let locked = app.activations.end_for(&hsm.id, id, request.clone()).await;
-        result = match (result, locked) {
-            // An HSM that was done before is as well.
-            (Some(Ok(view)), Err(ActivationError::Ended(_))) => Some(Ok(view)),
-            (Some(Err(ActivationError::Ended(_))) | None, locked) => Some(locked),
-            (Some(Err(error)), _) => Some(Err(error)),
-            (Some(Ok(_)), locked) => Some(locked),
-        };
+        let (app, hsm, request) = (app.clone(), hsm.id.clone(), request.clone());
+        locking.spawn(async move { app.activations.end_for(&hsm, id, request).await });
     }
-    result.unwrap_or_else(|| Err(ActivationError::NotFound(terms.id.clone())))
+    let mut locked = false;
+    let mut refused = None;
+    for result in locking.join_all().await {
+        match result {
+            Ok(_) => locked = true,
+            // An HSM that was done before, or is here no more, is as well.
+            Err(
+                error @ (ActivationError::Ended(_) | ActivationError::Hsm(HsmError::NotFound(_))),
+            ) => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match refused {
+        Some(error) if !locked => Err(error),
+        _ => {
+            let mut connection = app.store.read().await?;
+            super::by_id(&mut connection, app, &terms.id).await
+        }
+    }
 }

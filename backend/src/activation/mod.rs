@@ -19,8 +19,8 @@ pub use command::Custodian;
 pub use lease::{Entered, Lease, LeaseKey};
 pub use lease_pool::{LeasePool, NotCovered};
 pub use lock::{LockRequest, lock};
-pub(crate) use pool::elsewhere;
 pub use pool::{approve, decline, end_others, task};
+pub(crate) use pool::{elsewhere, end_soon};
 pub use recovery::recover_after_restart;
 pub use request::{Requester, create};
 pub(crate) use view::of_member;
@@ -112,11 +112,11 @@ impl Activations {
         tokio::spawn(Desk::new(app.clone(), hsm, commands, notices).run());
     }
 
-    /// Ends the open activation of an HSM, and its desk.
+    /// Ends every activation of an HSM that was withdrawn, and its desk.
     pub async fn stop(&self, hsm: &HsmId) {
         let desk = self.desks().remove(hsm);
         if let Some(desk) = desk {
-            stop(&desk).await;
+            stop(&desk, true).await;
         }
     }
 
@@ -313,14 +313,14 @@ impl Activations {
     pub async fn shutdown(&self) {
         let desks: Vec<_> = self.desks().values().cloned().collect();
         for desk in desks {
-            stop(&desk).await;
+            stop(&desk, false).await;
         }
     }
 }
 
-async fn stop(desk: &mpsc::Sender<Command>) {
+async fn stop(desk: &mpsc::Sender<Command>, withdrawn: bool) {
     let (reply, stopped) = oneshot::channel();
-    if desk.send(Command::Stop(reply)).await.is_ok() {
+    if desk.send(Command::Stop { withdrawn, reply }).await.is_ok() {
         let _ = stopped.await;
     }
 }

@@ -6,6 +6,7 @@ use countersign_protocol::{
         EndReason,
     },
     dsse::Envelope,
+    id::{ActivationId, HsmId},
 };
 
 use super::{ActivationError, Custodian, by_id};
@@ -106,14 +107,18 @@ pub fn end_others(app: &App, terms: &ActivationTerms, reason: &EndReason) {
         if id == terms.id {
             continue;
         }
-        let (app, hsm, reason) = (app.clone(), hsm.id.clone(), reason.clone());
-        // Desks never wait for each other.
-        tokio::spawn(async move {
-            if let Err(error) = app.activations.end(&hsm, id, reason).await {
-                tracing::warn!("HSM {hsm}: {error}");
-            }
-        });
+        end_soon(app, &hsm.id, id, reason.clone());
     }
+}
+
+/// Ends one HSM's part, without waiting for its desk: desks never wait for each other, nor for a signature that waits for them.
+pub(crate) fn end_soon(app: &App, hsm: &HsmId, id: ActivationId, reason: EndReason) {
+    let (app, hsm) = (app.clone(), hsm.clone());
+    tokio::spawn(async move {
+        if let Err(error) = app.activations.end(&hsm, id, reason).await {
+            tracing::warn!("HSM {hsm}: {error}");
+        }
+    });
 }
 
 /// Where an activation stands, given where it stands on each HSM: as far as the one that is furthest.

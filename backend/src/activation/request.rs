@@ -75,7 +75,11 @@ pub async fn create(
         )));
     }
     let (hsms, purpose) = purpose(app, requester, new.hsm.as_ref(), new.purpose)?;
-    let seats = seats(&hsms)?;
+    let mut seats = seats(&hsms)?;
+    // Custodians are shown one quorum: the strictest, and no HSM with a lesser one.
+    let required = seats.iter().map(|(_, quorum)| quorum.required).max();
+    seats.retain(|(_, quorum)| Some(quorum.required) == required);
+    seats.truncate(MAX_POOL);
     let lease = lease(app, &purpose, new.lease)?;
     let most = app.config.lease.max_collect_seconds;
     let collect = new
@@ -96,6 +100,8 @@ pub async fn create(
     let joined = active
         .into_iter()
         .filter(|there| there.terms.requester.id == requester.person.id)
+        // Who names an HSM means no other.
+        .filter(|there| new.hsm.is_none() || there.terms.pool.is_none())
         .filter(|there| match new.join {
             Join::SamePurpose => there.scope == scope,
             Join::SameKeys => has_keys_of(&there.terms, &purpose, &new.reason),
@@ -153,8 +159,11 @@ pub async fn create(
         transition::store(app, &mut tx, activation).await?;
     }
     tx.commit().await?;
-    for hsm in &hsms {
-        app.activations.begin(hsm.id()).await?;
+    for activation in &activations {
+        // It waits for an HSM that has gone meanwhile.
+        if let Err(error) = app.activations.begin(&activation.terms.hsm.id).await {
+            tracing::warn!("activation {}: {error}", activation.terms.id);
+        }
     }
     let mut connection = app.store.read().await?;
     let view = super::by_id(&mut connection, app, &id).await?;
@@ -246,8 +255,7 @@ fn purpose(
                 });
             }
             let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
-            let mut hsms = on.ok_or_else(|| invalid("name at least one key"))?;
-            hsms.truncate(MAX_POOL);
+            let hsms = on.ok_or_else(|| invalid("name at least one key"))?;
             Ok((hsms, Purpose::Sign { keys, scope }))
         }
         NewPurpose::GenerateKey { label, key_type } => {

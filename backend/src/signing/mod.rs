@@ -242,7 +242,10 @@ impl Job {
                 self.release();
                 Err(ended(&self.app, pool).await?)
             }
-            Some(error) => Err(error),
+            Some(error) => {
+                self.release();
+                Err(error)
+            }
             None => Err(ended(&self.app, pool).await?),
         }
     }
@@ -319,7 +322,7 @@ impl Job {
             let end = EndReason::Failed {
                 why: SigningError::BadSignature.to_string(),
             };
-            app.activations.end(lease.hsm.id(), id.clone(), end).await?;
+            activation::end_soon(app, lease.hsm.id(), id.clone(), end);
             return Ok(Err(SigningError::BadSignature));
         }
         // As exact as the store is, so that a retry gets the same answer.
@@ -394,7 +397,7 @@ impl Job {
             let why = error.to_string();
             let (hsm, id) = (lease.hsm.id(), lease.terms.id.clone());
             let end = EndReason::HsmLost { why };
-            self.app.activations.end(hsm, id, end).await?;
+            activation::end_soon(&self.app, hsm, id, end);
         }
         Ok(())
     }
@@ -496,6 +499,9 @@ fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> Signing
 async fn ended(app: &App, pool: &LeasePool) -> Result<SigningError, SigningError> {
     let id = pool.terms.id.activation();
     for lease in pool.members() {
+        if !lease.handle.is_revoked() {
+            continue;
+        }
         let _ = tokio::time::timeout(ENDING, lease.closed()).await;
     }
     let mut connection = app.store.read().await?;

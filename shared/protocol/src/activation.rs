@@ -153,6 +153,8 @@ impl ActivationTerms {
         };
         let known = |(id, hsm): (ActivationId, &HsmName)| id == other.id && *hsm == other.hsm;
         as_other == *other
+            // Nobody who was shown "2 of 3" opens another HSM alone.
+            && other.quorum.required >= self.quorum.required
             && self.members().into_iter().any(known)
             && (self.hsm != other.hsm || self == other)
     }

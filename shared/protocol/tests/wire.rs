@@ -268,6 +268,7 @@ fn a_pool_is_one_request_for_several_hsms() {
     for changed in [
         change(|terms| terms.lease.signatures += 1),
         change(|terms| terms.reason = "Something else".into()),
+        change(|terms| terms.quorum.required = 1),
         change(|terms| terms.pool = None),
         change(|terms| terms.id = ActivationId::new("AAAA-BBBB.2")),
         change(|terms| terms.hsm.device = "ZZSIM00000400001".parse().expect("a device id")),

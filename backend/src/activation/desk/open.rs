@@ -101,7 +101,14 @@ impl Desk {
         lease: Lease,
     ) -> Result<(ActivationView, Arc<Lease>), ActivationError> {
         let (deadline, until) = lease.pool.until();
-        self.hsm.open_lease(&lease.handle, deadline).await?;
+        if let Err(error) = self.hsm.open_lease(&lease.handle, deadline).await {
+            // The clock of what was never open has not begun.
+            if lease.pool.is_unused() {
+                let id = activation.terms.id.activation();
+                self.app.activations.pools().remove(&id);
+            }
+            return Err(error.into());
+        }
         let lease = Arc::new(lease);
         // Whoever hears of the opening finds the lease, and whoever finds the lease waits for the record.
         let id = activation.terms.id.clone();
