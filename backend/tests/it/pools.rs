@@ -8,13 +8,17 @@ use countersign_card::{
     pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
 };
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, ApprovalOutcome, EndReason},
+    activation::{
+        ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
+        NewPurpose,
+    },
     audit::AuditEvent,
     cvc::{Curve, VerifiedDevice},
     dsse::Envelope,
     hsm::HsmState,
     id::{ActivationId, HsmId},
     mechanism::Mechanism,
+    purpose::Scope,
 };
 use countersign_server::{
     activation::{self, ActivationError, LockRequest},
@@ -71,7 +75,7 @@ fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
 fn authenticated(simulator: &Simulator, people: &mut [Player]) -> SmartCardHsm {
     let (mut card, device) = open(simulator);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
-    for player in &mut people[..2] {
+    for player in people {
         loop {
             let challenge = round.challenge(&mut card).expect("a challenge");
             let signature = player.card.sign(&challenge.digest(device.id()));
@@ -99,10 +103,16 @@ struct Pool {
 impl Pool {
     /// Two HSMs for 2 of 3 with the same key `ec`.
     async fn ready() -> Self {
+        Self::with_quorums([2, 2]).await
+    }
+
+    /// The same, for so many of 3.
+    async fn with_quorums(required: [u8; 2]) -> Self {
         let hsms = ["TARGET", "SECOND"].map(|serial| new_card(serial, Profile::VENDOR, None));
-        for simulator in &hsms {
+        for (simulator, required) in hsms.iter().zip(required) {
             let (mut card, device) = open(simulator);
-            let quorum = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
+            let quorum = PkaOptions::new(required, 3, false).expect("a quorum");
+            let quorum = InitializeOptions::Quorum(quorum);
             let so_pin = SoPin::from_hex("3537363231383830").expect("a SO-PIN");
             card.initialize_with_domains(&quorum, KeyDomainOptions::Dkek { shares: 1 }, &so_pin)
                 .expect("initialises");
@@ -126,7 +136,8 @@ impl Pool {
             }
         }
         world.app.shutdown().await;
-        let mut first = authenticated(&hsms[0], &mut world.people);
+        let enough = |of: usize| usize::from(required[of]);
+        let mut first = authenticated(&hsms[0], &mut world.people[..enough(0)]);
         let spec = KeySpec {
             kind: KeyKind::Ec(Curve::Secp256r1),
             label: "ec".into(),
@@ -136,7 +147,7 @@ impl Pool {
         };
         let (reference, _) = first.generate_key(&spec).expect("a key");
         let copy = first.wrap_key(reference).expect("a copy");
-        let mut other = authenticated(&hsms[1], &mut world.people);
+        let mut other = authenticated(&hsms[1], &mut world.people[..enough(1)]);
         other.unwrap_key(&copy).expect("takes the copy");
         drop((first, other));
         let mut pool = Self { world, hsms };
@@ -395,6 +406,45 @@ async fn what_was_used_up_on_one_hsm_is_used_up_for_the_next() {
         matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
         "{refused:?}"
     );
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hsm_with_a_lesser_quorum_is_not_opened_along() {
+    for required in [[2, 1], [1, 2]] {
+        let pool = Pool::with_quorums(required).await;
+        let id = pool.world.ask_for_anything("ec", 600, 10).await;
+        let view = pool.world.view(&id).await;
+        assert_eq!(view.terms.quorum.required, 2);
+        assert!(view.terms.pool.is_none() && view.members.is_empty());
+        pool.world.app.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_an_hsm_gets_no_other() {
+    let pool = Pool::ready().await;
+    let everywhere = pool.world.ask_for_anything("ec", 600, 10).await;
+    let person = &pool.world.people[3].person;
+    let actor = operator(person);
+    let there = pool.world.view(&everywhere).await.terms;
+    let new = NewActivation {
+        hsm: Some(second()),
+        purpose: NewPurpose::Sign {
+            keys: vec!["ec".into()],
+            scope: Scope::Open,
+        },
+        reason: there.reason.clone(),
+        lease: Some(there.lease),
+        collect_seconds: None,
+        join: Join::SamePurpose,
+    };
+    let requester = world::requester(person, &actor, false);
+    let (view, is_new) = activation::create(&pool.world.app, &requester, new)
+        .await
+        .expect("asked");
+    assert!(is_new && view.terms.pool.is_none());
+    assert_eq!(view.terms.hsm.id, second());
     pool.world.app.shutdown().await;
 }
 
