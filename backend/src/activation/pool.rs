@@ -1,5 +1,7 @@
 //! One activation on several HSMs: custodians answer for each of them, one after the other, in one consent.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     activation::{
         ActivationState, ActivationTerms, ActivationView, ApprovalEvidence, ApprovalOutcome,
@@ -9,8 +11,13 @@ use countersign_protocol::{
     id::{ActivationId, HsmId},
 };
 
+use tokio::time::timeout;
+
 use super::{ActivationError, Custodian, by_id};
 use crate::{app::App, hsm::HsmError};
+
+/// How long one HSM of a pool may take to give its challenge.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The task for a custodian's helper: of the first HSM that lacks their answer.
 ///
@@ -23,7 +30,17 @@ pub async fn task(
 ) -> Result<Envelope, ActivationError> {
     let mut refused = None;
     for (id, hsm) in terms.members() {
-        match app.activations.task(&hsm.id, id, custodian.clone()).await {
+        let task = app.activations.task(&hsm.id, id, custodian.clone());
+        let task = if terms.pool.is_some() {
+            // The others need not wait for an HSM that does not answer.
+            let late = |_| HsmError::Unavailable(format!("HSM {} does not answer", hsm.id)).into();
+            timeout(PATIENCE, task)
+                .await
+                .unwrap_or_else(|error| Err(late(error)))
+        } else {
+            task.await
+        };
+        match task {
             Ok(task) => return Ok(task),
             Err(error) => refused.get_or_insert(error),
         };

@@ -3,6 +3,7 @@
 use countersign_protocol::{
     activation::{ActivationState, Answer, EndReason},
     audit::{Actor, AuditEvent},
+    id::HsmId,
 };
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{
 };
 
 const WHY: &str = "the server was restarted";
+const GONE: &str = "the HSM is no longer in the server's configuration";
 
 /// Leases never survive a restart. What had no quorum yet waits again, for every custodian.
 ///
@@ -29,6 +31,11 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
         u32::MAX,
     )
     .await?;
+    let accepted = store::remote::list(tx.connection()).await?;
+    let is_here = |hsm: &HsmId| {
+        app.config.hsms.iter().any(|there| there.id == *hsm)
+            || accepted.iter().any(|there| there.hsm == *hsm)
+    };
     for id in active {
         let members = store::activations::members(tx.connection(), &id).await?;
         let was_open = |state: &ActivationState| {
@@ -43,6 +50,9 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
             let change = match member.state {
                 ActivationState::Ended { .. } => continue,
                 _ if over => Change::End(EndReason::ServerRestarted),
+                _ if !is_here(&member.terms.hsm.id) => Change::End(EndReason::Failed {
+                    why: GONE.to_owned(),
+                }),
                 ActivationState::Collecting => {
                     forget(&mut tx, &mut member, WHY).await?;
                     Change::Requeue

@@ -20,6 +20,8 @@ use crate::{
 
 /// How long a PIN session waits for [`countersign_protocol::helper::Operation::ApproveAgain`].
 const SESSION: Duration = Duration::from_secs(60);
+/// And how much longer for each further HSM of a pool.
+const FURTHER: Duration = Duration::from_secs(10);
 
 /// A PIN session that can answer one more challenge of the same consent.
 pub(super) struct Held {
@@ -47,6 +49,8 @@ impl Conversation {
             .cards
             .find_key(&approve.key, Some(&approve.terms.hsm.device))?;
         found.check_suitable()?;
+        let further = approve.terms.members().len().saturating_sub(1);
+        let further = FURTHER * u32::try_from(further).unwrap_or_default();
         let request = ApprovalRequest::new(task.server.clone(), approve, device, found.signer())?;
         let (consent, mut session) = {
             let seat = self.sit()?;
@@ -60,7 +64,7 @@ impl Conversation {
         self.held = Some(Held {
             session,
             consent,
-            until: Instant::now() + SESSION,
+            until: Instant::now() + SESSION + further,
         });
         Ok(Answer::Approved {
             evidence: Box::new(evidence),
