@@ -325,6 +325,11 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.browser.shoot("device-accept").await?;
     portal.browser.fill("device-name", "afar").await?;
     portal.browser.click("device-accept-submit").await?;
+    // What waited is gone from above the list: rows stay where they are clicked.
+    portal
+        .browser
+        .wait_for_count(&format!("[data-testid='device-{device}']"), 0)
+        .await?;
     portal.browser.click("hsm-afar").await?;
     portal
         .browser
