@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use countersign_card::CardError;
+use countersign_card::{CardError, SignAlgorithm};
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationTerms, EndReason},
@@ -207,6 +207,9 @@ struct Job {
     may_be_made: AtomicBool,
 }
 
+/// Algorithm and input of the SIGN command.
+type CardInput = (SignAlgorithm, Vec<u8>);
+
 /// What became of a request at one HSM.
 enum Attempt {
     /// Done, or refused for good.
@@ -221,17 +224,20 @@ impl Job {
         let mut tried = Vec::new();
         let mut failed = None;
         // One request counts once, however many HSMs it takes.
-        let mut reserved = false;
+        let mut input = None;
         while let Some(entered) = pool.enter(&tried).await {
             tried.push(entered.lease.terms.id.clone());
-            if !reserved {
-                self.check(&entered.lease).await?;
-                if !pool.reserve(&self.idempotency_key) {
-                    return Err(SigningError::Ended(EndReason::CountUsed));
+            let input = match &input {
+                Some(input) => input,
+                None => {
+                    let checked = self.check(&entered.lease).await?;
+                    if !pool.reserve(&self.idempotency_key) {
+                        return Err(SigningError::Ended(EndReason::CountUsed));
+                    }
+                    input.insert(checked)
                 }
-                reserved = true;
-            }
-            match self.attempt(entered).await {
+            };
+            match self.attempt(entered, input).await {
                 Attempt::Over(result) => return result,
                 Attempt::Elsewhere(error) => failed = Some(error),
             }
@@ -250,11 +256,11 @@ impl Job {
         }
     }
 
-    /// Everything that does not depend on the HSM.
-    async fn check(&self, lease: &Lease) -> Result<(), SigningError> {
+    /// Everything that does not depend on the HSM; what its card is given.
+    async fn check(&self, lease: &Lease) -> Result<CardInput, SigningError> {
         let request = &self.request;
         let key = key(lease, request)?;
-        input::card_input(request, &key.public_key)
+        let input = input::card_input(request, &key.public_key)
             .map_err(|why| refused_input(why, request, key))?;
         let length = request.mechanism.input_len(&key.public_key);
         if request.digest.len() != length {
@@ -264,11 +270,12 @@ impl Job {
                 request.digest.len()
             )));
         }
-        covered(&self.app, &self.pool, key, request).await
+        covered(&self.app, &self.pool, key, request).await?;
+        Ok(input)
     }
 
-    async fn attempt(&self, entered: Entered) -> Attempt {
-        match self.at(&entered.lease).await {
+    async fn attempt(&self, entered: Entered, input: &CardInput) -> Attempt {
+        match self.at(&entered.lease, input).await {
             Ok(Ok(stored)) => {
                 let end = self.pool.note(&self.request.digest);
                 let lease = entered.lease.clone();
@@ -284,12 +291,11 @@ impl Job {
     async fn at(
         &self,
         lease: &Lease,
+        (algorithm, input): &CardInput,
     ) -> Result<Result<StoredSignature, SigningError>, SigningError> {
         let Self { app, request, .. } = self;
         let id = &lease.terms.id;
         let key = key(lease, request)?;
-        let (algorithm, input) = input::card_input(request, &key.public_key)
-            .map_err(|why| refused_input(why, request, key))?;
         let mut stored = StoredSignature {
             id: SignatureId::new(uuid::Uuid::now_v7().to_string()),
             key: key.fingerprint,
@@ -309,7 +315,7 @@ impl Job {
         }
         let signature = match lease
             .hsm
-            .sign(&lease.handle, key.reference, algorithm, input)
+            .sign(&lease.handle, key.reference, *algorithm, input.clone())
             .await
         {
             Ok(signature) => signature,
