@@ -67,7 +67,7 @@ impl App {
         let remote = Remote::open(&config.remote)?;
         Ok(Self {
             config: Arc::new(config),
-            signatures: Writer::start(store.clone()),
+            signatures: Writer::start(store.clone())?,
             callers: Callers::default(),
             remote,
             store,

@@ -29,12 +29,18 @@ use countersign_protocol::{
     signature::{SignRequest, SignatureView},
 };
 
-use self::{input::NoInput, writer::Change};
+use self::{
+    input::NoInput,
+    writer::{Change, Record},
+};
 use crate::{
     activation::{self, ActivationError, Entered, Lease, LeaseKey, LeasePool, Requester},
     app::App,
     hsm::HsmError,
-    store::{self, StoreError, signatures::StoredSignature},
+    store::{
+        self, StoreError,
+        signatures::{Made, Reservation, StoredSignature},
+    },
 };
 
 /// Longest idempotency key, in bytes.
@@ -304,11 +310,11 @@ impl Job {
             salt_length: request.salt_length,
             made: None,
         };
-        let reserved = app.signatures.write(Change::Reserve {
+        let reserved = app.signatures.write(Change::Reserve(Reservation {
             activation: id.clone(),
             idempotency_key: self.idempotency_key.clone(),
             signature: stored.clone(),
-        });
+        }));
         if let Err(error) = reserved.await {
             self.release();
             return Err(error.into());
@@ -342,14 +348,17 @@ impl Job {
             digest: hex::encode(&request.digest),
             salt_length: request.salt_length,
         };
-        app.signatures
-            .write(Change::Record {
+        let record = Record {
+            made: Made {
                 id: stored.id.clone(),
                 signature: signature.clone(),
                 at: now,
-                actor: Box::new(self.actor.clone()),
-                event: Box::new(event),
-            })
+            },
+            actor: self.actor.clone(),
+            event,
+        };
+        app.signatures
+            .write(Change::Record(Box::new(record)))
             .await?;
         stored.made = Some((Base64(signature), now));
         Ok(Ok(stored))

@@ -2,17 +2,24 @@
 //!
 //! A reservation survives `kill -9` of the server; a record, which is answered, survives a power cut too.
 
+use std::thread;
+
 use countersign_protocol::{
-    Timestamp,
     audit::{Actor, AuditEvent},
-    id::{ActivationId, SignatureId},
+    id::SignatureId,
 };
-use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot,
+use tokio::{
+    runtime::Handle,
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
 };
 
-use crate::store::{self, Durability, Store, StoreError, WriteTx, signatures::StoredSignature};
+use crate::store::{
+    Durability, Store, StoreError,
+    signatures::{self, Made, Reservation},
+};
 
 /// Most changes in one transaction: nobody waits for more than this many others.
 const MOST: usize = 64;
@@ -20,29 +27,21 @@ const MOST: usize = 64;
 /// One change.
 pub enum Change {
     /// Before the card is asked.
-    Reserve {
-        /// Under which activation.
-        activation: ActivationId,
-        /// The requester's name for the wish.
-        idempotency_key: String,
-        /// What is to be made.
-        signature: StoredSignature,
-    },
+    Reserve(Reservation),
     /// The card said that it made nothing.
     Release(SignatureId),
     /// Before it is answered.
-    Record {
-        /// Which.
-        id: SignatureId,
-        /// The signature.
-        signature: Vec<u8>,
-        /// When it was made.
-        at: Timestamp,
-        /// Who asked.
-        actor: Box<Actor>,
-        /// The audit entry that belongs to it.
-        event: Box<AuditEvent>,
-    },
+    Record(Box<Record>),
+}
+
+/// A signature, and the audit entry that belongs to it.
+pub struct Record {
+    /// The signature.
+    pub made: Made,
+    /// Who asked.
+    pub actor: Actor,
+    /// The audit entry.
+    pub event: AuditEvent,
 }
 
 struct Waiting {
@@ -55,11 +54,18 @@ struct Waiting {
 pub struct Writer(UnboundedSender<Waiting>);
 
 impl Writer {
-    /// Starts the task; it ends with the last clone.
-    pub fn start(store: Store) -> Self {
+    /// Starts its thread; it ends with the last clone.
+    ///
+    /// # Errors
+    /// The operating system has no thread left.
+    pub fn start(store: Store) -> std::io::Result<Self> {
         let (sender, receiver) = unbounded_channel();
-        tokio::spawn(run(store, receiver));
-        Self(sender)
+        // Every statement waits for its answer: it must not wait behind the checks of signatures, too.
+        let runtime = Handle::current();
+        thread::Builder::new()
+            .name("signatures".into())
+            .spawn(move || runtime.block_on(run(store, receiver)))?;
+        Ok(Self(sender))
     }
 
     /// Returns when the change is written.
@@ -77,69 +83,69 @@ impl Writer {
 }
 
 async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
-    let mut batch = Vec::new();
-    while changes.recv_many(&mut batch, MOST).await > 0 {
-        let result = write(&store, &batch).await;
+    let mut waiting = Vec::new();
+    while changes.recv_many(&mut waiting, MOST).await > 0 {
+        let mut batch = Batch::default();
+        let mut done = Vec::new();
+        for waiting in waiting.drain(..) {
+            batch.add(waiting.change);
+            done.push(waiting.done);
+        }
+        let result = batch.write(&store).await;
         if let Err(error) = &result {
             tracing::error!("signatures cannot be written: {error}");
         }
-        for waiting in batch.drain(..) {
+        for done in done {
             let answer = match &result {
                 Ok(()) => Ok(()),
                 Err(error) => Err(StoreError::Unreadable(error.to_string())),
             };
             // Whoever asked may have left.
-            let _ = waiting.done.send(answer);
+            let _ = done.send(answer);
         }
     }
 }
 
-async fn write(store: &Store, batch: &[Waiting]) -> Result<(), StoreError> {
-    // A single statement is a transaction by itself.
-    if let [only] = batch
-        && let Change::Reserve {
-            activation,
-            idempotency_key,
-            signature,
-        } = &only.change
-    {
-        let mut connection = store.connection(Durability::Kill).await?;
-        return store::signatures::reserve(&mut connection, activation, idempotency_key, signature)
-            .await;
-    }
-    let answered = |waiting: &Waiting| matches!(waiting.change, Change::Record { .. });
-    let durability = if batch.iter().any(answered) {
-        Durability::PowerCut
-    } else {
-        Durability::Kill
-    };
-    let mut tx = store.write_as(durability).await?;
-    for waiting in batch {
-        apply(&mut tx, &waiting.change).await?;
-    }
-    tx.commit().await
+/// Changes that are written together; a statement for each kind.
+#[derive(Default)]
+struct Batch {
+    reservations: Vec<Reservation>,
+    released: Vec<SignatureId>,
+    made: Vec<Made>,
+    audit: Vec<(Actor, AuditEvent)>,
 }
 
-async fn apply(tx: &mut WriteTx, change: &Change) -> Result<(), StoreError> {
-    match change {
-        Change::Reserve {
-            activation,
-            idempotency_key,
-            signature,
-        } => {
-            store::signatures::reserve(tx.connection(), activation, idempotency_key, signature)
-                .await
+impl Batch {
+    fn add(&mut self, change: Change) {
+        match change {
+            Change::Reserve(reservation) => self.reservations.push(reservation),
+            Change::Release(id) => self.released.push(id),
+            Change::Record(record) => {
+                let Record { made, actor, event } = *record;
+                self.made.push(made);
+                self.audit.push((actor, event));
+            }
         }
-        Change::Release(id) => store::signatures::release(tx.connection(), id).await,
-        Change::Record {
-            id,
-            signature,
-            at,
-            actor,
-            event,
-        } => {
-            store::signatures::record(tx.connection(), id, signature, *at).await?;
-            tx.audit(actor, (**event).clone()).await.map(|_| ())
+    }
+
+    async fn write(self, store: &Store) -> Result<(), StoreError> {
+        if self.made.is_empty() && self.released.is_empty() {
+            // A single statement is a transaction by itself.
+            let mut connection = store.connection(Durability::Kill).await?;
+            return signatures::reserve(&mut connection, &self.reservations).await;
         }
+        let durability = if self.made.is_empty() {
+            Durability::Kill
+        } else {
+            Durability::PowerCut
+        };
+        let mut tx = store.write_as(durability).await?;
+        signatures::reserve(tx.connection(), &self.reservations).await?;
+        signatures::release(tx.connection(), &self.released).await?;
+        signatures::record(tx.connection(), &self.made).await?;
+        if !self.audit.is_empty() {
+            tx.audit_all(self.audit).await?;
+        }
+        tx.commit().await
     }
 }

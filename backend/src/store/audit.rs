@@ -5,29 +5,37 @@ use countersign_protocol::{
     audit::{Actor, AuditEntry, AuditEvent, AuditPage},
     dsse::canonical,
 };
-use sqlx::{Row, SqliteConnection};
+use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::StoreError;
 
-/// Appends an entry; returns its index. Only for [`super::WriteTx::audit`].
+/// Appends entries, in one statement; returns the number of entries then. Only for [`super::WriteTx`].
 pub(super) async fn append(
     connection: &mut SqliteConnection,
-    actor: &Actor,
-    event: AuditEvent,
+    events: impl IntoIterator<Item = (Actor, AuditEvent)>,
 ) -> Result<u64, StoreError> {
-    let index = count(connection).await?;
-    let entry = AuditEntry {
-        index,
-        at: Timestamp::now(),
-        actor: actor.clone(),
-        event,
-    };
-    sqlx::query("INSERT INTO audit (idx, entry) VALUES (?, ?)")
-        .bind(signed(index)?)
-        .bind(canonical(&entry))
-        .execute(connection)
-        .await?;
-    Ok(index)
+    let mut total = count(connection).await?;
+    let mut rows = Vec::new();
+    for (actor, event) in events {
+        let entry = AuditEntry {
+            index: total,
+            at: Timestamp::now(),
+            actor,
+            event,
+        };
+        rows.push((signed(total)?, canonical(&entry)));
+        total += 1;
+    }
+    if !rows.is_empty() {
+        QueryBuilder::new("INSERT INTO audit (idx, entry) ")
+            .push_values(rows, |mut row, (index, entry)| {
+                row.push_bind(index).push_bind(entry);
+            })
+            .build()
+            .execute(connection)
+            .await?;
+    }
+    Ok(total)
 }
 
 /// Number of entries.

@@ -27,12 +27,15 @@ use countersign_protocol::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Executor, Sqlite, SqliteConnection, SqlitePool, Transaction,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::events::EventBus;
+
+/// Page cache of the connection for changes, as SQLite wants it: 64 MiB, so that what grows by every signature stays in it.
+const CHANGES_CACHE: &str = "-65536";
 
 /// Why the store failed: the disk, or contents that this program did not write.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +55,8 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
-    /// One connection whose changes need not survive a power cut.
-    quick: SqlitePool,
+    /// One connection for all changes: its page cache stays good, and changes come one after the other anyway.
+    changes: SqlitePool,
     events: EventBus,
     /// Grows with every change of people and their tokens.
     people: Arc<AtomicU64>,
@@ -66,6 +69,21 @@ pub enum Durability {
     Kill,
     /// A power cut, too.
     PowerCut,
+}
+
+impl Durability {
+    /// For the statements that follow on a connection.
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Kill => "PRAGMA synchronous = NORMAL",
+            Self::PowerCut => "PRAGMA synchronous = FULL",
+        }
+    }
+
+    /// For a transaction, which it begins: one call to SQLite.
+    fn begin(self) -> String {
+        format!("{}; BEGIN IMMEDIATE", self.setting())
+    }
 }
 
 impl Store {
@@ -96,14 +114,14 @@ impl Store {
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
-        let quick = SqlitePoolOptions::new()
+        let changes = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)
-            .connect_with(options.synchronous(SqliteSynchronous::Normal))
+            .connect_with(options.pragma("cache_size", CHANGES_CACHE))
             .await?;
         Ok(Self {
             pool,
-            quick,
+            changes,
             events,
             people: Arc::default(),
         })
@@ -135,11 +153,9 @@ impl Store {
         &self,
         durability: Durability,
     ) -> Result<PoolConnection<Sqlite>, StoreError> {
-        let pool = match durability {
-            Durability::Kill => &self.quick,
-            Durability::PowerCut => &self.pool,
-        };
-        Ok(pool.acquire().await?)
+        let mut connection = self.changes.acquire().await?;
+        connection.execute(durability.setting()).await?;
+        Ok(connection)
     }
 
     /// Begins a change. Changes come one after the other; never hold one across anything slow.
@@ -155,11 +171,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn write_as(&self, durability: Durability) -> Result<WriteTx, StoreError> {
-        let pool = match durability {
-            Durability::Kill => &self.quick,
-            Durability::PowerCut => &self.pool,
-        };
-        let transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        let transaction = self.changes.begin_with(durability.begin()).await?;
         Ok(WriteTx {
             transaction,
             events: self.events.clone(),
@@ -187,10 +199,21 @@ impl WriteTx {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn audit(&mut self, actor: &Actor, event: AuditEvent) -> Result<u64, StoreError> {
-        let index = audit::append(&mut self.transaction, actor, event).await?;
-        self.pending.push(Event::Audit { total: index + 1 });
-        Ok(index)
+    pub async fn audit(&mut self, actor: &Actor, event: AuditEvent) -> Result<(), StoreError> {
+        self.audit_all([(actor.clone(), event)]).await
+    }
+
+    /// Appends audit entries in this transaction, in one statement.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn audit_all(
+        &mut self,
+        events: impl IntoIterator<Item = (Actor, AuditEvent)>,
+    ) -> Result<(), StoreError> {
+        let total = audit::append(&mut self.transaction, events).await?;
+        self.pending.push(Event::Audit { total });
+        Ok(())
     }
 
     /// Tells listeners something once this is committed.

@@ -7,7 +7,7 @@ use countersign_protocol::{
     id::{ActivationId, SignatureId},
     mechanism::Mechanism,
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{StoreError, from_text, moment};
 
@@ -64,61 +64,96 @@ pub async fn by_key(
     row.as_ref().map(read).transpose()
 }
 
-/// Reserves a signature.
+/// A signature before the card is asked.
+pub struct Reservation {
+    /// Under which activation.
+    pub activation: ActivationId,
+    /// The requester's name for the wish.
+    pub idempotency_key: String,
+    /// What is to be made.
+    pub signature: StoredSignature,
+}
+
+/// Reserves signatures, in one statement.
 ///
 /// # Errors
-/// [`StoreError`]; the idempotency key must be new.
+/// [`StoreError`]; idempotency keys must be new.
 pub async fn reserve(
     connection: &mut SqliteConnection,
-    activation: &ActivationId,
-    idempotency_key: &str,
-    reservation: &StoredSignature,
+    reservations: &[Reservation],
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO signatures (id, activation, idempotency_key, fingerprint, mechanism, digest, salt_length)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    if reservations.is_empty() {
+        return Ok(());
+    }
+    QueryBuilder::new(
+        "INSERT INTO signatures (id, activation, idempotency_key, fingerprint, mechanism, digest, salt_length) ",
     )
-    .bind(reservation.id.as_str())
-    .bind(activation.as_str())
-    .bind(idempotency_key)
-    .bind(reservation.key.to_hex())
-    .bind(reservation.mechanism.as_str())
-    .bind(&reservation.digest)
-    .bind(reservation.salt_length)
+    .push_values(reservations, |mut row, reservation| {
+        let signature = &reservation.signature;
+        row.push_bind(signature.id.as_str())
+            .push_bind(reservation.activation.as_str())
+            .push_bind(&reservation.idempotency_key)
+            .push_bind(signature.key.to_hex())
+            .push_bind(signature.mechanism.as_str())
+            .push_bind(&signature.digest)
+            .push_bind(signature.salt_length);
+    })
+    .build()
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Gives a reservation back: the card said that it made no signature.
+/// Gives reservations back, in one statement: the card said that it made no signature.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn release(
     connection: &mut SqliteConnection,
-    id: &SignatureId,
+    ids: &[SignatureId],
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM signatures WHERE id = ? AND signature IS NULL")
-        .bind(id.as_str())
+    if ids.is_empty() {
+        return Ok(());
+    }
+    QueryBuilder::new("DELETE FROM signatures WHERE signature IS NULL AND id IN ")
+        .push_tuples(ids, |mut row, id| {
+            row.push_bind(id.as_str());
+        })
+        .build()
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Records a signature.
+/// What a card made of a reservation.
+pub struct Made {
+    /// Which.
+    pub id: SignatureId,
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// Records signatures, in one statement.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn record(
-    connection: &mut SqliteConnection,
-    id: &SignatureId,
-    signature: &[u8],
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE signatures SET signature = ?, made_at = ? WHERE id = ?")
-        .bind(signature)
-        .bind(moment(at))
-        .bind(id.as_str())
+pub async fn record(connection: &mut SqliteConnection, made: &[Made]) -> Result<(), StoreError> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    QueryBuilder::new("WITH made (id, signature, at) AS (")
+        .push_values(made, |mut row, made| {
+            row.push_bind(made.id.as_str())
+                .push_bind(&made.signature)
+                .push_bind(moment(made.at));
+        })
+        .push(
+            ") UPDATE signatures SET signature = made.signature, made_at = made.at
+             FROM made WHERE signatures.id = made.id",
+        )
+        .build()
         .execute(connection)
         .await?;
     Ok(())
