@@ -122,9 +122,9 @@ impl App {
         Ok(())
     }
 
-    /// Locks an HSM and forgets it.
-    pub async fn detach(&self, id: &HsmId) {
-        self.activations.stop(id).await;
+    /// Locks an HSM that this admin withdrew, and forgets it.
+    pub async fn detach(&self, id: &HsmId, admin: &Actor) {
+        self.activations.stop(id, admin).await;
         self.hsms.remove(id).await;
     }
 

@@ -78,9 +78,9 @@ pub enum Command {
         key: Fingerprint,
         reply: Reply<HsmView>,
     },
-    /// Lock and end. What waits for an HSM that was withdrawn ends, too.
+    /// Lock and end. What waits for an HSM that somebody withdrew ends, too.
     Stop {
-        withdrawn: bool,
+        withdrawn_by: Option<Actor>,
         reply: oneshot::Sender<()>,
     },
 }

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     app::App,
-    hsm::{self, Hsm, Notice, Snapshot},
+    hsm::{self, Hsm, LeaseHandle, Notice, Snapshot},
     store::{self, activations::Activation, hsms::KnownDevice, operators::Operator},
 };
 
@@ -94,7 +94,7 @@ impl Desk {
                     self.noticed(notice).await
                 }
                 command = self.commands.recv() => match command {
-                    Some(Command::Stop { withdrawn, reply }) => return self.stop(withdrawn, reply).await,
+                    Some(Command::Stop { withdrawn_by, reply }) => return self.stop(withdrawn_by, reply).await,
                     Some(command) => self.command(command).await,
                     None => return,
                 },
@@ -237,7 +237,7 @@ impl Desk {
             && let Ok(active) = self.active().await
         {
             let first = active.iter().filter(|activation| waits(activation));
-            let first = first.map(|activation| activation.terms.expires_at).min();
+            let first = first.map(|activation| self.waits_until(activation).0).min();
             self.expiry = first.map_or(Expiry::None, Expiry::At);
         }
         let expiry = match self.expiry {
@@ -264,12 +264,23 @@ impl Desk {
         }
         let now = Timestamp::now();
         for activation in self.active().await? {
-            if waits(&activation) && activation.terms.expires_at <= now {
-                self.end(activation, EndReason::Expired, &Actor::Server)
-                    .await?;
+            let (until, reason) = self.waits_until(&activation);
+            if waits(&activation) && until <= now {
+                self.end(activation, reason, &Actor::Server).await?;
             }
         }
         self.advance().await
+    }
+
+    /// How long an activation waits for its quorum, and how it ends then: where another HSM of its pool was opened, not
+    /// longer than the lease.
+    fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
+        let terms = &activation.terms;
+        let pool = self.app.activations.pool(&terms.id);
+        match pool.and_then(|pool| pool.ends_at()) {
+            Some(end) if end < terms.expires_at => (end, EndReason::TimeUsed),
+            _ => (terms.expires_at, EndReason::Expired),
+        }
     }
 
     /// Gives the HSM to the activation that waits longest, if it is free and usable.
@@ -343,7 +354,7 @@ impl Desk {
                 tx.commit().await?;
                 self.tell().await
             }
-            Notice::Lost { why } => {
+            Notice::Lost { lease, why } => {
                 let mut tx = self.app.store.write().await?;
                 tx.audit(
                     &Actor::Server,
@@ -354,15 +365,19 @@ impl Desk {
                 )
                 .await?;
                 tx.commit().await?;
-                self.lost(why).await?;
+                match lease {
+                    None => self.begin_anew(why).await?,
+                    Some(lease) => {
+                        if let Some(activation) = self.opened_by(&lease).await? {
+                            let reason = EndReason::HsmLost { why };
+                            self.end(activation, reason, &Actor::Server).await?;
+                        }
+                    }
+                }
                 self.tell().await
             }
-            Notice::LeaseOver { proof } => {
-                // Its activation may have ended by a command in the same moment: what came after it is not open yet.
-                let open = |activation: &Activation| {
-                    matches!(activation.state, ActivationState::Open { .. })
-                };
-                let Some(activation) = self.current().await?.filter(open) else {
+            Notice::LeaseOver { lease, proof } => {
+                let Some(activation) = self.opened_by(&lease).await? else {
                     return Ok(());
                 };
                 self.close(activation, EndReason::TimeUsed, &Actor::Server, Ok(proof))
@@ -372,16 +387,20 @@ impl Desk {
         }
     }
 
-    /// The HSM was lost: a lease is over, and custodians must begin again.
-    async fn lost(&mut self, why: String) -> Result<(), ActivationError> {
-        let Some(mut activation) = self.current().await? else {
+    /// The activation that this lease is of. It may have ended meanwhile by a command, and the next one have the HSM.
+    async fn opened_by(&self, lease: &LeaseHandle) -> Result<Option<Activation>, ActivationError> {
+        Ok(self.current().await?.filter(|activation| {
+            let own = self.app.activations.lease(&activation.terms.id);
+            own.is_some_and(|own| own.handle.is(lease))
+        }))
+    }
+
+    /// Whoever has authenticated is forgotten: the HSM was lost before the lease.
+    async fn begin_anew(&mut self, why: String) -> Result<(), ActivationError> {
+        let collecting = |activation: &Activation| activation.state == ActivationState::Collecting;
+        let Some(mut activation) = self.current().await?.filter(collecting) else {
             return Ok(());
         };
-        if matches!(activation.state, ActivationState::Open { .. }) {
-            self.end(activation, EndReason::HsmLost { why }, &Actor::Server)
-                .await?;
-            return Ok(());
-        }
         // If it is back already, a round that was begun meanwhile begins anew.
         if self.hsm.device().is_ok()
             && let Err(error) = self.hsm.lock().await
@@ -437,13 +456,13 @@ impl Desk {
     }
 
     /// Ends what has the HSM, and locks it.
-    async fn stop(mut self, withdrawn: bool, reply: oneshot::Sender<()>) {
+    async fn stop(mut self, withdrawn_by: Option<Actor>, reply: oneshot::Sender<()>) {
         let ended = async {
-            if withdrawn {
+            if let Some(admin) = withdrawn_by {
                 for activation in self.active().await? {
-                    let why = "the HSM was withdrawn".into();
-                    let reason = EndReason::Failed { why };
-                    self.end(activation, reason, &Actor::Server).await?;
+                    let why = "an admin withdrew it".into();
+                    let reason = EndReason::HsmRemoved { why };
+                    self.end(activation, reason, &admin).await?;
                 }
                 return Ok(());
             }

@@ -39,8 +39,10 @@ pub struct LeasePool {
 
 #[derive(Default)]
 struct Signed {
-    /// Made, or being made. Leases never survive a restart, so nothing else has to be counted.
+    /// Made, perhaps made, or being made. Leases never survive a restart, so nothing else has to be counted.
     reserved: u32,
+    /// Of these, perhaps made: nobody has them.
+    lost: u32,
     /// Their idempotency keys.
     keys: HashSet<String>,
     count: u32,
@@ -87,6 +89,17 @@ impl LeasePool {
                 Timestamp::now() + jiff::SignedDuration::from_secs(seconds.into()),
             )
         })
+    }
+
+    /// When it is over, once an HSM was opened.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        self.until.get().map(|(_, until)| *until)
+    }
+
+    /// Whether an HSM was opened, and the time since is used up.
+    pub(super) fn is_over(&self) -> bool {
+        let over = |(deadline, _): &(Instant, Timestamp)| *deadline <= Instant::now();
+        self.until.get().is_some_and(over)
     }
 
     pub(super) fn add(&self, lease: Arc<Lease>) {
@@ -193,6 +206,17 @@ impl LeasePool {
         left
     }
 
+    /// A card may have made a signature that nobody has. Whether its reservation serves for the same signature by another
+    /// HSM: what it adds to an approved file is nothing new; where anything may be signed, each one counts.
+    #[must_use]
+    pub fn lose(&self) -> bool {
+        let serves = matches!(self.scope, ApprovedScope::Files(_));
+        if !serves {
+            lock(&self.signed).lost += 1;
+        }
+        serves
+    }
+
     /// The card said that it made nothing, or was not even asked.
     pub fn release(&self) {
         let mut signed = lock(&self.signed);
@@ -226,7 +250,7 @@ impl LeasePool {
         if let Ok(digest) = digest.try_into() {
             signed.digests.insert(Sha256Digest(digest));
         }
-        let used_up = signed.count >= self.limits.signatures;
+        let used_up = signed.count + signed.lost >= self.limits.signatures;
         match &self.scope {
             ApprovedScope::Files(files) => {
                 let all = files.keys().all(|digest| signed.digests.contains(digest));

@@ -112,11 +112,11 @@ impl Activations {
         tokio::spawn(Desk::new(app.clone(), hsm, commands, notices).run());
     }
 
-    /// Ends every activation of an HSM that was withdrawn, and its desk.
-    pub async fn stop(&self, hsm: &HsmId) {
+    /// Ends every activation of an HSM that this admin withdrew, and its desk.
+    pub async fn stop(&self, hsm: &HsmId, admin: &Actor) {
         let desk = self.desks().remove(hsm);
         if let Some(desk) = desk {
-            stop(&desk, true).await;
+            stop(&desk, Some(admin.clone())).await;
         }
     }
 
@@ -127,7 +127,7 @@ impl Activations {
     async fn send(&self, hsm: &HsmId, command: Command) -> Result<(), ActivationError> {
         let desk = self.desks().get(hsm).cloned();
         let desk = desk.ok_or_else(|| HsmError::NotFound(hsm.clone()))?;
-        desk.send(command).await.map_err(|_| stopping())
+        desk.send(command).await.map_err(|_| self.gone(hsm))
     }
 
     async fn ask<T>(
@@ -137,7 +137,16 @@ impl Activations {
     ) -> Result<T, ActivationError> {
         let (reply, answer) = oneshot::channel();
         self.send(hsm, command(reply)).await?;
-        answer.await.map_err(|_| stopping())?
+        answer.await.map_err(|_| self.gone(hsm))?
+    }
+
+    /// Why a desk answers no more.
+    fn gone(&self, hsm: &HsmId) -> ActivationError {
+        ActivationError::Hsm(if self.desks().contains_key(hsm) {
+            HsmError::Unavailable("the server is stopping".into())
+        } else {
+            HsmError::NotFound(hsm.clone())
+        })
     }
 
     /// A new request is waiting: begins with it, if the HSM is free.
@@ -313,18 +322,18 @@ impl Activations {
     pub async fn shutdown(&self) {
         let desks: Vec<_> = self.desks().values().cloned().collect();
         for desk in desks {
-            stop(&desk, false).await;
+            stop(&desk, None).await;
         }
     }
 }
 
-async fn stop(desk: &mpsc::Sender<Command>, withdrawn: bool) {
+async fn stop(desk: &mpsc::Sender<Command>, withdrawn_by: Option<Actor>) {
     let (reply, stopped) = oneshot::channel();
-    if desk.send(Command::Stop { withdrawn, reply }).await.is_ok() {
+    let command = Command::Stop {
+        withdrawn_by,
+        reply,
+    };
+    if desk.send(command).await.is_ok() {
         let _ = stopped.await;
     }
-}
-
-fn stopping() -> ActivationError {
-    ActivationError::Hsm(HsmError::Unavailable("the server is stopping".into()))
 }

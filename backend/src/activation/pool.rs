@@ -128,6 +128,21 @@ pub fn end_others(app: &App, terms: &ActivationTerms, reason: &EndReason) {
     }
 }
 
+/// One HSM is open: the desks of the others look how long they wait from now on. Nobody waits for them.
+pub(super) fn wake_others(app: &App, terms: &ActivationTerms) {
+    for (id, hsm) in terms.members() {
+        if id == terms.id {
+            continue;
+        }
+        let (app, hsm) = (app.clone(), hsm.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = app.activations.begin(&hsm).await {
+                tracing::warn!("HSM {hsm}: {error}");
+            }
+        });
+    }
+}
+
 /// Ends one HSM's part, without waiting for its desk: desks never wait for each other, nor for a signature that waits for them.
 pub(crate) fn end_soon(app: &App, hsm: &HsmId, id: ActivationId, reason: EndReason) {
     let (app, hsm) = (app.clone(), hsm.clone());
@@ -178,7 +193,7 @@ fn weight(state: &ActivationState) -> u8 {
 /// Whether another HSM of the pool may do what this one did not.
 pub(crate) fn elsewhere(error: &HsmError) -> bool {
     match error {
-        HsmError::NotOpen | HsmError::Unavailable(_) => true,
+        HsmError::NotOpen | HsmError::Unavailable(_) | HsmError::Stopped => true,
         HsmError::Card(error) => {
             error.is_connection_lost()
                 || matches!(

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const WHY: &str = "the server was restarted";
-const GONE: &str = "the HSM is no longer in the server's configuration";
+const GONE: &str = "it is no longer in the server's configuration";
 
 /// Leases never survive a restart. What had no quorum yet waits again, for every custodian.
 ///
@@ -50,7 +50,7 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
             let change = match member.state {
                 ActivationState::Ended { .. } => continue,
                 _ if over => Change::End(EndReason::ServerRestarted),
-                _ if !is_here(&member.terms.hsm.id) => Change::End(EndReason::Failed {
+                _ if !is_here(&member.terms.hsm.id) => Change::End(EndReason::HsmRemoved {
                     why: GONE.to_owned(),
                 }),
                 ActivationState::Collecting => {

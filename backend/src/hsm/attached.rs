@@ -229,10 +229,10 @@ impl Attached {
         }
     }
 
-    /// When the open lease ends, if there is one.
-    pub fn deadline(&self) -> Option<Instant> {
+    /// The open lease and when it ends, if there is one.
+    pub fn lease(&self) -> Option<(&LeaseHandle, Instant)> {
         match &self.used {
-            Use::Open { deadline, .. } => Some(*deadline),
+            Use::Open { lease, deadline } => Some((lease, *deadline)),
             Use::Locked | Use::Collecting(..) => None,
         }
     }

@@ -127,11 +127,11 @@ impl Hsm {
 
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, HsmError> {
         let (reply, answer) = oneshot::channel();
-        let gone = || HsmError::Unavailable("the server is stopping".into());
-        self.jobs.send(job(reply)).map_err(|_| gone())?;
+        let gone = |_| HsmError::Unavailable("the server is stopping".into());
+        self.jobs.send(job(reply)).map_err(gone)?;
         answer
             .await
-            .map_err(|_| gone())?
+            .map_err(|_| HsmError::Stopped)?
             .map_err(|refusal| match refusal {
                 Refusal::Unavailable(why) => HsmError::Unavailable(why),
                 Refusal::NotOpen => HsmError::NotOpen,

@@ -30,9 +30,12 @@ pub enum HsmError {
     /// No such HSM.
     #[error("there is no HSM called `{0}`")]
     NotFound(HsmId),
-    /// Not connected, or refused.
+    /// Not connected, or refused: it was not even asked.
     #[error("{0}")]
     Unavailable(String),
+    /// Nobody knows what it did.
+    #[error("the HSM was stopped while it was at work")]
+    Stopped,
     /// No lease.
     #[error("the HSM is locked: ask for an activation")]
     NotOpen,

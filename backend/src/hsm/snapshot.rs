@@ -13,6 +13,8 @@ use countersign_protocol::{
     hsm::PkaView,
 };
 
+use super::job::LeaseHandle;
+
 /// Where an HSM stands, as its thread sees it.
 #[derive(Clone, Debug)]
 pub enum Snapshot {
@@ -104,6 +106,8 @@ pub enum Notice {
     },
     /// Gone, or it has forgotten who was authenticated.
     Lost {
+        /// The lease that was open; without one, whoever had authenticated must do so again.
+        lease: Option<LeaseHandle>,
         /// What happened.
         why: String,
     },
@@ -114,6 +118,8 @@ pub enum Notice {
     },
     /// The lease's time was over: locked.
     LeaseOver {
+        /// Which lease.
+        lease: LeaseHandle,
         /// How the lock was proven.
         proof: String,
     },

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use super::{
     attached::{Attached, NotUsable},
     connector::Connector,
-    job::{Job, Refusal, Reply},
+    job::{Job, LeaseHandle, Refusal, Reply},
     snapshot::{Notice, Snapshot},
 };
 
@@ -62,7 +62,7 @@ impl Worker {
             }
             let wait = match &attached {
                 None => next_search.saturating_duration_since(Instant::now()),
-                Some(device) => device.deadline().map_or(HEARTBEAT, |deadline| {
+                Some(device) => device.lease().map_or(HEARTBEAT, |(_, deadline)| {
                     deadline
                         .saturating_duration_since(Instant::now())
                         .min(HEARTBEAT)
@@ -81,22 +81,24 @@ impl Worker {
                 Ok(Job::Look) if attached.is_none() => next_search = Instant::now(),
                 Ok(job) => match &mut attached {
                     Some(device) => {
+                        let lease = open_lease(device);
                         let (after, tell) = match self.overdue(device) {
                             None | Some(After::Ready) => self.work(device, job),
                             Some(drop) => (drop, refuse(job, self.refusal())),
                         };
-                        self.settle(&mut attached, after);
+                        self.settle(&mut attached, after, lease);
                         tell();
                     }
                     None => refuse(job, self.refusal())(),
                 },
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(device) = &mut attached {
+                        let lease = open_lease(device);
                         let after = match self.overdue(device) {
                             Some(after) => after,
                             None => device.check().map_or_else(After::Drop, |()| After::Ready),
                         };
-                        self.settle(&mut attached, after);
+                        self.settle(&mut attached, after, lease);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -183,19 +185,27 @@ impl Worker {
 
     /// Ends a lease whose time is over.
     fn overdue(&mut self, device: &mut Attached) -> Option<After> {
-        device
-            .deadline()
-            .filter(|deadline| *deadline <= Instant::now())?;
+        let (lease, deadline) = device.lease()?;
+        if deadline > Instant::now() {
+            return None;
+        }
+        let lease = lease.clone();
         Some(match device.lock() {
             Ok(proof) => {
-                self.notify(Notice::LeaseOver { proof });
+                self.notify(Notice::LeaseOver { lease, proof });
                 After::Ready
             }
             Err(error) => After::Drop(error.to_string()),
         })
     }
 
-    fn settle(&mut self, attached: &mut Option<Attached>, after: After) {
+    /// `lease`: the one that was open before.
+    fn settle(
+        &mut self,
+        attached: &mut Option<Attached>,
+        after: After,
+        lease: Option<LeaseHandle>,
+    ) {
         match (after, attached.as_ref()) {
             (After::Ready, Some(device)) => {
                 self.behaviour = device.behaviour();
@@ -218,7 +228,7 @@ impl Worker {
                     since: Timestamp::now(),
                     why: why.clone(),
                 });
-                self.notify(Notice::Lost { why });
+                self.notify(Notice::Lost { lease, why });
                 *attached = self.attach();
             }
             (After::Ready, None) => {}
@@ -280,6 +290,10 @@ impl Worker {
             ),
         }
     }
+}
+
+fn open_lease(device: &Attached) -> Option<LeaseHandle> {
+    device.lease().map(|(lease, _)| lease.clone())
 }
 
 fn tell<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> Tell {

@@ -14,7 +14,7 @@ use axum::{
 use countersign_protocol::{event::Event, operator::Role};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::extract::Caller;
+use super::{extract::Caller, hsms::seen_by};
 use crate::app::App;
 
 const PING: Duration = Duration::from_secs(20);
@@ -52,6 +52,9 @@ async fn serve(
         let message = tokio::select! {
             event = events.recv() => match event {
                 Ok(event) if !is_for(&event, &caller) => continue,
+                Ok(Event::Hsm { hsm }) => Event::Hsm {
+                    hsm: Box::new(seen_by(&caller, *hsm)),
+                },
                 Ok(event) => event,
                 Err(RecvError::Lagged(_)) => Event::Resync,
                 Err(RecvError::Closed) => return,

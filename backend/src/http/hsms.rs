@@ -29,31 +29,42 @@ pub fn routes() -> Router<App> {
         .route("/hsms/{id}/custodians", post(register))
 }
 
-/// Every HSM.
+/// Every HSM, as this caller sees it.
 ///
 /// # Errors
 /// The database's.
-pub async fn all(app: &App) -> Result<Vec<HsmView>, ApiError> {
+pub async fn all(app: &App, caller: &Caller) -> Result<Vec<HsmView>, ApiError> {
     let mut connection = app.store.read().await?;
     let mut views = Vec::new();
     for hsm in app.hsms.all() {
-        views.push(hsm::view(&mut connection, &hsm).await?);
+        let view = hsm::view(&mut connection, &hsm).await?;
+        views.push(seen_by(caller, view));
     }
     Ok(views)
 }
 
-async fn list(State(app): State<App>, _: Caller) -> Result<Answer<Vec<HsmView>>, ApiError> {
-    Ok(Answer(all(&app).await?))
+/// A token that is for some keys is told of no others.
+pub fn seen_by(caller: &Caller, mut hsm: HsmView) -> HsmView {
+    let actor = caller.actor();
+    let requester = caller.requester_as(&actor);
+    hsm.keys
+        .retain(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()));
+    hsm
+}
+
+async fn list(State(app): State<App>, caller: Caller) -> Result<Answer<Vec<HsmView>>, ApiError> {
+    Ok(Answer(all(&app, &caller).await?))
 }
 
 async fn show(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Path(id): Path<HsmId>,
 ) -> Result<Answer<HsmView>, ApiError> {
     let hsm = app.hsms.get(&id)?;
     let mut connection = app.store.read().await?;
-    Ok(Answer(hsm::view(&mut connection, &hsm).await?))
+    let view = hsm::view(&mut connection, &hsm).await?;
+    Ok(Answer(seen_by(&caller, view)))
 }
 
 async fn initialise(

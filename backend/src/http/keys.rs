@@ -34,22 +34,15 @@ async fn list(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Answer<Vec<SigningKeyView>>, ApiError> {
-    let actor = caller.actor();
-    let requester = caller.requester_as(&actor);
-    let keys = hsms::all(&app).await?.into_iter().flat_map(|hsm| hsm.keys);
-    Ok(Answer(
-        keys.filter(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()))
-            .collect(),
-    ))
+    let hsms = hsms::all(&app, &caller).await?;
+    Ok(Answer(hsms.into_iter().flat_map(|hsm| hsm.keys).collect()))
 }
 
 /// Refuses keys that the caller's token is not for.
 async fn may_use(app: &App, caller: &Caller, key: &Fingerprint) -> Result<(), ApiError> {
-    let actor = caller.actor();
-    let requester = caller.requester_as(&actor);
-    let known = hsms::all(app).await?.into_iter().flat_map(|hsm| hsm.keys);
-    let mut named = known.filter(|known| known.fingerprint == *key);
-    if named.any(|key| requester.may_use(&key.label, &key.fingerprint.to_hex())) {
+    let hsms = hsms::all(app, caller).await?;
+    let mut known = hsms.iter().flat_map(|hsm| &hsm.keys);
+    if known.any(|known| known.fingerprint == *key) {
         return Ok(());
     }
     Err(ApiError::new(

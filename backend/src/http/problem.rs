@@ -118,7 +118,7 @@ impl From<HsmError> for ApiError {
     fn from(error: HsmError) -> Self {
         let code = match &error {
             HsmError::NotFound(_) => ProblemCode::NotFound,
-            HsmError::Unavailable(_) => ProblemCode::HsmUnavailable,
+            HsmError::Unavailable(_) | HsmError::Stopped => ProblemCode::HsmUnavailable,
             HsmError::NotOpen => ProblemCode::NotOpen,
             HsmError::Conflict(_) | HsmError::SoPin(_) => ProblemCode::Conflict,
             HsmError::Invalid(_) => ProblemCode::InvalidRequest,

@@ -125,7 +125,7 @@ pub async fn withdraw(app: &App, actor: &Actor, hsm: &HsmId) -> Result<(), HsmEr
     };
     tx.audit(actor, event).await?;
     tx.commit().await?;
-    app.detach(hsm).await;
+    app.detach(hsm, actor).await;
     let dock = app.remote.docks().remove(&device);
     if let Some(dock) = dock {
         dock.clear(Ending::Refused(format!(

@@ -144,6 +144,7 @@ pub async fn sign(
         actor: requester.actor.clone(),
         idempotency_key: idempotency_key.to_owned(),
         request: request.clone(),
+        reserved: AtomicBool::new(false),
         may_be_made: AtomicBool::new(false),
     };
     // A client that hangs up must not leave a signature unrecorded.
@@ -209,7 +210,9 @@ struct Job {
     actor: Actor,
     idempotency_key: String,
     request: SignRequest,
-    /// An HSM may have made a signature that nobody has: it counts, whatever other HSMs say.
+    /// The next HSM may make one signature.
+    reserved: AtomicBool,
+    /// An HSM may have made one under this reservation that nobody has: it counts, whatever other HSMs say.
     may_be_made: AtomicBool,
 }
 
@@ -229,20 +232,16 @@ impl Job {
         let pool = &self.pool;
         let mut tried = Vec::new();
         let mut failed = None;
-        // One request counts once, however many HSMs it takes.
         let mut input = None;
         while let Some(entered) = pool.enter(&tried).await {
             tried.push(entered.lease.terms.id.clone());
             let input = match &input {
                 Some(input) => input,
-                None => {
-                    let checked = self.check(&entered.lease).await?;
-                    if !pool.reserve(&self.idempotency_key) {
-                        return Err(SigningError::Ended(EndReason::CountUsed));
-                    }
-                    input.insert(checked)
-                }
+                None => input.insert(self.check(&entered.lease).await?),
             };
+            if !self.reserved.load(Ordering::SeqCst) && !self.reserve() {
+                return Err(SigningError::Ended(EndReason::CountUsed));
+            }
             match self.attempt(entered, input).await {
                 Attempt::Over(result) => return result,
                 Attempt::Elsewhere(error) => failed = Some(error),
@@ -329,7 +328,7 @@ impl Job {
         };
         if request.verify(&key.public_key, &signature).is_err() {
             // Nothing of this HSM is to be trusted any more.
-            self.may_be_made.store(true, Ordering::SeqCst);
+            self.lose();
             lease.revoke();
             let end = EndReason::Failed {
                 why: SigningError::BadSignature.to_string(),
@@ -371,7 +370,7 @@ impl Job {
         error: HsmError,
     ) -> Result<Result<StoredSignature, SigningError>, SigningError> {
         let known = match &error {
-            HsmError::NotOpen => true,
+            HsmError::NotOpen | HsmError::Unavailable(_) => true,
             HsmError::Card(error) => {
                 !error.is_connection_lost() && !matches!(error, CardError::Malformed { .. })
             }
@@ -383,7 +382,7 @@ impl Job {
                 .write(Change::Release(id.clone()))
                 .await?;
         } else {
-            self.may_be_made.store(true, Ordering::SeqCst);
+            self.lose();
             tracing::error!("the outcome of signature {id} is unknown: {error}");
         }
         if activation::elsewhere(&error) {
@@ -398,7 +397,22 @@ impl Job {
         Err(error.into())
     }
 
-    /// No HSM has made anything.
+    /// `false`: there is none left.
+    fn reserve(&self) -> bool {
+        let reserved = self.pool.reserve(&self.idempotency_key);
+        self.reserved.store(reserved, Ordering::SeqCst);
+        self.may_be_made.store(false, Ordering::SeqCst);
+        reserved
+    }
+
+    /// An HSM may have made a signature that nobody has.
+    fn lose(&self) {
+        let serves = self.pool.lose();
+        self.reserved.store(serves, Ordering::SeqCst);
+        self.may_be_made.store(true, Ordering::SeqCst);
+    }
+
+    /// No HSM has made anything under this reservation.
     fn release(&self) {
         if !self.may_be_made.load(Ordering::SeqCst) {
             self.pool.release();

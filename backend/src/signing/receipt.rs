@@ -29,20 +29,22 @@ pub async fn signatures(
 ) -> Result<Vec<SignatureView>, ActivationError> {
     let mut all = Vec::new();
     for member in store::activations::members(connection, id).await? {
-        all.extend(of_member(connection, &member.terms).await?);
+        all.extend(of_member(connection, &member.terms, &id.activation()).await?);
     }
     all.sort_by_key(|signature| signature.made_at);
     Ok(all)
 }
 
+/// What one HSM has made, as made under this activation.
 async fn of_member(
     connection: &mut SqliteConnection,
     terms: &ActivationTerms,
+    activation: &ActivationId,
 ) -> Result<Vec<SignatureView>, ActivationError> {
     let made = store::signatures::made(connection, &terms.id).await?;
     Ok(made
         .into_iter()
-        .filter_map(|stored| to_view(terms, &terms.id, stored))
+        .filter_map(|stored| to_view(terms, activation, stored))
         .collect())
 }
 
@@ -99,7 +101,7 @@ async fn about_member(
         server: app.identity.identity().clone(),
         device_certificates: Base64(device.verified.chain().to_ef()),
         approvals,
-        signatures: of_member(connection, &member.terms).await?,
+        signatures: of_member(connection, &member.terms, &member.terms.id).await?,
         activation: view,
         others: Vec::new(),
         at: Timestamp::now(),

@@ -7,6 +7,7 @@ use axum::{
 };
 use countersign_protocol::{
     about::About,
+    hsm::HsmView,
     problem::{Problem, ProblemCode},
     session::{LogIn, LoginChallenge, SessionView},
     token::{CreatedToken, NewToken},
@@ -86,6 +87,35 @@ async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
     let again = send(router, "POST", "/session", &origin, body).await;
     assert_eq!(code(again).await, ProblemCode::StatementRefused);
     cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+#[tokio::test]
+async fn a_token_for_some_keys_is_told_of_no_others() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let doug = log_in(&mut world, &router, 3).await;
+    let session = [("cookie", doug.as_str()), ("origin", ORIGIN)];
+    let new = NewToken {
+        label: "pipeline".into(),
+        keys: vec!["ec".into()],
+        days: 1,
+        certificate: None,
+    };
+    let created: CreatedToken =
+        json(send(&router, "POST", "/tokens", &session, text(&new)).await).await;
+    let bearer = format!("Bearer {}", created.secret);
+    let token = [("authorization", bearer.as_str())];
+    for (headers, keys) in [(&session[..], vec!["ec", "rsa"]), (&token, vec!["ec"])] {
+        let list: Vec<HsmView> = json(send(&router, "GET", "/hsms", headers, None).await).await;
+        let one: HsmView = json(send(&router, "GET", "/hsms/release", headers, None).await).await;
+        assert_eq!(list.len(), 1);
+        for hsm in [&list[0], &one] {
+            let mut told: Vec<_> = hsm.keys.iter().map(|key| key.label.as_str()).collect();
+            told.sort_unstable();
+            assert_eq!(told, keys);
+        }
+    }
+    world.app.shutdown().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use countersign_protocol::{
     hsm::HsmState,
     mechanism::Mechanism,
 };
+use countersign_server::app::App;
 use countersign_simulator::Profile;
 
 use crate::world::{World, reason, request_for};
@@ -108,6 +109,20 @@ async fn a_restart_ends_leases_and_asks_custodians_again() {
         .sign(&waiting, "1", &request_for("a", EC))
         .await
         .expect("signed");
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_an_hsm_that_is_configured_no_more_ends() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_files("ec", &["a"]).await;
+    world.app.shutdown().await;
+    let mut config = crate::world::config(world.folder.path(), true);
+    config.hsms.clear();
+    world.app = App::open(config).await.expect("opens");
+    world.app.start().await.expect("starts");
+    let end = reason(&world.view(&id).await);
+    assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
     world.app.shutdown().await;
 }
 

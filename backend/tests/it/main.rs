@@ -9,6 +9,7 @@ mod http;
 mod keys;
 mod leases;
 mod losses;
+mod notices;
 mod pki;
 mod player;
 mod pools;

@@ -27,7 +27,7 @@ use countersign_server::{
     hsm::{self, Connector, SimulatorConnector},
     signing::{self, SigningError},
 };
-use countersign_simulator::{Latency, Profile, Simulator};
+use countersign_simulator::{Fault, Latency, Profile, Simulator};
 
 use crate::{
     player::{Player, anchors, new_card},
@@ -40,25 +40,33 @@ fn second() -> HsmId {
     HsmId::new("second")
 }
 
-fn pool_config(folder: &std::path::Path) -> Config {
+/// So many HSMs.
+fn ids(count: usize) -> Vec<HsmId> {
+    let all = [hsm_id(), second(), HsmId::new("third")];
+    all.into_iter().take(count).collect()
+}
+
+fn pool_config(folder: &std::path::Path, count: usize) -> Config {
     let mut config = world::config(folder, true);
-    config.hsms.push(HsmConfig {
-        id: second(),
+    let others = ids(count).into_iter().skip(1).map(|id| HsmConfig {
+        id,
         attachment: Attachment::Reader("played by the test".into()),
         device: None,
         so_pin_file: None,
     });
+    config.hsms.extend(others);
     config
 }
 
-async fn start(folder: &std::path::Path, hsms: &[Simulator; 2]) -> App {
-    let app = App::open(pool_config(folder)).await.expect("opens");
+async fn start(folder: &std::path::Path, hsms: &[Simulator]) -> App {
+    let config = pool_config(folder, hsms.len());
+    let app = App::open(config).await.expect("opens");
     let connector =
         |hsm: &Simulator| -> Box<dyn Connector> { Box::new(SimulatorConnector::new(hsm.clone())) };
-    let connectors = BTreeMap::from([
-        (hsm_id(), connector(&hsms[0])),
-        (second(), connector(&hsms[1])),
-    ]);
+    let connectors: BTreeMap<_, _> = ids(hsms.len())
+        .into_iter()
+        .zip(hsms.iter().map(connector))
+        .collect();
     app.start_with(connectors).await.expect("starts");
     app
 }
@@ -97,21 +105,25 @@ fn authenticated(simulator: &Simulator, people: &mut [Player]) -> SmartCardHsm {
 
 struct Pool {
     world: World,
-    hsms: [Simulator; 2],
+    hsms: Vec<Simulator>,
 }
 
 impl Pool {
     /// Two HSMs for 2 of 3 with the same key `ec`.
     async fn ready() -> Self {
-        Self::with_quorums([2, 2]).await
+        Self::with_quorums(&[2, 2]).await
     }
 
-    /// The same, for so many of 3.
-    async fn with_quorums(required: [u8; 2]) -> Self {
-        let hsms = ["TARGET", "SECOND"].map(|serial| new_card(serial, Profile::VENDOR, None));
+    /// The same, each for so many of 3.
+    async fn with_quorums(required: &[u8]) -> Self {
+        let hsms: Vec<_> = ["TARGET", "SECOND", "THIRD0"]
+            .iter()
+            .take(required.len())
+            .map(|serial| new_card(serial, Profile::VENDOR, None))
+            .collect();
         for (simulator, required) in hsms.iter().zip(required) {
             let (mut card, device) = open(simulator);
-            let quorum = PkaOptions::new(required, 3, false).expect("a quorum");
+            let quorum = PkaOptions::new(*required, 3, false).expect("a quorum");
             let quorum = InitializeOptions::Quorum(quorum);
             let so_pin = SoPin::from_hex("3537363231383830").expect("a SO-PIN");
             card.initialize_with_domains(&quorum, KeyDomainOptions::Dkek { shares: 1 }, &so_pin)
@@ -123,7 +135,7 @@ impl Pool {
         let folder = tempfile::tempdir().expect("a folder");
         let app = start(folder.path(), &hsms).await;
         let mut world = World::of(app, hsms[0].clone(), folder).await;
-        for hsm in [hsm_id(), second()] {
+        for hsm in ids(hsms.len()) {
             wait_for_hsm(&world, &hsm, |state| *state == HsmState::Registering).await;
             for player in 0..3 {
                 let admin = world.people[0].person.clone();
@@ -147,9 +159,11 @@ impl Pool {
         };
         let (reference, _) = first.generate_key(&spec).expect("a key");
         let copy = first.wrap_key(reference).expect("a copy");
-        let mut other = authenticated(&hsms[1], &mut world.people[..enough(1)]);
-        other.unwrap_key(&copy).expect("takes the copy");
-        drop((first, other));
+        drop(first);
+        for (number, hsm) in hsms.iter().enumerate().skip(1) {
+            let mut other = authenticated(hsm, &mut world.people[..enough(number)]);
+            other.unwrap_key(&copy).expect("takes the copy");
+        }
         let mut pool = Self { world, hsms };
         pool.restart().await;
         pool
@@ -158,7 +172,7 @@ impl Pool {
     async fn restart(&mut self) {
         self.world.app.shutdown().await;
         self.world.app = start(self.world.folder.path(), &self.hsms).await;
-        for hsm in [hsm_id(), second()] {
+        for hsm in ids(self.hsms.len()) {
             wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
         }
     }
@@ -192,11 +206,56 @@ impl Pool {
         self.collecting(id).await;
         for player in [0, 2] {
             let (hsms, _) = self.authenticate(player, id).await;
-            assert_eq!(hsms, 2, "one consent is for both HSMs");
+            assert_eq!(hsms, self.hsms.len(), "one consent is for every HSM");
         }
         let view = self.world.view(id).await;
         let open = |state: &ActivationState| matches!(state, ActivationState::Open { .. });
         assert!(open(&view.state) && view.members.iter().all(|member| open(&member.state)));
+    }
+
+    /// Two custodians answer for the first HSM only.
+    async fn open_first(&mut self, id: &ActivationId) {
+        self.collecting(id).await;
+        for player in [0, 2] {
+            let task = self.task(player, &hsm_id(), id).await;
+            self.answer(player, &hsm_id(), task).await.expect("counted");
+        }
+    }
+
+    /// Of one HSM.
+    async fn task(&self, player: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
+        let custodian = self.world.people[player].custodian();
+        let activations = &self.world.app.activations;
+        let task = activations.task(hsm, member.clone(), custodian).await;
+        task.expect("a task")
+    }
+
+    /// Answers to one HSM until it counts.
+    async fn answer(
+        &mut self,
+        player: usize,
+        hsm: &HsmId,
+        mut task: Envelope,
+    ) -> Result<(), ActivationError> {
+        loop {
+            let custodian = self.world.people[player].custodian();
+            let evidence = self.world.people[player].approve(&task);
+            let id = evidence.activation.clone();
+            let activations = &self.world.app.activations;
+            match activations.approve(hsm, id, custodian, evidence).await? {
+                ApprovalOutcome::Counted { .. } => return Ok(()),
+                ApprovalOutcome::SignAgain { task: next } => task = next,
+            }
+        }
+    }
+
+    /// Pulls the HSM that was opened; the other ones go on.
+    async fn lose_first(&self, id: &ActivationId) {
+        self.hsms[0].remove();
+        self.world.app.hsms.get(&hsm_id()).expect("an HSM").look();
+        self.world
+            .wait_for(id, |view| view.members[0].state.is_ended())
+            .await;
     }
 
     async fn collecting(&self, id: &ActivationId) -> ActivationView {
@@ -209,7 +268,7 @@ impl Pool {
     }
 
     async fn locked(&self) {
-        for hsm in [hsm_id(), second()] {
+        for hsm in ids(self.hsms.len()) {
             wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
         }
     }
@@ -333,6 +392,7 @@ async fn an_hsm_that_drops_out_loses_no_request() {
     let signatures = signing::signatures(&mut connection, &id)
         .await
         .expect("the record");
+    assert!(signatures.iter().all(|made| made.activation == id));
     let digests: std::collections::HashSet<_> =
         signatures.iter().map(|made| &made.digest).collect();
     assert_eq!((signatures.len(), digests.len()), (40, 40));
@@ -367,29 +427,13 @@ async fn the_limits_are_those_of_all_hsms_together() {
 async fn what_was_used_up_on_one_hsm_is_used_up_for_the_next() {
     let mut pool = Pool::ready().await;
     let id = pool.world.ask_for_anything("ec", 600, 3).await;
-    pool.collecting(&id).await;
-    // Only the first HSM is answered by both.
-    for player in [0, 2] {
-        let task = pool.world.task(player, &id).await.expect("a task");
-        let evidence = pool.world.people[player].approve(&task);
-        let mut outcome = pool.approve(player, &id, evidence).await.expect("accepted");
-        while let ApprovalOutcome::SignAgain { task } = outcome {
-            let evidence = pool.world.people[player].approve(&task);
-            if evidence.activation != id {
-                break;
-            }
-            outcome = pool.approve(player, &id, evidence).await.expect("accepted");
-        }
-    }
+    pool.open_first(&id).await;
     for name in ["a", "b"] {
         let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
         made.expect("signed");
     }
     // The first one is lost, the second one opens.
-    pool.hsms[0].remove();
-    pool.world
-        .wait_for(&id, |view| view.members[0].state.is_ended())
-        .await;
+    pool.lose_first(&id).await;
     for player in [0, 2] {
         pool.authenticate(player, &id).await;
     }
@@ -409,10 +453,118 @@ async fn what_was_used_up_on_one_hsm_is_used_up_for_the_next() {
     pool.world.app.shutdown().await;
 }
 
+/// Seconds of a lease that ends before anybody expects it.
+const SHORT: u32 = 3;
+
+async fn ended_by_time(pool: &Pool, id: &ActivationId) {
+    let view = pool
+        .world
+        .wait_for(id, |view| view.members[1].state.is_ended())
+        .await;
+    assert_eq!(reason(&view), EndReason::TimeUsed);
+    let never_open = |event: &AuditEvent| !matches!(event, AuditEvent::LeaseOpened { activation } if *activation == id.member(1));
+    assert!(pool.world.audit().await.iter().all(never_open));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_after_the_time_of_the_lease() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", SHORT, 10).await;
+    pool.open_first(&id).await;
+    // Whoever watches the time is gone.
+    pool.lose_first(&id).await;
+    ended_by_time(&pool, &id).await;
+    let late = pool.world.task(0, &id).await;
+    assert!(late.is_err(), "{late:?}");
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_that_comes_after_the_time_of_the_lease_opens_nothing() {
+    let mut pool = Pool::ready().await;
+    // From here on it is known how the cards' challenges live: an answer counts at once.
+    let before = pool.world.ask_for_files("ec", &["a"]).await;
+    pool.open(&before).await;
+    let signed = pool.world.sign(&before, "1", &request_for("a", EC)).await;
+    signed.expect("signed");
+
+    let id = pool.world.ask_for_anything("ec", SHORT, 10).await;
+    pool.collecting(&id).await;
+    pool.authenticate(0, &id).await;
+    let first = pool.task(2, &hsm_id(), &id).await;
+    let other = pool.task(2, &second(), &id.member(1)).await;
+    pool.answer(2, &hsm_id(), first).await.expect("counted");
+    pool.lose_first(&id).await;
+    // In time at the desk, but the card is slow to count.
+    pool.hsms[1].inject(Fault::Slow(Duration::from_secs((SHORT + 1).into())));
+    let _ = pool.answer(2, &second(), other).await;
+    ended_by_time(&pool, &id).await;
+    pool.world.app.shutdown().await;
+}
+
+/// Two of three HSMs are lost with a signature each that nobody has received; every request is one of the last.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lost_hsms_have_made_counts() {
+    const LIMIT: u32 = 60;
+    let mut pool = Pool::with_quorums(&[2, 2, 2]).await;
+    let id = pool.world.ask_for_anything("ec", 600, LIMIT).await;
+    pool.open(&id).await;
+    for hsm in &pool.hsms {
+        hsm.set_latency(Latency::REALISTIC);
+        hsm.reset_counts();
+    }
+    let losing = pool.hsms[..2].to_vec();
+    let lost = tokio::spawn(async move {
+        for hsm in losing {
+            let before = hsm.apdu_counts().signatures;
+            while hsm.apdu_counts().signatures < before + 3 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            hsm.inject(Fault::RemovedBeforeAnswer);
+        }
+    });
+    let names = names(LIMIT as usize + 20);
+    let failed = sign_all(&pool, &id, &names).await;
+    lost.await.expect("lost");
+    assert!(
+        failed
+            .iter()
+            .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
+        "{failed:?}"
+    );
+    let made: u64 = pool
+        .hsms
+        .iter()
+        .map(|hsm| hsm.apdu_counts().signatures)
+        .sum();
+    assert_eq!(made, u64::from(LIMIT), "the cards' own count");
+    // Two of them nobody has; all others were answered, and are answered again.
+    let answered = names.len() - failed.len();
+    assert_eq!(answered, LIMIT as usize - 2);
+    let mut connection = pool.world.app.store.read().await.expect("a connection");
+    let record = signing::signatures(&mut connection, &id)
+        .await
+        .expect("the record");
+    drop(connection);
+    assert_eq!(record.len(), answered);
+    let mut again = 0;
+    for name in &names {
+        let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+        if let Ok(made) = made {
+            assert!(record.contains(&made), "{name}");
+            again += 1;
+        }
+    }
+    assert_eq!(again, answered);
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::CountUsed);
+    pool.world.app.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hsm_with_a_lesser_quorum_is_not_opened_along() {
     for required in [[2, 1], [1, 2]] {
-        let pool = Pool::with_quorums(required).await;
+        let pool = Pool::with_quorums(&required).await;
         let id = pool.world.ask_for_anything("ec", 600, 10).await;
         let view = pool.world.view(&id).await;
         assert_eq!(view.terms.quorum.required, 2);
@@ -560,6 +712,10 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
     }
     let signatures: usize = both.iter().map(|part| part.signatures.len()).sum();
     assert_eq!(signatures, 1);
+    for part in both {
+        let own = &part.activation.terms.id;
+        assert!(part.signatures.iter().all(|made| made.activation == *own));
+    }
     assert_ne!(
         receipt.device_certificates,
         receipt.others[0].device_certificates

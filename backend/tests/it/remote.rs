@@ -238,7 +238,8 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     let told = refused(client).await;
     assert!(told.contains("withdrew"), "{told}");
     assert!(world.app.hsms.all().is_empty());
-    assert!(world.view(&open).await.state.is_ended());
+    let end = reason(&world.view(&open).await);
+    assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
     // It is a stranger again; under its name nobody else can come.
     let other = new_card("OTHER0", Profile::VENDOR, None);
     let other_client = attach(server, &other);

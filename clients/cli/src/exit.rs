@@ -49,6 +49,7 @@ impl Exit {
             EndReason::Expired | EndReason::TimeUsed | EndReason::CountUsed => Self::Expired,
             EndReason::Completed
             | EndReason::HsmLost { .. }
+            | EndReason::HsmRemoved { .. }
             | EndReason::Failed { .. }
             | EndReason::ServerRestarted => Self::Error,
         }

@@ -23,7 +23,9 @@ impl Rv {
             EndReason::Completed | EndReason::TimeUsed | EndReason::CountUsed => {
                 ck::CKR_USER_NOT_LOGGED_IN
             }
-            EndReason::HsmLost { .. } | EndReason::ServerRestarted => ck::CKR_DEVICE_REMOVED,
+            EndReason::HsmLost { .. }
+            | EndReason::HsmRemoved { .. }
+            | EndReason::ServerRestarted => ck::CKR_DEVICE_REMOVED,
             EndReason::Failed { .. } => ck::CKR_FUNCTION_FAILED,
         })
     }

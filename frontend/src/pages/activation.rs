@@ -124,7 +124,7 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
                     .map(|text| view! { <p class="notice wait" data-testid="notice">{text}</p> })
             }}
         </div>
-        <div class="columns">
+        <div class="columns activation">
             <div class="column">
                 {move || terms.get().map(|terms| view! { <Terms terms=terms /> })}
                 {move || {
@@ -184,9 +184,9 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
 /// What the state means here.
 fn how(state: &ActivationState) -> String {
     match state {
-        ActivationState::Queued => "Waits until the HSM is there and free.".to_owned(),
+        ActivationState::Queued => "Waits until an HSM is there and free.".to_owned(),
         ActivationState::Collecting => "Custodians are asked.".to_owned(),
         ActivationState::Open { .. } => "The quorum is met.".to_owned(),
-        ActivationState::Ended { reason, .. } => format!("The HSM is locked: {reason}."),
+        ActivationState::Ended { reason, .. } => format!("Locked: {reason}."),
     }
 }

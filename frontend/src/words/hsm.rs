@@ -30,8 +30,10 @@ pub fn hsm_state(state: &HsmState) -> String {
             "The quorum is set. Register the custodians' keys to complete it.".to_owned()
         }
         HsmState::Locked => "Locked. It opens when enough custodians authenticate.".to_owned(),
-        HsmState::Collecting { .. } => "Locked. Custodians are being asked.".to_owned(),
-        HsmState::Open { .. } => "Open for one lease.".to_owned(),
+        HsmState::Collecting { activation } => {
+            format!("Locked. Custodians are being asked for activation {activation}.")
+        }
+        HsmState::Open { activation, .. } => format!("Open for activation {activation}."),
         HsmState::Failed { why } => format!("Refused, never used: {why}"),
     }
 }

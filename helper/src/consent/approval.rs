@@ -103,10 +103,13 @@ impl ApprovalRequest {
 
     /// One line for the PIN prompt.
     pub fn purpose(&self) -> String {
-        format!(
-            "Approve {}: open {} for {}",
-            self.terms.id, self.terms.hsm.id, self.terms.requester.name
-        )
+        let terms = &self.terms;
+        let what = match terms.members().len() {
+            1 => terms.hsm.id.to_string(),
+            several => format!("{several} HSMs"),
+        };
+        let (id, who) = (&terms.id, &terms.requester.name);
+        format!("Approve {id}: open {what} for {who}")
     }
 }
 

@@ -61,6 +61,14 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// Whether the server said that this session is over.
+    pub const fn ends_session(&self) -> bool {
+        match self {
+            Self::Gone | Self::NotFound | Self::Unexpected(_) => true,
+            Self::Network(_) | Self::Trouble(_) | Self::Message(_) => false,
+        }
+    }
+
     /// Whether it may be better the next time.
     pub const fn passes(&self) -> bool {
         match self {

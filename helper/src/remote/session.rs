@@ -141,19 +141,25 @@ fn converse(
 ) -> Result<End, SessionError> {
     let mut message = initiation.to_vec();
     let mut filter = Filter::new(pins);
+    // Some servers tell of a failure as they tell of a refusal, and go on: what they do next says which it is.
+    let mut failure = None;
     loop {
         if stop.is_stopped() {
             return Ok(End::Stopped);
         }
-        let request = match exchange.post(&message)? {
-            Reply::Finished => return Ok(End::Finished),
-            Reply::Work(request) => request,
+        let request = match (exchange.post(&message), failure) {
+            (Ok(Reply::Work(request)), _) => request,
+            (Ok(Reply::Finished), None) => return Ok(End::Finished),
+            (Ok(Reply::Finished), Some(why)) => return Ok(End::Refused(why)),
+            (Err(error), Some(why)) if error.ends_session() => return Ok(End::Refused(why)),
+            (Err(error), _) => return Err(error.into()),
         };
         let done = follow(request, &mut filter, stop, report);
+        failure = done.failure;
         message = done.answer.encode()?;
         match done.then {
             Then::GoOn => {}
-            Then::Refused(why) => return Ok(End::Refused(why)),
+            Then::Close(why) => return Ok(End::Refused(why)),
             Then::Fail(error) => {
                 // The server is told, and then nothing more can come of this session.
                 exchange.post(&message)?;
@@ -166,18 +172,21 @@ fn converse(
 /// What was done for a request.
 struct Done {
     answer: Answer,
+    /// The server's words, if the last of them told of a failure.
+    failure: Option<String>,
     then: Then,
 }
 
 enum Then {
     GoOn,
-    Refused(String),
+    Close(String),
     Fail(TransportError),
 }
 
 /// Follows the instructions in their order.
 fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Report) -> Done {
     let mut answer = Answer::default();
+    let mut failure = None;
     let mut then = Then::GoOn;
     for instruction in request.instructions {
         let outcome = match instruction {
@@ -188,16 +197,13 @@ fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Repor
             Instruction::Reset => stop
                 .with_card(|card| card.reset())
                 .map(|atr| Outcome::Atr(atr.0)),
-            Instruction::Notify(notification) if notification.id < 0 => {
-                then = Then::Refused(notification.text);
-                break;
-            }
             Instruction::Notify(notification) => {
                 report.tell(&news(&notification));
+                failure = (notification.id < 0).then_some(notification.text);
                 continue;
             }
             Instruction::Close(why) => {
-                then = Then::Refused(why);
+                then = Then::Close(why);
                 break;
             }
         };
@@ -210,7 +216,11 @@ fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Repor
             }
         }
     }
-    Done { answer, then }
+    Done {
+        answer,
+        failure,
+        then,
+    }
 }
 
 /// The server's words for the person, and how long it will take.

@@ -207,22 +207,52 @@ fn what_is_not_understood_ends_it() {
     }
 }
 
-#[test]
-fn a_negative_notification_ends_it_with_the_servers_words() {
-    let no = Notification {
+fn failure() -> Say {
+    work(vec![Instruction::Notify(Notification {
         id: -1,
         text: "This is no HSM of ours".into(),
         seconds: None,
-    };
-    for last in [
-        Instruction::Notify(no),
-        Instruction::Close("This is no HSM of ours".into()),
+    })])
+}
+
+#[test]
+fn a_refusal_is_reported_in_the_servers_words_and_final() {
+    let close = Instruction::Close("This is no HSM of ours".into());
+    for said in [
+        vec![failure(), Say::Status("504 Gateway Timeout", "", vec![])],
+        vec![failure(), Say::Status("404 Not Found", "", vec![])],
+        vec![failure(), finished()],
+        vec![work(vec![close])],
     ] {
-        let ended = run(vec![work(vec![last])]);
+        let posts = said.len();
+        let ended = run_with(&card(), said, |attachment| attachment.once = false);
         let Err(AttachError::Refused(why)) = ended.result else {
             panic!("{:?}", ended.result);
         };
         assert_eq!(why, "This is no HSM of ours");
+        assert_eq!(ended.heard.len(), posts);
+    }
+}
+
+#[test]
+fn a_failure_ends_no_session_that_the_server_goes_on_with() {
+    let ended = run(vec![failure(), work(vec![Instruction::Reset]), finished()]);
+    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    let told = |line: &String| line.contains("This is no HSM of ours");
+    assert!(ended.told.iter().any(told), "{:?}", ended.told);
+    assert_eq!(ended.heard[1].body, hex!("AB03800100"));
+}
+
+#[test]
+fn a_way_that_breaks_after_a_failure_is_no_refusal() {
+    for broken in [
+        Say::HangUp,
+        Say::Status("503 Service Unavailable", "", vec![]),
+    ] {
+        let ended = run_with(&card(), vec![failure(), broken, finished()], |attachment| {
+            attachment.once = false
+        });
+        assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
     }
 }
 

@@ -265,15 +265,16 @@ fn a_servers_failure_is_the_other_image_and_the_person_learns_why() {
     let refusal = Request {
         instructions: vec![Instruction::Notify(no)],
     };
-    for (say, words) in [
+    let gone = || Say::Status("504 Gateway Timeout", "", vec![]);
+    for (said, words) in [
         (
-            Say::Work(refusal.encode().unwrap()),
+            vec![Say::Work(refusal.encode().unwrap()), gone()],
             "This is no HSM of ours",
         ),
-        (Say::Status("404 Not Found", "", vec![]), "address"),
-        (Say::HangUp, "connection"),
+        (vec![Say::Status("404 Not Found", "", vec![])], "address"),
+        (vec![Say::HangUp], "connection"),
     ] {
-        let server = Server::saying(vec![say]);
+        let server = Server::saying(said);
         let reply = desk.trigger(&format!("url={}", address(&server)));
         assert!(reply.is_image(FAILED), "{reply:?}");
         server.heard();

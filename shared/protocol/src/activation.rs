@@ -342,6 +342,11 @@ pub enum EndReason {
         /// What happened, in words.
         why: String,
     },
+    /// The HSM is no longer one of the server's.
+    HsmRemoved {
+        /// What happened, in words.
+        why: String,
+    },
     /// The server was restarted: leases never survive that.
     ServerRestarted,
 }
@@ -358,6 +363,7 @@ impl std::fmt::Display for EndReason {
             Self::Expired => f.write_str("expired: not enough custodians authenticated in time"),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
+            Self::HsmRemoved { why } => write!(f, "the HSM was taken away: {why}"),
             Self::ServerRestarted => {
                 f.write_str("the server was restarted, and leases never survive that")
             }

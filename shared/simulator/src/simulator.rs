@@ -39,12 +39,17 @@ pub struct ApduCounts {
     pub total: u64,
     /// By instruction; of protected commands too.
     pub by_instruction: BTreeMap<u8, u64>,
+    /// Signatures that were made, whoever received them.
+    pub signatures: u64,
 }
+
+/// SIGN.
+const SIGN: u8 = 0x68;
 
 impl ApduCounts {
     /// SIGN commands.
     pub fn sign(&self) -> u64 {
-        self.by_instruction.get(&0x68).copied().unwrap_or(0)
+        self.by_instruction.get(&SIGN).copied().unwrap_or(0)
     }
 }
 
@@ -271,7 +276,10 @@ impl Inner {
         let mut answer = self.card.process(bytes);
         self.keep()?;
         let latency = match &command {
-            Ok(command) if self.card.last.is_ok() => self.latency.of(command),
+            Ok(command) if self.card.last.is_ok() => {
+                self.counts.signatures += u64::from(command.ins == SIGN);
+                self.latency.of(command)
+            }
             // Refusals are fast.
             _ => self.latency.other,
         };

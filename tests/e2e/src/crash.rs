@@ -255,7 +255,10 @@ pub fn stop_while_open(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// The whole log, oldest first.
-fn audit(stage: &Stage) -> anyhow::Result<Vec<AuditEntry>> {
+///
+/// # Errors
+/// The server's, or an entry is missing.
+pub fn audit(stage: &Stage) -> anyhow::Result<Vec<AuditEntry>> {
     let mut entries = Vec::new();
     let mut before = None;
     loop {

@@ -31,15 +31,16 @@ pub struct Pool {
     pub stage: Stage,
     /// What attaches the HSMs, but the first one's.
     pub others: Vec<Program>,
-    connectors: Vec<Connector>,
+    /// How each HSM is attached.
+    pub connectors: Vec<Connector>,
 }
 
 /// Name of an HSM.
-fn name(number: usize) -> String {
-    match number {
+pub fn name(number: usize) -> HsmId {
+    HsmId::new(match number {
         0 => HSM.into(),
         more => format!("{HSM}-{}", more + 1),
-    }
+    })
 }
 
 impl Pool {
@@ -53,7 +54,8 @@ impl Pool {
             .collect::<Result<Vec<_>, _>>()?;
         let connectors: Vec<_> = cards.iter().map(|card| Connector::new(card)).collect();
         let hsms = connectors.iter().enumerate();
-        let hsms = hsms.map(|(at, connector)| (name(at), Attachment::Remote(connector.clone())));
+        let hsms = hsms
+            .map(|(at, connector)| (name(at).to_string(), Attachment::Remote(connector.clone())));
         let setup = StageSetup::with_hsms(&folder.join("stage"), hsms.collect())?;
         let stage = Stage::with_people(setup, &mut |_| ())?;
         let mut pool = Self {
@@ -64,7 +66,7 @@ impl Pool {
         pool.attach_others()?;
         pool.all(|state| *state == HsmState::Registering)?;
         for number in 0..count {
-            pool.stage.register_custodians(&HsmId::new(name(number)))?;
+            pool.stage.register_custodians(&name(number))?;
         }
         pool.stop()?;
         copy_key(&cards, &pool.stage.setup.helper.cards[..2])?;

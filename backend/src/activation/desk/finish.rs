@@ -80,7 +80,7 @@ impl Desk {
                     .await?;
             }
             // An absent HSM was reset when its connection was dropped, and is proven locked before it is used again.
-            Err(HsmError::Unavailable(_) | HsmError::NotOpen) => {}
+            Err(HsmError::Unavailable(_) | HsmError::Stopped | HsmError::NotOpen) => {}
             Err(error) => {
                 tracing::error!("HSM {} was not proven locked: {error}", self.hsm.id());
                 activation.notice = Some(format!(

@@ -17,6 +17,7 @@ use crate::{
     activation::{
         ActivationError, ApprovedScope, Lease, LeaseKey, LeasePool,
         approval::Allowed,
+        pool,
         transition::{self, Change},
     },
     code,
@@ -36,23 +37,22 @@ impl Desk {
                 let (view, lease) = self.begin(activation, lease).await?;
                 Ok((view, Some(lease)))
             }
-            Err(why) => {
-                let view = self
-                    .end(activation, EndReason::Failed { why }, &Actor::Server)
-                    .await?;
+            Err(reason) => {
+                let view = self.end(activation, reason, &Actor::Server).await?;
                 Ok((view, None))
             }
         }
     }
 
-    async fn prepare(&mut self, activation: &Activation) -> Result<Lease, String> {
-        let device = self.hsm.device().map_err(|error| error.to_string())?;
-        let approvals = self
-            .approvals(activation)
-            .await
-            .map_err(|error| error.to_string())?;
-        let Allowed { scope, keys, lease } =
-            self.expected(activation, &device).allowed(&approvals)?;
+    /// The lease; or how the activation ends without one.
+    async fn prepare(&mut self, activation: &Activation) -> Result<Lease, EndReason> {
+        let failed = |why: String| EndReason::Failed { why };
+        let device = self.hsm.device();
+        let device = device.map_err(|error| failed(error.to_string()))?;
+        let approvals = self.approvals(activation).await;
+        let approvals = approvals.map_err(|error| failed(error.to_string()))?;
+        let allowed = self.expected(activation, &device).allowed(&approvals);
+        let Allowed { scope, keys, lease } = allowed.map_err(failed)?;
         let terms = activation.terms.clone();
         let pool = self
             .app
@@ -62,14 +62,24 @@ impl Desk {
             .or_insert_with(|| Arc::new(LeasePool::new(terms.clone(), scope.clone(), lease)))
             .clone();
         if !pool.is(&scope, lease) {
-            return Err("another HSM of the pool was opened for something else".into());
+            return Err(failed(
+                "another HSM of the pool was opened for something else".into(),
+            ));
+        }
+        // The HSM that was opened first was lost, and with it whoever watches the time.
+        if pool.is_over() {
+            return Err(EndReason::TimeUsed);
         }
         // Where a key is to be made, none is used.
         let names = keys.iter().flatten();
         let keys = names
             .map(|name| {
-                find(&device, name)
-                    .ok_or_else(|| format!("the key `{}` is not on the HSM any more", name.label))
+                find(&device, name).ok_or_else(|| {
+                    failed(format!(
+                        "the key `{}` is not on the HSM any more",
+                        name.label
+                    ))
+                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Lease::new(pool, terms, self.hsm.clone(), keys))
@@ -122,10 +132,13 @@ impl Desk {
         }
         drop(held);
         match recorded {
-            Ok(view) => Ok((view, lease)),
+            Ok(view) => {
+                pool::wake_others(&self.app, &lease.terms);
+                Ok((view, lease))
+            }
             Err(error) => {
                 // Nobody may use what is not on record.
-                self.lost("the opening could not be recorded".into())
+                self.begin_anew("the opening could not be recorded".into())
                     .await?;
                 Err(error)
             }

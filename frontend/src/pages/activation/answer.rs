@@ -85,7 +85,7 @@ pub fn AnswerForm(
             let body = match turn.get() {
                 Turn::None => return None,
                 Turn::Queued => {
-                    view! { <p>"You can answer when the HSM is there and free. This page shows it by itself."</p> }
+                    view! { <p>"You can answer when an HSM is there and free. This page shows it by itself."</p> }
                         .into_any()
                 }
                 Turn::Own => {
@@ -97,7 +97,7 @@ pub fn AnswerForm(
                         .into_any()
                 }
                 Turn::Done => {
-                    view! { <p class="done" data-testid="answer-done">"You have authenticated. The HSM counts you."</p> }
+                    view! { <p class="done" data-testid="answer-done">"You have authenticated, and are counted."</p> }
                         .into_any()
                 }
                 Turn::Declined => {

@@ -102,12 +102,12 @@ fn End(id: ActivationId, end: EndKind) -> impl IntoView {
     let (label, hint) = match end {
         EndKind::Lock => (
             "Lock now",
-            "A running job stops after the current signature. The HSM proves that it is locked.",
+            "A running job stops after the current signature, and the lock is proven.",
         ),
         EndKind::Withdraw => ("Withdraw the request", "Custodians are no longer asked."),
         EndKind::Stop => (
             "End this request",
-            "Ends it for everybody, and locks the HSM. To say no only for yourself, decline.",
+            "Ends it for everybody, and locks at once. To say no only for yourself, decline.",
         ),
     };
     view! {

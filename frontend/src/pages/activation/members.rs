@@ -1,6 +1,6 @@
 //! The HSMs of a pool: where each one stands.
 
-use countersign_protocol::activation::MemberView;
+use countersign_protocol::activation::{ActivationState, MemberView};
 use leptos::prelude::*;
 
 use crate::{
@@ -30,12 +30,17 @@ pub fn Members(
 fn row(member: MemberView) -> AnyView {
     let testid = format!("activation-member-{}", member.hsm.id);
     let count = format!("{} of {}", member.authenticated, member.quorum.required);
+    let end = match &member.state {
+        ActivationState::Ended { reason, .. } => Some(reason.to_string()),
+        _ => None,
+    };
     view! {
         <li data-testid=testid data-state=member.state.as_str()>
             <span class="answer-name">{member.hsm.id.to_string()}</span>
             <Badge tone=activation_tone(&member.state) text=words::state_name(&member.state) />
             <span class="quiet">{count}</span>
             <span class="quiet">{words::count(member.signatures, "signature")}</span>
+            {end.map(|end| view! { <span class="quiet">{end}</span> })}
         </li>
     }
     .into_any()

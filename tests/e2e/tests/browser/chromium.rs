@@ -31,12 +31,15 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts it with a fresh profile in `folder`.
-    pub async fn start(folder: &Path, screenshots: &Path) -> anyhow::Result<Self> {
+    /// Starts it with a fresh profile in `folder`. The screenshots of this test stay after it.
+    pub async fn start(folder: &Path, test: &str) -> anyhow::Result<Self> {
+        let screenshots = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../target/screenshots")
+            .join(test);
         if screenshots.exists() {
-            std::fs::remove_dir_all(screenshots)?;
+            std::fs::remove_dir_all(&screenshots)?;
         }
-        std::fs::create_dir_all(screenshots)?;
+        std::fs::create_dir_all(&screenshots)?;
         let port = free_port()?;
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}"));
@@ -69,7 +72,7 @@ impl Chromium {
         Ok(Self {
             driver,
             client,
-            screenshots: screenshots.to_owned(),
+            screenshots,
             shots: 0,
         })
     }

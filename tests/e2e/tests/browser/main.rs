@@ -1,7 +1,8 @@
-//! The portal in a real Chromium, through the whole story, against the real programs.
+//! The portal in a real Chromium, against the real programs.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod chromium;
+mod pool;
 mod portal;
 mod story;

@@ -39,11 +39,6 @@ fn issued_certificate(folder: &Path, key: &Path) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(folder.join("issued.pem"))?)
 }
 
-/// Screenshots stay here after the test.
-fn screenshots() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_story() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -51,7 +46,7 @@ async fn the_whole_story() -> anyhow::Result<()> {
     let setup = StageSetup::with_hsm(folder.path(), Attachment::Simulator(hsm))?;
     let server = setup.server.start()?;
     let helper = setup.helper.start()?;
-    let browser = Chromium::start(folder.path(), &screenshots()).await?;
+    let browser = Chromium::start(folder.path(), "story").await?;
     let mut portal = Portal {
         browser,
         origin: server.origin.clone(),

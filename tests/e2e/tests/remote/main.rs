@@ -3,7 +3,9 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod cable;
+mod outage;
 mod outages;
+mod pool;
 mod story;
 
 fn say(text: &str) {

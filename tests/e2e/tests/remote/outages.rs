@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -28,27 +27,18 @@ use countersign_protocol::{
 };
 use countersign_simulator::Profile;
 
-use crate::{cable::Cable, say};
+use crate::{
+    cable::Cable,
+    outage::{NOTICED, Outage, signal},
+    say,
+};
 
 /// Files to be signed.
 const FILES: usize = 100;
 /// Clients that sign at the same time.
 const CLIENTS: usize = 4;
-/// How long a broken connection may go unnoticed.
-const NOTICED: Duration = Duration::from_secs(5);
 /// A cable that carries nothing any more, but is not cut.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// How the connection is lost.
-#[derive(Clone, Copy, Debug)]
-enum Outage {
-    /// The program with the HSM is killed.
-    Killed,
-    /// The connection is reset.
-    Reset,
-    /// The program with the HSM does not move for a minute.
-    Silent,
-}
 
 struct World {
     stage: Stage,
@@ -157,15 +147,7 @@ impl World {
                 "{outage:?} after {} signatures",
                 acknowledged.load(Ordering::SeqCst)
             ));
-            match outage {
-                Outage::Killed => signal("KILL", connector),
-                Outage::Reset => {
-                    // The program must not be back before anybody has looked.
-                    self.cable.reset();
-                    signal("STOP", connector)
-                }
-                Outage::Silent => signal("STOP", connector),
-            }
+            outage.happen(&self.cable, connector)
         })?;
         for (digest, signature) in made.into_inner().expect("nobody panicked") {
             ensure!(
@@ -268,12 +250,4 @@ impl World {
         ));
         Ok(())
     }
-}
-
-fn signal(name: &str, process: u32) -> anyhow::Result<()> {
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &process.to_string()])
-        .status()?;
-    ensure!(status.success(), "kill -{name} failed");
-    Ok(())
 }
