@@ -31,7 +31,7 @@ fn login(bench: &Bench) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-struct Waiting(Child);
+pub struct Waiting(Child);
 
 impl Waiting {
     fn start(bench: &Bench) -> anyhow::Result<(Self, ActivationView)> {
@@ -50,7 +50,7 @@ impl Waiting {
     }
 
     /// What it printed, and how long that took.
-    fn end(self) -> anyhow::Result<(String, Duration)> {
+    pub fn end(self) -> anyhow::Result<(String, Duration)> {
         let start = Instant::now();
         let output = self.0.wait_with_output()?;
         let text = format!(
@@ -62,7 +62,7 @@ impl Waiting {
     }
 }
 
-fn returned(text: &str, value: &str) -> anyhow::Result<()> {
+pub fn returned(text: &str, value: &str) -> anyhow::Result<()> {
     ensure!(
         text.lines().any(|line| line == format!("C_Login {value}")),
         "not {value}:\n{text}"
@@ -198,7 +198,7 @@ fn the_server_is_gone() -> anyhow::Result<()> {
 }
 
 /// A program that knows the token, and goes on when it is told to.
-fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
+pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
     let mut command = bench.tool(c_program::compiled(bench)?)?;
     let mut child = command
         .arg(bench.module()?)
