@@ -10,7 +10,11 @@ use countersign_protocol::{
     id::ActivationId,
 };
 
-use crate::{client::Client, error::ClientError, path::segment};
+use crate::{
+    client::{Client, Limit},
+    error::ClientError,
+    path::segment,
+};
 
 /// Longest wait of one [`Client::activation_after`] at the server.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -67,8 +71,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn request_activation(&self, request: &NewActivation) -> Result<Requested, ClientError> {
-        let (status, activation) =
-            self.post_with("/activations", request, &[], self.timeouts().answer)?;
+        let limit = Limit::Answer(self.timeouts().answer);
+        let (status, activation) = self.post_with("/activations", request, &[], limit)?;
         Ok(Requested {
             activation,
             joined: status != 201,

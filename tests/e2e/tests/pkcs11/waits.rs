@@ -1,7 +1,7 @@
 //! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -204,16 +204,27 @@ pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)>
         .arg(bench.module()?)
         .arg(what)
         .env("COUNTERSIGN_PATIENCE_SECONDS", "60")
+        .env("COUNTERSIGN_SIGN_SECONDS", "3")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let said = child.stdout.as_mut().context("its output is read")?;
-    let mut line = [0; 6];
-    said.read_exact(&mut line)?;
-    ensure!(&line == b"ready\n", "{line:?}");
     let told = child.stdin.take().context("its input is written")?;
-    Ok((Waiting(child), told))
+    let mut waiting = Waiting(child);
+    said(&mut waiting, "ready\n")?;
+    Ok((waiting, told))
+}
+
+/// What it prints next.
+fn said(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
+    let output = waiting.0.stdout.as_mut();
+    let mut bytes = vec![0; text.len()];
+    output
+        .context("its output is read")?
+        .read_exact(&mut bytes)?;
+    let said = String::from_utf8_lossy(&bytes);
+    ensure!(said == text, "{said:?} instead of {text:?}");
+    Ok(())
 }
 
 #[test]
@@ -307,6 +318,31 @@ fn the_network_is_silent() -> anyhow::Result<()> {
     let (text, _) = ended?;
     returned(&text, "0x30")?;
     told(&text, &view)?;
+    Ok(())
+}
+
+/// The server falls silent before a signature: that has its time, and can be had afterwards.
+#[test]
+fn a_signature_that_does_not_come() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    let (mut waiting, mut told) = ready(&bench, "sign-later")?;
+    let server = bench.stage.server.as_ref().context("the server runs")?;
+    let process = server.program.id().to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &process]).status();
+    signal("-STOP")?;
+    let silent = (|| {
+        told.write_all(b"\n")?;
+        // CKR_DEVICE_ERROR
+        said(&mut waiting, "C_Sign 0x30\nready\n")
+    })();
+    signal("-CONT")?;
+    silent?;
+    drop(told);
+    let (text, _) = waiting.end()?;
+    ensure!(text.contains("C_Sign 0x0\n"), "{text}");
+    let id = bench.activation()?.terms.id;
+    let made = bench.stage.requester.signatures(&id)?;
+    ensure!(made.len() == 1, "{} signatures of one digest", made.len());
     Ok(())
 }
 
