@@ -14,6 +14,7 @@ use countersign_protocol::{
     event::Event,
     id::ActivationId,
 };
+use jiff::SignedDuration;
 use tokio::{
     sync::{
         mpsc::{Receiver, UnboundedReceiver},
@@ -237,7 +238,7 @@ impl Desk {
             && let Ok(active) = self.active().await
         {
             let first = active.iter().filter(|activation| waits(activation));
-            let first = first.map(|activation| activation.terms.expires_at).min();
+            let first = first.map(|activation| self.given_up(activation).0).min();
             self.expiry = first.map_or(Expiry::None, Expiry::At);
         }
         let expiry = match self.expiry {
@@ -262,14 +263,32 @@ impl Desk {
             transition::store(&self.app, &mut tx, &mut activation).await?;
             tx.commit().await?;
         }
-        let now = Timestamp::now();
         for activation in self.active().await? {
-            if waits(&activation) && activation.terms.expires_at <= now {
-                self.end(activation, EndReason::Expired, &Actor::Server)
-                    .await?;
+            let (at, reason) = self.given_up(&activation);
+            if waits(&activation) && at <= Timestamp::now() {
+                self.end(activation, reason, &Actor::Server).await?;
             }
         }
         self.advance().await
+    }
+
+    /// When an activation that waits is waited for no longer, and why.
+    fn given_up(&self, activation: &Activation) -> (Timestamp, EndReason) {
+        let terms = &activation.terms;
+        let expires = (terms.expires_at, EndReason::Expired);
+        // Whoever signs on one HSM of a pool does not ask for the others.
+        let is_used = self.app.activations.pool(&terms.id).is_some();
+        let Some(seconds) = activation.abandoned_after.filter(|_| !is_used) else {
+            return expires;
+        };
+        let silence = self.app.activations.attendance().silence(terms);
+        let left = SignedDuration::from_secs(seconds.into())
+            - SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+        let abandoned = Timestamp::now().saturating_add(left);
+        match abandoned {
+            Ok(at) if at < expires.0 => (at, EndReason::Abandoned { seconds }),
+            _ => expires,
+        }
     }
 
     /// Gives the HSM to the activation that waits longest, if it is free and usable.

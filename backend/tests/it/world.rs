@@ -280,6 +280,7 @@ impl World {
             reason: "Firmware 4.2.1".into(),
             lease,
             collect_seconds: None,
+            abandoned_after_seconds: None,
             join: Join::SamePurpose,
         };
         let (view, _) = activation::create(&self.app, &requester, new).await?;

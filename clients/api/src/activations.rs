@@ -50,6 +50,13 @@ pub struct Requested {
     pub joined: bool,
 }
 
+/// For [`NewActivation::abandoned_after_seconds`], given how long the program waits for a server that it cannot reach: the
+/// server must not give up first.
+pub fn abandoned_after(patience: Duration) -> Option<u32> {
+    let seconds = patience.saturating_add(LONGEST_WAIT).as_secs();
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
 fn path(id: &ActivationId) -> String {
     format!("/activations/{}", segment(id.as_str()))
 }

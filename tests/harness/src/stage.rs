@@ -276,6 +276,7 @@ impl Stage {
             reason: format!("check {}", uuid()),
             lease,
             collect_seconds: None,
+            abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
         Ok(requested.activation.terms.id)
@@ -411,6 +412,7 @@ fn generate(
         reason: format!("The key {label} for the demo"),
         lease: None,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     })?;
     let id = requested.activation.terms.id;

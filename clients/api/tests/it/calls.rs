@@ -211,6 +211,7 @@ fn what_is_not_safe_to_repeat_is_sent_once() {
         reason: "test".to_owned(),
         lease: None,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
     let error = client(&server, None).request_activation(&wish).unwrap_err();

@@ -113,6 +113,7 @@ fn ask(
         reason,
         lease: None,
         collect_seconds: args.collect_seconds,
+        abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     })?;
     wait::announce(&asked);

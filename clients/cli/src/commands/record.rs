@@ -92,6 +92,12 @@ fn ask(
             signatures: plan.signatures,
         }),
         collect_seconds: args.collect_seconds.or(usual.collect_seconds),
+        abandoned_after_seconds: if args.ask_only {
+            // Whoever comes back later finds it.
+            None
+        } else {
+            wait::abandoned_after()
+        },
         join: Join::SamePurpose,
     })?;
     wait::announce(&asked);

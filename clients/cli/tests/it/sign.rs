@@ -38,6 +38,7 @@ fn files_are_signed_and_verified() {
         ran.err
     );
 
+    assert!(fake.asked()["abandonedAfterSeconds"].as_u64() > Some(60));
     let terms = fake.terms();
     assert_eq!(terms["reason"], "4.2.1");
     let names: Vec<_> = terms["purpose"]["scope"]["files"]

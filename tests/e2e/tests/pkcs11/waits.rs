@@ -369,6 +369,28 @@ fn interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Custodians are not asked for ever for what nobody can tell them to forget.
+#[test]
+fn killed() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    let program = c_program::process(&bench)?;
+    Command::new("kill")
+        .args(["-KILL", &program.to_string()])
+        .status()?;
+    waiting.end()?;
+    // The requester must not ask, and so an admin looks.
+    let admin = &bench.stage.people[0].browser;
+    let reason = wait(|| {
+        Ok(match admin.activation(&view.terms.id)?.state {
+            ActivationState::Ended { reason, .. } => Some(reason),
+            _ => None,
+        })
+    })?;
+    ensure!(matches!(reason, EndReason::Abandoned { .. }), "{reason:?}");
+    Ok(())
+}
+
 #[test]
 fn finalized_by_another_thread() -> anyhow::Result<()> {
     let bench = Bench::new()?;
