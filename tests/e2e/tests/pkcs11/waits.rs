@@ -1,7 +1,7 @@
 //! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -129,6 +129,45 @@ fn on_a_terminal() -> anyhow::Result<()> {
         returned(&text, "0x50")?;
     }
     Ok(())
+}
+
+/// A build that left its lease open is in the way of the next one: the line that is printed ends it.
+#[test]
+fn behind_an_own_lease() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    bench.ok(login(&bench)?.env("COUNTERSIGN_REASON", "the build before"))?;
+    let before = bench.activation()?;
+    let mut waiting = Waiting(
+        login(&bench)?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?,
+    );
+    let lines = BufReader::new(waiting.0.stderr.take().context("its errors are read")?);
+    let mut lines = lines.lines();
+    let line = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("the build before"))
+        .context("the lease in the way is not named")?;
+    let id = before.terms.id.as_str();
+    let command = line
+        .split('`')
+        .find(|part| part.starts_with("countersign activation"))
+        .context(line.clone())?;
+    ensure!(command.ends_with(id), "{line}");
+    // Nothing is ended that somebody may still use.
+    let still = bench.stage.requester.activation(&before.terms.id)?;
+    ensure!(
+        matches!(still.state, ActivationState::Open { .. }),
+        "{still:?}"
+    );
+    let arguments = command.split_whitespace().skip(1);
+    bench.ok(bench.program("countersign")?.args(arguments))?;
+    // Whoever writes must be listened to until the end.
+    lines.for_each(drop);
+    let (text, _) = waiting.end()?;
+    returned(&text, "0x0")
 }
 
 #[test]
