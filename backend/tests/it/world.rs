@@ -97,7 +97,7 @@ pub fn files(names: &[&str]) -> Manifest {
         .iter()
         .map(|name| ManifestFile {
             name: (*name).into(),
-            sha256: Sha256Digest::of(name.as_bytes()),
+            digest: Sha256Digest::of(name.as_bytes()).into(),
         })
         .collect();
     Manifest::new(files).expect("a manifest")

@@ -23,14 +23,18 @@ use crate::{
 const LONGEST: usize = 512;
 
 /// A hash under way.
-enum Hasher {
+pub enum Hasher {
+    /// SHA-256.
     Sha256(Sha256),
+    /// SHA-384.
     Sha384(Sha384),
+    /// SHA-512.
     Sha512(Sha512),
 }
 
 impl Hasher {
-    fn new(hash: Hash) -> Self {
+    /// Nothing hashed yet.
+    pub fn new(hash: Hash) -> Self {
         match hash {
             Hash::Sha256 => Self::Sha256(Sha256::new()),
             Hash::Sha384 => Self::Sha384(Sha384::new()),
@@ -38,7 +42,8 @@ impl Hasher {
         }
     }
 
-    fn update(&mut self, data: &[u8]) {
+    /// Takes a piece.
+    pub fn update(&mut self, data: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(data),
             Self::Sha384(hasher) => hasher.update(data),
@@ -46,7 +51,8 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    /// The digest.
+    pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Sha256(hasher) => hasher.finalize().to_vec(),
             Self::Sha384(hasher) => hasher.finalize().to_vec(),

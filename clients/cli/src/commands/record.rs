@@ -47,7 +47,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
         count(plan.signatures as usize, "signature")
     ));
     for file in plan.files.files() {
-        progress::line(&format!("  {}  {}", file.sha256, printable(&file.name)));
+        progress::line(&format!("  {}  {}", file.digest, printable(&file.name)));
     }
 
     let asked = ask(&client, args, usual, &program, &plan)?;
