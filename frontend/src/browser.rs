@@ -99,7 +99,7 @@ pub async fn hash_files(
         })?;
         manifest.push(ManifestFile {
             name: file.name(),
-            sha256,
+            digest: sha256.into(),
         });
     }
     Ok(manifest)

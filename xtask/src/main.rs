@@ -31,6 +31,8 @@ enum Task {
     Build(build::Build),
     /// Measure.
     Bench(bench::Bench),
+    /// Build U-Boot's verifier of FIT images, if it is not there, and print its path.
+    FitCheckSign,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -41,5 +43,6 @@ fn main() -> anyhow::Result<()> {
         Task::Test(test) => test.run(),
         Task::Build(build) => build.run(),
         Task::Bench(bench) => bench.run(),
+        Task::FitCheckSign => uboot::print(),
     }
 }

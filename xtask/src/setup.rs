@@ -104,7 +104,18 @@ const TESTS: &[Requirement] = &[
         package: "valgrind",
         present: || on_path("valgrind"),
     },
-    // To build fit_check_sign, which Debian does not ship.
+];
+
+/// To build fit_check_sign, which Debian does not ship.
+const UBOOT: &[Requirement] = &[
+    Requirement {
+        package: "pkg-config",
+        present: || on_path("pkg-config"),
+    },
+    Requirement {
+        package: "gcc",
+        present: || on_path("gcc"),
+    },
     Requirement {
         package: "dpkg-dev",
         present: || on_path("dpkg-source"),
@@ -156,8 +167,16 @@ pub fn for_programs() -> anyhow::Result<()> {
 /// # Errors
 /// As [`for_programs`].
 pub fn for_tests() -> anyhow::Result<()> {
-    packages(PROGRAMS.iter().chain(TESTS))?;
+    packages(PROGRAMS.iter().chain(TESTS).chain(UBOOT))?;
     wasm_target()
+}
+
+/// What `cargo xtask fit-check-sign` needs.
+///
+/// # Errors
+/// As [`for_programs`].
+pub fn for_uboot() -> anyhow::Result<()> {
+    packages(UBOOT.iter())
 }
 
 fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result<()> {
@@ -191,6 +210,8 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
         };
         command
             .env("DEBIAN_FRONTEND", "noninteractive")
+            // Standard output is for what was asked for.
+            .stdout(std::io::stderr())
             .args(arguments);
         command
     };

@@ -1,21 +1,31 @@
 //! U-Boot's `fit_check_sign`, built once from Debian's source package: the verifier of signed FIT images.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, bail};
 
-use crate::{build::target, run::run};
+use crate::{build::target, run::run, setup};
+
+/// `cargo xtask fit-check-sign`: prints where the program is.
+///
+/// # Errors
+/// As [`fit_check_sign`].
+pub fn print() -> anyhow::Result<()> {
+    println!("{}", fit_check_sign()?.display());
+    Ok(())
+}
 
 /// Builds `fit_check_sign` in `target/u-boot`, if it is not there.
 ///
 /// # Errors
 /// The source cannot be fetched or built.
-pub fn fit_check_sign() -> anyhow::Result<()> {
+pub fn fit_check_sign() -> anyhow::Result<PathBuf> {
     let folder = target()?.join("u-boot");
     let program = folder.join("fit_check_sign");
     if program.is_file() {
-        return Ok(());
+        return Ok(program);
     }
+    setup::for_uboot()?;
     eprintln!("Building fit_check_sign from Debian's source of U-Boot");
     let lists = folder.join("lists");
     fs::create_dir_all(lists.join("partial"))?;
@@ -33,6 +43,8 @@ pub fn fit_check_sign() -> anyhow::Result<()> {
         let mut command = Command::new("apt-get");
         command
             .current_dir(&folder)
+            // Standard output is for the path.
+            .stdout(std::io::stderr())
             .arg("-q")
             .arg("-o")
             .arg(format!("Dir::Etc::sourcelist={}", sources.display()))
@@ -54,12 +66,15 @@ pub fn fit_check_sign() -> anyhow::Result<()> {
     };
     let make = |target: &str| {
         let mut command = Command::new("make");
-        command.current_dir(&source).args(["-s", "-j2", target]);
+        command
+            .current_dir(&source)
+            .stdout(std::io::stderr())
+            .args(["-s", "-j2", target]);
         command
     };
     run(&mut make("tools-only_defconfig"))?;
     run(&mut make("tools-only"))?;
     fs::copy(source.join("tools/fit_check_sign"), &program)?;
     fs::remove_dir_all(&source)?;
-    Ok(())
+    Ok(program)
 }

@@ -8,6 +8,7 @@ use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
     digest::Sha256Digest,
     dsse::Envelope,
+    file_digest::FileDigest,
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     purpose::{KeySet, NewKeyType},
@@ -22,7 +23,7 @@ const CLOCK: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApprovedScope {
     /// Signatures over these digests, with the files' names.
-    Files(BTreeMap<Sha256Digest, String>),
+    Files(BTreeMap<FileDigest, String>),
     /// Signatures over anything.
     Anything,
     /// One new key.
@@ -135,7 +136,7 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
                 .iter()
                 .map(|subject| ManifestFile {
                     name: subject.name.clone(),
-                    sha256: subject.digest.sha256,
+                    digest: subject.digest.clone(),
                 })
                 .collect();
             let files = Manifest::new(files).map_err(|error| error.to_string())?;
@@ -147,7 +148,7 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
             let files = files
                 .files()
                 .iter()
-                .map(|file| (file.sha256, file.name.clone()))
+                .map(|file| (file.digest.clone(), file.name.clone()))
                 .collect();
             (ApprovedScope::Files(files), Some(keys.clone()))
         }

@@ -14,6 +14,7 @@ use countersign_protocol::{
     event::Event,
     id::ActivationId,
 };
+use jiff::SignedDuration;
 use tokio::{
     sync::{
         mpsc::{Receiver, UnboundedReceiver},
@@ -262,25 +263,35 @@ impl Desk {
             transition::store(&self.app, &mut tx, &mut activation).await?;
             tx.commit().await?;
         }
-        let now = Timestamp::now();
         for activation in self.active().await? {
             let (until, reason) = self.waits_until(&activation);
-            if waits(&activation) && until <= now {
+            if waits(&activation) && until <= Timestamp::now() {
                 self.end(activation, reason, &Actor::Server).await?;
             }
         }
         self.advance().await
     }
 
-    /// How long an activation waits for its quorum, and how it ends then: where another HSM of its pool was opened, not
-    /// longer than the lease.
+    /// How long an activation waits for its quorum, and how it ends then.
     fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
         let terms = &activation.terms;
-        let pool = self.app.activations.pool(&terms.id);
-        match pool.and_then(|pool| pool.ends_at()) {
-            Some(end) if end < terms.expires_at => (end, EndReason::TimeUsed),
-            _ => (terms.expires_at, EndReason::Expired),
-        }
+        let expires = (terms.expires_at, EndReason::Expired);
+        let sooner = match self.app.activations.pool(&terms.id) {
+            // Another HSM of its pool was opened: no longer than the lease. Whoever signs there does not ask for this one.
+            Some(pool) => pool.ends_at().map(|end| (end, EndReason::TimeUsed)),
+            None => self.abandoned(activation),
+        };
+        sooner.filter(|(at, _)| *at < expires.0).unwrap_or(expires)
+    }
+
+    /// When whoever waits for an activation has been silent for too long.
+    fn abandoned(&self, activation: &Activation) -> Option<(Timestamp, EndReason)> {
+        let seconds = activation.abandoned_after?;
+        let silence = self.app.activations.attendance().silence(&activation.terms);
+        let left = SignedDuration::from_secs(seconds.into())
+            - SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+        let at = Timestamp::now().saturating_add(left).ok()?;
+        Some((at, EndReason::Abandoned { seconds }))
     }
 
     /// Gives the HSM to the activation that waits longest, if it is free and usable.

@@ -9,7 +9,7 @@ use std::{
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationTerms, EndReason},
-    digest::Sha256Digest,
+    file_digest::FileDigest,
     id::ActivationId,
     lease::LeaseLimits,
     mechanism::{Hash, Mechanism},
@@ -46,7 +46,8 @@ struct Signed {
     /// Their idempotency keys.
     keys: HashSet<String>,
     count: u32,
-    digests: HashSet<Sha256Digest>,
+    /// Digests, as bytes: no two hash functions make one of the same length.
+    digests: HashSet<Vec<u8>>,
 }
 
 /// Why the lease does not cover a signature.
@@ -54,7 +55,7 @@ struct Signed {
 pub enum NotCovered {
     /// The digest was not approved.
     Digest,
-    /// From this mechanism's input nobody could tell which file it is.
+    /// From this mechanism's input nobody could tell which file it is: none was approved by a digest of this hash function.
     Mechanism,
 }
 
@@ -166,16 +167,15 @@ impl LeasePool {
         match &self.scope {
             ApprovedScope::Anything => Ok(None),
             ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
-            // Files are approved by their SHA-256.
-            ApprovedScope::Files(_) if mechanism.hash() != Some(Hash::Sha256) => {
-                Err(NotCovered::Mechanism)
+            ApprovedScope::Files(files) => {
+                let is_used = |hash: &Hash| files.keys().any(|listed| listed.hash() == *hash);
+                let hash = mechanism.hash().filter(is_used);
+                let hash = hash.ok_or(NotCovered::Mechanism)?;
+                FileDigest::new(hash, digest)
+                    .and_then(|digest| files.get(&digest))
+                    .map(|name| Some(name.clone()))
+                    .ok_or(NotCovered::Digest)
             }
-            ApprovedScope::Files(files) => digest
-                .try_into()
-                .ok()
-                .and_then(|digest| files.get(&Sha256Digest(digest)))
-                .map(|name| Some(name.clone()))
-                .ok_or(NotCovered::Digest),
         }
     }
 
@@ -247,13 +247,13 @@ impl LeasePool {
     pub fn note(&self, digest: &[u8]) -> Option<EndReason> {
         let mut signed = lock(&self.signed);
         signed.count += 1;
-        if let Ok(digest) = digest.try_into() {
-            signed.digests.insert(Sha256Digest(digest));
-        }
+        signed.digests.insert(digest.to_vec());
         let used_up = signed.count + signed.lost >= self.limits.signatures;
         match &self.scope {
             ApprovedScope::Files(files) => {
-                let all = files.keys().all(|digest| signed.digests.contains(digest));
+                let all = files
+                    .keys()
+                    .all(|digest| signed.digests.contains(digest.as_bytes()));
                 let more =
                     usize::try_from(self.limits.signatures).is_ok_and(|limit| limit > files.len());
                 match (all, used_up) {

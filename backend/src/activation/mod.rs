@@ -3,6 +3,7 @@
 //! One task per HSM, its *desk*, changes the state of that HSM's activations; everybody else asks the desk.
 
 mod approval;
+mod attendance;
 mod command;
 mod desk;
 mod lease;
@@ -15,6 +16,7 @@ mod transition;
 mod view;
 
 pub use approval::ApprovedScope;
+pub use attendance::Attendance;
 pub use command::Custodian;
 pub use lease::{Entered, Lease, LeaseKey};
 pub use lease_pool::{LeasePool, NotCovered};
@@ -98,6 +100,7 @@ pub enum ActivationError {
 struct Inner {
     desks: Mutex<BTreeMap<HsmId, mpsc::Sender<Command>>>,
     pools: Mutex<HashMap<ActivationId, Arc<LeasePool>>>,
+    attendance: Attendance,
 }
 
 /// All desks and open leases. Clones are the same.
@@ -105,6 +108,11 @@ struct Inner {
 pub struct Activations(Arc<Inner>);
 
 impl Activations {
+    /// Who still waits.
+    pub fn attendance(&self) -> &Attendance {
+        &self.0.attendance
+    }
+
     /// Starts the desk of an HSM.
     pub fn start(&self, app: &App, hsm: Hsm, notices: UnboundedReceiver<Notice>) {
         let (sender, commands) = mpsc::channel(QUEUE);

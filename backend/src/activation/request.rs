@@ -1,5 +1,7 @@
 //! Asking for an activation.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     Timestamp,
     activation::{
@@ -17,7 +19,7 @@ use countersign_protocol::{
 };
 use jiff::SignedDuration;
 
-use super::{ActivationError, transition};
+use super::{ActivationError, attendance::longer, transition};
 use crate::{
     app::App,
     code,
@@ -90,6 +92,12 @@ pub async fn create(
             "custodians may take 1 to {most} seconds here"
         )));
     }
+    let abandoned_after = new.abandoned_after_seconds;
+    if abandoned_after == Some(0) {
+        return Err(invalid(
+            "a request of which nobody may be out of reach is withdrawn at once: say after how many seconds",
+        ));
+    }
     let scope = canonical_digest(&(&purpose, &new.reason));
 
     let mut tx = app.store.write().await?;
@@ -110,7 +118,14 @@ pub async fn create(
         .min_by_key(|there| !matches!(there.state, ActivationState::Open { .. }));
     if let Some(activation) = joined {
         let id = activation.terms.id.activation();
-        return Ok((super::by_id(tx.connection(), app, &id).await?, false));
+        app.activations.attendance().asks(&id, Duration::ZERO);
+        let after = longer(activation.abandoned_after, abandoned_after);
+        if after != activation.abandoned_after {
+            store::activations::set_abandoned_after(tx.connection(), &id, after).await?;
+        }
+        let view = super::by_id(tx.connection(), app, &id).await?;
+        tx.commit().await?;
+        return Ok((view, false));
     }
     let now = Timestamp::now();
     let id = ActivationId::new(code::random_grouped(8)?);
@@ -137,6 +152,7 @@ pub async fn create(
             authenticated: 0,
             notice: None,
             revision: 0,
+            abandoned_after,
             terms,
         };
         store::activations::insert(tx.connection(), &activation).await?;
@@ -158,6 +174,7 @@ pub async fn create(
     for activation in &mut activations {
         transition::store(app, &mut tx, activation).await?;
     }
+    app.activations.attendance().asks(&id, Duration::ZERO);
     tx.commit().await?;
     for activation in &activations {
         // It waits for an HSM that has gone meanwhile.

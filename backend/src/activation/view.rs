@@ -67,8 +67,10 @@ async fn ahead(
     };
     Ok(Some(if other.terms.requester.id == terms.requester.id {
         let id = other.terms.id.activation();
+        let reason = &other.terms.reason;
         format!(
-            "Activation {id} of the same requester has the HSM, {until}; `countersign activation lock {id}` ends it"
+            "Activation {id} of the same requester, \"{reason}\", has the HSM, {until}; if it is needed no longer, \
+             `countersign activation lock {id}` ends it"
         )
     } else {
         format!("Another requester's activation has the HSM, {until}")

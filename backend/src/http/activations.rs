@@ -143,15 +143,22 @@ async fn show(
     Path(id): Path<ActivationId>,
     Query(query): Query<Wait>,
 ) -> Result<Answer<ActivationView>, ApiError> {
-    visible(&app, &caller, &id).await?;
+    let terms = visible(&app, &caller, &id).await?;
+    let seconds = query.wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+    let wait = query
+        .after
+        .map_or(Duration::ZERO, |_| Duration::from_secs(seconds));
     // Listen first, look second: nothing falls between.
     let mut events = app.events.subscribe();
-    let seconds = query.wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let deadline = Instant::now() + wait;
     loop {
         let mut connection = app.store.read().await?;
         let view = activation::by_id(&mut connection, &app, &id).await?;
         drop(connection);
+        if terms.requester.id == caller.person().id && !view.state.is_ended() {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            app.activations.attendance().asks(&id, wait);
+        }
         let Some(after) = query.after else {
             return Ok(Answer(view));
         };

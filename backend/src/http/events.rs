@@ -27,7 +27,7 @@ async fn open(State(app): State<App>, caller: Caller, upgrade: WebSocketUpgrade)
     let events = app.events.subscribe();
     upgrade
         .max_message_size(1024)
-        .on_upgrade(move |socket| serve(socket, caller, events))
+        .on_upgrade(move |socket| serve(app, socket, caller, events))
 }
 
 /// Requesters see their own activations only.
@@ -43,6 +43,7 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
 }
 
 async fn serve(
+    app: App,
     mut socket: WebSocket,
     caller: Caller,
     mut events: tokio::sync::broadcast::Receiver<Event>,
@@ -60,6 +61,10 @@ async fn serve(
                 Err(RecvError::Closed) => return,
             },
             _ = ping.tick() => {
+                // A portal may be open all day; a program listens for a purpose.
+                if let Caller::Token { session, .. } = &caller {
+                    app.activations.attendance().listens(&session.person.id);
+                }
                 if socket.send(Message::Ping(Vec::new().into())).await.is_err() {
                     return;
                 }

@@ -20,8 +20,8 @@ use countersign_protocol::{
     activation::{ActivationState, ActivationTerms, EndReason},
     audit::{Actor, AuditEvent},
     cvc::{HashAlgorithm, PublicKey},
-    digest::Sha256Digest,
     encoding::Base64,
+    file_digest::FileDigest,
     id::{ActivationId, SignatureId},
     manifest::readable,
     mechanism::Mechanism,
@@ -469,7 +469,8 @@ async fn covered(
         }
         Err(NotCovered::Mechanism) => {
             return Err(SigningError::Mechanism(format!(
-                "the custodians approved files by their SHA-256, so `{}` cannot be checked: use {} instead",
+                "the custodians approved no digest of the hash function of `{}`: use a mechanism with the one of the \
+                 list, usually {}",
                 request.mechanism,
                 with_sha256(&key.public_key)
             )));
@@ -566,7 +567,7 @@ fn to_view(
     stored: StoredSignature,
 ) -> Option<SignatureView> {
     let (signature, made_at) = stored.made?;
-    let name = file_name(terms, &stored.digest);
+    let name = file_name(terms, stored.mechanism, &stored.digest);
     Some(SignatureView {
         id: stored.id,
         activation: activation.clone(),
@@ -580,7 +581,7 @@ fn to_view(
     })
 }
 
-fn file_name(terms: &ActivationTerms, digest: &[u8]) -> Option<String> {
+fn file_name(terms: &ActivationTerms, mechanism: Mechanism, digest: &[u8]) -> Option<String> {
     let Purpose::Sign {
         scope: Scope::Manifest { files },
         ..
@@ -588,10 +589,10 @@ fn file_name(terms: &ActivationTerms, digest: &[u8]) -> Option<String> {
     else {
         return None;
     };
-    let digest = Sha256Digest(digest.try_into().ok()?);
+    let digest = FileDigest::new(mechanism.hash()?, digest)?;
     files
         .files()
         .iter()
-        .find(|file| file.sha256 == digest)
+        .find(|file| file.digest == digest)
         .map(|file| file.name.clone())
 }

@@ -26,6 +26,8 @@ pub struct Activation {
     pub notice: Option<String>,
     /// Grows with every change.
     pub revision: u64,
+    /// After how many seconds without its requester it is withdrawn before it is open; `None`: never.
+    pub abandoned_after: Option<u32>,
 }
 
 /// A custodian's answer, with the signed statement if they approved.
@@ -63,6 +65,7 @@ fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
         authenticated: row.get("authenticated"),
         notice: row.get("notice"),
         revision: number(row.get("revision"))?,
+        abandoned_after: row.get("abandoned_after"),
     })
 }
 
@@ -81,8 +84,9 @@ pub async fn insert(
     let terms = &activation.terms;
     sqlx::query(
         "INSERT INTO activations
-         (id, pool, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, revision)
-         VALUES (?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+         (id, pool, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, abandoned_after,
+          revision)
+         VALUES (?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     )
     .bind(terms.id.as_str())
     .bind(terms.id.activation().as_str())
@@ -94,8 +98,26 @@ pub async fn insert(
     .bind(activation.state.is_ended())
     .bind(activation.authenticated)
     .bind(&activation.notice)
+    .bind(activation.abandoned_after)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Stores how long the requester of an activation may be out of reach, on however many HSMs.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn set_abandoned_after(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+    seconds: Option<u32>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE activations SET abandoned_after = ? WHERE pool = ?")
+        .bind(seconds)
+        .bind(id.activation().as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -47,6 +47,7 @@ async fn ask(
         reason: reason.into(),
         lease: Some(LIMITS),
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join,
     };
     activation::create(&world.app, &requester(person, &actor, false), new).await

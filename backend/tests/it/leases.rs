@@ -255,6 +255,7 @@ async fn an_activation_expires() {
         reason: "soon over".into(),
         lease: None,
         collect_seconds: Some(1),
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
     let requester = crate::world::requester(person, &actor, false);

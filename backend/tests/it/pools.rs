@@ -589,6 +589,7 @@ async fn who_names_an_hsm_gets_no_other() {
         reason: there.reason.clone(),
         lease: Some(there.lease),
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
     let requester = world::requester(person, &actor, false);

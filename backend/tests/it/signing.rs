@@ -2,11 +2,20 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use countersign_protocol::{audit::AuditEvent, mechanism::Mechanism, signature::SignRequest};
+use countersign_protocol::{
+    activation::{EndReason, NewPurpose},
+    audit::AuditEvent,
+    digest::Sha256Digest,
+    file_digest::FileDigest,
+    manifest::{Manifest, ManifestFile},
+    mechanism::{Hash, Mechanism},
+    purpose::Scope,
+    signature::SignRequest,
+};
 use countersign_server::signing::SigningError;
 use countersign_simulator::{Fault, Latency, Profile};
 
-use crate::world::{World, request_for};
+use crate::world::{World, reason, request_for};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
@@ -53,6 +62,50 @@ async fn every_mechanism_gives_a_signature_that_verifies() {
             .await
             .expect("locked");
     }
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_names_the_hash_function_of_each_digest() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let digest = Hash::Sha384.digest(b"a");
+    let listed = ManifestFile {
+        name: "a.jar".into(),
+        digest: FileDigest::new(Hash::Sha384, &digest).expect("a digest"),
+    };
+    let other = ManifestFile {
+        name: "b.bin".into(),
+        digest: Sha256Digest::of(b"b").into(),
+    };
+    let purpose = NewPurpose::Sign {
+        keys: vec!["rsa".into()],
+        scope: Scope::Manifest {
+            files: Manifest::new(vec![listed, other]).expect("a manifest"),
+        },
+    };
+    let view = world.ask(3, purpose, None).await.expect("asked");
+    let id = view.terms.id;
+    world.open(&id).await;
+    let unlisted = SignRequest::new(Mechanism::RsaPkcs1Sha384, vec![1; 48]);
+    let refused = world.sign(&id, "1", &unlisted).await;
+    assert!(
+        matches!(refused, Err(SigningError::NotInManifest(_))),
+        "{refused:?}"
+    );
+    let unused = SignRequest::new(Mechanism::RsaPkcs1Sha512, vec![1; 64]);
+    let refused = world.sign(&id, "2", &unused).await;
+    assert!(
+        matches!(refused, Err(SigningError::Mechanism(_))),
+        "{refused:?}"
+    );
+    let request = SignRequest::new(Mechanism::RsaPkcs1Sha384, digest);
+    let made = world.sign(&id, "3", &request).await.expect("signed");
+    assert_eq!(made.name.as_deref(), Some("a.jar"));
+    assert!(!world.view(&id).await.state.is_ended());
+    let last = request_for("b", Mechanism::RsaPssSha256);
+    world.sign(&id, "4", &last).await.expect("signed");
+    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::Completed);
     world.app.shutdown().await;
 }
 

@@ -97,7 +97,7 @@ pub fn files(names: &[&str]) -> Manifest {
         .iter()
         .map(|name| ManifestFile {
             name: (*name).into(),
-            sha256: Sha256Digest::of(name.as_bytes()),
+            digest: Sha256Digest::of(name.as_bytes()).into(),
         })
         .collect();
     Manifest::new(files).expect("a manifest")
@@ -280,6 +280,7 @@ impl World {
             reason: "Firmware 4.2.1".into(),
             lease,
             collect_seconds: None,
+            abandoned_after_seconds: None,
             join: Join::SamePurpose,
         };
         let (view, _) = activation::create(&self.app, &requester, new).await?;

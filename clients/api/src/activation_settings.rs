@@ -19,6 +19,8 @@ pub const SIGNATURES_ENV: &str = "COUNTERSIGN_SIGNATURES";
 pub const COLLECT_SECONDS_ENV: &str = "COUNTERSIGN_COLLECT_SECONDS";
 /// How long a server that cannot be reached is waited for, in seconds.
 pub const PATIENCE_SECONDS_ENV: &str = "COUNTERSIGN_PATIENCE_SECONDS";
+/// How long one signature may take, in seconds.
+pub const SIGN_SECONDS_ENV: &str = "COUNTERSIGN_SIGN_SECONDS";
 /// `login` or `sign`.
 pub const WAIT_IN_ENV: &str = "COUNTERSIGN_WAIT_IN";
 /// Id of the one activation to be used.
@@ -40,6 +42,8 @@ pub struct ActivationSettings {
     pub collect_seconds: Option<u32>,
     /// How long a server that cannot be reached is waited for, in seconds.
     pub patience_seconds: u32,
+    /// How long one signature of a PKCS#11 program may take, in seconds, with every try.
+    pub sign_seconds: u32,
     /// When PKCS#11 programs wait for the quorum.
     pub wait_in: WaitIn,
     /// Use this activation, and ask for none.
@@ -56,6 +60,7 @@ impl Default for ActivationSettings {
             signatures: 100,
             collect_seconds: None,
             patience_seconds: 300,
+            sign_seconds: 180,
             wait_in: WaitIn::Login,
             activation: None,
         }
@@ -96,6 +101,7 @@ impl ActivationSettings {
         self.signatures = number(SIGNATURES_ENV)?.unwrap_or(self.signatures);
         self.collect_seconds = number(COLLECT_SECONDS_ENV)?.or(self.collect_seconds);
         self.patience_seconds = number(PATIENCE_SECONDS_ENV)?.unwrap_or(self.patience_seconds);
+        self.sign_seconds = number(SIGN_SECONDS_ENV)?.unwrap_or(self.sign_seconds);
         self.wait_in = match text(environment, WAIT_IN_ENV)?.as_deref() {
             None => self.wait_in,
             Some("login") => WaitIn::Login,

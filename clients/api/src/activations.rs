@@ -10,7 +10,11 @@ use countersign_protocol::{
     id::ActivationId,
 };
 
-use crate::{client::Client, error::ClientError, path::segment};
+use crate::{
+    client::{Client, Limit},
+    error::ClientError,
+    path::segment,
+};
 
 /// Longest wait of one [`Client::activation_after`] at the server.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -46,6 +50,13 @@ pub struct Requested {
     pub joined: bool,
 }
 
+/// For [`NewActivation::abandoned_after_seconds`], given how long the program waits for a server that it cannot reach: the
+/// server must not give up first.
+pub fn abandoned_after(patience: Duration) -> Option<u32> {
+    let seconds = patience.saturating_add(LONGEST_WAIT).as_secs();
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
 fn path(id: &ActivationId) -> String {
     format!("/activations/{}", segment(id.as_str()))
 }
@@ -67,8 +78,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn request_activation(&self, request: &NewActivation) -> Result<Requested, ClientError> {
-        let (status, activation) =
-            self.post_with("/activations", request, &[], self.timeouts().answer)?;
+        let limit = Limit::Answer(self.timeouts().answer);
+        let (status, activation) = self.post_with("/activations", request, &[], limit)?;
         Ok(Requested {
             activation,
             joined: status != 201,

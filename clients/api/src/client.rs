@@ -51,6 +51,17 @@ pub struct Timeouts {
     pub answer: Duration,
     /// A long poll is given up this long after the server should have answered.
     pub grace: Duration,
+    /// For a signature, all tries together. Those of large RSA keys take seconds each, and others may be served first.
+    pub signature: Duration,
+}
+
+/// How long one request may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// From the request to the beginning of the answer, however long sending and receiving take.
+    Answer(Duration),
+    /// From the beginning to the end.
+    All(Duration),
 }
 
 impl Default for Timeouts {
@@ -59,6 +70,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             answer: Duration::from_secs(120),
             grace: Duration::from_secs(20),
+            signature: Duration::from_secs(180),
         }
     }
 }
@@ -185,18 +197,18 @@ impl Client {
         }
     }
 
-    /// Sends a request whose answer may take this long.
     fn run<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
-        answer: Duration,
+        limit: Limit,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = self.shared.agent.configure_request(request);
-        let request = request
-            .timeout_connect(Some(self.timeouts.connect))
-            .timeout_recv_response(Some(answer))
-            .build();
-        self.shared.agent.run(request)
+        let request = request.timeout_connect(Some(self.timeouts.connect));
+        let request = match limit {
+            Limit::Answer(answer) => request.timeout_recv_response(Some(answer)),
+            Limit::All(all) => request.timeout_global(Some(all)),
+        };
+        self.shared.agent.run(request.build())
     }
 
     /// The server that is asked.
@@ -238,7 +250,8 @@ impl Client {
                     .request(Method::GET, path)?
                     .body(())
                     .map_err(|e| self.bad_request(e))?;
-                self.json(self.run(request, answer)).map(|(_, value)| value)
+                self.json(self.run(request, Limit::Answer(answer)))
+                    .map(|(_, value)| value)
             },
         )
     }
@@ -249,7 +262,7 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        self.post_with(path, body, &[], self.timeouts().answer)
+        self.post_with(path, body, &[], Limit::Answer(self.timeouts().answer))
             .map(|(_, value)| value)
     }
 
@@ -260,17 +273,17 @@ impl Client {
         answer: Duration,
     ) -> Result<T, ClientError> {
         let request = self.request(Method::POST, path)?;
-        self.send(request, Vec::new(), answer)
+        self.send(request, Vec::new(), Limit::Answer(answer))
             .map(|(_, value)| value)
     }
 
-    /// POST with a body, further headers and a time for the answer; tells the status.
+    /// POST with a body, further headers and a time of its own; tells the status.
     pub(crate) fn post_with<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
         body: &B,
         headers: &[(&'static str, &str)],
-        answer: Duration,
+        limit: Limit,
     ) -> Result<(u16, T), ClientError> {
         let mut request = self
             .request(Method::POST, path)?
@@ -279,7 +292,7 @@ impl Client {
             request = request.header(*name, *value);
         }
         let body = serde_json::to_vec(body).map_err(|e| self.bad_request(e))?;
-        self.send(request, body, answer)
+        self.send(request, body, limit)
     }
 
     /// PUT, which is answered without a body.
@@ -290,7 +303,7 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body)
             .map_err(|e| self.bad_request(e))?;
-        self.body(self.run(request, self.timeouts.answer))
+        self.body(self.run(request, Limit::Answer(self.timeouts.answer)))
             .map(|_| ())
     }
 
@@ -300,7 +313,7 @@ impl Client {
             .request(Method::DELETE, path)?
             .body(())
             .map_err(|e| self.bad_request(e))?;
-        self.body(self.run(request, self.timeouts.answer))
+        self.body(self.run(request, Limit::Answer(self.timeouts.answer)))
             .map(|_| ())
     }
 
@@ -308,10 +321,10 @@ impl Client {
         &self,
         request: Builder,
         body: Vec<u8>,
-        answer: Duration,
+        limit: Limit,
     ) -> Result<(u16, T), ClientError> {
         let request = request.body(body).map_err(|e| self.bad_request(e))?;
-        self.json(self.run(request, answer))
+        self.json(self.run(request, limit))
     }
 
     fn request(&self, method: Method, path: &str) -> Result<Builder, ClientError> {

@@ -9,7 +9,11 @@ use countersign_protocol::{
     id::HsmId,
 };
 
-use crate::{client::Client, error::ClientError, path::segment};
+use crate::{
+    client::{Client, Limit},
+    error::ClientError,
+    path::segment,
+};
 
 /// Somebody has to enter the SO-PIN at the server.
 const INITIALISE: Duration = Duration::from_secs(15 * 60);
@@ -40,8 +44,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn initialise_hsm(&self, id: &HsmId, body: &InitialiseHsm) -> Result<HsmView, ClientError> {
-        self.post_with(&format!("{}/initialise", path(id)), body, &[], INITIALISE)
-            .map(|(_, hsm)| hsm)
+        self.post_with(
+            &format!("{}/initialise", path(id)),
+            body,
+            &[],
+            Limit::Answer(INITIALISE),
+        )
+        .map(|(_, hsm)| hsm)
     }
 
     /// Registers a confirmed key as custodian of an HSM.

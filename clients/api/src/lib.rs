@@ -38,9 +38,9 @@ pub mod words;
 
 pub use activation_settings::{
     ACTIVATION_ENV, ActivationSettings, COLLECT_SECONDS_ENV, KEYS_ENV, LEASE_SECONDS_ENV,
-    PATIENCE_SECONDS_ENV, REASON_ENV, SIGNATURES_ENV, WAIT_IN_ENV, WaitIn,
+    PATIENCE_SECONDS_ENV, REASON_ENV, SIGN_SECONDS_ENV, SIGNATURES_ENV, WAIT_IN_ENV, WaitIn,
 };
-pub use activations::{ActivationFilter, LONGEST_WAIT, Requested};
+pub use activations::{ActivationFilter, LONGEST_WAIT, Requested, abandoned_after};
 pub use client::{Client, Options, Timeouts};
 pub use client_certificate::CertificateFiles;
 pub use config::{

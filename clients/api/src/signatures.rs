@@ -1,6 +1,6 @@
 //! Signatures under an open activation.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use countersign_protocol::{
     dsse::canonical_digest,
@@ -9,10 +9,11 @@ use countersign_protocol::{
     signature::{IDEMPOTENCY_KEY, SignRequest, SignatureView},
 };
 
-use crate::{client::Client, error::ClientError, path::segment};
-
-/// Signatures of large RSA keys take seconds each, and other requests may be served first.
-const ANSWER: Duration = Duration::from_secs(180);
+use crate::{
+    client::{Client, Limit},
+    error::ClientError,
+    path::segment,
+};
 
 /// Names one wish for one signature: however often it is sent, the server signs once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +26,8 @@ impl IdempotencyKey {
         Self(uuid::Uuid::now_v7().to_string())
     }
 
-    /// The same for the same request: a program that signs one thing several times under an activation gets one
-    /// signature, which is counted once.
-    pub fn of(request: &SignRequest) -> Self {
+    /// The same for the same request.
+    fn of(request: &SignRequest) -> Self {
         Self(format!("content-{}", canonical_digest(request)))
     }
 
@@ -42,7 +42,8 @@ fn path(id: &ActivationId) -> String {
 }
 
 impl Client {
-    /// Has one digest signed. Repeated with the same idempotency key after a broken connection.
+    /// Has one digest signed. Repeated with the same idempotency key after a broken connection, as long as
+    /// [`Timeouts::signature`](crate::Timeouts::signature) allows.
     ///
     /// The signature is not verified here.
     ///
@@ -66,13 +67,49 @@ impl Client {
         request: &SignRequest,
         key: &IdempotencyKey,
     ) -> Result<SignatureView, ClientError> {
+        self.sign_until(id, request, key, self.signature_deadline())
+    }
+
+    /// [`Client::sign`] for programs that sign one thing several times: under an activation, the same request gets the
+    /// same signature, which is counted once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign_once(
+        &self,
+        id: &ActivationId,
+        request: &SignRequest,
+    ) -> Result<SignatureView, ClientError> {
+        let deadline = self.signature_deadline();
+        match self.sign_until(id, request, &IdempotencyKey::of(request), deadline) {
+            // Nobody knows what became of an earlier one; it counts, and this one is another.
+            Err(error) if error.code() == Some(ProblemCode::Conflict) => {
+                self.sign_until(id, request, &IdempotencyKey::new(), deadline)
+            }
+            result => result,
+        }
+    }
+
+    fn signature_deadline(&self) -> Instant {
+        Instant::now() + self.timeouts().signature
+    }
+
+    fn sign_until(
+        &self,
+        id: &ActivationId,
+        request: &SignRequest,
+        key: &IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<SignatureView, ClientError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
         // After a broken connection the first request may still be under way, which is a conflict until it is done.
         let again = |error: &ClientError, attempt| {
-            error.is_unreachable() || (attempt > 1 && error.code() == Some(ProblemCode::Conflict))
+            let open = error.code() == Some(ProblemCode::Conflict) && attempt > 1;
+            (error.is_unreachable() || open) && !left().is_zero()
         };
         let headers = [(IDEMPOTENCY_KEY, key.as_str())];
         let (_, view): (u16, SignatureView) = self.retry().run(again, || {
-            self.post_with(&path(id), request, &headers, ANSWER)
+            self.post_with(&path(id), request, &headers, Limit::All(left()))
         })?;
         if view.digest != request.digest || view.mechanism != request.mechanism {
             return Err(self.malformed("it signed something else than was asked for"));

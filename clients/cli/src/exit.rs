@@ -46,7 +46,10 @@ impl Exit {
             EndReason::Declined | EndReason::Cancelled { .. } | EndReason::Locked { .. } => {
                 Self::Stopped
             }
-            EndReason::Expired | EndReason::TimeUsed | EndReason::CountUsed => Self::Expired,
+            EndReason::Expired
+            | EndReason::Abandoned { .. }
+            | EndReason::TimeUsed
+            | EndReason::CountUsed => Self::Expired,
             EndReason::Completed
             | EndReason::HsmLost { .. }
             | EndReason::HsmRemoved { .. }

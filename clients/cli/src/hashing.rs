@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use countersign_protocol::{digest::Sha256Digest, mechanism::Hash};
+use countersign_protocol::{digest::Sha256Digest, file_digest::FileDigest, mechanism::Hash};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 const CHUNK: usize = 256 * 1024;
@@ -14,10 +14,10 @@ const CHUNK: usize = 256 * 1024;
 /// Digests of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hashed {
-    /// What manifests name.
+    /// For people, and other programs.
     pub sha256: Sha256Digest,
-    /// What is signed: the same, unless the mechanism has another hash.
-    pub digest: Vec<u8>,
+    /// What manifests name, and what is signed: the same, unless the mechanism has another hash.
+    pub digest: FileDigest,
 }
 
 enum Further {
@@ -54,9 +54,9 @@ pub fn hash_file(path: &Path, hash: Hash, mut advance: impl FnMut(u64)) -> io::R
     }
     let sha256 = Sha256Digest(sha256.finalize().into());
     let digest = match further {
-        Further::None => sha256.as_bytes().to_vec(),
-        Further::Sha384(hasher) => hasher.finalize().to_vec(),
-        Further::Sha512(hasher) => hasher.finalize().to_vec(),
+        Further::None => sha256.into(),
+        Further::Sha384(hasher) => <[u8; 48]>::from(hasher.finalize()).into(),
+        Further::Sha512(hasher) => <[u8; 64]>::from(hasher.finalize()).into(),
     };
     Ok(Hashed { sha256, digest })
 }
@@ -76,12 +76,18 @@ mod tests {
         let hashed = hash_file(&path, Hash::Sha256, |bytes| seen += bytes).unwrap();
         assert_eq!(seen, content.len() as u64);
         assert_eq!(hashed.sha256, Sha256Digest::of(&content));
-        assert_eq!(hashed.digest, hashed.sha256.as_bytes());
+        assert_eq!(hashed.digest, hashed.sha256.into());
         let hashed = hash_file(&path, Hash::Sha384, |_| ()).unwrap();
         assert_eq!(hashed.sha256, Sha256Digest::of(&content));
-        assert_eq!(hashed.digest, Sha384::digest(&content).to_vec());
+        assert_eq!(
+            hashed.digest.as_bytes(),
+            Sha384::digest(&content).as_slice()
+        );
         let hashed = hash_file(&path, Hash::Sha512, |_| ()).unwrap();
-        assert_eq!(hashed.digest, Sha512::digest(&content).to_vec());
+        assert_eq!(
+            hashed.digest.as_bytes(),
+            Sha512::digest(&content).as_slice()
+        );
     }
 
     #[test]

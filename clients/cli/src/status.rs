@@ -94,10 +94,10 @@ pub fn details(view: &ActivationView) -> String {
         let rows: Vec<Vec<String>> = files
             .files()
             .iter()
-            .map(|file| vec![file.sha256.to_string(), printable(&file.name)])
+            .map(|file| vec![file.digest.to_string(), printable(&file.name)])
             .collect();
         out.push_str(&format!("\nManifest {}\n", files.digest()));
-        out.push_str(&table(&["SHA-256", "FILE"], &rows));
+        out.push_str(&table(&["DIGEST", "FILE"], &rows));
     }
     out
 }

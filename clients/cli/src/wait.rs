@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{Client, ClientError, Requested};
+use countersign_client::{Client, ClientError, LONGEST_WAIT, Requested};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     id::ActivationId,
@@ -30,6 +30,12 @@ enum Wake {
     Away(ClientError),
     Failed(ClientError),
     Interrupted,
+}
+
+/// What a request says that is waited for here.
+pub fn abandoned_after() -> Option<u32> {
+    // A server that falls silent is found out by the end of a poll, and given up at the end of another one.
+    countersign_client::abandoned_after(PATIENCE + 2 * LONGEST_WAIT)
 }
 
 /// Who has to agree, until when, and where.

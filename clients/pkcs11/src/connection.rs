@@ -11,6 +11,8 @@ const QUICK: Timeouts = Timeouts {
     connect: Duration::from_secs(3),
     answer: Duration::from_secs(10),
     grace: Duration::from_secs(5),
+    // Nobody signs with it.
+    signature: Duration::from_secs(10),
 };
 
 /// The clients of a process.
@@ -100,6 +102,7 @@ impl Clients {
         let patient = Timeouts {
             connect: QUICK.connect,
             grace: QUICK.grace,
+            signature: Duration::from_secs(activation.sign_seconds.into()),
             ..Timeouts::default()
         };
         Ok(Self {

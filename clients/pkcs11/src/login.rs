@@ -191,7 +191,7 @@ fn open(
     finalized: impl Fn() -> bool,
 ) -> Result<ActivationId> {
     let signals = Signals::watch();
-    let patience = Duration::from_secs(settings.patience_seconds.into());
+    let patience = patience(settings);
     let found = wait::reach(patience, &signals, &finalized, || {
         find(client, settings, keys)
     });
@@ -243,7 +243,8 @@ fn open(
         }
         Outcome::Failed(error) => {
             report::line(&format!(
-                "the HSM {} was not opened: {error}. Activation {id} stays: run this again to join it",
+                "the HSM {} was not opened: {error}. Run this again soon to join activation {id}: the server withdraws it \
+                 when no program waits for it any more",
                 slot.hsm
             ));
             Err(Rv::of_client(&error))
@@ -254,6 +255,10 @@ fn open(
             Err(Rv(ck::CKR_FUNCTION_CANCELED))
         }
     }
+}
+
+fn patience(settings: &ActivationSettings) -> Duration {
+    Duration::from_secs(settings.patience_seconds.into())
 }
 
 /// The activation to wait for, and whether it was asked for here.
@@ -278,6 +283,7 @@ fn find(
             signatures: settings.signatures,
         }),
         collect_seconds: settings.collect_seconds,
+        abandoned_after_seconds: countersign_client::abandoned_after(patience(settings)),
         join: Join::SameKeys,
     })?;
     Ok((requested.activation, !requested.joined))

@@ -9,11 +9,11 @@ use std::{
 use countersign_client::recording::Recorded;
 use countersign_protocol::{cvc::PublicKey, hsm::SigningKeyView, signature::SignRequest};
 use cryptoki_sys as ck;
-use sha2::{Digest, Sha256};
 
 use crate::{
     report,
     rv::{Result, Rv},
+    sign::Hasher,
 };
 
 pub use countersign_client::recording::RECORD_ENV;
@@ -123,20 +123,20 @@ pub fn origin() -> String {
 
 /// Whether the program signs this very file.
 fn is_digest_of(file: &str, request: &SignRequest) -> bool {
-    let hash = || -> std::io::Result<Vec<u8>> {
+    let hash = |mut hasher: Hasher| -> std::io::Result<Vec<u8>> {
         let mut file = File::open(file)?;
         if file.metadata()?.len() > LARGEST_FILE {
             return Ok(Vec::new());
         }
-        let mut hasher = Sha256::new();
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = std::io::Read::read(&mut file, &mut buffer)?;
             if count == 0 {
-                return Ok(hasher.finalize().to_vec());
+                return Ok(hasher.finish());
             }
             hasher.update(buffer.get(..count).unwrap_or_default());
         }
     };
-    hash().is_ok_and(|digest| digest == request.digest)
+    let hasher = request.mechanism.hash().map(Hasher::new);
+    hasher.is_some_and(|hasher| hash(hasher).is_ok_and(|digest| digest == request.digest))
 }

@@ -1,6 +1,6 @@
 //! One signature: the input is collected or hashed here, only a digest goes to the server.
 
-use countersign_client::{Client, ClientError, IdempotencyKey, words::printable};
+use countersign_client::{Client, ClientError, words::printable};
 use countersign_protocol::{
     activation::ActivationState,
     cvc::{EcSignature, PublicKey},
@@ -23,14 +23,18 @@ use crate::{
 const LONGEST: usize = 512;
 
 /// A hash under way.
-enum Hasher {
+pub enum Hasher {
+    /// SHA-256.
     Sha256(Sha256),
+    /// SHA-384.
     Sha384(Sha384),
+    /// SHA-512.
     Sha512(Sha512),
 }
 
 impl Hasher {
-    fn new(hash: Hash) -> Self {
+    /// Nothing hashed yet.
+    pub fn new(hash: Hash) -> Self {
         match hash {
             Hash::Sha256 => Self::Sha256(Sha256::new()),
             Hash::Sha384 => Self::Sha384(Sha384::new()),
@@ -38,7 +42,8 @@ impl Hasher {
         }
     }
 
-    fn update(&mut self, data: &[u8]) {
+    /// Takes a piece.
+    pub fn update(&mut self, data: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(data),
             Self::Sha384(hasher) => hasher.update(data),
@@ -46,7 +51,8 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    /// The digest.
+    pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Sha256(hasher) => hasher.finalize().to_vec(),
             Self::Sha384(hasher) => hasher.finalize().to_vec(),
@@ -233,15 +239,7 @@ fn make(
     key: &SigningKeyView,
     request: &SignRequest,
 ) -> Result<Vec<u8>> {
-    // Programs sign one thing several times: the same request gets the same signature, and counts once.
-    let once = client.sign_as(activation, request, &IdempotencyKey::of(request));
-    let made = match once {
-        // Nobody knows what became of the first try; it counts, and this one is another.
-        Err(error) if error.code() == Some(ProblemCode::Conflict) => {
-            client.sign(activation, request)
-        }
-        other => other,
-    };
+    let made = client.sign_once(activation, request);
     let made = made.map_err(|error| refused(client, activation, key, request, &error))?;
     let signature = made.signature.0;
     if request.verify(&key.public_key, &signature).is_err() {
@@ -288,6 +286,14 @@ fn refused(
         Some(ProblemCode::MechanismRefused) => {
             report::line(&format!("{what}: {error}"));
             Rv(ck::CKR_MECHANISM_INVALID)
+        }
+        _ if error.is_unreachable() => {
+            report::line(&format!(
+                "no signature with {} has come back: {error}. It may have been made: the same again under activation \
+                 {activation} gets it, and counts once",
+                printable(&key.label)
+            ));
+            Rv::of_client(error)
         }
         _ => {
             report::line(&format!("{what}: {error}"));

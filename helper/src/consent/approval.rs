@@ -181,7 +181,7 @@ impl Explained for ApprovalRequest {
             Purpose::Sign { scope: Scope::Manifest { files }, .. } => consent.list(
                 &format!("The {} files", files.files().len()),
                 &format!("files-{}.txt", terms.digest().short()),
-                files.files().iter().map(|file| (file.name.as_str(), file.sha256.to_string())),
+                files.files().iter().map(|file| (file.name.as_str(), file.digest.to_string())),
             ),
             Purpose::GenerateKey { .. } => consent,
         }

@@ -214,7 +214,7 @@ fn an_approval_says_what_was_shown() {
         manifest,
     ];
     for subject in &approval.subject {
-        facts.extend([subject.name.clone(), subject.digest.sha256.to_string()]);
+        facts.extend([subject.name.clone(), subject.digest.to_string()]);
     }
     for fact in facts {
         assert!(text.contains(&fact), "{fact} in {text}");

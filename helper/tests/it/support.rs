@@ -481,7 +481,7 @@ impl Server {
     pub fn terms(&self) -> ActivationTerms {
         let file = |name: &str| ManifestFile {
             name: name.to_owned(),
-            sha256: Sha256Digest::of(name.as_bytes()),
+            digest: Sha256Digest::of(name.as_bytes()).into(),
         };
         ActivationTerms {
             id: ActivationId::new("8K3F"),

@@ -177,6 +177,10 @@ pub struct NewActivation {
     /// How long custodians may take, in seconds; `None`: the server's default.
     #[serde(default)]
     pub collect_seconds: Option<u32>,
+    /// The requester waits for it, and may be out of reach for so many seconds: later it is withdrawn, unless it is open by then.
+    /// `None`: it stays until custodians may take no longer.
+    #[serde(default)]
+    pub abandoned_after_seconds: Option<u32>,
     /// Which activation of the same requester and reason is taken instead, if there is one.
     #[serde(default)]
     pub join: Join,
@@ -332,6 +336,11 @@ pub enum EndReason {
     Declined,
     /// No quorum in time.
     Expired,
+    /// The requester waited for it, and does so no longer.
+    Abandoned {
+        /// For so many seconds nobody has asked for it.
+        seconds: u32,
+    },
     /// The HSM was removed, reset or taken by another program while open.
     HsmLost {
         /// What happened, in words.
@@ -361,6 +370,10 @@ impl std::fmt::Display for EndReason {
             Self::Cancelled { by } => write!(f, "cancelled by {}", by.name),
             Self::Declined => f.write_str("declined: the quorum can no longer be met"),
             Self::Expired => f.write_str("expired: not enough custodians authenticated in time"),
+            Self::Abandoned { seconds } => write!(
+                f,
+                "withdrawn: the program that waited for it has not been heard of for {seconds} seconds"
+            ),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
             Self::HsmRemoved { why } => write!(f, "the HSM was taken away: {why}"),

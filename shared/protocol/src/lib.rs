@@ -11,6 +11,7 @@ pub mod digest;
 pub mod dsse;
 pub mod encoding;
 pub mod event;
+pub mod file_digest;
 pub mod helper;
 pub mod hsm;
 pub mod id;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256Digest;
+use crate::{digest::Sha256Digest, file_digest::FileDigest};
 
 /// Most files in one manifest: what a person can be asked to approve, and a request body can carry.
 pub const MAX_FILES: usize = 20_000;
@@ -11,12 +11,13 @@ pub const MAX_NAME: usize = 1024;
 
 /// One file: the name that people read and the digest that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ManifestFile {
     /// Name as the requester gave it; shown escaped, never used as a path.
     pub name: String,
-    /// SHA-256 of the content.
-    pub sha256: Sha256Digest,
+    /// Digest of the content, by the hash function that its signature uses. In JSON a member of its own name, such as
+    /// `sha256`; no others are allowed beside it.
+    #[serde(flatten)]
+    pub digest: FileDigest,
 }
 
 /// A validated list of files: not empty, no digest or name twice, no unreadable names.
@@ -74,13 +75,14 @@ impl Manifest {
 
     /// Number of different contents: signatures that it takes to sign every file.
     pub fn distinct(&self) -> usize {
-        let digests: std::collections::HashSet<_> = self.0.iter().map(|file| file.sha256).collect();
+        let digests: std::collections::HashSet<_> =
+            self.0.iter().map(|file| &file.digest).collect();
         digests.len()
     }
 
     /// Whether this digest may be signed.
-    pub fn contains(&self, digest: &Sha256Digest) -> bool {
-        self.0.iter().any(|file| file.sha256 == *digest)
+    pub fn contains(&self, digest: &FileDigest) -> bool {
+        self.0.iter().any(|file| file.digest == *digest)
     }
 
     /// SHA-256 over the canonical JSON (RFC 8785) of the list: what people compare.

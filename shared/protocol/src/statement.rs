@@ -6,7 +6,7 @@ mod login;
 
 pub use approval::{
     APPROVAL_PREDICATE, Approval, ApprovalPredicate, ApprovalSubject, ApprovedPurpose,
-    ApprovedTerms, STATEMENT_TYPE, SubjectDigest,
+    ApprovedTerms, STATEMENT_TYPE,
 };
 pub use enrolment::EnrolmentStatement;
 pub use login::LoginStatement;

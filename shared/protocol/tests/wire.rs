@@ -8,11 +8,12 @@ use countersign_protocol::{
     cvc::{Curve, EcSecretKey, Fingerprint},
     digest::Sha256Digest,
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
+    file_digest::FileDigest,
     helper::{Message, Operation, Request},
     id::{ActivationId, HsmId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestError, ManifestFile},
-    mechanism::Mechanism,
+    mechanism::{Hash, Mechanism},
     operator::Person,
     problem::{Problem, ProblemCode},
     purpose::{KeyName, KeySet, Purpose, Scope},
@@ -27,7 +28,7 @@ fn key() -> EcSecretKey {
 fn file(name: &str, content: &[u8]) -> ManifestFile {
     ManifestFile {
         name: name.to_owned(),
-        sha256: Sha256Digest::of(content),
+        digest: Sha256Digest::of(content).into(),
     }
 }
 
@@ -162,7 +163,7 @@ fn an_open_scope_is_approved_by_the_digest_of_its_terms() {
         Timestamp::UNIX_EPOCH,
     );
     assert_eq!(approval.subject.len(), 1);
-    assert_eq!(approval.subject[0].digest.sha256, terms.digest());
+    assert_eq!(approval.subject[0].digest, terms.digest().into());
 }
 
 #[test]
@@ -186,7 +187,65 @@ fn manifests_refuse_what_people_could_misread() {
 
 #[test]
 fn a_manifest_is_checked_when_it_is_read() {
+    let read = |file: String| serde_json::from_str::<Manifest>(&format!("[{file}]"));
+    let (short, middle, long) = ("11".repeat(32), "11".repeat(48), "11".repeat(64));
     assert!(serde_json::from_str::<Manifest>("[]").is_err());
+    for digest in [
+        format!(r#""sha256":"{short}""#),
+        format!(r#""sha384":"{middle}""#),
+        format!(r#""sha512":"{long}""#),
+    ] {
+        let file = format!(r#"{{"name":"a",{digest}}}"#);
+        let manifest = read(file.clone()).expect("a manifest");
+        let written = serde_json::to_string(&manifest).expect("writes");
+        assert_eq!(written, format!("[{file}]"));
+    }
+    // One digest, as long as its hash function makes it, and nothing else.
+    for wrong in [
+        r#"{"name":"a"}"#.to_owned(),
+        format!(r#"{{"name":"a","sha384":"{short}"}}"#),
+        format!(r#"{{"name":"a","sha1":"{short}"}}"#),
+        format!(r#"{{"name":"a","sha256":"{short}","sha384":"{middle}"}}"#),
+        format!(r#"{{"name":"a","sha256":"{short}","size":1}}"#),
+    ] {
+        assert!(read(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+/// What was approved and sealed before there were other hash functions than SHA-256 has the digest that it had.
+#[test]
+fn the_digest_of_a_manifest_stays() {
+    let manifest =
+        Manifest::new(vec![file("a.bin", b"a"), file("b.bin", b"b")]).expect("a manifest");
+    assert_eq!(
+        manifest.digest().to_string(),
+        "8bef6bf31695246f5a0e1ed3a45b5a919507d892a1a1612136145e290fbfeca3"
+    );
+}
+
+/// The statement names the hash function, so that nothing else of the same digits was approved.
+#[test]
+fn an_approval_names_the_hash_function() {
+    let digest = FileDigest::new(Hash::Sha384, &[7; 48]).expect("a digest");
+    let files = Manifest::new(vec![ManifestFile {
+        name: "a.bin".into(),
+        digest: digest.clone(),
+    }]);
+    let fingerprint = key().public_key().fingerprint();
+    let approval = Approval::new(
+        &terms(Scope::Manifest {
+            files: files.expect("a manifest"),
+        }),
+        Sha256Digest::of(b"device certificate"),
+        b"12345678",
+        fingerprint,
+        fingerprint,
+        Timestamp::UNIX_EPOCH,
+    );
+    let written = serde_json::to_value(&approval).expect("writes");
+    assert_eq!(written["subject"][0]["digest"]["sha384"], digest.hex());
+    let read: Approval = serde_json::from_value(written).expect("reads");
+    assert_eq!(read, approval);
 }
 
 #[test]

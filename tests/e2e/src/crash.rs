@@ -47,12 +47,12 @@ pub fn kill_while_signing(stage: &mut Stage) -> anyhow::Result<()> {
     let files: Vec<_> = (0..FILES)
         .map(|number| ManifestFile {
             name: format!("image-{number}"),
-            sha256: Sha256Digest::of(format!("image {number}").as_bytes()),
+            digest: Sha256Digest::of(format!("image {number}").as_bytes()).into(),
         })
         .collect();
     let requests: Vec<_> = files
         .iter()
-        .map(|file| SignRequest::new(Mechanism::EcdsaSha256, file.sha256.as_bytes().to_vec()))
+        .map(|file| SignRequest::new(Mechanism::EcdsaSha256, file.digest.as_bytes().to_vec()))
         .collect();
     let id = stage.ask(
         Scope::Manifest {

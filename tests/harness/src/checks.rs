@@ -123,7 +123,7 @@ fn check_receipt(stage: &Stage, id: &ActivationId, files: usize) -> anyhow::Resu
                 statement
                     .subject
                     .iter()
-                    .any(|subject| subject.digest.sha256.as_bytes().as_slice() == signature.digest),
+                    .any(|subject| subject.digest.as_bytes() == signature.digest),
                 "signed, but not approved: {:?}",
                 signature.name
             );
@@ -262,7 +262,7 @@ pub fn refusals(stage: &Stage, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> 
 
     let files = ["good", "other"].map(|name| ManifestFile {
         name: name.into(),
-        sha256: Sha256Digest::of(name.as_bytes()),
+        digest: Sha256Digest::of(name.as_bytes()).into(),
     });
     let id = stage.ask(
         Scope::Manifest {

@@ -27,20 +27,20 @@ pub struct Person {
 }
 
 impl Person {
-    /// Accepts an invitation with a key that the card generates.
+    /// Accepts an invitation with a key that the card generates, in a browser that nobody has logged in with.
     ///
     /// # Errors
     /// Refused by helper or server.
     pub fn join(
         helper: &Helper,
-        origin: &str,
+        browser: Client,
         link: &str,
         card: &DeviceId,
     ) -> anyhow::Result<Self> {
         let (_, code) = link
             .split_once('#')
             .context("an invitation's link has its code behind #")?;
-        let browser = Client::anonymous(origin)?;
+        let origin = browser.server().origin().to_owned();
         let opened = browser.open_invitation(&OpenInvitation {
             code: code.to_owned(),
         })?;
@@ -62,7 +62,7 @@ impl Person {
             card: card.clone(),
             key,
         };
-        let Answer::Enrolled { pka, statement } = helper.connect(origin)?.ask(operation)? else {
+        let Answer::Enrolled { pka, statement } = helper.connect(&origin)?.ask(operation)? else {
             bail!("unexpected answer to an enrolment");
         };
         let enrolment = Enrolment {
@@ -74,7 +74,7 @@ impl Person {
         Ok(Self {
             operator,
             browser,
-            origin: origin.to_owned(),
+            origin,
         })
     }
 

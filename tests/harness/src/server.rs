@@ -5,6 +5,8 @@ use std::{
     process::Command,
 };
 
+use countersign_client::{Client, Options, ServerUrl, Token};
+
 use crate::{
     connector::Connector,
     program::{Program, built, free_port},
@@ -22,6 +24,19 @@ pub struct ServerSetup {
     pub port: u16,
     /// Socket of a PC/SC service of its own.
     pub pcsc_socket: Option<PathBuf>,
+    /// With what the server speaks TLS; `None`: it does not.
+    pub tls: Option<Tls>,
+}
+
+/// PEM files of a server that speaks TLS.
+#[derive(Clone)]
+pub struct Tls {
+    /// Its certificate, for `localhost`.
+    pub certificate: PathBuf,
+    /// The certificate's key.
+    pub key: PathBuf,
+    /// Who issued it: what clients have to trust.
+    pub authority: PathBuf,
 }
 
 /// One signing HSM of the configuration.
@@ -56,12 +71,27 @@ impl ServerSetup {
             helper_port: free_port()?,
             port: free_port()?,
             pcsc_socket: None,
+            tls: None,
         })
     }
 
     /// The portal's origin.
     pub fn origin(&self) -> String {
-        format!("http://localhost:{}", self.port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://localhost:{}", self.port)
+    }
+
+    /// A client that trusts this server.
+    ///
+    /// # Errors
+    /// The authority's file cannot be read.
+    pub fn client(&self, token: Option<Token>) -> anyhow::Result<Client> {
+        let options = Options {
+            ca_file: self.tls.as_ref().map(|tls| tls.authority.clone()),
+            ..Options::default()
+        };
+        let server = ServerUrl::parse(&self.origin())?;
+        Ok(Client::new(server, token, &options)?)
     }
 
     /// Starts the program and waits until it listens.
@@ -115,6 +145,12 @@ impl ServerSetup {
                 "[[hsm]]\nid = {:?}\n{attachment}\nso_pin_file = {:?}\n\n",
                 hsm.id,
                 hsm.so_pin_file.display().to_string(),
+            ));
+        }
+        if let Some(tls) = &self.tls {
+            text.push_str(&format!(
+                "[tls]\ncertificate_file = {:?}\nkey_file = {:?}\n",
+                tls.certificate, tls.key
             ));
         }
         Ok(text)

@@ -179,7 +179,7 @@ impl Stage {
             Attachment::Simulator(_) | Attachment::Reader(_) => None,
         };
         let helper = setup.helper.start()?;
-        let people = enrol(&server, &helper, say)?;
+        let people = enrol(&setup.server, &server, &helper, say)?;
         let token_file = setup.folder.join("token");
         let secret = people[3]
             .browser
@@ -192,13 +192,16 @@ impl Stage {
             .secret;
         write_private(&token_file, &secret)?;
         let cli_config = setup.folder.join("config.toml");
-        let lines = format!(
+        let mut lines = format!(
             "server = {:?}\ntoken_file = {:?}\n",
             server.origin, token_file
         );
+        if let Some(tls) = &setup.server.tls {
+            lines.push_str(&format!("ca_file = {:?}\n", tls.authority));
+        }
         std::fs::write(&cli_config, lines)?;
         let token = Token::new(Zeroizing::new(secret)).map_err(anyhow::Error::msg)?;
-        let requester = Client::with_token(&server.origin, token)?;
+        let requester = setup.server.client(Some(token))?;
         Ok(Self {
             server: Some(server),
             connector,
@@ -273,6 +276,7 @@ impl Stage {
             reason: format!("check {}", uuid()),
             lease,
             collect_seconds: None,
+            abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
         Ok(requested.activation.terms.id)
@@ -331,12 +335,13 @@ impl Stage {
 }
 
 fn enrol(
+    setup: &ServerSetup,
     server: &Server,
     helper: &Helper,
     say: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<Person>> {
     let origin = &server.origin;
-    let nobody = Client::anonymous(origin)?;
+    let browser = || setup.client(None);
     let cards: Vec<_> = helper.connect(origin)?.cards()?;
     let card = |name: &str| -> anyhow::Result<DeviceId> {
         let card = cards.iter().find(|card| card.label == name);
@@ -358,8 +363,8 @@ fn enrol(
         name: first.into(),
         mail: None,
     };
-    let link = nobody.bootstrap(&bootstrap)?.link;
-    let admin = Person::join(helper, origin, &link, &card(first)?)?;
+    let link = browser()?.bootstrap(&bootstrap)?.link;
+    let admin = Person::join(helper, browser()?, &link, &card(first)?)?;
     admin.log_in(helper)?;
     let mut people = vec![admin];
     for name in others {
@@ -378,7 +383,7 @@ fn enrol(
             roles: vec![role],
         };
         let link = admin.browser.invite(&new)?.link;
-        let person = Person::join(helper, origin, &link, &card(name)?)?;
+        let person = Person::join(helper, browser()?, &link, &card(name)?)?;
         let confirmed = ConfirmKey {
             fingerprint: person.key(),
         };
@@ -407,6 +412,7 @@ fn generate(
         reason: format!("The key {label} for the demo"),
         lease: None,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     })?;
     let id = requested.activation.terms.id;

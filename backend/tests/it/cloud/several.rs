@@ -36,6 +36,7 @@ async fn ask(world: &World, player: usize, purpose: NewPurpose) -> ActivationId 
         reason: "The second HSM".into(),
         lease,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
     let requester = requester(person, &actor, player == 0);

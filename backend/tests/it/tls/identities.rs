@@ -161,6 +161,7 @@ fn ask(key: &str) -> NewActivation {
         reason: "Firmware 4.2.1".into(),
         lease: None,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     }
 }

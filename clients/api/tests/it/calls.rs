@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_client::{
-    Client, ClientError, Options, Retry, ServerUrl, Token,
+    Client, ClientError, Options, Retry, ServerUrl, Timeouts, Token,
     protocol::{
         activation::{Join, NewActivation, NewPurpose},
         id::{ActivationId, TokenId},
@@ -118,6 +118,35 @@ fn a_signature_is_asked_for_again_with_the_same_key() {
     }
 }
 
+/// However often the server is asked, it has one time for all of that.
+#[test]
+fn a_silent_server_has_one_time_for_all_tries() {
+    let too_late = ok(&signature(&[7; 32]));
+    let server = Server::start(vec![Canned::Drop, Canned::Silence, too_late]);
+    let timeouts = Timeouts {
+        signature: Duration::from_secs(2),
+        ..Timeouts::default()
+    };
+    let retry = Retry {
+        attempts: 4,
+        pause: Duration::from_millis(5),
+    };
+    let client = client(&server, None).paced(timeouts, retry);
+    let start = Instant::now();
+    let error = client
+        .sign_once(&ActivationId::new("8K3F"), &request())
+        .unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let first = server.next();
+    assert_eq!(
+        first.header("idempotency-key"),
+        server.next().header("idempotency-key")
+    );
+    assert!(server.is_quiet());
+}
+
 #[test]
 fn another_signature_has_another_key() {
     let server = Server::start(vec![ok(&signature(&[7; 32])), ok(&signature(&[7; 32]))]);
@@ -182,6 +211,7 @@ fn what_is_not_safe_to_repeat_is_sent_once() {
         reason: "test".to_owned(),
         lease: None,
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
     let error = client(&server, None).request_activation(&wish).unwrap_err();

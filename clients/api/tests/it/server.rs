@@ -13,6 +13,8 @@ pub enum Canned {
     Drop,
     /// The connection breaks within the answer.
     Cut,
+    /// The connection stays, and nothing comes.
+    Silence,
     /// Status, further header lines, body.
     Answer(u16, &'static str, String),
 }
@@ -98,6 +100,8 @@ fn read(stream: &TcpStream) -> Seen {
 fn answer(mut stream: TcpStream, canned: Canned) {
     let text = match canned {
         Canned::Drop => return,
+        // Dropped, it would be closed.
+        Canned::Silence => return std::mem::forget(stream),
         Canned::Cut => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned(),
         Canned::Answer(status, headers, body) => format!(
             "HTTP/1.1 {status} Whatever\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",

@@ -95,7 +95,7 @@ fn ask(
 ) -> Result<ActivationView, CliError> {
     let file = ManifestFile {
         name: format!("certificate of {} for itself", unsigned.subject()),
-        sha256: Sha256Digest::of(unsigned.to_be_signed()),
+        digest: Sha256Digest::of(unsigned.to_be_signed()).into(),
     };
     let files = Manifest::new(vec![file]).map_err(|error| CliError::Usage(error.to_string()))?;
     let reason = args.reason.clone().unwrap_or_else(|| {
@@ -113,6 +113,7 @@ fn ask(
         reason,
         lease: None,
         collect_seconds: args.collect_seconds,
+        abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     })?;
     wait::announce(&asked);

@@ -47,7 +47,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
         count(plan.signatures as usize, "signature")
     ));
     for file in plan.files.files() {
-        progress::line(&format!("  {}  {}", file.sha256, printable(&file.name)));
+        progress::line(&format!("  {}  {}", file.digest, printable(&file.name)));
     }
 
     let asked = ask(&client, args, usual, &program, &plan)?;
@@ -92,6 +92,12 @@ fn ask(
             signatures: plan.signatures,
         }),
         collect_seconds: args.collect_seconds.or(usual.collect_seconds),
+        abandoned_after_seconds: if args.ask_only {
+            // Whoever comes back later finds it.
+            None
+        } else {
+            wait::abandoned_after()
+        },
         join: Join::SamePurpose,
     })?;
     wait::announce(&asked);

@@ -63,12 +63,6 @@ fn sign_new(
     let name = args.key.as_deref().unwrap_or_default();
     let key = keys::find(&client.keys()?, name, args.hsm.as_ref())?.clone();
     let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, args.mechanism)?;
-    if !args.open_scope && hash_algorithm != Hash::Sha256 {
-        return Err(CliError::Usage(format!(
-            "{mechanism} needs --open-scope: what custodians approve file by file are SHA-256 digests. Better use a \
-             mechanism with sha256"
-        )));
-    }
     let plan = Plan {
         key,
         mechanism,
@@ -146,15 +140,10 @@ fn sign_under(
         files: hash(inputs, hash_algorithm)?,
     };
     if let Scope::Manifest { files: manifest } = scope {
-        if hash_algorithm != Hash::Sha256 {
-            return Err(CliError::Usage(format!(
-                "{mechanism} cannot be used under activation {id}: it is for SHA-256 digests"
-            )));
-        }
         let files: Vec<String> = plan
             .files
             .iter()
-            .filter(|file| !manifest.contains(&file.hashed.sha256))
+            .filter(|file| !manifest.contains(&file.hashed.digest))
             .map(|file| file.input.name.clone())
             .collect();
         if !files.is_empty() {
@@ -193,7 +182,7 @@ fn manifest(plan: &Plan) -> Result<Manifest, CliError> {
         .iter()
         .map(|file| ManifestFile {
             name: file.input.name.clone(),
-            sha256: file.hashed.sha256,
+            digest: file.hashed.digest.clone(),
         })
         .collect();
     let manifest = Manifest::new(files).map_err(|error| CliError::Files(error.to_string()))?;

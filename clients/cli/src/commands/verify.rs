@@ -125,7 +125,7 @@ fn check(
         let hashed = hashing::hash_file(file, hash, |_| ())
             .map_err(|error| format!("{}: {error}", file.display()))?;
         result.sha256 = Some(hashed.sha256.to_string());
-        mechanism.verify(key, &hashed.digest, &signature).map_err(|error| {
+        mechanism.verify(key, hashed.digest.as_bytes(), &signature).map_err(|error| {
             format!("{error} (if it was made with another mechanism than {mechanism}, name that with --mechanism)")
         })
     })();

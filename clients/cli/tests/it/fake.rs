@@ -39,6 +39,7 @@ pub struct Fake {
 struct State {
     behaviour: Behaviour,
     key: EcSecretKey,
+    asked: Value,
     activation: Option<Value>,
     signatures: Vec<Value>,
     requests: Vec<String>,
@@ -52,6 +53,7 @@ impl Fake {
         let state = State {
             behaviour,
             key,
+            asked: Value::Null,
             activation: None,
             signatures: Vec::new(),
             requests: Vec::new(),
@@ -83,6 +85,11 @@ impl Fake {
             .iter()
             .filter(|request| request.starts_with(beginning))
             .count()
+    }
+
+    /// The last request for an activation.
+    pub fn asked(&self) -> Value {
+        self.state.lock().unwrap().asked.clone()
     }
 
     /// What was asked for.
@@ -145,6 +152,7 @@ impl State {
             ("GET", "/activations?state=active") => (200, json!(self.activation.as_slice())),
             ("POST", "/activations") => {
                 let status = if self.behaviour.joined { 200 } else { 201 };
+                self.asked = body.clone();
                 if self.activation.is_none() {
                     self.activation = Some(self.new_activation(body));
                 }

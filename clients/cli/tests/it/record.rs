@@ -40,4 +40,6 @@ fn what_the_pipeline_says_holds_for_recordings() {
         fake.terms()["lease"],
         json!({ "seconds": 600, "signatures": 1 })
     );
+    // Nobody waits for it: it is to stay.
+    assert!(fake.asked()["abandonedAfterSeconds"].is_null());
 }

@@ -1,4 +1,4 @@
-use countersign_protocol::mechanism::Mechanism;
+use countersign_protocol::mechanism::{Hash, Mechanism};
 use serde_json::json;
 
 use crate::{
@@ -38,6 +38,7 @@ fn files_are_signed_and_verified() {
         ran.err
     );
 
+    assert!(fake.asked()["abandonedAfterSeconds"].as_u64() > Some(60));
     let terms = fake.terms();
     assert_eq!(terms["reason"], "4.2.1");
     let names: Vec<_> = terms["purpose"]["scope"]["files"]
@@ -217,11 +218,19 @@ fn an_activation_that_is_not_open_ends_with_6() {
 }
 
 #[test]
-fn a_manifest_is_for_sha256() {
+fn a_manifest_has_the_digests_that_are_signed() {
     let (fake, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--mechanism", "ecdsa-sha384"]].concat())
-        .expect(2);
+        .expect(0);
+    let listed = &fake.terms()["purpose"]["scope"]["files"][0];
+    let digest = Hash::Sha384.digest(b"first");
+    assert_eq!(listed["sha384"], hex::encode(digest));
+}
+
+#[test]
+fn a_mechanism_of_another_kind_of_key_is_refused() {
+    let (fake, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--mechanism", "rsa-pss-sha256"]].concat())
         .expect(1);

@@ -111,14 +111,15 @@ fn Manifest(
         let shown = if all.get() { total } else { FIRST_FILES };
         files.with_value(|files| {
             let rows = files.iter().take(shown).enumerate().map(|(index, file)| {
-                let digest = file.sha256;
+                let digest = file.digest.clone();
                 view! {
                     <li class="file" data-testid=format!("activation-file-{index}")>
                         <span class="file-name">{file.name.clone()}</span>
-                        <Digest hex=digest.to_string() />
+                        {digest.prefix()}
+                        <Digest hex=digest.hex() />
                         <span class="quiet">
                             {move || {
-                                let at = signed.with(|signed| signed.get(digest.as_bytes().as_slice()).copied());
+                                let at = signed.with(|signed| signed.get(digest.as_bytes()).copied());
                                 at.map(|at| view! { "signed " <When at=at /> })
                             }}
                         </span>
@@ -132,7 +133,7 @@ fn Manifest(
         <section class="card" aria-labelledby="files">
             <h2 id="files">{format!("Files ({total})")}</h2>
             <p class="hint">
-                "Only these contents can be signed. SHA-256 digests, as " <code>"sha256sum"</code> " prints them."
+                "Only these contents can be signed. SHA-256 digests, as " <code>"sha256sum"</code> " prints them, unless another hash is named."
             </p>
             <ol class="files">{rows}</ol>
             {move || {

@@ -81,6 +81,7 @@ pub fn RequestForm() -> impl IntoView {
                 reason: reason.get_untracked().trim().to_owned(),
                 lease: Some(lease),
                 collect_seconds: None,
+                abandoned_after_seconds: None,
                 join: Join::SamePurpose,
             };
             let view: ActivationView = portal.post("/activations", &request).await?;

@@ -42,6 +42,7 @@ pub fn GenerateForm(
                 reason: reason.get_untracked().trim().to_owned(),
                 lease: None,
                 collect_seconds: None,
+                abandoned_after_seconds: None,
                 join: Join::SamePurpose,
             };
             let view: ActivationView = portal.post("/activations", &request).await?;

@@ -8,6 +8,7 @@ use crate::{
     activation::ActivationTerms,
     digest::Sha256Digest,
     dsse::Payload,
+    file_digest::FileDigest,
     purpose::{Purpose, Scope},
 };
 
@@ -38,15 +39,7 @@ pub struct ApprovalSubject {
     /// File name, or `activation:` and its id.
     pub name: String,
     /// Its digest.
-    pub digest: SubjectDigest,
-}
-
-/// An in-toto digest set with SHA-256 only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SubjectDigest {
-    /// SHA-256.
-    pub sha256: Sha256Digest,
+    pub digest: FileDigest,
 }
 
 /// Terms of an approval.
@@ -168,13 +161,13 @@ impl Approval {
             } => files
                 .files()
                 .iter()
-                .map(|file| subject(&file.name, file.sha256))
+                .map(|file| subject(&file.name, file.digest.clone()))
                 .collect(),
             Purpose::Sign {
                 scope: Scope::Open, ..
             }
             | Purpose::GenerateKey { .. } => {
-                vec![subject(&format!("activation:{}", terms.id), digest)]
+                vec![subject(&format!("activation:{}", terms.id), digest.into())]
             }
         };
         Self {
@@ -203,9 +196,9 @@ impl Approval {
     }
 }
 
-fn subject(name: &str, sha256: Sha256Digest) -> ApprovalSubject {
+fn subject(name: &str, digest: FileDigest) -> ApprovalSubject {
     ApprovalSubject {
         name: name.to_owned(),
-        digest: SubjectDigest { sha256 },
+        digest,
     }
 }

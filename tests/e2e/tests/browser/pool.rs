@@ -97,6 +97,7 @@ fn asked(pool: &Pool) -> anyhow::Result<ActivationId> {
     let files = Manifest::new((0..FILES).map(file).collect())?;
     let new = NewActivation {
         hsm: None,
+        abandoned_after_seconds: None,
         purpose: NewPurpose::Sign {
             keys: vec![EC_KEY.into()],
             scope: Scope::Manifest { files },
@@ -123,14 +124,14 @@ fn asked(pool: &Pool) -> anyhow::Result<ActivationId> {
 fn file(number: usize) -> ManifestFile {
     let name = format!("out/board7/image-{number}.bin");
     ManifestFile {
-        sha256: Sha256Digest::of(name.as_bytes()),
+        digest: Sha256Digest::of(name.as_bytes()).into(),
         name,
     }
 }
 
 fn sign(pool: &Pool, id: &ActivationId, files: std::ops::Range<usize>) -> anyhow::Result<()> {
     for number in files {
-        let digest = file(number).sha256.as_bytes().to_vec();
+        let digest = file(number).digest.as_bytes().to_vec();
         let request = SignRequest::new(Mechanism::EcdsaSha256, digest);
         pool.stage.requester.sign(id, &request)?;
     }

@@ -102,6 +102,7 @@ fn open(stage: &Stage) -> anyhow::Result<ActivationId> {
             signatures: 20,
         }),
         collect_seconds: None,
+        abandoned_after_seconds: None,
         join: Join::SamePurpose,
     })?;
     let view: ActivationView = stage.authenticate(&[0, 2], &asked.activation.terms.id)?;

@@ -370,6 +370,22 @@ static void finalize_while_waiting(void)
 }
 
 /* The server goes away: the slot stays, its token does not, and nobody is told that the slot never was. */
+/* Signs the same twice, each time when it is told to. */
+static void sign_later(void)
+{
+    struct mechanism ecdsa = { 0x1041, NULL, 0 };
+    byte digest[32] = { 77 }, signature[64];
+    initialize();
+    ul_t session = login(), key = find(session, 3, 3);
+    for (int i = 0; i < 2; i++) {
+        ul_t length = sizeof signature;
+        puts("ready");
+        getchar();
+        EXPECT(0, CALL(SIGN_INIT, session, &ecdsa, key));
+        printf("C_Sign 0x%lx\n", CALL(SIGN, session, digest, 32ul, signature, &length));
+    }
+}
+
 static void token_goes(void)
 {
     ul_t count = 8, slots[8];
@@ -476,6 +492,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "fork")) forked();
     else if (!strcmp(what, "finalize-in-the-middle")) finalize_in_the_middle();
     else if (!strcmp(what, "finalize-while-waiting")) finalize_while_waiting();
+    else if (!strcmp(what, "sign-later")) sign_later();
     else if (!strcmp(what, "token-goes")) token_goes();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();

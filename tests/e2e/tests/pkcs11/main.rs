@@ -12,5 +12,6 @@ mod others;
 mod readme;
 mod record;
 mod settings;
+mod tls;
 mod tool;
 mod waits;

@@ -24,7 +24,7 @@ pub fn all(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn dgst(bench: &Bench, key: &str, hash: &str, salt: Option<&str>) -> anyhow::Result<()> {
+pub fn dgst(bench: &Bench, key: &str, hash: &str, salt: Option<&str>) -> anyhow::Result<()> {
     let options: Vec<&str> = salt
         .into_iter()
         .flat_map(|salt| ["-sigopt", "rsa_padding_mode:pss", "-sigopt", salt])

@@ -1,7 +1,7 @@
 //! Record, seal, approve, sign.
 
 use anyhow::ensure;
-use countersign_harness::stage::RSA_KEY;
+use countersign_harness::stage::{EC_KEY, RSA_KEY};
 use countersign_protocol::{
     activation::EndReason,
     purpose::{Purpose, Scope},
@@ -9,7 +9,7 @@ use countersign_protocol::{
 
 use crate::{
     mkimage::{self, Configuration},
-    tool::Bench,
+    tool::{Bench, uri},
 };
 
 /// What the module answers while it records.
@@ -71,6 +71,34 @@ fn an_unchanged_build_is_recorded_approved_and_signed() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A build chooses its hash functions; jarsigner takes SHA-384 for large keys by itself.
+#[test]
+fn every_hash_function_is_recorded() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    bench.write_public_keys()?;
+    let signs = |key: &str, hash: &str| {
+        format!(
+            "openssl dgst -engine pkcs11 -keyform engine -sign '{}' -{hash} -out {key}-{hash} data\n",
+            uri(key)
+        )
+    };
+    let wanted = [(RSA_KEY, "sha384"), (RSA_KEY, "sha256"), (EC_KEY, "sha512")];
+    let script: String = wanted.iter().map(|(key, hash)| signs(key, hash)).collect();
+    std::fs::write(bench.path("build.sh"), script)?;
+    bench.ok(bench.program("countersign")?.args([
+        "record", "--reason", "Build 4", "--", "sh", "-e", "build.sh",
+    ]))?;
+    ensure!(bench.end()? == EndReason::Completed, "{:?}", bench.end()?);
+    for (key, hash) in wanted {
+        bench.ok(bench
+            .tool("openssl")?
+            .args(["dgst", &format!("-{hash}"), "-verify"])
+            .arg(format!("{key}.pem"))
+            .args(["-signature", &format!("{key}-{hash}"), "data"]))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
     let bench = Bench::with_agreeing_custodians()?;
@@ -107,7 +135,7 @@ fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
         files
             .files()
             .iter()
-            .all(|file| file.sha256.to_string() != refused),
+            .all(|file| file.digest.to_string() != refused),
         "{refused} was approved"
     );
     Ok(())

@@ -49,8 +49,16 @@ impl Bench {
 
     /// Everything runs, and nobody answers.
     pub fn new() -> anyhow::Result<Self> {
+        Self::prepared(|_| Ok(()))
+    }
+
+    /// The same, after something else was set up.
+    pub fn prepared(
+        prepare: impl FnOnce(&mut StageSetup) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir()?;
-        let setup = StageSetup::simulated(&scratch.path().join("stage"), Profile::VENDOR)?;
+        let mut setup = StageSetup::simulated(&scratch.path().join("stage"), Profile::VENDOR)?;
+        prepare(&mut setup)?;
         let stage = Stage::build(setup, &mut |_| ())?;
         let folder = scratch.path().join("work");
         std::fs::create_dir(&folder)?;

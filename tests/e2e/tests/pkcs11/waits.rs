@@ -1,7 +1,7 @@
 //! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
 
 use std::{
-    io::Read,
+    io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -31,7 +31,7 @@ fn login(bench: &Bench) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-struct Waiting(Child);
+pub struct Waiting(Child);
 
 impl Waiting {
     fn start(bench: &Bench) -> anyhow::Result<(Self, ActivationView)> {
@@ -50,7 +50,7 @@ impl Waiting {
     }
 
     /// What it printed, and how long that took.
-    fn end(self) -> anyhow::Result<(String, Duration)> {
+    pub fn end(self) -> anyhow::Result<(String, Duration)> {
         let start = Instant::now();
         let output = self.0.wait_with_output()?;
         let text = format!(
@@ -62,7 +62,7 @@ impl Waiting {
     }
 }
 
-fn returned(text: &str, value: &str) -> anyhow::Result<()> {
+pub fn returned(text: &str, value: &str) -> anyhow::Result<()> {
     ensure!(
         text.lines().any(|line| line == format!("C_Login {value}")),
         "not {value}:\n{text}"
@@ -129,6 +129,45 @@ fn on_a_terminal() -> anyhow::Result<()> {
         returned(&text, "0x50")?;
     }
     Ok(())
+}
+
+/// A build that left its lease open is in the way of the next one: the line that is printed ends it.
+#[test]
+fn behind_an_own_lease() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    bench.ok(login(&bench)?.env("COUNTERSIGN_REASON", "the build before"))?;
+    let before = bench.activation()?;
+    let mut waiting = Waiting(
+        login(&bench)?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?,
+    );
+    let lines = BufReader::new(waiting.0.stderr.take().context("its errors are read")?);
+    let mut lines = lines.lines();
+    let line = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|line| line.contains("the build before"))
+        .context("the lease in the way is not named")?;
+    let id = before.terms.id.as_str();
+    let command = line
+        .split('`')
+        .find(|part| part.starts_with("countersign activation"))
+        .context(line.clone())?;
+    ensure!(command.ends_with(id), "{line}");
+    // Nothing is ended that somebody may still use.
+    let still = bench.stage.requester.activation(&before.terms.id)?;
+    ensure!(
+        matches!(still.state, ActivationState::Open { .. }),
+        "{still:?}"
+    );
+    let arguments = command.split_whitespace().skip(1);
+    bench.ok(bench.program("countersign")?.args(arguments))?;
+    // Whoever writes must be listened to until the end.
+    lines.for_each(drop);
+    let (text, _) = waiting.end()?;
+    returned(&text, "0x0")
 }
 
 #[test]
@@ -198,22 +237,33 @@ fn the_server_is_gone() -> anyhow::Result<()> {
 }
 
 /// A program that knows the token, and goes on when it is told to.
-fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
+pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
     let mut command = bench.tool(c_program::compiled(bench)?)?;
     let mut child = command
         .arg(bench.module()?)
         .arg(what)
         .env("COUNTERSIGN_PATIENCE_SECONDS", "60")
+        .env("COUNTERSIGN_SIGN_SECONDS", "3")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let said = child.stdout.as_mut().context("its output is read")?;
-    let mut line = [0; 6];
-    said.read_exact(&mut line)?;
-    ensure!(&line == b"ready\n", "{line:?}");
     let told = child.stdin.take().context("its input is written")?;
-    Ok((Waiting(child), told))
+    let mut waiting = Waiting(child);
+    said(&mut waiting, "ready\n")?;
+    Ok((waiting, told))
+}
+
+/// What it prints next.
+fn said(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
+    let output = waiting.0.stdout.as_mut();
+    let mut bytes = vec![0; text.len()];
+    output
+        .context("its output is read")?
+        .read_exact(&mut bytes)?;
+    let said = String::from_utf8_lossy(&bytes);
+    ensure!(said == text, "{said:?} instead of {text:?}");
+    Ok(())
 }
 
 #[test]
@@ -310,6 +360,31 @@ fn the_network_is_silent() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The server falls silent before a signature: that has its time, and can be had afterwards.
+#[test]
+fn a_signature_that_does_not_come() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    let (mut waiting, mut told) = ready(&bench, "sign-later")?;
+    let server = bench.stage.server.as_ref().context("the server runs")?;
+    let process = server.program.id().to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &process]).status();
+    signal("-STOP")?;
+    let silent = (|| {
+        told.write_all(b"\n")?;
+        // CKR_DEVICE_ERROR
+        said(&mut waiting, "C_Sign 0x30\nready\n")
+    })();
+    signal("-CONT")?;
+    silent?;
+    drop(told);
+    let (text, _) = waiting.end()?;
+    ensure!(text.contains("C_Sign 0x0\n"), "{text}");
+    let id = bench.activation()?.terms.id;
+    let made = bench.stage.requester.signatures(&id)?;
+    ensure!(made.len() == 1, "{} signatures of one digest", made.len());
+    Ok(())
+}
+
 #[test]
 fn interrupted() -> anyhow::Result<()> {
     let bench = Bench::new()?;
@@ -330,6 +405,28 @@ fn interrupted() -> anyhow::Result<()> {
         "{:?}",
         bench.end()?
     );
+    Ok(())
+}
+
+/// Custodians are not asked for ever for what nobody can tell them to forget.
+#[test]
+fn killed() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    let (waiting, view) = Waiting::start(&bench)?;
+    let program = c_program::process(&bench)?;
+    Command::new("kill")
+        .args(["-KILL", &program.to_string()])
+        .status()?;
+    waiting.end()?;
+    // The requester must not ask, and so an admin looks.
+    let admin = &bench.stage.people[0].browser;
+    let reason = wait(|| {
+        Ok(match admin.activation(&view.terms.id)?.state {
+            ActivationState::Ended { reason, .. } => Some(reason),
+            _ => None,
+        })
+    })?;
+    ensure!(matches!(reason, EndReason::Abandoned { .. }), "{reason:?}");
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use countersign_harness::{
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
     digest::Sha256Digest,
+    file_digest::FileDigest,
     hsm::HsmState,
     id::ActivationId,
     manifest::{Manifest, ManifestFile},
@@ -43,7 +44,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 struct World {
     stage: Stage,
     cable: Cable,
-    made: HashMap<Sha256Digest, SignatureView>,
+    made: HashMap<FileDigest, SignatureView>,
     activations: Vec<ActivationId>,
 }
 
@@ -94,11 +95,11 @@ impl World {
         let left: Vec<_> = (0..FILES)
             .map(|number| ManifestFile {
                 name: format!("image-{number}"),
-                sha256: Sha256Digest::of(format!("image {number}").as_bytes()),
+                digest: Sha256Digest::of(format!("image {number}").as_bytes()).into(),
             })
-            .filter(|file| !self.made.contains_key(&file.sha256))
+            .filter(|file| !self.made.contains_key(&file.digest))
             .collect();
-        let digests: Vec<_> = left.iter().map(|file| file.sha256).collect();
+        let digests: Vec<_> = left.iter().map(|file| file.digest.clone()).collect();
         let files = Manifest::new(left)?;
         let id = self.stage.ask(Scope::Manifest { files }, None)?;
         self.activations.push(id.clone());
@@ -125,7 +126,7 @@ impl World {
                             acknowledged.fetch_add(1, Ordering::SeqCst);
                             made.lock()
                                 .expect("nobody panicked")
-                                .push((*digest, signature));
+                                .push((digest.clone(), signature));
                         } else {
                             return;
                         }

@@ -81,7 +81,7 @@ fn is_absent(hsm: &HsmView) -> bool {
 fn file(outage: Outage, number: usize) -> ManifestFile {
     let name = format!("{outage:?} {number}");
     ManifestFile {
-        sha256: Sha256Digest::of(name.as_bytes()),
+        digest: Sha256Digest::of(name.as_bytes()).into(),
         name,
     }
 }
@@ -154,7 +154,7 @@ impl World {
                             if number >= FILES {
                                 return Ok(());
                             }
-                            let digest = file(outage, number).sha256.as_bytes().to_vec();
+                            let digest = file(outage, number).digest.as_bytes().to_vec();
                             let request = SignRequest::new(Mechanism::EcdsaSha256, digest);
                             let key = IdempotencyKey::new();
                             let signature = client

@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 use countersign_client::recording::Recorded;
 use countersign_protocol::{
     cvc::Fingerprint,
-    digest::Sha256Digest,
+    file_digest::FileDigest,
     id::HsmId,
     manifest::{MAX_NAME, Manifest, ManifestFile},
-    mechanism::Hash,
 };
 
 use crate::{
@@ -45,7 +44,7 @@ impl Plan {
         let mut keys = Vec::new();
         let mut seen = HashSet::new();
         let mut signatures = 0_u32;
-        let mut digests: Vec<(Sha256Digest, String)> = Vec::new();
+        let mut digests: Vec<(FileDigest, String)> = Vec::new();
         for record in &recorded {
             if record.hsm != hsm {
                 return Err(CliError::Files(format!(
@@ -58,7 +57,12 @@ impl Plan {
                 keys.push(record.key);
             }
             let request = &record.request;
-            let same = (record.key, request.mechanism, request.salt_length, digest);
+            let same = (
+                record.key,
+                request.mechanism,
+                request.salt_length,
+                digest.clone(),
+            );
             if seen.insert(same) {
                 signatures = signatures.saturating_add(1);
             }
@@ -77,23 +81,20 @@ impl Plan {
     }
 }
 
-/// Custodians approve SHA-256 digests.
-fn checkable(record: &Recorded) -> Result<Sha256Digest, CliError> {
-    let digest = record
-        .request
-        .digest
-        .as_slice()
-        .try_into()
-        .map(Sha256Digest);
-    match (record.request.mechanism.hash(), digest) {
-        (Some(Hash::Sha256), Ok(digest)) => Ok(digest),
-        _ => Err(CliError::Files(format!(
-            "{} signs by {} with {}: a list that custodians approve holds only SHA-256 digests. Let it use SHA-256",
-            printable(&record.program),
-            record.request.mechanism,
-            printable(&record.label)
-        ))),
-    }
+/// Custodians approve digests; of what a program padded itself nobody could tell what it is.
+fn checkable(record: &Recorded) -> Result<FileDigest, CliError> {
+    let request = &record.request;
+    let hash = request.mechanism.hash();
+    hash.and_then(|hash| FileDigest::new(hash, &request.digest))
+        .ok_or_else(|| {
+            CliError::Files(format!(
+                "{} signs by {} with {}, which is no digest that a list for custodians could hold. Let it use a mechanism \
+                 with SHA-256, SHA-384 or SHA-512",
+                printable(&record.program),
+                request.mechanism,
+                printable(&record.label)
+            ))
+        })
 }
 
 /// What is known of where a digest comes from.
@@ -112,7 +113,7 @@ fn name(record: &Recorded) -> String {
 }
 
 /// Names that occur more than once are numbered.
-fn named(digests: Vec<(Sha256Digest, String)>) -> Vec<ManifestFile> {
+fn named(digests: Vec<(FileDigest, String)>) -> Vec<ManifestFile> {
     let mut all: HashMap<String, usize> = HashMap::new();
     for (_, name) in &digests {
         *all.entry(name.clone()).or_default() += 1;
@@ -120,7 +121,7 @@ fn named(digests: Vec<(Sha256Digest, String)>) -> Vec<ManifestFile> {
     let mut so_far: HashMap<String, usize> = HashMap::new();
     digests
         .into_iter()
-        .map(|(sha256, name)| {
+        .map(|(digest, name)| {
             let total = all.get(&name).copied().unwrap_or(1);
             let number = so_far.entry(name.clone()).or_default();
             *number += 1;
@@ -129,14 +130,17 @@ fn named(digests: Vec<(Sha256Digest, String)>) -> Vec<ManifestFile> {
             } else {
                 name
             };
-            ManifestFile { name, sha256 }
+            ManifestFile { name, digest }
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_protocol::{mechanism::Mechanism, signature::SignRequest};
+    use countersign_protocol::{
+        mechanism::{Hash, Mechanism},
+        signature::SignRequest,
+    };
 
     use super::*;
 
@@ -176,11 +180,27 @@ mod tests {
         assert_eq!((plan.signatures, plan.keys.len()), (4, 1));
     }
 
+    /// The same content by two hash functions is two entries: each is signed by itself.
+    #[test]
+    fn every_hash_function_can_be_listed() {
+        let plan = Plan::seal(vec![
+            recorded(1, Mechanism::RsaPkcs1Sha256, None),
+            recorded(1, Mechanism::RsaPkcs1Sha384, None),
+            recorded(1, Mechanism::RsaPssSha512, None),
+        ])
+        .unwrap_or_else(|error| unreachable!("{error}"));
+        let hashes: Vec<_> = plan
+            .files
+            .files()
+            .iter()
+            .map(|file| file.digest.hash())
+            .collect();
+        assert_eq!(hashes, [Hash::Sha256, Hash::Sha384, Hash::Sha512]);
+    }
+
     #[test]
     fn what_nobody_could_check_is_refused() {
-        for mechanism in [Mechanism::RsaPkcs1Sha512, Mechanism::RsaRaw] {
-            assert!(Plan::seal(vec![recorded(1, mechanism, None)]).is_err());
-        }
+        assert!(Plan::seal(vec![recorded(1, Mechanism::RsaRaw, None)]).is_err());
         assert!(Plan::seal(Vec::new()).is_err());
     }
 }

@@ -24,6 +24,7 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
         reason: args.reason.clone().unwrap_or_else(|| reason(plan)),
         lease: lease(args, plan),
         collect_seconds: args.collect_seconds,
+        abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     };
     let asked = client.request_activation(&request)?;

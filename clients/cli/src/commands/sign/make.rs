@@ -1,6 +1,9 @@
 //! Making the signatures, and the end of the activation.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use countersign_client::{Client, ClientError};
 use countersign_protocol::{
@@ -88,7 +91,7 @@ pub fn covered(plan: &Plan, known: &[SignatureView]) -> bool {
     let known = usable(plan, known.to_vec());
     plan.files
         .iter()
-        .all(|file| known.contains_key(&file.hashed.digest))
+        .all(|file| known.contains_key(file.hashed.digest.as_bytes()))
 }
 
 fn usable(plan: &Plan, known: Vec<SignatureView>) -> HashMap<Vec<u8>, SignatureView> {
@@ -109,7 +112,7 @@ pub fn all(
     interrupt: &Interrupt,
 ) -> Result<Vec<Signed>, CliError> {
     let mut known = usable(plan, known);
-    let before: Vec<Vec<u8>> = known.keys().cloned().collect();
+    let before: HashSet<Vec<u8>> = known.keys().cloned().collect();
     let progress = Progress::signing(plan.files.len() as u64);
     let mut signed = Vec::with_capacity(plan.files.len());
     let mut not_signed = Vec::new();
@@ -139,7 +142,11 @@ pub fn all(
         };
         match write::write(&file.input.signature, made.signature.as_bytes(), replace) {
             Ok(()) => {
-                signed.push(record(file, &made, before.contains(&file.hashed.digest)));
+                signed.push(record(
+                    file,
+                    &made,
+                    before.contains(file.hashed.digest.as_bytes()),
+                ));
                 progress.step();
             }
             Err(error) => {
@@ -194,13 +201,13 @@ fn one(
     file: &Planned,
     known: &mut HashMap<Vec<u8>, SignatureView>,
 ) -> Result<SignatureView, CliError> {
-    let digest = &file.hashed.digest;
+    let digest = file.hashed.digest.as_bytes();
     let made = match known.get(digest) {
         Some(made) => made.clone(),
         None => {
             let request = SignRequest {
                 key: Some(plan.key.fingerprint),
-                ..SignRequest::new(plan.mechanism, digest.clone())
+                ..SignRequest::new(plan.mechanism, digest.to_vec())
             };
             client
                 .sign(id, &request)
@@ -214,7 +221,7 @@ fn one(
             printable(&plan.key.label)
         ))
     })?;
-    known.insert(digest.clone(), made.clone());
+    known.insert(digest.to_vec(), made.clone());
     Ok(made)
 }
 
@@ -242,7 +249,7 @@ fn record(file: &Planned, made: &SignatureView, fetched: bool) -> Signed {
         sha256: file.hashed.sha256.to_string(),
         signature_file: file.input.signature.display().to_string(),
         mechanism: made.mechanism,
-        digest: hex::encode(&file.hashed.digest),
+        digest: file.hashed.digest.hex(),
         key: made.key,
         signature_id: made.id.clone(),
         made_at: made.made_at.to_string(),

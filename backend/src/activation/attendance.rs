@@ -1,0 +1,74 @@
+//! Who still waits for an activation. Kept in memory only: after a restart everybody has the whole time again.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use countersign_protocol::{
+    activation::ActivationTerms,
+    id::{ActivationId, OperatorId},
+};
+
+/// When requesters were last heard of.
+pub struct Attendance {
+    started: Instant,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// Of whoever asked for an activation, by its id.
+    activations: HashMap<ActivationId, Instant>,
+    /// Of programs that listen to the events of all activations of their owner.
+    people: HashMap<OperatorId, Instant>,
+}
+
+impl Default for Attendance {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            heard: Mutex::default(),
+        }
+    }
+}
+
+impl Attendance {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The requester asks for an activation, and waits for the answer as long as this.
+    pub fn asks(&self, id: &ActivationId, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut heard = self.heard();
+        let known = heard.activations.entry(id.activation()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// A program of this requester listens.
+    pub fn listens(&self, requester: &OperatorId) {
+        let mut heard = self.heard();
+        heard.people.insert(requester.clone(), Instant::now());
+    }
+
+    /// For how long nobody has been heard of who waits for this.
+    pub fn silence(&self, terms: &ActivationTerms) -> Duration {
+        let heard = self.heard();
+        let asked = heard.activations.get(&terms.id.activation()).copied();
+        let listened = heard.people.get(&terms.requester.id).copied();
+        let last = asked.max(listened).unwrap_or(self.started);
+        last.elapsed()
+    }
+
+    /// Nobody needs to wait any more.
+    pub fn forget(&self, id: &ActivationId) {
+        self.heard().activations.remove(&id.activation());
+    }
+}
+
+/// How long a requester may be out of reach for whom several have asked: whoever does not wait needs it to stay.
+pub fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}
