@@ -60,7 +60,7 @@ pub struct Timeouts {
 pub(crate) enum Limit {
     /// From the request to the beginning of the answer, however long sending and receiving take.
     Answer(Duration),
-    /// From the beginning to the end.
+    /// The same, for what is short: sending takes no longer, and receiving hardly any time.
     All(Duration),
 }
 
@@ -206,7 +206,13 @@ impl Client {
         let request = request.timeout_connect(Some(self.timeouts.connect));
         let request = match limit {
             Limit::Answer(answer) => request.timeout_recv_response(Some(answer)),
-            Limit::All(all) => request.timeout_global(Some(all)),
+            // No global time-out: for that, ureq resolves names in a thread, and PKCS#11 modules have none.
+            Limit::All(all) => request
+                .timeout_connect(Some(self.timeouts.connect.min(all)))
+                .timeout_send_request(Some(all))
+                .timeout_send_body(Some(all))
+                .timeout_recv_response(Some(all))
+                .timeout_recv_body(Some(self.timeouts.grace)),
         };
         self.shared.agent.run(request.build())
     }

@@ -12,6 +12,7 @@ use countersign_client::{
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, EndReason},
+    problem::ProblemCode,
 };
 
 use crate::{
@@ -111,7 +112,8 @@ pub fn until_open(
     }
 }
 
-/// What the server says; one that cannot be reached is asked again as long as patience, user and program allow.
+/// What the server says; one that cannot be reached is asked again as long as patience, user and program allow. One that is
+/// back may not have found its HSMs yet.
 pub fn reach<T>(
     patience: Duration,
     signals: &Signals,
@@ -119,10 +121,15 @@ pub fn reach<T>(
     call: impl Fn() -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
     let since = Instant::now();
+    let mut was_away = false;
     loop {
-        match call() {
+        let result = call();
+        was_away |= matches!(&result, Err(error) if error.is_unreachable());
+        match result {
             Err(error)
-                if error.is_unreachable()
+                if was_away
+                    && (error.is_unreachable()
+                        || error.code() == Some(ProblemCode::HsmUnavailable))
                     && since.elapsed() < patience
                     && signals.caught().is_none()
                     && !finalized() =>
@@ -164,4 +171,44 @@ pub fn announce(view: &ActivationView, joined: bool) {
         time(&terms.expires_at),
         printable(&view.url)
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use countersign_protocol::problem::Problem;
+
+    use super::*;
+
+    /// What comes of these answers, one after the other.
+    fn reached(answers: Vec<Result<u8, ClientError>>) -> Result<u8, ClientError> {
+        let answers = RefCell::new(answers.into_iter());
+        let next = || answers.borrow_mut().next();
+        let over = || unreachable!("it was asked once too often");
+        let patience = Duration::from_secs(60);
+        reach(
+            patience,
+            &Signals::watch(),
+            || false,
+            || next().unwrap_or_else(over),
+        )
+    }
+
+    #[test]
+    fn an_hsm_is_waited_for_only_behind_a_server_that_was_away() {
+        let away = || {
+            Err(ClientError::Unreachable {
+                server: "sign.example.org".into(),
+                why: "refused".into(),
+                timed_out: false,
+            })
+        };
+        let absent = || {
+            let problem = Problem::new(ProblemCode::HsmUnavailable, "absent");
+            Err(ClientError::Problem(problem))
+        };
+        assert!(matches!(reached(vec![away(), absent(), Ok(1)]), Ok(1)));
+        assert!(reached(vec![absent()]).is_err());
+    }
 }
