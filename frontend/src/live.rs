@@ -77,7 +77,7 @@ async fn listen(portal: Portal) -> bool {
 fn take(portal: Portal, event: Event) {
     match event {
         Event::Activation { activation } => portal.put_activation(*activation),
-        Event::Hsm { hsm } => portal.put_hsm(*hsm),
+        Event::Hsm { hsm } => portal.tell_hsm(*hsm),
         Event::People => {
             portal.people_changed.update(|count| *count += 1);
             spawn_local(async move {

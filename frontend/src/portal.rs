@@ -1,5 +1,7 @@
 //! What the server told this page: one store that every page reads, kept current by `live`.
 
+use std::collections::HashMap;
+
 use countersign_protocol::{
     about::About,
     activation::ActivationView,
@@ -49,6 +51,8 @@ pub struct Portal {
     pub activations: RwSignal<Vec<ActivationView>>,
     /// Signing HSMs; `None` until they were fetched.
     pub hsms: RwSignal<Option<Vec<HsmView>>>,
+    /// How many events there were of each HSM.
+    hsm_events: StoredValue<HashMap<HsmId, u32>>,
     /// Operators; `None` until they were fetched.
     pub operators: RwSignal<Option<Vec<OperatorView>>>,
     /// Grows when invitations or tokens have changed.
@@ -70,6 +74,7 @@ impl Portal {
             connection: RwSignal::new(Connection::Connecting),
             activations: RwSignal::new(Vec::new()),
             hsms: RwSignal::new(None),
+            hsm_events: StoredValue::default(),
             operators: RwSignal::new(None),
             people_changed: RwSignal::new(0),
             devices_changed: RwSignal::new(0),
@@ -105,8 +110,7 @@ impl Portal {
 
     /// An HSM, if it is here.
     pub fn hsm(self, id: &HsmId) -> Option<HsmView> {
-        self.hsms
-            .with(|all| all.iter().flatten().find(|view| view.id == *id).cloned())
+        self.hsms.with(|all| find(all, id))
     }
 
     /// Takes over an activation, unless a newer state of it is here.
@@ -127,8 +131,34 @@ impl Portal {
         });
     }
 
-    /// Takes over an HSM.
-    pub fn put_hsm(self, view: HsmView) {
+    /// Takes over an HSM of which an event told.
+    pub fn tell_hsm(self, view: HsmView) {
+        self.hsm_events.update_value(|events| {
+            *events.entry(view.id.clone()).or_default() += 1;
+        });
+        self.put_hsm(view);
+    }
+
+    /// Asks for an HSM, or for something that answers with it, and takes it over.
+    pub async fn ask_hsm(self, ask: impl Future<Output = Answer<HsmView>>) -> Answer<()> {
+        let told_since = self.watch_hsms();
+        let view = ask.await?;
+        if !told_since(&view.id) {
+            self.put_hsm(view);
+        }
+        Ok(())
+    }
+
+    /// Tells later of which HSMs events have come since now: they are newer than what was asked for before.
+    fn watch_hsms(self) -> impl Fn(&HsmId) -> bool {
+        let before = self.hsm_events.get_value();
+        move |id| {
+            self.hsm_events
+                .with_value(|now| now.get(id) != before.get(id))
+        }
+    }
+
+    fn put_hsm(self, view: HsmView) {
         self.hsms.update(|all| {
             let all = all.get_or_insert_default();
             match all.iter_mut().find(|old| old.id == view.id) {
@@ -179,7 +209,15 @@ impl Portal {
     }
 
     async fn refresh_hsms(self) -> Answer<()> {
-        let hsms: Vec<HsmView> = self.get("/hsms").await?;
+        let told_since = self.watch_hsms();
+        let mut hsms: Vec<HsmView> = self.get("/hsms").await?;
+        for view in &mut hsms {
+            if told_since(&view.id)
+                && let Some(told) = self.hsms.with_untracked(|all| find(all, &view.id))
+            {
+                *view = told;
+            }
+        }
         self.hsms.set(Some(hsms));
         Ok(())
     }
@@ -242,6 +280,10 @@ impl Portal {
         }
         answer
     }
+}
+
+fn find(hsms: &Option<Vec<HsmView>>, id: &HsmId) -> Option<HsmView> {
+    hsms.iter().flatten().find(|view| view.id == *id).cloned()
 }
 
 /// Address of an activation in the API, or of something below it.

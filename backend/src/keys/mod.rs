@@ -6,14 +6,15 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     cvc::{Fingerprint, PublicKey},
     digest::Sha256Digest,
+    event::Event,
     hsm::KeySettings,
 };
 
 use crate::{
     app::App,
-    hsm::HsmError,
+    hsm::{self, HsmError},
     keys::certificate::CertificateError,
-    store::{self, StoreError},
+    store::{self, StoreError, WriteTx, keys::KeptKey},
 };
 
 /// Why something about a key was not changed.
@@ -80,9 +81,7 @@ pub async fn put_certificate(
         certificate: Sha256Digest::of(&der),
     };
     kept.certificate = Some(der);
-    store::keys::keep(tx.connection(), key, &kept).await?;
-    tx.audit(actor, event).await?;
-    Ok(tx.commit().await?)
+    keep(app, tx, key, &kept, actor, event).await
 }
 
 /// Removes a certificate; nothing happens if there is none.
@@ -99,13 +98,11 @@ pub async fn remove_certificate(
     let Some(der) = kept.certificate.take() else {
         return Ok(());
     };
-    store::keys::keep(tx.connection(), key, &kept).await?;
     let event = AuditEvent::CertificateRemoved {
         key: *key,
         certificate: Sha256Digest::of(&der),
     };
-    tx.audit(actor, event).await?;
-    Ok(tx.commit().await?)
+    keep(app, tx, key, &kept, actor, event).await
 }
 
 /// Changes what may be done with a key.
@@ -129,11 +126,29 @@ pub async fn put_settings(
         return Ok(());
     }
     kept.settings = settings;
-    store::keys::keep(tx.connection(), key, &kept).await?;
     let event = AuditEvent::KeySettingsChanged {
         key: *key,
         settings,
     };
+    keep(app, tx, key, &kept, actor, event).await
+}
+
+/// Stores a change, and tells listeners of every HSM that has the key.
+async fn keep(
+    app: &App,
+    mut tx: WriteTx,
+    key: &Fingerprint,
+    kept: &KeptKey,
+    actor: &Actor,
+    event: AuditEvent,
+) -> Result<(), KeyError> {
+    store::keys::keep(tx.connection(), key, kept).await?;
     tx.audit(actor, event).await?;
+    for place in app.hsms.find_key(None, &key.to_hex()).unwrap_or_default() {
+        let view = hsm::view(tx.connection(), &place.hsm).await?;
+        tx.announce(Event::Hsm {
+            hsm: Box::new(view),
+        });
+    }
     Ok(tx.commit().await?)
 }

@@ -39,9 +39,8 @@ pub fn Hsm() -> impl IntoView {
         let id = id.get();
         failed.set(None);
         spawn_local(async move {
-            match portal.get(&path(&id, "")).await {
-                Ok(view) => portal.put_hsm(view),
-                Err(problem) => failed.set(Some(problem)),
+            if let Err(problem) = portal.ask_hsm(portal.get(&path(&id, ""))).await {
+                failed.set(Some(problem));
             }
         });
     });

@@ -117,9 +117,9 @@ fn Candidate(hsm: HsmId, operator: OperatorView) -> impl IntoView {
     let register = Callback::new(move |()| {
         let path = path(&hsm, "/custodians");
         work.run(async move {
-            let view = portal.post(&path, &RegisterCustodian { key }).await?;
-            portal.put_hsm(view);
-            Ok(())
+            portal
+                .ask_hsm(portal.post(&path, &RegisterCustodian { key }))
+                .await
         });
     });
     view! {

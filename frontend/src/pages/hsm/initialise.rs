@@ -91,8 +91,9 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 allow_replace: replace.get_untracked(),
                 erase: has_keys.then(|| id.clone()),
             };
-            let view = portal.post(&path(&id, "/initialise"), &body).await?;
-            portal.put_hsm(view);
+            portal
+                .ask_hsm(portal.post(&path(&id, "/initialise"), &body))
+                .await?;
             open.set(false);
             Ok(())
         });

@@ -2,7 +2,7 @@
 
 use countersign_protocol::{
     encoding::Base64,
-    hsm::{CertificatePlace, HsmView, KeySettings, NewCertificate, SigningKeyView},
+    hsm::{CertificatePlace, KeySettings, NewCertificate, SigningKeyView},
     mechanism::Mechanism,
     problem::Problem,
 };
@@ -28,37 +28,22 @@ pub fn KeySettingsForm(
     let portal = Portal::here();
     let work = Work::new();
     let pem = RwSignal::new(String::new());
-    let id = StoredValue::new((key.hsm.clone(), key.fingerprint.to_hex()));
-    let path =
-        move |below: &str| id.with_value(|(_, key)| format!("/keys/{}/{below}", api::part(key)));
-    // A change of a key is no event of its HSM: what this page shows is fetched anew.
-    let reload = async move || -> Result<(), Problem> {
-        let hsm = id.with_value(|(hsm, _)| hsm.clone());
-        let view: HsmView = portal
-            .get(&format!("/hsms/{}", api::part(hsm.as_str())))
-            .await?;
-        portal.put_hsm(view);
-        Ok(())
-    };
+    let id = StoredValue::new(key.fingerprint.to_hex());
+    let path = move |below: &str| id.with_value(|key| format!("/keys/{}/{below}", api::part(key)));
     let keep = Callback::new(move |()| {
         work.run(async move {
             let body = parse(&pem.get_untracked())?;
-            portal.put(&path("certificate"), &body).await?;
-            reload().await
+            portal.put(&path("certificate"), &body).await
         });
     });
     let remove = Callback::new(move |()| {
-        work.run(async move {
-            portal.delete(&path("certificate")).await?;
-            reload().await
-        });
+        work.run(async move { portal.delete(&path("certificate")).await });
     });
     let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
     let turn = Callback::new(move |()| {
         work.run(async move {
             let settings = KeySettings { raw_rsa: !raw };
-            portal.put(&path("settings"), &settings).await?;
-            reload().await
+            portal.put(&path("settings"), &settings).await
         });
     });
     let rsa = key.public_key.curve().is_none();

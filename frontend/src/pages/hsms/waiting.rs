@@ -1,7 +1,6 @@
 //! Devices that are attached from afar and wait to be accepted.
 
 use countersign_protocol::{
-    hsm::HsmView,
     id::HsmId,
     operator::Role,
     remote::{AcceptDevice, WaitingDevice},
@@ -110,8 +109,7 @@ fn Accept(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
                             let body = AcceptDevice {
                                 hsm: HsmId::new(name.get_untracked().trim()),
                             };
-                            let hsm: HsmView = portal.post(&path, &body).await?;
-                            portal.put_hsm(hsm);
+                            portal.ask_hsm(portal.post(&path, &body)).await?;
                             portal.devices_changed.update(|count| *count += 1);
                             Ok(())
                         });
