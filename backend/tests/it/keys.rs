@@ -1,8 +1,11 @@
 //! Several keys in one activation, salts, raw RSA, certificates.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     activation::{ActivationState, Join, NewActivation, NewPurpose},
     audit::AuditEvent,
+    event::Event,
     hsm::KeySettings,
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -202,6 +205,27 @@ async fn salts_of_every_length_that_fits() {
         );
     }
     world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
+    let world = World::ready(Profile::VENDOR).await;
+    let mut keys = world.hsm_view().await.keys.into_iter();
+    let rsa = keys.find(|key| key.label == "rsa").expect("rsa");
+    let mut events = world.app.events.subscribe();
+    let admin = operator(&world.people[0].person);
+    let allowed = KeySettings { raw_rsa: true };
+    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+        .await
+        .expect("allowed");
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        if let Event::Hsm { hsm } = event.expect("in time").expect("an event") {
+            let told = hsm.keys.iter().find(|key| key.label == "rsa").expect("rsa");
+            assert!(told.mechanisms.contains(&Mechanism::RsaRaw));
+            return;
+        }
+    }
 }
 
 #[tokio::test]
