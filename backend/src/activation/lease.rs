@@ -30,6 +30,8 @@ pub struct Lease {
     busy: Arc<RwLock<()>>,
     /// Signatures under way.
     load: Arc<AtomicUsize>,
+    /// Signatures that ever were under way.
+    turns: AtomicUsize,
     /// Set when the end is stored.
     closed: watch::Sender<bool>,
 }
@@ -79,6 +81,7 @@ impl Lease {
             keys,
             busy: Arc::default(),
             load: Arc::default(),
+            turns: AtomicUsize::new(0),
             closed: watch::Sender::new(false),
         }
     }
@@ -118,14 +121,18 @@ impl Lease {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Signatures under way.
-    pub(super) fn load(&self) -> usize {
-        self.load.load(Ordering::SeqCst)
+    /// Signatures under way, and those that ever were.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (
+            self.load.load(Ordering::SeqCst),
+            self.turns.load(Ordering::SeqCst),
+        )
     }
 
     /// Takes a place in the HSM's queue.
     pub(super) fn queue(&self) -> Turn {
         self.load.fetch_add(1, Ordering::SeqCst);
+        self.turns.fetch_add(1, Ordering::SeqCst);
         Turn(self.load.clone())
     }
 

@@ -134,7 +134,7 @@ impl LeasePool {
         &self.scope
     }
 
-    /// Goes in where the fewest wait, but not where it was tried already. `None`: no HSM is open.
+    /// Goes in where the fewest wait, and of those where the least was done, but not where it was tried already. `None`: no HSM is open.
     pub async fn enter(&self, tried: &[ActivationId]) -> Option<Entered> {
         while let Some((lease, turn)) = self.shortest(tried) {
             if let Some(entered) = lease.enter(turn).await {

@@ -360,6 +360,24 @@ async fn signing_is_spread_over_the_hsms_that_are_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_one_file_at_a_time_uses_every_hsm() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open(&id).await;
+    for hsm in &pool.hsms {
+        hsm.reset_counts();
+    }
+    for name in names(6) {
+        let made = pool.world.sign(&id, &name, &request_for(&name, EC)).await;
+        assert!(made.is_ok(), "{made:?}");
+    }
+    for hsm in &pool.hsms {
+        assert_eq!(hsm.apdu_counts().sign(), 3);
+    }
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_hsm_that_drops_out_loses_no_request() {
     let mut pool = Pool::ready().await;
     let names = names(40);
