@@ -50,6 +50,13 @@ struct Signed {
     digests: HashSet<Vec<u8>>,
 }
 
+impl Signed {
+    /// Whether nothing is left, and nothing under way.
+    fn is_used_up(&self, limits: LeaseLimits) -> bool {
+        self.count + self.lost >= limits.signatures
+    }
+}
+
 /// Why the lease does not cover a signature.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotCovered {
@@ -217,6 +224,11 @@ impl LeasePool {
         serves
     }
 
+    /// Whether nothing is left to be signed, and nothing under way.
+    pub fn is_used_up(&self) -> bool {
+        lock(&self.signed).is_used_up(self.limits)
+    }
+
     /// The card said that it made nothing, or was not even asked.
     pub fn release(&self) {
         let mut signed = lock(&self.signed);
@@ -248,7 +260,7 @@ impl LeasePool {
         let mut signed = lock(&self.signed);
         signed.count += 1;
         signed.digests.insert(digest.to_vec());
-        let used_up = signed.count + signed.lost >= self.limits.signatures;
+        let used_up = signed.is_used_up(self.limits);
         match &self.scope {
             ApprovedScope::Files(files) => {
                 let all = files

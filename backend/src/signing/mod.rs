@@ -328,7 +328,7 @@ impl Job {
         };
         if request.verify(&key.public_key, &signature).is_err() {
             // Nothing of this HSM is to be trusted any more.
-            self.lose();
+            self.lose(lease);
             lease.revoke();
             let end = EndReason::Failed {
                 why: SigningError::BadSignature.to_string(),
@@ -382,7 +382,7 @@ impl Job {
                 .write(Change::Release(id.clone()))
                 .await?;
         } else {
-            self.lose();
+            self.lose(lease);
             tracing::error!("the outcome of signature {id} is unknown: {error}");
         }
         if activation::elsewhere(&error) {
@@ -406,10 +406,22 @@ impl Job {
     }
 
     /// An HSM may have made a signature that nobody has.
-    fn lose(&self) {
+    fn lose(&self, lease: &Lease) {
         let serves = self.pool.lose();
         self.reserved.store(serves, Ordering::SeqCst);
         self.may_be_made.store(true, Ordering::SeqCst);
+        if !self.pool.is_used_up() {
+            return;
+        }
+        // This HSM ends for a reason of its own.
+        let members = self.pool.members();
+        if let Some(other) = members
+            .iter()
+            .find(|other| other.terms.id != lease.terms.id)
+        {
+            let (hsm, id) = (other.hsm.id(), other.terms.id.clone());
+            activation::end_soon(&self.app, hsm, id, EndReason::CountUsed);
+        }
     }
 
     /// No HSM has made anything under this reservation.

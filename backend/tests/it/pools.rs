@@ -580,6 +580,23 @@ async fn what_lost_hsms_have_made_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_loss_may_be_the_last_that_counts() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 1).await;
+    pool.open(&id).await;
+    pool.hsms[0].inject(Fault::RemovedBeforeAnswer);
+    let refused = pool.world.sign(&id, "x", &request_for("x", EC)).await;
+    assert!(
+        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{refused:?}"
+    );
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(view.signatures, 0);
+    assert_eq!(reason(&view), EndReason::CountUsed);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_hsm_with_a_lesser_quorum_is_not_opened_along() {
     for required in [[2, 1], [1, 2]] {
         let pool = Pool::with_quorums(&required).await;
