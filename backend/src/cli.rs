@@ -2,6 +2,7 @@
 
 use std::{
     fs::TryLockError,
+    io::IsTerminal,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -131,6 +132,7 @@ fn local_origin(port: u16, tls: bool) -> String {
 pub fn run() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into()),
@@ -156,6 +158,13 @@ pub fn run() -> ExitCode {
 }
 
 async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
+    let folder = &config.data_dir;
+    if !folder.join(DATABASE).exists() {
+        bail!(
+            "no server was ever started with the data directory {}: give the one that `serve` uses, by --data-dir or --config",
+            folder.display()
+        );
+    }
     let app = App::open(config).await?;
     print_bootstrap_code(&app)
         .await?

@@ -1,6 +1,6 @@
 //! `countersign-helper`: see [`countersign_helper::cli`].
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use countersign_helper::cli::Cli;
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,

@@ -85,67 +85,99 @@ impl Writer {
 async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
     let mut waiting = Vec::new();
     while changes.recv_many(&mut waiting, MOST).await > 0 {
-        let mut batch = Batch::default();
-        let mut done = Vec::new();
-        for waiting in waiting.drain(..) {
-            batch.add(waiting.change);
-            done.push(waiting.done);
-        }
-        let result = batch.write(&store).await;
-        if let Err(error) = &result {
+        let together = write(&store, waiting.iter().map(|waiting| &waiting.change)).await;
+        if let Err(error) = &together {
             tracing::error!("signatures cannot be written: {error}");
         }
-        for done in done {
-            let answer = match &result {
+        let several = waiting.len() > 1;
+        for Waiting { change, done } in waiting.drain(..) {
+            let result = match &together {
                 Ok(()) => Ok(()),
+                // Nobody fails for what another one's change has done.
+                Err(_) if several => write(&store, [&change]).await,
                 Err(error) => Err(StoreError::Unreadable(error.to_string())),
             };
             // Whoever asked may have left.
-            let _ = done.send(answer);
+            let _ = done.send(result);
         }
     }
 }
 
-/// Changes that are written together; a statement for each kind.
-#[derive(Default)]
-struct Batch {
-    reservations: Vec<Reservation>,
-    released: Vec<SignatureId>,
-    made: Vec<Made>,
-    audit: Vec<(Actor, AuditEvent)>,
-}
-
-impl Batch {
-    fn add(&mut self, change: Change) {
+/// Writes changes together, with a statement for each kind.
+async fn write(
+    store: &Store,
+    changes: impl IntoIterator<Item = &Change>,
+) -> Result<(), StoreError> {
+    let mut reservations = Vec::new();
+    let mut released = Vec::new();
+    let mut made = Vec::new();
+    let mut audit = Vec::new();
+    for change in changes {
         match change {
-            Change::Reserve(reservation) => self.reservations.push(reservation),
-            Change::Release(id) => self.released.push(id),
+            Change::Reserve(reservation) => reservations.push(reservation),
+            Change::Release(id) => released.push(id),
             Change::Record(record) => {
-                let Record { made, actor, event } = *record;
-                self.made.push(made);
-                self.audit.push((actor, event));
+                made.push(&record.made);
+                audit.push((record.actor.clone(), record.event.clone()));
             }
         }
     }
+    if made.is_empty() && released.is_empty() {
+        // A single statement is a transaction by itself.
+        let mut connection = store.connection(Durability::Kill).await?;
+        return signatures::reserve(&mut connection, &reservations).await;
+    }
+    let durability = if made.is_empty() {
+        Durability::Kill
+    } else {
+        Durability::PowerCut
+    };
+    let mut tx = store.write_as(durability).await?;
+    signatures::reserve(tx.connection(), &reservations).await?;
+    signatures::release(tx.connection(), &released).await?;
+    signatures::record(tx.connection(), &made).await?;
+    if !audit.is_empty() {
+        tx.audit_all(audit).await?;
+    }
+    tx.commit().await
+}
 
-    async fn write(self, store: &Store) -> Result<(), StoreError> {
-        if self.made.is_empty() && self.released.is_empty() {
-            // A single statement is a transaction by itself.
-            let mut connection = store.connection(Durability::Kill).await?;
-            return signatures::reserve(&mut connection, &self.reservations).await;
-        }
-        let durability = if self.made.is_empty() {
-            Durability::Kill
-        } else {
-            Durability::PowerCut
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::{
+        cvc::Fingerprint, digest::Sha256Digest, id::ActivationId, mechanism::Mechanism,
+    };
+
+    use super::*;
+    use crate::{events::EventBus, store::signatures::StoredSignature};
+
+    #[tokio::test]
+    async fn a_change_that_fails_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db"), EventBus::default())
+            .await
+            .unwrap();
+        let writer = Writer::start(store).unwrap();
+        let release = || writer.write(Change::Release(SignatureId::new("nothing")));
+        let digest = Sha256Digest::of(b"x");
+        let reservation = Reservation {
+            activation: ActivationId::new("NONE-SUCH"),
+            idempotency_key: "1".into(),
+            signature: StoredSignature {
+                id: SignatureId::new("1"),
+                key: Fingerprint(*digest.as_bytes()),
+                mechanism: Mechanism::EcdsaSha256,
+                digest: digest.as_bytes().to_vec(),
+                salt_length: None,
+                made: None,
+            },
         };
-        let mut tx = store.write_as(durability).await?;
-        signatures::reserve(tx.connection(), &self.reservations).await?;
-        signatures::release(tx.connection(), &self.released).await?;
-        signatures::record(tx.connection(), &self.made).await?;
-        if !self.audit.is_empty() {
-            tx.audit_all(self.audit).await?;
-        }
-        tx.commit().await
+        let (first, reserved, last) = tokio::join!(
+            release(),
+            writer.write(Change::Reserve(reservation)),
+            release()
+        );
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        assert!(reserved.is_err());
     }
 }

@@ -80,7 +80,7 @@ pub struct Reservation {
 /// [`StoreError`]; idempotency keys must be new.
 pub async fn reserve(
     connection: &mut SqliteConnection,
-    reservations: &[Reservation],
+    reservations: &[&Reservation],
 ) -> Result<(), StoreError> {
     if reservations.is_empty() {
         return Ok(());
@@ -110,7 +110,7 @@ pub async fn reserve(
 /// [`StoreError`].
 pub async fn release(
     connection: &mut SqliteConnection,
-    ids: &[SignatureId],
+    ids: &[&SignatureId],
 ) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -139,7 +139,7 @@ pub struct Made {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn record(connection: &mut SqliteConnection, made: &[Made]) -> Result<(), StoreError> {
+pub async fn record(connection: &mut SqliteConnection, made: &[&Made]) -> Result<(), StoreError> {
     if made.is_empty() {
         return Ok(());
     }

@@ -24,12 +24,12 @@ use super::{Files, TlsConfig, verifier::AnyCertificate};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// No file, or no permission.
-    #[error("cannot read {}: {source}", file.display())]
+    #[error("cannot read {}: {why}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// Not PEM.
     #[error("{} is damaged: it must be PEM", .0.display())]
@@ -137,9 +137,9 @@ pub fn load(files: &Files) -> Result<CertifiedKey, TlsError> {
 
 fn read<T>(file: &Path, read: impl FnOnce(&Path) -> Result<T, pem::Error>) -> Result<T, TlsError> {
     read(file).map_err(|error| match error {
-        pem::Error::Io(source) => TlsError::Unreadable {
+        pem::Error::Io(why) => TlsError::Unreadable {
             file: file.to_owned(),
-            source,
+            why,
         },
         pem::Error::NoItemsFound => TlsError::NoKey(file.to_owned()),
         // Not the parser's words: they may quote the key.

@@ -47,7 +47,10 @@ pub(super) enum AssuanError {
     #[error("cancelled")]
     Cancelled,
     /// It reports an error.
-    #[error("pinentry reports error {0}")]
+    #[error(
+        "pinentry reports error {0}. If it has no display and no terminal to ask on, `--prompt terminal` or another \
+         `--pinentry` may help"
+    )]
     Refused(u32),
     /// Nobody answered in time, or nobody waits any more.
     #[error("no answer in time")]
