@@ -9,6 +9,7 @@ use countersign_harness::{
     custodians::{Custodians, Custom},
     files,
     helper::PIN,
+    pool::Pool,
     program::built,
     stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
 };
@@ -34,9 +35,13 @@ struct Options {
     /// Port of the portal.
     #[arg(long)]
     port: Option<u16>,
-    /// How the signing HSM behaves: vendor, vendor-kept or pico.
-    #[arg(long, default_value = "vendor")]
+    /// How the signing HSM behaves.
+    #[arg(long, default_value = "vendor", value_parser = ["vendor", "vendor-kept", "pico"])]
     profile: String,
+    /// So many HSMs with the same EC key, each attached from afar and as slow as a real one.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(2..=16),
+          conflicts_with_all = ["auto", "port", "profile"])]
+    hsms: Option<u8>,
 }
 
 fn say(text: &str) {
@@ -66,11 +71,17 @@ fn main() -> anyhow::Result<()> {
         None => scratch.path().to_owned(),
     };
     println!("Setting the stage in {}", folder.display());
-    let mut setup = StageSetup::simulated(&folder, profile)?;
-    if let Some(port) = options.port {
-        setup.server.port = port;
-    }
-    let stage = Stage::build(setup, &mut say)?;
+    // What attaches further HSMs runs until the end.
+    let (stage, _others) = if let Some(count) = options.hsms {
+        let pool = Pool::build(&folder, count.into())?;
+        (pool.stage, pool.others)
+    } else {
+        let mut setup = StageSetup::simulated(&folder, profile)?;
+        if let Some(port) = options.port {
+            setup.server.port = port;
+        }
+        (Stage::build(setup, &mut say)?, Vec::new())
+    };
     if options.auto {
         auto(&stage, files)?;
         if folder == scratch.path() {
@@ -80,7 +91,11 @@ fn main() -> anyhow::Result<()> {
         }
         Ok(())
     } else if options.agree {
-        agreeing(&stage)
+        let keys = match options.hsms {
+            Some(count) => format!("{EC_KEY}, the same on {count} HSMs"),
+            None => format!("{EC_KEY} and {RSA_KEY}, on the HSM {HSM}"),
+        };
+        agreeing(&stage, &keys)
     } else {
         interactive(stage)
     }
@@ -101,7 +116,7 @@ fn auto(stage: &Stage, own: Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn agreeing(stage: &Stage) -> anyhow::Result<()> {
+fn agreeing(stage: &Stage, keys: &str) -> anyhow::Result<()> {
     let (sender, interrupted) = std::sync::mpsc::channel();
     ctrlc::set_handler(move || {
         let _ = sender.send(());
@@ -112,7 +127,7 @@ fn agreeing(stage: &Stage) -> anyhow::Result<()> {
 Ready. Everything is simulated and protects nothing. Anna and Carla agree to every request after two seconds.
 
   Portal   {origin}
-  Keys     {EC_KEY} and {RSA_KEY}, on the HSM {HSM}
+  Keys     {keys}
 
   In another terminal:
 
