@@ -3,7 +3,7 @@
 //! Both directions: two bytes length, then that many bytes. One byte from vpcd is a control code.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
 };
 
@@ -27,6 +27,9 @@ pub enum VpcdError {
         /// Why.
         why: std::io::Error,
     },
+    /// Not a host and a port.
+    #[error("`{0}` is no place of a virtual reader: give host and port, such as 127.0.0.1:35963")]
+    Address(String),
     /// No place to listen.
     #[error("cannot listen at {address}: {why}")]
     Listen {
@@ -45,9 +48,12 @@ pub enum VpcdError {
 /// # Errors
 /// [`VpcdError`]: there is no other end.
 pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
-    let stream = TcpStream::connect(address).map_err(|why| VpcdError::Connect {
-        address: address.to_owned(),
-        why,
+    let stream = TcpStream::connect(address).map_err(|why| {
+        let address = address.to_owned();
+        match why.kind() {
+            ErrorKind::InvalidInput => VpcdError::Address(address),
+            _ => VpcdError::Connect { address, why },
+        }
     })?;
     play(simulator, stream)
 }
