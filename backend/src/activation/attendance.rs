@@ -7,6 +7,7 @@ use std::{
 };
 
 use countersign_protocol::{
+    Timestamp,
     activation::ActivationTerms,
     id::{ActivationId, OperatorId},
 };
@@ -58,8 +59,12 @@ impl Attendance {
         let heard = self.heard();
         let asked = heard.activations.get(&terms.id.activation()).copied();
         let listened = heard.people.get(&terms.requester.id).copied();
-        let last = asked.max(listened).unwrap_or(self.started);
+        let heard = [asked, listened].into_iter().flatten();
+        let last = heard.fold(self.started, Ord::max);
+        // Whoever asked for it was there then.
+        let age = Timestamp::now().duration_since(terms.requested_at);
         last.elapsed()
+            .min(Duration::try_from(age).unwrap_or_default())
     }
 
     /// Nobody needs to wait any more.

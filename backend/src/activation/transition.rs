@@ -68,7 +68,6 @@ pub async fn apply(
                 signatures,
             };
             tx.audit(actor, event).await?;
-            app.activations.attendance().forget(&activation.terms.id);
             State::Ended { reason, at: now }
         }
         (State::Ended { reason, .. }, _) => return Err(ActivationError::Ended(reason.clone())),

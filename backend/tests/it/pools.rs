@@ -8,6 +8,7 @@ use countersign_card::{
     pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
 };
 use countersign_protocol::{
+    Timestamp,
     activation::{
         ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
         NewPurpose,
@@ -17,6 +18,7 @@ use countersign_protocol::{
     dsse::Envelope,
     hsm::HsmState,
     id::{ActivationId, HsmId},
+    lease::LeaseLimits,
     mechanism::Mechanism,
     purpose::Scope,
 };
@@ -256,6 +258,14 @@ impl Pool {
         self.world
             .wait_for(id, |view| view.members[0].state.is_ended())
             .await;
+    }
+
+    /// An admin takes the second HSM away.
+    async fn withdraw_second(&self, id: &ActivationId) {
+        let admin = operator(&self.world.people[0].person);
+        self.world.app.activations.stop(&second(), &admin).await;
+        let view = self.world.view(id).await;
+        assert!(view.members[1].state.is_ended() && !view.members[0].state.is_ended());
     }
 
     async fn collecting(&self, id: &ActivationId) -> ActivationView {
@@ -723,6 +733,48 @@ async fn a_restart_ends_what_was_open_on_any_hsm() {
     let view = pool.world.view(&id).await;
     assert_eq!(reason(&view), EndReason::ServerRestarted);
     assert!(view.members.iter().all(|member| member.state.is_ended()));
+    pool.world.app.shutdown().await;
+}
+
+/// The end on one HSM is no reason to forget when the requester was last heard of.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_pool_waits_for_the_hsms_that_are_left() {
+    const LIMIT: Duration = Duration::from_secs(4);
+    let pool = Pool::ready().await;
+    let person = &pool.world.people[3].person;
+    let actor = operator(person);
+    let new = NewActivation {
+        hsm: None,
+        purpose: NewPurpose::Sign {
+            keys: vec!["ec".into()],
+            scope: Scope::Open,
+        },
+        reason: "a pool".into(),
+        lease: Some(LeaseLimits {
+            seconds: 600,
+            signatures: 10,
+        }),
+        collect_seconds: None,
+        abandoned_after_seconds: Some(4),
+        join: Join::SamePurpose,
+    };
+    let requester = world::requester(person, &actor, false);
+    let (view, _) = activation::create(&pool.world.app, &requester, new)
+        .await
+        .expect("asked");
+    let id = view.terms.id;
+    tokio::time::sleep(LIMIT / 2).await;
+    let asked = Timestamp::now();
+    let attendance = pool.world.app.activations.attendance();
+    attendance.asks(&id, Duration::ZERO);
+    pool.withdraw_second(&id).await;
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    let ActivationState::Ended { reason, at } = &view.members[0].state else {
+        panic!("not ended")
+    };
+    assert_eq!(*reason, EndReason::Abandoned { seconds: 4 });
+    let waited = Duration::try_from(at.duration_since(asked)).expect("later");
+    assert!(waited >= LIMIT, "only {waited:?}");
     pool.world.app.shutdown().await;
 }
 

@@ -104,6 +104,7 @@ impl Desk {
         // What was used up stays used up for the HSMs that are still to open.
         if view.state.is_ended() {
             self.app.activations.pools().remove(&id.activation());
+            self.app.activations.attendance().forget(&id);
         }
         super::super::end_others(&self.app, &activation.terms, &reason);
         Ok(view)
