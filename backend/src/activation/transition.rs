@@ -52,6 +52,7 @@ pub async fn apply(
         }
         (State::Collecting, Change::Open { until }) => {
             activation.notice = None;
+            activation.was_open = true;
             tx.audit(actor, AuditEvent::LeaseOpened { activation: id })
                 .await?;
             State::Open {

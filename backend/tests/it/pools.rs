@@ -172,11 +172,14 @@ impl Pool {
     }
 
     async fn restart(&mut self) {
+        self.restart_with_requests().await;
+        self.locked().await;
+    }
+
+    /// An HSM that somebody waits for does not stay locked.
+    async fn restart_with_requests(&mut self) {
         self.world.app.shutdown().await;
         self.world.app = start(self.world.folder.path(), &self.hsms).await;
-        for hsm in ids(self.hsms.len()) {
-            wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
-        }
     }
 
     /// Answers for every HSM, as a helper does within one consent; returns for how many.
@@ -217,7 +220,9 @@ impl Pool {
 
     /// Two custodians answer for the first HSM only.
     async fn open_first(&mut self, id: &ActivationId) {
-        self.collecting(id).await;
+        let collecting =
+            |view: &ActivationView| view.members[0].state == ActivationState::Collecting;
+        self.world.wait_for(id, collecting).await;
         for player in [0, 2] {
             let task = self.task(player, &hsm_id(), id).await;
             self.answer(player, &hsm_id(), task).await.expect("counted");
@@ -733,6 +738,32 @@ async fn a_restart_ends_what_was_open_on_any_hsm() {
     let view = pool.world.view(&id).await;
     assert_eq!(reason(&view), EndReason::ServerRestarted);
     assert!(view.members.iter().all(|member| member.state.is_ended()));
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_open_on_an_hsm_that_is_gone_is_over_after_a_restart() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open_first(&id).await;
+    pool.lose_first(&id).await;
+    pool.hsms[0].insert();
+    pool.restart().await;
+    let view = pool.world.view(&id).await;
+    assert_eq!(reason(&view), EndReason::ServerRestarted);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_open_waits_on_after_a_restart() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.collecting(&id).await;
+    pool.withdraw_second(&id).await;
+    pool.restart_with_requests().await;
+    pool.open_first(&id).await;
+    let made = pool.world.sign(&id, "1", &request_for("a", EC)).await;
+    assert!(made.is_ok(), "{made:?}");
     pool.world.app.shutdown().await;
 }
 
