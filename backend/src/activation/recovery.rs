@@ -38,14 +38,8 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
     };
     for id in active {
         let members = store::activations::members(tx.connection(), &id).await?;
-        let was_open = |state: &ActivationState| {
-            matches!(
-                state,
-                ActivationState::Open { .. } | ActivationState::Ended { .. }
-            )
-        };
         // What was signed on one HSM counts for all of a pool, and that count is gone.
-        let over = members.iter().any(|member| was_open(&member.state));
+        let over = members.iter().any(|member| member.was_open);
         for mut member in members {
             let change = match member.state {
                 ActivationState::Ended { .. } => continue,

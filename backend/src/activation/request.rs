@@ -149,6 +149,7 @@ pub async fn create(
         let activation = Activation {
             scope,
             state: ActivationState::Queued,
+            was_open: false,
             authenticated: 0,
             notice: None,
             revision: 0,

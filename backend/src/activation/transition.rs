@@ -52,6 +52,7 @@ pub async fn apply(
         }
         (State::Collecting, Change::Open { until }) => {
             activation.notice = None;
+            activation.was_open = true;
             tx.audit(actor, AuditEvent::LeaseOpened { activation: id })
                 .await?;
             State::Open {
@@ -68,7 +69,6 @@ pub async fn apply(
                 signatures,
             };
             tx.audit(actor, event).await?;
-            app.activations.attendance().forget(&activation.terms.id);
             State::Ended { reason, at: now }
         }
         (State::Ended { reason, .. }, _) => return Err(ActivationError::Ended(reason.clone())),

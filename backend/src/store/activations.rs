@@ -20,6 +20,8 @@ pub struct Activation {
     pub scope: Sha256Digest,
     /// Where it stands.
     pub state: ActivationState,
+    /// Whether a lease began.
+    pub was_open: bool,
     /// The card's count.
     pub authenticated: u8,
     /// Something that people must know.
@@ -62,6 +64,7 @@ fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
                 .map_err(|_| StoreError::Unreadable("a scope is not 32 bytes".into()))?,
         ),
         state: from_json(row.get("state"))?,
+        was_open: row.get("was_open"),
         authenticated: row.get("authenticated"),
         notice: row.get("notice"),
         revision: number(row.get("revision"))?,
@@ -130,11 +133,12 @@ pub async fn update(
     activation: &Activation,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE activations SET state = ?, ended = ?, authenticated = ?, notice = ?, revision = revision + 1
+        "UPDATE activations SET state = ?, ended = ?, was_open = ?, authenticated = ?, notice = ?, revision = revision + 1
          WHERE id = ?",
     )
     .bind(to_json(&activation.state)?)
     .bind(activation.state.is_ended())
+    .bind(activation.was_open)
     .bind(activation.authenticated)
     .bind(&activation.notice)
     .bind(activation.terms.id.as_str())

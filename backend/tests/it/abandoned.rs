@@ -1,6 +1,6 @@
 //! What becomes of a request when whoever waited for it has gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{body::Body, http::Request};
 use countersign_protocol::{
@@ -134,5 +134,17 @@ async fn a_restart_gives_the_whole_time_again() {
         ended(&world, &view).await,
         EndReason::Abandoned { seconds: 5 }
     );
+    world.app.shutdown().await;
+}
+
+/// However long the server has run.
+#[tokio::test]
+async fn nobody_is_silent_for_longer_than_since_they_asked() {
+    let world = World::ready(Profile::VENDOR).await;
+    let before = Instant::now();
+    let view = ask(&world, "new", None).await;
+    let attendance = world.app.activations.attendance();
+    attendance.forget(&view.terms.id, Duration::MAX);
+    assert!(attendance.silence(&view.terms) <= before.elapsed());
     world.app.shutdown().await;
 }

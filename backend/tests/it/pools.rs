@@ -8,6 +8,7 @@ use countersign_card::{
     pka::{ChallengeBehaviour, PkaResponse, RespondOutcome, Round},
 };
 use countersign_protocol::{
+    Timestamp,
     activation::{
         ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
         NewPurpose,
@@ -17,6 +18,7 @@ use countersign_protocol::{
     dsse::Envelope,
     hsm::HsmState,
     id::{ActivationId, HsmId},
+    lease::LeaseLimits,
     mechanism::Mechanism,
     purpose::Scope,
 };
@@ -170,11 +172,14 @@ impl Pool {
     }
 
     async fn restart(&mut self) {
+        self.restart_with_requests().await;
+        self.locked().await;
+    }
+
+    /// An HSM that somebody waits for does not stay locked.
+    async fn restart_with_requests(&mut self) {
         self.world.app.shutdown().await;
         self.world.app = start(self.world.folder.path(), &self.hsms).await;
-        for hsm in ids(self.hsms.len()) {
-            wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
-        }
     }
 
     /// Answers for every HSM, as a helper does within one consent; returns for how many.
@@ -215,7 +220,9 @@ impl Pool {
 
     /// Two custodians answer for the first HSM only.
     async fn open_first(&mut self, id: &ActivationId) {
-        self.collecting(id).await;
+        let collecting =
+            |view: &ActivationView| view.members[0].state == ActivationState::Collecting;
+        self.world.wait_for(id, collecting).await;
         for player in [0, 2] {
             let task = self.task(player, &hsm_id(), id).await;
             self.answer(player, &hsm_id(), task).await.expect("counted");
@@ -256,6 +263,14 @@ impl Pool {
         self.world
             .wait_for(id, |view| view.members[0].state.is_ended())
             .await;
+    }
+
+    /// An admin takes the second HSM away.
+    async fn withdraw_second(&self, id: &ActivationId) {
+        let admin = operator(&self.world.people[0].person);
+        self.world.app.activations.stop(&second(), &admin).await;
+        let view = self.world.view(id).await;
+        assert!(view.members[1].state.is_ended() && !view.members[0].state.is_ended());
     }
 
     async fn collecting(&self, id: &ActivationId) -> ActivationView {
@@ -723,6 +738,74 @@ async fn a_restart_ends_what_was_open_on_any_hsm() {
     let view = pool.world.view(&id).await;
     assert_eq!(reason(&view), EndReason::ServerRestarted);
     assert!(view.members.iter().all(|member| member.state.is_ended()));
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_open_on_an_hsm_that_is_gone_is_over_after_a_restart() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.open_first(&id).await;
+    pool.lose_first(&id).await;
+    pool.hsms[0].insert();
+    pool.restart().await;
+    let view = pool.world.view(&id).await;
+    assert_eq!(reason(&view), EndReason::ServerRestarted);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_open_waits_on_after_a_restart() {
+    let mut pool = Pool::ready().await;
+    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    pool.collecting(&id).await;
+    pool.withdraw_second(&id).await;
+    pool.restart_with_requests().await;
+    pool.open_first(&id).await;
+    let made = pool.world.sign(&id, "1", &request_for("a", EC)).await;
+    assert!(made.is_ok(), "{made:?}");
+    pool.world.app.shutdown().await;
+}
+
+/// The end on one HSM is no reason to forget when the requester was last heard of.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_pool_waits_for_the_hsms_that_are_left() {
+    const LIMIT: Duration = Duration::from_secs(4);
+    let pool = Pool::ready().await;
+    let person = &pool.world.people[3].person;
+    let actor = operator(person);
+    let new = NewActivation {
+        hsm: None,
+        purpose: NewPurpose::Sign {
+            keys: vec!["ec".into()],
+            scope: Scope::Open,
+        },
+        reason: "a pool".into(),
+        lease: Some(LeaseLimits {
+            seconds: 600,
+            signatures: 10,
+        }),
+        collect_seconds: None,
+        abandoned_after_seconds: Some(4),
+        join: Join::SamePurpose,
+    };
+    let requester = world::requester(person, &actor, false);
+    let (view, _) = activation::create(&pool.world.app, &requester, new)
+        .await
+        .expect("asked");
+    let id = view.terms.id;
+    tokio::time::sleep(LIMIT / 2).await;
+    let asked = Timestamp::now();
+    let attendance = pool.world.app.activations.attendance();
+    attendance.asks(&id, Duration::ZERO);
+    pool.withdraw_second(&id).await;
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    let ActivationState::Ended { reason, at } = &view.members[0].state else {
+        panic!("not ended")
+    };
+    assert_eq!(*reason, EndReason::Abandoned { seconds: 4 });
+    let waited = Duration::try_from(at.duration_since(asked)).expect("later");
+    assert!(waited >= LIMIT, "only {waited:?}");
     pool.world.app.shutdown().await;
 }
 

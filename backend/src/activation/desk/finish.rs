@@ -1,5 +1,7 @@
 //! The end of an activation: revoke, lock, prove, record.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     activation::{ActivationState, ActivationView, EndReason},
     audit::{Actor, AuditEvent},
@@ -104,6 +106,9 @@ impl Desk {
         // What was used up stays used up for the HSMs that are still to open.
         if view.state.is_ended() {
             self.app.activations.pools().remove(&id.activation());
+            let longest = self.app.config.lease.max_collect_seconds;
+            let longest = Duration::from_secs(longest.into());
+            self.app.activations.attendance().forget(&id, longest);
         }
         super::super::end_others(&self.app, &activation.terms, &reason);
         Ok(view)
