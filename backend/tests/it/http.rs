@@ -21,7 +21,7 @@ use crate::world::{ORIGIN, World};
 
 const NOBODY: &[(&str, &str)] = &[];
 
-async fn send(
+pub async fn send(
     router: &Router,
     method: &str,
     path: &str,
@@ -43,7 +43,7 @@ async fn send(
     router.clone().oneshot(request).await.expect("an answer")
 }
 
-async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
+pub async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
     let bytes = to_bytes(response.into_body(), usize::MAX)
         .await
         .expect("a body");
@@ -67,7 +67,7 @@ fn text<T: Serialize>(value: &T) -> Option<String> {
 }
 
 /// Logs in, returns the cookie.
-async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
+pub async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
     let origin = [("origin", ORIGIN)];
     let challenge: LoginChallenge =
         json(send(router, "POST", "/session/challenge", &origin, None).await).await;
