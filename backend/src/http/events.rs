@@ -79,12 +79,9 @@ impl Listener {
     }
 }
 
-/// Requesters see their own activations only.
 fn is_for(event: &Event, caller: &Caller) -> bool {
     match event {
-        Event::Activation { activation } => {
-            caller.sees_all() || activation.terms.requester.id == caller.person().id
-        }
+        Event::Activation { activation } => caller.sees(&activation.terms),
         Event::Audit { .. } | Event::People => caller.sees_all(),
         Event::Devices => caller.is(Role::Admin),
         Event::Hsm { .. } | Event::Resync => true,

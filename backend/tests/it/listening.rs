@@ -148,3 +148,26 @@ async fn a_session_that_ended_by_itself_hears_no_more() {
     assert_eq!(ear.next(), None);
     world.app.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_some_keys_hears_of_no_others() {
+    let world = World::ready(Profile::VENDOR).await;
+    let server = listen(&world.app).await;
+    let limited = token_for(&world, &["ec"], None).await.expect("a token");
+    let unlimited = token_for(&world, &[], None).await.expect("a token");
+    let mut ears = [&limited, &unlimited].map(|token| Ear::with_token(server, &token.secret));
+    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let ec = world.ask_for_anything("ec", 60, 1).await;
+    let told = ears.each_mut().map(|ear| {
+        let mut told = Vec::new();
+        while told.last() != Some(&ec) {
+            if let Event::Activation { activation } = ear.next().expect("an event") {
+                told.push(activation.terms.id);
+            }
+        }
+        told
+    });
+    assert!(!told[0].contains(&rsa), "{told:?}");
+    assert!(told[1].contains(&rsa), "{told:?}");
+    world.app.shutdown().await;
+}
