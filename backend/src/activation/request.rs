@@ -56,6 +56,16 @@ impl Requester<'_> {
                 .iter()
                 .any(|key| key == label || key == fingerprint)
     }
+
+    /// Whether an activation for this is theirs to see: who is for some keys has no part in others, nor in new ones.
+    pub fn may_use_all_of(&self, purpose: &Purpose) -> bool {
+        match purpose {
+            Purpose::Sign { keys, .. } => keys
+                .iter()
+                .all(|key| self.may_use(&key.label, &key.fingerprint.to_hex())),
+            Purpose::GenerateKey { .. } => self.keys.is_empty(),
+        }
+    }
 }
 
 fn invalid(why: impl Into<String>) -> ActivationError {
@@ -108,6 +118,7 @@ pub async fn create(
     let joined = active
         .into_iter()
         .filter(|there| there.terms.requester.id == requester.person.id)
+        .filter(|there| requester.may_use_all_of(&there.terms.purpose))
         // Who names an HSM means no other.
         .filter(|there| new.hsm.is_none() || there.terms.pool.is_none())
         .filter(|there| match new.join {

@@ -91,7 +91,10 @@ async fn list(
         store::activations::ids(&mut connection, filter.state.into(), only.as_ref(), MOST).await?;
     let mut views = Vec::new();
     for id in ids {
-        views.push(activation::by_id(&mut connection, &app, &id).await?);
+        let view = activation::by_id(&mut connection, &app, &id).await?;
+        if caller.sees(&view.terms) {
+            views.push(view);
+        }
     }
     Ok(Answer(views))
 }
@@ -123,7 +126,7 @@ async fn visible(
     let terms = activation::load(&mut connection, &id.activation())
         .await?
         .terms;
-    if caller.sees_all() || terms.requester.id == caller.person().id {
+    if caller.sees(&terms) {
         Ok(terms)
     } else {
         Err(ActivationError::NotFound(id.clone()).into())

@@ -6,6 +6,7 @@ use axum::{
 };
 use countersign_protocol::{
     Timestamp,
+    activation::ActivationTerms,
     audit::Actor,
     digest::Sha256Digest,
     id::{OperatorId, TokenId},
@@ -85,6 +86,13 @@ impl Caller {
         [Role::Admin, Role::Custodian, Role::Auditor]
             .into_iter()
             .any(|role| self.is(role))
+    }
+
+    /// Whether the caller sees an activation: requesters their own only, tokens for some keys only those of these keys.
+    pub fn sees(&self, terms: &ActivationTerms) -> bool {
+        let actor = self.actor();
+        let own = terms.requester.id == self.person().id;
+        self.sees_all() || (own && self.requester_as(&actor).may_use_all_of(&terms.purpose))
     }
 
     /// Refuses unless the caller has this role.

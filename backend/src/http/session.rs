@@ -50,6 +50,7 @@ async fn log_out(
     cookie.flush().await.map_err(ApiError::internal)?;
     let mut tx = app.store.write().await?;
     tx.audit(&caller.actor(), AuditEvent::LoggedOut).await?;
+    tx.forget_callers();
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -183,21 +183,17 @@ async fn without_lease(
 /// Whether this requester signs under an activation with these terms.
 ///
 /// # Errors
-/// [`ActivationError::NotAllowed`].
+/// [`ActivationError::NotAllowed`]; for a token for other keys [`ActivationError::NotFound`].
 pub fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), SigningError> {
     let not_allowed = |why: &str| Err(ActivationError::NotAllowed(why.to_owned()).into());
     if terms.requester.id != requester.person.id || !requester.may_sign {
         return not_allowed("only its requester signs under an activation");
     }
+    if !requester.may_use_all_of(&terms.purpose) {
+        return Err(ActivationError::NotFound(terms.id.activation()).into());
+    }
     match &terms.purpose {
-        Purpose::Sign { keys, .. }
-            if keys
-                .iter()
-                .all(|key| requester.may_use(&key.label, &key.fingerprint.to_hex())) =>
-        {
-            Ok(())
-        }
-        Purpose::Sign { .. } => not_allowed("this token is not for every key of that activation"),
+        Purpose::Sign { .. } => Ok(()),
         Purpose::GenerateKey { .. } => {
             not_allowed("this activation is for generating a key, not for signing")
         }

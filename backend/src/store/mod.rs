@@ -132,7 +132,8 @@ impl Store {
         &self.pool
     }
 
-    /// Grows with every change of people and their tokens: what was read before is only good while it has not.
+    /// Grows with every change of people and their tokens, and with log-outs: what was read before is only good while it
+    /// has not.
     pub fn people_generation(&self) -> u64 {
         self.people.load(Ordering::SeqCst)
     }
@@ -176,6 +177,7 @@ impl Store {
             transaction,
             events: self.events.clone(),
             people: self.people.clone(),
+            callers_changed: false,
             pending: Vec::new(),
         })
     }
@@ -186,6 +188,7 @@ pub struct WriteTx {
     transaction: Transaction<'static, Sqlite>,
     events: EventBus,
     people: Arc<AtomicU64>,
+    callers_changed: bool,
     pending: Vec<Event>,
 }
 
@@ -221,13 +224,18 @@ impl WriteTx {
         self.pending.push(event);
     }
 
+    /// Has every caller looked up again once this is committed, as a change of people does.
+    pub fn forget_callers(&mut self) {
+        self.callers_changed = true;
+    }
+
     /// Makes the change last, then tells listeners.
     ///
     /// # Errors
     /// [`StoreError::Database`]; nothing has happened then.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await?;
-        if self.pending.contains(&Event::People) {
+        if self.callers_changed || self.pending.contains(&Event::People) {
             self.people.fetch_add(1, Ordering::SeqCst);
         }
         for event in self.pending {

@@ -7,21 +7,29 @@ use axum::{
 };
 use countersign_protocol::{
     about::About,
+    activation::{ActivationView, Join, NewActivation, NewPurpose},
     hsm::HsmView,
+    id::ActivationId,
+    lease::LeaseLimits,
+    mechanism::Mechanism,
     problem::{Problem, ProblemCode},
+    purpose::{NewKeyType, Scope},
     session::{LogIn, LoginChallenge, SessionView},
     token::{CreatedToken, NewToken},
 };
-use countersign_server::{http, store};
+use countersign_server::{http, store, token};
 use countersign_simulator::Profile;
 use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
 
-use crate::world::{ORIGIN, World};
+use crate::{
+    tls::stage::token_for,
+    world::{ORIGIN, World, operator, request_for},
+};
 
 const NOBODY: &[(&str, &str)] = &[];
 
-async fn send(
+pub async fn send(
     router: &Router,
     method: &str,
     path: &str,
@@ -43,7 +51,7 @@ async fn send(
     router.clone().oneshot(request).await.expect("an answer")
 }
 
-async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
+pub async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
     let bytes = to_bytes(response.into_body(), usize::MAX)
         .await
         .expect("a body");
@@ -67,7 +75,7 @@ fn text<T: Serialize>(value: &T) -> Option<String> {
 }
 
 /// Logs in, returns the cookie.
-async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
+pub async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
     let origin = [("origin", ORIGIN)];
     let challenge: LoginChallenge =
         json(send(router, "POST", "/session/challenge", &origin, None).await).await;
@@ -114,6 +122,112 @@ async fn a_token_for_some_keys_is_told_of_no_others() {
             told.sort_unstable();
             assert_eq!(told, keys);
         }
+    }
+    world.app.shutdown().await;
+}
+
+async fn seen(router: &Router, headers: &[(&str, &str)]) -> Vec<ActivationId> {
+    let list: Vec<ActivationView> =
+        json(send(router, "GET", "/activations", headers, None).await).await;
+    list.into_iter().map(|view| view.terms.id).collect()
+}
+
+#[tokio::test]
+async fn for_a_token_for_some_keys_there_are_no_other_activations() {
+    let world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let sign = |keys: &[&str]| NewPurpose::Sign {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        scope: Scope::Open,
+    };
+    let lease = LeaseLimits {
+        seconds: 60,
+        signatures: 1,
+    };
+    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let both = world.ask(3, sign(&["ec", "rsa"]), Some(lease)).await;
+    let both = both.expect("asked").terms.id;
+    let mut bearers = Vec::new();
+    for keys in [&["ec"][..], &[]] {
+        let created = token_for(&world, keys, None).await.expect("a token");
+        bearers.push(format!("Bearer {}", created.secret));
+    }
+    let limited = [("authorization", bearers[0].as_str())];
+    let unlimited = [("authorization", bearers[1].as_str())];
+
+    // It joins nothing that it could not use.
+    let new = NewActivation {
+        hsm: None,
+        purpose: sign(&["ec"]),
+        reason: "Firmware 4.2.1".into(),
+        lease: Some(lease),
+        collect_seconds: None,
+        abandoned_after_seconds: None,
+        join: Join::SameKeys,
+    };
+    let asked = send(&router, "POST", "/activations", &limited, text(&new)).await;
+    assert_eq!(asked.status(), StatusCode::CREATED);
+    let ec = json::<ActivationView>(asked).await.terms.id;
+
+    assert_eq!(seen(&router, &limited).await, std::slice::from_ref(&ec));
+    assert_eq!(
+        seen(&router, &unlimited).await,
+        [ec.clone(), both.clone(), rsa.clone()]
+    );
+    let request = text(&request_for("file", Mechanism::RsaPkcs1Sha256));
+    for id in [&rsa, &both] {
+        for (method, below) in [
+            ("GET", ""),
+            ("POST", "/lock"),
+            ("GET", "/signatures"),
+            ("POST", "/signatures"),
+            ("GET", "/receipt"),
+        ] {
+            let path = format!("/activations/{id}{below}");
+            let body = request
+                .clone()
+                .filter(|_| (method, below) == ("POST", "/signatures"));
+            let headers = [limited[0], ("idempotency-key", "1")];
+            let response = send(&router, method, &path, &headers, body).await;
+            assert_eq!(code(response).await, ProblemCode::NotFound, "{path}");
+        }
+        let path = format!("/activations/{id}");
+        let there = send(&router, "GET", &path, &unlimited, None).await;
+        let view: ActivationView = json(there).await;
+        assert!(!view.state.is_ended());
+    }
+    let path = format!("/activations/{ec}/lock");
+    let locked = send(&router, "POST", &path, &limited, None).await;
+    assert_eq!(locked.status(), StatusCode::OK);
+    world.app.shutdown().await;
+}
+
+/// Whose owner is an admin, too.
+#[tokio::test]
+async fn for_a_token_for_some_keys_nobody_generates_keys() {
+    let world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let purpose = NewPurpose::GenerateKey {
+        label: "new".into(),
+        key_type: NewKeyType::EcSecp256r1,
+    };
+    let asked = world.ask(0, purpose, None).await.expect("asked");
+    let anna = &world.people[0].person;
+    for (keys, there) in [
+        (vec!["new".to_owned()], vec![]),
+        (vec![], vec![asked.terms.id]),
+    ] {
+        let new = NewToken {
+            label: "pipeline".into(),
+            keys,
+            days: 1,
+            certificate: None,
+        };
+        let created = token::create(&world.app, anna, &operator(anna), &new)
+            .await
+            .expect("a token");
+        let bearer = format!("Bearer {}", created.secret);
+        assert_eq!(seen(&router, &[("authorization", &bearer)]).await, there);
     }
     world.app.shutdown().await;
 }

@@ -9,6 +9,7 @@ mod enrolment;
 mod http;
 mod keys;
 mod leases;
+mod listening;
 mod losses;
 mod notices;
 mod pki;

@@ -5,4 +5,4 @@ mod curl;
 mod door;
 mod identities;
 mod proxies;
-mod stage;
+pub mod stage;
