@@ -4,6 +4,7 @@ use countersign_client::{Client, ClientError, words::printable};
 use countersign_protocol::{
     activation::ActivationState,
     cvc::{EcSignature, PublicKey},
+    file_digest::FileDigest,
     hsm::SigningKeyView,
     id::ActivationId,
     mechanism::{Hash, Mechanism, Scheme},
@@ -259,10 +260,11 @@ fn refused(
     request: &SignRequest,
     error: &ClientError,
 ) -> Rv {
-    let digest = hex::encode(request.digest.get(..32).unwrap_or(&request.digest));
     let what = format!("nothing was signed with {}", printable(&key.label));
-    match error.code() {
-        Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen) => {
+    let hash = request.mechanism.hash();
+    let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
+    match (error.code(), digest) {
+        (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
             match client.activation(activation).map(|view| view.state) {
                 Ok(ActivationState::Ended { reason, .. }) => {
                     let reason = printable(&reason.to_string());
@@ -274,7 +276,8 @@ fn refused(
             }
             Rv(ck::CKR_USER_NOT_LOGGED_IN)
         }
-        Some(ProblemCode::NotInManifest) => {
+        // Of a hash function that the list does not have, the digest is not on it either.
+        (Some(ProblemCode::NotInManifest | ProblemCode::MechanismRefused), Some(digest)) => {
             report::line(&format!(
                 "{what}: the digest {digest} ({}) was not recorded or listed, so custodians did not approve it under \
                  activation {activation}. Something in the input changed since: a time stamp (set SOURCE_DATE_EPOCH), \
@@ -283,7 +286,7 @@ fn refused(
             ));
             Rv(ck::CKR_DATA_INVALID)
         }
-        Some(ProblemCode::MechanismRefused) => {
+        (Some(ProblemCode::MechanismRefused), None) => {
             report::line(&format!("{what}: {error}"));
             Rv(ck::CKR_MECHANISM_INVALID)
         }
