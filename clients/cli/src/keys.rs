@@ -50,16 +50,20 @@ pub fn find<'a>(
     Ok(key)
 }
 
+/// What signs with this key where nobody says.
+pub const fn usual(key: &PublicKey) -> Mechanism {
+    match key {
+        PublicKey::Ec(_) => Mechanism::EcdsaSha256,
+        PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
+    }
+}
+
 /// The mechanism that was asked for, or the usual one of the key's type, and its hash.
 pub fn mechanism(
     key: &PublicKey,
     wanted: Option<Mechanism>,
 ) -> Result<(Mechanism, Hash), CliError> {
-    let usual = match key {
-        PublicKey::Ec(_) => Mechanism::EcdsaSha256,
-        PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
-    };
-    let mechanism = wanted.unwrap_or(usual);
+    let mechanism = wanted.unwrap_or(usual(key));
     let possible = Mechanism::of_key(key);
     match mechanism.hash() {
         Some(hash) if possible.contains(&mechanism) => Ok((mechanism, hash)),

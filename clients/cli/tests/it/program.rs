@@ -3,10 +3,23 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Waits for something that is bound to come.
+pub fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it takes too long"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 pub struct Program {
     directory: TempDir,

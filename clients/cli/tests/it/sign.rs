@@ -229,6 +229,31 @@ fn a_manifest_has_the_digests_that_are_signed() {
 }
 
 #[test]
+fn the_manifest_says_by_which_hash_function_files_are_signed() {
+    let (fake, program) = two_files(Behaviour::default());
+    program
+        .run(&[&SIGN[..], &["--mechanism", "ecdsa-sha384"]].concat())
+        .expect(0);
+    fake.set_activation_state(open());
+    let under = ["sign", "--activation", "8K3F", "--force", "out/a.bin"];
+    let ran = program.run(&[&under[..], &["--json"]].concat()).expect(0);
+    assert_eq!(ran.json()["files"][0]["mechanism"], "ecdsa-sha384");
+    // Who asks for another one is told.
+    let other = [&under[..], &["--mechanism", "ecdsa-sha256"]].concat();
+    let ran = program.run(&other).expect(6);
+    assert!(
+        ran.err.contains("`--mechanism ecdsa-sha384`"),
+        "{}",
+        ran.err
+    );
+    // Where it is no matter of the hash function, none is named.
+    program.write("c.bin", "third");
+    let strange = ["sign", "--activation", "8K3F", "c.bin"];
+    let ran = program.run(&strange).expect(6);
+    assert!(!ran.err.contains("--mechanism"), "{}", ran.err);
+}
+
+#[test]
 fn a_mechanism_of_another_kind_of_key_is_refused() {
     let (fake, program) = two_files(Behaviour::default());
     program
@@ -248,24 +273,10 @@ fn an_unknown_key_names_the_known_ones() {
 
 #[cfg(unix)]
 mod interrupted {
-    use std::{
-        process::{Child, Command, Stdio},
-        time::{Duration, Instant},
-    };
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
-    use crate::program::Ran;
-
-    fn until(condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "it takes too long"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+    use crate::program::{Ran, until};
 
     fn waiting(fake: &Fake, program: &Program) -> Child {
         let child = program
