@@ -79,7 +79,17 @@ impl Program {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_countersign")), arguments)
+    }
+
+    /// The same, run by another program.
+    pub fn command_under(&self, other: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(other);
+        command.arg(env!("CARGO_BIN_EXE_countersign"));
+        self.prepared(command, arguments)
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .current_dir(self.directory.path())

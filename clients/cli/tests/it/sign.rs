@@ -279,8 +279,11 @@ mod interrupted {
     use crate::program::{Ran, until};
 
     fn waiting(fake: &Fake, program: &Program) -> Child {
-        let child = program
-            .command(&SIGN)
+        started(fake, program.command(&SIGN))
+    }
+
+    fn started(fake: &Fake, mut command: Command) -> Child {
+        let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -289,27 +292,42 @@ mod interrupted {
         child
     }
 
-    fn interrupt(child: Child) -> Ran {
+    fn send(child: &Child, signal: &str) {
         let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn interrupt(child: Child, signal: &str) -> Ran {
+        send(&child, signal);
         Ran::of(child.wait_with_output().unwrap())
     }
 
     #[test]
     fn the_own_activation_is_cancelled() {
+        for signal in ["-INT", "-TERM", "-HUP"] {
+            let (fake, program) = two_files(Behaviour {
+                slow: true,
+                ..Behaviour::default()
+            });
+            let ran = interrupt(waiting(&fake, &program), signal).expect(3);
+            assert!(ran.err.contains("8K3F is cancelled"), "{}", ran.err);
+            assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+        }
+    }
+
+    /// As `nohup` starts it, for waits that are longer than a login.
+    #[test]
+    fn a_hangup_that_is_ignored_stays_so() {
         let (fake, program) = two_files(Behaviour {
             slow: true,
             ..Behaviour::default()
         });
-        let ran = interrupt(waiting(&fake, &program)).expect(3);
-        assert!(ran.err.contains("8K3F is cancelled"), "{}", ran.err);
-        assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+        let child = started(&fake, program.command_under("nohup", &SIGN));
+        send(&child, "-HUP");
+        fake.behave(Behaviour::default());
+        Ran::of(child.wait_with_output().unwrap()).expect(0);
+        assert!(program.path("out/a.bin.sig").exists());
     }
 
     #[test]
@@ -320,7 +338,7 @@ mod interrupted {
             ..Behaviour::default()
         };
         let (fake, program) = two_files(behaviour);
-        let ran = interrupt(waiting(&fake, &program)).expect(3);
+        let ran = interrupt(waiting(&fake, &program), "-INT").expect(3);
         assert!(
             ran.err.contains("countersign activation lock 8K3F"),
             "{}",
