@@ -222,7 +222,8 @@ impl Client {
         &self.shared.server
     }
 
-    pub(crate) fn timeouts(&self) -> Timeouts {
+    /// How long the server may take.
+    pub fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 

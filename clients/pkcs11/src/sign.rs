@@ -1,6 +1,11 @@
 //! One signature: the input is collected or hashed here, only a digest goes to the server.
 
-use countersign_client::{Client, ClientError, words::printable};
+use std::time::Instant;
+
+use countersign_client::{
+    Client, ClientError,
+    words::{printable, seconds},
+};
 use countersign_protocol::{
     activation::ActivationState,
     cvc::{EcSignature, PublicKey},
@@ -240,8 +245,9 @@ fn make(
     key: &SigningKeyView,
     request: &SignRequest,
 ) -> Result<Vec<u8>> {
+    let asked = Instant::now();
     let made = client.sign_once(activation, request);
-    let made = made.map_err(|error| refused(client, activation, key, request, &error))?;
+    let made = made.map_err(|error| refused(client, activation, key, request, &error, asked))?;
     let signature = made.signature.0;
     if request.verify(&key.public_key, &signature).is_err() {
         report::line(&format!(
@@ -259,6 +265,7 @@ fn refused(
     key: &SigningKeyView,
     request: &SignRequest,
     error: &ClientError,
+    asked: Instant,
 ) -> Rv {
     let what = format!("nothing was signed with {}", printable(&key.label));
     let hash = request.mechanism.hash();
@@ -291,8 +298,17 @@ fn refused(
             Rv(ck::CKR_MECHANISM_INVALID)
         }
         _ if error.is_unreachable() => {
+            let limit = client.timeouts().signature;
+            let why = if asked.elapsed() < limit {
+                error.to_string()
+            } else {
+                format!(
+                    "the {} of `sign_seconds` (COUNTERSIGN_SIGN_SECONDS) are over",
+                    seconds(limit)
+                )
+            };
             report::line(&format!(
-                "no signature with {} has come back: {error}. It may have been made: the same again under activation \
+                "no signature with {} has come back: {why}. It may have been made: the same again under activation \
                  {activation} gets it, and counts once",
                 printable(&key.label)
             ));

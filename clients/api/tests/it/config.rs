@@ -336,6 +336,7 @@ fn what_is_asked_for_comes_from_the_file_and_the_environment() {
     );
     for (variable, value) in [
         ("COUNTERSIGN_WAIT_IN", "never"),
+        ("COUNTERSIGN_SIGN_SECONDS", "0"),
         ("COUNTERSIGN_SIGNATURES", "many"),
         ("COUNTERSIGN_LEASE_SECONDS", "-1"),
     ] {
@@ -343,4 +344,11 @@ fn what_is_asked_for_comes_from_the_file_and_the_environment() {
         let error = load(&home).unwrap_err().to_string();
         assert!(error.contains(variable), "{error}");
     }
+    let home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\n[activation]\nsign_seconds = 0\n",
+    );
+    let error = load(&home).unwrap_err().to_string();
+    assert!(error.contains("sign_seconds"), "{error}");
 }

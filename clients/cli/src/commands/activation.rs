@@ -33,8 +33,10 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
             let view = client.lock(id)?;
             output.result(&json!({ "activation": view }), || ended(&view));
         }
-        Activation::Lock { id: None, .. } => {
-            let views = lock_all(&client)?;
+        Activation::Lock {
+            id: None, reason, ..
+        } => {
+            let views = lock_own(&client, reason.as_deref())?;
             output.result(&json!({ "activations": views }), || {
                 if views.is_empty() {
                     return "There is none.".to_owned();
@@ -51,13 +53,14 @@ fn ended(view: &ActivationView) -> String {
     format!("{}: {}", view.terms.id, status::line(view))
 }
 
-/// Ends what the token's owner asked for. Newest first: what is queued does not get its turn meanwhile.
-fn lock_all(client: &Client) -> Result<Vec<ActivationView>, CliError> {
+/// Ends what the token's owner asked for, with this reason if there is one. Newest first: what is queued does not get its turn meanwhile.
+fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>, CliError> {
     let own = client.session()?.person.id;
     let active = client.activations(ActivationFilter::Active)?;
     let own = active
         .into_iter()
-        .filter(|view| view.terms.requester.id == own);
+        .filter(|view| view.terms.requester.id == own)
+        .filter(|view| reason.is_none_or(|reason| view.terms.reason == reason));
     own.map(|view| match client.lock(&view.terms.id) {
         // It ended by itself just now.
         Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {
