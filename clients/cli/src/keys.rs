@@ -1,6 +1,6 @@
 //! Finding a key by the name that the user gave, and what to do with it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
@@ -23,6 +23,16 @@ pub fn find<'a>(
             && hsm.is_none_or(|hsm| key.hsm == *hsm)
     });
     let Some(key) = found.next() else {
+        if let Some(hsm) =
+            hsm.filter(|hsm| !keys.is_empty() && keys.iter().all(|key| key.hsm != **hsm))
+        {
+            let hsms: BTreeSet<_> = keys.iter().map(|key| key.hsm.to_string()).collect();
+            let hsms: Vec<String> = hsms.into_iter().collect();
+            return Err(CliError::Key(format!(
+                "there is no HSM `{hsm}` with a key: those with keys are {}",
+                hsms.join(", ")
+            )));
+        }
         let known: Vec<String> = keys
             .iter()
             .map(|key| format!("{} (HSM {})", printable(&key.label), key.hsm))

@@ -1,7 +1,11 @@
 //! `countersign activation`.
 
 use countersign_client::{ActivationFilter, Client};
-use countersign_protocol::{activation::ActivationView, id::ActivationId, problem::ProblemCode};
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView, EndReason},
+    id::ActivationId,
+    problem::ProblemCode,
+};
 use serde_json::json;
 
 use crate::{
@@ -71,6 +75,27 @@ fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>
     .collect()
 }
 
+/// One word; of what has ended, how.
+const fn state(state: &ActivationState) -> &'static str {
+    let ActivationState::Ended { reason, .. } = state else {
+        return state.as_str();
+    };
+    match reason {
+        EndReason::Completed => "completed",
+        EndReason::TimeUsed => "time-used",
+        EndReason::CountUsed => "count-used",
+        EndReason::Locked { .. } => "locked",
+        EndReason::Cancelled { .. } => "cancelled",
+        EndReason::Declined => "declined",
+        EndReason::Expired => "expired",
+        EndReason::Abandoned { .. } => "abandoned",
+        EndReason::HsmLost { .. } => "hsm-lost",
+        EndReason::HsmRemoved { .. } => "hsm-removed",
+        EndReason::Failed { .. } => "failed",
+        EndReason::ServerRestarted => "server-restarted",
+    }
+}
+
 fn list(activations: &[ActivationView]) -> String {
     if activations.is_empty() {
         return "There is none.".to_owned();
@@ -80,7 +105,7 @@ fn list(activations: &[ActivationView]) -> String {
         .map(|view| {
             vec![
                 view.terms.id.to_string(),
-                view.state.as_str().to_owned(),
+                state(&view.state).to_owned(),
                 view.terms.hsm_names(),
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),

@@ -32,6 +32,10 @@ fn activations_can_be_listed_shown_and_locked() {
         .expect(0);
     assert_eq!(ran.json()["activation"]["state"]["type"], "ended");
     assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+    let ran = program
+        .run(&["activation", "list", "--state", "all"])
+        .expect(0);
+    assert!(ran.out.contains("8K3F  cancelled"), "{}", ran.out);
 }
 
 #[test]

@@ -151,7 +151,9 @@ impl State {
             ("GET", "/keys") => (200, json!([self.key_view()])),
             ("PUT", _) if path.ends_with("/certificate") => (204, Value::Null),
             ("GET", "/session") => (200, json!({ "person": person(), "roles": [], "key": null })),
-            ("GET", "/activations?state=active") => (200, json!(self.activation.as_slice())),
+            ("GET", "/activations?state=active" | "/activations?state=all") => {
+                (200, json!(self.activation.as_slice()))
+            }
             ("POST", "/activations") => {
                 let status = if self.behaviour.joined { 200 } else { 201 };
                 self.asked = body.clone();

@@ -100,6 +100,8 @@ fn every_way_to_end_has_its_exit_code() {
         });
         let ran = program.run(&[&SIGN[..], &["--json"]].concat()).expect(code);
         assert_eq!(ran.json()["reason"], reason);
+        // It is told once.
+        assert!(!ran.err.contains("Over since"), "{}", ran.err);
         assert_eq!(
             ran.json()["type"],
             "urn:countersign:problem:activation-ended"
@@ -269,6 +271,10 @@ fn an_unknown_key_names_the_known_ones() {
         .run(&["sign", "--key", "nightly", "out/a.bin"])
         .expect(1);
     assert!(ran.err.contains("release (HSM hsm-1)"), "{}", ran.err);
+    let ran = program
+        .run(&["sign", "--key", "release", "--hsm", "hsm-2", "out/a.bin"])
+        .expect(1);
+    assert!(ran.err.contains("no HSM `hsm-2`"), "{}", ran.err);
 }
 
 #[cfg(unix)]
