@@ -469,18 +469,22 @@ async fn covered(
     key: &LeaseKey,
     request: &SignRequest,
 ) -> Result<(), SigningError> {
-    use activation::NotCovered;
+    use activation::{ApprovedScope, NotCovered};
     match pool.covers(request.mechanism, &request.digest) {
         Ok(_) => {}
         Err(NotCovered::Digest) => {
             return Err(SigningError::NotInManifest(hex::encode(&request.digest)));
         }
         Err(NotCovered::Mechanism) => {
+            let listed = |hash| match pool.scope() {
+                ApprovedScope::Files(files) => files.keys().any(|digest| digest.hash() == hash),
+                ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => false,
+            };
             return Err(SigningError::Mechanism(format!(
-                "the custodians approved no digest of the hash function of `{}`: use a mechanism with the one of the \
-                 list, usually {}",
+                "the custodians approved no digest of the hash function of `{}`: use a mechanism with one of the list, \
+                 {}",
                 request.mechanism,
-                with_sha256(&key.public_key)
+                mechanisms(&key.public_key, listed)
             )));
         }
     }
@@ -492,18 +496,18 @@ async fn covered(
                 "raw RSA is not allowed for the key `{}`, since nobody can tell what it signs: use {}, or let an admin \
                  allow it",
                 key.label,
-                with_sha256(&key.public_key)
+                mechanisms(&key.public_key, |hash| hash == HashAlgorithm::Sha256)
             )));
         }
     }
     Ok(())
 }
 
-/// The mechanisms whose digests custodians can approve.
-fn with_sha256(key: &PublicKey) -> String {
+/// The key's mechanisms with such a hash function, in words.
+fn mechanisms(key: &PublicKey, is_meant: impl Fn(HashAlgorithm) -> bool) -> String {
     let names: Vec<_> = Mechanism::of_key(key)
         .into_iter()
-        .filter(|mechanism| mechanism.hash() == Some(HashAlgorithm::Sha256))
+        .filter(|mechanism| mechanism.hash().is_some_and(&is_meant))
         .map(|mechanism| format!("`{mechanism}`"))
         .collect();
     names.join(" or ")

@@ -102,6 +102,9 @@ impl ActivationSettings {
         self.collect_seconds = number(COLLECT_SECONDS_ENV)?.or(self.collect_seconds);
         self.patience_seconds = number(PATIENCE_SECONDS_ENV)?.unwrap_or(self.patience_seconds);
         self.sign_seconds = number(SIGN_SECONDS_ENV)?.unwrap_or(self.sign_seconds);
+        if self.sign_seconds == 0 {
+            return Err(ConfigError::NoTimeToSign);
+        }
         self.wait_in = match text(environment, WAIT_IN_ENV)?.as_deref() {
             None => self.wait_in,
             Some("login") => WaitIn::Login,

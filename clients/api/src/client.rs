@@ -170,6 +170,8 @@ impl Client {
                 url: server.to_string(),
             }
             .into());
+        } else {
+            roots::check(options.ca_file.as_deref())?;
         }
         if server.is_loopback() {
             config = config.proxy(None);
@@ -222,7 +224,8 @@ impl Client {
         &self.shared.server
     }
 
-    pub(crate) fn timeouts(&self) -> Timeouts {
+    /// How long the server may take.
+    pub fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
@@ -398,6 +401,9 @@ impl Client {
     fn failed(&self, error: ureq::Error) -> ClientError {
         use ureq::Error;
         match error {
+            Error::Io(error) if is_no_tls(&error) => {
+                self.malformed("it does not speak TLS there: is it an http:// address?")
+            }
             Error::Io(error) if is_tls(&error) => self.tls(error.to_string()),
             Error::Io(error) => self.unreachable(error.to_string()),
             Error::Timeout(which) => ClientError::Unreachable {
@@ -442,6 +448,12 @@ impl Client {
     fn bad_request(&self, error: impl std::fmt::Display) -> ClientError {
         self.malformed(format!("the request cannot be made: {error}"))
     }
+}
+
+/// What answers is something else, such as plain HTTP.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
 }
 
 /// rustls reports a refused certificate through the stream.

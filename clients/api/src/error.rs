@@ -124,6 +124,9 @@ pub enum ConfigError {
         /// What is wrong.
         why: &'static str,
     },
+    /// Every signature would be given up at once.
+    #[error("`sign_seconds` (COUNTERSIGN_SIGN_SECONDS) cannot be used: it must be at least 1")]
+    NoTimeToSign,
     /// Others could take the token.
     #[error(
         "other users can read the token file {}: run `chmod 600 {}`; if somebody else may have read it, revoke \

@@ -26,6 +26,14 @@ pub fn load(ca_file: Option<&Path>) -> Result<RootCerts, ConfigError> {
     })
 }
 
+/// Whether the file can be used.
+///
+/// # Errors
+/// [`ConfigError`]: it cannot.
+pub fn check(ca_file: Option<&Path>) -> Result<(), ConfigError> {
+    ca_file.map_or(Ok(()), |file| read(file).map(drop))
+}
+
 fn read(file: &Path) -> Result<Vec<Certificate<'static>>, ConfigError> {
     let pem = std::fs::read(file).map_err(|source| ConfigError::Unreadable {
         file: file.to_owned(),

@@ -17,6 +17,10 @@ pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
         source,
     };
     let opened = File::open(file).map_err(unreadable)?;
+    // Directories open, too, and their permissions are another matter. A pipe is fine.
+    if opened.metadata().map_err(unreadable)?.is_dir() {
+        return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
+    }
     // The opened file is asked, not the path: nobody can exchange it in between.
     if open_to_others(&opened).map_err(unreadable)? {
         return Err(ConfigError::TokenFileOpen {

@@ -1,5 +1,7 @@
 //! Activations in words, for terminals and build logs.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, Answer},
@@ -23,6 +25,14 @@ pub fn count(number: usize, thing: &str) -> String {
         format!("1 {thing}")
     } else {
         format!("{number} {thing}s")
+    }
+}
+
+/// "1 second", "2 seconds".
+pub fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        1 => "1 second".to_owned(),
+        more => format!("{more} seconds"),
     }
 }
 
@@ -117,6 +127,12 @@ pub fn purpose(purpose: &Purpose) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_second_is_no_plural() {
+        assert_eq!(seconds(Duration::from_secs(1)), "1 second");
+        assert_eq!(seconds(Duration::from_secs(300)), "300 seconds");
+    }
 
     #[test]
     fn names_cannot_write_to_the_terminal() {

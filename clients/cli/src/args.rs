@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use countersign_client::ActivationFilter;
 use countersign_protocol::{
     id::{ActivationId, HsmId},
@@ -222,12 +222,15 @@ pub enum Activation {
         watch: bool,
     },
     /// End an activation; returns when the HSM is proven locked
+    #[command(group = ArgGroup::new("which").required(true).args(["id", "reason", "all"]))]
     Lock {
         /// The activation
-        #[arg(required_unless_present = "all")]
         id: Option<ActivationId>,
-        /// Every activation that you asked for, such as at the end of a build
-        #[arg(long, conflicts_with = "id")]
+        /// Those that you asked for with this very reason, such as at the end of a build
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        reason: Option<String>,
+        /// Every activation that you asked for, those of other builds included
+        #[arg(long)]
         all: bool,
     },
 }

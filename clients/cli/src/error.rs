@@ -4,6 +4,7 @@ use countersign_client::ClientError;
 use countersign_protocol::{
     activation::EndReason,
     id::ActivationId,
+    mechanism::Mechanism,
     problem::{Problem, ProblemCode},
 };
 use serde_json::{Value, json};
@@ -40,14 +41,16 @@ pub enum CliError {
     NotOpen(ActivationId),
     /// Files that nobody approved.
     #[error(
-        "not approved under activation {id}: {}. Check that these are the files that were approved, or ask for a \
-         new activation", .files.join(", ")
+        "not approved under activation {id}: {}. Check that these are the files that were approved{}, or ask for a \
+         new activation", .files.join(", "), choice(.others)
     )]
     NotInManifest {
         /// Which.
         id: ActivationId,
         /// The files.
         files: Vec<String>,
+        /// For what the list has by another hash function.
+        others: Vec<Mechanism>,
     },
     /// The server gave something that is not what the custodians or the key stand for.
     #[error("{0}")]
@@ -58,6 +61,14 @@ pub enum CliError {
     /// Some signatures, not all.
     #[error("{0}")]
     Partial(Box<Partial>),
+    /// A certificate that was made, but could not be put where it belongs.
+    #[error("{cause}\nThe certificate was made all the same:\n{pem}")]
+    Certificate {
+        /// What failed.
+        cause: Box<CliError>,
+        /// The certificate.
+        pem: String,
+    },
     /// Signatures that do not verify.
     #[error("{message}")]
     Invalid {
@@ -79,6 +90,7 @@ impl CliError {
             Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
             Self::Interrupted(_) => Exit::Stopped,
             Self::Partial(partial) => partial.cause.as_ref().map_or(Exit::Error, Self::exit),
+            Self::Certificate { cause, .. } => cause.exit(),
         }
     }
 
@@ -124,6 +136,11 @@ impl CliError {
                 problem["notSigned"] = json!(partial.not_signed);
                 problem
             }
+            Self::Certificate { cause, pem } => {
+                let mut problem = cause.to_json();
+                problem["pem"] = json!(pem);
+                problem
+            }
             Self::Invalid { files, .. } => {
                 let mut problem = own("signature", "Signature not valid", detail);
                 problem["files"] = files.clone();
@@ -133,6 +150,18 @@ impl CliError {
         problem["exitCode"] = json!(self.exit() as u8);
         problem
     }
+}
+
+/// Perhaps only the hash function is another one.
+fn choice(others: &[Mechanism]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let others: Vec<String> = others
+        .iter()
+        .map(|other| format!("`--mechanism {other}`"))
+        .collect();
+    format!(" (the list has digests that need {})", others.join(" or "))
 }
 
 /// A problem that arises here and has no HTTP status.

@@ -12,7 +12,7 @@ Exit codes:
   1  error, or a signature that is wrong
   2  the command line makes no sense
   3  declined by custodians, cancelled, or locked by somebody
-  4  expired without quorum, or the lease's time or signatures are used up
+  4  expired without quorum, withdrawn as abandoned, or the lease's time or signatures are used up
   5  the server cannot be reached
   6  not approved: a digest is not in the manifest, or the activation is not open
 

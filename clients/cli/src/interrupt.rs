@@ -1,4 +1,4 @@
-//! Ctrl-C: the first press is handled in order, the second one ends the program.
+//! Ctrl-C, and the signals that end a job or a login: the first one is handled in order, the second one ends the program.
 
 use std::{
     process,
@@ -12,7 +12,7 @@ use crate::{exit::Exit, progress};
 
 type Listener = Box<dyn Fn() + Send>;
 
-/// Whether Ctrl-C was pressed.
+/// Whether Ctrl-C was pressed, or a signal came that means the same.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     pressed: Arc<AtomicBool>,
@@ -24,6 +24,8 @@ impl Interrupt {
     pub fn install() -> Self {
         let interrupt = Self::default();
         let shared = interrupt.clone();
+        #[cfg(unix)]
+        let ignores_hangup = hangup::is_ignored();
         let installed = ctrlc::set_handler(move || {
             if shared.pressed.swap(true, Ordering::SeqCst) {
                 progress::line(
@@ -40,6 +42,10 @@ impl Interrupt {
                 listener();
             }
         });
+        #[cfg(unix)]
+        if ignores_hangup {
+            hangup::ignore();
+        }
         if let Err(error) = installed {
             progress::line(&format!(
                 "countersign: Ctrl-C will not cancel the activation: {error}"
@@ -60,5 +66,25 @@ impl Interrupt {
             listener();
         }
         *place = Some(listener);
+    }
+}
+
+/// `nohup` has programs outlive the login.
+#[cfg(unix)]
+mod hangup {
+    #![expect(unsafe_code, reason = "signal actions have no safe interface")]
+
+    pub fn is_ignored() -> bool {
+        // SAFETY: all-zero bytes are a valid `sigaction`, and the pointer is to a live local variable.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut action) == 0
+                && action.sa_sigaction == libc::SIG_IGN
+        }
+    }
+
+    pub fn ignore() {
+        // SAFETY: no handler of ours is named.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
 }

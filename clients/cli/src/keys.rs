@@ -1,6 +1,6 @@
 //! Finding a key by the name that the user gave, and what to do with it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
@@ -23,6 +23,16 @@ pub fn find<'a>(
             && hsm.is_none_or(|hsm| key.hsm == *hsm)
     });
     let Some(key) = found.next() else {
+        if let Some(hsm) =
+            hsm.filter(|hsm| !keys.is_empty() && keys.iter().all(|key| key.hsm != **hsm))
+        {
+            let hsms: BTreeSet<_> = keys.iter().map(|key| key.hsm.to_string()).collect();
+            let hsms: Vec<String> = hsms.into_iter().collect();
+            return Err(CliError::Key(format!(
+                "there is no HSM `{hsm}` with a key: those with keys are {}",
+                hsms.join(", ")
+            )));
+        }
         let known: Vec<String> = keys
             .iter()
             .map(|key| format!("{} (HSM {})", printable(&key.label), key.hsm))
@@ -50,16 +60,20 @@ pub fn find<'a>(
     Ok(key)
 }
 
+/// What signs with this key where nobody says.
+pub const fn usual(key: &PublicKey) -> Mechanism {
+    match key {
+        PublicKey::Ec(_) => Mechanism::EcdsaSha256,
+        PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
+    }
+}
+
 /// The mechanism that was asked for, or the usual one of the key's type, and its hash.
 pub fn mechanism(
     key: &PublicKey,
     wanted: Option<Mechanism>,
 ) -> Result<(Mechanism, Hash), CliError> {
-    let usual = match key {
-        PublicKey::Ec(_) => Mechanism::EcdsaSha256,
-        PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
-    };
-    let mechanism = wanted.unwrap_or(usual);
+    let mechanism = wanted.unwrap_or(usual(key));
     let possible = Mechanism::of_key(key);
     match mechanism.hash() {
         Some(hash) if possible.contains(&mechanism) => Ok((mechanism, hash)),

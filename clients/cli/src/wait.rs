@@ -134,7 +134,9 @@ fn news(
     mut view: ActivationView,
 ) -> Result<Option<ActivationView>, CliError> {
     let progress = Progress::waiting();
-    progress.status(&status::line(&view));
+    if !view.state.is_ended() {
+        progress.status(&status::line(&view));
+    }
     let mut away_since: Option<Instant> = None;
     while !is_settled(&view) {
         match wakes.recv() {
@@ -143,7 +145,10 @@ fn news(
                     progress.line("The server is back");
                 }
                 view = *news;
-                progress.status(&status::line(&view));
+                // How it ended is the error that follows.
+                if !view.state.is_ended() {
+                    progress.status(&status::line(&view));
+                }
             }
             Ok(Wake::Away(error)) => {
                 if away_since.is_none() {

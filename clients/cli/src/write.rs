@@ -21,7 +21,17 @@ pub fn prepare(path: &Path) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(directory)
+    // The whole error has the temporary file's name, which tells nobody anything.
+    let file = builder.tempfile_in(directory);
+    file.map_err(|error| error.kind().into())
+}
+
+/// Whether `path` could be written; nothing is.
+pub fn check(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    prepare(path).map(drop)
 }
 
 /// Writes `content`; an existing file is replaced only with `replace`.
@@ -59,6 +69,11 @@ mod tests {
     #[test]
     fn a_missing_directory_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(write(&directory.path().join("no/a.sig"), b"", false).is_err());
+        let path = directory.path().join("no/a.sig");
+        let error = write(&path, b"", false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(".countersign-"), "{error}");
+        assert!(check(&path).is_err());
+        assert!(check(directory.path()).is_err());
     }
 }

@@ -1,9 +1,15 @@
 //! One signature: the input is collected or hashed here, only a digest goes to the server.
 
-use countersign_client::{Client, ClientError, words::printable};
+use std::time::Instant;
+
+use countersign_client::{
+    Client, ClientError,
+    words::{printable, seconds},
+};
 use countersign_protocol::{
     activation::ActivationState,
     cvc::{EcSignature, PublicKey},
+    file_digest::FileDigest,
     hsm::SigningKeyView,
     id::ActivationId,
     mechanism::{Hash, Mechanism, Scheme},
@@ -239,8 +245,9 @@ fn make(
     key: &SigningKeyView,
     request: &SignRequest,
 ) -> Result<Vec<u8>> {
+    let asked = Instant::now();
     let made = client.sign_once(activation, request);
-    let made = made.map_err(|error| refused(client, activation, key, request, &error))?;
+    let made = made.map_err(|error| refused(client, activation, key, request, &error, asked))?;
     let signature = made.signature.0;
     if request.verify(&key.public_key, &signature).is_err() {
         report::line(&format!(
@@ -258,11 +265,13 @@ fn refused(
     key: &SigningKeyView,
     request: &SignRequest,
     error: &ClientError,
+    asked: Instant,
 ) -> Rv {
-    let digest = hex::encode(request.digest.get(..32).unwrap_or(&request.digest));
     let what = format!("nothing was signed with {}", printable(&key.label));
-    match error.code() {
-        Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen) => {
+    let hash = request.mechanism.hash();
+    let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
+    match (error.code(), digest) {
+        (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
             match client.activation(activation).map(|view| view.state) {
                 Ok(ActivationState::Ended { reason, .. }) => {
                     let reason = printable(&reason.to_string());
@@ -274,7 +283,8 @@ fn refused(
             }
             Rv(ck::CKR_USER_NOT_LOGGED_IN)
         }
-        Some(ProblemCode::NotInManifest) => {
+        // Of a hash function that the list does not have, the digest is not on it either.
+        (Some(ProblemCode::NotInManifest | ProblemCode::MechanismRefused), Some(digest)) => {
             report::line(&format!(
                 "{what}: the digest {digest} ({}) was not recorded or listed, so custodians did not approve it under \
                  activation {activation}. Something in the input changed since: a time stamp (set SOURCE_DATE_EPOCH), \
@@ -283,13 +293,22 @@ fn refused(
             ));
             Rv(ck::CKR_DATA_INVALID)
         }
-        Some(ProblemCode::MechanismRefused) => {
+        (Some(ProblemCode::MechanismRefused), None) => {
             report::line(&format!("{what}: {error}"));
             Rv(ck::CKR_MECHANISM_INVALID)
         }
         _ if error.is_unreachable() => {
+            let limit = client.timeouts().signature;
+            let why = if asked.elapsed() < limit {
+                error.to_string()
+            } else {
+                format!(
+                    "the {} of `sign_seconds` (COUNTERSIGN_SIGN_SECONDS) are over",
+                    seconds(limit)
+                )
+            };
             report::line(&format!(
-                "no signature with {} has come back: {error}. It may have been made: the same again under activation \
+                "no signature with {} has come back: {why}. It may have been made: the same again under activation \
                  {activation} gets it, and counts once",
                 printable(&key.label)
             ));

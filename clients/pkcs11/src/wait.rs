@@ -7,7 +7,7 @@ use std::{
 
 use countersign_client::{
     Client, ClientError,
-    words::{line, printable, time},
+    words::{line, printable, seconds, time},
 };
 use countersign_protocol::{
     Timestamp,
@@ -143,7 +143,7 @@ pub fn reach<T>(
 }
 
 fn unreachable(error: &ClientError, patience: Duration) -> String {
-    format!("{error}. Trying again for {} seconds", patience.as_secs())
+    format!("{error}. Trying again for {}", seconds(patience))
 }
 
 /// Time left, in words.

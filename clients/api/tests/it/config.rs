@@ -235,6 +235,15 @@ fn a_token_file_that_others_can_read_is_refused() {
         let refusal = home.refusal(&overrides);
         assert!(refusal.contains("chmod 600"), "{refusal}");
     }
+    let directory = Overrides {
+        token_file: file.parent().map(Into::into),
+        ..overrides.clone()
+    };
+    let refusal = home.refusal(&directory);
+    assert!(
+        refusal.contains("is a directory") && !refusal.contains("chmod"),
+        "{refusal}"
+    );
     for closed in [0o600, 0o400] {
         mode(&file, closed);
         assert!(home.load(&overrides).is_ok());
@@ -288,6 +297,16 @@ fn a_ca_file_must_have_certificates() {
         panic!("it must be refused")
     };
     assert!(error.to_string().contains("ca.pem"), "{error}");
+    // Where it is not used, it is still a mistake.
+    home.set("COUNTERSIGN_SERVER", "http://127.0.0.1:1")
+        .set("COUNTERSIGN_CA_FILE", "/missing.pem");
+    let settings = home
+        .load(&Overrides::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = Client::from_settings(settings) else {
+        panic!("it must be refused")
+    };
+    assert!(error.to_string().contains("missing.pem"), "{error}");
 }
 
 #[test]
@@ -336,6 +355,7 @@ fn what_is_asked_for_comes_from_the_file_and_the_environment() {
     );
     for (variable, value) in [
         ("COUNTERSIGN_WAIT_IN", "never"),
+        ("COUNTERSIGN_SIGN_SECONDS", "0"),
         ("COUNTERSIGN_SIGNATURES", "many"),
         ("COUNTERSIGN_LEASE_SECONDS", "-1"),
     ] {
@@ -343,4 +363,11 @@ fn what_is_asked_for_comes_from_the_file_and_the_environment() {
         let error = load(&home).unwrap_err().to_string();
         assert!(error.contains(variable), "{error}");
     }
+    let home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\n[activation]\nsign_seconds = 0\n",
+    );
+    let error = load(&home).unwrap_err().to_string();
+    assert!(error.contains("sign_seconds"), "{error}");
 }

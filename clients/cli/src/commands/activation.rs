@@ -1,7 +1,11 @@
 //! `countersign activation`.
 
 use countersign_client::{ActivationFilter, Client};
-use countersign_protocol::{activation::ActivationView, id::ActivationId, problem::ProblemCode};
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView, EndReason},
+    id::ActivationId,
+    problem::ProblemCode,
+};
 use serde_json::json;
 
 use crate::{
@@ -33,8 +37,10 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
             let view = client.lock(id)?;
             output.result(&json!({ "activation": view }), || ended(&view));
         }
-        Activation::Lock { id: None, .. } => {
-            let views = lock_all(&client)?;
+        Activation::Lock {
+            id: None, reason, ..
+        } => {
+            let views = lock_own(&client, reason.as_deref())?;
             output.result(&json!({ "activations": views }), || {
                 if views.is_empty() {
                     return "There is none.".to_owned();
@@ -51,13 +57,14 @@ fn ended(view: &ActivationView) -> String {
     format!("{}: {}", view.terms.id, status::line(view))
 }
 
-/// Ends what the token's owner asked for. Newest first: what is queued does not get its turn meanwhile.
-fn lock_all(client: &Client) -> Result<Vec<ActivationView>, CliError> {
+/// Ends what the token's owner asked for, with this reason if there is one. Newest first: what is queued does not get its turn meanwhile.
+fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>, CliError> {
     let own = client.session()?.person.id;
     let active = client.activations(ActivationFilter::Active)?;
     let own = active
         .into_iter()
-        .filter(|view| view.terms.requester.id == own);
+        .filter(|view| view.terms.requester.id == own)
+        .filter(|view| reason.is_none_or(|reason| view.terms.reason == reason));
     own.map(|view| match client.lock(&view.terms.id) {
         // It ended by itself just now.
         Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {
@@ -66,6 +73,27 @@ fn lock_all(client: &Client) -> Result<Vec<ActivationView>, CliError> {
         result => Ok(result?),
     })
     .collect()
+}
+
+/// One word; of what has ended, how.
+const fn state(state: &ActivationState) -> &'static str {
+    let ActivationState::Ended { reason, .. } = state else {
+        return state.as_str();
+    };
+    match reason {
+        EndReason::Completed => "completed",
+        EndReason::TimeUsed => "time-used",
+        EndReason::CountUsed => "count-used",
+        EndReason::Locked { .. } => "locked",
+        EndReason::Cancelled { .. } => "cancelled",
+        EndReason::Declined => "declined",
+        EndReason::Expired => "expired",
+        EndReason::Abandoned { .. } => "abandoned",
+        EndReason::HsmLost { .. } => "hsm-lost",
+        EndReason::HsmRemoved { .. } => "hsm-removed",
+        EndReason::Failed { .. } => "failed",
+        EndReason::ServerRestarted => "server-restarted",
+    }
 }
 
 fn list(activations: &[ActivationView]) -> String {
@@ -77,7 +105,7 @@ fn list(activations: &[ActivationView]) -> String {
         .map(|view| {
             vec![
                 view.terms.id.to_string(),
-                view.state.as_str().to_owned(),
+                state(&view.state).to_owned(),
                 view.terms.hsm_names(),
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),

@@ -26,6 +26,15 @@ use crate::{
 use self_signed::Unsigned;
 
 pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), CliError> {
+    if let Some(file) = &args.out {
+        let unwritable = |error| {
+            let file = file.display();
+            CliError::Files(format!(
+                "nobody was asked: {file} cannot be written: {error}"
+            ))
+        };
+        write::check(file).map_err(unwritable)?;
+    }
     let client = connect::client(global)?;
     let known = client.keys()?;
     let key = keys::find(&known, &args.key, args.hsm.as_ref())?;
@@ -67,12 +76,16 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
     let (der, pem) = unsigned
         .signed(made.signature.as_bytes())
         .map_err(|error| CliError::Key(format!("the certificate cannot be assembled: {error}")))?;
-    // Made is made: it is written before anything else can go wrong.
-    if let Some(file) = &args.out {
+    // Made is made: where one place fails, it goes to the other, and is printed.
+    let written = args.out.as_ref().map_or(Ok(()), |file| {
         write::write(file, pem.as_bytes(), true)
-            .map_err(|error| CliError::Files(format!("{}: {error}", file.display())))?;
+            .map_err(|error| CliError::Files(format!("{}: {error}", file.display())))
+    });
+    let kept = client.put_certificate(&key.fingerprint, der);
+    if let Err(cause) = kept.map_err(CliError::from).and(written) {
+        let cause = Box::new(cause);
+        return Err(CliError::Certificate { cause, pem });
     }
-    client.put_certificate(&key.fingerprint, der)?;
     output.result(
         &json!({ "key": key.fingerprint, "subject": subject, "pem": pem, "activation": open.terms.id }),
         || {

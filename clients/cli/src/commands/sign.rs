@@ -7,6 +7,7 @@ mod make;
 use countersign_client::Client;
 use countersign_protocol::{
     activation::ActivationView,
+    cvc::PublicKey,
     hsm::SigningKeyView,
     id::ActivationId,
     manifest::{Manifest, ManifestFile},
@@ -132,7 +133,8 @@ fn sign_under(
             printable(&approved.to_string())
         )));
     }
-    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, args.mechanism)?;
+    let wanted = args.mechanism.or_else(|| listed(&key.public_key, scope));
+    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, wanted)?;
     let plan = Plan {
         key: key.clone(),
         mechanism,
@@ -150,6 +152,7 @@ fn sign_under(
             return Err(CliError::NotInManifest {
                 id: id.clone(),
                 files,
+                others: others(manifest, key, hash_algorithm),
             });
         }
     }
@@ -162,6 +165,30 @@ fn sign_under(
     let activation = make::finish(client, activation, false);
     done(output, &plan, &activation, &signed);
     Ok(())
+}
+
+/// How to sign where the list has no digest of the usual hash function.
+fn listed(key: &PublicKey, scope: &Scope) -> Option<Mechanism> {
+    let Scope::Manifest { files } = scope else {
+        return None;
+    };
+    let usual = keys::usual(key);
+    let mut hashes = files.files().iter().map(|file| file.digest.hash());
+    let first = hashes.clone().next()?;
+    if hashes.any(|hash| Some(hash) == usual.hash()) {
+        return None;
+    }
+    Mechanism::new(usual.scheme(), first)
+}
+
+/// The key's mechanisms for what the list has by other hash functions than this.
+fn others(manifest: &Manifest, key: &SigningKeyView, hash: Hash) -> Vec<Mechanism> {
+    let is_other = |mechanism: &Mechanism| {
+        let mut digests = manifest.files().iter().map(|file| file.digest.hash());
+        mechanism.hash() != Some(hash) && digests.any(|listed| Some(listed) == mechanism.hash())
+    };
+    let possible = Mechanism::of_key(&key.public_key);
+    possible.into_iter().filter(is_other).collect()
 }
 
 fn hash(inputs: Vec<Input>, hash: Hash) -> Result<Vec<Planned>, CliError> {

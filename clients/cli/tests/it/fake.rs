@@ -149,7 +149,11 @@ impl State {
         let here = format!("/activations/{ID}");
         match (method, path) {
             ("GET", "/keys") => (200, json!([self.key_view()])),
-            ("GET", "/activations?state=active") => (200, json!(self.activation.as_slice())),
+            ("PUT", _) if path.ends_with("/certificate") => (204, Value::Null),
+            ("GET", "/session") => (200, json!({ "person": person(), "roles": [], "key": null })),
+            ("GET", "/activations?state=active" | "/activations?state=all") => {
+                (200, json!(self.activation.as_slice()))
+            }
             ("POST", "/activations") => {
                 let status = if self.behaviour.joined { 200 } else { 201 };
                 self.asked = body.clone();

@@ -7,6 +7,7 @@
 )]
 
 mod activation;
+mod certificate;
 mod fake;
 mod program;
 mod record;

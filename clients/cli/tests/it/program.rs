@@ -3,10 +3,23 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Waits for something that is bound to come.
+pub fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it takes too long"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 pub struct Program {
     directory: TempDir,
@@ -66,7 +79,17 @@ impl Program {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_countersign")), arguments)
+    }
+
+    /// The same, run by another program.
+    pub fn command_under(&self, other: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(other);
+        command.arg(env!("CARGO_BIN_EXE_countersign"));
+        self.prepared(command, arguments)
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .current_dir(self.directory.path())

@@ -100,6 +100,8 @@ fn every_way_to_end_has_its_exit_code() {
         });
         let ran = program.run(&[&SIGN[..], &["--json"]].concat()).expect(code);
         assert_eq!(ran.json()["reason"], reason);
+        // It is told once.
+        assert!(!ran.err.contains("Over since"), "{}", ran.err);
         assert_eq!(
             ran.json()["type"],
             "urn:countersign:problem:activation-ended"
@@ -229,6 +231,31 @@ fn a_manifest_has_the_digests_that_are_signed() {
 }
 
 #[test]
+fn the_manifest_says_by_which_hash_function_files_are_signed() {
+    let (fake, program) = two_files(Behaviour::default());
+    program
+        .run(&[&SIGN[..], &["--mechanism", "ecdsa-sha384"]].concat())
+        .expect(0);
+    fake.set_activation_state(open());
+    let under = ["sign", "--activation", "8K3F", "--force", "out/a.bin"];
+    let ran = program.run(&[&under[..], &["--json"]].concat()).expect(0);
+    assert_eq!(ran.json()["files"][0]["mechanism"], "ecdsa-sha384");
+    // Who asks for another one is told.
+    let other = [&under[..], &["--mechanism", "ecdsa-sha256"]].concat();
+    let ran = program.run(&other).expect(6);
+    assert!(
+        ran.err.contains("`--mechanism ecdsa-sha384`"),
+        "{}",
+        ran.err
+    );
+    // Where it is no matter of the hash function, none is named.
+    program.write("c.bin", "third");
+    let strange = ["sign", "--activation", "8K3F", "c.bin"];
+    let ran = program.run(&strange).expect(6);
+    assert!(!ran.err.contains("--mechanism"), "{}", ran.err);
+}
+
+#[test]
 fn a_mechanism_of_another_kind_of_key_is_refused() {
     let (fake, program) = two_files(Behaviour::default());
     program
@@ -244,32 +271,25 @@ fn an_unknown_key_names_the_known_ones() {
         .run(&["sign", "--key", "nightly", "out/a.bin"])
         .expect(1);
     assert!(ran.err.contains("release (HSM hsm-1)"), "{}", ran.err);
+    let ran = program
+        .run(&["sign", "--key", "release", "--hsm", "hsm-2", "out/a.bin"])
+        .expect(1);
+    assert!(ran.err.contains("no HSM `hsm-2`"), "{}", ran.err);
 }
 
 #[cfg(unix)]
 mod interrupted {
-    use std::{
-        process::{Child, Command, Stdio},
-        time::{Duration, Instant},
-    };
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
-    use crate::program::Ran;
-
-    fn until(condition: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !condition() {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "it takes too long"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+    use crate::program::{Ran, until};
 
     fn waiting(fake: &Fake, program: &Program) -> Child {
-        let child = program
-            .command(&SIGN)
+        started(fake, program.command(&SIGN))
+    }
+
+    fn started(fake: &Fake, mut command: Command) -> Child {
+        let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -278,27 +298,42 @@ mod interrupted {
         child
     }
 
-    fn interrupt(child: Child) -> Ran {
+    fn send(child: &Child, signal: &str) {
         let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn interrupt(child: Child, signal: &str) -> Ran {
+        send(&child, signal);
         Ran::of(child.wait_with_output().unwrap())
     }
 
     #[test]
     fn the_own_activation_is_cancelled() {
+        for signal in ["-INT", "-TERM", "-HUP"] {
+            let (fake, program) = two_files(Behaviour {
+                slow: true,
+                ..Behaviour::default()
+            });
+            let ran = interrupt(waiting(&fake, &program), signal).expect(3);
+            assert!(ran.err.contains("8K3F is cancelled"), "{}", ran.err);
+            assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+        }
+    }
+
+    /// As `nohup` starts it, for waits that are longer than a login.
+    #[test]
+    fn a_hangup_that_is_ignored_stays_so() {
         let (fake, program) = two_files(Behaviour {
             slow: true,
             ..Behaviour::default()
         });
-        let ran = interrupt(waiting(&fake, &program)).expect(3);
-        assert!(ran.err.contains("8K3F is cancelled"), "{}", ran.err);
-        assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+        let child = started(&fake, program.command_under("nohup", &SIGN));
+        send(&child, "-HUP");
+        fake.behave(Behaviour::default());
+        Ran::of(child.wait_with_output().unwrap()).expect(0);
+        assert!(program.path("out/a.bin.sig").exists());
     }
 
     #[test]
@@ -309,7 +344,7 @@ mod interrupted {
             ..Behaviour::default()
         };
         let (fake, program) = two_files(behaviour);
-        let ran = interrupt(waiting(&fake, &program)).expect(3);
+        let ran = interrupt(waiting(&fake, &program), "-INT").expect(3);
         assert!(
             ran.err.contains("countersign activation lock 8K3F"),
             "{}",

@@ -1,4 +1,8 @@
-use std::{io::Write, process::Stdio};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    process::Stdio,
+};
 
 use crate::{
     fake::{Behaviour, Fake},
@@ -82,4 +86,19 @@ fn a_credential_helper_does_not_read_what_is_piped_in() {
     // It may have ended already: it does not read this.
     let _ = running.stdin.take().unwrap().write_all(b"piped");
     Ran::of(running.wait_with_output().unwrap()).expect(1);
+}
+
+#[test]
+fn a_server_without_tls_is_named_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let ran = Program::new(Some(&url)).run(&["keys"]).expect(1);
+    assert!(ran.err.contains("does not speak TLS"), "{}", ran.err);
 }

@@ -4,6 +4,7 @@ use anyhow::ensure;
 use countersign_harness::stage::{EC_KEY, RSA_KEY};
 use countersign_protocol::{
     activation::EndReason,
+    mechanism::Hash,
     purpose::{Purpose, Scope},
 };
 
@@ -138,6 +139,37 @@ fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
             .all(|file| file.digest.to_string() != refused),
         "{refused} was approved"
     );
+    Ok(())
+}
+
+/// A build that hashes in another way than the one that was recorded.
+#[test]
+fn another_hash_function_is_refused_and_named() -> anyhow::Result<()> {
+    let bench = Bench::with_agreeing_custodians()?;
+    let module = bench.module_text()?;
+    let id = bench.key(RSA_KEY)?.id;
+    let signs = |mechanism| {
+        format!(
+            "pkcs11-tool --module '{module}' --login --sign --id {id} -m {mechanism} -i data -o signature"
+        )
+    };
+    std::fs::write(
+        bench.path("build.sh"),
+        format!(
+            "if [ -e ran ]; then {}; fi; touch ran; {}\n",
+            signs("SHA384-RSA-PKCS"),
+            signs("SHA256-RSA-PKCS")
+        ),
+    )?;
+    let text = bench.fails(bench.program("countersign")?.args([
+        "record", "--reason", "Build 5", "--", "sh", "-e", "build.sh",
+    ]))?;
+    let digest = Hash::Sha384.digest(&std::fs::read(bench.path("data"))?);
+    let digest = format!("sha384:{} ", hex::encode(digest));
+    let named = text
+        .lines()
+        .any(|line| line.contains("was not recorded") && line.contains(&digest));
+    ensure!(named && text.contains("CKR_DATA_INVALID"), "{text}");
     Ok(())
 }
 

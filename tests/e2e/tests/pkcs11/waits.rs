@@ -379,6 +379,7 @@ fn a_signature_that_does_not_come() -> anyhow::Result<()> {
     drop(told);
     let (text, _) = waiting.end()?;
     ensure!(text.contains("C_Sign 0x0\n"), "{text}");
+    ensure!(text.contains("the 3 seconds of `sign_seconds`"), "{text}");
     let id = bench.activation()?.terms.id;
     let made = bench.stage.requester.signatures(&id)?;
     ensure!(made.len() == 1, "{} signatures of one digest", made.len());
