@@ -82,10 +82,12 @@ impl Program {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_countersign")), arguments)
     }
 
-    /// The same, run by another program.
-    pub fn command_under(&self, other: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(other);
-        command.arg(env!("CARGO_BIN_EXE_countersign"));
+    /// The same, run by another program with options of its own.
+    pub fn command_under(&self, other: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(other[0]);
+        command
+            .args(&other[1..])
+            .arg(env!("CARGO_BIN_EXE_countersign"));
         self.prepared(command, arguments)
     }
 

@@ -284,8 +284,10 @@ mod interrupted {
     use super::*;
     use crate::program::{Ran, until};
 
+    /// No signal is ignored, whoever runs the tests.
     fn waiting(fake: &Fake, program: &Program) -> Child {
-        started(fake, program.command(&SIGN))
+        let under = ["env", "--default-signal=INT,TERM,HUP"];
+        started(fake, program.command_under(&under, &SIGN))
     }
 
     fn started(fake: &Fake, mut command: Command) -> Child {
@@ -329,7 +331,7 @@ mod interrupted {
             slow: true,
             ..Behaviour::default()
         });
-        let child = started(&fake, program.command_under("nohup", &SIGN));
+        let child = started(&fake, program.command_under(&["nohup"], &SIGN));
         send(&child, "-HUP");
         fake.behave(Behaviour::default());
         Ran::of(child.wait_with_output().unwrap()).expect(0);
