@@ -27,8 +27,9 @@ impl Outage {
             Self::Killed => signal("KILL", connector),
             Self::Reset => {
                 // The program must not be back before anybody has looked.
+                signal("STOP", connector)?;
                 cable.reset();
-                signal("STOP", connector)
+                Ok(())
             }
             Self::Silent => signal("STOP", connector),
         }
