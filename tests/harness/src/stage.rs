@@ -130,6 +130,15 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Kills the server.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill_server(&mut self) -> anyhow::Result<()> {
+        let server = self.server.take().context("the server runs")?;
+        server.program.kill()
+    }
+
     /// Sets everything up through the programs' own interfaces; `say` hears what is going on.
     ///
     /// # Errors

@@ -112,12 +112,6 @@ fn doctor_finds_what_is_wrong() -> anyhow::Result<()> {
         &[("COUNTERSIGN_CONFIG", "nowhere.toml")],
         "configuration",
     )?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     found(&bench, &[], "server")
 }

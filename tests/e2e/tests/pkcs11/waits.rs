@@ -198,13 +198,7 @@ fn timed_out() -> anyhow::Result<()> {
 fn the_server_restarts_meanwhile() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     std::thread::sleep(Duration::from_secs(1));
     bench.stage.server = Some(bench.stage.setup.server.start()?);
     bench.stage.authenticate(&[0, 2], &view.terms.id)?;
@@ -217,13 +211,7 @@ fn the_server_restarts_meanwhile() -> anyhow::Result<()> {
 fn the_server_is_gone() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     let (text, took) = waiting.end()?;
     // CKR_DEVICE_ERROR
     returned(&text, "0x30")?;
@@ -270,13 +258,7 @@ fn said(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
 fn the_server_is_away_when_it_is_asked() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, told) = ready(&bench, "login-later")?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     drop(told);
     std::thread::sleep(Duration::from_secs(2));
     bench.stage.server = Some(bench.stage.setup.server.start()?);
@@ -303,13 +285,7 @@ fn told_once(text: &str, what: &str) -> anyhow::Result<()> {
 fn a_slot_stays_when_its_token_goes() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, told) = ready(&bench, "token-goes")?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     drop(told);
     let output = waiting.0.wait_with_output()?;
     ensure!(output.status.success(), "{output:?}");
@@ -321,13 +297,7 @@ fn a_slot_stays_when_its_token_goes() -> anyhow::Result<()> {
 fn interrupted_while_the_server_is_away() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, told) = ready(&bench, "login-later")?;
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     let program = c_program::process(&bench)?;
     drop(told);
     std::thread::sleep(Duration::from_secs(2));
@@ -450,13 +420,7 @@ fn nothing_to_log_in_to() -> anyhow::Result<()> {
         command.arg(bench.module()?).arg("slots");
         Ok(command)
     };
-    bench
-        .stage
-        .server
-        .take()
-        .context("the server runs")?
-        .program
-        .kill()?;
+    bench.stage.kill_server()?;
     let start = Instant::now();
     let text = bench.ok(&mut slots(&bench)?)?;
     ensure!(
