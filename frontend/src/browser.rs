@@ -23,6 +23,12 @@ pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
+/// Loads this page anew.
+pub fn reload() {
+    // A page that can't be loaded says so by itself.
+    let _ = window().location().reload();
+}
+
 /// Country of the user's language, such as `DE`, if the browser tells one.
 pub fn country() -> Option<String> {
     let language = window().navigator().language()?;

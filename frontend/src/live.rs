@@ -82,7 +82,7 @@ fn take(portal: Portal, event: Event) {
             portal.people_changed.update(|count| *count += 1);
             spawn_local(async move {
                 if let Err(problem) = portal.refresh_operators().await {
-                    portal.problem.set(Some(problem));
+                    portal.failed(problem);
                 }
             });
         }

@@ -163,7 +163,10 @@ impl Portal {
             let all = all.get_or_insert_default();
             match all.iter_mut().find(|old| old.id == view.id) {
                 Some(old) => *old = view,
-                None => all.push(view),
+                None => {
+                    all.push(view);
+                    all.sort_by(|one, other| one.id.cmp(&other.id));
+                }
             }
         });
     }
@@ -205,7 +208,17 @@ impl Portal {
         let activations = self.refresh_activations("active").await;
         let hsms = self.refresh_hsms().await;
         let operators = self.refresh_operators().await;
-        self.problem.set(activations.and(hsms).and(operators).err());
+        match activations.and(hsms).and(operators) {
+            Ok(()) => self.problem.set(None),
+            Err(problem) => self.failed(problem),
+        }
+    }
+
+    /// Shows why a refresh failed; not to somebody whose session has ended meanwhile, who sees the log-in.
+    pub fn failed(self, problem: Problem) {
+        if self.session.get_untracked() != Session::Out {
+            self.problem.set(Some(problem));
+        }
     }
 
     async fn refresh_hsms(self) -> Answer<()> {

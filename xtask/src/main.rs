@@ -9,6 +9,8 @@ mod setup;
 mod test;
 mod uboot;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -35,7 +37,18 @@ enum Task {
     FitCheckSign,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    // Without a backtrace: what matters stays the last line.
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     // Every path in the tasks is relative to the workspace.
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
     match Cli::parse().task {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: format, lints, licences, and every layer of tests.
 
-use std::time::Instant;
+use std::{process::Command, time::Instant};
 
 use clap::Args;
 
@@ -88,8 +88,7 @@ impl Test {
         }
 
         layer("units, protocol vectors, simulator, services");
-        run(&mut cargo([
-            "test",
+        run(&mut tests([
             "--features",
             FEATURES,
             "--workspace",
@@ -102,17 +101,23 @@ impl Test {
         if !self.quick {
             layer("several programs together: server, helper, command line, Chromium, PC/SC");
             // One at a time: each starts programs of its own, and virtual readers exist once per machine.
-            run(&mut cargo([
-                "test",
+            run(&mut tests([
                 "--package",
                 "countersign-e2e",
                 "--",
                 "--test-threads=1",
                 "--nocapture",
             ]))?;
-            run(&mut cargo(["test", "--package", "countersign-bench"]))?;
+            run(&mut tests(["--package", "countersign-bench"]))?;
         }
         layer("done");
         Ok(())
     }
+}
+
+/// `cargo test`. Errors are told by their context: backtraces through async code would only push it off the screen.
+fn tests<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = cargo(["test"]);
+    command.args(arguments).env("RUST_LIB_BACKTRACE", "0");
+    command
 }

@@ -82,7 +82,8 @@ fn Who(
     let log_out = move |_| {
         work.run(async move {
             portal.delete("/session").await?;
-            portal.forget();
+            // Nothing of this person stays in memory, whatever is still under way.
+            browser::reload();
             Ok(())
         });
     };

@@ -1,6 +1,6 @@
 //! Pieces that several pages are made of.
 
-mod activation_row;
+mod activation_rows;
 mod copy;
 mod disclosure;
 mod facts;
@@ -9,10 +9,11 @@ mod helper_panel;
 mod page;
 mod problem;
 mod quorum;
+mod rows;
 mod time;
 mod work_button;
 
-pub use activation_row::{ActivationRow, tone as activation_tone};
+pub use activation_rows::{ActivationRows, tone as activation_tone};
 pub use copy::CopyButton;
 pub use disclosure::Disclosure;
 pub use facts::{Badge, Digest, Fact};
@@ -21,5 +22,6 @@ pub use helper_panel::{HelperPanel, HelperProgress};
 pub use page::{Empty, Loading, Page};
 pub use problem::{ProblemView, WorkProblem};
 pub use quorum::QuorumSeals;
+pub use rows::Rows;
 pub use time::When;
 pub use work_button::WorkButton;

@@ -2,11 +2,11 @@
 
 mod request;
 
-use countersign_protocol::{activation::ActivationView, operator::Role};
+use countersign_protocol::operator::Role;
 use leptos::prelude::*;
 
 use crate::{
-    components::{ActivationRow, Disclosure, Empty, Page, WorkProblem},
+    components::{ActivationRows, Disclosure, Empty, Page, WorkProblem},
     portal::Portal,
     work::Work,
 };
@@ -20,13 +20,6 @@ pub fn Activations() -> impl IntoView {
     load.run(async move { portal.refresh_activations("all").await });
     let open = RwSignal::new(false);
     let may_ask = portal.is(Role::Requester);
-    let list = move |title: &'static str, ended: bool| {
-        let views = portal.activations.with(|all| {
-            let those = all.iter().filter(|view| view.state.is_ended() == ended);
-            those.cloned().collect::<Vec<_>>()
-        });
-        (!views.is_empty()).then(|| section(title, views))
-    };
     let none = move || portal.activations.with(Vec::is_empty) && !load.busy.get();
     view! {
         <Page title="Activations">
@@ -63,22 +56,37 @@ pub fn Activations() -> impl IntoView {
                         }
                     })
             }}
-            {move || list("Active", false)}
-            {move || list("Ended", true)}
+            <Part title="Active" ended=false />
+            <Part title="Ended" ended=true />
         </Page>
     }
 }
 
-fn section(title: &'static str, views: Vec<ActivationView>) -> AnyView {
-    let rows = views.into_iter().map(|view| {
-        let testid = format!("activation-{}", view.terms.id);
-        view! { <ActivationRow view=view testid=testid /> }
+/// Those that have ended, or those that have not; nothing where there are none.
+#[component]
+fn Part(title: &'static str, ended: bool) -> impl IntoView {
+    let portal = Portal::here();
+    let views = Memo::new(move |_| {
+        portal.activations.with(|all| {
+            let those = all.iter().filter(|view| view.state.is_ended() == ended);
+            those.cloned().collect::<Vec<_>>()
+        })
     });
+    let any = Memo::new(move |_| !views.with(Vec::is_empty));
     view! {
-        <section aria-label=title>
-            <h2>{title}</h2>
-            <ul class="rows">{rows.collect_view()}</ul>
-        </section>
+        {move || {
+            any.get()
+                .then(|| {
+                    view! {
+                        <section aria-label=title>
+                            <h2>{title}</h2>
+                            <ul class="rows">
+                                <ActivationRows views=views testid="activation" />
+                            </ul>
+                        </section>
+                    }
+                })
+        }}
     }
     .into_any()
 }

@@ -8,9 +8,9 @@ use countersign_protocol::{
 };
 use leptos::prelude::*;
 
-use super::hsms::HsmRow;
+use super::hsms::HsmRows;
 use crate::{
-    components::{ActivationRow, Empty, Loading, Page},
+    components::{ActivationRows, Empty, Loading, Page, Rows},
     portal::Portal,
 };
 use advice::next_steps;
@@ -75,45 +75,42 @@ fn Waiting() -> impl IntoView {
         })
     });
     let people = Memo::new(move |_| unconfirmed(portal));
+    let nothing = Memo::new(move |_| for_me.with(Vec::is_empty) && people.with(Vec::is_empty));
     view! {
         <section aria-labelledby="waiting">
             <h2 id="waiting">"Waiting for you"</h2>
             {move || {
-                let (activations, people) = (for_me.get(), people.get());
-                if activations.is_empty() && people.is_empty() {
-                    return view! { <Empty>{next_steps(portal)}</Empty> }.into_any();
+                if nothing.get() {
+                    return (move || view! { <Empty>{next_steps(portal)}</Empty> }).into_any();
                 }
                 view! {
                     <ul class="rows">
-                        {activations
-                            .into_iter()
-                            .map(|view| {
-                                let testid = format!("waiting-{}", view.terms.id);
-                                view! { <ActivationRow view=view testid=testid /> }
-                            })
-                            .collect_view()}
-                        {people
-                            .into_iter()
-                            .map(|operator| {
-                                view! {
-                                    <li class="row">
-                                        <a class="row-link" href="/people">
-                                            <span class="row-title">
-                                                {format!("Confirm the key of {}", operator.person.name)}
-                                            </span>
-                                            <span class="row-text">
-                                                "Compare six words by telephone. Until then the key is good for nothing."
-                                            </span>
-                                        </a>
-                                    </li>
-                                }
-                            })
-                            .collect_view()}
+                        <ActivationRows views=for_me testid="waiting" />
+                        <Rows
+                            items=people
+                            key=|operator| operator.person.id.to_string()
+                            row=key_to_confirm
+                        />
                     </ul>
                 }
                     .into_any()
             }}
         </section>
+    }
+    .into_any()
+}
+
+fn key_to_confirm(operator: Memo<OperatorView>) -> AnyView {
+    let name = move || operator.with(|operator| operator.person.name.clone());
+    view! {
+        <li class="row">
+            <a class="row-link" href="/people">
+                <span class="row-title">"Confirm the key of " {name}</span>
+                <span class="row-text">
+                    "Compare six words by telephone. Until then the key is good for nothing."
+                </span>
+            </a>
+        </li>
     }
     .into_any()
 }
@@ -131,22 +128,16 @@ fn Active() -> impl IntoView {
             others.cloned().collect::<Vec<_>>()
         })
     });
+    let any = Memo::new(move |_| !active.with(Vec::is_empty));
     view! {
         {move || {
-            let active = active.get();
-            (!active.is_empty())
+            any.get()
                 .then(|| {
                     view! {
                         <section aria-labelledby="active">
                             <h2 id="active">"Active"</h2>
                             <ul class="rows">
-                                {active
-                                    .into_iter()
-                                    .map(|view| {
-                                        let testid = format!("active-{}", view.terms.id);
-                                        view! { <ActivationRow view=view testid=testid /> }
-                                    })
-                                    .collect_view()}
+                                <ActivationRows views=active testid="active" />
                             </ul>
                         </section>
                     }
@@ -158,21 +149,10 @@ fn Active() -> impl IntoView {
 
 #[component]
 fn Devices() -> impl IntoView {
-    let portal = Portal::here();
     view! {
         <section aria-labelledby="devices">
             <h2 id="devices">"HSMs"</h2>
-            <ul class="rows">
-                {move || {
-                    let hsms = portal.hsms.get().unwrap_or_default();
-                    hsms.into_iter()
-                        .map(|hsm| {
-                            let testid = format!("home-hsm-{}", hsm.id);
-                            view! { <HsmRow hsm=hsm testid=testid /> }
-                        })
-                        .collect_view()
-                }}
-            </ul>
+            <HsmRows testid="home-hsm" />
         </section>
     }
     .into_any()

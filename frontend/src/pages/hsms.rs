@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use crate::{
     browser,
-    components::{Badge, Empty, Loading, Page},
+    components::{Badge, Empty, Loading, Page, Rows},
     portal::Portal,
     words,
 };
@@ -17,10 +17,11 @@ use waiting::WaitingDevices;
 #[component]
 pub fn Hsms() -> impl IntoView {
     let portal = Portal::here();
+    let count = Memo::new(move |_| portal.hsms.with(|hsms| hsms.as_ref().map(Vec::len)));
     let list = move || {
-        match portal.hsms.get() {
+        match count.get() {
         None => view! { <Loading /> }.into_any(),
-        Some(hsms) if hsms.is_empty() => view! {
+        Some(0) => view! {
             <Empty>
                 <p>
                     "No HSM yet. Plug one into any computer that reaches this server, and run there:"
@@ -33,13 +34,7 @@ pub fn Hsms() -> impl IntoView {
             </Empty>
         }
         .into_any(),
-        Some(hsms) => {
-            let rows = hsms.into_iter().map(|hsm| {
-                let testid = format!("hsm-{}", hsm.id);
-                view! { <HsmRow hsm=hsm testid=testid /> }
-            });
-            view! { <ul class="rows">{rows.collect_view()}</ul> }.into_any()
-        }
+        Some(_) => view! { <HsmRows testid="hsm" /> }.into_any(),
     }
     };
     view! {
@@ -61,17 +56,45 @@ pub fn tone(state: &HsmState) -> &'static str {
     }
 }
 
-/// An HSM as one entry of a list.
+/// All HSMs.
 #[component]
-pub fn HsmRow(
-    /// The HSM.
-    hsm: HsmView,
-    /// For tests.
-    testid: String,
+pub fn HsmRows(
+    /// For tests; the HSM's name is put behind it.
+    testid: &'static str,
 ) -> impl IntoView {
-    let href = format!("/hsms/{}", hsm.id);
+    let portal = Portal::here();
+    let hsms = Signal::derive(move || portal.hsms.get().unwrap_or_default());
+    view! {
+        <ul class="rows">
+            <Rows items=hsms key=|hsm| hsm.id.to_string() row=move |hsm| row(hsm, testid) />
+        </ul>
+    }
+    .into_any()
+}
+
+/// An HSM as one entry of a list; all of it is one link.
+fn row(hsm: Memo<HsmView>, testid: &str) -> AnyView {
+    let id = hsm.with_untracked(|hsm| hsm.id.clone());
+    view! {
+        <li class="row">
+            <a
+                class="row-link"
+                href=format!("/hsms/{id}")
+                data-testid=format!("{testid}-{id}")
+            >
+                <span class="row-title">{id.to_string()}</span>
+                {move || hsm.with(text)}
+            </a>
+            <div class="row-side">{move || hsm.with(badges)}</div>
+        </li>
+    }
+    .into_any()
+}
+
+fn text(hsm: &HsmView) -> AnyView {
     let device = hsm
         .device
+        .as_ref()
         .map_or_else(|| hsm.transport.clone(), |device| device.id.to_string());
     let keys = words::count(hsm.keys.len() as u64, "key");
     let quorum = hsm.pka.map_or_else(
@@ -79,22 +102,18 @@ pub fn HsmRow(
         |pka| format!("{} custodians needed", pka.quorum),
     );
     view! {
-        <li class="row">
-            <a class="row-link" href=href data-testid=testid>
-                <span class="row-title">{hsm.id.to_string()}</span>
-                <span class="row-text">{words::hsm_state(&hsm.state)}</span>
-                <span class="quiet">{format!("{device} · {quorum} · {keys}")}</span>
-            </a>
-            <div class="row-side">
-                <Badge tone=tone(&hsm.state) text=words::hsm_state_name(&hsm.state) />
-                {(!hsm.warnings.is_empty())
-                    .then(|| {
-                        view! {
-                            <Badge tone="wait" text=words::count(hsm.warnings.len() as u64, "warning") />
-                        }
-                    })}
-            </div>
-        </li>
+        <span class="row-text">{words::hsm_state(&hsm.state)}</span>
+        <span class="quiet">{format!("{device} · {quorum} · {keys}")}</span>
+    }
+    .into_any()
+}
+
+fn badges(hsm: &HsmView) -> AnyView {
+    let warnings = hsm.warnings.len() as u64;
+    view! {
+        <Badge tone=tone(&hsm.state) text=words::hsm_state_name(&hsm.state) />
+        {(warnings > 0)
+            .then(|| view! { <Badge tone="wait" text=words::count(warnings, "warning") /> })}
     }
     .into_any()
 }

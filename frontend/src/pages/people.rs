@@ -13,7 +13,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     api,
     components::{
-        Badge, Disclosure, Empty, Loading, Page, ProblemView, When, WorkButton, WorkProblem,
+        Badge, Disclosure, Empty, Loading, Page, ProblemView, Rows, When, WorkButton, WorkProblem,
     },
     portal::Portal,
     words,
@@ -28,17 +28,24 @@ pub fn People() -> impl IntoView {
     let portal = Portal::here();
     let open = RwSignal::new(false);
     let is_admin = portal.is(Role::Admin);
-    let operators = move || match portal.operators.get() {
-        None => view! { <Loading /> }.into_any(),
-        Some(operators) => view! {
+    let loaded = Memo::new(move |_| portal.operators.with(Option::is_some));
+    let operators = Signal::derive(move || portal.operators.get().unwrap_or_default());
+    let list = move || {
+        if !loaded.get() {
+            return view! { <Loading /> }.into_any();
+        }
+        view! {
             <ul class="rows">
-                {operators
-                    .into_iter()
-                    .map(|operator| view! { <OperatorRow operator=operator /> })
-                    .collect_view()}
+                <Rows
+                    items=operators
+                    key=|operator| operator.person.id.to_string()
+                    row=|operator| {
+                        (move || view! { <OperatorRow operator=operator.get() /> }).into_any()
+                    }
+                />
             </ul>
         }
-        .into_any(),
+        .into_any()
     };
     view! {
         <Page title="People">
@@ -58,7 +65,7 @@ pub fn People() -> impl IntoView {
                         </Disclosure>
                     }
                 })}
-            {operators}
+            {list}
             {is_admin.then(|| view! { <Invitations /> })}
         </Page>
     }
@@ -87,14 +94,16 @@ fn Invitations() -> impl IntoView {
             }
         });
     });
+    let count = Memo::new(move |_| invitations.with(|all| all.as_ref().map(Vec::len)));
+    let list = Signal::derive(move || invitations.get().unwrap_or_default());
     view! {
         <section aria-labelledby="invitations">
             <h2 id="invitations">"Invitations"</h2>
             <ProblemView problem=failed />
-            {move || match invitations.get() {
+            {move || match count.get() {
                 None if failed.with(Option::is_some) => ().into_any(),
                 None => view! { <Loading /> }.into_any(),
-                Some(list) if list.is_empty() => {
+                Some(0) => {
                     view! {
                         <Empty>
                             <p>"No open invitations. “Invite somebody” makes a link that works once."</p>
@@ -102,13 +111,17 @@ fn Invitations() -> impl IntoView {
                     }
                         .into_any()
                 }
-                Some(list) => {
+                Some(_) => {
                     view! {
                         <ul class="rows">
-                            {list
-                                .into_iter()
-                                .map(|invitation| view! { <Invitation invitation=invitation /> })
-                                .collect_view()}
+                            <Rows
+                                items=list
+                                key=|invitation: &InvitationView| invitation.id.to_string()
+                                row=|invitation| {
+                                    (move || view! { <Invitation invitation=invitation.get() /> })
+                                        .into_any()
+                                }
+                            />
                         </ul>
                     }
                         .into_any()

@@ -8,7 +8,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     api, browser,
     components::{
-        Badge, Disclosure, Empty, Loading, Page, ProblemView, When, WorkButton, WorkProblem,
+        Badge, Disclosure, Empty, Loading, Page, ProblemView, Rows, When, WorkButton, WorkProblem,
     },
     portal::Portal,
     work::Work,
@@ -35,21 +35,27 @@ pub fn Tokens() -> impl IntoView {
             }
         });
     });
-    let list = move || match tokens.get() {
+    let count = Memo::new(move |_| tokens.with(|all| all.as_ref().map(Vec::len)));
+    let all = Signal::derive(move || tokens.get().unwrap_or_default());
+    let list = move || match count.get() {
         None if failed.with(Option::is_some) => ().into_any(),
         None => view! { <Loading /> }.into_any(),
-        Some(list) if list.is_empty() => view! {
+        Some(0) => view! {
             <Empty>
                 <p>"No token yet. A build needs one to run " <code>"countersign sign"</code> "."</p>
             </Empty>
         }
         .into_any(),
-        Some(list) => {
-            let rows = list
-                .into_iter()
-                .map(|token| view! { <Token token=token /> });
-            view! { <ul class="rows">{rows.collect_view()}</ul> }.into_any()
+        Some(_) => view! {
+            <ul class="rows">
+                <Rows
+                    items=all
+                    key=|token: &TokenView| token.id.to_string()
+                    row=|token| (move || view! { <Token token=token.get() /> }).into_any()
+                />
+            </ul>
         }
+        .into_any(),
     };
     view! {
         <Page title="Tokens">

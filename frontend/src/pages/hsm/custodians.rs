@@ -9,7 +9,7 @@ use leptos::prelude::*;
 
 use super::path;
 use crate::{
-    components::{Badge, When, WorkButton, WorkProblem},
+    components::{Badge, Rows, When, WorkButton, WorkProblem},
     portal::Portal,
     words,
     work::Work,
@@ -53,14 +53,16 @@ pub fn Custodians(
             <h2 id="custodians">"Custodians"</h2>
             <p class="count" role="status" data-testid="hsm-quorum">{move || quorum_words(quorum.get())}</p>
             <ul class="answers">
-                {move || registered.get().into_iter().map(row).collect_view()}
-                {move || {
-                    candidates
-                        .get()
-                        .into_iter()
-                        .map(|operator| view! { <Candidate hsm=id.clone() operator=operator /> })
-                        .collect_view()
-                }}
+                <Rows
+                    items=registered
+                    key=|custodian: &RegisteredCustodian| custodian.key.to_hex()
+                    row=|custodian| (move || row(custodian.get())).into_any()
+                />
+                <Rows
+                    items=candidates
+                    key=|operator: &OperatorView| operator.person.id.to_string()
+                    row=move |operator| candidate(id.clone(), operator)
+                />
             </ul>
             {move || {
                 let nobody = candidates.with(Vec::is_empty) && quorum.get().is_some_and(|pka| pka.missing > 0);
@@ -105,6 +107,10 @@ fn row(custodian: RegisteredCustodian) -> AnyView {
         </li>
     }
     .into_any()
+}
+
+fn candidate(hsm: HsmId, operator: Memo<OperatorView>) -> AnyView {
+    (move || view! { <Candidate hsm=hsm.clone() operator=operator.get() /> }).into_any()
 }
 
 #[component]

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use super::{generate::GenerateForm, key_settings::KeySettingsForm};
 use crate::{
-    components::{Badge, Digest, Disclosure},
+    components::{Badge, Digest, Disclosure, Rows},
     portal::Portal,
     words,
 };
@@ -43,10 +43,11 @@ pub fn Keys(
                 keys.with(Vec::is_empty).then(|| view! { <p class="quiet">"No key yet."</p> })
             }}
             <ul class="answers">
-                {move || {
-                    let admin = portal.is(Role::Admin);
-                    keys.get().into_iter().map(|key| row(key, admin)).collect_view()
-                }}
+                <Rows
+                    items=keys
+                    key=|key| key.fingerprint.to_hex()
+                    row=move |key| row(key, portal.is(Role::Admin))
+                />
             </ul>
             {move || {
                 (complete.get() && portal.is(Role::Admin))
@@ -63,35 +64,53 @@ pub fn Keys(
     .into_any()
 }
 
-fn row(key: SigningKeyView, admin: bool) -> AnyView {
-    let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
-    let testid = format!("key-{}", key.label);
-    let mechanisms = key.mechanisms.iter().map(|mechanism| mechanism.as_str());
-    let mechanisms = mechanisms.collect::<Vec<_>>().join(", ");
+fn row(key: Memo<SigningKeyView>, admin: bool) -> AnyView {
+    let label = key.with_untracked(|key| key.label.clone());
     view! {
-        <li data-testid=testid>
-            <span class="answer-name">{key.label.clone()}</span>
-            <span>{key.kind.clone()}</span>
-            {if key.attested {
-                view! { <Badge tone="good" text="made in this device" /> }
-            } else {
-                view! { <Badge tone="wait" text="origin not attested" /> }
-            }}
-            {key
-                .uses_left
-                .map(|left| view! { <span class="quiet">{format!("{} left", words::count(left, "use"))}</span> })}
-            {raw
-                .then(|| view! { <Badge tone="wait" text="raw RSA allowed" /> })}
-            <span class="quiet" data-testid=format!("certificate-{}", key.label)>
-                {words::certificate(key.certificate.as_ref())}
+        <li data-testid=format!("key-{label}")>
+            <span class="answer-name">{label.clone()}</span>
+            {move || key.with(properties)}
+            <span class="quiet" data-testid=format!("certificate-{label}")>
+                {move || key.with(|key| words::certificate(key.certificate.as_ref()))}
             </span>
             <details>
                 <summary>{if admin { "Fingerprint, mechanisms, certificate, settings" } else { "Fingerprint and mechanisms" }}</summary>
-                <Digest hex=key.fingerprint.to_hex() />
-                <p class="quiet">{mechanisms}</p>
-                {admin.then(|| view! { <KeySettingsForm key=key.clone() /> })}
+                {move || view! { <Digest hex=key.with(|key| key.fingerprint.to_hex()) /> }}
+                <p class="quiet">{move || key.with(mechanisms)}</p>
+                {admin.then(|| settings(key))}
             </details>
         </li>
     }
     .into_any()
+}
+
+fn properties(key: &SigningKeyView) -> AnyView {
+    let origin = if key.attested {
+        view! { <Badge tone="good" text="made in this device" /> }
+    } else {
+        view! { <Badge tone="wait" text="origin not attested" /> }
+    };
+    let uses = key.uses_left.map(|left| words::count(left, "use"));
+    let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
+    view! {
+        <span>{key.kind.clone()}</span>
+        {origin}
+        {uses.map(|uses| view! { <span class="quiet">{format!("{uses} left")}</span> })}
+        {raw.then(|| view! { <Badge tone="wait" text="raw RSA allowed" /> })}
+    }
+    .into_any()
+}
+
+fn mechanisms(key: &SigningKeyView) -> String {
+    let names = key.mechanisms.iter().map(|mechanism| mechanism.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// A signature more does not take away what somebody types into the form.
+fn settings(key: Memo<SigningKeyView>) -> AnyView {
+    let unused = Memo::new(move |_| SigningKeyView {
+        uses_left: None,
+        ..key.get()
+    });
+    (move || view! { <KeySettingsForm key=unused.get() /> }).into_any()
 }

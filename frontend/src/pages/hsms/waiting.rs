@@ -9,7 +9,7 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     api,
-    components::{Badge, Disclosure, ProblemView, TextField, When, WorkButton, WorkProblem},
+    components::{Badge, Disclosure, ProblemView, Rows, TextField, When, WorkButton, WorkProblem},
     portal::Portal,
     work::Work,
 };
@@ -37,19 +37,24 @@ pub fn WaitingDevices() -> impl IntoView {
             }
         });
     });
+    let any = Memo::new(move |_| !devices.with(Vec::is_empty));
     let list = move || {
-        let devices = devices.get();
-        (!devices.is_empty()).then(|| {
-            let rows = devices
-                .into_iter()
-                .map(|device| view! { <Waiting device=device /> });
+        any.get().then(|| {
             view! {
                 <section aria-labelledby="waiting">
                     <h2 id="waiting">"Waiting to be accepted"</h2>
                     <p>
                         "These devices have proven that they are genuine. Accept the ones that you know: compare the serial number with the device or its owner."
                     </p>
-                    <ul class="rows">{rows.collect_view()}</ul>
+                    <ul class="rows">
+                        <Rows
+                            items=devices
+                            key=|device: &WaitingDevice| device.device.to_string()
+                            row=|device| {
+                                (move || view! { <Waiting device=device.get() /> }).into_any()
+                            }
+                        />
+                    </ul>
                 </section>
             }
         })

@@ -3,23 +3,42 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use countersign_harness::program::{Program, free_port};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at a page.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Widths for screenshots: desktop and phone.
 const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 900), ("phone", 390, 844)];
 /// Tallest screenshot, in pixels.
 const TALLEST: u32 = 3000;
+/// Clicks the first element that matches if a mouse would hit it. It looks and clicks in one go: the driver's own click
+/// takes a moment in between, in which a live page may have moved something else under the mouse.
+const CLICK: &str = "
+    const element = document.querySelector(arguments[0]);
+    if (!element || element.disabled) return false;
+    element.scrollIntoView({ block: 'center', behavior: 'instant' });
+    const [box] = element.getClientRects();
+    if (!box) return false;
+    const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    if (!element.contains(hit)) return false;
+    element.click();
+    return true;";
 /// What a window needs besides the page, in pixels.
 const WINDOW_FRAME: u32 = 160;
+
+/// The selector for a test id.
+pub fn by_testid(testid: &str) -> String {
+    format!("[data-testid='{testid}']")
+}
 
 /// A browser window.
 pub struct Chromium {
@@ -81,105 +100,107 @@ impl Chromium {
         Ok(self.client.goto(url).await?)
     }
 
-    /// The visible element with this test id.
-    pub async fn find(&self, testid: &str) -> anyhow::Result<Element> {
-        self.css(&format!("[data-testid='{testid}']")).await
+    /// Tries until it succeeds, since a page may put another element in a place at any moment.
+    /// `attempt` says `None` as long as the page is not so far.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        mut attempt: impl AsyncFnMut() -> Result<Option<T>, CmdError>,
+    ) -> anyhow::Result<T> {
+        let start = Instant::now();
+        let mut last = None;
+        while start.elapsed() < PATIENCE {
+            match attempt().await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => last = None,
+                Err(error) => last = Some(error),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let why = last.map(|error| format!(" ({error})")).unwrap_or_default();
+        bail!("{what} in vain{why}:\n{}", self.page().await)
     }
 
-    /// The first visible element that matches.
+    /// The element with this test id.
+    pub async fn find(&self, testid: &str) -> anyhow::Result<Element> {
+        self.css(&by_testid(testid)).await
+    }
+
+    /// The first element that matches.
     pub async fn css(&self, selector: &str) -> anyhow::Result<Element> {
-        let wait = self.client.wait().at_most(PATIENCE);
-        match wait.for_element(Locator::Css(selector)).await {
-            Ok(element) => Ok(element),
-            Err(_) => bail!("{selector} is not on the page:\n{}", self.page().await),
-        }
+        self.until(&format!("looked for {selector}"), async || {
+            self.first(selector).await.map(Some)
+        })
+        .await
+    }
+
+    /// The first element that matches now.
+    pub async fn first(&self, selector: &str) -> Result<Element, CmdError> {
+        self.client.find(Locator::Css(selector)).await
     }
 
     /// All elements that match now.
-    pub async fn all(&self, selector: &str) -> anyhow::Result<Vec<Element>> {
-        Ok(self.client.find_all(Locator::Css(selector)).await?)
+    pub async fn all(&self, selector: &str) -> Result<Vec<Element>, CmdError> {
+        self.client.find_all(Locator::Css(selector)).await
     }
 
     pub async fn click(&self, testid: &str) -> anyhow::Result<()> {
-        self.press(&format!("[data-testid='{testid}']")).await
+        self.press(&by_testid(testid)).await
     }
 
     /// Clicks what matches, once it is there and takes clicks.
     pub async fn press(&self, selector: &str) -> anyhow::Result<()> {
-        let mut last = None;
-        for _ in 0..100 {
-            let element = self.css(selector).await?;
-            match element.click().await {
-                Ok(()) => return Ok(()),
-                Err(error) => last = Some(error),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        bail!(
-            "{selector} does not take a click: {last:?}\n{}",
-            self.page().await
-        )
+        self.until(&format!("clicked {selector}"), async || {
+            let clicked = self.client.execute(CLICK, vec![selector.into()]).await?;
+            Ok((clicked == true).then_some(()))
+        })
+        .await
     }
 
     /// Types into a field in the place of what is in it.
     pub async fn fill(&self, testid: &str, text: &str) -> anyhow::Result<()> {
-        let field = self.find(testid).await?;
-        field.clear().await?;
-        Ok(field.send_keys(text).await?)
+        let selector = by_testid(testid);
+        self.until(&format!("filled {selector}"), async || {
+            let field = self.first(&selector).await?;
+            field.clear().await?;
+            field.send_keys(text).await.map(Some)
+        })
+        .await
     }
 
     pub async fn text(&self, testid: &str) -> anyhow::Result<String> {
-        Ok(self.find(testid).await?.text().await?)
+        let selector = by_testid(testid);
+        self.until(&format!("read {selector}"), async || {
+            self.first(&selector).await?.text().await.map(Some)
+        })
+        .await
     }
 
     /// Waits until an element's text contains this.
     pub async fn wait_for_text(&self, testid: &str, wanted: &str) -> anyhow::Result<()> {
-        let start = std::time::Instant::now();
-        while start.elapsed() < PATIENCE {
-            // The element may be replaced at any moment.
-            if let Ok(elements) = self.all(&format!("[data-testid='{testid}']")).await {
-                for element in elements {
-                    let text = element.text().await.unwrap_or_default();
-                    if text.to_lowercase().contains(&wanted.to_lowercase()) {
-                        return Ok(());
+        let selector = by_testid(testid);
+        let wanted = wanted.to_lowercase();
+        self.until(
+            &format!("waited for `{wanted}` in {selector}"),
+            async || {
+                for element in self.all(&selector).await? {
+                    if element.text().await?.to_lowercase().contains(&wanted) {
+                        return Ok(Some(()));
                     }
                 }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        bail!("{testid} never says `{wanted}`:\n{}", self.page().await)
-    }
-
-    /// Whether an element with this test id appears in time.
-    pub async fn appears(&self, testid: &str, patience: Duration) -> anyhow::Result<bool> {
-        let start = std::time::Instant::now();
-        while start.elapsed() < patience {
-            if !self
-                .all(&format!("[data-testid='{testid}']"))
-                .await?
-                .is_empty()
-            {
-                return Ok(true);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(false)
+                Ok(None)
+            },
+        )
+        .await
     }
 
     /// Waits until so many elements match.
     pub async fn wait_for_count(&self, selector: &str, count: usize) -> anyhow::Result<()> {
-        let start = std::time::Instant::now();
-        while start.elapsed() < PATIENCE {
-            if self.all(selector).await?.len() == count {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let now = self.all(selector).await?.len();
-        bail!(
-            "{now} elements match {selector} instead of {count}:\n{}",
-            self.page().await
-        )
+        self.until(&format!("waited for {count} of {selector}"), async || {
+            let now = self.all(selector).await?.len();
+            Ok((now == count).then_some(()))
+        })
+        .await
     }
 
     pub async fn url(&self) -> anyhow::Result<String> {
@@ -191,7 +212,7 @@ impl Chromium {
         let text = async {
             let body = self.client.find(Locator::Css("body")).await?;
             let url = self.client.current_url().await?;
-            Ok::<_, fantoccini::error::CmdError>(format!("{url}\n{}", body.text().await?))
+            Ok::<_, CmdError>(format!("{url}\n{}", body.text().await?))
         };
         text.await.unwrap_or_else(|error| error.to_string())
     }
@@ -253,20 +274,15 @@ impl Chromium {
     /// Moves the focus with Tab to the element whose test id begins so, and presses Enter.
     pub async fn enter_on(&self, testid: &str) -> anyhow::Result<()> {
         self.css(&format!("[data-testid^='{testid}']")).await?;
-        for _ in 0..80 {
+        self.until(&format!("tabbed to {testid}"), async || {
             let focused = self.client.active_element().await?;
-            if focused
-                .attr("data-testid")
-                .await?
-                .is_some_and(|id| id.starts_with(testid))
-            {
-                return Ok(focused
-                    .send_keys(&char::from(Key::Enter).to_string())
-                    .await?);
-            }
-            focused.send_keys(&char::from(Key::Tab).to_string()).await?;
-        }
-        bail!("Tab never reaches {testid}:\n{}", self.page().await)
+            let id = focused.attr("data-testid").await?.unwrap_or_default();
+            let found = id.starts_with(testid);
+            let key = if found { Key::Enter } else { Key::Tab };
+            focused.send_keys(&char::from(key).to_string()).await?;
+            Ok(found.then_some(()))
+        })
+        .await
     }
 
     pub async fn stop(self) -> anyhow::Result<()> {

@@ -1,13 +1,9 @@
 //! What people do in the portal, page by page.
 
-use std::time::Duration;
-
 use anyhow::Context;
+use fantoccini::Locator;
 
-use crate::chromium::Chromium;
-
-/// How long a log-in takes at most, with everybody's prompts played.
-const LOG_IN: Duration = Duration::from_secs(8);
+use crate::chromium::{Chromium, by_testid};
 
 /// The portal in a browser.
 pub struct Portal {
@@ -50,42 +46,39 @@ impl Portal {
 
     pub async fn log_in(&self, name: &str) -> anyhow::Result<()> {
         self.browser.open(&self.origin).await?;
-        self.browser.find("login-button").await?;
-        // On a busy machine the page may still move while the mouse is pressed, so that the click hits nothing.
-        for _ in 0..3 {
-            self.choose_card(name).await?;
-            self.browser.click("login-button").await?;
-            if self.browser.appears("whoami", LOG_IN).await? {
-                break;
-            }
-        }
+        self.choose_card(name).await?;
+        self.browser.click("login-button").await?;
         self.browser.wait_for_text("whoami", name).await
     }
 
     /// Several cards are in the helper: the one with this name. With one key there is nothing to choose.
     async fn choose_card(&self, name: &str) -> anyhow::Result<()> {
-        for _ in 0..200 {
-            let mut chosen = false;
-            let choices = self
-                .browser
-                .all("label:has([data-testid^='login-card-'])")
-                .await?;
-            for choice in &choices {
-                if choice.text().await?.contains(name) {
-                    choice.click().await?;
-                    chosen = true;
+        let browser = &self.browser;
+        let card = format!("chose the card of {name}");
+        let choice = browser
+            .until(&card, async || {
+                // In this order: cards that come in between would be overlooked in the other.
+                let ready = browser.all("[data-testid='login-button']:enabled").await?;
+                let choices = browser.all("[data-testid^='login-card-']").await?;
+                if ready.is_empty() || choices.is_empty() {
+                    return Ok((!ready.is_empty()).then_some(None));
                 }
-            }
-            let button = self
-                .browser
-                .all("[data-testid='login-button']:enabled")
-                .await?;
-            if button.len() == 1 && (chosen || choices.is_empty()) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+                for choice in browser
+                    .all("label:has([data-testid^='login-card-'])")
+                    .await?
+                {
+                    if choice.text().await?.contains(name) {
+                        let input = choice.find(Locator::Css("input")).await?;
+                        return Ok(Some(input.attr("data-testid").await?));
+                    }
+                }
+                Ok(None)
+            })
+            .await?;
+        match choice {
+            Some(testid) => browser.click(&testid).await,
+            None => Ok(()),
         }
-        anyhow::bail!("there is no card of {name}:\n{}", self.browser.page().await)
     }
 
     pub async fn log_out(&self) -> anyhow::Result<()> {
@@ -101,10 +94,17 @@ impl Portal {
         browser.click("invite-open").await?;
         browser.fill("invite-name", name).await?;
         for offered in ["admin", "custodian", "requester", "auditor"] {
-            let tick = browser.find(&format!("invite-role-{offered}")).await?;
-            if tick.is_selected().await? != (offered == role) {
-                tick.click().await?;
-            }
+            let tick = by_testid(&format!("invite-role-{offered}"));
+            browser
+                .until(&format!("ticked {tick}"), async || {
+                    let tick = browser.first(&tick).await?;
+                    if tick.is_selected().await? == (offered == role) {
+                        return Ok(Some(()));
+                    }
+                    tick.click().await?;
+                    Ok(None)
+                })
+                .await?;
         }
         browser.click("invite-submit").await?;
         browser.wait_for_text("invite-link", "/join#").await?;

@@ -284,11 +284,10 @@ async fn the_whole_story() -> anyhow::Result<()> {
 
     // A certificate that somebody issued for the key; Anna is admin.
     let issued = issued_certificate(folder.path(), &pem)?;
-    let details = portal
+    portal
         .browser
-        .css("[data-testid='key-firmware'] summary")
+        .press("[data-testid='key-firmware'] summary")
         .await?;
-    details.click().await?;
     portal
         .browser
         .fill("certificate-pem-firmware", "no certificate")
@@ -319,6 +318,14 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.browser.find("problem").await?;
     portal.browser.shoot("device-accept").await?;
     portal.browser.fill("device-name", "afar").await?;
+    // Another one comes while the name is typed: the form stays.
+    let next = Connector::new(&cards::hsm(folder.path(), "HSM003", Profile::VENDOR)?);
+    let next_device = next.device()?;
+    let next_connected = next.start(&server.origin)?;
+    portal
+        .browser
+        .find(&format!("device-{next_device}"))
+        .await?;
     portal.browser.click("device-accept-submit").await?;
     // What waited is gone from above the list: rows stay where they are clicked.
     portal
@@ -337,12 +344,11 @@ async fn the_whole_story() -> anyhow::Result<()> {
         .browser
         .wait_for_count("[data-testid='hsm-afar']", 0)
         .await?;
-    drop(connected);
+    drop((connected, next_connected));
 
     // Without the helper the page says what to do.
     portal.log_out().await?;
     helper.program.terminate()?;
-    portal.browser.click("login-button").await?;
     portal
         .browser
         .wait_for_text("helper-status", "helper")

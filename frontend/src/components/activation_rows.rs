@@ -1,0 +1,91 @@
+//! Activations as entries of a list.
+
+use countersign_protocol::activation::{ActivationState, ActivationView};
+use leptos::prelude::*;
+
+use super::{Badge, QuorumSeals, Rows, When};
+use crate::{
+    clock::{self, Clock},
+    words,
+};
+
+/// Activations, one entry each.
+#[component]
+pub fn ActivationRows(
+    /// The activations.
+    #[prop(into)]
+    views: Signal<Vec<ActivationView>>,
+    /// For tests; the activation's id is put behind it.
+    testid: &'static str,
+) -> impl IntoView {
+    view! {
+        <Rows items=views key=|view| view.terms.id.to_string() row=move |view| row(view, testid) />
+    }
+    .into_any()
+}
+
+/// The entry; all of it is one link.
+fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
+    let terms = view.with_untracked(|view| view.terms.clone());
+    let from = format!(
+        "{} · HSM {} · {}",
+        terms.requester.name,
+        terms.hsm_names(),
+        terms.id
+    );
+    view! {
+        <li class="row">
+            <a
+                class="row-link"
+                href=format!("/a/{}", terms.id)
+                data-testid=format!("{testid}-{}", terms.id)
+            >
+                <span class="row-title">{words::purpose(&terms.purpose)}</span>
+                <span class="row-text">{terms.reason}</span>
+                <span class="quiet">{from}</span>
+            </a>
+            <div class="row-side">{move || view.with(side)}</div>
+        </li>
+    }
+    .into_any()
+}
+
+fn side(view: &ActivationView) -> AnyView {
+    let clock = use_context::<Clock>();
+    let where_it_stands = match view.state {
+        ActivationState::Queued => "waits for the HSM".into_any(),
+        ActivationState::Collecting => {
+            let expires_at = view.terms.expires_at;
+            let needed = view.terms.quorum.required;
+            view! {
+                {format!("{} of {needed} · expires ", view.authenticated)} <When at=expires_at />
+            }
+            .into_any()
+        }
+        ActivationState::Open { until, left, .. } => view! {
+            {format!("{} left · ", words::count(left, "signature"))}
+            {move || clock.map(|clock| clock::left(until, clock.now()))}
+        }
+        .into_any(),
+        ActivationState::Ended { ref reason, at } => {
+            view! { {reason.to_string()} " · " <When at=at /> }.into_any()
+        }
+    };
+    let seals = (!view.state.is_ended()).then(|| view.custodians.clone());
+    view! {
+        <Badge tone=tone(&view.state) text=words::state_name(&view.state) />
+        {seals.map(|custodians| view! { <QuorumSeals custodians=custodians /> })}
+        <span class="quiet">{where_it_stands}</span>
+    }
+    .into_any()
+}
+
+/// Colour of a state.
+pub fn tone(state: &ActivationState) -> &'static str {
+    match state {
+        ActivationState::Queued => "plain",
+        ActivationState::Collecting => "wait",
+        ActivationState::Open { .. } => "good",
+        ActivationState::Ended { .. } => "plain",
+    }
+}
