@@ -67,13 +67,13 @@ impl Listener {
                 // It remembers what it was.
                 session.load().await.ok()?;
             }
-            let found = Self::from_request_parts(&mut self.request, app)
-                .await
-                .ok()?;
-            if found.caller.actor() != self.caller.actor() {
+            let (generation, since) = (app.store.people_generation(), Instant::now());
+            // That a page is still open is no use of a session: nobody may be there.
+            let caller = Caller::look_up(&mut self.request, app).await.ok()?;
+            if caller.actor() != self.caller.actor() {
                 return None;
             }
-            *self = found;
+            (self.caller, self.generation, self.since) = (caller, generation, since);
         }
         Some(&self.caller)
     }

@@ -19,7 +19,7 @@ use crate::{
     world::{ORIGIN, World, operator},
 };
 
-struct Ear(WebSocket<TcpStream>);
+pub struct Ear(WebSocket<TcpStream>);
 
 impl Ear {
     fn open(server: SocketAddr, headers: &[(&'static str, &str)]) -> Self {
@@ -43,12 +43,12 @@ impl Ear {
         Self::open(server, &[("authorization", &format!("Bearer {secret}"))])
     }
 
-    fn with_session(server: SocketAddr, cookie: &str) -> Self {
+    pub fn with_session(server: SocketAddr, cookie: &str) -> Self {
         Self::open(server, &[("cookie", cookie), ("origin", ORIGIN)])
     }
 
     /// The next event; nothing when the server closed.
-    fn next(&mut self) -> Option<Event> {
+    pub fn next(&mut self) -> Option<Event> {
         loop {
             match block_in_place(|| self.0.read()) {
                 Ok(Message::Text(text)) => {

@@ -17,6 +17,7 @@ mod player;
 mod pools;
 mod ram_client;
 mod remote;
+mod sessions;
 mod signing;
 mod story;
 mod tampering;
