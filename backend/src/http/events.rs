@@ -17,7 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tower_sessions::Session;
 
 use super::{extract::Caller, hsms, problem::ApiError};
-use crate::app::App;
+use crate::{app::App, store::StoreError};
 
 const PING: Duration = Duration::from_secs(20);
 /// How long a look-up of the caller is good for what is sent: sessions and tokens end by themselves.
@@ -88,13 +88,16 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
     }
 }
 
-fn seen_by(event: Event, caller: &Caller) -> Event {
-    match event {
-        Event::Hsm { hsm } => Event::Hsm {
-            hsm: Box::new(hsms::seen_by(caller, *hsm)),
-        },
+async fn seen_by(app: &App, event: Event, caller: &Caller) -> Result<Event, StoreError> {
+    Ok(match event {
+        Event::Hsm { hsm } => {
+            let mut connection = app.store.read().await?;
+            Event::Hsm {
+                hsm: Box::new(hsms::seen_by(&mut connection, caller, *hsm).await?),
+            }
+        }
         other => other,
-    }
+    })
 }
 
 async fn serve(
@@ -124,7 +127,10 @@ async fn serve(
         let message = match event {
             Some(event) if !is_for(&event, caller) => continue,
             Some(event) => {
-                let Ok(text) = serde_json::to_string(&seen_by(event, caller)) else {
+                let Ok(event) = seen_by(&app, event, caller).await else {
+                    return;
+                };
+                let Ok(text) = serde_json::to_string(&event) else {
                     return;
                 };
                 Message::text(text)

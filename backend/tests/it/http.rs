@@ -8,7 +8,7 @@ use axum::{
 use countersign_protocol::{
     about::About,
     activation::{ActivationView, Join, NewActivation, NewPurpose},
-    hsm::HsmView,
+    hsm::{HsmState, HsmView},
     id::ActivationId,
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -199,6 +199,42 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
     let path = format!("/activations/{ec}/lock");
     let locked = send(&router, "POST", &path, &limited, None).await;
     assert_eq!(locked.status(), StatusCode::OK);
+    world.app.shutdown().await;
+}
+
+/// The activation that the HSM serves, as each of these is told.
+async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>> {
+    let mut told = Vec::new();
+    for bearer in bearers {
+        let headers = [("authorization", bearer.as_str())];
+        let mut all: Vec<HsmView> = json(send(router, "GET", "/hsms", &headers, None).await).await;
+        let one: HsmView = json(send(router, "GET", "/hsms/release", &headers, None).await).await;
+        assert_eq!(all.pop().as_ref(), Some(&one));
+        let (HsmState::Collecting { activation } | HsmState::Open { activation, .. }) = one.state
+        else {
+            panic!("{:?}", one.state)
+        };
+        told.push(activation);
+    }
+    told
+}
+
+#[tokio::test]
+async fn what_an_hsm_serves_is_told_to_those_who_may_see_it() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let mut bearers = Vec::new();
+    for keys in [&["ec"][..], &["rsa"], &[]] {
+        let created = token_for(&world, keys, None).await.expect("a token");
+        bearers.push(format!("Bearer {}", created.secret));
+    }
+    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let collecting = |view: &HsmView| matches!(view.state, HsmState::Collecting { .. });
+    world.wait_for_hsm(collecting).await;
+    let told = [None, Some(rsa.clone()), Some(rsa.clone())];
+    assert_eq!(served(&router, &bearers).await, told);
+    world.open(&rsa).await;
+    assert_eq!(served(&router, &bearers).await, told);
     world.app.shutdown().await;
 }
 
