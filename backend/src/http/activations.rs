@@ -40,7 +40,7 @@ use crate::{
 /// Longest wait of one request, in seconds.
 const LONGEST_WAIT: u64 = 30;
 /// Most activations in one list.
-const MOST: u32 = 200;
+const MOST: usize = 200;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -87,14 +87,14 @@ async fn list(
 ) -> Result<Answer<Vec<ActivationView>>, ApiError> {
     let mut connection = app.store.read().await?;
     let only = (!caller.sees_all()).then(|| caller.person().id.clone());
+    let which = filter.state.into();
+    // What the caller does not see takes no place in the list.
+    let wanted = |terms: &ActivationTerms| caller.sees(terms);
     let ids =
-        store::activations::ids(&mut connection, filter.state.into(), only.as_ref(), MOST).await?;
+        store::activations::newest(&mut connection, which, only.as_ref(), MOST, wanted).await?;
     let mut views = Vec::new();
     for id in ids {
-        let view = activation::by_id(&mut connection, &app, &id).await?;
-        if caller.sees(&view.terms) {
-            views.push(view);
-        }
+        views.push(activation::by_id(&mut connection, &app, &id).await?);
     }
     Ok(Answer(views))
 }
