@@ -11,6 +11,7 @@ mod events;
 mod extract;
 mod hsms;
 mod keys;
+mod lasting;
 mod peer;
 mod people;
 mod problem;

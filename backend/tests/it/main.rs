@@ -22,4 +22,5 @@ mod signing;
 mod story;
 mod tampering;
 mod tls;
+mod waiting;
 mod world;
