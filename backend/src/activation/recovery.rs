@@ -24,11 +24,12 @@ const GONE: &str = "it is no longer in the server's configuration";
 /// The database's.
 pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
     let mut tx = app.store.write().await?;
-    let active = store::activations::ids(
+    let active = store::activations::newest(
         tx.connection(),
         store::activations::Which::Active,
         None,
-        u32::MAX,
+        usize::MAX,
+        |_| true,
     )
     .await?;
     let accepted = store::remote::list(tx.connection()).await?;

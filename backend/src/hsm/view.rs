@@ -82,10 +82,14 @@ async fn state_of(
     for activation in store::activations::active_of(connection, hsm).await? {
         let id = activation.terms.id.activation();
         match activation.state {
-            ActivationState::Collecting => return Ok(HsmState::Collecting { activation: id }),
+            ActivationState::Collecting => {
+                return Ok(HsmState::Collecting {
+                    activation: Some(id),
+                });
+            }
             ActivationState::Open { until, left, .. } => {
                 return Ok(HsmState::Open {
-                    activation: id,
+                    activation: Some(id),
                     until,
                     left,
                 });

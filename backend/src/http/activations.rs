@@ -22,12 +22,13 @@ use countersign_protocol::{
 };
 use serde::Deserialize;
 use tokio::{
-    sync::broadcast::error::RecvError,
-    time::{Instant, timeout_at},
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     extract::{Caller, Json, Path, Query},
+    lasting::Lasting,
     problem::ApiError,
 };
 use crate::{
@@ -40,7 +41,7 @@ use crate::{
 /// Longest wait of one request, in seconds.
 const LONGEST_WAIT: u64 = 30;
 /// Most activations in one list.
-const MOST: u32 = 200;
+const MOST: usize = 200;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -87,14 +88,14 @@ async fn list(
 ) -> Result<Answer<Vec<ActivationView>>, ApiError> {
     let mut connection = app.store.read().await?;
     let only = (!caller.sees_all()).then(|| caller.person().id.clone());
+    let which = filter.state.into();
+    // What the caller does not see takes no place in the list.
+    let wanted = |terms: &ActivationTerms| caller.sees(terms);
     let ids =
-        store::activations::ids(&mut connection, filter.state.into(), only.as_ref(), MOST).await?;
+        store::activations::newest(&mut connection, which, only.as_ref(), MOST, wanted).await?;
     let mut views = Vec::new();
     for id in ids {
-        let view = activation::by_id(&mut connection, &app, &id).await?;
-        if caller.sees(&view.terms) {
-            views.push(view);
-        }
+        views.push(activation::by_id(&mut connection, &app, &id).await?);
     }
     Ok(Answer(views))
 }
@@ -142,47 +143,49 @@ struct Wait {
 
 async fn show(
     State(app): State<App>,
-    caller: Caller,
+    mut lasting: Lasting,
     Path(id): Path<ActivationId>,
     Query(query): Query<Wait>,
 ) -> Result<Answer<ActivationView>, ApiError> {
-    let terms = visible(&app, &caller, &id).await?;
+    // Listen first, look second: nothing falls between.
+    let mut people = app.store.people_changes();
+    let mut events = app.events.subscribe();
+    let terms = visible(&app, lasting.now(&app).await?, &id).await?;
     let seconds = query.wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     let wait = query
         .after
         .map_or(Duration::ZERO, |_| Duration::from_secs(seconds));
-    // Listen first, look second: nothing falls between.
-    let mut events = app.events.subscribe();
     let deadline = Instant::now() + wait;
     loop {
+        // Who has lost their credentials while they waited is not answered.
+        let caller = lasting.now(&app).await?;
         let mut connection = app.store.read().await?;
         let view = activation::by_id(&mut connection, &app, &id).await?;
         drop(connection);
+        let wait = deadline.saturating_duration_since(Instant::now());
         if terms.requester.id == caller.person().id && !view.state.is_ended() {
-            let wait = deadline.saturating_duration_since(Instant::now());
             app.activations.attendance().asks(&id, wait);
         }
-        let Some(after) = query.after else {
-            return Ok(Answer(view));
-        };
-        if view.revision > after {
+        if query.after.is_none_or(|after| view.revision > after) || wait.is_zero() {
             return Ok(Answer(view));
         }
-        let changed = async {
-            loop {
-                match events.recv().await {
-                    Ok(Event::Activation { activation })
-                        if activation.terms.id == id.activation() =>
-                    {
-                        return;
-                    }
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_) | RecvError::Closed) => return,
-                }
+        tokio::select! {
+            () = changed(&mut events, &id) => {}
+            _ = people.changed() => {}
+            () = sleep_until(deadline) => {}
+        }
+    }
+}
+
+/// Waits until an activation may have changed.
+async fn changed(events: &mut Receiver<Event>, id: &ActivationId) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Activation { activation }) if activation.terms.id == id.activation() => {
+                return;
             }
-        };
-        if timeout_at(deadline, changed).await.is_err() {
-            return Ok(Answer(view));
+            Ok(_) => {}
+            Err(RecvError::Lagged(_) | RecvError::Closed) => return,
         }
     }
 }

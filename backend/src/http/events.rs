@@ -1,82 +1,33 @@
 //! Live events over a WebSocket.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::{
     Router,
     extract::{
-        FromRequestParts, State,
+        State,
         ws::{Message, WebSocket, WebSocketUpgrade},
     },
-    http::request::Parts,
     response::Response,
     routing::get,
 };
 use countersign_protocol::{event::Event, operator::Role};
 use tokio::sync::broadcast::error::RecvError;
-use tower_sessions::Session;
 
-use super::{extract::Caller, hsms, problem::ApiError};
-use crate::app::App;
+use super::{extract::Caller, hsms, lasting::Lasting};
+use crate::{app::App, store::StoreError};
 
 const PING: Duration = Duration::from_secs(20);
-/// How long a look-up of the caller is good for what is sent: sessions and tokens end by themselves.
-const FRESH: Duration = Duration::from_secs(1);
 
 pub fn routes() -> Router<App> {
     Router::new().route("/events", get(open))
 }
 
-async fn open(State(app): State<App>, listener: Listener, upgrade: WebSocketUpgrade) -> Response {
+async fn open(State(app): State<App>, listener: Lasting, upgrade: WebSocketUpgrade) -> Response {
     let events = app.events.subscribe();
     upgrade
         .max_message_size(1024)
         .on_upgrade(move |socket| serve(app, socket, listener, events))
-}
-
-/// The caller of a socket, who may be none any more while it is open.
-struct Listener {
-    caller: Caller,
-    /// What they showed.
-    request: Parts,
-    generation: u64,
-    since: Instant,
-}
-
-impl FromRequestParts<App> for Listener {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        // Before the look-up: what changes meanwhile is seen next time.
-        let (generation, since) = (app.store.people_generation(), Instant::now());
-        Ok(Self {
-            caller: Caller::from_request_parts(parts, app).await?,
-            request: parts.clone(),
-            generation,
-            since,
-        })
-    }
-}
-
-impl Listener {
-    /// The caller as they are now, if they are still the same.
-    async fn now(&mut self, app: &App) -> Option<&Caller> {
-        if self.generation != app.store.people_generation() || self.since.elapsed() >= FRESH {
-            let session = self.request.extensions.get::<Session>();
-            if let (Caller::Session(_), Some(session)) = (&self.caller, session) {
-                // It remembers what it was.
-                session.load().await.ok()?;
-            }
-            let found = Self::from_request_parts(&mut self.request, app)
-                .await
-                .ok()?;
-            if found.caller.actor() != self.caller.actor() {
-                return None;
-            }
-            *self = found;
-        }
-        Some(&self.caller)
-    }
 }
 
 fn is_for(event: &Event, caller: &Caller) -> bool {
@@ -88,19 +39,22 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
     }
 }
 
-fn seen_by(event: Event, caller: &Caller) -> Event {
-    match event {
-        Event::Hsm { hsm } => Event::Hsm {
-            hsm: Box::new(hsms::seen_by(caller, *hsm)),
-        },
+async fn seen_by(app: &App, event: Event, caller: &Caller) -> Result<Event, StoreError> {
+    Ok(match event {
+        Event::Hsm { hsm } => {
+            let mut connection = app.store.read().await?;
+            Event::Hsm {
+                hsm: Box::new(hsms::seen_by(&mut connection, caller, *hsm).await?),
+            }
+        }
         other => other,
-    }
+    })
 }
 
 async fn serve(
     app: App,
     mut socket: WebSocket,
-    mut listener: Listener,
+    mut listener: Lasting,
     mut events: tokio::sync::broadcast::Receiver<Event>,
 ) {
     let mut ping = tokio::time::interval(PING);
@@ -118,13 +72,16 @@ async fn serve(
                 Some(Ok(_)) => continue,
             },
         };
-        let Some(caller) = listener.now(&app).await else {
+        let Ok(caller) = listener.now(&app).await else {
             return;
         };
         let message = match event {
             Some(event) if !is_for(&event, caller) => continue,
             Some(event) => {
-                let Ok(text) = serde_json::to_string(&seen_by(event, caller)) else {
+                let Ok(event) = seen_by(&app, event, caller).await else {
+                    return;
+                };
+                let Ok(text) = serde_json::to_string(&event) else {
                     return;
                 };
                 Message::text(text)

@@ -17,13 +17,11 @@ use countersign_protocol::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tower_sessions::Session;
 
-use super::{callers::By, credential::Credential, problem::ApiError};
+use super::{callers::By, credential::Credential, problem::ApiError, session_life};
 use crate::{activation::Requester, app::App, store, tls::ClientCertificate, token};
 
 /// Key of the operator in a session.
 const OPERATOR: &str = "operator";
-/// A session ends after this, however active: hours.
-const LONGEST: i64 = 12;
 
 /// What a session remembers.
 #[derive(Serialize, Deserialize)]
@@ -130,10 +128,12 @@ impl Caller {
     }
 }
 
-impl FromRequestParts<App> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+impl Caller {
+    /// Who makes a request, which is no use of a session yet.
+    ///
+    /// # Errors
+    /// `not-authenticated`, and the database's.
+    pub async fn look_up(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match Credential::of(&parts.headers, &parts.extensions, app.config.is_https()) {
             Credential::Authorization => return by_secret(app, &parts.headers).await,
             Credential::Certificate(certificate) => return by_certificate(app, &certificate).await,
@@ -149,7 +149,7 @@ impl FromRequestParts<App> for Caller {
             .map_err(ApiError::internal)?
             .ok_or_else(nobody)?;
         let age = Timestamp::now().duration_since(logged_in.since);
-        if age.as_hours() >= LONGEST {
+        if age.as_secs() >= session_life::LONGEST.whole_seconds() {
             session.flush().await.map_err(ApiError::internal)?;
             return Err(nobody());
         }
@@ -157,6 +157,18 @@ impl FromRequestParts<App> for Caller {
             .await?
             .ok_or_else(nobody)?;
         Ok(Self::Session(view))
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let caller = Self::look_up(parts, app).await?;
+        if let (Self::Session(_), Some(session)) = (&caller, parts.extensions.get::<Session>()) {
+            session_life::used(app, session).await?;
+        }
+        Ok(caller)
     }
 }
 

@@ -7,10 +7,11 @@ use axum::{
 };
 use countersign_card::PkaOptions;
 use countersign_protocol::{
-    hsm::{HsmView, InitialiseHsm, RegisterCustodian},
+    hsm::{HsmState, HsmView, InitialiseHsm, RegisterCustodian},
     id::HsmId,
     operator::Role,
 };
+use sqlx::SqliteConnection;
 
 use super::{
     extract::{Caller, Json, Path},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     app::App,
     hsm::{self, HsmError, so_pin},
+    store::{self, StoreError},
 };
 
 pub fn routes() -> Router<App> {
@@ -38,18 +40,34 @@ pub async fn all(app: &App, caller: &Caller) -> Result<Vec<HsmView>, ApiError> {
     let mut views = Vec::new();
     for hsm in app.hsms.all() {
         let view = hsm::view(&mut connection, &hsm).await?;
-        views.push(seen_by(caller, view));
+        views.push(seen_by(&mut connection, caller, view).await?);
     }
     Ok(views)
 }
 
-/// A token that is for some keys is told of no others.
-pub fn seen_by(caller: &Caller, mut hsm: HsmView) -> HsmView {
+/// A token that is for some keys is told of no others, and nobody of an activation that is not theirs to see.
+///
+/// # Errors
+/// The database's.
+pub async fn seen_by(
+    connection: &mut SqliteConnection,
+    caller: &Caller,
+    mut hsm: HsmView,
+) -> Result<HsmView, StoreError> {
     let actor = caller.actor();
     let requester = caller.requester_as(&actor);
     hsm.keys
         .retain(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()));
-    hsm
+    if let HsmState::Collecting { activation } | HsmState::Open { activation, .. } = &mut hsm.state
+        && let Some(id) = activation
+        && !caller.sees_all()
+    {
+        let there = store::activations::by_id(connection, id).await?;
+        if !there.is_some_and(|there| caller.sees(&there.terms)) {
+            *activation = None;
+        }
+    }
+    Ok(hsm)
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Answer<Vec<HsmView>>, ApiError> {
@@ -64,7 +82,7 @@ async fn show(
     let hsm = app.hsms.get(&id)?;
     let mut connection = app.store.read().await?;
     let view = hsm::view(&mut connection, &hsm).await?;
-    Ok(Answer(seen_by(&caller, view)))
+    Ok(Answer(seen_by(&mut connection, &caller, view).await?))
 }
 
 async fn initialise(

@@ -11,12 +11,14 @@ mod events;
 mod extract;
 mod hsms;
 mod keys;
+mod lasting;
 mod peer;
 mod people;
 mod problem;
 mod proxy;
 mod remote;
 mod session;
+mod session_life;
 mod tokens;
 
 use axum::{
@@ -40,7 +42,7 @@ pub use peer::Peer;
 pub use problem::ApiError;
 pub use remote::Endpoint;
 
-use self::credential::Credential;
+use self::{credential::Credential, session_life::Sessions};
 use crate::{app::App, store};
 
 /// Manifests of many files fit.
@@ -54,11 +56,11 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     let sessions = SqliteStore::new(app.store.pool().clone());
     sessions.migrate().await?;
     let https = app.config.is_https();
-    let session_layer = SessionManagerLayer::new(sessions)
+    let session_layer = SessionManagerLayer::new(Sessions(sessions))
         .with_name(credential::session_cookie(https))
         .with_secure(https)
         .with_same_site(SameSite::Strict)
-        .with_expiry(Expiry::OnInactivity(time::Duration::hours(1)));
+        .with_expiry(Expiry::OnInactivity(session_life::LONGEST));
     let not_stored = SetResponseHeaderLayer::if_not_present(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store"),

@@ -11,6 +11,9 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{StoreError, from_json, from_text, to_json};
 
+/// Activations that are read at once: manifests can be large.
+const PAGE: u32 = 50;
+
 /// An activation as stored.
 #[derive(Clone, Debug)]
 pub struct Activation {
@@ -193,32 +196,51 @@ pub async fn members(
     rows.iter().map(read).collect()
 }
 
-/// Ids of activations, newest first; of one requester only, if one is named. A pool is one, and ends with its last HSM.
+/// Ids of the newest activations that are wanted, newest first; of one requester only, if one is named. A pool is one,
+/// and ends with its last HSM.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn ids(
+pub async fn newest(
     connection: &mut SqliteConnection,
     which: Which,
     requester: Option<&OperatorId>,
-    limit: u32,
+    limit: usize,
+    wanted: impl Fn(&ActivationTerms) -> bool,
 ) -> Result<Vec<ActivationId>, StoreError> {
-    let rows: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM activations a
-         WHERE pool = id AND (?2 IS NULL OR requester = ?2)
-         AND (?1 IS NULL OR ?1 = NOT EXISTS (SELECT 1 FROM activations m WHERE m.pool = a.id AND m.ended = 0))
-         ORDER BY sequence DESC LIMIT ?3",
-    )
-    .bind(match which {
-        Which::Active => Some(false),
-        Which::Ended => Some(true),
-        Which::All => None,
-    })
-    .bind(requester.map(OperatorId::as_str))
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(ActivationId::new).collect())
+    let mut found = Vec::new();
+    let mut before = i64::MAX;
+    loop {
+        let rows = sqlx::query(
+            "SELECT sequence, terms FROM activations a
+             WHERE pool = id AND (?2 IS NULL OR requester = ?2) AND sequence < ?3
+             AND (?1 IS NULL OR ?1 = NOT EXISTS (SELECT 1 FROM activations m WHERE m.pool = a.id AND m.ended = 0))
+             ORDER BY sequence DESC LIMIT ?4",
+        )
+        .bind(match which {
+            Which::Active => Some(false),
+            Which::Ended => Some(true),
+            Which::All => None,
+        })
+        .bind(requester.map(OperatorId::as_str))
+        .bind(before)
+        .bind(PAGE)
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(last) = rows.last() else {
+            return Ok(found);
+        };
+        before = last.get("sequence");
+        for row in &rows {
+            let terms: ActivationTerms = from_json(row.get("terms"))?;
+            if wanted(&terms) {
+                found.push(terms.id);
+            }
+            if found.len() == limit {
+                return Ok(found);
+            }
+        }
+    }
 }
 
 /// Answers to an activation.

@@ -7,18 +7,11 @@ pub mod invitations;
 pub mod keys;
 pub mod operators;
 pub mod remote;
+pub mod sessions;
 pub mod signatures;
 pub mod tokens;
 
-use std::{
-    fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
 
 use countersign_protocol::{
     Timestamp,
@@ -31,6 +24,7 @@ use sqlx::{
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::watch;
 
 use crate::events::EventBus;
 
@@ -59,7 +53,7 @@ pub struct Store {
     changes: SqlitePool,
     events: EventBus,
     /// Grows with every change of people and their tokens.
-    people: Arc<AtomicU64>,
+    people: watch::Sender<u64>,
 }
 
 /// What a change has to survive. Every change that is answered survives a power cut.
@@ -123,7 +117,7 @@ impl Store {
             pool,
             changes,
             events,
-            people: Arc::default(),
+            people: watch::Sender::default(),
         })
     }
 
@@ -135,7 +129,12 @@ impl Store {
     /// Grows with every change of people and their tokens, and with log-outs: what was read before is only good while it
     /// has not.
     pub fn people_generation(&self) -> u64 {
-        self.people.load(Ordering::SeqCst)
+        *self.people.borrow()
+    }
+
+    /// Wakes whenever [`Self::people_generation`] grows from now on.
+    pub fn people_changes(&self) -> watch::Receiver<u64> {
+        self.people.subscribe()
     }
 
     /// A connection to read with.
@@ -187,7 +186,7 @@ impl Store {
 pub struct WriteTx {
     transaction: Transaction<'static, Sqlite>,
     events: EventBus,
-    people: Arc<AtomicU64>,
+    people: watch::Sender<u64>,
     callers_changed: bool,
     pending: Vec<Event>,
 }
@@ -236,7 +235,7 @@ impl WriteTx {
     pub async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await?;
         if self.callers_changed || self.pending.contains(&Event::People) {
-            self.people.fetch_add(1, Ordering::SeqCst);
+            self.people.send_modify(|generation| *generation += 1);
         }
         for event in self.pending {
             self.events.publish(event);

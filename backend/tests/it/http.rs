@@ -6,9 +6,10 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use countersign_protocol::{
+    Timestamp,
     about::About,
-    activation::{ActivationView, Join, NewActivation, NewPurpose},
-    hsm::HsmView,
+    activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
+    hsm::{HsmState, HsmView},
     id::ActivationId,
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -199,6 +200,81 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
     let path = format!("/activations/{ec}/lock");
     let locked = send(&router, "POST", &path, &limited, None).await;
     assert_eq!(locked.status(), StatusCode::OK);
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_token_may_not_see_takes_no_place_in_its_list() {
+    let world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let ec = world.ask_for_anything("ec", 60, 1).await;
+    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let mut tx = world.app.store.write().await.expect("a change");
+    let stored = store::activations::by_id(tx.connection(), &rsa).await;
+    let mut newer = stored.expect("read").expect("there");
+    newer.state = ActivationState::Ended {
+        reason: EndReason::Expired,
+        at: Timestamp::now(),
+    };
+    for number in 0..300 {
+        newer.terms.id = ActivationId::new(format!("NEWER-{number}"));
+        store::activations::insert(tx.connection(), &newer)
+            .await
+            .expect("stored");
+    }
+    tx.commit().await.expect("committed");
+    let mut lists = Vec::new();
+    for keys in [&["ec"][..], &[]] {
+        let created = token_for(&world, keys, None).await.expect("a token");
+        let bearer = format!("Bearer {}", created.secret);
+        let headers = [("authorization", bearer.as_str())];
+        let response = send(&router, "GET", "/activations?state=all", &headers, None).await;
+        let list: Vec<ActivationView> = json(response).await;
+        lists.push(list.into_iter().map(|view| view.terms.id));
+    }
+    let [limited, unlimited] = &mut lists[..] else {
+        panic!("two lists")
+    };
+    assert!(limited.eq([ec]));
+    // There is an end to everybody's list.
+    assert_eq!(unlimited.len(), 200);
+    assert_eq!(unlimited.next(), Some(newer.terms.id));
+    world.app.shutdown().await;
+}
+
+/// The activation that the HSM serves, as each of these is told.
+async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>> {
+    let mut told = Vec::new();
+    for bearer in bearers {
+        let headers = [("authorization", bearer.as_str())];
+        let mut all: Vec<HsmView> = json(send(router, "GET", "/hsms", &headers, None).await).await;
+        let one: HsmView = json(send(router, "GET", "/hsms/release", &headers, None).await).await;
+        assert_eq!(all.pop().as_ref(), Some(&one));
+        let (HsmState::Collecting { activation } | HsmState::Open { activation, .. }) = one.state
+        else {
+            panic!("{:?}", one.state)
+        };
+        told.push(activation);
+    }
+    told
+}
+
+#[tokio::test]
+async fn what_an_hsm_serves_is_told_to_those_who_may_see_it() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let mut bearers = Vec::new();
+    for keys in [&["ec"][..], &["rsa"], &[]] {
+        let created = token_for(&world, keys, None).await.expect("a token");
+        bearers.push(format!("Bearer {}", created.secret));
+    }
+    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let collecting = |view: &HsmView| matches!(view.state, HsmState::Collecting { .. });
+    world.wait_for_hsm(collecting).await;
+    let told = [None, Some(rsa.clone()), Some(rsa.clone())];
+    assert_eq!(served(&router, &bearers).await, told);
+    world.open(&rsa).await;
+    assert_eq!(served(&router, &bearers).await, told);
     world.app.shutdown().await;
 }
 
@@ -398,7 +474,7 @@ async fn a_crowd_of_log_ins_is_turned_away() {
     let world = World::with_people(Profile::VENDOR).await;
     let router = http::router(&world.app).await.expect("a router");
     let mut tx = world.app.store.write().await.expect("a change");
-    let later = countersign_protocol::Timestamp::now() + std::time::Duration::from_secs(60);
+    let later = Timestamp::now() + std::time::Duration::from_secs(60);
     for number in 0..1000 {
         store::invitations::insert_nonce(tx.connection(), &number.to_string(), later)
             .await

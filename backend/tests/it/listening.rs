@@ -7,7 +7,11 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use countersign_protocol::event::Event;
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView},
+    event::Event,
+    hsm::HsmState,
+};
 use countersign_server::{http, people, token};
 use countersign_simulator::Profile;
 use tokio::task::block_in_place;
@@ -19,7 +23,7 @@ use crate::{
     world::{ORIGIN, World, operator},
 };
 
-struct Ear(WebSocket<TcpStream>);
+pub struct Ear(WebSocket<TcpStream>);
 
 impl Ear {
     fn open(server: SocketAddr, headers: &[(&'static str, &str)]) -> Self {
@@ -43,12 +47,12 @@ impl Ear {
         Self::open(server, &[("authorization", &format!("Bearer {secret}"))])
     }
 
-    fn with_session(server: SocketAddr, cookie: &str) -> Self {
+    pub fn with_session(server: SocketAddr, cookie: &str) -> Self {
         Self::open(server, &[("cookie", cookie), ("origin", ORIGIN)])
     }
 
     /// The next event; nothing when the server closed.
-    fn next(&mut self) -> Option<Event> {
+    pub fn next(&mut self) -> Option<Event> {
         loop {
             match block_in_place(|| self.0.read()) {
                 Ok(Message::Text(text)) => {
@@ -157,12 +161,20 @@ async fn a_token_for_some_keys_hears_of_no_others() {
     let unlimited = token_for(&world, &[], None).await.expect("a token");
     let mut ears = [&limited, &unlimited].map(|token| Ear::with_token(server, &token.secret));
     let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let collecting = |view: &ActivationView| view.state == ActivationState::Collecting;
+    world.wait_for(&rsa, collecting).await;
     let ec = world.ask_for_anything("ec", 60, 1).await;
     let told = ears.each_mut().map(|ear| {
         let mut told = Vec::new();
         while told.last() != Some(&ec) {
-            if let Event::Activation { activation } = ear.next().expect("an event") {
-                told.push(activation.terms.id);
+            match ear.next().expect("an event") {
+                Event::Activation { activation } => told.push(activation.terms.id),
+                Event::Hsm { hsm } => {
+                    if let HsmState::Collecting { activation } = hsm.state {
+                        told.extend(activation);
+                    }
+                }
+                _ => {}
             }
         }
         told

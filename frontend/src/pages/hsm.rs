@@ -113,7 +113,9 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
 
 fn activation(state: &HsmState) -> Option<AnyView> {
     let id: &ActivationId = match state {
-        HsmState::Collecting { activation } | HsmState::Open { activation, .. } => activation,
+        HsmState::Collecting { activation } | HsmState::Open { activation, .. } => {
+            activation.as_ref()?
+        }
         HsmState::Absent { .. }
         | HsmState::Attached
         | HsmState::Uninitialised

@@ -1,6 +1,9 @@
 //! Signing HSMs in words.
 
-use countersign_protocol::hsm::{CertificatePlace, CertificateView, HsmState};
+use countersign_protocol::{
+    hsm::{CertificatePlace, CertificateView, HsmState},
+    id::ActivationId,
+};
 
 /// One word, as stable as the wire's.
 pub fn hsm_state_name(state: &HsmState) -> &'static str {
@@ -14,6 +17,13 @@ pub fn hsm_state_name(state: &HsmState) -> &'static str {
         HsmState::Open { .. } => "open",
         HsmState::Failed { .. } => "failed",
     }
+}
+
+fn served(activation: Option<&ActivationId>) -> String {
+    activation.map_or_else(
+        || "somebody else's activation".to_owned(),
+        |id| format!("activation {id}"),
+    )
 }
 
 /// What the state means, and what to do.
@@ -31,9 +41,12 @@ pub fn hsm_state(state: &HsmState) -> String {
         }
         HsmState::Locked => "Locked. It opens when enough custodians authenticate.".to_owned(),
         HsmState::Collecting { activation } => {
-            format!("Locked. Custodians are being asked for activation {activation}.")
+            format!(
+                "Locked. Custodians are being asked for {}.",
+                served(activation.as_ref())
+            )
         }
-        HsmState::Open { activation, .. } => format!("Open for activation {activation}."),
+        HsmState::Open { activation, .. } => format!("Open for {}.", served(activation.as_ref())),
         HsmState::Failed { why } => format!("Refused, never used: {why}"),
     }
 }

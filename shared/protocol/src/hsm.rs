@@ -55,13 +55,13 @@ pub enum HsmState {
     Locked,
     /// Locked; custodians are asked.
     Collecting {
-        /// For which activation.
-        activation: ActivationId,
+        /// For which activation; `None`: for one that is not the reader's to see.
+        activation: Option<ActivationId>,
     },
     /// Open.
     Open {
-        /// For which activation.
-        activation: ActivationId,
+        /// For which activation; `None`: for one that is not the reader's to see.
+        activation: Option<ActivationId>,
         /// Until when at most.
         until: Timestamp,
         /// Signatures left.

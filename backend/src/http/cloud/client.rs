@@ -45,7 +45,7 @@ impl FromRequestParts<App> for Program {
                 "send an API token, as in `Authorization: Bearer TOKEN`: requesters make them in the portal",
             )
         };
-        let caller = match Caller::from_request_parts(parts, app).await {
+        let caller = match Caller::look_up(parts, app).await {
             Ok(caller @ Caller::Token { .. }) => caller,
             // A page that another site opens brings the session along.
             Ok(Caller::Session(_)) => return Err(nobody()),

@@ -8,11 +8,12 @@ use crate::world::World;
 
 async fn activations(world: &World) -> usize {
     let mut connection = world.app.store.read().await.expect("a connection");
-    countersign_server::store::activations::ids(
+    countersign_server::store::activations::newest(
         &mut connection,
         countersign_server::store::activations::Which::All,
         None,
         100,
+        |_| true,
     )
     .await
     .expect("a list")

@@ -1,0 +1,123 @@
+//! Who waits for an activation, and may not any more when there is an answer.
+
+use std::time::Duration;
+
+use axum::{Router, http::StatusCode};
+use countersign_protocol::{
+    activation::{ActivationState, ActivationView},
+    id::ActivationId,
+};
+use countersign_server::{http, people, token};
+use countersign_simulator::Profile;
+use tokio::task::JoinHandle;
+
+use crate::{
+    http::{json, log_in, send},
+    tls::stage::{soon, token_for},
+    world::{ORIGIN, World, operator},
+};
+
+type Header = (&'static str, String);
+
+/// Waits for the next change for so many seconds.
+fn wait(
+    router: &Router,
+    id: &ActivationId,
+    revision: u64,
+    seconds: u64,
+    who: Header,
+) -> JoinHandle<StatusCode> {
+    let router = router.clone();
+    let path = format!("/activations/{id}?after={revision}&wait={seconds}");
+    tokio::spawn(async move {
+        let headers = [(who.0, who.1.as_str())];
+        send(&router, "GET", &path, &headers, None).await.status()
+    })
+}
+
+/// An activation that does not change by itself, and its revision.
+async fn queued(world: &World, router: &Router, who: &Header) -> (ActivationId, u64) {
+    let first = world.ask_for_anything("rsa", 60, 1).await;
+    let id = world.ask_for_anything("ec", 60, 1).await;
+    world
+        .wait_for(&first, |view| view.state == ActivationState::Collecting)
+        .await;
+    let headers = [(who.0, who.1.as_str())];
+    let path = format!("/activations/{id}");
+    let view: ActivationView = json(send(router, "GET", &path, &headers, None).await).await;
+    (id, view.revision)
+}
+
+async fn begun() {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn whoever_loses_their_credentials_waits_no_longer() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let cookies = [
+        log_in(&mut world, &router, 3).await,
+        log_in(&mut world, &router, 3).await,
+    ];
+    let revoked = token_for(&world, &[], None).await.expect("a token");
+    let kept = token_for(&world, &[], None).await.expect("a token");
+    let bearer = |secret: &str| ("authorization", format!("Bearer {secret}"));
+    let (id, revision) = queued(&world, &router, &bearer(&kept.secret)).await;
+    let poll = |who| wait(&router, &id, revision, 30, who);
+    let by_revoked = poll(bearer(&revoked.secret));
+    let by_kept = poll(bearer(&kept.secret));
+    let [logged_out, logged_in] = cookies.clone().map(|cookie| poll(("cookie", cookie)));
+    begun().await;
+
+    let doug = world.people[3].person.clone();
+    token::revoke(
+        &world.app,
+        &doug,
+        false,
+        &operator(&doug),
+        &revoked.token.id,
+    )
+    .await
+    .expect("revoked");
+    let status = soon(by_revoked).await.expect("an answer");
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+
+    let headers = [("cookie", cookies[0].as_str()), ("origin", ORIGIN)];
+    let out = send(&router, "DELETE", "/session", &headers, None).await;
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    let status = soon(logged_out).await.expect("an answer");
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+
+    // Others go on waiting.
+    begun().await;
+    assert!(!by_kept.is_finished() && !logged_in.is_finished());
+    let anna = &world.people[0].person;
+    people::revoke_key(&world.app, anna, &operator(anna), &doug.id)
+        .await
+        .expect("revoked");
+    for waiting in [by_kept, logged_in] {
+        let status = soon(waiting).await.expect("an answer");
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    world.app.shutdown().await;
+}
+
+/// Nobody does anything when a session has lasted long enough.
+#[tokio::test]
+async fn a_session_that_ended_by_itself_gets_no_answer() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let cookie = log_in(&mut world, &router, 3).await;
+    let who = ("cookie", cookie);
+    let (id, revision) = queued(&world, &router, &who).await;
+    let waiting = wait(&router, &id, revision, 2, who);
+    begun().await;
+    sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
+        .execute(world.app.store.pool())
+        .await
+        .expect("ended");
+    let status = soon(waiting).await.expect("an answer");
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    world.app.shutdown().await;
+}
