@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{
-    Session, SessionStore,
+    ExpiredDeletion, Session, SessionStore,
     session::{Id, Record},
     session_store::Result,
 };
@@ -28,6 +28,8 @@ pub struct Sessions(pub SqliteStore);
 #[async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
+        // Log-ins are rare, and clear away what others left.
+        self.0.delete_expired().await?;
         record.expiry_date = OffsetDateTime::now_utc() + IDLE;
         self.0.create(record).await
     }

@@ -67,6 +67,14 @@ async fn a_session_that_is_used_lasts() {
     assert_eq!(late.status(), StatusCode::UNAUTHORIZED);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(end(&world).await <= Some(ended));
+
+    // The next log-in clears it away.
+    log_in(&mut world, &router, 2).await;
+    let left: Vec<OffsetDateTime> = sqlx::query_scalar("SELECT expiry_date FROM tower_sessions")
+        .fetch_all(world.app.store.pool())
+        .await
+        .expect("read");
+    assert!(left.iter().all(|end| *end > ended), "{left:?}");
     world.app.shutdown().await;
 }
 
