@@ -254,6 +254,29 @@ async fn an_activation_expires() {
     world.app.shutdown().await;
 }
 
+/// Custodians have not failed to answer what they were not asked.
+#[tokio::test]
+async fn what_waits_behind_a_lease_until_its_time_is_over_says_so() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let open = world.ask_for_anything("ec", 600, 10).await;
+    world.open(&open).await;
+    let behind = NewActivation {
+        reason: "behind".into(),
+        collect_seconds: Some(1),
+        ..anything()
+    };
+    let (view, _) = world.request(3, behind).await.expect("asked");
+    assert_eq!(view.state, ActivationState::Queued);
+    let view = world
+        .wait_for(&view.terms.id, |view| view.state.is_ended())
+        .await;
+    assert_eq!(reason(&view), EndReason::StillQueued);
+    assert!(world.audit().await.iter().any(
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, reason: EndReason::StillQueued, .. } if *activation == view.terms.id)
+    ));
+    world.app.shutdown().await;
+}
+
 /// The approval counts for what it says, and for nothing else.
 #[tokio::test]
 async fn approvals_of_something_else_are_refused_before_the_card_sees_them() {

@@ -636,6 +636,30 @@ async fn who_names_an_hsm_gets_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn custodians_were_asked_if_one_hsm_was_free() {
+    let pool = Pool::ready().await;
+    let there = NewActivation {
+        hsm: Some(second()),
+        ..anything()
+    };
+    pool.world.request(3, there).await.expect("asked");
+    let everywhere = NewActivation {
+        reason: "everywhere".into(),
+        collect_seconds: Some(2),
+        ..anything()
+    };
+    let (view, _) = pool.world.request(3, everywhere).await.expect("asked");
+    let id = view.terms.id;
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::Expired);
+    let ActivationState::Ended { reason, .. } = &view.members[1].state else {
+        panic!("not ended")
+    };
+    assert_eq!(*reason, EndReason::StillQueued);
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lock_now_locks_every_hsm() {
     let mut pool = Pool::ready().await;
     let id = pool.world.ask_for_anything("ec", 600, 10).await;

@@ -47,6 +47,7 @@ impl Exit {
                 Self::Stopped
             }
             EndReason::Expired
+            | EndReason::StillQueued
             | EndReason::Abandoned { .. }
             | EndReason::TimeUsed
             | EndReason::CountUsed => Self::Expired,
