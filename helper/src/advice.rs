@@ -5,7 +5,7 @@ use countersign_protocol::{
     helper::{HelperError, HelperErrorCode},
 };
 
-use crate::origin::Origin;
+use crate::{origin::Origin, prompt::PromptError};
 
 fn error(code: HelperErrorCode, message: impl Into<String>) -> HelperError {
     HelperError {
@@ -53,6 +53,24 @@ pub(crate) fn declined() -> HelperError {
         HelperErrorCode::Declined,
         "Declined in the helper's window. Nothing was signed.",
     )
+}
+
+pub(crate) fn not_answered(why: PromptError) -> HelperError {
+    match why {
+        PromptError::Failed(why) => error(
+            HelperErrorCode::PromptFailed,
+            format!(
+                "The helper could not ask you: {why}. Nothing was signed. Install a pinentry program for your desktop (such as \
+                 pinentry-gnome3 or pinentry-qt), name another one with `--pinentry`, or start the helper in a terminal with \
+                 `--prompt terminal`. Its log tells more."
+            ),
+        ),
+        PromptError::Unanswered => error(
+            HelperErrorCode::Unanswered,
+            "Nobody answered the helper's question in time. Nothing was signed. Try again, and look for its window: it may \
+             be behind others, or on another screen. If none opens, the helper's log tells more.",
+        ),
+    }
 }
 
 pub(crate) fn pin_cancelled() -> HelperError {

@@ -34,7 +34,8 @@ pub struct Consent<T>(T);
 impl<T: Explained> Consent<T> {
     /// Shows the text and waits for the answer.
     pub(crate) fn ask(what: T, seat: &Seat<'_>, patience: &Patience) -> Result<Self, HelperError> {
-        if seat.consent(&what.text(), patience) {
+        let agreed = seat.consent(&what.text(), patience);
+        if agreed.map_err(advice::not_answered)? {
             Ok(Self(what))
         } else {
             Err(advice::declined())

@@ -4,6 +4,7 @@ mod assuan;
 mod attach;
 mod consent;
 mod desk;
+mod error;
 mod pages;
 mod patience;
 mod pinentry;
@@ -20,6 +21,7 @@ use crate::origin::Origin;
 pub use attach::AttachQuestion;
 pub use consent::ConsentText;
 pub use desk::{PromptDesk, Seat};
+pub use error::PromptError;
 pub(crate) use patience::CancelOnDrop;
 pub use patience::Patience;
 pub use pinentry::{PinentryPrompt, find_pinentry};
@@ -63,16 +65,22 @@ impl PinRequest {
     }
 }
 
-/// A way to ask the user. Every method blocks, and gives the safe answer when [`Patience`] is over.
+/// A way to ask the user. Every method blocks, no longer than [`Patience`] lasts.
 pub trait Prompt: Send + Sync {
-    /// May this page talk to the helper?
+    /// May this page talk to the helper? Without an answer: no.
     fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer;
-    /// May a card be attached because a page wants it?
+    /// May a card be attached because a page wants it? Without an answer: no.
     fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer;
     /// Does the user agree?
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool;
-    /// The PIN; `None`: the user closed the prompt.
-    fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin>;
+    ///
+    /// # Errors
+    /// [`PromptError`]: the user said neither yes nor no.
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError>;
+    /// The PIN; `None`: the user closed the prompt, or typed what can't be one.
+    ///
+    /// # Errors
+    /// [`PromptError`]: the user did neither.
+    fn pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, PromptError>;
     /// Something that the user should know; nothing depends on whether it is read.
     fn notice(&self, text: &str, patience: &Patience);
 }

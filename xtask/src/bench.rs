@@ -58,6 +58,11 @@ impl Bench {
             What::Remote { options } => ("countersign-remote-bench", options),
         };
         let program = target()?.join("release").join(program);
-        run(Command::new(program).args(options))
+        let mut command = Command::new(program);
+        command.args(options);
+        #[cfg(unix)]
+        return crate::group::run(&mut command);
+        #[cfg(not(unix))]
+        run(&mut command)
     }
 }

@@ -3,6 +3,8 @@
 mod bench;
 mod build;
 mod demo;
+#[cfg(unix)]
+mod group;
 mod portal;
 mod run;
 mod setup;

@@ -275,7 +275,11 @@ impl Desk {
     /// How long an activation waits for its quorum, and how it ends then.
     fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
         let terms = &activation.terms;
-        let expires = (terms.expires_at, EndReason::Expired);
+        let without = match activation.state {
+            ActivationState::Queued => EndReason::StillQueued,
+            _ => EndReason::Expired,
+        };
+        let expires = (terms.expires_at, without);
         let sooner = match self.app.activations.pool(&terms.id) {
             // Another HSM of its pool was opened: no longer than the lease. Whoever signs there does not ask for this one.
             Some(pool) => pool.ends_at().map(|end| (end, EndReason::TimeUsed)),

@@ -181,10 +181,12 @@ pub(super) fn together(states: &[ActivationState], left: u32) -> Option<Activati
 fn weight(state: &ActivationState) -> u8 {
     match state {
         ActivationState::Ended { reason, .. } => match reason {
-            EndReason::Completed => 3,
-            EndReason::CountUsed | EndReason::TimeUsed => 2,
-            EndReason::Locked { .. } | EndReason::Cancelled { .. } | EndReason::Declined => 1,
-            _ => 0,
+            EndReason::Completed => 4,
+            EndReason::CountUsed | EndReason::TimeUsed => 3,
+            EndReason::Locked { .. } | EndReason::Cancelled { .. } | EndReason::Declined => 2,
+            // Custodians were asked for other HSMs.
+            EndReason::StillQueued => 0,
+            _ => 1,
         },
         _ => 0,
     }

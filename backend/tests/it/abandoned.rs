@@ -4,41 +4,24 @@ use std::time::{Duration, Instant};
 
 use axum::{body::Body, http::Request};
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
+    activation::{ActivationState, ActivationView, EndReason, NewActivation},
     audit::AuditEvent,
-    lease::LeaseLimits,
-    purpose::Scope,
     token::NewToken,
 };
-use countersign_server::{activation, http, token};
+use countersign_server::{http, token};
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
-use crate::world::{World, operator, reason, requester};
+use crate::world::{World, anything, operator, reason};
 
 /// Doug asks, and may be out of reach for so many seconds.
 async fn ask(world: &World, why: &str, seconds: Option<u32>) -> ActivationView {
-    let person = &world.people[3].person;
-    let actor = operator(person);
     let new = NewActivation {
-        hsm: None,
-        purpose: NewPurpose::Sign {
-            keys: vec!["ec".into()],
-            scope: Scope::Open,
-        },
         reason: why.into(),
-        lease: Some(LeaseLimits {
-            seconds: 600,
-            signatures: 10,
-        }),
-        collect_seconds: None,
         abandoned_after_seconds: seconds,
-        join: Join::SamePurpose,
+        ..anything()
     };
-    activation::create(&world.app, &requester(person, &actor, false), new)
-        .await
-        .expect("asked")
-        .0
+    world.request(3, new).await.expect("asked").0
 }
 
 async fn ended(world: &World, view: &ActivationView) -> EndReason {

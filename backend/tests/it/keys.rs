@@ -21,7 +21,7 @@ use countersign_simulator::Profile;
 
 use crate::{
     pki,
-    world::{World, files, operator, request_for, requester},
+    world::{self, World, files, operator, request_for},
 };
 
 const LIMITS: LeaseLimits = LeaseLimits {
@@ -42,18 +42,14 @@ async fn ask(
     reason: &str,
     join: Join,
 ) -> Result<(countersign_protocol::activation::ActivationView, bool), ActivationError> {
-    let person = &world.people[3].person;
-    let actor = operator(person);
     let new = NewActivation {
-        hsm: None,
         purpose,
         reason: reason.into(),
         lease: Some(LIMITS),
-        collect_seconds: None,
-        abandoned_after_seconds: None,
         join,
+        ..world::anything()
     };
-    activation::create(&world.app, &requester(person, &actor, false), new).await
+    world.request(3, new).await
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! How leases begin and end, and who may do what.
 
 use countersign_protocol::{
-    activation::{ActivationState, EndReason, Join, NewActivation, NewPurpose},
+    activation::{ActivationState, EndReason, NewActivation, NewPurpose},
     audit::AuditEvent,
     lease::LeaseLimits,
     mechanism::Mechanism,
@@ -15,7 +15,7 @@ use countersign_simulator::Profile;
 
 use crate::{
     player::approve_task,
-    world::{World, files, hsm_id, operator, reason, request_for},
+    world::{World, anything, files, hsm_id, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -242,30 +242,38 @@ async fn limits_and_names_are_checked_before_anybody_is_asked() {
 #[tokio::test]
 async fn an_activation_expires() {
     let world = World::ready(Profile::VENDOR).await;
-    let person = &world.people[3].person;
-    let actor = operator(person);
     let new = NewActivation {
-        hsm: None,
-        purpose: NewPurpose::Sign {
-            keys: vec!["ec".into()],
-            scope: Scope::Manifest {
-                files: files(&["a"]),
-            },
-        },
-        reason: "soon over".into(),
-        lease: None,
         collect_seconds: Some(1),
-        abandoned_after_seconds: None,
-        join: Join::SamePurpose,
+        ..anything()
     };
-    let requester = crate::world::requester(person, &actor, false);
-    let (view, _) = activation::create(&world.app, &requester, new)
-        .await
-        .expect("asked");
+    let (view, _) = world.request(3, new).await.expect("asked");
     let view = world
         .wait_for(&view.terms.id, |view| view.state.is_ended())
         .await;
     assert_eq!(reason(&view), EndReason::Expired);
+    world.app.shutdown().await;
+}
+
+/// Custodians have not failed to answer what they were not asked.
+#[tokio::test]
+async fn what_waits_behind_a_lease_until_its_time_is_over_says_so() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let open = world.ask_for_anything("ec", 600, 10).await;
+    world.open(&open).await;
+    let behind = NewActivation {
+        reason: "behind".into(),
+        collect_seconds: Some(1),
+        ..anything()
+    };
+    let (view, _) = world.request(3, behind).await.expect("asked");
+    assert_eq!(view.state, ActivationState::Queued);
+    let view = world
+        .wait_for(&view.terms.id, |view| view.state.is_ended())
+        .await;
+    assert_eq!(reason(&view), EndReason::StillQueued);
+    assert!(world.audit().await.iter().any(
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, reason: EndReason::StillQueued, .. } if *activation == view.terms.id)
+    ));
     world.app.shutdown().await;
 }
 

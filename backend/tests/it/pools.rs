@@ -9,18 +9,13 @@ use countersign_card::{
 };
 use countersign_protocol::{
     Timestamp,
-    activation::{
-        ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
-        NewPurpose,
-    },
+    activation::{ActivationState, ActivationView, ApprovalOutcome, EndReason, NewActivation},
     audit::AuditEvent,
     cvc::{Curve, VerifiedDevice},
     dsse::Envelope,
     hsm::HsmState,
     id::{ActivationId, HsmId},
-    lease::LeaseLimits,
     mechanism::Mechanism,
-    purpose::Scope,
 };
 use countersign_server::{
     activation::{self, ActivationError, LockRequest},
@@ -33,7 +28,7 @@ use countersign_simulator::{Fault, Latency, Profile, Simulator};
 
 use crate::{
     player::{Player, anchors, new_card},
-    world::{self, World, hsm_id, operator, reason, request_for},
+    world::{self, World, anything, hsm_id, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -627,27 +622,40 @@ async fn an_hsm_with_a_lesser_quorum_is_not_opened_along() {
 async fn who_names_an_hsm_gets_no_other() {
     let pool = Pool::ready().await;
     let everywhere = pool.world.ask_for_anything("ec", 600, 10).await;
-    let person = &pool.world.people[3].person;
-    let actor = operator(person);
     let there = pool.world.view(&everywhere).await.terms;
     let new = NewActivation {
         hsm: Some(second()),
-        purpose: NewPurpose::Sign {
-            keys: vec!["ec".into()],
-            scope: Scope::Open,
-        },
         reason: there.reason.clone(),
         lease: Some(there.lease),
-        collect_seconds: None,
-        abandoned_after_seconds: None,
-        join: Join::SamePurpose,
+        ..anything()
     };
-    let requester = world::requester(person, &actor, false);
-    let (view, is_new) = activation::create(&pool.world.app, &requester, new)
-        .await
-        .expect("asked");
+    let (view, is_new) = pool.world.request(3, new).await.expect("asked");
     assert!(is_new && view.terms.pool.is_none());
     assert_eq!(view.terms.hsm.id, second());
+    pool.world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custodians_were_asked_if_one_hsm_was_free() {
+    let pool = Pool::ready().await;
+    let there = NewActivation {
+        hsm: Some(second()),
+        ..anything()
+    };
+    pool.world.request(3, there).await.expect("asked");
+    let everywhere = NewActivation {
+        reason: "everywhere".into(),
+        collect_seconds: Some(2),
+        ..anything()
+    };
+    let (view, _) = pool.world.request(3, everywhere).await.expect("asked");
+    let id = view.terms.id;
+    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::Expired);
+    let ActivationState::Ended { reason, .. } = &view.members[1].state else {
+        panic!("not ended")
+    };
+    assert_eq!(*reason, EndReason::StillQueued);
     pool.world.app.shutdown().await;
 }
 
@@ -772,27 +780,11 @@ async fn what_was_never_open_waits_on_after_a_restart() {
 async fn whoever_waits_for_a_pool_waits_for_the_hsms_that_are_left() {
     const LIMIT: Duration = Duration::from_secs(4);
     let pool = Pool::ready().await;
-    let person = &pool.world.people[3].person;
-    let actor = operator(person);
     let new = NewActivation {
-        hsm: None,
-        purpose: NewPurpose::Sign {
-            keys: vec!["ec".into()],
-            scope: Scope::Open,
-        },
-        reason: "a pool".into(),
-        lease: Some(LeaseLimits {
-            seconds: 600,
-            signatures: 10,
-        }),
-        collect_seconds: None,
         abandoned_after_seconds: Some(4),
-        join: Join::SamePurpose,
+        ..anything()
     };
-    let requester = world::requester(person, &actor, false);
-    let (view, _) = activation::create(&pool.world.app, &requester, new)
-        .await
-        .expect("asked");
+    let (view, _) = pool.world.request(3, new).await.expect("asked");
     let id = view.terms.id;
     tokio::time::sleep(LIMIT / 2).await;
     let asked = Timestamp::now();

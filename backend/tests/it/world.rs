@@ -271,20 +271,25 @@ impl World {
         purpose: NewPurpose,
         lease: Option<LeaseLimits>,
     ) -> Result<ActivationView, ActivationError> {
+        let new = NewActivation {
+            purpose,
+            lease,
+            ..anything()
+        };
+        let (view, _) = self.request(player, new).await?;
+        Ok(view)
+    }
+
+    /// Asks as this person; also, whether it is a new activation.
+    pub async fn request(
+        &self,
+        player: usize,
+        new: NewActivation,
+    ) -> Result<(ActivationView, bool), ActivationError> {
         let person = &self.people[player].person;
         let actor = operator(person);
         let requester = requester(person, &actor, player == 0);
-        let new = NewActivation {
-            hsm: None,
-            purpose,
-            reason: "Firmware 4.2.1".into(),
-            lease,
-            collect_seconds: None,
-            abandoned_after_seconds: None,
-            join: Join::SamePurpose,
-        };
-        let (view, _) = activation::create(&self.app, &requester, new).await?;
-        Ok(view)
+        activation::create(&self.app, &requester, new).await
     }
 
     /// Doug asks for signatures of files.
@@ -451,6 +456,25 @@ impl World {
         self.app.shutdown().await;
         self.app = start(self.folder.path(), &self.hsm).await;
         self.wait_for_hsm(|view| view.device.is_some()).await;
+    }
+}
+
+/// A request to sign anything with the EC key.
+pub fn anything() -> NewActivation {
+    NewActivation {
+        hsm: None,
+        purpose: NewPurpose::Sign {
+            keys: vec!["ec".into()],
+            scope: Scope::Open,
+        },
+        reason: "Firmware 4.2.1".into(),
+        lease: Some(LeaseLimits {
+            seconds: 600,
+            signatures: 10,
+        }),
+        collect_seconds: None,
+        abandoned_after_seconds: None,
+        join: Join::SamePurpose,
     }
 }
 

@@ -9,7 +9,7 @@ use countersign_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::{commands::sign::Partial, exit::Exit};
+use crate::{commands::sign::Partial, exit::Exit, interrupt::Signal};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,14 @@ pub enum CliError {
     /// Ctrl-C.
     #[error("{0}")]
     Interrupted(String),
+    /// A signal that was for the command of a recording.
+    #[error("{message}")]
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// For people.
+        message: String,
+    },
     /// Some signatures, not all.
     #[error("{0}")]
     Partial(Box<Partial>),
@@ -89,6 +97,7 @@ impl CliError {
             Self::Ended { reason, .. } => Exit::of_end(reason),
             Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
             Self::Interrupted(_) => Exit::Stopped,
+            Self::Signal { signal, .. } => Exit::of_signal(*signal),
             Self::Partial(partial) => partial.cause.as_ref().map_or(Exit::Error, Self::exit),
             Self::Certificate { cause, .. } => cause.exit(),
         }
@@ -124,7 +133,7 @@ impl CliError {
                 problem
             }
             Self::Untrue(_) => own("untrue", "Server not believed", detail),
-            Self::Interrupted(_) => own("interrupted", "Interrupted", detail),
+            Self::Interrupted(_) | Self::Signal { .. } => own("interrupted", "Interrupted", detail),
             Self::Partial(partial) => {
                 let mut problem = match &partial.cause {
                     Some(cause) => cause.to_json(),

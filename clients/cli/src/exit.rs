@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use countersign_client::{ClientError, protocol::problem::ProblemCode};
 use countersign_protocol::activation::EndReason;
 
+use crate::interrupt::Signal;
+
 /// As `--help` tells them.
 pub const HELP: &str = "\
 Exit codes:
@@ -15,6 +17,7 @@ Exit codes:
   4  expired without quorum, withdrawn as abandoned, or the lease's time or signatures are used up
   5  the server cannot be reached
   6  not approved: a digest is not in the manifest, or the activation is not open
+  129, 130, 143  SIGHUP, SIGINT or SIGTERM came while the command of `record` ran
 
 No token is taken on the command line, where every user of the machine could read it: put it into a file with
 mode 600 and name that with --token-file, COUNTERSIGN_TOKEN_FILE or `token_file` in the configuration, or set
@@ -37,6 +40,12 @@ pub enum Exit {
     Unreachable = 5,
     /// Nobody approved this.
     NotApproved = 6,
+    /// SIGHUP while a command ran: as shells tell it.
+    Hangup = 129,
+    /// SIGINT while a command ran.
+    Interrupt = 130,
+    /// SIGTERM while a command ran.
+    Terminated = 143,
 }
 
 impl Exit {
@@ -47,6 +56,7 @@ impl Exit {
                 Self::Stopped
             }
             EndReason::Expired
+            | EndReason::StillQueued
             | EndReason::Abandoned { .. }
             | EndReason::TimeUsed
             | EndReason::CountUsed => Self::Expired,
@@ -55,6 +65,15 @@ impl Exit {
             | EndReason::HsmRemoved { .. }
             | EndReason::Failed { .. }
             | EndReason::ServerRestarted => Self::Error,
+        }
+    }
+
+    /// For the signal that ended a command.
+    pub const fn of_signal(signal: Signal) -> Self {
+        match signal {
+            Signal::Hangup => Self::Hangup,
+            Signal::Interrupt => Self::Interrupt,
+            Signal::Terminate => Self::Terminated,
         }
     }
 

@@ -18,7 +18,9 @@ impl Rv {
             EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {
                 ck::CKR_FUNCTION_REJECTED
             }
-            EndReason::Expired | EndReason::Abandoned { .. } => ck::CKR_FUNCTION_CANCELED,
+            EndReason::Expired | EndReason::StillQueued | EndReason::Abandoned { .. } => {
+                ck::CKR_FUNCTION_CANCELED
+            }
             // The lease was there, and is over.
             EndReason::Completed | EndReason::TimeUsed | EndReason::CountUsed => {
                 ck::CKR_USER_NOT_LOGGED_IN

@@ -48,7 +48,8 @@ pub fn advice(status: &Status) -> Advice {
         Status::NotAllowed => say(
             "bad",
             "The card helper was not allowed to talk to this site",
-            "Nothing was sent. Press Try again after a minute and choose “always” or “this time” in the helper's window.",
+            "Nothing was sent. Press Try again after a minute and choose “always” or “this time” in the helper's window. If no \
+             window opens, the helper's log tells why.",
         ),
         Status::Blocked => say(
             "bad",
@@ -150,6 +151,8 @@ pub fn refused(error: HelperError) -> Problem {
         HelperErrorCode::Invalid => "The helper could not do this",
         HelperErrorCode::TaskRefused => "The helper refused the server's request",
         HelperErrorCode::Declined => "Declined at the helper",
+        HelperErrorCode::PromptFailed => "The helper could not ask you",
+        HelperErrorCode::Unanswered => "No answer at the helper",
         HelperErrorCode::PinCancelled => "No PIN was entered",
         HelperErrorCode::PinWrong => "PIN wrong",
         HelperErrorCode::PinBlocked => "PIN blocked",

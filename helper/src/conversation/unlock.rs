@@ -37,8 +37,11 @@ pub(crate) fn unlock(
     };
     let name = format!("{} ({})", card.label, card.device.id().serial());
     caller.step(Step::WaitingForPin);
-    if tries == Some(1) && !seat.consent(&last_try(&name), &caller.patience) {
-        return Err(advice::pin_cancelled());
+    if tries == Some(1) {
+        let agreed = seat.consent(&last_try(&name), &caller.patience);
+        if !agreed.map_err(advice::not_answered)? {
+            return Err(advice::pin_cancelled());
+        }
     }
     let request = PinRequest {
         purpose: purpose.to_owned(),
@@ -47,6 +50,7 @@ pub(crate) fn unlock(
     };
     let pin = seat
         .pin(&request, &caller.patience)
+        .map_err(advice::not_answered)?
         .ok_or_else(advice::pin_cancelled)?;
     cards.unlock(card, &pin)
 }

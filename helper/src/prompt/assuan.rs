@@ -47,10 +47,7 @@ pub(super) enum AssuanError {
     #[error("cancelled")]
     Cancelled,
     /// It reports an error.
-    #[error(
-        "pinentry reports error {0}. If it has no display and no terminal to ask on, `--prompt terminal` or another \
-         `--pinentry` may help"
-    )]
+    #[error("pinentry reports error {0}; it may have no display and no terminal to ask on")]
     Refused(u32),
     /// Nobody answered in time, or nobody waits any more.
     #[error("no answer in time")]

@@ -10,10 +10,10 @@ use std::{
 
 use countersign_card::Pin;
 
-use super::{AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt};
+use super::{AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError};
 use crate::origin::Origin;
 
-/// A question that nobody answers for so long is answered with no.
+/// No question is open for longer.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// A notice goes away by itself: other questions wait for it.
@@ -80,18 +80,31 @@ impl Seat<'_> {
         self.0.prompt.notice(text, &Patience::lasting(NOTICE));
     }
 
-    /// [`Prompt::consent`]; what is answered too late is a no.
-    pub fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
+    /// [`Prompt::consent`]; a yes that comes too late is none.
+    ///
+    /// # Errors
+    /// [`PromptError`]
+    pub fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
         let patience = patience.renewed(LIMIT);
-        self.0.prompt.consent(text, &patience) && !patience.is_over()
+        match self.0.prompt.consent(text, &patience)? {
+            true if patience.is_over() => Err(PromptError::Unanswered),
+            agreed => Ok(agreed),
+        }
     }
 
     /// [`Prompt::pin`]; what is typed too late is dropped.
-    pub fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
+    ///
+    /// # Errors
+    /// [`PromptError`]
+    pub fn pin(
+        &self,
+        request: &PinRequest,
+        patience: &Patience,
+    ) -> Result<Option<Pin>, PromptError> {
         let patience = patience.renewed(LIMIT);
-        self.0
-            .prompt
-            .pin(request, &patience)
-            .filter(|_| !patience.is_over())
+        match self.0.prompt.pin(request, &patience)? {
+            Some(_) if patience.is_over() => Err(PromptError::Unanswered),
+            pin => Ok(pin),
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use countersign_card::Pin;
 
 use super::{
-    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt,
+    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError,
     assuan::{Assuan, AssuanError},
     consent::ConsentList,
     origin_question, pages, pin_from,
@@ -194,7 +194,7 @@ impl Prompt for PinentryPrompt {
             ok: "Allow",
             cancel: "No",
         };
-        if !answered(&self.confirm(&allow, patience)) {
+        if !agreed(self.confirm(&allow, patience)).unwrap_or(false) {
             return OriginAnswer::No;
         }
         self.keep(
@@ -206,7 +206,7 @@ impl Prompt for PinentryPrompt {
 
     fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
         let text = question.text();
-        if !answered(&self.show_consent(&text, patience)) {
+        if !agreed(self.show_consent(&text, patience)).unwrap_or(false) {
             return OriginAnswer::No;
         }
         let Some(page) = &question.wish.page else {
@@ -221,29 +221,37 @@ impl Prompt for PinentryPrompt {
     }
 
     fn notice(&self, text: &str, patience: &Patience) {
-        answered(&self.show_notice(text, patience));
+        // Nothing depends on it; the log has what went wrong.
+        let _ = answered(self.show_notice(text, patience));
     }
 
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
-        answered(&self.show_consent(text, patience))
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
+        agreed(self.show_consent(text, patience))
     }
 
-    fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
-        let result = self.ask_pin(request, patience);
-        answered(&result);
-        result.ok().flatten()
+    fn pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, PromptError> {
+        answered(self.ask_pin(request, patience)).map(Option::flatten)
     }
 }
 
-/// A window that did not open must not look like a "no" to whoever reads the log.
-fn answered<T>(result: &Result<T, AssuanError>) -> bool {
+/// `None`: the user said no. A window that did not open must not look like that, neither to the user nor in the log.
+fn answered<T>(result: Result<T, AssuanError>) -> Result<Option<T>, PromptError> {
     match result {
-        Ok(_) => return true,
-        Err(AssuanError::Cancelled) => {}
-        Err(AssuanError::TimedOut) => tracing::info!("a prompt was closed: no answer in time"),
-        Err(error) => tracing::error!("a prompt could not be shown: {error}"),
+        Ok(answer) => Ok(Some(answer)),
+        Err(AssuanError::Cancelled) => Ok(None),
+        Err(AssuanError::TimedOut) => {
+            tracing::info!("a prompt was closed: no answer in time");
+            Err(PromptError::Unanswered)
+        }
+        Err(error) => {
+            tracing::error!("a prompt could not be shown: {error}");
+            Err(PromptError::Failed(error.to_string()))
+        }
     }
-    false
+}
+
+fn agreed(result: Result<(), AssuanError>) -> Result<bool, PromptError> {
+    answered(result).map(|yes| yes.is_some())
 }
 
 struct Window<'a> {

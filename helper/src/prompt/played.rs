@@ -7,7 +7,9 @@ use std::{
 
 use countersign_card::Pin;
 
-use super::{AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, pin_from};
+use super::{
+    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError, pin_from,
+};
 use crate::origin::Origin;
 
 /// Answers every question as scripted; whatever is not scripted is declined.
@@ -19,6 +21,7 @@ struct Script {
     origin: Option<OriginAnswer>,
     consents: VecDeque<bool>,
     consent: bool,
+    fails_at: Option<(usize, PromptError)>,
     pins: VecDeque<Option<String>>,
     pin: Option<String>,
     shown: Vec<Shown>,
@@ -66,6 +69,11 @@ impl Played {
         self.script().consents.push_back(answer);
     }
 
+    /// From the prompt with this number on, none can be answered.
+    pub fn fails_at(&self, prompt: usize, error: PromptError) {
+        self.script().fails_at = Some((prompt, error));
+    }
+
     /// What is typed at every PIN prompt.
     pub fn pins(&self, pin: Option<&str>) {
         self.script().pin = pin.map(str::to_owned);
@@ -96,6 +104,16 @@ impl Played {
     }
 }
 
+impl Script {
+    fn show(&mut self, prompt: Shown) -> Result<(), PromptError> {
+        self.shown.push(prompt);
+        match &self.fails_at {
+            Some((number, error)) if self.shown.len() >= *number => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Prompt for Played {
     fn allow_origin(&self, origin: &Origin, _: &Patience) -> OriginAnswer {
         let mut script = self.script();
@@ -113,26 +131,26 @@ impl Prompt for Played {
         self.script().shown.push(Shown::Notice(text.to_owned()));
     }
 
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
         let hesitates = {
             let mut script = self.script();
-            script.shown.push(Shown::Consent(text.full()));
+            script.show(Shown::Consent(text.full()))?;
             std::mem::take(&mut script.hesitates)
         };
         while hesitates && !patience.is_over() && !self.script().goes_on {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         let mut script = self.script();
-        script.consents.pop_front().unwrap_or(script.consent)
+        Ok(script.consents.pop_front().unwrap_or(script.consent))
     }
 
-    fn pin(&self, request: &PinRequest, _: &Patience) -> Option<Pin> {
+    fn pin(&self, request: &PinRequest, _: &Patience) -> Result<Option<Pin>, PromptError> {
         let mut script = self.script();
-        script.shown.push(Shown::Pin(request.text()));
+        script.show(Shown::Pin(request.text()))?;
         let pin = script
             .pins
             .pop_front()
             .unwrap_or_else(|| script.pin.clone());
-        pin_from(pin?.as_bytes())
+        Ok(pin.and_then(|pin| pin_from(pin.as_bytes())))
     }
 }

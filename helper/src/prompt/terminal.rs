@@ -15,8 +15,8 @@ use countersign_card::Pin;
 use zeroize::Zeroizing;
 
 use super::{
-    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, origin_question,
-    text::visible,
+    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError,
+    origin_question, text::visible,
 };
 use crate::origin::Origin;
 
@@ -44,10 +44,12 @@ impl TerminalPrompt {
         text: &str,
         patience: &Patience,
         read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-    ) -> Option<T> {
+    ) -> Result<T, PromptError> {
         if self.reading.swap(true, Ordering::SeqCst) {
-            show("\n(an earlier question was given up: press Enter, then ask again)\n").ok()?;
-            return None;
+            let _ = show("\n(an earlier question was given up: press Enter, then ask again)\n");
+            return Err(PromptError::Failed(
+                "its terminal still waits for Enter after an earlier question".to_owned(),
+            ));
         }
         let (sender, answer) = channel();
         let reading = self.reading.clone();
@@ -59,15 +61,14 @@ impl TerminalPrompt {
         });
         loop {
             match answer.recv_timeout(Duration::from_millis(100)) {
-                Ok(Ok(answer)) => return Some(answer),
-                Ok(Err(error)) => {
-                    tracing::error!("the terminal can't be used for prompts: {error}");
-                    return None;
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => return Err(unusable(&error)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(unusable(&"the reader ended without an answer"));
                 }
-                Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) if patience.is_over() => {
                     let _ = show("\n(given up: no answer in time. Press Enter)\n");
-                    return None;
+                    return Err(PromptError::Unanswered);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -82,8 +83,8 @@ impl Prompt for TerminalPrompt {
             origin_question(origin)
         );
         match self.ask(&text, patience, read_line).as_deref() {
-            Some("always") => OriginAnswer::Always,
-            Some("once") => OriginAnswer::ThisTime,
+            Ok("always") => OriginAnswer::Always,
+            Ok("once") => OriginAnswer::ThisTime,
             _ => OriginAnswer::No,
         }
     }
@@ -93,8 +94,8 @@ impl Prompt for TerminalPrompt {
         let choice = if keep { "always / once" } else { "once" };
         let text = format!("\n{}\n\nAttach? [{choice} / NO] ", question.text().full());
         match self.ask(&text, patience, read_line).as_deref() {
-            Some("always") if keep => OriginAnswer::Always,
-            Some("once") => OriginAnswer::ThisTime,
+            Ok("always") if keep => OriginAnswer::Always,
+            Ok("once") => OriginAnswer::ThisTime,
             _ => OriginAnswer::No,
         }
     }
@@ -104,18 +105,23 @@ impl Prompt for TerminalPrompt {
         let _ = show(&format!("\n{}\n", visible(text)));
     }
 
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> bool {
+    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
         let question = format!("\n{}\n\n{}? [yes / NO] ", text.full(), text.agree);
-        self.ask(&question, patience, read_line).as_deref() == Some("yes")
+        Ok(self.ask(&question, patience, read_line)? == "yes")
     }
 
-    fn pin(&self, request: &PinRequest, patience: &Patience) -> Option<Pin> {
+    fn pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, PromptError> {
         let text = format!("\n{}\nPIN (empty: cancel): ", request.text());
         let typed = self.ask(&text, patience, || {
             rpassword::read_password().map(Zeroizing::new)
         })?;
-        Pin::new(typed).ok()
+        Ok(Pin::new(typed).ok())
     }
+}
+
+fn unusable(why: &dyn std::fmt::Display) -> PromptError {
+    tracing::error!("the terminal can't be used for prompts: {why}");
+    PromptError::Failed(format!("the terminal can't be used for prompts: {why}"))
 }
 
 fn show(text: &str) -> std::io::Result<()> {

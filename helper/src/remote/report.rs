@@ -42,6 +42,8 @@ impl Report for Terminal {
             .fact("It sent", what)
             .warning("It is not encrypted for the card: the server knows this PIN, and so does whoever reads on the way.")
             .warning("With the PIN the server can use every key of the card until this session ends.");
-        self.0.consent(&text, &Patience::lasting(ANSWER_WITHIN))
+        let allowed = self.0.consent(&text, &Patience::lasting(ANSWER_WITHIN));
+        // The server gets the same answer whatever the reason.
+        allowed.unwrap_or(false)
     }
 }

@@ -10,6 +10,7 @@ use countersign_helper::{
     origin::Attaching,
     prompt::{
         AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
+        PromptError,
     },
 };
 
@@ -80,7 +81,10 @@ fn pin_request() -> PinRequest {
 #[test]
 fn consent_is_shown_escaped_and_answered() {
     let desk = desk("echo OK", CANCEL);
-    assert!(desk.prompt.consent(&text(), &Patience::minutes(1)));
+    assert_eq!(
+        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        Ok(true)
+    );
     assert_eq!(
         desk.sent_with("SETDESC"),
         ["SETDESC Reason  100 %25%5Cu{a}sure"]
@@ -96,12 +100,14 @@ fn consent_is_shown_escaped_and_answered() {
 #[test]
 fn cancel_means_no() {
     let desk = desk(CANCEL, CANCEL);
-    assert!(!desk.prompt.consent(&text(), &Patience::minutes(1)));
-    assert!(
-        desk.prompt
-            .pin(&pin_request(), &Patience::minutes(1))
-            .is_none()
+    assert_eq!(
+        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        Ok(false)
     );
+    assert!(matches!(
+        desk.prompt.pin(&pin_request(), &Patience::minutes(1)),
+        Ok(None)
+    ));
     let origin = "https://a.example".parse().unwrap();
     assert_eq!(
         desk.prompt.allow_origin(&origin, &Patience::minutes(1)),
@@ -115,7 +121,7 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
     assert!(
         good.prompt
             .pin(&pin_request(), &Patience::minutes(1))
-            .is_some()
+            .is_ok_and(|pin| pin.is_some())
     );
     let description = good.sent_with("SETDESC").concat();
     assert!(
@@ -124,12 +130,12 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
     );
     assert!(!good.sent().concat().contains("648219"));
     for short in ["echo 'D 1234'; echo OK", "echo OK"] {
-        assert!(
+        assert!(matches!(
             desk(CANCEL, short)
                 .prompt
-                .pin(&pin_request(), &Patience::minutes(1))
-                .is_none()
-        );
+                .pin(&pin_request(), &Patience::minutes(1)),
+            Ok(None)
+        ));
     }
 }
 
@@ -197,30 +203,41 @@ fn a_notice_is_one_window_whatever_a_server_says() {
 }
 
 #[test]
-fn a_program_that_hangs_dies_or_babbles_means_no() {
+fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
     let started = Instant::now();
-    for reaction in [
-        "sleep 60",
-        "exit 1",
-        "echo 'what?'",
-        "echo 'INQUIRE X'",
-        "echo 'ERR 1'",
+    for (reaction, seconds, unanswered) in [
+        ("sleep 60", 1, true),
+        // Its own timeout.
+        ("echo 'ERR 83886142 Timeout <Pinentry>'", 60, true),
+        ("exit 1", 60, false),
+        ("echo 'what?'", 60, false),
+        ("echo 'INQUIRE X'", 60, false),
+        ("echo 'ERR 1'", 60, false),
+        // No display and no terminal.
+        (
+            "echo 'ERR 83918950 Inappropriate ioctl for device'",
+            60,
+            false,
+        ),
     ] {
         let desk = desk(reaction, reaction);
-        let patience = Patience::lasting(Duration::from_millis(600));
-        assert!(!desk.prompt.consent(&text(), &patience), "{reaction}");
-        assert!(
-            desk.prompt
-                .pin(
-                    &pin_request(),
-                    &patience.renewed(Duration::from_millis(600))
-                )
-                .is_none()
-        );
+        let patience = || Patience::lasting(Duration::from_secs(seconds));
+        let consent = desk.prompt.consent(&text(), &patience());
+        let pin = desk.prompt.pin(&pin_request(), &patience());
+        for error in [consent.err(), pin.err()] {
+            assert_eq!(
+                error.map(|error| error == PromptError::Unanswered),
+                Some(unanswered),
+                "{reaction}"
+            );
+        }
     }
     assert!(started.elapsed() < Duration::from_secs(20));
     let missing = PinentryPrompt::new("/nowhere/pinentry".into(), Path::new("/tmp"));
-    assert!(!missing.consent(&text(), &Patience::minutes(1)));
+    assert!(matches!(
+        missing.consent(&text(), &Patience::minutes(1)),
+        Err(PromptError::Failed(_))
+    ));
 }
 
 #[test]
@@ -233,7 +250,10 @@ fn a_call_off_closes_the_window() {
         other.cancel();
     });
     let started = Instant::now();
-    assert!(!desk.prompt.consent(&text(), &patience));
+    assert_eq!(
+        desk.prompt.consent(&text(), &patience),
+        Err(PromptError::Unanswered)
+    );
     assert!(started.elapsed() < Duration::from_secs(10));
     caller.join().unwrap();
 }
@@ -242,7 +262,7 @@ fn a_call_off_closes_the_window() {
 fn long_texts_come_in_pages_and_no_page_is_skipped() {
     let desk = desk("echo OK", CANCEL);
     let long = ConsentText::new("Title", "Approve").fact("Reason", &"x".repeat(2000));
-    assert!(desk.prompt.consent(&long, &Patience::minutes(1)));
+    assert_eq!(desk.prompt.consent(&long, &Patience::minutes(1)), Ok(true));
     let pages = desk.sent_with("SETDESC");
     assert_eq!(pages.len(), 3);
     assert!(pages.iter().all(|page| page.len() <= 1000));
@@ -265,14 +285,20 @@ fn short_lists_are_pages_and_long_lists_are_files() {
         )
     };
     let short = desk("echo OK", CANCEL);
-    assert!(short.prompt.consent(&files(5), &Patience::minutes(1)));
+    assert_eq!(
+        short.prompt.consent(&files(5), &Patience::minutes(1)),
+        Ok(true)
+    );
     assert!(short.sent_with("SETDESC").concat().contains("file-4.bin"));
     // The script copies the list while the window is open.
     let long = desk(
         "cp \"$(dirname \"$0\")/lists/files-0011.txt\" \"$0.copy\"; echo OK",
         CANCEL,
     );
-    assert!(long.prompt.consent(&files(500), &Patience::minutes(1)));
+    assert_eq!(
+        long.prompt.consent(&files(500), &Patience::minutes(1)),
+        Ok(true)
+    );
     assert!(
         long.sent_with("SETDESC")
             .concat()

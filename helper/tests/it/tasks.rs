@@ -1,6 +1,9 @@
 //! Tasks that must be refused before any prompt, and the server's key.
 
-use countersign_helper::{origin::OriginBook, prompt::played::Shown};
+use countersign_helper::{
+    origin::OriginBook,
+    prompt::{PromptError, played::Shown},
+};
 use countersign_protocol::{
     dsse::Envelope,
     helper::{Answer, HelperErrorCode, Operation},
@@ -157,6 +160,27 @@ fn a_declined_login_keeps_nothing() {
         .unwrap();
     assert_eq!(known.server_key, None);
     assert_eq!((rig.verify_count(), rig.sign_count()), (0, 0));
+}
+
+#[test]
+fn a_question_without_an_answer_is_no_refusal() {
+    let failed = || PromptError::Failed("no display".into());
+    for (prompt, error, code) in [
+        (1, failed(), HelperErrorCode::PromptFailed),
+        (2, failed(), HelperErrorCode::PromptFailed),
+        (1, PromptError::Unanswered, HelperErrorCode::Unanswered),
+        (2, PromptError::Unanswered, HelperErrorCode::Unanswered),
+    ] {
+        let rig = Rig::with_card().enrolled();
+        rig.user.fails_at(prompt, error);
+        let told = rig
+            .portal()
+            .ask(log_in(&rig, rig.server.log_in()))
+            .unwrap_err();
+        assert_eq!(told.code, code);
+        assert_eq!(rig.user.shown().len(), prompt);
+        assert_eq!((rig.verify_count(), rig.sign_count()), (0, 0));
+    }
 }
 
 #[test]

@@ -336,6 +336,8 @@ pub enum EndReason {
     Declined,
     /// No quorum in time.
     Expired,
+    /// Time was over while it was still [`ActivationState::Queued`]: custodians could not be asked.
+    StillQueued,
     /// The requester waited for it, and does so no longer.
     Abandoned {
         /// For so many seconds nobody has asked for it.
@@ -370,6 +372,9 @@ impl std::fmt::Display for EndReason {
             Self::Cancelled { by } => write!(f, "cancelled by {}", by.name),
             Self::Declined => f.write_str("declined: the quorum can no longer be met"),
             Self::Expired => f.write_str("expired: not enough custodians authenticated in time"),
+            Self::StillQueued => f.write_str(
+                "expired: it still waited for the HSM, which was in use or out of reach; custodians could not be asked",
+            ),
             Self::Abandoned { seconds } => write!(
                 f,
                 "withdrawn: the program that waited for it has not been heard of for {seconds} seconds"

@@ -256,6 +256,10 @@ pub enum HelperErrorCode {
     TaskRefused,
     /// The user said no.
     Declined,
+    /// The user could not be asked: the prompt program is missing or failed.
+    PromptFailed,
+    /// The user did not answer in time.
+    Unanswered,
     /// The user closed the PIN prompt.
     PinCancelled,
     /// Wrong PIN.

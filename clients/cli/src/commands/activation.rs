@@ -88,6 +88,7 @@ const fn state(state: &ActivationState) -> &'static str {
         EndReason::Cancelled { .. } => "cancelled",
         EndReason::Declined => "declined",
         EndReason::Expired => "expired",
+        EndReason::StillQueued => "still-queued",
         EndReason::Abandoned { .. } => "abandoned",
         EndReason::HsmLost { .. } => "hsm-lost",
         EndReason::HsmRemoved { .. } => "hsm-removed",

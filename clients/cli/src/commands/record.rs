@@ -34,7 +34,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
     let program = Program::new(&args.command, global);
 
     progress::line(&format!("Recording {program}"));
-    let recorded = program.record()?;
+    let recorded = program.record(&interrupt)?;
     if interrupt.pressed() {
         return Err(CliError::Interrupted(
             "interrupted; nobody was asked".into(),
@@ -62,7 +62,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
     }
     wait::until_open(&client, asked, true, &interrupt)?;
     progress::line(&format!("Signing: {program}"));
-    let result = program.sign(&id);
+    let result = program.sign(&id, &interrupt);
     finish(&client, &id, &plan, output)?;
     result
 }

@@ -90,6 +90,7 @@ fn every_way_to_end_has_its_exit_code() {
         (json!({ "type": "cancelled", "by": by }), 3),
         (json!({ "type": "locked", "by": by }), 3),
         (json!({ "type": "expired" }), 4),
+        (json!({ "type": "still-queued" }), 4),
         (json!({ "type": "time-used" }), 4),
         (json!({ "type": "hsm-lost", "why": "unplugged" }), 1),
         (json!({ "type": "server-restarted" }), 1),

@@ -3,8 +3,8 @@
 use std::{
     ffi::OsString,
     path::Path,
-    process::Command,
-    time::{SystemTime, UNIX_EPOCH},
+    process::{Command, ExitStatus},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use countersign_client::{
@@ -17,11 +17,14 @@ use crate::{
     args::Global,
     environment::{assignment, of_flags, quoted},
     error::CliError,
+    interrupt::{Interrupt, Signal},
     output::printable,
 };
 
 /// What build tools take for the time, so that two runs give the same (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// How often a command that runs is looked at.
+const TICK: Duration = Duration::from_millis(20);
 
 /// The command, with what it needs in its environment.
 pub struct Program {
@@ -61,16 +64,19 @@ impl Program {
         command
     }
 
-    fn run(&self, mut command: Command, what: &str) -> Result<(), CliError> {
-        let status = command
-            .status()
+    /// A signal is the command's: it may have to clear up.
+    fn run(&self, command: Command, what: &str, interrupt: &Interrupt) -> Result<(), CliError> {
+        let (status, signal) = wait(command, interrupt)
             .map_err(|error| CliError::Files(format!("cannot run {self}: {error}")))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(CliError::Files(format!(
+        match signal {
+            Some(signal) => Err(CliError::Signal {
+                signal,
+                message: format!("{what}: {signal} came while {self} ran; it ended with {status}"),
+            }),
+            None if status.success() => Ok(()),
+            None => Err(CliError::Files(format!(
                 "{what}: {self} ended with {status}"
-            )))
+            ))),
         }
     }
 
@@ -78,7 +84,7 @@ impl Program {
     ///
     /// # Errors
     /// It fails, or the recording cannot be read.
-    pub fn record(&self) -> Result<Vec<Recorded>, CliError> {
+    pub fn record(&self, interrupt: &Interrupt) -> Result<Vec<Recorded>, CliError> {
         let file = tempfile::NamedTempFile::new()
             .map_err(|error| CliError::Files(format!("no temporary file: {error}")))?;
         let mut command = self.start();
@@ -86,6 +92,7 @@ impl Program {
         self.run(
             command,
             "nobody was asked, since the command fails while it is recorded",
+            interrupt,
         )?;
         read(file.path())
     }
@@ -94,10 +101,10 @@ impl Program {
     ///
     /// # Errors
     /// It fails.
-    pub fn sign(&self, activation: &ActivationId) -> Result<(), CliError> {
+    pub fn sign(&self, activation: &ActivationId, interrupt: &Interrupt) -> Result<(), CliError> {
         let mut command = self.start();
         command.env(ACTIVATION_ENV, activation.as_str());
-        self.run(command, "not everything was signed")
+        self.run(command, "not everything was signed", interrupt)
     }
 
     /// A line for a shell that runs it under the activation.
@@ -127,6 +134,27 @@ impl std::fmt::Display for Program {
         let program = self.command.first().cloned().unwrap_or_default();
         let name = Path::new(&program).file_name().unwrap_or(&program);
         f.write_str(&printable(&name.to_string_lossy()))
+    }
+}
+
+/// Runs a command, and passes signals on to it. Also, which one came first, or ended it.
+fn wait(
+    mut command: Command,
+    interrupt: &Interrupt,
+) -> std::io::Result<(ExitStatus, Option<Signal>)> {
+    let waiting = interrupt.for_command();
+    let mut child = command.spawn()?;
+    let mut first = None;
+    loop {
+        // Looked at, not waited for: a signal must never go to another program that has got its number.
+        if let Some(status) = child.try_wait()? {
+            let last = waiting.signals.try_recv().ok();
+            return Ok((status, first.or(last).or(Signal::that_ended(status))));
+        }
+        if let Ok(signal) = waiting.signals.recv_timeout(TICK) {
+            signal.pass_on(&child);
+            first.get_or_insert(signal);
+        }
     }
 }
 
