@@ -20,10 +20,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{
-    ClientCertificate, Files, Reload, TlsConfig, TlsError,
-    certificate::{self, Current},
-};
+use super::{ClientCertificate, Files, Reload, TlsConfig, TlsError, certificate};
 
 /// Who speaks plain HTTP here shall see why that does not work.
 const PLAIN: &[u8] =
@@ -70,8 +67,8 @@ impl TlsListener {
             certificate: files.certificate.clone(),
             why,
         };
-        let current = Arc::new(Current::new(certificate::load(files)?));
-        let tls = certificate::server_config(config, current.clone())
+        let reload = Reload::begin(files)?;
+        let tls = certificate::server_config(config, reload.current())
             .map_err(|error| unusable(error.to_string()))?;
         let address = tcp
             .local_addr()
@@ -84,7 +81,7 @@ impl TlsListener {
             ready,
             accepting,
         };
-        Ok((listener, Reload::new(files.clone(), current)))
+        Ok((listener, reload))
     }
 }
 

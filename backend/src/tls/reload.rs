@@ -14,11 +14,29 @@ use super::{
 pub struct Reload {
     files: Files,
     current: Arc<Current>,
+    /// The files, before they were read for the first time.
+    first: Look,
 }
 
 impl Reload {
-    pub(super) fn new(files: Files, current: Arc<Current>) -> Self {
-        Self { files, current }
+    /// Reads the pair that the server begins with.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub(super) fn begin(files: &Files) -> Result<Self, TlsError> {
+        // In this order: what changes meanwhile is read again.
+        let first = look(files);
+        let current = Current::new(certificate::load(files)?);
+        Ok(Self {
+            files: files.clone(),
+            current: Arc::new(current),
+            first,
+        })
+    }
+
+    /// The pair in use.
+    pub(super) fn current(&self) -> Arc<Current> {
+        self.current.clone()
     }
 
     /// New connections get what is in the files now. If that cannot be used, they get what they got before.
@@ -37,14 +55,17 @@ impl Reload {
             Err(error) => tracing::error!("the former certificate stays in use: {error}"),
         }
     }
+}
 
-    fn look(&self) -> [Option<Stamp>; 2] {
-        [&self.files.certificate, &self.files.key].map(|file| Stamp::of(file))
-    }
+/// Certificate and key as they are at one moment.
+type Look = [Option<Stamp>; 2];
+
+fn look(files: &Files) -> Look {
+    [&files.certificate, &files.key].map(|file| Stamp::of(file))
 }
 
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp([i64; 3], u64);
 
 impl Stamp {
@@ -60,7 +81,7 @@ pub async fn reload_when_changed(reload: Reload, every: Duration) {
     let mut hang_up = signal(SignalKind::hangup())
         .inspect_err(|error| tracing::warn!("SIGHUP will reload no certificate: {error}"))
         .ok();
-    let mut used = reload.look();
+    let mut used = reload.first;
     let mut before = used;
     loop {
         let told = async {
@@ -73,7 +94,7 @@ pub async fn reload_when_changed(reload: Reload, every: Duration) {
             _ = told => true,
             () = tokio::time::sleep(every) => false,
         };
-        let seen = reload.look();
+        let seen = look(&reload.files);
         // Certificate and key are written one after the other: both are read once they rest.
         if told || (seen != used && seen == before) {
             used = seen;

@@ -103,20 +103,28 @@ async fn a_new_pair_is_taken_and_a_broken_one_is_not() {
     let mut stage = Stage::new().await;
     let old = stage.own.clone();
     let mut kept = stage.connect(None).await;
-    tokio::spawn(reload_when_changed(
-        stage.reload.clone(),
-        Duration::from_millis(50),
-    ));
     let shown = async |stage: &mut Stage, pair: &Pair| {
         stage.own = pair.clone();
         stage.connect_as(None, BOTH).await.is_ok()
     };
+    let comes = async |stage: &mut Stage, pair: &Pair| {
+        for _ in 0..1000 {
+            if shown(stage, pair).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the pair is not taken");
+    };
 
+    // Also if it is written before anybody watches.
     let new = Pair::new("server");
     new.write(stage.world.folder.path(), "server");
-    while !shown(&mut stage, &new).await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    tokio::spawn(reload_when_changed(
+        stage.reload.clone(),
+        Duration::from_millis(50),
+    ));
+    comes(&mut stage, &new).await;
     assert!(!shown(&mut stage, &old).await);
     assert_eq!(
         kept.get("/about").await.status,
@@ -141,9 +149,7 @@ async fn a_new_pair_is_taken_and_a_broken_one_is_not() {
     assert!(shown(&mut stage, &new).await);
 
     old.write(stage.world.folder.path(), "server");
-    while !shown(&mut stage, &old).await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    comes(&mut stage, &old).await;
     stage.world.app.shutdown().await;
 }
 
