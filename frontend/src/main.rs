@@ -8,12 +8,14 @@ mod app;
 mod browser;
 mod clock;
 mod components;
+mod fetched;
 mod helper;
 mod later;
 mod live;
 mod pages;
 mod portal;
 mod socket;
+mod turns;
 mod words;
 mod work;
 

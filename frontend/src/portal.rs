@@ -14,7 +14,10 @@ use countersign_protocol::{
 use leptos::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::api::{self, Answer};
+use crate::{
+    api::{self, Answer},
+    turns::Turns,
+};
 
 /// Who uses this page.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +58,7 @@ pub struct Portal {
     hsm_events: StoredValue<HashMap<HsmId, u32>>,
     /// Operators; `None` until they were fetched.
     pub operators: RwSignal<Option<Vec<OperatorView>>>,
+    operator_turns: Turns,
     /// Grows when invitations or tokens have changed.
     pub people_changed: RwSignal<u32>,
     /// Grows when devices that wait to be accepted have changed.
@@ -76,6 +80,7 @@ impl Portal {
             hsms: RwSignal::new(None),
             hsm_events: StoredValue::default(),
             operators: RwSignal::new(None),
+            operator_turns: Turns::new(),
             people_changed: RwSignal::new(0),
             devices_changed: RwSignal::new(0),
             audit_total: RwSignal::new(0),
@@ -255,8 +260,12 @@ impl Portal {
 
     /// Asks for operators.
     pub async fn refresh_operators(self) -> Answer<()> {
+        let turn = self.operator_turns.next();
         let operators: Vec<OperatorView> = self.get("/operators").await?;
-        self.operators.set(Some(operators));
+        // News may have come meanwhile, and have been asked for.
+        if self.operator_turns.is_last(turn) {
+            self.operators.set(Some(operators));
+        }
         Ok(())
     }
 

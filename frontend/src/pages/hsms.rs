@@ -2,7 +2,10 @@
 
 mod waiting;
 
-use countersign_protocol::hsm::{HsmState, HsmView};
+use countersign_protocol::{
+    hsm::{HsmState, HsmView},
+    operator::Role,
+};
 use leptos::prelude::*;
 
 use crate::{
@@ -17,11 +20,12 @@ use waiting::WaitingDevices;
 #[component]
 pub fn Hsms() -> impl IntoView {
     let portal = Portal::here();
-    let count = Memo::new(move |_| portal.hsms.with(|hsms| hsms.as_ref().map(Vec::len)));
+    // Not how many: a row more leaves the others as they are.
+    let none = Memo::new(move |_| portal.hsms.with(|hsms| hsms.as_ref().map(Vec::is_empty)));
     let list = move || {
-        match count.get() {
+        match none.get() {
         None => view! { <Loading /> }.into_any(),
-        Some(0) => view! {
+        Some(true) => view! {
             <Empty>
                 <p>
                     "No HSM yet. Plug one into any computer that reaches this server, and run there:"
@@ -34,14 +38,14 @@ pub fn Hsms() -> impl IntoView {
             </Empty>
         }
         .into_any(),
-        Some(_) => view! { <HsmRows testid="hsm" /> }.into_any(),
+        Some(false) => view! { <HsmRows testid="hsm" /> }.into_any(),
     }
     };
     view! {
         <Page title="HSMs">
             <p class="lead">"Devices that hold the signing keys. Each opens only for its own quorum."</p>
             {list}
-            <WaitingDevices />
+            {portal.is(Role::Admin).then(|| view! { <WaitingDevices /> })}
         </Page>
     }
 }

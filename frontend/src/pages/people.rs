@@ -8,13 +8,14 @@ use countersign_protocol::{
     id::InvitationId,
     operator::{InvitationStatus, InvitationView, Role},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 
 use crate::{
     api,
     components::{
         Badge, Disclosure, Empty, Loading, Page, ProblemView, Rows, When, WorkButton, WorkProblem,
     },
+    fetched::{Fetched, Shown},
     portal::Portal,
     words,
     work::Work,
@@ -74,36 +75,25 @@ pub fn People() -> impl IntoView {
 #[component]
 fn Invitations() -> impl IntoView {
     let portal = Portal::here();
-    let invitations = RwSignal::new(None::<Vec<InvitationView>>);
-    let failed = RwSignal::new(None);
-    Effect::new(move |_| {
-        portal.people_changed.track();
-        spawn_local(async move {
-            match portal.get("/invitations").await {
-                Ok(all) => {
-                    let all: Vec<InvitationView> = all;
-                    // Who has accepted is among the people.
-                    let open = all
-                        .into_iter()
-                        .filter(|one| one.status != InvitationStatus::Accepted);
-                    invitations.try_set(Some(open.collect()));
-                }
-                Err(problem) => {
-                    failed.try_set(Some(problem));
-                }
-            }
-        });
+    let invitations =
+        Fetched::<InvitationView>::follow(portal, "/invitations", portal.people_changed);
+    let failed = invitations.failed;
+    let all = invitations.items();
+    let open = Signal::derive(move || {
+        let mut open = all.get();
+        // Who has accepted is among the people.
+        open.retain(|one| one.status != InvitationStatus::Accepted);
+        open
     });
-    let count = Memo::new(move |_| invitations.with(|all| all.as_ref().map(Vec::len)));
-    let list = Signal::derive(move || invitations.get().unwrap_or_default());
+    let shown = invitations.shown(open);
     view! {
         <section aria-labelledby="invitations">
             <h2 id="invitations">"Invitations"</h2>
             <ProblemView problem=failed />
-            {move || match count.get() {
-                None if failed.with(Option::is_some) => ().into_any(),
-                None => view! { <Loading /> }.into_any(),
-                Some(0) => {
+            {move || match shown.get() {
+                Shown::Failed => ().into_any(),
+                Shown::Loading => view! { <Loading /> }.into_any(),
+                Shown::Empty => {
                     view! {
                         <Empty>
                             <p>"No open invitations. “Invite somebody” makes a link that works once."</p>
@@ -111,12 +101,12 @@ fn Invitations() -> impl IntoView {
                     }
                         .into_any()
                 }
-                Some(_) => {
+                Shown::Rows => {
                     view! {
                         <ul class="rows">
                             <Rows
-                                items=list
-                                key=|invitation: &InvitationView| invitation.id.to_string()
+                                items=open
+                                key=|invitation| invitation.id.to_string()
                                 row=|invitation| {
                                     (move || view! { <Invitation invitation=invitation.get() /> })
                                         .into_any()

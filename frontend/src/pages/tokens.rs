@@ -3,13 +3,15 @@
 mod create;
 
 use countersign_protocol::{id::TokenId, operator::Role, token::TokenView};
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 
 use crate::{
     api, browser,
+    clock::Clock,
     components::{
         Badge, Disclosure, Empty, Loading, Page, ProblemView, Rows, When, WorkButton, WorkProblem,
     },
+    fetched::{Fetched, Shown},
     portal::Portal,
     work::Work,
 };
@@ -20,37 +22,24 @@ use create::CreateForm;
 pub fn Tokens() -> impl IntoView {
     let portal = Portal::here();
     let open = RwSignal::new(false);
-    let tokens = RwSignal::new(None::<Vec<TokenView>>);
-    let failed = RwSignal::new(None);
-    Effect::new(move |_| {
-        portal.people_changed.track();
-        spawn_local(async move {
-            match portal.get("/tokens").await {
-                Ok(list) => {
-                    tokens.try_set(Some(list));
-                }
-                Err(problem) => {
-                    failed.try_set(Some(problem));
-                }
-            }
-        });
-    });
-    let count = Memo::new(move |_| tokens.with(|all| all.as_ref().map(Vec::len)));
-    let all = Signal::derive(move || tokens.get().unwrap_or_default());
-    let list = move || match count.get() {
-        None if failed.with(Option::is_some) => ().into_any(),
-        None => view! { <Loading /> }.into_any(),
-        Some(0) => view! {
+    let tokens = Fetched::<TokenView>::follow(portal, "/tokens", portal.people_changed);
+    let failed = tokens.failed;
+    let all = tokens.items();
+    let shown = tokens.shown(all);
+    let list = move || match shown.get() {
+        Shown::Failed => ().into_any(),
+        Shown::Loading => view! { <Loading /> }.into_any(),
+        Shown::Empty => view! {
             <Empty>
                 <p>"No token yet. A build needs one to run " <code>"countersign sign"</code> "."</p>
             </Empty>
         }
         .into_any(),
-        Some(_) => view! {
+        Shown::Rows => view! {
             <ul class="rows">
                 <Rows
                     items=all
-                    key=|token: &TokenView| token.id.to_string()
+                    key=|token| token.id.to_string()
                     row=|token| (move || view! { <Token token=token.get() /> }).into_any()
                 />
             </ul>
@@ -101,7 +90,10 @@ fn Token(token: TokenView) -> impl IntoView {
         token.keys.join(", ")
     };
     let testid = format!("token-{}", token.id);
-    let usable = token.revoked_at.is_none();
+    let clock = use_context::<Clock>();
+    let expires_at = token.expires_at;
+    let expired = Memo::new(move |_| clock.is_some_and(|clock| expires_at <= clock.now()));
+    let revocable = token.revoked_at.is_none();
     view! {
         <li class="row" data-testid=testid>
             <div class="row-link">
@@ -136,8 +128,17 @@ fn Token(token: TokenView) -> impl IntoView {
                         }
                             .into_any()
                     }
-                    None => view! { <Badge tone="good" text="usable" /> }.into_any(),
-                }} {usable.then(|| view! { <Revoke id=token.id label=token.label /> })}
+                    None => {
+                        (move || {
+                            if expired.get() {
+                                view! { <Badge tone="plain" text="expired" /> }
+                            } else {
+                                view! { <Badge tone="good" text="usable" /> }
+                            }
+                        })
+                            .into_any()
+                    }
+                }} {revocable.then(|| view! { <Revoke id=token.id label=token.label /> })}
             </div>
         </li>
     }

@@ -45,7 +45,7 @@ pub fn Keys(
             <ul class="answers">
                 <Rows
                     items=keys
-                    key=|key| key.fingerprint.to_hex()
+                    key=|key| format!("{} {}", key.id, key.fingerprint.to_hex())
                     row=move |key| row(key, portal.is(Role::Admin))
                 />
             </ul>

@@ -2,44 +2,28 @@
 
 use countersign_protocol::{
     id::HsmId,
-    operator::Role,
     remote::{AcceptDevice, WaitingDevice},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 
 use crate::{
     api,
     components::{Badge, Disclosure, ProblemView, Rows, TextField, When, WorkButton, WorkProblem},
+    fetched::{Fetched, Shown},
     portal::Portal,
     work::Work,
 };
 
-/// The devices; nothing where none waits, or for those who can't accept them.
+/// The devices; nothing where none waits.
 #[component]
 pub fn WaitingDevices() -> impl IntoView {
     let portal = Portal::here();
-    let devices = RwSignal::new(Vec::<WaitingDevice>::new());
-    let failed = RwSignal::new(None);
-    Effect::new(move |_| {
-        portal.devices_changed.track();
-        if !portal.is(Role::Admin) {
-            return;
-        }
-        spawn_local(async move {
-            match portal.get("/devices").await {
-                Ok(list) => {
-                    devices.try_set(list);
-                    failed.try_set(None);
-                }
-                Err(problem) => {
-                    failed.try_set(Some(problem));
-                }
-            }
-        });
-    });
-    let any = Memo::new(move |_| !devices.with(Vec::is_empty));
+    let devices = Fetched::<WaitingDevice>::follow(portal, "/devices", portal.devices_changed);
+    let failed = devices.failed;
+    let all = devices.items();
+    let shown = devices.shown(all);
     let list = move || {
-        any.get().then(|| {
+        (shown.get() == Shown::Rows).then(|| {
             view! {
                 <section aria-labelledby="waiting">
                     <h2 id="waiting">"Waiting to be accepted"</h2>
@@ -48,8 +32,8 @@ pub fn WaitingDevices() -> impl IntoView {
                     </p>
                     <ul class="rows">
                         <Rows
-                            items=devices
-                            key=|device: &WaitingDevice| device.device.to_string()
+                            items=all
+                            key=|device| device.device.to_string()
                             row=|device| {
                                 (move || view! { <Waiting device=device.get() /> }).into_any()
                             }

@@ -162,6 +162,20 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.browser.wait_for_text("token-secret", "cst_").await?;
     let token = portal.browser.text("token-secret").await?;
     portal.browser.shoot("token").await?;
+    // What is unfolded stays so when there is one more.
+    portal
+        .browser
+        .press("[data-testid^='token-revoke-']")
+        .await?;
+    portal.browser.find("token-revoke-submit").await?;
+    portal.browser.fill("token-label", "nightly").await?;
+    portal.browser.click("token-submit").await?;
+    let rows = "[data-testid^='token-']:has([data-testid^='token-revoke-'])";
+    portal
+        .browser
+        .wait_for_count(&format!("li{rows}"), 2)
+        .await?;
+    portal.browser.find("token-revoke-submit").await?;
     portal.log_out().await?;
     let files = make(&folder.path().join("files"), 2)?;
     let cli = |arguments: &[&str]| -> anyhow::Result<std::process::Command> {
