@@ -1,7 +1,7 @@
 //! The Countersign portal: a client-side app, compiled to WebAssembly and served by the server.
 //!
-//! `portal` holds what the server told us, `live` keeps it current, `helper` talks to the custodian's card helper on this
-//! machine, `words` turns wire types into sentences, `pages` shows them.
+//! `portal` holds what the server told us, `live` keeps it current, `fetched` holds what only one page lists, `helper` talks to
+//! the custodian's card helper on this machine, `words` turns wire types into sentences, `pages` shows them.
 
 mod api;
 mod app;
