@@ -34,7 +34,6 @@ use tower_http::{
     catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
 };
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
-use tower_sessions_sqlx_store::SqliteStore;
 
 pub use callers::Callers;
 pub use extract::Caller;
@@ -53,10 +52,8 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// # Errors
 /// The session store's.
 pub async fn router(app: &App) -> anyhow::Result<Router> {
-    let sessions = SqliteStore::new(app.store.pool().clone());
-    sessions.migrate().await?;
     let https = app.config.is_https();
-    let session_layer = SessionManagerLayer::new(Sessions(sessions))
+    let session_layer = SessionManagerLayer::new(Sessions::open(&app.store).await?)
         .with_name(credential::session_cookie(https))
         .with_secure(https)
         .with_same_site(SameSite::Strict)
