@@ -124,14 +124,12 @@ async fn visible(
     id: &ActivationId,
 ) -> Result<ActivationTerms, ApiError> {
     let mut connection = app.store.read().await?;
-    let terms = activation::load(&mut connection, &id.activation())
-        .await?
-        .terms;
-    if caller.sees(&terms) {
-        Ok(terms)
-    } else {
-        Err(ActivationError::NotFound(id.clone()).into())
-    }
+    let found = store::activations::by_id(&mut connection, &id.activation()).await?;
+    found
+        .map(|activation| activation.terms)
+        .filter(|terms| caller.sees(terms))
+        // As it was asked for, whatever was looked up.
+        .ok_or_else(|| ActivationError::NotFound(id.clone()).into())
 }
 
 #[derive(Deserialize)]

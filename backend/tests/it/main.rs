@@ -15,6 +15,7 @@ mod notices;
 mod pki;
 mod player;
 mod pools;
+mod problems;
 mod ram_client;
 mod remote;
 mod sessions;
