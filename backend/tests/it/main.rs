@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod leases;
 mod listening;
+mod logged;
 mod losses;
 mod notices;
 mod pki;
