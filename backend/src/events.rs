@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 const BACKLOG: usize = 1024;
 
 /// Everybody who wants to know what changed.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct EventBus(broadcast::Sender<Event>);
 
 impl Default for EventBus {

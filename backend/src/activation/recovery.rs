@@ -29,7 +29,7 @@ pub async fn recover_after_restart(app: &App) -> Result<(), ActivationError> {
         store::activations::Which::Active,
         None,
         usize::MAX,
-        |_| true,
+        None,
     )
     .await?;
     let accepted = store::remote::list(tx.connection()).await?;

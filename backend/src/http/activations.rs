@@ -35,7 +35,10 @@ use crate::{
     activation::{self, ActivationError, Custodian, LockRequest},
     app::App,
     signing,
-    store::{self, activations::Which},
+    store::{
+        self,
+        activations::{Wanted, Which},
+    },
 };
 
 /// Longest wait of one request, in seconds.
@@ -90,7 +93,8 @@ async fn list(
     let only = (!caller.sees_all()).then(|| caller.person().id.clone());
     let which = filter.state.into();
     // What the caller does not see takes no place in the list.
-    let wanted = |terms: &ActivationTerms| caller.sees(terms);
+    let sees = |terms: &ActivationTerms| caller.sees(terms);
+    let wanted: Option<Wanted<'_>> = if caller.sees_all() { None } else { Some(&sees) };
     let ids =
         store::activations::newest(&mut connection, which, only.as_ref(), MOST, wanted).await?;
     let mut views = Vec::new();
@@ -124,14 +128,12 @@ async fn visible(
     id: &ActivationId,
 ) -> Result<ActivationTerms, ApiError> {
     let mut connection = app.store.read().await?;
-    let terms = activation::load(&mut connection, &id.activation())
-        .await?
-        .terms;
-    if caller.sees(&terms) {
-        Ok(terms)
-    } else {
-        Err(ActivationError::NotFound(id.clone()).into())
-    }
+    let found = store::activations::by_id(&mut connection, &id.activation()).await?;
+    found
+        .map(|activation| activation.terms)
+        .filter(|terms| caller.sees(terms))
+        // As it was asked for, whatever was looked up.
+        .ok_or_else(|| ActivationError::NotFound(id.clone()).into())
 }
 
 #[derive(Deserialize)]

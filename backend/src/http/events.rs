@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{
         State,
-        ws::{Message, WebSocket, WebSocketUpgrade},
+        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
     routing::get,
@@ -14,7 +14,7 @@ use axum::{
 use countersign_protocol::{event::Event, operator::Role};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{extract::Caller, hsms, lasting::Lasting};
+use super::{extract::Caller, hsms, lasting::Lasting, problem::ApiError};
 use crate::{app::App, store::StoreError};
 
 const PING: Duration = Duration::from_secs(20);
@@ -23,11 +23,16 @@ pub fn routes() -> Router<App> {
     Router::new().route("/events", get(open))
 }
 
-async fn open(State(app): State<App>, listener: Lasting, upgrade: WebSocketUpgrade) -> Response {
+async fn open(
+    State(app): State<App>,
+    listener: Lasting,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade?;
     let events = app.events.subscribe();
-    upgrade
+    Ok(upgrade
         .max_message_size(1024)
-        .on_upgrade(move |socket| serve(app, socket, listener, events))
+        .on_upgrade(move |socket| serve(app, socket, listener, events)))
 }
 
 fn is_for(event: &Event, caller: &Caller) -> bool {

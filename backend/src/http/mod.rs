@@ -21,20 +21,25 @@ mod session;
 mod session_life;
 mod tokens;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use countersign_protocol::{about::About, problem::ProblemCode};
 use tower_http::{
-    catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+    catch_panic::CatchPanicLayer,
+    classify::ServerErrorsFailureClass,
+    set_header::SetResponseHeaderLayer,
+    trace::{DefaultOnFailure, OnFailure, TraceLayer},
 };
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
-use tower_sessions_sqlx_store::SqliteStore;
+use tracing::Span;
 
 pub use callers::Callers;
 pub use extract::Caller;
@@ -53,10 +58,8 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// # Errors
 /// The session store's.
 pub async fn router(app: &App) -> anyhow::Result<Router> {
-    let sessions = SqliteStore::new(app.store.pool().clone());
-    sessions.migrate().await?;
     let https = app.config.is_https();
-    let session_layer = SessionManagerLayer::new(Sessions(sessions))
+    let session_layer = SessionManagerLayer::new(Sessions::open(&app.store).await?)
         .with_name(credential::session_cookie(https))
         .with_secure(https)
         .with_same_site(SameSite::Strict)
@@ -112,7 +115,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::internal("a request panicked").into_response()
         }))
-        .layer(TraceLayer::new_for_http());
+        .layer(TraceLayer::new_for_http().on_failure(log_failure));
     for (name, value) in headers {
         router = router.layer(SetResponseHeaderLayer::overriding(
             name,
@@ -131,6 +134,14 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         proxy::see_through,
     ));
     Ok(router.with_state(app.clone()))
+}
+
+/// As usual, but for 504: so sessions of RAMOverHTTP clients end, and nothing else does.
+fn log_failure(failure: ServerErrorsFailureClass, after: Duration, span: &Span) {
+    match failure {
+        ServerErrorsFailureClass::StatusCode(StatusCode::GATEWAY_TIMEOUT) => {}
+        failure => DefaultOnFailure::new().on_failure(failure, after, span),
+    }
 }
 
 /// Nothing inline, nothing from elsewhere; the portal may talk to this server and to the helper.

@@ -74,6 +74,16 @@ impl From<axum::extract::rejection::QueryRejection> for ApiError {
     }
 }
 
+impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError {
+    fn from(rejection: axum::extract::ws::rejection::WebSocketUpgradeRejection) -> Self {
+        let detail = format!(
+            "this address takes WebSockets only: {}",
+            rejection.body_text()
+        );
+        Self::new(ProblemCode::InvalidRequest, detail)
+    }
+}
+
 impl From<PeopleError> for ApiError {
     fn from(error: PeopleError) -> Self {
         let code = match &error {

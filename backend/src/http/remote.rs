@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -63,6 +63,12 @@ impl Endpoint {
         Router::new()
             .route("/rt/hsm", post(without_token))
             .route("/rt/hsm/{token}", post(with_token))
+            .method_not_allowed_fallback(|| async {
+                ApiError::new(
+                    ProblemCode::MethodNotAllowed,
+                    "RAMOverHTTP clients post to this address",
+                )
+            })
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(self)
     }
@@ -86,7 +92,7 @@ struct Call {
     peer: ConnectInfo<Peer>,
     version: Version,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 }
 
 impl Call {
@@ -99,12 +105,12 @@ impl Call {
             )
             .into_response();
         }
-        let message = match ClientMessage::parse(&self.body) {
+        let message = match self.message() {
             Ok(message) => message,
-            Err(error) => {
+            Err(why) => {
                 return ApiError::new(
                     ProblemCode::InvalidRequest,
-                    format!("this is no message of a RAMOverHTTP client: {error}"),
+                    format!("this is no message of a RAMOverHTTP client: {why}"),
                 )
                 .into_response();
             }
@@ -151,6 +157,11 @@ impl Call {
                 }
             }
         }
+    }
+
+    fn message(&self) -> Result<ClientMessage, String> {
+        let body = self.body.as_ref().map_err(BytesRejection::body_text)?;
+        ClientMessage::parse(body).map_err(|error| error.to_string())
     }
 
     /// The connection, if the client means to keep it.

@@ -8,6 +8,7 @@ use axum::{
 };
 use countersign_protocol::{
     audit::AuditEvent,
+    problem::ProblemCode,
     session::{LogIn, LoginChallenge, SessionView},
 };
 use tower_sessions::Session;
@@ -47,6 +48,13 @@ async fn log_out(
     caller: Caller,
     cookie: Session,
 ) -> Result<StatusCode, ApiError> {
+    // A token has no session to end, and would fill the log with ends of none.
+    if let Caller::Token { .. } = caller {
+        return Err(ApiError::new(
+            ProblemCode::NotAllowed,
+            "only sessions of the portal are logged out: revoke a token in the portal",
+        ));
+    }
     cookie.flush().await.map_err(ApiError::internal)?;
     let mut tx = app.store.write().await?;
     tx.audit(&caller.actor(), AuditEvent::LoggedOut).await?;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{
-    ExpiredDeletion, Session, SessionStore,
+    Session, SessionStore,
     session::{Id, Record},
     session_store::Result,
 };
@@ -11,7 +11,7 @@ use tower_sessions_sqlx_store::SqliteStore;
 
 use crate::{
     app::App,
-    store::{self, Durability, StoreError},
+    store::{self, Durability, Store, StoreError},
 };
 
 /// A session that is not used ends after this.
@@ -23,29 +23,54 @@ const NOTICEABLE: Duration = Duration::minutes(5);
 
 /// Where sessions are kept. What is stored ends when it is not used, whenever its cookie does.
 #[derive(Clone, Debug)]
-pub struct Sessions(pub SqliteStore);
+pub struct Sessions {
+    rows: SqliteStore,
+    store: Store,
+}
+
+impl Sessions {
+    /// Those of this database, whose table is made if there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(store: &Store) -> std::result::Result<Self, StoreError> {
+        let rows = SqliteStore::new(store.pool().clone());
+        rows.migrate().await?;
+        Ok(Self {
+            rows,
+            store: store.clone(),
+        })
+    }
+
+    async fn clear_away(&self) -> std::result::Result<(), StoreError> {
+        let mut connection = self.store.connection(Durability::Kill).await?;
+        store::sessions::delete_expired(&mut connection, OffsetDateTime::now_utc()).await
+    }
+}
 
 #[async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
-        // Log-ins are rare, and clear away what others left.
-        self.0.delete_expired().await?;
+        // Log-ins are rare, and clear away what others left. Where that fails, it keeps nobody out.
+        if let Err(error) = self.clear_away().await {
+            tracing::warn!("sessions that have ended are not cleared away: {error}");
+        }
         record.expiry_date = OffsetDateTime::now_utc() + IDLE;
-        self.0.create(record).await
+        self.rows.create(record).await
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
         let mut record = record.clone();
         record.expiry_date = OffsetDateTime::now_utc() + IDLE;
-        self.0.save(&record).await
+        self.rows.save(&record).await
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        self.0.load(id).await
+        self.rows.load(id).await
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        self.0.delete(id).await
+        self.rows.delete(id).await
     }
 }
 
@@ -71,7 +96,7 @@ pub async fn used(app: &App, session: &Session) -> std::result::Result<(), Store
 }
 
 async fn extend(
-    store: &store::Store,
+    store: &Store,
     id: &Id,
     until: OffsetDateTime,
 ) -> std::result::Result<(), StoreError> {

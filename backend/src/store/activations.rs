@@ -11,8 +11,11 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{StoreError, from_json, from_text, to_json};
 
-/// Activations that are read at once: manifests can be large.
-const PAGE: u32 = 50;
+/// Ids that are read at once.
+const PAGE: u32 = 200;
+
+/// Tells by its terms whether an activation is wanted.
+pub type Wanted<'a> = &'a (dyn Fn(&ActivationTerms) -> bool + Sync);
 
 /// An activation as stored.
 #[derive(Clone, Debug)]
@@ -196,8 +199,8 @@ pub async fn members(
     rows.iter().map(read).collect()
 }
 
-/// Ids of the newest activations that are wanted, newest first; of one requester only, if one is named. A pool is one,
-/// and ends with its last HSM.
+/// Ids of the newest activations that are wanted (all, if nothing tells), newest first; of one requester only, if one is
+/// named. A pool is one, and ends with its last HSM.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -206,13 +209,13 @@ pub async fn newest(
     which: Which,
     requester: Option<&OperatorId>,
     limit: usize,
-    wanted: impl Fn(&ActivationTerms) -> bool,
+    wanted: Option<Wanted<'_>>,
 ) -> Result<Vec<ActivationId>, StoreError> {
     let mut found = Vec::new();
     let mut before = i64::MAX;
     loop {
         let rows = sqlx::query(
-            "SELECT sequence, terms FROM activations a
+            "SELECT sequence, id FROM activations a
              WHERE pool = id AND (?2 IS NULL OR requester = ?2) AND sequence < ?3
              AND (?1 IS NULL OR ?1 = NOT EXISTS (SELECT 1 FROM activations m WHERE m.pool = a.id AND m.ended = 0))
              ORDER BY sequence DESC LIMIT ?4",
@@ -232,15 +235,31 @@ pub async fn newest(
         };
         before = last.get("sequence");
         for row in &rows {
-            let terms: ActivationTerms = from_json(row.get("terms"))?;
-            if wanted(&terms) {
-                found.push(terms.id);
+            let id = ActivationId::new(row.get::<&str, _>("id"));
+            let is_wanted = match wanted {
+                Some(wanted) => wanted(&terms(&mut *connection, &id).await?),
+                None => true,
+            };
+            if is_wanted {
+                found.push(id);
             }
             if found.len() == limit {
                 return Ok(found);
             }
         }
     }
+}
+
+/// One activation's: manifests can be so large that only one is held at a time.
+async fn terms(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+) -> Result<ActivationTerms, StoreError> {
+    let row = sqlx::query("SELECT terms FROM activations WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_one(connection)
+        .await?;
+    from_json(row.get("terms"))
 }
 
 /// Answers to an activation.

@@ -46,7 +46,7 @@ pub enum StoreError {
 }
 
 /// The database.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
     /// One connection for all changes: its page cache stays good, and changes come one after the other anyway.

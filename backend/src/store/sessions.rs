@@ -40,3 +40,18 @@ pub async fn extend(
         .await?;
     Ok(())
 }
+
+/// Deletes sessions that have ended by now.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn delete_expired(
+    connection: &mut SqliteConnection,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM tower_sessions WHERE expiry_date <= ?")
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -60,7 +60,7 @@ pub async fn json<T: DeserializeOwned>(response: Response<Body>) -> T {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }
 
-async fn code(response: Response<Body>) -> ProblemCode {
+pub async fn code(response: Response<Body>) -> ProblemCode {
     assert_eq!(
         response.headers()[header::CONTENT_TYPE],
         "application/problem+json"

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
-use countersign_protocol::{event::Event, session::LogIn, session::LoginChallenge};
+use countersign_protocol::{
+    audit::AuditEvent,
+    event::Event,
+    problem::ProblemCode,
+    session::{LogIn, LoginChallenge},
+};
 use countersign_server::http;
 use countersign_simulator::Profile;
 use time::OffsetDateTime;
 
 use crate::{
-    http::{json, log_in, send},
+    http::{code, json, log_in, send},
     listening::Ear,
-    tls::stage::listen,
+    tls::stage::{listen, token_for},
     world::{ORIGIN, World},
 };
 
@@ -75,6 +80,41 @@ async fn a_session_that_is_used_lasts() {
         .await
         .expect("read");
     assert!(left.iter().all(|end| *end > ended), "{left:?}");
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_cleared_away_keeps_nobody_out() {
+    let mut world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    log_in(&mut world, &router, 3).await;
+    ends_in(&world, -MINUTE).await;
+    sqlx::query(
+        "CREATE TRIGGER in_the_way BEFORE DELETE ON tower_sessions BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    .execute(world.app.store.pool())
+    .await
+    .expect("made");
+    let cookie = log_in(&mut world, &router, 2).await;
+    let me = send(&router, "GET", "/session", &[("cookie", &cookie)], None).await;
+    assert_eq!(me.status(), StatusCode::OK);
+    world.app.shutdown().await;
+}
+
+/// A token would fill the log with log-outs.
+#[tokio::test]
+async fn only_sessions_are_logged_out() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let created = token_for(&world, &[], None).await.expect("a token");
+    let bearer = format!("Bearer {}", created.secret);
+    let token = [("authorization", bearer.as_str())];
+    let generation = world.app.store.people_generation();
+    let out = send(&router, "DELETE", "/session", &token, None).await;
+    assert_eq!(code(out).await, ProblemCode::NotAllowed);
+    assert_eq!(world.app.store.people_generation(), generation);
+    let audit = world.audit().await;
+    assert!(!audit.contains(&AuditEvent::LoggedOut), "{audit:?}");
     world.app.shutdown().await;
 }
 

@@ -13,7 +13,7 @@ async fn activations(world: &World) -> usize {
         countersign_server::store::activations::Which::All,
         None,
         100,
-        |_| true,
+        None,
     )
     .await
     .expect("a list")

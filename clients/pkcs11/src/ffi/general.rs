@@ -124,6 +124,7 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
         let DeviceView {
             id: device,
             manufacturer,
+            anchor,
             version: firmware,
             ..
         } = &module::token(&slot)?.device;
@@ -137,7 +138,8 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
         let info = CK_TOKEN_INFO {
             // The device's own label need not be unique, and programs refuse to choose.
             label: padded(slot.hsm.as_str()),
-            manufacturerID: padded(manufacturer.as_deref().unwrap_or_default()),
+            // Devices need not tell; which root vouches for them is verified.
+            manufacturerID: padded(manufacturer.as_deref().unwrap_or(anchor)),
             model: padded("SmartCard-HSM"),
             serialNumber: padded(device.serial()),
             flags: login

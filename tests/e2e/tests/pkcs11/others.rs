@@ -134,6 +134,8 @@ pub fn p11tool(bench: &Bench) -> anyhow::Result<()> {
     };
     let tokens = tool(&["--list-tokens"])?;
     ensure!(tokens.contains("External PIN"), "{tokens}");
+    // The simulated device tells no manufacturer.
+    ensure!(tokens.contains("Manufacturer: simulated root"), "{tokens}");
     tool(&["--list-all", &format!("pkcs11:token={HSM}")])?;
     tool(&["--list-mechanisms", &format!("pkcs11:token={HSM}")])?;
     for (key, parameters) in [

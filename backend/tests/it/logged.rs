@@ -1,0 +1,68 @@
+//! What is an error in the log, and what is not.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, StatusCode},
+};
+use countersign_server::http::{self, Peer};
+use countersign_simulator::Profile;
+use hex_literal::hex;
+use tower::ServiceExt;
+use tracing::Level;
+
+use crate::{http::send, world::World};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_with_a_card_is_no_error() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::ERROR)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _to_the_log = tracing::subscriber::set_default(subscriber);
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+
+    // An answer in a session that is over.
+    let request = Request::post("/rt/hsm")
+        .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
+        .body(Body::from(hex!("AB03800100").to_vec()))
+        .expect("a request");
+    let answer = router.clone().oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(log.text(), "");
+
+    // Other failures are.
+    world.app.store.pool().close().await;
+    let answer = send(&router, "GET", "/about", &[], None).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = log.text();
+    assert!(text.contains("tower_http"), "{text}");
+    world.app.shutdown().await;
+}

@@ -1,0 +1,92 @@
+//! Every error is a problem, wherever it is found.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, Response},
+};
+use countersign_protocol::problem::{Problem, ProblemCode};
+use countersign_server::http::{self, Peer};
+use countersign_simulator::Profile;
+use tower::ServiceExt;
+
+use crate::{
+    http::{code, json, send},
+    tls::stage::token_for,
+    world::World,
+};
+
+/// What a client with a card is answered.
+async fn attach(router: &Router, method: &str, path: &str, body: Vec<u8>) -> Response<Body> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
+        .body(Body::from(body))
+        .expect("a request");
+    router.clone().oneshot(request).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn events_without_a_web_socket() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let created = token_for(&world, &[], None).await.expect("a token");
+    let bearer = format!("Bearer {}", created.secret);
+    let plain = [("authorization", bearer.as_str())];
+    let old = [
+        plain[0],
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "8"),
+        ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+    ];
+    for headers in [&plain[..], &old] {
+        let answer = send(&router, "GET", "/events", headers, None).await;
+        assert_eq!(code(answer).await, ProblemCode::InvalidRequest);
+    }
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn where_cards_are_attached() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    for (method, path, size, wanted) in [
+        ("POST", "/rt/hsm", 70_000, ProblemCode::InvalidRequest),
+        ("POST", "/rt/hsm", 0, ProblemCode::InvalidRequest),
+        ("POST", "/rt/hsm/other", 70_000, ProblemCode::NotFound),
+        ("GET", "/rt/hsm", 0, ProblemCode::MethodNotAllowed),
+        ("PUT", "/rt/hsm/other", 0, ProblemCode::MethodNotAllowed),
+    ] {
+        let answer = attach(&router, method, path, vec![0; size]).await;
+        assert_eq!(code(answer).await, wanted, "{method} {path} {size}");
+    }
+    world.app.shutdown().await;
+}
+
+/// Whatever it was: who asked has to find it again.
+#[tokio::test]
+async fn an_activation_that_is_not_there_is_named() {
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = http::router(&world.app).await.expect("a router");
+    let created = token_for(&world, &[], None).await.expect("a token");
+    let bearer = format!("Bearer {}", created.secret);
+    let token = [("authorization", bearer.as_str())];
+    for (path, id) in [
+        ("8K3F", "8K3F"),
+        ("8K3F.2", "8K3F.2"),
+        ("..%2F..%2Ffoo", "../../foo"),
+        (".2", ".2"),
+        ("%C3%A4%20b", "\u{e4} b"),
+    ] {
+        for below in ["", "/signatures", "/receipt"] {
+            let path = format!("/activations/{path}{below}");
+            let problem: Problem = json(send(&router, "GET", &path, &token, None).await).await;
+            assert_eq!(problem.code(), Some(ProblemCode::NotFound));
+            assert!(problem.detail.contains(id), "{}", problem.detail);
+        }
+    }
+    world.app.shutdown().await;
+}
