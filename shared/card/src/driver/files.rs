@@ -63,20 +63,6 @@ impl SmartCardHsm {
         })
     }
 
-    /// Writes the label; somebody must be logged in.
-    ///
-    /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's.
-    pub fn write_label(&mut self, label: &str) -> Result<(), CardError> {
-        let info = TlvWriter::new()
-            .with(Tag(0x02), &[0])
-            .with(Tag(0x80), label.as_bytes())
-            // Token flags: random numbers on the card.
-            .with(Tag(0x03), &[0x05, 0x20])
-            .wrap(Tag(0x30));
-        self.write_file(TOKEN_INFO, &info)
-    }
-
     /// Reads a whole file; `None` if there is no such file.
     ///
     /// # Errors
