@@ -1,8 +1,8 @@
 //! Errors of the command line, each with its exit code and its form in JSON.
 
-use countersign_client::ClientError;
+use countersign_client::{ClientError, words::ending};
 use countersign_protocol::{
-    activation::EndReason,
+    activation::{ActivationView, EndReason},
     id::ActivationId,
     mechanism::Mechanism,
     problem::{Problem, ProblemCode},
@@ -27,12 +27,14 @@ pub enum CliError {
     #[error("{0}")]
     Key(String),
     /// The activation is over.
-    #[error("activation {id} is over: {}", crate::output::printable(&.reason.to_string()))]
+    #[error("activation {id} is over: {how}")]
     Ended {
         /// Which.
         id: ActivationId,
         /// How it ended.
         reason: EndReason,
+        /// The same for people, with what custodians said.
+        how: String,
     },
     /// The activation is not open.
     #[error(
@@ -88,6 +90,15 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// That the activation is over, for this reason.
+    pub fn ended(view: &ActivationView, reason: &EndReason) -> Self {
+        Self::Ended {
+            id: view.terms.id.clone(),
+            reason: reason.clone(),
+            how: ending(view, reason),
+        }
+    }
+
     /// The program's exit code.
     pub fn exit(&self) -> Exit {
         match self {

@@ -248,7 +248,17 @@ impl State {
             return;
         }
         match self.behaviour.end.clone() {
-            Some(reason) => self.change(ended(reason)),
+            Some(reason) => {
+                if reason["type"] == "declined" {
+                    let why = json!({
+                        "type": "declined", "at": "2026-01-01T00:02:00Z", "reason": "not\u{1b}[2J today"
+                    });
+                    if let Some(activation) = &mut self.activation {
+                        activation["custodians"][1]["answer"] = why;
+                    }
+                }
+                self.change(ended(reason));
+            }
             None => self.change(open()),
         }
     }
