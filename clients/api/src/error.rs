@@ -200,12 +200,14 @@ pub enum ConfigError {
     },
     /// Not a certificate file.
     #[error(
-        "{}, which {named_by} gives, has no certificate that can be used: it must be PEM with BEGIN CERTIFICATE",
-        file.display()
+        "{}, which {named_by} gives, {why}. It must be PEM with BEGIN CERTIFICATE: \
+         `openssl x509 -noout -text -in FILE` shows what is in it", file.display()
     )]
     CaFile {
         /// The file.
         file: PathBuf,
+        /// What is wrong.
+        why: &'static str,
         /// Where its path came from.
         named_by: &'static str,
     },

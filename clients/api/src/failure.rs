@@ -26,6 +26,9 @@ pub enum TlsFailure {
     /// The certificate's issuer is not known here.
     #[error("no authority that is trusted here has issued the server's certificate")]
     UnknownAuthority,
+    /// The server shows a certificate that is for issuing others.
+    #[error("the server's certificate is an authority's own (CA:TRUE)")]
+    AuthorityItself,
     /// Anything else, in the library's words.
     #[error("{0}")]
     Other(String),
@@ -36,6 +39,11 @@ impl TlsFailure {
     pub fn advice(&self, name_it: &str) -> String {
         match self {
             Self::UnknownAuthority => format!("If it comes from an own CA, {name_it}"),
+            Self::AuthorityItself => {
+                format!(
+                    "Make one with basicConstraints CA:FALSE, or sign one with it; then {name_it}"
+                )
+            }
             Self::Other(_) => "Check the server's certificate, and the clocks".to_owned(),
         }
     }
@@ -72,12 +80,20 @@ fn of_io(error: &std::io::Error) -> Failure {
 }
 
 fn of_rustls(error: &rustls::Error) -> Failure {
-    use rustls::CertificateError::{BadSignature, UnknownIssuer};
+    use rustls::CertificateError::{BadSignature, Other, UnknownIssuer};
     match error {
         rustls::Error::InvalidMessage(_) => Failure::NoTls,
         // Another authority of the same name has signed it.
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             TlsFailure::UnknownAuthority.into()
+        }
+        rustls::Error::InvalidCertificate(Other(error))
+            if matches!(
+                error.0.downcast_ref(),
+                Some(webpki::Error::CaUsedAsEndEntity)
+            ) =>
+        {
+            TlsFailure::AuthorityItself.into()
         }
         error => TlsFailure::Other(error.to_string()).into(),
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustls::pki_types::CertificateDer;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::error::ConfigError;
@@ -49,18 +50,23 @@ fn read(file: &CaFile) -> Result<Vec<Certificate<'static>>, ConfigError> {
         named_by: file.named_by,
         error,
     })?;
-    let unusable = || ConfigError::CaFile {
+    let unusable = |why| ConfigError::CaFile {
         file: file.path.clone(),
+        why,
         named_by: file.named_by,
     };
+    let broken = "has a certificate that cannot be read";
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| unusable())? {
+        if let PemItem::Certificate(certificate) = item.map_err(|_| unusable(broken))? {
+            // Whatever stands between the lines of a PEM passes as its content.
+            let der = CertificateDer::from_slice(certificate.der());
+            webpki::anchor_from_trusted_cert(&der).map_err(|_| unusable(broken))?;
             certificates.push(certificate);
         }
     }
     if certificates.is_empty() {
-        Err(unusable())
+        Err(unusable("has no certificate"))
     } else {
         Ok(certificates)
     }

@@ -6,8 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use countersign_client::{Client, ClientError, Options, ServerUrl, failure::TlsFailure};
-use rcgen::{CertificateParams, IsCa, KeyPair};
+use countersign_client::{
+    Client, ClientError, ConfigError, Options, ServerUrl, failure::TlsFailure,
+};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A certificate for localhost, signed by its own key.
@@ -73,4 +75,54 @@ fn a_certificate_of_nobody_known_is_refused_with_what_to_do() {
         "{error}"
     );
     assert!(error.to_string().contains("ca_file"), "{error}");
+}
+
+/// Most recipes for a self-signed certificate make one that is an authority, and naming it does not help.
+#[test]
+fn an_authority_itself_is_no_server() {
+    let pair = pair(IsCa::Ca(BasicConstraints::Unconstrained));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pair.certificate.pem()).unwrap();
+    let url = serve(&pair);
+    for ca in [None, Some(file.as_path())] {
+        let error = asked(&url, ca);
+        assert!(
+            matches!(
+                &error,
+                ClientError::Tls {
+                    why: TlsFailure::AuthorityItself,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(error.to_string().contains("CA:FALSE"), "{error}");
+    }
+}
+
+/// What the advice leads to.
+#[test]
+fn a_certificate_of_its_own_can_be_named() {
+    let pair = pair(IsCa::ExplicitNoCa);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pair.certificate.pem()).unwrap();
+    let error = asked(&serve(&pair), Some(&file));
+    // There is TLS now, and nobody behind it.
+    assert!(error.is_unreachable(), "{error}");
+}
+
+#[test]
+fn a_broken_certificate_is_found_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let pem = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
+    std::fs::write(&file, pem).unwrap();
+    let error = asked("https://localhost:1", Some(&file));
+    assert!(
+        matches!(&error, ClientError::Config(ConfigError::CaFile { .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("ca.pem"), "{error}");
 }
