@@ -407,6 +407,9 @@ impl Client {
             code if status.is_redirection() => {
                 self.malformed(format!("it redirects to another address (status {code})"))
             }
+            400 if !self.shared.server.is_https() => self.malformed(
+                "status 400 without problem details; perhaps it speaks TLS, and the address begins with https://",
+            ),
             code => self.malformed(format!("status {code} without problem details")),
         })
     }

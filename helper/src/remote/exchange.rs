@@ -60,6 +60,11 @@ pub enum ExchangeError {
         "the server knows no such address: check the path behind its name (and the token in it, where it wants one)"
     )]
     NotFound,
+    /// What servers that speak TLS answer to who does not.
+    #[error(
+        "the server answered with status 400: perhaps it speaks TLS, and the address begins with https://"
+    )]
+    PerhapsTls,
     /// The address leads elsewhere.
     #[error(
         "the server answered with status {0}, which this protocol does not know: check the address"
@@ -76,7 +81,7 @@ impl ExchangeError {
     /// Whether the server said that this session is over.
     pub const fn ends_session(&self) -> bool {
         match self {
-            Self::Gone | Self::NotFound | Self::Unexpected(_) => true,
+            Self::Gone | Self::NotFound | Self::PerhapsTls | Self::Unexpected(_) => true,
             Self::Network(_) | Self::Tls { .. } | Self::Trouble(_) | Self::Message(_) => false,
         }
     }
@@ -90,7 +95,7 @@ impl ExchangeError {
     pub const fn passes(&self) -> bool {
         match self {
             Self::Network(_) | Self::Tls { .. } | Self::Gone | Self::Trouble(_) => true,
-            Self::NotFound | Self::Unexpected(_) | Self::Message(_) => false,
+            Self::NotFound | Self::PerhapsTls | Self::Unexpected(_) | Self::Message(_) => false,
         }
     }
 }
@@ -210,6 +215,7 @@ impl Exchange {
             StatusCode::NO_CONTENT => Ok(Reply::Finished),
             StatusCode::GATEWAY_TIMEOUT => Err(ExchangeError::Gone),
             StatusCode::NOT_FOUND => Err(ExchangeError::NotFound),
+            StatusCode::BAD_REQUEST if !self.address.is_https() => Err(ExchangeError::PerhapsTls),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(ExchangeError::Trouble(status))
             }

@@ -531,6 +531,16 @@ fn a_wrong_scheme_ends_it_and_is_told() {
 }
 
 #[test]
+fn a_bad_request_without_tls_may_be_for_https() {
+    let bad = Say::Status("400 Bad Request", "", b"TLS here".to_vec());
+    let error = run(vec![bad])
+        .result
+        .expect_err("it is refused")
+        .to_string();
+    assert!(error.contains("begins with https://"), "{error}");
+}
+
+#[test]
 fn a_file_of_authorities_is_read_even_where_it_is_not_needed() {
     let ended = run_with(&card(), vec![], |attachment| {
         attachment.ca_file = Some(CaFile {
