@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use countersign_client::ActivationFilter;
-use countersign_harness::stage::EC_KEY;
+use countersign_harness::stage::{EC_KEY, RSA_KEY};
 
 use crate::tool::{Bench, say};
 
@@ -82,6 +82,16 @@ fn a_login_that_is_not_needed_waits_for_nobody() -> anyhow::Result<()> {
             .env("COUNTERSIGN_WAIT_IN", "sign"))?;
         ensure!(text.contains(EC_KEY), "{text}");
     }
+    // What cannot be signed is refused before anybody is asked, and named: CKM_SHA1_RSA_PKCS.
+    let id = bench.key(RSA_KEY)?.id;
+    let text = bench.fails(
+        bench
+            .tool("pkcs11-tool")?
+            .args(["--module", &module, "--sign", "-m", "SHA1-RSA-PKCS"])
+            .args(["--id", &id, "-i", "data", "-o", "signature"])
+            .env("COUNTERSIGN_WAIT_IN", "sign"),
+    )?;
+    ensure!(text.contains("mechanism 0x6"), "{text}");
     ensure!(
         bench
             .stage
