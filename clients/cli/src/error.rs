@@ -23,6 +23,9 @@ pub enum CliError {
     /// Files that cannot be signed, read or written.
     #[error("{0}")]
     Files(String),
+    /// What `pkcs11 doctor` found bad.
+    #[error("programs cannot sign yet: see what is marked BAD")]
+    NotReady(Exit),
     /// No such key, or one that cannot do this.
     #[error("{0}")]
     Key(String),
@@ -105,6 +108,7 @@ impl CliError {
             Self::Usage(_) => Exit::Usage,
             Self::Client(error) => Exit::of_client(error),
             Self::Files(_) | Self::Key(_) | Self::Untrue(_) | Self::Invalid { .. } => Exit::Error,
+            Self::NotReady(exit) => *exit,
             Self::Ended { reason, .. } => Exit::of_end(reason),
             Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
             Self::Interrupted(_) => Exit::Stopped,
@@ -131,6 +135,7 @@ impl CliError {
             }
             Self::Usage(_) => own("usage", "Command line not understood", detail),
             Self::Files(_) => own("files", "Files not usable", detail),
+            Self::NotReady(_) => own("not-ready", "Programs cannot sign yet", detail),
             Self::Key(_) => own("key", "Key not usable", detail),
             Self::Ended { reason, .. } => {
                 let mut problem = json!(Problem::new(ProblemCode::ActivationEnded, detail));
