@@ -16,4 +16,5 @@ mod private_file;
 pub mod prompt;
 pub mod remote;
 pub mod task;
+pub mod told;
 pub mod trigger;

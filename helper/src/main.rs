@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
-use countersign_helper::cli::Cli;
+use countersign_helper::{cli::Cli, told::told};
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("countersign-helper: {error:#}");
+            eprintln!("countersign-helper: {}", told(&error));
             ExitCode::FAILURE
         }
     }

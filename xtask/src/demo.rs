@@ -8,8 +8,9 @@ use crate::{build, run::run, setup};
 
 /// Arguments of `cargo xtask demo`; passed on to `countersign-demo`.
 #[derive(Args)]
+#[command(disable_help_flag = true)]
 pub struct Demo {
-    /// Options of the demo; `--help` lists them.
+    /// Options of the demo; `--help` among them lists the others.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
 }

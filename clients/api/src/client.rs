@@ -14,8 +14,9 @@ use crate::{
     client_certificate::CertificateFiles,
     config::Settings,
     error::{ClientError, ConfigError},
+    failure::Failure,
     retry::Retry,
-    roots,
+    roots::{self, CaFile},
     token::Token,
     url::ServerUrl,
 };
@@ -130,12 +131,11 @@ impl Client {
             return Err(ConfigError::NoToken { file: config_file }.into());
         }
         let options = Options {
-            ca_file,
             client_certificate,
             allow_plain_http,
             ..Options::default()
         };
-        Self::new(server, token, &options)
+        Self::build(server, token, &options, ca_file.as_ref())
     }
 
     /// A client with every choice.
@@ -146,6 +146,19 @@ impl Client {
         server: ServerUrl,
         token: Option<Token>,
         options: &Options,
+    ) -> Result<Self, ClientError> {
+        let ca_file = options.ca_file.clone().map(|path| CaFile {
+            path,
+            named_by: "the program",
+        });
+        Self::build(server, token, options, ca_file.as_ref())
+    }
+
+    fn build(
+        server: ServerUrl,
+        token: Option<Token>,
+        options: &Options,
+        ca_file: Option<&CaFile>,
     ) -> Result<Self, ClientError> {
         server.require_encryption(options.allow_plain_http)?;
         let mut config = Agent::config_builder()
@@ -158,7 +171,7 @@ impl Client {
             .timeout_send_body(Some(SEND))
             .timeout_recv_body(Some(RECEIVE));
         if server.is_https() {
-            let roots = roots::load(options.ca_file.as_deref())?;
+            let roots = roots::load(ca_file)?;
             let certificate = options.client_certificate.as_ref();
             let certificate = certificate.map(CertificateFiles::load).transpose()?;
             let tls = TlsConfig::builder()
@@ -171,7 +184,7 @@ impl Client {
             }
             .into());
         } else {
-            roots::check(options.ca_file.as_deref())?;
+            roots::check(ca_file)?;
         }
         if server.is_loopback() {
             config = config.proxy(None);
@@ -394,32 +407,26 @@ impl Client {
             code if status.is_redirection() => {
                 self.malformed(format!("it redirects to another address (status {code})"))
             }
+            400 if !self.shared.server.is_https() => self.malformed(
+                "status 400 without problem details; perhaps it speaks TLS, and the address begins with https://",
+            ),
             code => self.malformed(format!("status {code} without problem details")),
         })
     }
 
     fn failed(&self, error: ureq::Error) -> ClientError {
-        use ureq::Error;
-        match error {
-            Error::Io(error) if is_no_tls(&error) => {
-                self.malformed("it does not speak TLS there: is it an http:// address?")
-            }
-            Error::Io(error) if is_tls(&error) => self.tls(error.to_string()),
-            Error::Io(error) => self.unreachable(error.to_string()),
-            Error::Timeout(which) => ClientError::Unreachable {
+        match Failure::from(error) {
+            Failure::Network(why) => self.unreachable(why),
+            silence @ Failure::Silence(_) => ClientError::Unreachable {
                 server: self.shared.server.to_string(),
-                why: format!("no answer in time ({which})"),
+                why: silence.to_string(),
                 timed_out: true,
             },
-            Error::HostNotFound => self.unreachable("there is no host of this name".to_owned()),
-            Error::ConnectionFailed => self.unreachable("the connection failed".to_owned()),
-            Error::ConnectProxyFailed(why) => self.unreachable(format!("the proxy failed: {why}")),
-            // What a connection that breaks in the middle of an answer looks like.
-            error @ Error::Protocol(_) => self.unreachable(error.to_string()),
-            error @ (Error::Rustls(_) | Error::Tls(_) | Error::Pem(_)) => {
-                self.tls(error.to_string())
-            }
-            error => self.malformed(error.to_string()),
+            Failure::Tls(why) => ClientError::Tls {
+                server: self.shared.server.to_string(),
+                why,
+            },
+            other @ (Failure::NoTls | Failure::Other(_)) => self.malformed(other.to_string()),
         }
     }
 
@@ -428,13 +435,6 @@ impl Client {
             server: self.shared.server.to_string(),
             why,
             timed_out: false,
-        }
-    }
-
-    fn tls(&self, why: String) -> ClientError {
-        ClientError::Tls {
-            server: self.shared.server.to_string(),
-            why,
         }
     }
 
@@ -448,15 +448,4 @@ impl Client {
     fn bad_request(&self, error: impl std::fmt::Display) -> ClientError {
         self.malformed(format!("the request cannot be made: {error}"))
     }
-}
-
-/// What answers is something else, such as plain HTTP.
-fn is_no_tls(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
-}
-
-/// rustls reports a refused certificate through the stream.
-fn is_tls(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::InvalidData
 }

@@ -35,11 +35,11 @@ impl CertificateFiles {
             file: file.to_owned(),
             what,
         };
-        let pem = read(&self.certificate, "client_certificate_file", false)?;
+        let pem = read(&self.certificate, "`client_certificate_file`", false)?;
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
             .map_err(|_| unusable(&self.certificate, "certificate"))?;
-        let pem = read(&self.key, "client_key_file", true)?;
+        let pem = read(&self.key, "`client_key_file`", true)?;
         let no_key = || unusable(&self.key, "private key without a password");
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| no_key())?;
         let pair = ClientCert::new_with_certs(
@@ -61,10 +61,10 @@ fn read(
     named_by: &'static str,
     secret: bool,
 ) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable {
+    let unreadable = |error| ConfigError::Unreadable {
         file: file.to_owned(),
         named_by,
-        source,
+        error,
     };
     let opened = File::open(file).map_err(unreadable)?;
     if secret && open_to_others(&opened).map_err(unreadable)? {

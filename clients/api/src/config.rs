@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     activation_settings::ActivationSettings, client_certificate::CertificateFiles,
-    error::ConfigError, token::Token, token_command, token_file, url::ServerUrl,
+    error::ConfigError, roots::CaFile, token::Token, token_command, token_file, url::ServerUrl,
 };
 
 /// Path of the configuration file.
@@ -55,7 +55,7 @@ pub struct Settings {
     /// The client certificate, if one is configured; no token is needed then.
     pub client_certificate: Option<CertificateFiles>,
     /// PEM file with certificate authorities that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<CaFile>,
     /// Whether unencrypted connections to other machines are allowed.
     pub allow_plain_http: bool,
     /// What is asked for where the caller does not say it.
@@ -139,11 +139,15 @@ impl Settings {
         } else {
             None
         };
-        let ca_file = overrides
-            .ca_file
-            .clone()
-            .or_else(|| environment(CA_FILE_ENV).map(PathBuf::from))
-            .or_else(|| file.ca_file.as_ref().map(resolve));
+        let ca_file = |path, named_by| CaFile { path, named_by };
+        let ca_file = if let Some(path) = &overrides.ca_file {
+            Some(ca_file(path.clone(), "`--ca-file`"))
+        } else if let Some(path) = environment(CA_FILE_ENV) {
+            Some(ca_file(path.into(), CA_FILE_ENV))
+        } else {
+            let path = file.ca_file.as_ref().map(resolve);
+            path.map(|path| ca_file(path, "`ca_file` in the configuration"))
+        };
         let either = |variable, file: &Option<PathBuf>| {
             environment(variable)
                 .map(PathBuf::from)
@@ -226,12 +230,12 @@ fn read_file(
         Err(error) if named_by.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             return Ok((path, File::default()));
         }
-        Err(source) => {
+        Err(error) => {
             let named_by = named_by.unwrap_or("the default");
             return Err(ConfigError::Unreadable {
                 file: path,
                 named_by,
-                source,
+                error,
             });
         }
     };

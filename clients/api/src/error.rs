@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use countersign_protocol::problem::{Problem, ProblemCode};
 
+use crate::failure::TlsFailure;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -24,14 +26,15 @@ pub enum ClientError {
     },
     /// The server's certificate was not accepted.
     #[error(
-        "the TLS connection to {server} failed: {why}. If the server's certificate comes from an own CA, name \
-         that CA's certificate with `ca_file` in the configuration or COUNTERSIGN_CA_FILE"
+        "the TLS connection to {server} failed: {why}. {}", .why.advice(
+            "name that CA's certificate with `ca_file` in the configuration or COUNTERSIGN_CA_FILE"
+        )
     )]
     Tls {
         /// The server.
         server: String,
         /// What happened.
-        why: String,
+        why: TlsFailure,
     },
     /// The answer is not one of a Countersign server.
     #[error(
@@ -99,14 +102,14 @@ pub enum ConfigError {
         url: String,
     },
     /// No readable file.
-    #[error("cannot read {}: {source}. Check the path, which {named_by} gives, and the permissions", file.display())]
+    #[error("cannot read {}: {error}. Check the path, which {named_by} gives, and the permissions", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Where its path came from.
         named_by: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Not the TOML that is expected.
     #[error("{} is no valid configuration: {why}", file.display())]
@@ -196,9 +199,16 @@ pub enum ConfigError {
         file: PathBuf,
     },
     /// Not a certificate file.
-    #[error("{} has no certificate that can be used: it must be PEM with BEGIN CERTIFICATE", file.display())]
+    #[error(
+        "{}, which {named_by} gives, {why}. It must be PEM with BEGIN CERTIFICATE: \
+         `openssl x509 -noout -text -in FILE` shows what is in it", file.display()
+    )]
     CaFile {
         /// The file.
         file: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+        /// Where its path came from.
+        named_by: &'static str,
     },
 }

@@ -20,6 +20,7 @@ mod client;
 mod client_certificate;
 mod config;
 mod error;
+pub mod failure;
 mod hsms;
 mod path;
 mod people;

@@ -11,10 +11,10 @@ const LONGEST: u64 = 16 * 1024;
 
 /// Reads a token file, unless others can read it too.
 pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable {
+    let unreadable = |error| ConfigError::Unreadable {
         file: file.to_owned(),
         named_by,
-        source,
+        error,
     };
     let opened = File::open(file).map_err(unreadable)?;
     // Directories open, too, and their permissions are another matter. A pipe is fine.

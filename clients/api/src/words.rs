@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationState, ActivationView, Answer},
+    activation::{ActivationState, ActivationView, Answer, EndReason},
     purpose::{Purpose, Scope},
 };
 
@@ -78,17 +78,32 @@ pub fn line(view: &ActivationView) -> String {
             )
         }
         ActivationState::Ended { reason, at } => {
-            format!(
-                "Over since {}: {}",
-                time(at),
-                printable(&reason.to_string())
-            )
+            format!("Over since {}: {}", time(at), ending(view, reason))
         }
     };
     if let Some(notice) = &view.notice {
         line.push_str(&format!(". {}", printable(notice)));
     }
     line
+}
+
+/// How the activation ended. Where custodians declined: who, and why.
+pub fn ending(view: &ActivationView, reason: &EndReason) -> String {
+    let declined: Vec<String> = view
+        .custodians
+        .iter()
+        .filter_map(|custodian| match &custodian.answer {
+            Answer::Declined { reason, .. } => {
+                Some(printable(&format!("{}: {reason}", custodian.person.name)))
+            }
+            _ => None,
+        })
+        .collect();
+    if *reason == EndReason::Declined && !declined.is_empty() {
+        format!("declined by {}", declined.join("; "))
+    } else {
+        printable(&reason.to_string())
+    }
 }
 
 fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {

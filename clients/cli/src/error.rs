@@ -1,8 +1,8 @@
 //! Errors of the command line, each with its exit code and its form in JSON.
 
-use countersign_client::ClientError;
+use countersign_client::{ClientError, words::ending};
 use countersign_protocol::{
-    activation::EndReason,
+    activation::{ActivationView, EndReason},
     id::ActivationId,
     mechanism::Mechanism,
     problem::{Problem, ProblemCode},
@@ -23,16 +23,21 @@ pub enum CliError {
     /// Files that cannot be signed, read or written.
     #[error("{0}")]
     Files(String),
+    /// What `pkcs11 doctor` found bad.
+    #[error("programs cannot sign yet: see what is marked BAD")]
+    NotReady(Exit),
     /// No such key, or one that cannot do this.
     #[error("{0}")]
     Key(String),
     /// The activation is over.
-    #[error("activation {id} is over: {}", crate::output::printable(&.reason.to_string()))]
+    #[error("activation {id} is over: {how}")]
     Ended {
         /// Which.
         id: ActivationId,
         /// How it ended.
         reason: EndReason,
+        /// The same for people, with what custodians said.
+        how: String,
     },
     /// The activation is not open.
     #[error(
@@ -88,12 +93,22 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// That the activation is over, for this reason.
+    pub fn ended(view: &ActivationView, reason: &EndReason) -> Self {
+        Self::Ended {
+            id: view.terms.id.clone(),
+            reason: reason.clone(),
+            how: ending(view, reason),
+        }
+    }
+
     /// The program's exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Client(error) => Exit::of_client(error),
             Self::Files(_) | Self::Key(_) | Self::Untrue(_) | Self::Invalid { .. } => Exit::Error,
+            Self::NotReady(exit) => *exit,
             Self::Ended { reason, .. } => Exit::of_end(reason),
             Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
             Self::Interrupted(_) => Exit::Stopped,
@@ -120,6 +135,7 @@ impl CliError {
             }
             Self::Usage(_) => own("usage", "Command line not understood", detail),
             Self::Files(_) => own("files", "Files not usable", detail),
+            Self::NotReady(_) => own("not-ready", "Programs cannot sign yet", detail),
             Self::Key(_) => own("key", "Key not usable", detail),
             Self::Ended { reason, .. } => {
                 let mut problem = json!(Problem::new(ProblemCode::ActivationEnded, detail));

@@ -26,12 +26,7 @@ pub fn find<'a>(
         if let Some(hsm) =
             hsm.filter(|hsm| !keys.is_empty() && keys.iter().all(|key| key.hsm != **hsm))
         {
-            let hsms: BTreeSet<_> = keys.iter().map(|key| key.hsm.to_string()).collect();
-            let hsms: Vec<String> = hsms.into_iter().collect();
-            return Err(CliError::Key(format!(
-                "there is no HSM `{hsm}` with a key: those with keys are {}",
-                hsms.join(", ")
-            )));
+            return Err(no_hsm(keys, hsm));
         }
         let known: Vec<String> = keys
             .iter()
@@ -58,6 +53,18 @@ pub fn find<'a>(
         )));
     }
     Ok(key)
+}
+
+/// That this HSM has no key, and which have.
+pub fn no_hsm(keys: &[SigningKeyView], hsm: &HsmId) -> CliError {
+    let hsms: BTreeSet<_> = keys.iter().map(|key| key.hsm.to_string()).collect();
+    let hsms: Vec<String> = hsms.into_iter().collect();
+    let others = if hsms.is_empty() {
+        "the server has no key at all".to_owned()
+    } else {
+        format!("those with keys are {}", hsms.join(", "))
+    };
+    CliError::Key(format!("there is no HSM `{hsm}` with a key: {others}"))
 }
 
 /// What signs with this key where nobody says.

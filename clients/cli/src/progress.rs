@@ -48,11 +48,7 @@ impl Progress {
 
     /// Waiting for people.
     pub fn waiting() -> Self {
-        let progress = Self::new("Waiting", None, "{spinner} {msg}  ({elapsed})", true);
-        if progress.terminal {
-            progress.bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        progress
+        Self::new("Waiting", None, "{spinner} {msg}  ({elapsed})", true)
     }
 
     /// Signing so many files.
@@ -79,6 +75,10 @@ impl Progress {
     pub fn status(&self, text: &str) {
         if self.terminal {
             self.bar.set_message(text.to_owned());
+            if self.last.borrow().is_empty() {
+                // Not before there is something to show.
+                self.bar.enable_steady_tick(Duration::from_millis(120));
+            }
         } else if *self.last.borrow() != text {
             line(text);
         }

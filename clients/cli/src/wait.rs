@@ -56,10 +56,7 @@ pub fn announce(asked: &Requested) {
 pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
     match &view.state {
         ActivationState::Open { .. } => Ok(()),
-        ActivationState::Ended { reason, .. } => Err(CliError::Ended {
-            id: view.terms.id.clone(),
-            reason: reason.clone(),
-        }),
+        ActivationState::Ended { reason, .. } => Err(CliError::ended(view, reason)),
         ActivationState::Queued | ActivationState::Collecting => {
             Err(CliError::NotOpen(view.terms.id.clone()))
         }

@@ -233,11 +233,10 @@ fn open(
             }
             Ok(id)
         }
-        Outcome::Ended(reason) => {
+        Outcome::Ended(reason, how) => {
             report::line(&format!(
-                "the HSM {} was not opened: activation {id} is over: {}",
-                slot.hsm,
-                printable(&reason.to_string())
+                "the HSM {} was not opened: activation {id} is over: {how}",
+                slot.hsm
             ));
             Err(Rv::of_end(&reason))
         }

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use countersign_client::WaitIn;
-use countersign_protocol::cvc::Fingerprint;
+use countersign_client::{WaitIn, words::printable};
+use countersign_protocol::{cvc::Fingerprint, hsm::SigningKeyView};
 use cryptoki_sys as ck;
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID};
 
@@ -18,6 +18,7 @@ use crate::{
     mechanism::{self, PssParameters},
     object::Object,
     record::Recorder,
+    report,
     rv::{Result, Rv},
     session::{Session, Sessions},
     sign::{Signing, Under},
@@ -207,7 +208,8 @@ impl Module {
             return Err(Rv(ck::CKR_KEY_HANDLE_INVALID));
         }
         let key = token.key_of(object).ok_or(Rv(ck::CKR_KEY_HANDLE_INVALID))?;
-        let wanted = mechanism::wanted(key, mechanism, pss)?;
+        let wanted = mechanism::wanted(key, mechanism, pss)
+            .inspect_err(|why| refused(key, mechanism, *why))?;
         if let Some(recorder) = &self.recorder {
             // Where C_Login waits for nobody, programs may leave it out.
             recorder.announce();
@@ -262,6 +264,17 @@ impl Module {
             self.logins.over(&activation);
         }
         result
+    }
+}
+
+/// Custodians may have agreed already, and few programs say what they wanted.
+fn refused(key: &SigningKeyView, mechanism: ck::CK_MECHANISM_TYPE, why: Rv) {
+    if why == Rv(ck::CKR_MECHANISM_INVALID) {
+        report::line(&format!(
+            "nothing is signed with {}: the program wants the PKCS#11 mechanism {mechanism:#x}, which is not offered; \
+             hashes are SHA-256, SHA-384 or SHA-512",
+            printable(&key.label)
+        ));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use countersign_client::{
     Client, ClientError,
-    words::{printable, seconds},
+    words::{ending, printable, seconds},
 };
 use countersign_protocol::{
     activation::ActivationState,
@@ -272,15 +272,15 @@ fn refused(
     let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
     match (error.code(), digest) {
         (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
-            match client.activation(activation).map(|view| view.state) {
-                Ok(ActivationState::Ended { reason, .. }) => {
-                    let reason = printable(&reason.to_string());
-                    report::line(&format!(
-                        "{what}: activation {activation} is over: {reason}"
-                    ));
-                }
-                _ => report::line(&format!("{what}: {error}")),
-            }
+            let over = client.activation(activation).ok().and_then(|view| {
+                let ActivationState::Ended { reason, .. } = &view.state else {
+                    return None;
+                };
+                let how = ending(&view, reason);
+                Some(format!("activation {activation} is over: {how}"))
+            });
+            let why = over.unwrap_or_else(|| error.to_string());
+            report::line(&format!("{what}: {why}"));
             Rv(ck::CKR_USER_NOT_LOGGED_IN)
         }
         // Of a hash function that the list does not have, the digest is not on it either.

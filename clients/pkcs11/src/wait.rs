@@ -7,7 +7,7 @@ use std::{
 
 use countersign_client::{
     Client, ClientError,
-    words::{line, printable, seconds, time},
+    words::{ending, line, printable, seconds, time},
 };
 use countersign_protocol::{
     Timestamp,
@@ -29,8 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(300);
 pub enum Outcome {
     /// The lease is open.
     Open(Box<ActivationView>),
-    /// It never will be.
-    Ended(EndReason),
+    /// It never will be: why, and how that is said.
+    Ended(EndReason, String),
     /// The server is gone, or refuses.
     Failed(ClientError),
     /// A signal came.
@@ -53,7 +53,7 @@ pub fn until_open(
     let mut away: Option<Instant> = None;
     loop {
         if let ActivationState::Ended { reason, .. } = &view.state {
-            return Outcome::Ended(reason.clone());
+            return Outcome::Ended(reason.clone(), ending(&view, reason));
         }
         if signals.caught().is_some() {
             return Outcome::Interrupted;

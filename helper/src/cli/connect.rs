@@ -4,6 +4,7 @@ use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use countersign_client::roots::CaFile;
 
 use super::CardArgs;
 use crate::remote::{Address, Attachment, PinCommands, Stop, Terminal, attach};
@@ -38,7 +39,10 @@ pub struct ConnectArgs {
 pub(super) fn connect(args: ConnectArgs) -> anyhow::Result<()> {
     let attachment = Attachment {
         address: Address::parse(&args.url, args.allow_http)?,
-        ca_file: args.ca,
+        ca_file: args.ca.map(|path| CaFile {
+            path,
+            named_by: "`--ca`",
+        }),
         sources: args.cards.sources()?,
         reader: args.reader,
         pins: match (args.allow_pin_commands, somebody_is_there()) {

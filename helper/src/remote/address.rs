@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
+use crate::prompt::text::visible;
+
 /// Address of a RAMOverHTTP server: path and query are kept as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -16,7 +18,9 @@ pub struct Address {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAddress {
     /// No URL.
-    #[error("`{0}` is no address of a server: write it like https://sign.example.org/rt/hsm")]
+    #[error(
+        "`{0}` is no address of a server: write it like https://sign.example.org/rt/hsm, without a name or password"
+    )]
     Url(String),
     /// Plain http over a network.
     #[error(
@@ -32,7 +36,7 @@ impl Address {
     /// # Errors
     /// [`InvalidAddress`].
     pub fn parse(text: &str, allow_http: bool) -> Result<Self, InvalidAddress> {
-        let invalid = || InvalidAddress::Url(text.to_owned());
+        let invalid = || InvalidAddress::Url(beginning(text.trim()));
         let uri: Uri = text.trim().parse().map_err(|_| invalid())?;
         let https = match uri.scheme_str() {
             Some("https") => true,
@@ -41,10 +45,12 @@ impl Address {
         };
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(invalid)?;
-        if uri
-            .authority()
-            .is_some_and(|all| all.as_str().contains('@'))
-        {
+        // No user, no password, and no half of one in a port's place.
+        let whole = match uri.port_u16() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        if uri.authority().is_none_or(|all| *all != *whole) {
             return Err(invalid());
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -82,6 +88,19 @@ impl Address {
     }
 }
 
+/// Scheme and host of what is no address: what follows may hold a token, and what is before an `@` a password.
+fn beginning(text: &str) -> String {
+    let scheme = text.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = text.split_at(scheme);
+    let host = if rest.contains('@') {
+        ""
+    } else {
+        rest.split(['/', '\\', '?', '#', ' ']).next().unwrap_or("")
+    };
+    let cut = if host == rest { "" } else { "…" };
+    visible(&format!("{scheme}{host}{cut}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +111,24 @@ mod tests {
         assert_eq!(address.uri().path(), "/rt/hsm/SECRET");
         assert_eq!(address.uri().query(), Some("x=1"));
         assert_eq!(address.shown(), "https://a.example:8443");
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_shown_whole() {
+        for bad in [
+            "htps://a.example/rt/hsm/SECRET",
+            "https://me:SECRET@a.example/rt",
+            "https://me:SE/SECRET@a.example/rt",
+            "a.example/rt/SECRET",
+            "me:SECRET@a.example",
+            "https:///SECRET",
+            "https://a.example:x?SECRET",
+        ] {
+            let error = Address::parse(bad, true).expect_err(bad).to_string();
+            assert!(!error.contains("SECRET"), "{error}");
+        }
+        let error = Address::parse("htps://a.example/rt", true).expect_err("no scheme");
+        assert!(error.to_string().contains("htps://a.example"), "{error}");
     }
 
     #[test]

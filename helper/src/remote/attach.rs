@@ -6,6 +6,7 @@ use std::{
 };
 
 use countersign_card::{Transport, TransportError};
+use countersign_client::roots::CaFile;
 
 use super::{
     address::Address,
@@ -27,7 +28,7 @@ pub struct Attachment {
     /// The server.
     pub address: Address,
     /// Certificate authorities that are trusted besides the system's (PEM).
-    pub ca_file: Option<std::path::PathBuf>,
+    pub ca_file: Option<CaFile>,
     /// Where cards are.
     pub sources: Vec<Arc<dyn CardSource>>,
     /// How the reader's name begins; without it, the first reader with a card.
@@ -61,8 +62,9 @@ pub fn attach(
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<bool, AttachError> {
-    let trust = Trust::load(&attachment.address, attachment.ca_file.as_deref())?;
+    let trust = Trust::load(&attachment.address, attachment.ca_file.as_ref())?;
     let mut pause = Pause::new();
+    let mut first = true;
     loop {
         let Some((reader, card)) = wait_for_card(attachment, stop, report)? else {
             return Ok(false);
@@ -86,13 +88,15 @@ pub fn attach(
             Err(error) => error,
         };
         let passes = match &error {
-            SessionError::Exchange(error) => error.passes(),
+            // Certificates are renewed while nobody is here to start this again.
+            SessionError::Exchange(error) => error.passes() && !(first && error.is_of_setup()),
             SessionError::Card(_) => true,
             SessionError::Message(_) => false,
         };
         if attachment.once || !passes {
             return Err(error.into());
         }
+        first = false;
         let wait = pause.after(began);
         report.tell(&format!(
             "Not attached: {error}. The card was reset; next try in {:.0} s",

@@ -6,7 +6,7 @@ use super::{
     address::Address,
     attach::AttachError,
     cookie::SessionCookies,
-    exchange::{Exchange, ExchangeError, Trust},
+    exchange::{Exchange, Trust},
     filter::PinCommands,
     report::Report,
     session::{self, End, SessionError, Stop},
@@ -24,10 +24,10 @@ pub fn attach_once(
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<bool, AttachError> {
-    let trust = Trust::load(address, None)?;
+    let trust = Trust::of_system(address)?;
     let exchange = Exchange::new(address, &trust)
         .with_cookies(cookies)
-        .map_err(|error| SessionError::from(ExchangeError::from(error)))?;
+        .map_err(SessionError::from)?;
     match session::run(&exchange, card, pins, stop, report)? {
         End::Finished => Ok(true),
         End::Stopped => Ok(false),

@@ -1,11 +1,16 @@
 //! A card that is attached to servers elsewhere: well-behaved ones, broken ones, curious ones.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use countersign_card::{Pin, PinKind, PinStatus, SmartCardHsm};
+use countersign_client::roots::CaFile;
 use countersign_helper::{
     cards::SimulatedSource,
     remote::{Address, AttachError, Attachment, PinCommands, Report, Stop, attach},
@@ -503,4 +508,51 @@ fn many_commands_in_one_request_are_answered_in_their_order() {
     let ended = run(vec![work(commands), finished()]);
     assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
     assert!(ended.heard[1].body.ends_with(&hex!("230263C380020191")));
+}
+
+/// Nobody comes back to an https address at which there is plain HTTP, and nothing is tried for ever.
+#[test]
+fn a_wrong_scheme_ends_it_and_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let ended = run_with(&card(), vec![], |attachment| {
+        attachment.address =
+            Address::parse(&format!("https://localhost:{port}/rt/hsm"), false).expect("an address");
+        attachment.once = false;
+    });
+    server.join().expect("the server panicked");
+    let error = ended.result.expect_err("it is no TLS").to_string();
+    assert!(error.contains("http://"), "{error}");
+}
+
+#[test]
+fn a_bad_request_without_tls_may_be_for_https() {
+    let bad = Say::Status("400 Bad Request", "", b"TLS here".to_vec());
+    let error = run(vec![bad])
+        .result
+        .expect_err("it is refused")
+        .to_string();
+    assert!(error.contains("begins with https://"), "{error}");
+}
+
+#[test]
+fn a_file_of_authorities_is_read_even_where_it_is_not_needed() {
+    let ended = run_with(&card(), vec![], |attachment| {
+        attachment.ca_file = Some(CaFile {
+            path: "no-such-file.pem".into(),
+            named_by: "`--ca`",
+        });
+    });
+    let error = ended.result.expect_err("there is no file");
+    let text = error.to_string();
+    assert!(matches!(error, AttachError::Trust(_)), "{text}");
+    assert!(
+        text.contains("no-such-file.pem") && text.contains("`--ca`"),
+        "{text}"
+    );
 }

@@ -142,18 +142,27 @@ impl Program {
     /// # Errors
     /// It did not end within half a minute.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
-        Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()?;
-        let start = Instant::now();
-        while start.elapsed() < READY {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("{} did not end:\n{}", self.name, self.log_tail())
+        terminate(&mut self.child)?
+            .with_context(|| format!("{} did not end:\n{}", self.name, self.log_tail()))
     }
+}
+
+/// `kill -TERM`, and waits for the end; `None`: it did not end within half a minute.
+///
+/// # Errors
+/// The operating system's.
+pub fn terminate(child: &mut Child) -> anyhow::Result<Option<ExitStatus>> {
+    Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
+    let start = Instant::now();
+    while start.elapsed() < READY {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(None)
 }
 
 impl Drop for Program {

@@ -75,6 +75,17 @@ fn problem_details_keep_code_and_words() {
     assert_eq!(server.next().line, "GET /api/v1/activations/8K3F HTTP/1.1");
 }
 
+/// That is how servers answer that speak TLS at this port.
+#[test]
+fn a_bad_request_without_tls_may_be_for_https() {
+    let server = Server::start(vec![Canned::Answer(400, "", "TLS here".to_owned())]);
+    let error = client(&server, None).keys().unwrap_err();
+    assert!(
+        error.to_string().contains("begins with https://"),
+        "{error}"
+    );
+}
+
 #[test]
 fn an_answer_of_somebody_else_is_malformed() {
     for canned in [

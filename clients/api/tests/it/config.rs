@@ -306,7 +306,20 @@ fn a_ca_file_must_have_certificates() {
     let Err(error) = Client::from_settings(settings) else {
         panic!("it must be refused")
     };
-    assert!(error.to_string().contains("missing.pem"), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("missing.pem") && text.contains("COUNTERSIGN_CA_FILE"),
+        "{text}"
+    );
+    let option = Overrides {
+        ca_file: Some("/other.pem".into()),
+        ..Overrides::default()
+    };
+    let settings = home.load(&option).unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = Client::from_settings(settings) else {
+        panic!("it must be refused")
+    };
+    assert!(error.to_string().contains("--ca-file"), "{error}");
 }
 
 #[test]

@@ -9,3 +9,4 @@
 mod calls;
 mod config;
 mod server;
+mod tls;

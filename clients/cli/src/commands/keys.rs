@@ -12,17 +12,28 @@ use crate::{
 };
 
 pub fn run(args: &Keys, global: &Global, output: Output) -> Result<(), CliError> {
-    let mut known = connect::client(global)?.keys()?;
+    let client = connect::client(global)?;
+    let mut known = client.keys()?;
     if let Some(name) = &args.pem {
         let key = keys::find(&known, name, args.hsm.as_ref())?;
         let pem = key.public_key.to_spki_pem();
         output.result(&json!({ "key": key, "pem": pem }), || pem.clone());
         return Ok(());
     }
+    if let Some(hsm) = &args.hsm
+        && known.iter().all(|key| key.hsm != *hsm)
+        && client.hsms()?.iter().all(|known| known.id != *hsm)
+    {
+        return Err(keys::no_hsm(&known, hsm));
+    }
     known.retain(|key| args.hsm.as_ref().is_none_or(|hsm| key.hsm == *hsm));
     output.result(&json!({ "keys": known }), || {
         if known.is_empty() {
-            "There is no key. An admin can have one generated in the portal under HSMs.".to_owned()
+            let place = args.hsm.as_ref().map(|hsm| format!(" on the HSM {hsm}"));
+            format!(
+                "There is no key{}. An admin can have one generated in the portal under HSMs.",
+                place.unwrap_or_default()
+            )
         } else {
             let headings = [
                 "HSM",

@@ -149,6 +149,7 @@ impl State {
         let here = format!("/activations/{ID}");
         match (method, path) {
             ("GET", "/keys") => (200, json!([self.key_view()])),
+            ("GET", "/hsms") => (200, json!([empty_hsm()])),
             ("PUT", _) if path.ends_with("/certificate") => (204, Value::Null),
             ("GET", "/session") => (200, json!({ "person": person(), "roles": [], "key": null })),
             ("GET", "/activations?state=active" | "/activations?state=all") => {
@@ -248,7 +249,17 @@ impl State {
             return;
         }
         match self.behaviour.end.clone() {
-            Some(reason) => self.change(ended(reason)),
+            Some(reason) => {
+                if reason["type"] == "declined" {
+                    let why = json!({
+                        "type": "declined", "at": "2026-01-01T00:02:00Z", "reason": "not\u{1b}[2J today"
+                    });
+                    if let Some(activation) = &mut self.activation {
+                        activation["custodians"][1]["answer"] = why;
+                    }
+                }
+                self.change(ended(reason));
+            }
             None => self.change(open()),
         }
     }
@@ -287,6 +298,14 @@ pub fn open() -> Value {
 
 pub fn ended(reason: Value) -> Value {
     json!({ "type": "ended", "reason": reason, "at": "2026-01-01T00:03:00Z" })
+}
+
+/// An HSM without a key.
+fn empty_hsm() -> Value {
+    json!({
+        "id": "hsm-2", "transport": "simulator", "state": { "type": "locked" }, "device": null, "pka": null,
+        "keys": [], "custodians": [], "warnings": [], "withdrawable": false
+    })
 }
 
 fn person() -> Value {

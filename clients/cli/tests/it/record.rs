@@ -49,6 +49,25 @@ fn what_the_pipeline_says_holds_for_recordings() {
     assert!(fake.asked()["abandonedAfterSeconds"].is_null());
 }
 
+/// Most often such a command fails because it has not found the module.
+#[test]
+fn a_command_that_fails_before_it_signs_is_told_of_the_module() {
+    for (build, told) in [
+        ("exit 3", true),
+        ("cat recorded >> \"$COUNTERSIGN_RECORD\"; exit 3", false),
+    ] {
+        let fake = Fake::start(Behaviour::default());
+        let program = Program::new(Some(&fake.url));
+        program.write("recorded", line(&fake));
+        let ran = program
+            .command(&["record", "--", "/bin/sh", "-c", build])
+            .env("PATH", "/usr/bin:/bin")
+            .output();
+        let ran = crate::program::Ran::of(ran.unwrap()).expect(1);
+        assert_eq!(ran.err.contains("pkcs11 env"), told, "{}", ran.err);
+    }
+}
+
 /// Signals that come while the build runs are the build's.
 #[cfg(unix)]
 mod signals {

@@ -112,6 +112,20 @@ fn every_way_to_end_has_its_exit_code() {
 }
 
 #[test]
+fn who_declined_and_why_is_told() {
+    let (_fake, program) = two_files(Behaviour {
+        end: Some(json!({ "type": "declined" })),
+        ..Behaviour::default()
+    });
+    let ran = program.run(&SIGN).expect(3);
+    assert!(
+        ran.err.contains("Bob: not\u{FFFD}[2J today") && !ran.err.contains('\x1b'),
+        "{:?}",
+        ran.err
+    );
+}
+
+#[test]
 fn a_part_is_told_file_by_file() {
     let (_fake, program) = two_files(Behaviour {
         limit: Some(1),

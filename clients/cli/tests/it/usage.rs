@@ -102,3 +102,20 @@ fn a_server_without_tls_is_named_as_such() {
     let ran = Program::new(Some(&url)).run(&["keys"]).expect(1);
     assert!(ran.err.contains("does not speak TLS"), "{}", ran.err);
 }
+
+#[test]
+fn an_hsm_that_is_not_there_is_no_empty_list() {
+    let fake = Fake::start(Behaviour::default());
+    let program = Program::new(Some(&fake.url));
+    let ran = program.run(&["keys", "--hsm", "nowhere"]).expect(1);
+    assert!(
+        ran.err.contains("nowhere") && ran.err.contains("hsm-1"),
+        "{}",
+        ran.err
+    );
+    // One that has no key is named.
+    let ran = program.run(&["keys", "--hsm", "hsm-2"]).expect(0);
+    assert!(ran.out.contains("hsm-2"), "{}", ran.out);
+    let ran = program.run(&["keys", "--hsm", "hsm-1"]).expect(0);
+    assert!(ran.out.contains("release"), "{}", ran.out);
+}

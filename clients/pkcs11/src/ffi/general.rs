@@ -130,7 +130,7 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
         } = &module::token(&slot)?.device;
         let (sessions, read_write) = module.sessions.count(id);
         let login: CK_FLAGS = if module.waits_in_login() {
-            ck::CKF_LOGIN_REQUIRED | ck::CKF_PROTECTED_AUTHENTICATION_PATH
+            ck::CKF_LOGIN_REQUIRED
         } else {
             0
         };
@@ -143,6 +143,8 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
             model: padded("SmartCard-HSM"),
             serialNumber: padded(device.serial()),
             flags: login
+                // Programs that log in all the same would ask people for a PIN.
+                | ck::CKF_PROTECTED_AUTHENTICATION_PATH
                 | ck::CKF_TOKEN_INITIALIZED
                 | ck::CKF_USER_PIN_INITIALIZED
                 | ck::CKF_WRITE_PROTECTED,

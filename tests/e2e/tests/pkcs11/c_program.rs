@@ -6,6 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use countersign_client::ActivationFilter;
+use countersign_harness::stage::{EC_KEY, RSA_KEY};
 
 use crate::tool::{Bench, say};
 
@@ -62,6 +64,41 @@ fn functions_keep_to_the_standard() -> anyhow::Result<()> {
         bench.ok(&mut client(&bench, what)?)?;
         say(what);
     }
+    Ok(())
+}
+
+/// Nobody is asked, neither custodians for approval nor people for a PIN.
+#[test]
+fn a_login_that_is_not_needed_waits_for_nobody() -> anyhow::Result<()> {
+    let bench = Bench::new()?;
+    bench.ok(client(&bench, "login-not-needed")?.env("COUNTERSIGN_WAIT_IN", "sign"))?;
+    let module = bench.module_text()?;
+    let p11tool = ["--provider", &module, "--login", "--list-all"];
+    let opensc = ["--module", &module, "--login", "--list-objects"];
+    for (program, arguments) in [("p11tool", p11tool), ("pkcs11-tool", opensc)] {
+        let text = bench.ok(bench
+            .tool(program)?
+            .args(arguments)
+            .env("COUNTERSIGN_WAIT_IN", "sign"))?;
+        ensure!(text.contains(EC_KEY), "{text}");
+    }
+    // What cannot be signed is refused before anybody is asked, and named: CKM_SHA1_RSA_PKCS.
+    let id = bench.key(RSA_KEY)?.id;
+    let text = bench.fails(
+        bench
+            .tool("pkcs11-tool")?
+            .args(["--module", &module, "--sign", "-m", "SHA1-RSA-PKCS"])
+            .args(["--id", &id, "-i", "data", "-o", "signature"])
+            .env("COUNTERSIGN_WAIT_IN", "sign"),
+    )?;
+    ensure!(text.contains("mechanism 0x6"), "{text}");
+    ensure!(
+        bench
+            .stage
+            .requester
+            .activations(ActivationFilter::All)?
+            .is_empty()
+    );
     Ok(())
 }
 

@@ -462,6 +462,23 @@ static void cycle(void)
     puts("cycle ok");
 }
 
+/* Where the first signature waits: no login is needed, and none is waited for or asks for a PIN. */
+static void login_not_needed(void)
+{
+    byte info[512];
+    ul_t flags;
+    initialize();
+    EXPECT(0, CALL(GET_TOKEN_INFO, first_slot(), info));
+    memcpy(&flags, info + 96, sizeof flags);
+    CHECK(!(flags & 0x4) && (flags & 0x100));
+    ul_t session = open_session(0);
+    CHECK(find(session, 3, 3));
+    EXPECT(0, CALL(LOGIN, session, 1ul, NULL, 0ul));
+    CHECK(find(session, 3, 3));
+    EXPECT(0, CALL(LOGOUT, session));
+    EXPECT(0, CALL(FINALIZE, NULL));
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 3);
@@ -496,6 +513,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "token-goes")) token_goes();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();
+    else if (!strcmp(what, "login-not-needed")) login_not_needed();
     else if (!strcmp(what, "cycle")) cycle();
     else return 2;
     return 0;

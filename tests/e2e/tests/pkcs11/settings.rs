@@ -112,6 +112,12 @@ fn doctor_finds_what_is_wrong() -> anyhow::Result<()> {
         &[("COUNTERSIGN_CONFIG", "nowhere.toml")],
         "configuration",
     )?;
+    found(
+        &bench,
+        &[("COUNTERSIGN_CA_FILE", "nowhere.pem")],
+        "configuration",
+    )?;
     bench.stage.kill_server()?;
-    found(&bench, &[], "server")
+    ensure!(bad(&bench, &[])? == (Some(5), vec!["server".to_owned()]));
+    Ok(())
 }

@@ -1,6 +1,11 @@
 //! The demo: the whole product on simulated cards. Started by `cargo xtask demo`.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -10,10 +15,13 @@ use countersign_harness::{
     files,
     helper::PIN,
     pool::Pool,
-    program::built,
+    program::{built, terminate},
     stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
 };
 use countersign_simulator::Profile;
+
+/// How often a helper that ends by itself is looked for.
+const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Parser)]
 #[command(
@@ -116,11 +124,18 @@ fn auto(stage: &Stage, own: Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn agreeing(stage: &Stage, keys: &str) -> anyhow::Result<()> {
-    let (sender, interrupted) = std::sync::mpsc::channel();
+/// Told of Ctrl-C, SIGTERM and SIGHUP.
+fn stopped() -> anyhow::Result<Receiver<()>> {
+    let (sender, stopped) = channel();
     ctrlc::set_handler(move || {
+        // Whoever waited is at the end already.
         let _ = sender.send(());
     })?;
+    Ok(stopped)
+}
+
+fn agreeing(stage: &Stage, keys: &str) -> anyhow::Result<()> {
+    let stopped = stopped()?;
     let custodians = Custodians::at_work(stage, Custom::Agree(Duration::from_secs(2)));
     println!(
         "
@@ -144,7 +159,7 @@ Ctrl-C ends everything.
             .context("a program lies in a folder")?
             .display(),
     );
-    interrupted.recv()?;
+    stopped.recv()?;
     drop(custodians);
     Ok(())
 }
@@ -157,8 +172,7 @@ fn interactive(stage: Stage) -> anyhow::Result<()> {
         cli_config,
         ..
     } = stage;
-    // Ctrl-C ends the helper and the server; this program then clears up.
-    ctrlc::set_handler(|| {})?;
+    let stopped = stopped()?;
     // From here on a person answers, not the played one.
     helper.program.terminate()?;
     let mut helper = setup
@@ -191,8 +205,12 @@ Ctrl-C ends everything.
         cli = built("countersign")?.display(),
         config = cli_config.display(),
     );
-    let ended = helper.wait();
+    // Ctrl-C on the terminal reaches the helper by itself; `kill` reaches this program alone.
+    while helper.try_wait()?.is_none() {
+        if stopped.recv_timeout(LOOK).is_ok() {
+            terminate(&mut helper)?.context("the helper did not end")?;
+        }
+    }
     drop(server);
-    ended.context("the helper ended")?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{
     args::Global,
     environment::{assignment, of_flags},
     error::CliError,
+    exit::Exit,
     output::Output,
 };
 
@@ -83,7 +84,9 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
             "not installed; openssl and mkimage need it: libengine-pkcs11-openssl on Debian",
         ),
     }
+    let mut exit = Exit::Error;
     if let Err(error) = server(global, &mut findings) {
+        exit = Exit::of_client(&error);
         let what = match (&error, error.code()) {
             (ClientError::Config(_), _) => "configuration",
             (_, Some(ProblemCode::NotAuthenticated)) => "token",
@@ -103,9 +106,7 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
             .collect()
     });
     if bad {
-        Err(CliError::Files(
-            "programs cannot sign yet: see what is marked BAD".into(),
-        ))
+        Err(CliError::NotReady(exit))
     } else {
         Ok(())
     }
@@ -118,15 +119,17 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
         token_file: global.token_file.clone(),
         ca_file: global.ca_file.clone(),
     })?;
-    findings.good("configuration", settings.config_file.display().to_string());
+    let file = settings.config_file.display().to_string();
+    let named = settings.activation.keys.clone();
+    // What it names is a part of it.
+    let client = Client::from_settings(settings)?;
+    findings.good("configuration", file);
     for (name, value) in of_flags(global) {
         findings.note(
             "environment",
             format!("programs need `export {}`", assignment(name, &value)),
         );
     }
-    let named = settings.activation.keys.clone();
-    let client = Client::from_settings(settings)?;
     let about = client.about()?;
     findings.good(
         "server",

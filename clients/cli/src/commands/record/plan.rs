@@ -15,6 +15,9 @@ use crate::{
     output::{count, printable},
 };
 
+/// Why a recording is empty, as far as can be told.
+pub const NOTHING_SIGNED: &str = "the command had nothing signed through PKCS#11: `countersign pkcs11 env` tells how programs find the module";
+
 /// A sealed recording.
 pub struct Plan {
     /// The HSM.
@@ -34,11 +37,7 @@ impl Plan {
     /// Nothing was recorded, or something that no list can hold.
     pub fn seal(recorded: Vec<Recorded>) -> Result<Self, CliError> {
         let Some(first) = recorded.first() else {
-            return Err(CliError::Files(
-                "the command had nothing signed through PKCS#11: `countersign pkcs11 env` tells how programs find the \
-                 module"
-                    .into(),
-            ));
+            return Err(CliError::Files(NOTHING_SIGNED.into()));
         };
         let hsm = first.hsm.clone();
         let mut keys = Vec::new();

@@ -13,6 +13,7 @@ use countersign_client::{
 };
 use countersign_protocol::id::ActivationId;
 
+use super::plan::NOTHING_SIGNED;
 use crate::{
     args::Global,
     environment::{assignment, of_flags, quoted},
@@ -64,8 +65,14 @@ impl Program {
         command
     }
 
-    /// A signal is the command's: it may have to clear up.
-    fn run(&self, command: Command, what: &str, interrupt: &Interrupt) -> Result<(), CliError> {
+    /// A signal is the command's: it may have to clear up. `perhaps`: why it failed by itself.
+    fn run(
+        &self,
+        command: Command,
+        what: &str,
+        interrupt: &Interrupt,
+        perhaps: impl FnOnce() -> Option<&'static str>,
+    ) -> Result<(), CliError> {
         let (status, signal) = wait(command, interrupt)
             .map_err(|error| CliError::Files(format!("cannot run {self}: {error}")))?;
         match signal {
@@ -74,9 +81,13 @@ impl Program {
                 message: format!("{what}: {signal} came while {self} ran; it ended with {status}"),
             }),
             None if status.success() => Ok(()),
-            None => Err(CliError::Files(format!(
-                "{what}: {self} ended with {status}"
-            ))),
+            None => {
+                let perhaps = perhaps().map(|why| format!(". Perhaps {why}"));
+                Err(CliError::Files(format!(
+                    "{what}: {self} ended with {status}{}",
+                    perhaps.unwrap_or_default()
+                )))
+            }
         }
     }
 
@@ -93,6 +104,10 @@ impl Program {
             command,
             "nobody was asked, since the command fails while it is recorded",
             interrupt,
+            || {
+                let empty = file.as_file().metadata().is_ok_and(|file| file.len() == 0);
+                empty.then_some(NOTHING_SIGNED)
+            },
         )?;
         read(file.path())
     }
@@ -104,7 +119,7 @@ impl Program {
     pub fn sign(&self, activation: &ActivationId, interrupt: &Interrupt) -> Result<(), CliError> {
         let mut command = self.start();
         command.env(ACTIVATION_ENV, activation.as_str());
-        self.run(command, "not everything was signed", interrupt)
+        self.run(command, "not everything was signed", interrupt, || None)
     }
 
     /// A line for a shell that runs it under the activation.

@@ -233,12 +233,12 @@ fn explain(client: &Client, id: &ActivationId, error: ClientError) -> CliError {
     ) {
         return error.into();
     }
-    match client.activation(id).map(|view| view.state) {
-        Ok(ActivationState::Ended { reason, .. }) => CliError::Ended {
-            id: id.clone(),
-            reason,
+    match client.activation(id) {
+        Ok(view) => match &view.state {
+            ActivationState::Ended { reason, .. } => CliError::ended(&view, reason),
+            _ => error.into(),
         },
-        _ => error.into(),
+        Err(_) => error.into(),
     }
 }
 
