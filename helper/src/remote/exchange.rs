@@ -222,6 +222,7 @@ impl Exchange {
             status => Err(ExchangeError::Unexpected(status)),
         }
     }
+
     fn failed(&self, error: ureq::Error) -> ExchangeError {
         match error.into() {
             Failure::Tls(why) => ExchangeError::Tls {
