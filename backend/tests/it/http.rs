@@ -75,8 +75,14 @@ fn text<T: Serialize>(value: &T) -> Option<String> {
     Some(serde_json::to_string(value).expect("JSON"))
 }
 
-/// Logs in, returns the cookie.
+/// Logs in, returns the cookie as it is sent back.
 pub async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
+    let cookie = set_cookie(world, router, player).await;
+    cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+/// Logs in, returns the cookie with everything that is said about it.
+pub async fn set_cookie(world: &mut World, router: &Router, player: usize) -> String {
     let origin = [("origin", ORIGIN)];
     let challenge: LoginChallenge =
         json(send(router, "POST", "/session/challenge", &origin, None).await).await;
@@ -95,7 +101,7 @@ pub async fn log_in(world: &mut World, router: &Router, player: usize) -> String
     // A statement is good for one log-in.
     let again = send(router, "POST", "/session", &origin, body).await;
     assert_eq!(code(again).await, ProblemCode::StatementRefused);
-    cookie.split(';').next().expect("a cookie").to_owned()
+    cookie
 }
 
 #[tokio::test]

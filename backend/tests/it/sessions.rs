@@ -2,22 +2,17 @@
 
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
-use countersign_protocol::{
-    audit::AuditEvent,
-    event::Event,
-    problem::ProblemCode,
-    session::{LogIn, LoginChallenge},
-};
+use axum::http::StatusCode;
+use countersign_protocol::{audit::AuditEvent, event::Event, problem::ProblemCode};
 use countersign_server::http;
 use countersign_simulator::Profile;
 use time::OffsetDateTime;
 
 use crate::{
-    http::{code, json, log_in, send},
+    http::{code, log_in, send, set_cookie},
     listening::Ear,
     tls::stage::{listen, token_for},
-    world::{ORIGIN, World},
+    world::World,
 };
 
 const MINUTE: time::Duration = time::Duration::MINUTE;
@@ -123,15 +118,7 @@ async fn only_sessions_are_logged_out() {
 async fn the_cookie_outlives_an_hour() {
     let mut world = World::with_people(Profile::VENDOR).await;
     let router = http::router(&world.app).await.expect("a router");
-    let origin = [("origin", ORIGIN)];
-    let challenge: LoginChallenge =
-        json(send(&router, "POST", "/session/challenge", &origin, None).await).await;
-    let statement = world.people[3].card.log_in(&challenge.task);
-    let body = serde_json::to_string(&LogIn { statement }).expect("JSON");
-    let response = send(&router, "POST", "/session", &origin, Some(body)).await;
-    let cookie = response.headers()[header::SET_COOKIE]
-        .to_str()
-        .expect("text");
+    let cookie = set_cookie(&mut world, &router, 3).await;
     let (_, age) = cookie.split_once("Max-Age=").expect("an age");
     let age = age.split(';').next().and_then(|age| age.parse().ok());
     assert_eq!(age, Some(12 * 3600));

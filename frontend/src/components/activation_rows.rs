@@ -24,6 +24,35 @@ pub fn ActivationRows(
     .into_any()
 }
 
+/// Activations under a title; nothing where there are none.
+#[component]
+pub fn ActivationSection(
+    /// What they have in common.
+    title: &'static str,
+    /// The activations.
+    views: Memo<Vec<ActivationView>>,
+    /// For tests; the activation's id is put behind it.
+    testid: &'static str,
+) -> impl IntoView {
+    let any = Memo::new(move |_| !views.with(Vec::is_empty));
+    view! {
+        {move || {
+            any.get()
+                .then(|| {
+                    view! {
+                        <section aria-label=title>
+                            <h2>{title}</h2>
+                            <ul class="rows">
+                                <ActivationRows views=views testid=testid />
+                            </ul>
+                        </section>
+                    }
+                })
+        }}
+    }
+    .into_any()
+}
+
 /// The entry; all of it is one link.
 fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
     let terms = view.with_untracked(|view| view.terms.clone());

@@ -13,7 +13,7 @@ mod rows;
 mod time;
 mod work_button;
 
-pub use activation_rows::{ActivationRows, tone as activation_tone};
+pub use activation_rows::{ActivationRows, ActivationSection, tone as activation_tone};
 pub use copy::CopyButton;
 pub use disclosure::Disclosure;
 pub use facts::{Badge, Digest, Fact};

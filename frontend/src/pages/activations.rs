@@ -2,11 +2,11 @@
 
 mod request;
 
-use countersign_protocol::operator::Role;
+use countersign_protocol::{activation::ActivationView, operator::Role};
 use leptos::prelude::*;
 
 use crate::{
-    components::{ActivationRows, Disclosure, Empty, Page, WorkProblem},
+    components::{ActivationSection, Disclosure, Empty, Page, WorkProblem},
     portal::Portal,
     work::Work,
 };
@@ -20,6 +20,7 @@ pub fn Activations() -> impl IntoView {
     load.run(async move { portal.refresh_activations("all").await });
     let open = RwSignal::new(false);
     let may_ask = portal.is(Role::Requester);
+    let (active, ended) = (those(portal, false), those(portal, true));
     let none = move || portal.activations.with(Vec::is_empty) && !load.busy.get();
     view! {
         <Page title="Activations">
@@ -56,37 +57,18 @@ pub fn Activations() -> impl IntoView {
                         }
                     })
             }}
-            <Part title="Active" ended=false />
-            <Part title="Ended" ended=true />
+            <ActivationSection title="Active" views=active testid="activation" />
+            <ActivationSection title="Ended" views=ended testid="activation" />
         </Page>
     }
 }
 
-/// Those that have ended, or those that have not; nothing where there are none.
-#[component]
-fn Part(title: &'static str, ended: bool) -> impl IntoView {
-    let portal = Portal::here();
-    let views = Memo::new(move |_| {
+/// Those that have ended, or those that have not.
+fn those(portal: Portal, ended: bool) -> Memo<Vec<ActivationView>> {
+    Memo::new(move |_| {
         portal.activations.with(|all| {
             let those = all.iter().filter(|view| view.state.is_ended() == ended);
-            those.cloned().collect::<Vec<_>>()
+            those.cloned().collect()
         })
-    });
-    let any = Memo::new(move |_| !views.with(Vec::is_empty));
-    view! {
-        {move || {
-            any.get()
-                .then(|| {
-                    view! {
-                        <section aria-label=title>
-                            <h2>{title}</h2>
-                            <ul class="rows">
-                                <ActivationRows views=views testid="activation" />
-                            </ul>
-                        </section>
-                    }
-                })
-        }}
-    }
-    .into_any()
+    })
 }

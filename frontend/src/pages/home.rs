@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use super::hsms::HsmRows;
 use crate::{
-    components::{ActivationRows, Empty, Loading, Page, Rows},
+    components::{ActivationRows, ActivationSection, Empty, Loading, Page, Rows},
     portal::Portal,
 };
 use advice::next_steps;
@@ -128,23 +128,7 @@ fn Active() -> impl IntoView {
             others.cloned().collect::<Vec<_>>()
         })
     });
-    let any = Memo::new(move |_| !active.with(Vec::is_empty));
-    view! {
-        {move || {
-            any.get()
-                .then(|| {
-                    view! {
-                        <section aria-labelledby="active">
-                            <h2 id="active">"Active"</h2>
-                            <ul class="rows">
-                                <ActivationRows views=active testid="active" />
-                            </ul>
-                        </section>
-                    }
-                })
-        }}
-    }
-    .into_any()
+    view! { <ActivationSection title="Active" views=active testid="active" /> }.into_any()
 }
 
 #[component]

@@ -45,7 +45,7 @@ pub fn Keys(
             <ul class="answers">
                 <Rows
                     items=keys
-                    key=|key| format!("{} {}", key.id, key.fingerprint.to_hex())
+                    key=|key| format!("{} {} {}", key.id, key.fingerprint.to_hex(), key.label)
                     row=move |key| row(key, portal.is(Role::Admin))
                 />
             </ul>
@@ -65,7 +65,9 @@ pub fn Keys(
 }
 
 fn row(key: Memo<SigningKeyView>, admin: bool) -> AnyView {
-    let label = key.with_untracked(|key| key.label.clone());
+    // What tells rows apart never changes in one.
+    let (label, fingerprint) =
+        key.with_untracked(|key| (key.label.clone(), key.fingerprint.to_hex()));
     view! {
         <li data-testid=format!("key-{label}")>
             <span class="answer-name">{label.clone()}</span>
@@ -75,7 +77,7 @@ fn row(key: Memo<SigningKeyView>, admin: bool) -> AnyView {
             </span>
             <details>
                 <summary>{if admin { "Fingerprint, mechanisms, certificate, settings" } else { "Fingerprint and mechanisms" }}</summary>
-                {move || view! { <Digest hex=key.with(|key| key.fingerprint.to_hex()) /> }}
+                <Digest hex=fingerprint />
                 <p class="quiet">{move || key.with(mechanisms)}</p>
                 {admin.then(|| settings(key))}
             </details>
