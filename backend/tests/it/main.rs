@@ -1,7 +1,6 @@
 //! The server in process, on simulated cards.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
-#![allow(missing_docs, reason = "tests")]
 
 mod abandoned;
 mod cloud;

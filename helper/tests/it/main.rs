@@ -7,7 +7,6 @@
     clippy::panic,
     reason = "tests"
 )]
-#![allow(missing_docs, reason = "tests")]
 
 mod approvals;
 mod connections;

@@ -3,6 +3,8 @@
 //! Everything blocks: one thread owns a card. A [`Transport`] carries APDUs to a card in a reader, to a simulated one, or
 //! over a network; [`SmartCardHsm`] speaks to whatever is behind it.
 
+#![warn(missing_docs)]
+
 pub mod apdu;
 mod driver;
 mod error;

@@ -2,6 +2,8 @@
 //!
 //! No I/O, no randomness; compiles to WebAssembly. Formats follow BSI TR-03110 part 3 as the SmartCard-HSM uses it.
 
+#![warn(missing_docs)]
+
 mod anchor;
 pub mod attestation;
 mod certificate;

@@ -4,6 +4,8 @@
 //! between portal and helper, and the signed statements. Server, portal, helper, command line and PKCS#11 module
 //! all depend on this crate and on nothing of each other. It compiles to WebAssembly and knows no HTTP framework.
 
+#![warn(missing_docs)]
+
 pub mod about;
 pub mod activation;
 pub mod audit;

@@ -3,6 +3,8 @@
 //! Whoever has the card is the HTTP client. It posts an [`Initiation`]; the server answers with a [`Request`] full of commands for
 //! the card; the client executes them and posts an [`Answer`]; and so on, until the server answers 204. No I/O in here.
 
+#![warn(missing_docs)]
+
 mod answer;
 pub mod http;
 mod initiation;

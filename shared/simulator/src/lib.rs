@@ -3,6 +3,8 @@
 //! Its device certificate comes from a simulated root whose private key is public: worthless by design, and accepted only
 //! by programs that were started for demo or test. Not kinder than the device: what a card refuses is refused here.
 
+#![warn(missing_docs)]
+
 mod aes_key;
 mod card;
 mod command;

@@ -1,6 +1,6 @@
 //! Certificates, chains and attestations against worked vectors, forgeries and damaged data.
 
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod anchors;
 mod forged;

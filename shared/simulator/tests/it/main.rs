@@ -1,7 +1,6 @@
 //! The simulated card, as the driver and its wire formats meet it.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
-#![allow(missing_docs, reason = "tests")]
 
 mod bytes;
 mod key_domains;
