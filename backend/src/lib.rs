@@ -3,19 +3,20 @@
 //! A library, so that tests can start it in process; `main.rs` only calls [`cli::run`].
 
 pub mod activation;
-pub mod app;
 pub mod cli;
-mod code;
 pub mod config;
+pub mod devices;
 pub mod events;
 pub mod hsm;
 pub mod http;
 pub mod identity;
 pub mod keys;
 pub mod people;
+mod random;
 pub mod remote;
-pub mod session;
+pub mod server;
 pub mod signing;
 pub mod store;
 pub mod tls;
-pub mod token;
+pub mod tokens;
+pub mod views;

@@ -1,12 +1,12 @@
-//! What a desk can be asked.
+//! What a coordinator can be told to do.
 
 use countersign_card::{PkaOptions, SoPin};
 use countersign_protocol::{
-    activation::{ActivationView, ApprovalEvidence, ApprovalOutcome, EndReason},
+    activation::{ApprovalEvidence, EndReason},
     audit::Actor,
     cvc::Fingerprint,
     dsse::Envelope,
-    hsm::{HsmView, InitialiseHsm},
+    hsm::InitialiseHsm,
     id::ActivationId,
     operator::Person,
 };
@@ -14,21 +14,29 @@ use tokio::sync::oneshot;
 
 use super::{ActivationError, LockRequest};
 
-/// Where an answer goes.
+/// Where the answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, ActivationError>>;
 
 /// A custodian who is logged in.
 #[derive(Clone, Debug)]
 pub struct Custodian {
-    /// Who.
     pub person: Person,
     /// Their enrolled key.
     pub key: Fingerprint,
 }
 
+/// What became of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approved {
+    /// The card counts it.
+    Counted,
+    /// The card wants another signature, over a fresh challenge.
+    SignAgain { task: Envelope },
+}
+
 /// One thing to do.
 pub enum Command {
-    /// Look whether something can begin.
+    /// Begin with the activation that waits longest, if the HSM is free.
     Begin(Reply<()>),
     /// Give the task for a custodian's helper.
     Task {
@@ -41,24 +49,24 @@ pub enum Command {
         activation: ActivationId,
         custodian: Custodian,
         evidence: Box<ApprovalEvidence>,
-        reply: Reply<ApprovalOutcome>,
+        reply: Reply<Approved>,
     },
-    /// Record a refusal.
+    /// Record that a custodian declines.
     Decline {
         activation: ActivationId,
         custodian: Custodian,
         reason: String,
-        reply: Reply<ActivationView>,
+        reply: Reply<()>,
     },
-    /// End it.
+    /// End an activation for a person.
     Lock {
         activation: ActivationId,
         request: LockRequest,
-        reply: Reply<ActivationView>,
+        reply: Reply<()>,
     },
     /// A signature was recorded.
     Signed { activation: ActivationId },
-    /// It can go on no longer; if it has ended already, that is as well.
+    /// End an activation that cannot go on, unless it has ended already.
     End {
         activation: ActivationId,
         reason: EndReason,
@@ -69,18 +77,18 @@ pub enum Command {
         quorum: PkaOptions,
         request: InitialiseHsm,
         so_pin: SoPin,
-        reply: Reply<HsmView>,
+        reply: Reply<()>,
     },
     /// Register a custodian's key.
     Register {
         actor: Actor,
         admin: Person,
         key: Fingerprint,
-        reply: Reply<HsmView>,
+        reply: Reply<()>,
     },
-    /// Lock and end. What waits for an HSM that somebody withdrew ends, too.
+    /// Lock and end. Activations that wait for an HSM that an admin removed end, too.
     Stop {
-        withdrawn_by: Option<Actor>,
+        removed_by: Option<Actor>,
         reply: oneshot::Sender<()>,
     },
 }
@@ -92,10 +100,9 @@ impl Command {
             Self::Begin(reply) => drop(reply.send(Err(why()))),
             Self::Task { reply, .. } => drop(reply.send(Err(why()))),
             Self::Approve { reply, .. } => drop(reply.send(Err(why()))),
-            Self::Decline { reply, .. } => drop(reply.send(Err(why()))),
-            Self::Initialise { reply, .. } | Self::Register { reply, .. } => {
-                drop(reply.send(Err(why())));
-            }
+            Self::Decline { reply, .. }
+            | Self::Initialise { reply, .. }
+            | Self::Register { reply, .. } => drop(reply.send(Err(why()))),
             other @ (Self::Lock { .. }
             | Self::Signed { .. }
             | Self::End { .. }

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 use super::LeasePool;
 use crate::hsm::{Hsm, LeaseHandle};
 
-/// An open lease. Only the desk makes one, out of the custodians' signed approvals.
+/// An open lease. Only the coordinator makes one, out of the custodians' signed approvals.
 pub struct Lease {
     /// The activation's leases, this one among them while it is open.
     pub pool: Arc<LeasePool>,

@@ -186,11 +186,11 @@ impl LeasePool {
         }
     }
 
-    /// Begins work for an idempotency key: the sender's end means that it is done. `Err`: somebody else is at it; wait.
+    /// Begins work on an idempotency key.
     ///
     /// # Errors
-    /// What to wait for.
-    pub fn begin(&self, idempotency_key: &str) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+    /// Another request with this key is under way: the channel closes when it is done.
+    pub fn begin(self: &Arc<Self>, idempotency_key: &str) -> Result<Pass, watch::Receiver<()>> {
         let mut under_way = lock(&self.under_way);
         under_way.retain(|_, receiver| receiver.has_changed().is_ok());
         if let Some(receiver) = under_way.get(idempotency_key) {
@@ -198,41 +198,16 @@ impl LeasePool {
         }
         let (sender, receiver) = watch::channel(());
         under_way.insert(idempotency_key.to_owned(), receiver);
-        Ok(sender)
-    }
-
-    /// Counts a signature before it is made: no two requests get the last one. `false`: there is none left.
-    #[must_use]
-    pub fn reserve(&self, idempotency_key: &str) -> bool {
-        let mut signed = lock(&self.signed);
-        let left = signed.reserved < self.limits.signatures;
-        if left {
-            signed.reserved += 1;
-            signed.keys.insert(idempotency_key.to_owned());
-        }
-        left
-    }
-
-    /// A card may have made a signature that nobody has. Whether its reservation serves for the same signature by another
-    /// HSM: what it adds to an approved file is nothing new; where anything may be signed, each one counts.
-    #[must_use]
-    pub fn lose(&self) -> bool {
-        let serves = matches!(self.scope, ApprovedScope::Files(_));
-        if !serves {
-            lock(&self.signed).lost += 1;
-        }
-        serves
+        Ok(Pass {
+            pool: self.clone(),
+            idempotency_key: idempotency_key.to_owned(),
+            _done: sender,
+        })
     }
 
     /// Whether nothing is left to be signed, and nothing under way.
     pub fn is_used_up(&self) -> bool {
         lock(&self.signed).is_used_up(self.limits)
-    }
-
-    /// The card said that it made nothing, or was not even asked.
-    pub fn release(&self) {
-        let mut signed = lock(&self.signed);
-        signed.reserved = signed.reserved.saturating_sub(1);
     }
 
     /// Whether no HSM is open, and nothing was signed.
@@ -256,7 +231,7 @@ impl LeasePool {
     ///
     /// A manifest is complete when every file has been signed; a limit above the number of files asks for more than one
     /// signature per file, and is used up first.
-    pub fn note(&self, digest: &[u8]) -> Option<EndReason> {
+    fn note(&self, digest: &[u8]) -> Option<EndReason> {
         let mut signed = lock(&self.signed);
         signed.count += 1;
         signed.digests.insert(digest.to_vec());
@@ -277,6 +252,73 @@ impl LeasePool {
             ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
                 used_up.then_some(EndReason::CountUsed)
             }
+        }
+    }
+}
+
+/// Work on one idempotency key: no other request with this key begins while it lives.
+pub struct Pass {
+    pool: Arc<LeasePool>,
+    idempotency_key: String,
+    _done: watch::Sender<()>,
+}
+
+impl Pass {
+    pub fn pool(&self) -> &Arc<LeasePool> {
+        &self.pool
+    }
+
+    /// Whether a signature was reserved under this key before. A key that never was is in no record.
+    pub fn was_reserved(&self) -> bool {
+        self.pool.has_reserved(&self.idempotency_key)
+    }
+
+    /// Counts a signature before it is made, so that no two requests get the last one. `None`: the lease's signatures are used up.
+    pub fn reserve(&self) -> Option<Reservation> {
+        let mut signed = lock(&self.pool.signed);
+        (signed.reserved < self.pool.limits.signatures).then(|| {
+            signed.reserved += 1;
+            signed.keys.insert(self.idempotency_key.clone());
+            Reservation {
+                pool: self.pool.clone(),
+                counts: false,
+            }
+        })
+    }
+}
+
+/// A signature that is counted and not made yet. Dropped, it is released: no card has made anything.
+#[must_use]
+pub struct Reservation {
+    pool: Arc<LeasePool>,
+    /// Whether it counts although it is dropped.
+    counts: bool,
+}
+
+impl Reservation {
+    /// A card may have made a signature that no client gets. Returns what is left for the same signature by another HSM: one more
+    /// signature of an approved file adds nothing new, but where any content may be signed, each one counts.
+    pub fn outcome_unknown(mut self) -> Option<Self> {
+        self.counts = true;
+        if matches!(self.pool.scope, ApprovedScope::Files(_)) {
+            return Some(self);
+        }
+        lock(&self.pool.signed).lost += 1;
+        None
+    }
+
+    /// The signature is recorded. Returns how the lease ends, if this was the last one.
+    pub fn made(mut self, digest: &[u8]) -> Option<EndReason> {
+        self.counts = true;
+        self.pool.note(digest)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.counts {
+            let mut signed = lock(&self.pool.signed);
+            signed.reserved = signed.reserved.saturating_sub(1);
         }
     }
 }

@@ -1,89 +1,97 @@
-//! *Lock now*, and the requester's withdrawal.
+//! *Lock now*, and cancelling a request.
 
-use countersign_protocol::{
-    activation::{ActivationTerms, ActivationView},
-    audit::Actor,
-    operator::Person,
-};
+use countersign_protocol::{activation::ActivationTerms, audit::Actor, operator::Person};
 
-use super::ActivationError;
-use crate::{app::App, hsm::HsmError, store};
+use super::{ActivationError, Activations, command::Command};
+use crate::{hsm::HsmError, store};
 
 /// Who wants an activation to end.
 #[derive(Clone, Debug)]
 pub struct LockRequest {
-    /// Who.
     pub person: Person,
-    /// For the audit log.
+    /// As the audit log names them.
     pub actor: Actor,
-    /// Whether they are an admin.
-    pub admin: bool,
+    pub is_admin: bool,
 }
 
-/// Ends an activation; answers after the HSM was proven locked.
-///
-/// # Errors
-/// [`ActivationError`].
-pub async fn lock(
-    app: &App,
-    terms: &ActivationTerms,
-    request: LockRequest,
-) -> Result<ActivationView, ActivationError> {
-    let mut connection = app.store.read().await?;
-    let mut custodians = Vec::new();
-    for (_, hsm) in terms.members() {
-        custodians.extend(store::hsms::custodians(&mut connection, &hsm.id).await?);
-    }
-    drop(connection);
-    let may = request.admin
-        || terms.requester.id == request.person.id
-        || custodians
+impl Activations {
+    /// Ends an activation on every HSM; returns after each was proven locked.
+    ///
+    /// # Errors
+    /// [`ActivationError::CannotLock`]: the person has no part in it; [`ActivationError::Ended`]: it has ended already.
+    pub async fn lock(
+        &self,
+        terms: &ActivationTerms,
+        request: LockRequest,
+    ) -> Result<(), ActivationError> {
+        self.may_lock(terms, &request).await?;
+        // Signatures that wait for the card already must not be made any more.
+        for lease in self
+            .leases
+            .pool(&terms.id)
             .iter()
-            .any(|custodian| custodian.person.id == request.person.id);
-    if !may {
-        return Err(ActivationError::NotAllowed(
-            "only its requester, custodians of this HSM and admins can lock it".into(),
-        ));
-    }
-    // What waits for the card already must not be signed any more.
-    for lease in app
-        .activations
-        .pool(&terms.id)
-        .iter()
-        .flat_map(|pool| pool.open())
-    {
-        lease.revoke();
-    }
-    // All at once: an HSM that is slow to answer keeps no other one open.
-    let locking: Vec<_> = terms
-        .members()
-        .into_iter()
-        .map(|(id, hsm)| {
-            let (app, hsm, request) = (app.clone(), hsm.id.clone(), request.clone());
-            // Goes on although the caller leaves.
-            tokio::spawn(async move { app.activations.end_for(&hsm, id, request).await })
-        })
-        .collect();
-    let mut locked = false;
-    let mut refused = None;
-    for result in locking {
-        let stopped = |_| HsmError::Stopped.into();
-        match result.await.map_err(stopped).flatten() {
-            Ok(_) => locked = true,
-            // An HSM that was done before, or is here no more, is as well.
-            Err(
-                error @ (ActivationError::Ended(_) | ActivationError::Hsm(HsmError::NotFound(_))),
-            ) => {
-                refused.get_or_insert(error);
+            .flat_map(|pool| pool.open())
+        {
+            lease.revoke();
+        }
+        // All at once, so that an HSM that is slow to answer keeps no other one open.
+        let locking: Vec<_> = terms
+            .members()
+            .into_iter()
+            .map(|(activation, hsm)| {
+                let (coordinators, hsm, request) =
+                    (self.coordinators.clone(), hsm.id.clone(), request.clone());
+                // Goes on although the caller leaves.
+                tokio::spawn(async move {
+                    let lock = |reply| Command::Lock {
+                        activation,
+                        request,
+                        reply,
+                    };
+                    coordinators.ask(&hsm, lock).await
+                })
+            })
+            .collect();
+        let mut locked = false;
+        let mut refused = None;
+        for result in locking {
+            let stopped = |_| HsmError::Stopped.into();
+            match result.await.map_err(stopped).flatten() {
+                Ok(()) => locked = true,
+                // A member that already ended or was removed counts as locked.
+                Err(
+                    error @ (ActivationError::Ended(_)
+                    | ActivationError::Hsm(HsmError::NotFound(_))),
+                ) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
+        }
+        match refused {
+            Some(error) if !locked => Err(error),
+            _ => Ok(()),
         }
     }
-    match refused {
-        Some(error) if !locked => Err(error),
-        _ => {
-            let mut connection = app.store.read().await?;
-            super::by_id(&mut connection, app, &terms.id).await
+
+    async fn may_lock(
+        &self,
+        terms: &ActivationTerms,
+        request: &LockRequest,
+    ) -> Result<(), ActivationError> {
+        if request.is_admin || terms.requester.id == request.person.id {
+            return Ok(());
         }
+        let mut connection = self.store.read().await?;
+        for (_, hsm) in terms.members() {
+            let custodians = store::hsms::custodians(&mut connection, &hsm.id).await?;
+            if custodians
+                .iter()
+                .any(|custodian| custodian.person.id == request.person.id)
+            {
+                return Ok(());
+            }
+        }
+        Err(ActivationError::CannotLock)
     }
 }

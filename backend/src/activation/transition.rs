@@ -2,55 +2,50 @@
 
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationState, ActivationView, EndReason},
+    activation::{ActivationState, EndReason},
     audit::{Actor, AuditEvent},
-    event::Event,
 };
 
-use super::{ActivationError, view};
+use super::ActivationError;
 use crate::{
-    app::App,
-    hsm,
-    store::{self, WriteTx, activations::Activation},
+    events::Change,
+    store::{self, StoreError, WriteTx, activations::Activation},
 };
 
 /// A change of state.
 #[derive(Clone, Debug)]
-pub enum Change {
-    /// The HSM is there: custodians are asked.
+pub enum StateChange {
+    /// The HSM is free: custodians can approve.
     Collect,
-    /// The HSM was lost before the quorum was there.
+    /// The HSM was lost or logged out before the quorum was complete.
     Requeue,
-    /// The lease began; it ends at this time at the latest.
+    /// The lease began, and ends at this time at the latest.
     Open {
-        /// Latest end.
         until: Timestamp,
     },
-    /// It is over.
     End(EndReason),
 }
 
-/// Changes the state, with the audit entry and the events that belong to it.
+/// Changes the state, with the audit entry that belongs to it.
 ///
 /// # Errors
-/// [`ActivationError::Conflict`] for a change that cannot follow the present state.
+/// [`ActivationError::Ended`] or [`ActivationError::Impossible`]: the change cannot follow the present state.
 pub async fn apply(
-    app: &App,
     tx: &mut WriteTx,
     activation: &mut Activation,
-    change: Change,
+    change: StateChange,
     actor: &Actor,
-) -> Result<ActivationView, ActivationError> {
+) -> Result<(), ActivationError> {
     use ActivationState as State;
     let now = Timestamp::now();
     let id = activation.terms.id.clone();
     let next = match (&activation.state, change) {
-        (State::Queued, Change::Collect) => State::Collecting,
-        (State::Collecting, Change::Requeue) => {
+        (State::Queued, StateChange::Collect) => State::Collecting,
+        (State::Collecting, StateChange::Requeue) => {
             activation.authenticated = 0;
             State::Queued
         }
-        (State::Collecting, Change::Open { until }) => {
+        (State::Collecting, StateChange::Open { until }) => {
             activation.notice = None;
             activation.was_open = true;
             tx.audit(actor, AuditEvent::LeaseOpened { activation: id })
@@ -61,7 +56,7 @@ pub async fn apply(
                 left: activation.terms.lease.signatures,
             }
         }
-        (State::Queued | State::Collecting | State::Open { .. }, Change::End(reason)) => {
+        (State::Queued | State::Collecting | State::Open { .. }, StateChange::End(reason)) => {
             let (signatures, _) = store::signatures::counts(tx.connection(), &id).await?;
             let event = AuditEvent::ActivationEnded {
                 activation: id,
@@ -73,36 +68,21 @@ pub async fn apply(
         }
         (State::Ended { reason, .. }, _) => return Err(ActivationError::Ended(reason.clone())),
         (state, change) => {
-            return Err(ActivationError::Conflict(format!(
-                "{change:?} cannot follow {state:?}"
-            )));
+            return Err(ActivationError::Impossible {
+                state: Box::new(state.clone()),
+                change: Box::new(change),
+            });
         }
     };
     activation.state = next;
-    store(app, tx, activation).await
+    Ok(store(tx, activation).await?)
 }
 
-/// Stores what else has changed, and tells listeners.
-///
-/// # Errors
-/// The database's.
-pub async fn store(
-    app: &App,
-    tx: &mut WriteTx,
-    activation: &mut Activation,
-) -> Result<ActivationView, ActivationError> {
+/// Stores what else has changed, and reports it to listeners.
+pub async fn store(tx: &mut WriteTx, activation: &mut Activation) -> Result<(), StoreError> {
     store::activations::update(tx.connection(), activation).await?;
     activation.revision += 1;
-    let members = store::activations::members(tx.connection(), &activation.terms.id).await?;
-    let view = view::build(tx.connection(), app, &members)
-        .await?
-        .ok_or_else(|| ActivationError::NotFound(activation.terms.id.clone()))?;
-    tx.announce(Event::Activation {
-        activation: Box::new(view.clone()),
-    });
-    if let Ok(hsm) = app.hsms.get(&activation.terms.hsm.id) {
-        let hsm = hsm::view(tx.connection(), &hsm).await?;
-        tx.announce(Event::Hsm { hsm: Box::new(hsm) });
-    }
-    Ok(view)
+    tx.changed(Change::Activation(activation.terms.id.activation()));
+    tx.changed(Change::Hsm(activation.terms.hsm.id.clone()));
+    Ok(())
 }

@@ -9,10 +9,7 @@ use countersign_card::{
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
 
-use super::{
-    job::{LeaseHandle, Refusal, Responded, Response},
-    snapshot::Device,
-};
+use super::{LeaseHandle, Refusal, Responded, Response, snapshot::Device};
 
 /// Why a device is not used.
 #[derive(Debug, thiserror::Error)]
@@ -355,12 +352,16 @@ impl Attached {
         }
     }
 
-    /// Reads the keys' use counters again.
-    ///
-    /// # Errors
-    /// The card's.
-    pub fn refresh_keys(&mut self) -> Result<(), CardError> {
-        self.keys = self.card.list_keys()?;
-        Ok(())
+    /// Locks, then reads the keys' use counters again.
+    pub fn lock_and_refresh(&mut self) -> Result<String, Refusal> {
+        let proof = self.lock().map_err(|error| match error {
+            NotUsable::Card(error) => Refusal::Card(error),
+            other => Refusal::Unavailable(other.to_string()),
+        })?;
+        // A device that is lost meanwhile is noticed at the next heartbeat; the proof stands.
+        if let Ok(keys) = self.card.list_keys() {
+            self.keys = keys;
+        }
+        Ok(proof)
     }
 }

@@ -1,11 +1,10 @@
-//! All configured HSMs.
+//! All signing HSMs of the server.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use countersign_card::pka::ChallengeBehaviour;
 use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
     id::HsmId,
@@ -13,12 +12,10 @@ use countersign_protocol::{
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
-    Connector, Device, HsmError,
-    connector::configured,
+    Device, HsmError,
     handle::{Hsm, NewHsm},
     snapshot::Notice,
 };
-use crate::{app::App, config::Config, remote::Remote, store};
 
 /// A signing key and where it is.
 #[derive(Clone)]
@@ -35,48 +32,20 @@ pub struct KeyPlace {
     pub public_key: PublicKey,
 }
 
-/// All HSMs. Clones are the same registry.
+/// All HSMs. Clones are the same HSMs.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<RwLock<BTreeMap<HsmId, Hsm>>>);
+pub struct Hsms(Arc<RwLock<BTreeMap<HsmId, Hsm>>>);
 
-impl Registry {
+impl Hsms {
     /// Starts the thread of an HSM.
     ///
     /// # Errors
-    /// There is one of that name, the database's, or the operating system gives no thread.
-    pub async fn add(
-        &self,
-        app: &App,
-        id: HsmId,
-        connector: Box<dyn Connector>,
-    ) -> anyhow::Result<(Hsm, UnboundedReceiver<Notice>)> {
-        let mut connection = app.store.read().await?;
-        let known = store::hsms::known_device(&mut connection, &id).await?;
-        drop(connection);
-        let configured = app.config.hsms.iter().find(|hsm| hsm.id == id);
-        let named = connector
-            .device()
-            .or(configured.and_then(|hsm| hsm.device.as_ref()))
-            .cloned();
-        let behaviour = match &known {
-            Some(known) if named.as_ref().is_none_or(|named| *named == known.device) => {
-                known.behaviour
-            }
-            _ => ChallengeBehaviour::Unknown,
-        };
-        let expected = named.or(known.map(|known| known.device));
-        let (hsm, notices) = Hsm::start(NewHsm {
-            id: id.clone(),
-            connector,
-            anchors: app.anchors.clone(),
-            expected,
-            behaviour,
-        })?;
+    /// The name is taken, or the operating system cannot start a thread.
+    pub fn add(&self, new: NewHsm) -> anyhow::Result<(Hsm, UnboundedReceiver<Notice>)> {
+        let id = new.id.clone();
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        anyhow::ensure!(
-            !all.contains_key(&id),
-            "there is an HSM called `{id}` already"
-        );
+        anyhow::ensure!(!all.contains_key(&id), "there is an HSM `{id}` already");
+        let (hsm, notices) = Hsm::start(new)?;
         all.insert(id, hsm.clone());
         Ok((hsm, notices))
     }
@@ -91,15 +60,6 @@ impl Registry {
         if let Some(hsm) = hsm {
             hsm.shutdown().await;
         }
-    }
-
-    /// The connectors that the configuration asks for.
-    pub fn connectors(config: &Config, remote: &Remote) -> BTreeMap<HsmId, Box<dyn Connector>> {
-        config
-            .hsms
-            .iter()
-            .map(|hsm| (hsm.id.clone(), configured(hsm, remote)))
-            .collect()
     }
 
     /// All of them.
@@ -133,7 +93,7 @@ impl Registry {
             Some(key) => Ok(key),
             // Nobody has it: says why.
             None => Err(match self.find_key(None, &fingerprint.to_hex()) {
-                Ok(_) => HsmError::Conflict("the HSM was attached a moment ago: try again".into()),
+                Ok(_) => HsmError::AttachedJustNow,
                 Err(error) => error,
             }),
         }
@@ -183,16 +143,12 @@ impl Registry {
                 found.dedup_by(|a, b| a.hsm.id() == b.hsm.id());
                 Ok(found)
             }
-            None if absent.is_empty() => Err(HsmError::Invalid(format!(
-                "there is no key with the label or fingerprint `{wanted}`: `countersign keys` lists them"
-            ))),
+            None if absent.is_empty() => Err(HsmError::NoSuchKey(wanted.to_owned())),
             None => Err(HsmError::Unavailable(format!(
                 "no attached HSM has the key `{wanted}`; not attached: {}",
                 absent.join(", ")
             ))),
-            Some(_) => Err(HsmError::Invalid(format!(
-                "several keys are called `{wanted}`: name the HSM too, or the fingerprint"
-            ))),
+            Some(_) => Err(HsmError::AmbiguousKey(wanted.to_owned())),
         }
     }
 

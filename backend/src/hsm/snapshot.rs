@@ -13,7 +13,7 @@ use countersign_protocol::{
     hsm::PkaView,
 };
 
-use super::job::LeaseHandle;
+use super::LeaseHandle;
 
 /// Where an HSM stands, as its thread sees it.
 #[derive(Clone, Debug)]
@@ -59,6 +59,16 @@ impl Device {
     /// CHR of the device certificate.
     pub fn id(&self) -> &DeviceId {
         self.verified.id()
+    }
+
+    /// The identifier that other software on the device sees too, as long as it tells keys apart.
+    pub fn key_id(&self, key: &KeyInfo) -> String {
+        let same = self.keys.iter().filter(|other| other.id == key.id);
+        if key.id.is_empty() || same.count() > 1 {
+            hex::encode([key.reference])
+        } else {
+            hex::encode(&key.id)
+        }
     }
 
     /// The quorum that the device demands.

@@ -13,12 +13,11 @@ use countersign_protocol::{
     Timestamp,
     cvc::{DeviceId, TrustAnchors},
 };
-use tokio::sync::{mpsc::UnboundedSender, watch};
+use tokio::sync::{mpsc::UnboundedSender, oneshot, watch};
 
 use super::{
+    Connector, LeaseHandle, Refusal,
     attached::{Attached, NotUsable},
-    connector::Connector,
-    job::{Job, LeaseHandle, Refusal, Reply},
     snapshot::{Notice, Snapshot},
 };
 
@@ -34,19 +33,31 @@ pub struct Worker {
     /// The device that must be there.
     pub expected: Option<DeviceId>,
     pub behaviour: ChallengeBehaviour,
-    pub jobs: Receiver<Job>,
+    pub orders: Receiver<Order>,
     pub snapshot: watch::Sender<Snapshot>,
     pub notices: UnboundedSender<Notice>,
 }
 
-/// Tells whoever asked; done last, so that they find the snapshot as it is now.
-type Tell = Box<dyn FnOnce()>;
+/// What the thread can be told to do.
+pub enum Order {
+    Work(Work),
+    /// Look whether the device has come back, or is connected anew.
+    Look,
+    /// Lock and end.
+    Shutdown(oneshot::Sender<()>),
+}
 
-/// What to do after a job.
-enum After {
-    /// Go on.
+/// Work on the device, or on the reason why there is none. The result says what follows, and sends the answer.
+pub type Work = Box<dyn FnOnce(Result<&mut Attached, Refusal>) -> (After, Answer) + Send>;
+
+/// Sends the answer; called last, so that the caller finds the snapshot as it is now.
+type Answer = Box<dyn FnOnce()>;
+
+/// What follows a piece of work.
+pub enum After {
+    /// The device can be used as before.
     Ready,
-    /// The device is gone, or cannot be trusted to be as it should.
+    /// The device is gone, or cannot be trusted to be in the state that it should be in.
     Drop(String),
 }
 
@@ -68,30 +79,31 @@ impl Worker {
                         .min(HEARTBEAT)
                 }),
             };
-            match self.jobs.recv_timeout(wait) {
-                Ok(Job::Shutdown(reply)) => {
+            match self.orders.recv_timeout(wait) {
+                Ok(Order::Shutdown(stopped)) => {
                     if let Some(mut device) = attached.take()
                         && let Err(error) = device.lock()
                     {
                         tracing::error!("an HSM could not be locked at the end: {error}");
                     }
-                    let _ = reply.send(Ok(()));
+                    let _ = stopped.send(());
                     return;
                 }
-                Ok(Job::Look) if attached.is_none() => next_search = Instant::now(),
-                Ok(job) => match &mut attached {
+                Ok(Order::Look) if attached.is_none() => next_search = Instant::now(),
+                Ok(Order::Work(work)) => match &mut attached {
                     Some(device) => {
                         let lease = open_lease(device);
-                        let (after, tell) = match self.overdue(device) {
-                            None | Some(After::Ready) => self.work(device, job),
-                            Some(drop) => (drop, refuse(job, self.refusal())),
+                        let (after, answer) = match self.overdue(device) {
+                            None | Some(After::Ready) => work(Ok(device)),
+                            Some(drop) => (drop, work(Err(self.refusal())).1),
                         };
                         self.settle(&mut attached, after, lease);
-                        tell();
+                        answer();
                     }
-                    None => refuse(job, self.refusal())(),
+                    // An absent HSM is locked: its connection was reset when it was dropped.
+                    None => work(Err(self.refusal())).1(),
                 },
-                Err(RecvTimeoutError::Timeout) => {
+                Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {
                     if let Some(device) = &mut attached {
                         let lease = open_lease(device);
                         let after = match self.overdue(device) {
@@ -234,107 +246,34 @@ impl Worker {
             (After::Ready, None) => {}
         }
     }
-
-    fn work(&mut self, device: &mut Attached, job: Job) -> (After, Tell) {
-        match job {
-            Job::Challenge(reply) => answer(device.challenge(), reply),
-            Job::Respond(response, reply) => answer(device.respond(&response), reply),
-            Job::OpenLease {
-                lease,
-                deadline,
-                reply,
-            } => answer(device.open(lease, deadline), reply),
-            Job::Sign {
-                lease,
-                reference,
-                algorithm,
-                input,
-                reply,
-            } => {
-                let result = device.under(&lease).and_then(|card| {
-                    card.sign(reference, algorithm, &input)
-                        .map_err(Refusal::from)
-                });
-                answer_signing(result, reply)
-            }
-            Job::GenerateKey { lease, spec, reply } => {
-                answer_signing(device.generate(&lease, &spec), reply)
-            }
-            Job::Lock(reply) => match device.lock() {
-                Ok(proof) => {
-                    let after = match device.refresh_keys() {
-                        Ok(()) => After::Ready,
-                        Err(error) => After::Drop(error.to_string()),
-                    };
-                    (after, tell(Ok(proof), reply))
-                }
-                Err(error) => {
-                    let why = error.to_string();
-                    let refusal = match error {
-                        NotUsable::Card(error) => Refusal::Card(error),
-                        other => Refusal::Unavailable(other.to_string()),
-                    };
-                    (After::Drop(why), tell(Err(refusal), reply))
-                }
-            },
-            Job::Initialise {
-                quorum,
-                so_pin,
-                reply,
-            } => answer(device.initialise(quorum, &so_pin), reply),
-            Job::Register(file, reply) => answer(device.register(&file), reply),
-            Job::Shutdown(reply) => answer(Ok(()), reply),
-            Job::Look => (
-                device.check().map_or_else(After::Drop, |()| After::Ready),
-                Box::new(|| ()),
-            ),
-        }
-    }
 }
 
 fn open_lease(device: &Attached) -> Option<LeaseHandle> {
     device.lease().map(|(lease, _)| lease.clone())
 }
 
-fn tell<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> Tell {
-    // Whoever asked may have left.
-    Box::new(move || drop(reply.send(result)))
-}
-
-fn lost<T>(result: &Result<T, Refusal>) -> After {
+/// What follows a command: a lost connection loses the device.
+pub fn after<T>(result: &Result<T, Refusal>) -> After {
     match result {
         Err(Refusal::Card(error)) if error.is_connection_lost() => After::Drop(error.to_string()),
         _ => After::Ready,
     }
 }
 
-fn answer<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> (After, Tell) {
-    (lost(&result), tell(result, reply))
-}
-
-/// As [`answer`]; besides, a device that is locked under an open lease has lost its custodians.
-fn answer_signing<T: 'static>(result: Result<T, Refusal>, reply: Reply<T>) -> (After, Tell) {
-    let after = match &result {
+/// What follows the use of a key: a device that is locked under an open lease has lost its custodians, too.
+pub fn after_signing<T>(result: &Result<T, Refusal>) -> After {
+    match result {
         Err(Refusal::Card(error @ CardError::NotAuthenticated(_))) => After::Drop(format!(
-            "{error}, although its quorum was there: another program may have logged it out"
+            "{error}, although its quorum was complete: another program may have logged it out"
         )),
-        other => lost(other),
-    };
-    (after, tell(result, reply))
+        other => after(other),
+    }
 }
 
-/// Answers a job that cannot be done. What is absent is locked: the connection was reset when it was dropped.
-fn refuse(job: Job, why: Refusal) -> Tell {
-    match job {
-        Job::Challenge(reply) => tell(Err(why), reply),
-        Job::Respond(_, reply) => tell(Err(why), reply),
-        Job::OpenLease { reply, .. } | Job::Initialise { reply, .. } | Job::Shutdown(reply) => {
-            tell(Err(why), reply)
-        }
-        Job::Sign { reply, .. } => tell(Err(why), reply),
-        Job::GenerateKey { reply, .. } => tell(Err(why), reply),
-        Job::Lock(reply) => tell(Err(why), reply),
-        Job::Register(_, reply) => tell(Err(why), reply),
-        Job::Look => Box::new(|| ()),
+/// What follows an attempt to lock: a device that is not proven locked is dropped, which resets it.
+pub fn after_lock(result: &Result<String, Refusal>) -> After {
+    match result {
+        Ok(_) => After::Ready,
+        Err(error) => After::Drop(error.to_string()),
     }
 }

@@ -1,56 +1,68 @@
-//! People: the first admin, invitations, enrolment of keys, their confirmation.
+//! People: the first admin, invitations, enrolment and confirmation of keys, log-in.
 
 mod bootstrap;
 mod enrolment;
+mod error;
 mod invitation;
+mod login;
 mod operator;
 
-pub use bootstrap::{bootstrap, new_bootstrap_code};
-pub use enrolment::{enrol, open};
-pub use invitation::{invite, revoke as revoke_invitation};
-pub use operator::{confirm, revoke as revoke_key};
+pub use error::{LoginError, PeopleError};
 
-use countersign_protocol::cvc::{AttestationError, PkaFileError};
+use std::sync::Arc;
 
-use crate::{code::NoRandomness, identity::IdentityError, store::StoreError};
+use countersign_protocol::{cvc::TrustAnchors, id::OperatorId, session::SessionView};
 
-/// Why nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PeopleError {
-    /// One-time code.
-    #[error("the code is wrong, used or expired: {0}")]
-    Code(&'static str),
-    /// Input.
-    #[error("{0}")]
-    Invalid(String),
-    /// State.
-    #[error("{0}")]
-    Conflict(String),
-    /// No such thing.
-    #[error("there is no such {0}")]
-    NotFound(&'static str),
-    /// The key's evidence.
-    #[error("{0}")]
-    Attestation(#[from] AttestationError),
-    /// The key belongs to somebody already.
-    #[error("{0}")]
-    Taken(String),
-    /// The enrolment statement.
-    #[error("the enrolment statement is not accepted: {0}")]
-    Statement(String),
-    /// Database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Identity key.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// Random numbers.
-    #[error(transparent)]
-    Random(#[from] NoRandomness),
+use crate::{
+    identity::ServerKey,
+    store::{self, Store, StoreError},
+};
+
+/// Everything that changes people and their keys. Clones share the same state.
+#[derive(Clone)]
+pub struct People {
+    store: Store,
+    identity: Arc<ServerKey>,
+    anchors: Arc<TrustAnchors>,
+    /// Origin under which browsers see the portal: links and statements name it.
+    origin: Arc<str>,
 }
 
-impl From<PkaFileError> for PeopleError {
-    fn from(error: PkaFileError) -> Self {
-        Self::Attestation(error.into())
+impl People {
+    pub fn new(
+        store: Store,
+        identity: Arc<ServerKey>,
+        anchors: Arc<TrustAnchors>,
+        origin: &str,
+    ) -> Self {
+        Self {
+            store,
+            identity,
+            anchors,
+            origin: origin.into(),
+        }
+    }
+
+    /// The operator as a session shows them, if their key is confirmed and not revoked.
+    pub async fn session(&self, id: &OperatorId) -> Result<Option<SessionView>, StoreError> {
+        let mut connection = self.store.read().await?;
+        let operator = store::operators::by_id(&mut connection, id).await?;
+        Ok(operator
+            .filter(store::operators::Operator::is_confirmed)
+            .map(|operator| SessionView {
+                person: operator.view.person,
+                roles: operator.view.roles,
+                key: Some(operator.view.key.fingerprint),
+            }))
+    }
+
+    /// Grows with every change of people and their tokens, and with log-outs.
+    pub fn generation(&self) -> u64 {
+        self.store.people_generation()
+    }
+
+    /// Wakes whenever [`Self::generation`] grows.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store.people_changes()
     }
 }

@@ -1,26 +1,24 @@
-//! HSMs that are attached from afar: RAMOverHTTP clients post to us, and are told what to do with their card.
+//! HSMs that are attached remotely: RAMOverHTTP clients post to the server and are told what to do with their card.
 //!
-//! A *session* is one client's. What is behind it is found out at the *door*: a genuine device that proves its key is brought to
-//! its *dock*, where the HSM's thread takes it over; an unknown one waits until an admin accepts it. The device is known by
-//! its certificate and key, never by the connection.
+//! A *session* belongs to one client. A device that has proven its key is brought to its *slot*, where the HSM's thread takes the
+//! session over; an unknown device waits until an admin accepts it. The device is known by its certificate and key, never by the
+//! connection.
 
-mod admission;
-mod dock;
-mod door;
 mod ending;
 mod session;
 mod sessions;
-mod token;
+mod slot;
 mod transport;
+mod url_token;
 mod waiting;
 
-pub use admission::{accept, decline, start, withdraw};
-pub use dock::RemoteConnector;
-pub use door::receive;
-pub use session::{Connection, Reply, Session};
+pub use ending::Ending;
+pub use session::{Connection, RamSession, Reply};
 pub use sessions::TooManySessions;
-pub use token::UrlToken;
+pub use slot::{RemoteConnector, Slot};
 pub use transport::RemoteTransport;
+pub use url_token::UrlToken;
+pub use waiting::{Arrival, Place, Waiting};
 
 use std::{
     collections::BTreeMap,
@@ -29,17 +27,17 @@ use std::{
 
 use countersign_protocol::{cvc::DeviceId, id::HsmId};
 
-use self::{dock::Dock, sessions::Sessions, waiting::Waiting};
+use self::sessions::RamSessions;
 use crate::config::RemoteConfig;
 
-/// All that is attached from afar. Clones are the same.
+/// Everything that is attached remotely. Clones share the same state.
 #[derive(Clone)]
 pub struct Remote(Arc<Inner>);
 
 struct Inner {
     token: Option<UrlToken>,
-    sessions: Sessions,
-    docks: Mutex<BTreeMap<DeviceId, Dock>>,
+    sessions: RamSessions,
+    slots: Mutex<BTreeMap<DeviceId, Slot>>,
     waiting: Mutex<BTreeMap<DeviceId, Waiting>>,
 }
 
@@ -52,8 +50,8 @@ impl Remote {
         let token = config.token_file.as_deref().map(UrlToken::read);
         Ok(Self(Arc::new(Inner {
             token: token.transpose()?,
-            sessions: Sessions::default(),
-            docks: Mutex::default(),
+            sessions: RamSessions::default(),
+            slots: Mutex::default(),
             waiting: Mutex::default(),
         })))
     }
@@ -67,21 +65,31 @@ impl Remote {
         }
     }
 
-    /// Sessions by their cookies.
-    pub fn sessions(&self) -> &Sessions {
+    /// RamSessions by their cookies.
+    pub fn sessions(&self) -> &RamSessions {
         &self.0.sessions
     }
 
     /// From now on this device may be attached, as this HSM.
     pub fn admit(&self, hsm: &HsmId, device: &DeviceId, unprotected: bool) -> RemoteConnector {
-        let dock = Dock::new(hsm.clone(), unprotected);
-        let connector = RemoteConnector::new(device.clone(), dock.clone());
-        self.docks().insert(device.clone(), dock);
+        let slot = Slot::new(hsm.clone(), unprotected);
+        let connector = RemoteConnector::new(device.clone(), slot.clone());
+        self.slots().insert(device.clone(), slot);
         connector
     }
 
-    fn docks(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Dock>> {
-        lock(&self.0.docks)
+    /// The place of a device that may be attached.
+    pub fn slot(&self, device: &DeviceId) -> Option<Slot> {
+        self.slots().get(device).cloned()
+    }
+
+    /// From now on this device may not be attached.
+    pub fn remove_slot(&self, device: &DeviceId) -> Option<Slot> {
+        self.slots().remove(device)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Slot>> {
+        lock(&self.0.slots)
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Waiting>> {

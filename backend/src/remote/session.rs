@@ -36,7 +36,7 @@ pub enum Reply {
 }
 
 /// One client's session.
-pub struct Session {
+pub struct RamSession {
     /// Where the client is, for people.
     from: String,
     limits: ApduLimits,
@@ -79,7 +79,7 @@ struct Working {
     broken: Option<Instant>,
 }
 
-impl Session {
+impl RamSession {
     /// A client has a card.
     pub fn new(initiation: &Initiation, from: String) -> Self {
         let limit = |announced: Option<u32>, usual: usize| {
@@ -315,7 +315,7 @@ fn last_words(ending: &mut Ending) -> Reply {
 }
 
 /// A POST that is held: the connection broke if it goes away unanswered.
-struct Held<'a>(Option<&'a Session>);
+struct Held<'a>(Option<&'a RamSession>);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
@@ -336,11 +336,11 @@ mod tests {
 
     const SHORT: Duration = Duration::from_secs(30);
 
-    fn session() -> Arc<Session> {
+    fn session() -> Arc<RamSession> {
         let first = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
         match ClientMessage::parse(&first).unwrap() {
             ClientMessage::Initiation(initiation) => {
-                Arc::new(Session::new(&initiation, "127.0.0.1".into()))
+                Arc::new(RamSession::new(&initiation, "127.0.0.1".into()))
             }
             ClientMessage::Answer(_) => panic!("an initiation"),
         }
@@ -362,7 +362,7 @@ mod tests {
 
     /// The thread's side, elsewhere.
     fn ask(
-        session: &Arc<Session>,
+        session: &Arc<RamSession>,
         instructions: Vec<Instruction>,
     ) -> tokio::task::JoinHandle<Result<Vec<Outcome>, Ending>> {
         let session = session.clone();

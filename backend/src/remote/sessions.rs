@@ -1,4 +1,4 @@
-//! Sessions by their cookies.
+//! RamSessions by their cookies.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{lock, session::Session};
-use crate::code::{self, NoRandomness};
+use super::{lock, session::RamSession};
+use crate::random::{self, RandomError};
 
-/// Sessions at the same time. Each is cheap, but strangers can begin them.
+/// RamSessions at the same time. Each is cheap, but strangers can begin them.
 const MOST: usize = 256;
 /// For how long a session that is over can still tell its client so.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -22,26 +22,26 @@ pub enum TooManySessions {
     TooMany,
     /// No random numbers.
     #[error(transparent)]
-    Random(#[from] NoRandomness),
+    Random(#[from] RandomError),
 }
 
 struct Entry {
-    session: Arc<Session>,
+    session: Arc<RamSession>,
     /// When it was first seen to be over.
     over: Option<Instant>,
 }
 
-/// Sessions by their cookies, which are secrets.
+/// RamSessions by their cookies, which are secrets.
 #[derive(Default)]
-pub struct Sessions(Mutex<HashMap<String, Entry>>);
+pub struct RamSessions(Mutex<HashMap<String, Entry>>);
 
-impl Sessions {
+impl RamSessions {
     /// Enters a new session; returns its cookie.
     ///
     /// # Errors
     /// [`TooManySessions`].
-    pub fn insert(&self, session: Arc<Session>) -> Result<String, TooManySessions> {
-        let cookie = code::random(32)?;
+    pub fn insert(&self, session: Arc<RamSession>) -> Result<String, TooManySessions> {
+        let cookie = random::random(32)?;
         let mut all = lock(&self.0);
         all.retain(|_, entry| {
             if entry.session.over().is_some() {
@@ -62,7 +62,7 @@ impl Sessions {
     }
 
     /// The session of a cookie.
-    pub fn get(&self, cookie: &str) -> Option<Arc<Session>> {
+    pub fn get(&self, cookie: &str) -> Option<Arc<RamSession>> {
         lock(&self.0).get(cookie).map(|entry| entry.session.clone())
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use countersign_card::{ApduLimits, Atr, Locality, Transport, TransportError};
 use countersign_ram::{Instruction, Outcome};
 
-use super::{ending::Ending, session::Session};
+use super::{ending::Ending, session::RamSession};
 
 /// Longest that a card takes for anything but a new key.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,13 +16,13 @@ const TOGETHER: usize = 12;
 
 /// A session as the driver's way to the card.
 pub struct RemoteTransport {
-    session: Arc<Session>,
+    session: Arc<RamSession>,
     name: String,
 }
 
 impl RemoteTransport {
     /// The way to this session's card.
-    pub fn new(session: Arc<Session>) -> Self {
+    pub fn new(session: Arc<RamSession>) -> Self {
         Self {
             name: format!("RAMOverHTTP client at {}", session.from()),
             session,

@@ -2,21 +2,33 @@
 
 use std::sync::Arc;
 
-use countersign_protocol::{Timestamp, cvc::DeviceId, remote::WaitingDevice};
+use countersign_card::TokenInfo;
+use countersign_protocol::{
+    Timestamp,
+    cvc::{DeviceId, VerifiedDevice},
+    remote::WaitingDevice,
+};
 
-use super::{Remote, door::Arrival, ending::Ending, session::Session};
+use super::{Remote, ending::Ending, session::RamSession};
 
 /// Devices that may wait. Each has proven its key, so strangers would need as many devices.
 const MOST: usize = 32;
 
+/// A device that has proven the key of its certificate, unless it cannot and an admin allowed exactly that.
+pub struct Arrival {
+    pub device: VerifiedDevice,
+    pub info: TokenInfo,
+    pub version: Option<String>,
+}
+
 /// A device that waits.
 pub struct Waiting {
-    pub session: Arc<Session>,
+    pub session: Arc<RamSession>,
     pub arrival: Arrival,
     pub since: Timestamp,
 }
 
-/// Whether there was place.
+/// Whether the device can wait.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Place {
     Waits,
@@ -25,7 +37,7 @@ pub enum Place {
 
 impl Remote {
     /// Lets a device wait; an earlier session of the same device is ended.
-    pub(super) fn wait(&self, device: DeviceId, waiting: Waiting) -> Place {
+    pub fn wait(&self, device: DeviceId, waiting: Waiting) -> Place {
         let mut all = self.waiting();
         all.retain(|_, waiting| waiting.session.over().is_none());
         if all.len() >= MOST && !all.contains_key(&device) {
@@ -40,7 +52,7 @@ impl Remote {
     }
 
     /// Takes a device out of the queue, if it is still connected.
-    pub(super) fn take(&self, device: &DeviceId) -> Option<Waiting> {
+    pub fn take(&self, device: &DeviceId) -> Option<Waiting> {
         self.waiting()
             .remove(device)
             .filter(|waiting| waiting.session.over().is_none())

@@ -7,7 +7,7 @@ use super::{StoreError, from_json, to_json};
 
 /// What is kept of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeptKey {
+pub struct KeyRecord {
     /// What may be done with it.
     pub settings: KeySettings,
     /// Its certificate in DER.
@@ -18,18 +18,18 @@ pub struct KeptKey {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn kept(
+pub async fn load(
     connection: &mut SqliteConnection,
     key: &Fingerprint,
-) -> Result<KeptKey, StoreError> {
+) -> Result<KeyRecord, StoreError> {
     let row = sqlx::query("SELECT settings, certificate FROM keys WHERE fingerprint = ?")
         .bind(key.to_hex())
         .fetch_optional(connection)
         .await?;
     row.map_or_else(
-        || Ok(KeptKey::default()),
+        || Ok(KeyRecord::default()),
         |row| {
-            Ok(KeptKey {
+            Ok(KeyRecord {
                 settings: from_json(row.get("settings"))?,
                 certificate: row.get("certificate"),
             })
@@ -41,10 +41,10 @@ pub async fn kept(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn keep(
+pub async fn save(
     connection: &mut SqliteConnection,
     key: &Fingerprint,
-    kept: &KeptKey,
+    record: &KeyRecord,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO keys (fingerprint, settings, certificate) VALUES (?, ?, ?)
@@ -52,8 +52,8 @@ pub async fn keep(
          DO UPDATE SET settings = excluded.settings, certificate = excluded.certificate",
     )
     .bind(key.to_hex())
-    .bind(to_json(&kept.settings)?)
-    .bind(&kept.certificate)
+    .bind(to_json(&record.settings)?)
+    .bind(&record.certificate)
     .execute(connection)
     .await?;
     Ok(())

@@ -24,7 +24,6 @@ use std::{
 use countersign_protocol::{
     Timestamp,
     audit::{Actor, AuditEvent},
-    event::Event,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
@@ -34,7 +33,7 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
-use crate::events::EventBus;
+use crate::events::{Change, Changes};
 
 /// Page cache of the connection for changes, as SQLite wants it: 64 MiB, so that what grows by every signature stays in it.
 const CHANGES_CACHE: &str = "-65536";
@@ -61,7 +60,7 @@ pub struct Store {
     changes: SqlitePool,
     /// Whether the connection for changes was given back with a transaction that may still be open.
     unfinished: Arc<AtomicBool>,
-    events: EventBus,
+    changed: Changes,
     /// Grows with every change of people and their tokens.
     people: watch::Sender<u64>,
 }
@@ -98,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open(path: &Path, events: EventBus) -> Result<Self, StoreError> {
+    pub async fn open(path: &Path, changed: Changes) -> Result<Self, StoreError> {
         // Sessions and names are in it; what SQLite puts beside it gets the same mode.
         OpenOptions::new()
             .append(true)
@@ -143,7 +142,7 @@ impl Store {
             pool,
             changes,
             unfinished,
-            events,
+            changed,
             people: watch::Sender::default(),
         })
     }
@@ -162,6 +161,11 @@ impl Store {
     /// Wakes whenever [`Self::people_generation`] grows from now on.
     pub fn people_changes(&self) -> watch::Receiver<u64> {
         self.people.subscribe()
+    }
+
+    /// Reports a change of something that is not stored.
+    pub fn publish(&self, change: Change) {
+        self.changed.publish(change);
     }
 
     /// A connection to read with.
@@ -203,7 +207,7 @@ impl Store {
             connection: self.changes.acquire().await?,
             finished: false,
             unfinished: self.unfinished.clone(),
-            events: self.events.clone(),
+            changed: self.changed.clone(),
             people: self.people.clone(),
             callers_changed: false,
             pending: Vec::new(),
@@ -221,10 +225,10 @@ pub struct WriteTx {
     connection: PoolConnection<Sqlite>,
     finished: bool,
     unfinished: Arc<AtomicBool>,
-    events: EventBus,
+    changed: Changes,
     people: watch::Sender<u64>,
     callers_changed: bool,
-    pending: Vec<Event>,
+    pending: Vec<Change>,
 }
 
 impl WriteTx {
@@ -250,13 +254,13 @@ impl WriteTx {
         events: impl IntoIterator<Item = (Actor, AuditEvent)>,
     ) -> Result<(), StoreError> {
         let total = audit::append(&mut self.connection, events).await?;
-        self.pending.push(Event::Audit { total });
+        self.pending.push(Change::Audit { total });
         Ok(())
     }
 
-    /// Tells listeners something once this is committed.
-    pub fn announce(&mut self, event: Event) {
-        self.pending.push(event);
+    /// Reports a change to listeners once this is committed.
+    pub fn changed(&mut self, change: Change) {
+        self.pending.push(change);
     }
 
     /// Has every caller looked up again once this is committed, as a change of people does.
@@ -271,11 +275,11 @@ impl WriteTx {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         self.connection.execute("COMMIT").await?;
         self.finished = true;
-        if self.callers_changed || self.pending.contains(&Event::People) {
+        if self.callers_changed || self.pending.contains(&Change::People) {
             self.people.send_modify(|generation| *generation += 1);
         }
-        for event in std::mem::take(&mut self.pending) {
-            self.events.publish(event);
+        for change in std::mem::take(&mut self.pending) {
+            self.changed.publish(change);
         }
         Ok(())
     }
