@@ -6,8 +6,9 @@ use std::{
 };
 
 use countersign_protocol::{
-    activation::{ActivationTerms, EndReason},
+    activation::{ActivationTerms, ApprovalEvidence, EndReason},
     audit::Actor,
+    dsse::Envelope,
     id::{ActivationId, HsmId},
 };
 use tokio::sync::{
@@ -17,7 +18,7 @@ use tokio::sync::{
 
 use super::{
     ActivationError,
-    command::{Command, Reply},
+    command::{Approved, Command, Custodian, Reply},
 };
 use crate::hsm::HsmError;
 
@@ -71,6 +72,56 @@ impl Coordinators {
     /// A request waits: the coordinator begins with it if the HSM is free.
     pub async fn begin(&self, hsm: &HsmId) -> Result<(), ActivationError> {
         self.ask(hsm, Command::Begin).await
+    }
+
+    /// The task for a custodian's helper, for this HSM.
+    pub async fn task(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+    ) -> Result<Envelope, ActivationError> {
+        self.ask(hsm, |reply| Command::Task {
+            activation,
+            custodian,
+            reply,
+        })
+        .await
+    }
+
+    /// Hands in what a custodian's card has signed for this HSM.
+    pub async fn approve(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+        evidence: ApprovalEvidence,
+    ) -> Result<Approved, ActivationError> {
+        let evidence = Box::new(evidence);
+        self.ask(hsm, |reply| Command::Approve {
+            activation,
+            custodian,
+            evidence,
+            reply,
+        })
+        .await
+    }
+
+    /// Declines for this HSM.
+    pub async fn decline(
+        &self,
+        hsm: &HsmId,
+        activation: ActivationId,
+        custodian: Custodian,
+        reason: String,
+    ) -> Result<(), ActivationError> {
+        self.ask(hsm, |reply| Command::Decline {
+            activation,
+            custodian,
+            reason,
+            reply,
+        })
+        .await
     }
 
     /// A signature was recorded.

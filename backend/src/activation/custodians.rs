@@ -8,7 +8,7 @@ use countersign_protocol::{
 };
 use tokio::time::timeout;
 
-use super::{ActivationError, Activations, Approved, Custodian, command::Command};
+use super::{ActivationError, Activations, Approved, Custodian};
 use crate::hsm::HsmError;
 
 /// How long one HSM of a pool may take to give its challenge.
@@ -23,12 +23,9 @@ impl Activations {
     ) -> Result<Envelope, ActivationError> {
         let mut refused = None;
         for (activation, hsm) in terms.members() {
-            let custodian = custodian.clone();
-            let task = self.coordinators.ask(&hsm.id, |reply| Command::Task {
-                activation,
-                custodian,
-                reply,
-            });
+            let task = self
+                .coordinators
+                .task(&hsm.id, activation, custodian.clone());
             let task = if terms.pool.is_some() {
                 // The other HSMs need not wait for one that does not answer.
                 let late =
@@ -64,12 +61,7 @@ impl Activations {
         };
         let approved = self
             .coordinators
-            .ask(&hsm.id, |reply| Command::Approve {
-                activation,
-                custodian: custodian.clone(),
-                evidence: Box::new(evidence),
-                reply,
-            })
+            .approve(&hsm.id, activation, custodian.clone(), evidence)
             .await?;
         if matches!(approved, Approved::Counted)
             && terms.pool.is_some()
@@ -93,12 +85,12 @@ impl Activations {
         let mut refused = None;
         let mut declined = false;
         for (activation, hsm) in terms.members() {
-            let answer = self.coordinators.ask(&hsm.id, |reply| Command::Decline {
+            let answer = self.coordinators.decline(
+                &hsm.id,
                 activation,
-                custodian: custodian.clone(),
-                reason: reason.to_owned(),
-                reply,
-            });
+                custodian.clone(),
+                reason.to_owned(),
+            );
             match answer.await {
                 Ok(()) => declined = true,
                 Err(error) => {
