@@ -249,7 +249,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         .await
         .expect("withdrawn");
     let told = refused(client).await;
-    assert!(told.contains("withdrew"), "{told}");
+    assert!(told.contains("removed"), "{told}");
     assert!(world.app.hsms.all().is_empty());
     let end = reason(&world.view(&open).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");

@@ -49,7 +49,9 @@ impl SessionStore {
         };
         let until = OffsetDateTime::now_utc() + IDLE;
         let mut connection = self.store.read().await?;
-        if store::sessions::ends_before(&mut connection, &id, until - NOTICEABLE).await? {
+        if store::sessions::ends_before(&mut connection, &id.to_string(), until - NOTICEABLE)
+            .await?
+        {
             let store = self.store.clone();
             tokio::spawn(async move {
                 if let Err(error) = extend(&store, &id, until).await {
@@ -98,5 +100,5 @@ async fn extend(
     until: OffsetDateTime,
 ) -> std::result::Result<(), StoreError> {
     let mut connection = store.connection(Durability::Kill).await?;
-    store::sessions::extend(&mut connection, id, until).await
+    store::sessions::extend(&mut connection, &id.to_string(), until).await
 }

@@ -2,7 +2,6 @@
 
 use sqlx::SqliteConnection;
 use time::OffsetDateTime;
-use tower_sessions::session::Id;
 
 use super::StoreError;
 
@@ -12,11 +11,11 @@ use super::StoreError;
 /// [`StoreError`].
 pub async fn ends_before(
     connection: &mut SqliteConnection,
-    id: &Id,
+    id: &str,
     moment: OffsetDateTime,
 ) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM tower_sessions WHERE id = ? AND expiry_date < ?")
-        .bind(id.to_string())
+        .bind(id)
         .bind(moment)
         .fetch_optional(connection)
         .await?;
@@ -29,12 +28,12 @@ pub async fn ends_before(
 /// [`StoreError`].
 pub async fn extend(
     connection: &mut SqliteConnection,
-    id: &Id,
+    id: &str,
     until: OffsetDateTime,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE tower_sessions SET expiry_date = ? WHERE id = ? AND expiry_date > ?")
         .bind(until)
-        .bind(id.to_string())
+        .bind(id)
         .bind(OffsetDateTime::now_utc())
         .execute(connection)
         .await?;
