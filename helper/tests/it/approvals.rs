@@ -1,6 +1,6 @@
 //! Logging in, enrolling and approving: what is shown, what is signed, what a wrong PIN does.
 
-use countersign_helper::prompt::played::Shown;
+use countersign_helper::prompt::scripted::Shown;
 use countersign_protocol::{
     activation::ApprovalEvidence,
     cvc::{Curve, EcSignature, PkaFile, attestation},
@@ -11,7 +11,7 @@ use countersign_protocol::{
     task::Task,
 };
 
-use crate::support::{ORIGIN, PlayedCard, Portal, Rig, anchors, silent, wait_until};
+use crate::support::{ORIGIN, Portal, Rig, TestCard, anchors, silent, wait_until};
 
 const CHALLENGE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -438,7 +438,7 @@ fn the_last_try_needs_a_second_yes() {
 
 #[test]
 fn several_cards_and_the_right_one_is_chosen() {
-    let rig = Rig::start(vec![PlayedCard::brainpool(1), PlayedCard::brainpool(2)]).enrolled();
+    let rig = Rig::start(vec![TestCard::brainpool(1), TestCard::brainpool(2)]).enrolled();
     let second = &rig.cards[1];
     let task = rig.server.approve(second.key, &CHALLENGE);
     let evidence = evidence(rig.portal().ask(Operation::Approve { task }));

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use countersign_helper::prompt::{OriginAnswer, played::Shown};
+use countersign_helper::prompt::{OriginAnswer, scripted::Shown};
 
 use crate::support::{ORIGIN, Rig};
 

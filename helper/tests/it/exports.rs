@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use countersign_helper::{
-    cards::{CardDesk, SimulatedSource},
+    cards::{CardReaders, SimulatedSource},
     export,
-    prompt::{PromptDesk, played::Played, played::Shown},
+    prompt::{Prompts, scripted::ScriptedPrompt, scripted::Shown},
 };
 use countersign_protocol::{
     cvc::{Chr, PkaFile, attestation},
     helper::HelperErrorCode,
 };
 
-use crate::support::{PIN, PlayedCard, anchors};
+use crate::support::{PIN, TestCard, anchors};
 
-fn desk(cards: &[&PlayedCard]) -> CardDesk {
+fn desk(cards: &[&TestCard]) -> CardReaders {
     let named = cards
         .iter()
         .map(|card| ("card".to_owned(), card.simulator.clone()));
-    CardDesk::new(vec![Arc::new(SimulatedSource::new(named))], anchors())
+    CardReaders::new(vec![Arc::new(SimulatedSource::new(named))], anchors())
 }
 
 fn new_name() -> Chr {
@@ -26,15 +26,18 @@ fn new_name() -> Chr {
 }
 
 /// Generates on the only card, with this person at the machine.
-fn generate(card: &PlayedCard, user: &Arc<Played>) -> Result<export::ExportedKey, HelperErrorCode> {
-    let prompts = PromptDesk::new(user.clone());
+fn generate(
+    card: &TestCard,
+    user: &Arc<ScriptedPrompt>,
+) -> Result<export::ExportedKey, HelperErrorCode> {
+    let prompts = Prompts::new(user.clone());
     export::generate(&desk(&[card]), &prompts, None, "spare", &new_name())
         .map_err(|error| error.code)
 }
 
 #[test]
 fn the_only_key_needs_no_name_and_no_pin() {
-    let card = PlayedCard::brainpool(1);
+    let card = TestCard::brainpool(1);
     let exported = export::find(&desk(&[&card]), None).unwrap();
     assert_eq!(exported.key.fingerprint, card.key);
     let file = PkaFile::parse(&exported.file.to_old_format()).unwrap();
@@ -45,7 +48,7 @@ fn the_only_key_needs_no_name_and_no_pin() {
 
 #[test]
 fn several_keys_are_told_apart_by_label_or_name() {
-    let (one, two) = (PlayedCard::brainpool(1), PlayedCard::brainpool(2));
+    let (one, two) = (TestCard::brainpool(1), TestCard::brainpool(2));
     let desk = desk(&[&one, &two]);
     let error = export::find(&desk, None).err().unwrap();
     assert!(error.message.contains("custodian 1") && error.message.contains("DECUST200001"));
@@ -59,14 +62,14 @@ fn several_keys_are_told_apart_by_label_or_name() {
 
 #[test]
 fn a_key_that_no_hsm_registers_is_not_exported() {
-    let rsa = PlayedCard::new(1, countersign_card::KeyKind::Rsa(2048));
+    let rsa = TestCard::new(1, countersign_card::KeyKind::Rsa(2048));
     assert!(export::find(&desk(&[&rsa]), None).is_err());
 }
 
 #[test]
 fn a_new_key_is_generated_after_consent_and_pin() {
-    let card = PlayedCard::brainpool(1);
-    let user = Arc::new(Played::agreeable(PIN));
+    let card = TestCard::brainpool(1);
+    let user = Arc::new(ScriptedPrompt::agreeable(PIN));
     let exported = generate(&card, &user).unwrap();
     assert_eq!(exported.file.request.chr(), &new_name());
     assert_eq!(exported.key.label, "spare");
@@ -84,14 +87,14 @@ fn a_new_key_is_generated_after_consent_and_pin() {
 
 #[test]
 fn without_consent_or_pin_nothing_is_generated() {
-    let card = PlayedCard::brainpool(1);
-    let declines = Arc::new(Played::agreeable(PIN));
+    let card = TestCard::brainpool(1);
+    let declines = Arc::new(ScriptedPrompt::agreeable(PIN));
     declines.consents(false);
     let refused = generate(&card, &declines).err();
     assert_eq!(refused, Some(HelperErrorCode::Declined));
     assert_eq!(card.pin_status(), [0x63, 0xC3]);
 
-    let mistyped = Arc::new(Played::agreeable("000000"));
+    let mistyped = Arc::new(ScriptedPrompt::agreeable("000000"));
     let refused = generate(&card, &mistyped).err();
     assert_eq!(refused, Some(HelperErrorCode::PinWrong));
     assert_eq!(card.pin_status(), [0x63, 0xC2], "one try");
@@ -101,9 +104,9 @@ fn without_consent_or_pin_nothing_is_generated() {
 
 #[test]
 fn with_several_cards_one_must_be_named() {
-    let (one, two) = (PlayedCard::brainpool(1), PlayedCard::brainpool(2));
+    let (one, two) = (TestCard::brainpool(1), TestCard::brainpool(2));
     let desk = desk(&[&one, &two]);
-    let prompts = PromptDesk::new(Arc::new(Played::agreeable(PIN)));
+    let prompts = Prompts::new(Arc::new(ScriptedPrompt::agreeable(PIN)));
     let serial = two.device.id().serial();
     let error = export::generate(&desk, &prompts, None, "spare", &new_name());
     assert!(error.err().unwrap().message.contains(serial));

@@ -6,7 +6,7 @@ use countersign_protocol::{
     helper::{Answer, CardState, CardView, HelperErrorCode, Operation, PinState},
 };
 
-use crate::support::{PlayedCard, Rig};
+use crate::support::{Rig, TestCard};
 
 fn cards(rig: &Rig) -> Vec<CardView> {
     let Ok(Answer::Cards { readers }) = rig.portal().ask(Operation::ListCards) else {
@@ -42,7 +42,7 @@ fn a_card_shows_its_device_keys_and_tries() {
 
 #[test]
 fn a_key_that_cannot_be_a_custodians_says_why() {
-    let rig = Rig::start(vec![PlayedCard::new(1, KeyKind::Ec(Curve::Secp384r1))]).enrolled();
+    let rig = Rig::start(vec![TestCard::new(1, KeyKind::Ec(Curve::Secp384r1))]).enrolled();
     let [card] = &cards(&rig)[..] else { panic!() };
     let why = card.keys[0].unsuitable.clone().unwrap();
     assert!(

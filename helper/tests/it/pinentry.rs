@@ -7,9 +7,9 @@ use std::{
 };
 
 use countersign_helper::{
-    origin::Attaching,
+    origin::AttachRequest,
     prompt::{
-        AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
+        AttachQuestion, ConsentText, Deadline, OriginAnswer, PinRequest, PinentryPrompt, Prompt,
         PromptError,
     },
 };
@@ -82,7 +82,7 @@ fn pin_request() -> PinRequest {
 fn consent_is_shown_escaped_and_answered() {
     let desk = desk("echo OK", CANCEL);
     assert_eq!(
-        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        desk.prompt.consent(&text(), &Deadline::minutes(1)),
         Ok(true)
     );
     assert_eq!(
@@ -101,16 +101,16 @@ fn consent_is_shown_escaped_and_answered() {
 fn cancel_means_no() {
     let desk = desk(CANCEL, CANCEL);
     assert_eq!(
-        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        desk.prompt.consent(&text(), &Deadline::minutes(1)),
         Ok(false)
     );
     assert!(matches!(
-        desk.prompt.pin(&pin_request(), &Patience::minutes(1)),
+        desk.prompt.pin(&pin_request(), &Deadline::minutes(1)),
         Ok(None)
     ));
     let origin = "https://a.example".parse().unwrap();
     assert_eq!(
-        desk.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        desk.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::No
     );
 }
@@ -120,7 +120,7 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
     let good = desk(CANCEL, "echo 'D 6482%319'; echo OK");
     assert!(
         good.prompt
-            .pin(&pin_request(), &Patience::minutes(1))
+            .pin(&pin_request(), &Deadline::minutes(1))
             .is_ok_and(|pin| pin.is_some())
     );
     let description = good.sent_with("SETDESC").concat();
@@ -133,7 +133,7 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
         assert!(matches!(
             desk(CANCEL, short)
                 .prompt
-                .pin(&pin_request(), &Patience::minutes(1)),
+                .pin(&pin_request(), &Deadline::minutes(1)),
             Ok(None)
         ));
     }
@@ -144,7 +144,7 @@ fn a_new_page_is_asked_about_in_two_steps() {
     let origin = "https://a.example".parse().unwrap();
     let always = desk("echo OK", CANCEL);
     assert_eq!(
-        always.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        always.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::Always
     );
     assert!(
@@ -159,7 +159,7 @@ fn a_new_page_is_asked_about_in_two_steps() {
         CANCEL,
     );
     assert_eq!(
-        once.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        once.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::ThisTime
     );
 }
@@ -167,7 +167,7 @@ fn a_new_page_is_asked_about_in_two_steps() {
 #[test]
 fn a_card_for_a_server_is_asked_about_with_both_sides_and_kept_for_a_known_page_only() {
     let question = |page: Option<&str>| AttachQuestion {
-        wish: Attaching {
+        wish: AttachRequest {
             page: page.map(|page| page.parse().unwrap()),
             server: "https://b.example".parse().unwrap(),
         },
@@ -175,7 +175,7 @@ fn a_card_for_a_server_is_asked_about_with_both_sides_and_kept_for_a_known_page_
     };
     let ask = |desk: &Desk, page| {
         desk.prompt
-            .allow_attaching(&question(page), &Patience::minutes(1))
+            .allow_attaching(&question(page), &Deadline::minutes(1))
     };
     let agrees = desk("echo OK", CANCEL);
     assert_eq!(
@@ -196,7 +196,7 @@ fn a_card_for_a_server_is_asked_about_with_both_sides_and_kept_for_a_known_page_
 fn a_notice_is_one_window_whatever_a_server_says() {
     let desk = desk(CANCEL, CANCEL);
     let text = format!("The server said: {}", "a\nb\u{202E}".repeat(2000));
-    desk.prompt.notice(&text, &Patience::minutes(1));
+    desk.prompt.notice(&text, &Deadline::minutes(1));
     assert_eq!(desk.sent_with("MESSAGE").len(), 1);
     assert!(desk.sent().iter().all(|line| line.len() <= 1000));
     assert!(!desk.sent().concat().contains('\u{202E}'));
@@ -221,9 +221,9 @@ fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
         ),
     ] {
         let desk = desk(reaction, reaction);
-        let patience = || Patience::lasting(Duration::from_secs(seconds));
-        let consent = desk.prompt.consent(&text(), &patience());
-        let pin = desk.prompt.pin(&pin_request(), &patience());
+        let deadline = || Deadline::after(Duration::from_secs(seconds));
+        let consent = desk.prompt.consent(&text(), &deadline());
+        let pin = desk.prompt.pin(&pin_request(), &deadline());
         for error in [consent.err(), pin.err()] {
             assert_eq!(
                 error.map(|error| error == PromptError::Unanswered),
@@ -235,7 +235,7 @@ fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
     assert!(started.elapsed() < Duration::from_secs(20));
     let missing = PinentryPrompt::new("/nowhere/pinentry".into(), Path::new("/tmp"));
     assert!(matches!(
-        missing.consent(&text(), &Patience::minutes(1)),
+        missing.consent(&text(), &Deadline::minutes(1)),
         Err(PromptError::Failed(_))
     ));
 }
@@ -243,15 +243,15 @@ fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
 #[test]
 fn a_call_off_closes_the_window() {
     let desk = desk("sleep 60", CANCEL);
-    let patience = Patience::minutes(1);
-    let other = patience.clone();
+    let deadline = Deadline::minutes(1);
+    let other = deadline.clone();
     let caller = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         other.cancel();
     });
     let started = Instant::now();
     assert_eq!(
-        desk.prompt.consent(&text(), &patience),
+        desk.prompt.consent(&text(), &deadline),
         Err(PromptError::Unanswered)
     );
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -262,7 +262,7 @@ fn a_call_off_closes_the_window() {
 fn long_texts_come_in_pages_and_no_page_is_skipped() {
     let desk = desk("echo OK", CANCEL);
     let long = ConsentText::new("Title", "Approve").fact("Reason", &"x".repeat(2000));
-    assert_eq!(desk.prompt.consent(&long, &Patience::minutes(1)), Ok(true));
+    assert_eq!(desk.prompt.consent(&long, &Deadline::minutes(1)), Ok(true));
     let pages = desk.sent_with("SETDESC");
     assert_eq!(pages.len(), 3);
     assert!(pages.iter().all(|page| page.len() <= 1000));
@@ -286,7 +286,7 @@ fn short_lists_are_pages_and_long_lists_are_files() {
     };
     let short = desk("echo OK", CANCEL);
     assert_eq!(
-        short.prompt.consent(&files(5), &Patience::minutes(1)),
+        short.prompt.consent(&files(5), &Deadline::minutes(1)),
         Ok(true)
     );
     assert!(short.sent_with("SETDESC").concat().contains("file-4.bin"));
@@ -296,7 +296,7 @@ fn short_lists_are_pages_and_long_lists_are_files() {
         CANCEL,
     );
     assert_eq!(
-        long.prompt.consent(&files(500), &Patience::minutes(1)),
+        long.prompt.consent(&files(500), &Deadline::minutes(1)),
         Ok(true)
     );
     assert!(

@@ -26,14 +26,14 @@ const ATR: &[u8] = &hex!("3BFE1800008131FE458031815448534D31738021408107FA");
 const PIN: &str = "648219";
 
 #[derive(Default)]
-struct Told {
+struct RecordedReport {
     lines: Mutex<Vec<String>>,
     /// How often the person was asked about a PIN, and what they answer.
     asked: AtomicUsize,
     allows: bool,
 }
 
-impl Report for Told {
+impl Report for RecordedReport {
     fn tell(&self, line: &str) {
         self.lines.lock().unwrap().push(line.to_owned());
     }
@@ -62,11 +62,11 @@ struct Run {
 }
 
 fn run_with(card: &Simulator, answers: Vec<Say>, change: impl FnOnce(&mut Attachment)) -> Run {
-    run_for(Told::default(), card, answers, change)
+    run_for(RecordedReport::default(), card, answers, change)
 }
 
 fn run_for(
-    told: Told,
+    told: RecordedReport,
     card: &Simulator,
     answers: Vec<Say>,
     change: impl FnOnce(&mut Attachment),
@@ -360,9 +360,9 @@ fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
         ]
     };
     let asked = |attachment: &mut Attachment| attachment.pins = PinCommands::Asked;
-    let yes = Told {
+    let yes = RecordedReport {
         allows: true,
-        ..Told::default()
+        ..RecordedReport::default()
     };
     let allowed = run_for(yes, &card(), server_says(), asked);
     assert!(
@@ -374,7 +374,7 @@ fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
     );
     assert_eq!(allowed.asked, 2, "each at its moment");
 
-    let declined = run_for(Told::default(), &card(), server_says(), asked);
+    let declined = run_for(RecordedReport::default(), &card(), server_says(), asked);
     assert!(
         declined.heard[1]
             .body
@@ -386,9 +386,9 @@ fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
 
     // A server that runs where nobody is asked gets nothing.
     let alone = run_for(
-        Told {
+        RecordedReport {
             allows: true,
-            ..Told::default()
+            ..RecordedReport::default()
         },
         &card(),
         server_says(),

@@ -1,6 +1,6 @@
 //! Whatever a page sends, in whatever order: no PKA response without its approval, nothing signed without consent.
 
-use countersign_helper::prompt::played::Shown;
+use countersign_helper::prompt::scripted::Shown;
 use countersign_protocol::{
     cvc::{Curve, EcSignature},
     digest::Sha256Digest,

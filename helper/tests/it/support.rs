@@ -17,8 +17,8 @@ use countersign_helper::{
     conversation::{Caller, Conversation},
     helper::{Helper, Setup},
     loopback,
-    origin::OriginBook,
-    prompt::{Patience, played::Played},
+    origin::OriginStore,
+    prompt::{Deadline, scripted::ScriptedPrompt},
 };
 use countersign_protocol::{
     Timestamp,
@@ -44,17 +44,17 @@ pub const PIN: &str = "648219";
 /// A helper, in this process.
 pub struct Rig {
     pub port: u16,
-    pub user: Arc<Played>,
+    pub user: Arc<ScriptedPrompt>,
     pub helper: Arc<Helper>,
     pub server: Server,
-    pub cards: Vec<PlayedCard>,
+    pub cards: Vec<TestCard>,
     pub config: tempfile::TempDir,
     counts: Arc<Counts>,
     _runtime: tokio::runtime::Runtime,
 }
 
 /// A simulated custodian's card with one key.
-pub struct PlayedCard {
+pub struct TestCard {
     pub simulator: Simulator,
     pub device: VerifiedDevice,
     pub key: Fingerprint,
@@ -67,12 +67,12 @@ impl Rig {
     }
 
     pub fn with_card() -> Self {
-        Self::start(vec![PlayedCard::brainpool(1)])
+        Self::start(vec![TestCard::brainpool(1)])
     }
 
-    pub fn start(cards: Vec<PlayedCard>) -> Self {
+    pub fn start(cards: Vec<TestCard>) -> Self {
         let config = tempfile::tempdir().unwrap();
-        let user = Arc::new(Played::agreeable(PIN));
+        let user = Arc::new(ScriptedPrompt::agreeable(PIN));
         let named = cards
             .iter()
             .map(|card| ("card".to_owned(), card.simulator.clone()));
@@ -88,7 +88,7 @@ impl Rig {
             anchors: anchors(),
             demo: true,
         });
-        OriginBook::new(config.path())
+        OriginStore::new(config.path())
             .allow(&ORIGIN.parse().unwrap())
             .unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -117,7 +117,7 @@ impl Rig {
 
     /// The server's key is known already.
     pub fn enrolled(self) -> Self {
-        let book = OriginBook::new(self.config.path());
+        let book = OriginStore::new(self.config.path());
         book.pin(&ORIGIN.parse().unwrap(), &self.server.fingerprint())
             .unwrap();
         self
@@ -141,7 +141,7 @@ impl Rig {
         conversation
     }
 
-    pub fn card(&self) -> &PlayedCard {
+    pub fn card(&self) -> &TestCard {
         &self.cards[0]
     }
 
@@ -166,7 +166,7 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
 }
 
 pub fn silent() -> Caller {
-    Caller::new(Patience::minutes(1), Box::new(|_| {}))
+    Caller::new(Deadline::minutes(1), Box::new(|_| {}))
 }
 
 pub fn anchors() -> TrustAnchors {
@@ -267,7 +267,7 @@ pub fn signing_hsm(serial: &str) -> DeviceChain {
         .unwrap()
 }
 
-impl PlayedCard {
+impl TestCard {
     /// Status word of a VERIFY without PIN, asked beside the helper.
     pub fn pin_status(&self) -> [u8; 2] {
         let answer = self.simulator.process(&[0x00, 0x20, 0x00, 0x81]).unwrap();

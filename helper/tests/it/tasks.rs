@@ -1,8 +1,8 @@
 //! Tasks that must be refused before any prompt, and the server's key.
 
 use countersign_helper::{
-    origin::OriginBook,
-    prompt::{PromptError, played::Shown},
+    origin::OriginStore,
+    prompt::{PromptError, scripted::Shown},
 };
 use countersign_protocol::{
     dsse::Envelope,
@@ -133,7 +133,7 @@ fn the_first_login_shows_and_keeps_the_servers_key() {
         first.contains(&words) && first.contains("First contact"),
         "{first}"
     );
-    let known = OriginBook::new(rig.config.path())
+    let known = OriginStore::new(rig.config.path())
         .find(&ORIGIN.parse().unwrap())
         .unwrap()
         .unwrap();
@@ -154,7 +154,7 @@ fn a_declined_login_keeps_nothing() {
         .ask(log_in(&rig, rig.server.log_in()))
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::Declined);
-    let known = OriginBook::new(rig.config.path())
+    let known = OriginStore::new(rig.config.path())
         .find(&ORIGIN.parse().unwrap())
         .unwrap()
         .unwrap();

@@ -13,7 +13,7 @@ use countersign_card::{
 };
 use countersign_helper::{
     loopback,
-    prompt::{OriginAnswer, played::Shown},
+    prompt::{OriginAnswer, scripted::Shown},
     trigger::{self, WebClient},
 };
 use countersign_protocol::helper::{Answer, CardState, Operation};
@@ -22,7 +22,7 @@ use hex_literal::hex;
 
 use crate::{
     remote_server::{Say, Server},
-    support::{PIN, PlayedCard, Rig, pin, wait_until},
+    support::{PIN, Rig, TestCard, pin, wait_until},
 };
 
 const PASSED: &[u8] = include_bytes!("../../src/trigger/passed.png");
@@ -329,7 +329,7 @@ fn once_is_once_and_a_page_that_hides_is_always_asked_about() {
 fn a_page_that_may_talk_to_the_helper_must_ask_for_a_card_all_the_same() {
     let desk = Desk::new();
     let server = Server::saying(vec![finished()]);
-    let book = countersign_helper::origin::OriginBook::new(desk.rig.config.path());
+    let book = countersign_helper::origin::OriginStore::new(desk.rig.config.path());
     book.allow(&origin(&server).parse().unwrap()).unwrap();
     let reply = Reply::read(desk.load(origin(&server), &format!("url={}", address(&server))));
     assert!(reply.is_image(PASSED));
@@ -496,7 +496,7 @@ fn a_card_that_approves_is_not_taken_away() {
 
 #[test]
 fn the_reader_can_be_chosen() {
-    let cards = vec![PlayedCard::brainpool(1), PlayedCard::brainpool(2)];
+    let cards = vec![TestCard::brainpool(1), TestCard::brainpool(2)];
     let desk = Desk::with(Rig::start(cards), "Simulated reader 2");
     let server = Server::saying(vec![finished()]);
     assert!(
