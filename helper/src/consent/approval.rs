@@ -179,9 +179,9 @@ impl ConsentSubject for ApprovalRequest {
                 } else {
                     "these keys"
                 };
+                // The name of the requester is on its own line, because a name such as "nobody" would mislead in this sentence.
                 consent.warning(&format!(
-                    "NO FILE LIST: until the limits are reached, {} can have anything signed with {these}.",
-                    terms.requester.name
+                    "NO FILE LIST: until the limits are reached, the requester can have anything signed with {these}."
                 ))
             }
             Purpose::Sign {
