@@ -1,42 +1,42 @@
-//! Web origins: their one spelling, the user's permissions, and the first contact with a new one.
+//! Web origins in their canonical spelling, and the store of the user's permissions.
 
-mod attaching;
-mod book;
-mod gate;
+mod attach_request;
+mod store;
 
-pub use attaching::Attaching;
-pub use book::{BookError, KnownOrigin, OriginBook};
-pub use gate::Gate;
+pub use attach_request::AttachRequest;
+pub use store::{KnownOrigin, OriginStore, OriginStoreError};
 
-/// A web origin in the only spelling that browsers send: `https://host[:port]`, or `http` on this machine.
+/// A web origin in the canonical spelling that browsers send: `https://host[:port]`, or `http` for this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(String);
 
-/// Text that is no acceptable origin.
+/// Why a text is not an acceptable origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOrigin {
-    /// Not `https://` or `http://`.
-    #[error("an origin starts with https:// (or http:// on this machine)")]
+    /// The scheme is neither `https` nor `http`.
+    #[error("an origin begins with https:// (or http:// for this machine)")]
     Scheme,
-    /// `http` beyond this machine: anybody on the way could speak for it.
-    #[error("http:// is accepted for this machine only; use https://")]
+    /// `http` to another machine, where anyone on the network path could impersonate the origin.
+    #[error("http:// is accepted for this machine only: use https://")]
     Insecure,
     /// Not a host name or address in canonical spelling.
-    #[error("the host is not written as browsers write it")]
+    #[error("the host is not in the spelling that browsers send, such as sign.example.org")]
     Host,
-    /// Not a port number, or the scheme's own port.
-    #[error("the port is not written as browsers write it")]
+    /// Not a port number, or the scheme's default port.
+    #[error(
+        "the port is not in the spelling that browsers send: 1 to 65535, without the default port"
+    )]
     Port,
 }
 
-/// Longest host name (RFC 1035).
+/// The longest host name (RFC 1035).
 const MAX_HOST: usize = 253;
 
 impl Origin {
-    /// Accepts canonical spelling only: nothing is corrected, because browsers never need it.
+    /// Accepts canonical spelling only, because browsers send no other.
     ///
     /// # Errors
-    /// [`InvalidOrigin`].
+    /// The text is not an origin in canonical spelling, or it is `http` to another machine.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
         let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -56,7 +56,6 @@ impl Origin {
         Ok(Self(text.to_owned()))
     }
 
-    /// The origin as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,12 +75,12 @@ impl std::str::FromStr for Origin {
     }
 }
 
-/// Host names of this machine, as browsers and Host headers write them.
+/// Whether this is a host name of this machine, as browsers and Host headers spell it.
 pub fn is_loopback(host: &str) -> bool {
     matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
 
-/// Splits `host[:port]`; an IPv6 address stands in brackets.
+/// Splits `host[:port]`. An IPv6 address must be in brackets.
 pub fn split_port(text: &str) -> Result<(&str, Option<&str>), InvalidOrigin> {
     let host_end = if text.starts_with('[') {
         text.find(']').ok_or(InvalidOrigin::Host)? + 1
@@ -101,7 +100,7 @@ fn is_host(host: &str) -> bool {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        // Display of the standard library is the canonical spelling (RFC 5952).
+        // `Display` writes the canonical spelling (RFC 5952).
         return address
             .parse::<std::net::Ipv6Addr>()
             .is_ok_and(|parsed| parsed.to_string() == address);
@@ -124,7 +123,7 @@ fn is_label(label: &str) -> bool {
 
 fn check_port(port: &str, default: &str) -> Result<(), InvalidOrigin> {
     let number: u16 = port.parse().map_err(|_| InvalidOrigin::Port)?;
-    // `to_string` again: no sign, no leading zero.
+    // The comparison excludes a sign and leading zeros.
     if number == 0 || number.to_string() != port || port == default {
         return Err(InvalidOrigin::Port);
     }
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn everything_else_is_rejected() {
         for text in [
             "",
             "null",

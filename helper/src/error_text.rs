@@ -1,7 +1,7 @@
-//! Errors for people.
+//! Error messages for the terminal.
 
-/// An error with its causes. Many messages hold those of their causes already; none is said twice.
-pub fn told(error: &anyhow::Error) -> String {
+/// Joins an error and its causes. Many messages already contain the text of their cause, which is not repeated then.
+pub fn error_text(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -19,10 +19,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_told_once() {
+    fn each_cause_appears_once() {
         let error = anyhow!("refused")
             .context("not reached: refused")
             .context("reading x");
-        assert_eq!(told(&error), "reading x: not reached: refused");
+        assert_eq!(error_text(&error), "reading x: not reached: refused");
     }
 }

@@ -1,4 +1,4 @@
-//! One genuine card, connected. Only its child module [`signing`] can make it sign.
+//! A connected genuine card. Only the child module [`signing`] can make it sign.
 
 mod signing;
 
@@ -10,10 +10,10 @@ use countersign_protocol::{
 
 pub use signing::PinSession;
 
-use super::found::{FoundCard, SeenKey};
+use super::found::{CardKey, FoundCard};
 use crate::advice;
 
-/// A card whose device certificate was verified, reached through its secure channel where it can do that.
+/// A card whose device certificate was verified. If the card supports it, a secure channel is open.
 pub(super) struct Card {
     driver: SmartCardHsm,
     device: VerifiedDevice,
@@ -36,7 +36,10 @@ impl Card {
             Err(error @ CardError::SecureChannelUnsupported(_))
                 if driver.locality() == Locality::Local =>
             {
-                tracing::info!(device = %device.id(), "going on without a secure channel: {error}");
+                tracing::info!(
+                    device = %device.id(),
+                    "secure channel unavailable, continued in plaintext (local reader): {error}"
+                );
             }
             Err(error) => return Err(card_error(error)),
         }
@@ -72,7 +75,7 @@ impl Card {
             },
             version: self.driver.info().version_text(),
             pin,
-            keys: self.keys.iter().filter_map(seen_key).collect(),
+            keys: self.keys.iter().filter_map(card_key).collect(),
         })
     }
 }
@@ -85,19 +88,20 @@ fn pin_state(status: PinStatus) -> Result<PinState, HelperError> {
         PinStatus::NotSet => Ok(PinState::NotSet),
         PinStatus::Transport => Ok(PinState::Transport),
         PinStatus::PkaActive => Err(advice::card_refused(
-            "This device is opened by custodians, not by a PIN: it is a signing HSM. Insert your own card.",
+            "This device is a signing HSM, which opens with custodians' approvals and not with a PIN. Insert your own card.",
         )),
     }
 }
 
-fn seen_key(info: &KeyInfo) -> Option<SeenKey> {
-    // Without a public key there is nothing to name it by.
+fn card_key(info: &KeyInfo) -> Option<CardKey> {
+    // A key is identified by its public key.
     let public_key = info.public_key.clone()?;
     let unsuitable = match check_custodian_key(&public_key) {
         Err(why) => Some(why.to_string()),
-        Ok(()) if info.uses_left == Some(0) => Some("its use counter is used up".to_owned()),
+        Ok(()) if info.uses_left == Some(0) => Some("its use counter is exhausted".to_owned()),
         Ok(()) if info.request.is_none() => Some(
-            "the card no longer holds its attestation: it can sign, but not be enrolled".to_owned(),
+            "the card no longer holds its attestation, so it can sign but cannot be enrolled"
+                .to_owned(),
         ),
         Ok(()) => None,
     };
@@ -108,14 +112,14 @@ fn seen_key(info: &KeyInfo) -> Option<SeenKey> {
         kind: public_key.kind(),
         unsuitable,
     };
-    Some(SeenKey {
+    Some(CardKey {
         view,
         public_key,
         request: info.request.clone(),
     })
 }
 
-/// A card's error, as advice.
+/// Turns a card's error into advice for the user.
 pub(super) fn card_error(error: CardError) -> HelperError {
     match error {
         CardError::WrongPin { tries_left } => advice::pin_wrong(Some(tries_left)),

@@ -1,21 +1,24 @@
-//! A card that is given away for a while.
+//! A connection to a card that keeps a guard alive.
 
 use countersign_card::{ApduLimits, Atr, Locality, Transport, TransportError};
 
-/// A connection that holds something for as long as it is open.
-pub(super) struct Lent<G> {
+/// A connection that owns a guard for as long as it is open.
+pub(super) struct GuardedTransport<G> {
     card: Box<dyn Transport>,
-    _held: G,
+    _guard: G,
 }
 
-impl<G> Lent<G> {
-    /// `held` is dropped after the connection.
-    pub(super) fn new(card: Box<dyn Transport>, held: G) -> Self {
-        Self { card, _held: held }
+impl<G> GuardedTransport<G> {
+    /// The guard is dropped after the connection.
+    pub(super) fn new(card: Box<dyn Transport>, guard: G) -> Self {
+        Self {
+            card,
+            _guard: guard,
+        }
     }
 }
 
-impl<G: Send> Transport for Lent<G> {
+impl<G: Send> Transport for GuardedTransport<G> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         self.card.transmit(command)
     }

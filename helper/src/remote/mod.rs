@@ -1,6 +1,7 @@
-//! RAMOverHTTP, the client's side: a card of this computer is attached to a server elsewhere, which tells what to do with it.
+//! The client of RAMOverHTTP: attaches a card of this computer to a remote server, which sends commands to it.
 //!
-//! The server is not trusted: no PIN travels because it asked for one, and whatever it did to the card ends with the session.
+//! The server is not trusted. Its requests alone never make a PIN leave this computer, and the card is reset when the
+//! session ends.
 
 mod address;
 mod attach;

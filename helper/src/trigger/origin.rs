@@ -1,27 +1,28 @@
-//! Who asks: what a request must look like before anybody is asked anything.
+//! Checks where a request comes from, before the user is asked about its page.
 
 use axum::http::{HeaderMap, Uri, Version, header, request::Parts};
 
 use crate::{
-    loopback::{is_here, only},
+    loopback::{names_this_machine, single_header},
     origin::Origin,
 };
 
-/// Whether a request came to this computer under one of its own names: another name that resolves to this computer is how DNS
-/// rebinding comes in.
-pub(super) fn is_for_us(parts: &Parts, port: u16) -> bool {
+/// Whether a request addresses this computer by one of its loopback names. A DNS rebinding attack uses another name that
+/// resolves to this computer.
+pub(super) fn is_for_this_machine(parts: &Parts, port: u16) -> bool {
     matches!(parts.version, Version::HTTP_10 | Version::HTTP_11)
         && parts.uri.authority().is_none()
-        && only(&parts.headers, header::HOST).is_some_and(|host| is_here(host, port))
+        && single_header(&parts.headers, header::HOST)
+            .is_some_and(|host| names_this_machine(host, port))
 }
 
-/// The page, which the browser tells and the page cannot choose. It can keep it secret, though; and a page that came
-/// unencrypted over a network could be anybody's.
+/// The origin of the page, as the browser reports it. A page can hide its origin, but cannot forge it. An unencrypted page
+/// from a network is treated as unknown, because anyone on the network path could have sent it.
 pub(super) fn page(headers: &HeaderMap) -> Option<Origin> {
     if headers.contains_key(header::ORIGIN) {
-        return only(headers, header::ORIGIN).and_then(|text| Origin::parse(text).ok());
+        return single_header(headers, header::ORIGIN).and_then(|text| Origin::parse(text).ok());
     }
-    let referer: Uri = only(headers, header::REFERER)?.parse().ok()?;
+    let referer: Uri = single_header(headers, header::REFERER)?.parse().ok()?;
     let (scheme, authority) = (referer.scheme_str()?, referer.authority()?);
     Origin::parse(&format!("{scheme}://{authority}")).ok()
 }
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browser_tells_who_asks() {
+    fn the_page_is_the_origin_or_referer_that_the_browser_sends() {
         let a = Some("https://a.example".to_owned());
         assert_eq!(page_of(&[("origin", "https://a.example")]), a);
         assert_eq!(page_of(&[("referer", "https://a.example/x?y=z")]), a);
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_believed_is_nobody() {
+    fn untrustworthy_headers_identify_no_page() {
         for headers in [
             &[][..],
             &[("origin", "null")],

@@ -1,4 +1,4 @@
-//! PIN commands that a server sends: whoever types a PIN into that server's page gives it away.
+//! Filters the PIN commands of a server, because a user who enters a PIN on the server's page reveals it to the server.
 
 mod command;
 
@@ -7,63 +7,66 @@ use command::Kind;
 /// Which PIN commands of a server reach the card.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinCommands {
-    /// None that could unlock the card, not even one that only the card can read.
+    /// No command that could unlock the card, not even an encrypted one.
     Never,
-    /// Only those that nobody on the way can read.
+    /// Only commands that are encrypted for the card.
     #[default]
-    Refused,
-    /// Of the others too those that the person at the card allows, each at its moment.
-    Asked,
-    /// All: the person at the card wants it so.
-    Allowed,
+    EncryptedOnly,
+    /// Encrypted commands, and each readable command that the user allows when it arrives.
+    Ask,
+    /// All commands.
+    All,
 }
 
-/// What becomes of a command.
+/// What to do with a command. The text describes the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may reach the card.
-    Passes,
-    /// The person must be asked about this first.
+    /// Forward it to the card.
+    Forward,
+    /// Ask the user first.
     Ask(&'static str),
-    /// It stays here, because it is this.
-    Stays(&'static str),
+    /// Keep it from the card.
+    Refuse(&'static str),
 }
 
-/// Looks at the commands of one session, in their order.
+/// Checks the commands of one session, in their order.
 #[derive(Debug)]
 pub struct Filter {
     pins: PinCommands,
-    /// The command before was a part of a longer one.
-    chain: bool,
-    /// The person said no: nothing more is asked in this session.
-    declined: bool,
+    /// Whether the previous command was a part of a longer one.
+    chained: bool,
+    /// Whether the user has denied a command, which ends the questions of this session.
+    denied: bool,
 }
 
 impl Filter {
-    /// Nothing was sent yet.
     pub const fn new(pins: PinCommands) -> Self {
         Self {
             pins,
-            chain: false,
-            declined: false,
+            chained: false,
+            denied: false,
         }
     }
 
-    /// Judges the next command.
-    pub fn judge(&mut self, bytes: &[u8]) -> Verdict {
-        let parts = std::mem::replace(&mut self.chain, command::is_part(bytes));
-        match (self.pins, command::kind(bytes, parts)) {
-            (PinCommands::Allowed, _)
+    /// Decides about the next command.
+    pub fn check(&mut self, bytes: &[u8]) -> Verdict {
+        let chained = std::mem::replace(&mut self.chained, command::is_chained(bytes));
+        match (self.pins, command::kind(bytes, chained)) {
+            (PinCommands::All, _)
             | (_, Kind::Other)
-            | (PinCommands::Refused | PinCommands::Asked, Kind::Sealed(_)) => Verdict::Passes,
-            (PinCommands::Asked, Kind::Open(what)) if !self.declined => Verdict::Ask(what),
-            (_, Kind::Sealed(what) | Kind::Open(what) | Kind::Hidden(what)) => Verdict::Stays(what),
+            | (PinCommands::EncryptedOnly | PinCommands::Ask, Kind::Encrypted(_)) => {
+                Verdict::Forward
+            }
+            (PinCommands::Ask, Kind::Readable(what)) if !self.denied => Verdict::Ask(what),
+            (_, Kind::Encrypted(what) | Kind::Readable(what) | Kind::Disguised(what)) => {
+                Verdict::Refuse(what)
+            }
         }
     }
 
-    /// The person said no.
-    pub const fn declined(&mut self) {
-        self.declined = true;
+    /// Records that the user denied a command.
+    pub const fn deny(&mut self) {
+        self.denied = true;
     }
 }
 
@@ -83,8 +86,8 @@ mod tests {
         0x20, 0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2C, 0x2D, 0x50, 0x51, 0x5A, 0x5B,
     ];
 
-    fn passes(pins: PinCommands, command: &[u8]) -> bool {
-        Filter::new(pins).judge(command) == Verdict::Passes
+    fn forwards(pins: PinCommands, command: &[u8]) -> bool {
+        Filter::new(pins).check(command) == Verdict::Forward
     }
 
     fn protected(command: Command) -> Vec<u8> {
@@ -93,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn states_may_be_asked_for_and_pins_not_sent() {
+    fn status_queries_are_forwarded_and_pins_are_refused() {
         for command in [
             &hex!("00200081")[..],
             &hex!("0020008100"),
@@ -104,12 +107,12 @@ mod tests {
             &hex!("00C0000010"),
         ] {
             assert!(
-                passes(PinCommands::Refused, command),
+                forwards(PinCommands::EncryptedOnly, command),
                 "{}",
                 hex::encode(command)
             );
             assert!(
-                passes(PinCommands::Never, command),
+                forwards(PinCommands::Never, command),
                 "{}",
                 hex::encode(command)
             );
@@ -126,33 +129,33 @@ mod tests {
             &hex!("9050000019800200018106363438323139820835373632313838309101 03"),
             &hex!("805A01810431323334"),
             &hex!("0020"),
-            // Channel 16; no class; to the reader.
+            // Channel 16; an invalid class; a command to the reader.
             &hex!("4C20008106363438323139"),
             &hex!("7C20008106363438323139"),
             &hex!("EC20008106363438323139"),
             &hex!("FF20008106363438323139"),
             &hex!("FF0000000B0020008106363438323139"),
-            // Said to be protected, and is not.
+            // Protected according to the class byte only.
             &hex!("0C20008106363438323139"),
             &hex!("8C20008106363438323139"),
-            // Protected against changes only.
+            // Protected against changes, but not encrypted.
             &hex!("0C20008112 8106363438323139 8E083811CDCEEBAFF09A00"),
             &hex!("0C20008112 8706363438323139 8E083811CDCEEBAFF09A00"),
             // Wrapped.
             &hex!("00C200000B0020008106363438323139"),
         ] {
             assert!(
-                !passes(PinCommands::Refused, command),
+                !forwards(PinCommands::EncryptedOnly, command),
                 "{}",
                 hex::encode(command)
             );
             assert!(
-                !passes(PinCommands::Never, command),
+                !forwards(PinCommands::Never, command),
                 "{}",
                 hex::encode(command)
             );
             assert!(
-                passes(PinCommands::Allowed, command),
+                forwards(PinCommands::All, command),
                 "{}",
                 hex::encode(command)
             );
@@ -160,65 +163,64 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_card_can_read_passes_unless_nothing_may_unlock_it() {
+    fn encrypted_pin_commands_are_forwarded_unless_nothing_may_unlock_the_card() {
         let verify = protected(Command::new(0, 0x20, 0, 0x81).with_data(*b"648219"));
         let status = protected(Command::new(0, 0x20, 0, 0x81).with_le(Le::Short));
         let long = protected(Command::new(0, 0x24, 0, 0x81).with_data(vec![0x31; 300]));
-        assert!(passes(PinCommands::Refused, &verify));
-        assert!(passes(PinCommands::Refused, &long));
-        assert!(!passes(PinCommands::Never, &verify));
-        assert!(!passes(PinCommands::Never, &long));
-        assert!(passes(PinCommands::Never, &status));
+        assert!(forwards(PinCommands::EncryptedOnly, &verify));
+        assert!(forwards(PinCommands::EncryptedOnly, &long));
+        assert!(!forwards(PinCommands::Never, &verify));
+        assert!(!forwards(PinCommands::Never, &long));
+        assert!(forwards(PinCommands::Never, &status));
     }
 
     #[test]
-    fn a_pin_that_comes_before_its_command_stays_without_it() {
-        let mut filter = Filter::new(PinCommands::Refused);
+    fn a_command_that_would_complete_a_chained_pin_is_refused() {
+        let mut filter = Filter::new(PinCommands::EncryptedOnly);
         assert_eq!(
-            filter.judge(&hex!("102A00BE06363438323139")),
-            Verdict::Passes
+            filter.check(&hex!("102A00BE06363438323139")),
+            Verdict::Forward
         );
-        assert_ne!(filter.judge(&hex!("00200081")), Verdict::Passes);
-        assert_eq!(filter.judge(&hex!("00200081")), Verdict::Passes);
+        assert_ne!(filter.check(&hex!("00200081")), Verdict::Forward);
+        assert_eq!(filter.check(&hex!("00200081")), Verdict::Forward);
     }
 
     #[test]
-    fn the_person_is_asked_until_they_say_no() {
-        let mut filter = Filter::new(PinCommands::Asked);
-        assert!(matches!(filter.judge(&VERIFY), Verdict::Ask(_)));
-        assert!(matches!(filter.judge(&VERIFY), Verdict::Ask(_)));
-        filter.declined();
-        assert!(matches!(filter.judge(&VERIFY), Verdict::Stays(_)));
-        // Nobody is asked about what no server needs.
+    fn the_user_is_asked_until_they_deny_a_command() {
+        let mut filter = Filter::new(PinCommands::Ask);
+        assert!(matches!(filter.check(&VERIFY), Verdict::Ask(_)));
+        assert!(matches!(filter.check(&VERIFY), Verdict::Ask(_)));
+        filter.deny();
+        assert!(matches!(filter.check(&VERIFY), Verdict::Refuse(_)));
+        // The user is never asked about a command that no server needs.
         let reader = hex!("FF0000000B0020008106363438323139");
         assert!(matches!(
-            Filter::new(PinCommands::Asked).judge(&reader),
-            Verdict::Stays(_)
+            Filter::new(PinCommands::Ask).check(&reader),
+            Verdict::Refuse(_)
         ));
     }
 
     proptest! {
-        /// Whatever the class says: the bytes of this PIN are nothing that only the card can read.
+        /// Regardless of the class byte, because the PIN is not encrypted.
         #[test]
-        fn no_readable_pin_passes(
+        fn no_readable_pin_is_forwarded(
             cla in any::<u8>(),
             ins in proptest::sample::select(&PIN_COMMANDS[..]),
             p1 in any::<u8>(),
             p2 in any::<u8>(),
             pin in "[0-9]{1,400}",
             answer in any::<bool>(),
-            pins in proptest::sample::select(&[PinCommands::Never, PinCommands::Refused, PinCommands::Asked][..]),
+            pins in proptest::sample::select(&[PinCommands::Never, PinCommands::EncryptedOnly, PinCommands::Ask][..]),
         ) {
             let mut command = Command::new(cla, ins, p1, p2).with_data(pin);
             if answer {
                 command = command.with_le(Le::Short);
             }
-            prop_assert!(!passes(pins, &command.encode()));
+            prop_assert!(!forwards(pins, &command.encode()));
         }
 
-        /// Nor in an object of secure messaging that is not encrypted.
         #[test]
-        fn no_pin_passes_beside_a_checksum(
+        fn no_pin_is_forwarded_in_an_unencrypted_secure_messaging_object(
             cla in any::<u8>(),
             ins in proptest::sample::select(&PIN_COMMANDS[..]),
             tag in any::<u8>().prop_filter("encrypted", |tag| !matches!(tag, 0x85 | 0x87 | 0x97)),
@@ -227,18 +229,17 @@ mod tests {
             let mut data = countersign_cvc::tlv::encode(countersign_cvc::tlv::Tag(tag.into()), pin.as_bytes());
             data.extend(hex!("8E080102030405060708"));
             let command = Command::new(cla, ins, 0, 0x81).with_data(data);
-            prop_assert!(!passes(PinCommands::Refused, &command.encode()));
+            prop_assert!(!forwards(PinCommands::EncryptedOnly, &command.encode()));
         }
 
-        /// However the data is laid out: a PIN command that passes has nothing in it, or secure messaging of an exact form.
         #[test]
-        fn what_passes_is_empty_or_sealed(
+        fn a_forwarded_pin_command_has_no_data_or_is_encrypted(
             cla in any::<u8>(),
             ins in proptest::sample::select(&PIN_COMMANDS[..]),
             rest in proptest::collection::vec(any::<u8>(), 2..40),
         ) {
             let bytes = [&[cla, ins][..], &rest].concat();
-            if passes(PinCommands::Refused, &bytes) {
+            if forwards(PinCommands::EncryptedOnly, &bytes) {
                 prop_assert!(
                     Command::parse(&bytes).is_ok_and(|command| command.data.is_empty() || matches!(cla, 0x0C | 0x8C))
                 );
@@ -246,8 +247,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), parts in any::<bool>()) {
-            let _ = command::kind(&bytes, parts);
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), chained in any::<bool>()) {
+            let _ = command::kind(&bytes, chained);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The allowed origins and their servers' pinned keys: a TOML file that only its owner can read.
+//! Stores the allowed origins and their servers' pinned keys in a TOML file that only its owner can read.
 
 use std::{
     io::Write,
@@ -12,46 +12,36 @@ use super::Origin;
 
 const FILE: &str = "origins.toml";
 
-/// The file, read anew at each question: `origins forget` works while a helper runs.
+/// The store. It reads the file for each query, so that `origins forget` takes effect while a helper runs.
 #[derive(Clone, Debug)]
-pub struct OriginBook {
-    folder: PathBuf,
+pub struct OriginStore {
+    directory: PathBuf,
 }
 
-/// One origin that the user has decided about.
+/// An origin that the user has decided about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownOrigin {
-    /// The origin.
     pub origin: Origin,
-    /// The user said "always".
+    /// Whether the user has always allowed the page.
     pub allowed: bool,
-    /// Key of its server, pinned at the first log-in or enrolment.
+    /// The key of the server, pinned at the first log-in or enrolment.
     pub server_key: Option<Fingerprint>,
     /// Pages that may always attach a card to this origin's server.
     pub attached_by: Vec<Origin>,
-    /// When the entry was made.
+    /// When the entry was created.
     pub since: Timestamp,
 }
 
-/// The file can't be used. Nothing is allowed then.
+/// The file cannot be used, so nothing is allowed.
 #[derive(Debug, thiserror::Error)]
-pub enum BookError {
-    /// Reading or writing failed.
-    #[error("{path}: {error}", path = .path.display())]
+pub enum OriginStoreError {
+    #[error("cannot read or write {path}: {error}", path = .path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// The system's reason.
         error: std::io::Error,
     },
-    /// Not the expected content.
-    #[error("{path} cannot be read: {why}. Repair or remove it", path = .path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        why: String,
-    },
+    #[error("{path} is damaged: {why}. Repair or delete it", path = .path.display())]
+    Malformed { path: PathBuf, why: String },
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -73,26 +63,26 @@ struct Entry {
     since: Timestamp,
 }
 
-impl OriginBook {
-    /// The book in this folder; the file appears with the first decision.
-    pub fn new(folder: &Path) -> Self {
+impl OriginStore {
+    /// The store in this directory. Its file is created with the first decision.
+    pub fn new(directory: &Path) -> Self {
         Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
         }
     }
 
-    /// Everything that is known, in the order of the decisions.
+    /// All entries, in the order in which they were created.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn list(&self) -> Result<Vec<KnownOrigin>, BookError> {
+    /// The file cannot be read.
+    pub fn list(&self) -> Result<Vec<KnownOrigin>, OriginStoreError> {
         let path = self.path();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(BookError::Io { path, error }),
+            Err(error) => return Err(OriginStoreError::Io { path, error }),
         };
-        let malformed = |why: String| BookError::Malformed {
+        let malformed = |why: String| OriginStoreError::Malformed {
             path: path.clone(),
             why,
         };
@@ -116,7 +106,7 @@ impl OriginBook {
                         .server_key
                         .map(|hex| {
                             hex.parse()
-                                .map_err(|_| malformed(format!("{hex} is no fingerprint")))
+                                .map_err(|_| malformed(format!("invalid fingerprint {hex}")))
                         })
                         .transpose()?,
                     since: entry.since,
@@ -125,30 +115,30 @@ impl OriginBook {
             .collect()
     }
 
-    /// What is known of one origin.
+    /// The entry of one origin.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn find(&self, origin: &Origin) -> Result<Option<KnownOrigin>, BookError> {
+    /// The file cannot be read.
+    pub fn find(&self, origin: &Origin) -> Result<Option<KnownOrigin>, OriginStoreError> {
         Ok(self
             .list()?
             .into_iter()
             .find(|known| known.origin == *origin))
     }
 
-    /// The user said "always".
+    /// Always allows the page to use the helper.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn allow(&self, origin: &Origin) -> Result<(), BookError> {
+    /// The file cannot be read or written.
+    pub fn allow(&self, origin: &Origin) -> Result<(), OriginStoreError> {
         self.change(origin, |known| known.allowed = true)
     }
 
-    /// The user said "always" to cards for `server` when this page asks.
+    /// Always allows this page to attach a card to `server`.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn allow_attaching(&self, page: &Origin, server: &Origin) -> Result<(), BookError> {
+    /// The file cannot be read or written.
+    pub fn allow_attaching(&self, page: &Origin, server: &Origin) -> Result<(), OriginStoreError> {
         self.change(server, |known| {
             if !known.attached_by.contains(page) {
                 known.attached_by.push(page.clone());
@@ -156,19 +146,19 @@ impl OriginBook {
         })
     }
 
-    /// The user accepted this server key for the origin.
+    /// Pins the server key of the origin.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn pin(&self, origin: &Origin, key: &Fingerprint) -> Result<(), BookError> {
+    /// The file cannot be read or written.
+    pub fn pin(&self, origin: &Origin, key: &Fingerprint) -> Result<(), OriginStoreError> {
         self.change(origin, |known| known.server_key = Some(*key))
     }
 
-    /// Forgets permission and pinned key; `false`: nothing was known.
+    /// Revokes all permissions of the origin and forgets its pinned key. Returns `false` if the origin has no entry.
     ///
     /// # Errors
-    /// [`BookError`].
-    pub fn forget(&self, origin: &Origin) -> Result<bool, BookError> {
+    /// The file cannot be read or written.
+    pub fn forget(&self, origin: &Origin) -> Result<bool, OriginStoreError> {
         let mut all = self.list()?;
         let before = all.len();
         all.retain(|known| known.origin != *origin);
@@ -183,7 +173,7 @@ impl OriginBook {
         &self,
         origin: &Origin,
         change: impl FnOnce(&mut KnownOrigin),
-    ) -> Result<(), BookError> {
+    ) -> Result<(), OriginStoreError> {
         let mut all = self.list()?;
         match all.iter_mut().find(|known| known.origin == *origin) {
             Some(known) => change(known),
@@ -202,7 +192,7 @@ impl OriginBook {
         self.write(all)
     }
 
-    fn write(&self, all: Vec<KnownOrigin>) -> Result<(), BookError> {
+    fn write(&self, all: Vec<KnownOrigin>) -> Result<(), OriginStoreError> {
         let file = File {
             origins: all
                 .into_iter()
@@ -216,16 +206,16 @@ impl OriginBook {
                 .collect(),
         };
         let path = self.path();
-        let text = toml::to_string(&file).map_err(|error| BookError::Malformed {
+        let text = toml::to_string(&file).map_err(|error| OriginStoreError::Malformed {
             path: path.clone(),
             why: error.to_string(),
         })?;
         crate::private_file::replace(&path, |out| out.write_all(text.as_bytes()))
-            .map_err(|error| BookError::Io { path, error })
+            .map_err(|error| OriginStoreError::Io { path, error })
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join(FILE)
+        self.directory.join(FILE)
     }
 }
 
@@ -238,35 +228,35 @@ mod tests {
     }
 
     #[test]
-    fn decisions_last_and_can_be_withdrawn() {
-        let folder = tempfile::tempdir().unwrap();
-        let book = OriginBook::new(&folder.path().join("new"));
+    fn decisions_are_stored_and_can_be_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = OriginStore::new(&directory.path().join("new"));
         let a = origin("https://a.example");
         let key: Fingerprint = "11".repeat(32).parse().unwrap();
-        assert_eq!(book.find(&a).unwrap(), None);
-        book.allow(&a).unwrap();
-        book.pin(&origin("https://b.example:8443"), &key).unwrap();
-        assert!(book.find(&a).unwrap().unwrap().allowed);
-        let b = book
+        assert_eq!(store.find(&a).unwrap(), None);
+        store.allow(&a).unwrap();
+        store.pin(&origin("https://b.example:8443"), &key).unwrap();
+        assert!(store.find(&a).unwrap().unwrap().allowed);
+        let b = store
             .find(&origin("https://b.example:8443"))
             .unwrap()
             .unwrap();
         assert_eq!((b.allowed, b.server_key), (false, Some(key)));
-        assert!(book.forget(&a).unwrap());
-        assert!(!book.forget(&a).unwrap());
-        assert_eq!(book.list().unwrap().len(), 1);
+        assert!(store.forget(&a).unwrap());
+        assert!(!store.forget(&a).unwrap());
+        assert_eq!(store.list().unwrap().len(), 1);
     }
 
     #[test]
-    fn a_damaged_book_allows_nothing() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_damaged_file_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
         std::fs::write(
-            folder.path().join(FILE),
+            directory.path().join(FILE),
             "[[origin]]\nurl = \"https://a.example\"",
         )
         .unwrap();
         assert!(
-            OriginBook::new(folder.path())
+            OriginStore::new(directory.path())
                 .find(&origin("https://a.example"))
                 .is_err()
         );
@@ -274,13 +264,13 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_can_read_it() {
+    fn only_the_owner_can_read_the_file() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        OriginBook::new(folder.path())
+        let directory = tempfile::tempdir().unwrap();
+        OriginStore::new(directory.path())
             .allow(&origin("https://a.example"))
             .unwrap();
-        let mode = std::fs::metadata(folder.path().join(FILE))
+        let mode = std::fs::metadata(directory.path().join(FILE))
             .unwrap()
             .permissions()
             .mode();

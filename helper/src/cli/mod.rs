@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::origin::Origin;
 
-/// Lets your card approve what your signing server asks for, after you have seen and agreed to it.
+/// Show what your signing server requests, and sign it with your card after your consent.
 #[derive(Debug, Parser)]
 #[command(
     name = "countersign-helper",
@@ -36,42 +36,42 @@ enum Command {
     Run(run::RunArgs),
     /// List readers, cards and keys.
     Readers(CardArgs),
-    /// Attach a card or HSM of this computer to a server elsewhere, over RAMOverHTTP.
+    /// Attach a card or HSM of this computer to a remote server, over RAMOverHTTP.
     Connect(connect::ConnectArgs),
-    /// Write a key's .pka file, with which an HSM registers it for its quorum.
+    /// Write a key's .pka file, with which an HSM registers the key.
     ExportKey(export_key::ExportArgs),
-    /// List the pages that may talk to the helper, or forget one.
+    /// List the pages that are allowed to use the helper, or forget one.
     Origins(OriginArgs),
 }
 
-/// Which cards, and which of them are genuine.
+/// Options for card sources and trust anchors.
 #[derive(Clone, Debug, Default, Args)]
 pub struct CardArgs {
-    /// Accept CardContact's test devices too.
+    /// Also accept CardContact's test devices.
     #[arg(long)]
     allow_test_root: bool,
-    /// Accept devices of this root certificate (CVC) too; may be repeated.
+    /// Also accept devices certified by this root certificate (CVC). Repeatable.
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_anchor)]
     anchor: Vec<(String, PathBuf)>,
     /// Accept simulated cards and HSMs, which protect nothing.
     #[cfg(feature = "simulator")]
     #[arg(long)]
     demo: bool,
-    /// Play this simulated card; may be repeated.
+    /// Use this simulated card. Repeatable.
     #[cfg(feature = "simulator")]
     #[arg(long, value_name = "FILE", requires = "demo")]
     simulated_card: Vec<PathBuf>,
-    /// Simulated cards take as long as a real device.
+    /// Make simulated cards as slow as a real device.
     #[cfg(feature = "simulator")]
     #[arg(long, requires = "simulated_card")]
     simulated_device_times: bool,
 }
 
-/// Where the helper keeps what it knows.
+/// Options for the helper's configuration.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConfigArgs {
-    /// Folder for allowed pages and pinned server keys.
-    #[arg(long, value_name = "FOLDER", env = "COUNTERSIGN_HELPER_CONFIG")]
+    /// Directory for allowed pages and pinned server keys.
+    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_HELPER_CONFIG")]
     config_dir: Option<PathBuf>,
 }
 
@@ -85,9 +85,9 @@ struct OriginArgs {
 
 #[derive(Debug, Subcommand)]
 enum OriginCommand {
-    /// Withdraw the permission and forget the server's key.
+    /// Revoke the permissions of an origin and forget its server key.
     Forget {
-        /// Such as `https://sign.example.org`.
+        /// Origin, such as `https://sign.example.org`.
         origin: Origin,
         #[command(flatten)]
         config: ConfigArgs,
@@ -95,10 +95,10 @@ enum OriginCommand {
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Written for the user.
+    /// The command fails. The message is written for the user.
     pub fn execute(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(args) => run::run(args),
@@ -131,12 +131,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn run_is_the_default() {
+    fn run_is_the_default_command() {
         let cli = Cli::try_parse_from(["countersign-helper", "--port", "0"]).unwrap();
         assert!(cli.command.is_none());
         assert!(Cli::try_parse_from(["countersign-helper", "run", "--port", "0"]).is_ok());
@@ -166,7 +166,7 @@ mod tests {
 
     #[cfg(feature = "simulator")]
     #[test]
-    fn simulated_cards_need_demo() {
+    fn simulated_cards_require_demo() {
         assert!(Cli::try_parse_from(["countersign-helper", "--simulated-card", "x"]).is_err());
         assert!(
             Cli::try_parse_from(["countersign-helper", "--demo", "--simulated-card", "x"]).is_ok()

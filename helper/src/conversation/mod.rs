@@ -1,4 +1,4 @@
-//! One page's conversation: requests in, answers out. Everything here blocks and runs on a thread of its own.
+//! Handles the requests of one connected page. Everything here blocks and runs on its own thread.
 
 mod approve;
 mod enrol;
@@ -14,38 +14,38 @@ use countersign_protocol::{
 
 use crate::{
     advice,
-    consent::{Consent, Explained},
+    consent::{Consent, ConsentSubject},
     helper::Helper,
     origin::Origin,
-    prompt::{Patience, Seat},
+    prompt::{Deadline, PromptGuard},
     task::CheckedTask,
 };
-use approve::Held;
+use approve::ApprovalSession;
 pub(crate) use enrol::check_new_key;
 pub(crate) use unlock::unlock;
 
-/// A page that was let in.
+/// The connection of one allowed page.
 pub struct Conversation {
     helper: Arc<Helper>,
     origin: Origin,
     greeted: bool,
-    held: Option<Held>,
+    approval_session: Option<ApprovalSession>,
 }
 
-/// Who waits for an answer.
+/// The party that waits for the answer to a request.
 pub struct Caller {
-    patience: Patience,
+    deadline: Deadline,
     report: Box<dyn Fn(Step) + Send>,
 }
 
 impl Caller {
-    /// A caller with this patience, told of every step.
-    pub fn new(patience: Patience, report: Box<dyn Fn(Step) + Send>) -> Self {
-        Self { patience, report }
+    /// `report` receives every step of the request.
+    pub fn new(deadline: Deadline, report: Box<dyn Fn(Step) + Send>) -> Self {
+        Self { deadline, report }
     }
 
-    pub(crate) fn patience(&self) -> &Patience {
-        &self.patience
+    pub(crate) fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     fn step(&self, step: Step) {
@@ -54,23 +54,22 @@ impl Caller {
 }
 
 impl Conversation {
-    /// Begins with a page of `origin`.
     pub fn new(helper: Arc<Helper>, origin: Origin) -> Self {
         Self {
             helper,
             origin,
             greeted: false,
-            held: None,
+            approval_session: None,
         }
     }
 
-    /// Answers one request.
+    /// Handles one request.
     ///
     /// # Errors
-    /// [`HelperError`], written for the user.
+    /// The message is written for the user.
     pub fn answer(&mut self, operation: Operation, caller: &Caller) -> Result<Answer, HelperError> {
         if !self.greeted && !matches!(operation, Operation::Hello { .. }) {
-            return Err(advice::no_hello());
+            return Err(advice::version_mismatch());
         }
         self.end_unneeded_session(&operation);
         match operation {
@@ -89,17 +88,17 @@ impl Conversation {
         }
     }
 
-    /// When the PIN session must be ended, if there is one.
+    /// When the open PIN session must end.
     pub fn session_ends(&self) -> Option<Instant> {
-        self.held.as_ref().map(Held::until)
+        self.approval_session.as_ref().map(ApprovalSession::until)
     }
 
-    /// Ends the PIN session: the card is logged out and let go.
+    /// Ends the PIN session: the card is logged out and released.
     pub fn end_session(&mut self) {
-        self.held = None;
+        self.approval_session = None;
     }
 
-    /// Whatever needs the card for something else than the same approval ends the PIN session first.
+    /// Ends the PIN session if it has expired, or if the operation needs the card for anything but the same approval.
     fn end_unneeded_session(&mut self, operation: &Operation) {
         let keeps = matches!(
             operation,
@@ -116,7 +115,7 @@ impl Conversation {
 
     fn hello(&mut self, protocol: u32) -> Result<Answer, HelperError> {
         if protocol != HELPER_PROTOCOL {
-            return Err(advice::no_hello());
+            return Err(advice::version_mismatch());
         }
         self.greeted = true;
         Ok(Answer::Hello {
@@ -129,30 +128,30 @@ impl Conversation {
     fn check(&self, envelope: &Envelope) -> Result<CheckedTask, HelperError> {
         self.helper
             .tasks
-            .check(envelope, &self.origin, &self.helper.book)
+            .check(envelope, &self.origin, &self.helper.origins)
     }
 
-    fn sit(&self) -> Result<Seat<'_>, HelperError> {
-        self.helper.prompts.sit().ok_or_else(advice::busy)
+    fn acquire_prompt(&self) -> Result<PromptGuard<'_>, HelperError> {
+        self.helper.prompts.try_acquire().ok_or_else(advice::busy)
     }
 
-    /// Shows a consent. The server's key is kept with the first yes; a no is final for this task.
-    fn agree<T: Explained>(
+    /// Shows a consent. The first consent pins the server's key; without consent the task can't be used again.
+    fn obtain_consent<T: ConsentSubject>(
         &self,
-        what: T,
+        subject: T,
         task: &CheckedTask,
-        seat: &Seat<'_>,
+        prompt: &PromptGuard<'_>,
         caller: &Caller,
     ) -> Result<Consent<T>, HelperError> {
-        if !self.helper.may_ask(&self.origin) {
-            return Err(advice::too_many_questions());
+        if !self.helper.within_rate_limit(&self.origin) {
+            return Err(advice::rate_limited());
         }
         caller.step(Step::WaitingForConsent);
-        let consent = Consent::ask(what, seat, &caller.patience)
-            .inspect_err(|_| self.helper.tasks.answered(task))?;
+        let consent = Consent::obtain(subject, prompt, &caller.deadline)
+            .inspect_err(|_| self.helper.tasks.mark_answered(task))?;
         if task.server.first_contact {
             self.helper
-                .book
+                .origins
                 .pin(&self.origin, &task.server.key)
                 .map_err(advice::internal)?;
         }
@@ -160,7 +159,7 @@ impl Conversation {
     }
 }
 
-/// A task of another kind than the request says.
+/// The task that the server signed is of another kind than the page's operation.
 fn wrong_kind() -> HelperError {
-    advice::task_refused("The server's request is for something else than the page says.")
+    advice::task_refused("The page and the server's signed request differ.")
 }
