@@ -65,13 +65,13 @@ fn signature(digest: &[u8]) -> String {
 fn a_problem_keeps_its_code_and_detail() {
     let server = Server::start(vec![problem(
         ProblemCode::NotFound,
-        "there is no activation 8K3F",
+        "activation 8K3F not found",
     )]);
     let error = client(&server, None)
         .activation(&ActivationId::new("8K3F"))
         .unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::NotFound));
-    assert_eq!(error.to_string(), "there is no activation 8K3F");
+    assert_eq!(error.to_string(), "activation 8K3F not found");
     assert_eq!(server.next().line, "GET /api/v1/activations/8K3F HTTP/1.1");
 }
 
