@@ -73,8 +73,8 @@ pub enum WaitIn {
     /// In C_Login.
     #[default]
     Login,
-    /// In the first C_SignInit of a key, for that key only. Programs then prompt for no PIN, and listing keys requests no
-    /// activation.
+    /// In the first C_SignInit of a key, for that key only. Programs then prompt for no PIN, and listing keys requests
+    /// no activation.
     Sign,
 }
 

@@ -45,8 +45,8 @@ pub struct Requested {
     pub joined: bool,
 }
 
-/// The value of [`NewActivation::abandoned_after_seconds`] for a program that retries for `retry_time` while the server is
-/// unreachable. It is longer, so that the server does not give the program up first.
+/// The value of [`NewActivation::abandoned_after_seconds`] for a program that retries for `retry_time` while the server
+/// is unreachable. It is longer, so that the server does not give the program up first.
 pub fn abandoned_after(retry_time: Duration) -> Option<u32> {
     let seconds = retry_time.saturating_add(LONGEST_WAIT).as_secs();
     Some(u32::try_from(seconds).unwrap_or(u32::MAX))
@@ -115,8 +115,8 @@ impl Client {
         self.post(&format!("{}/decline", path(id)), decline)
     }
 
-    /// Cancels the activation before it opens, or locks the HSM afterwards. Returns once the server has verified that the HSM
-    /// is locked.
+    /// Cancels the activation before it opens, or locks the HSM afterwards. Returns once the server has verified that
+    /// the HSM is locked.
     pub fn lock(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
         self.post_empty(&format!("{}/lock", path(id)), self.timeouts().response)
     }

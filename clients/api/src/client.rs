@@ -49,8 +49,8 @@ pub struct Timeouts {
     pub response: Duration,
     /// How much longer than the server's own limit the client waits for the response of a long poll.
     pub grace: Duration,
-    /// For one signature, including all retries. A signature of a large RSA key takes seconds, and other requests may be
-    /// served first.
+    /// For one signature, including all retries. A signature of a large RSA key takes seconds, and other requests may
+    /// be served first.
     pub signature: Duration,
 }
 
@@ -90,7 +90,8 @@ struct Shared {
 }
 
 impl Client {
-    /// Creates a client without a token, for public calls and for calls with the session cookie after [`Client::log_in`].
+    /// Creates a client without a token, for public calls and for calls with the session cookie after
+    /// [`Client::log_in`].
     ///
     /// # Errors
     /// The address is invalid.

@@ -32,8 +32,8 @@ pub enum TlsFailure {
 }
 
 impl TlsFailure {
-    /// The next step, as a sentence. `name_it` tells how a CA's certificate is made known, such as "name its certificate
-    /// with `--ca`".
+    /// The next step, as a sentence. `name_it` tells how a CA's certificate is made known, such as "name its
+    /// certificate with `--ca`".
     pub fn advice(&self, name_it: &str) -> String {
         match self {
             Self::UnknownAuthority => format!("If it was issued by your own CA, {name_it}"),

@@ -5,8 +5,8 @@ use countersign_protocol::{digest::Sha256Digest, id::HsmId};
 /// File name of the PKCS#11 module.
 pub const MODULE: &str = "libcountersign_pkcs11.so";
 
-/// The slot number of an HSM. It depends on the HSM's name alone, because people write it into configuration files, and is
-/// less than 2^31, which is the limit of Java.
+/// The slot number of an HSM. It depends on the HSM's name alone, because people write it into configuration files, and
+/// is less than 2^31, which is the limit of Java.
 pub fn slot_number(hsm: &HsmId) -> u32 {
     let digest = Sha256Digest::of(format!("countersign slot {hsm}").as_bytes());
     let bytes = std::array::from_fn(|index| digest.as_bytes()[index]);

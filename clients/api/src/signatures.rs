@@ -61,8 +61,8 @@ impl Client {
         self.sign_until(id, request, key, self.signature_deadline())
     }
 
-    /// [`Client::sign`] for programs that sign the same content several times. Under one activation, equal requests return
-    /// the same signature, which counts once.
+    /// [`Client::sign`] for programs that sign the same content several times. Under one activation, equal requests
+    /// return the same signature, which counts once.
     pub fn sign_once(
         &self,
         id: &ActivationId,
@@ -90,7 +90,8 @@ impl Client {
         deadline: Instant,
     ) -> Result<SignatureView, ClientError> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        // After a broken connection the server may still process the first request, and reports a conflict until it has.
+        // After a broken connection the server may still process the first request, and reports a conflict until it
+        // has.
         let is_retryable = |error: &ClientError, attempt| {
             let pending = error.code() == Some(ProblemCode::Conflict) && attempt > 1;
             (error.is_unreachable() || pending) && !left().is_zero()

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 /// Limit of a token's length, in bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// An API token. It is wiped when dropped, and implements neither `Debug` nor `Display`, so that it cannot get into a log.
+/// An API token. It is wiped when dropped, and implements neither `Debug` nor `Display`, so that it cannot get into a
+/// log.
 pub struct Token(Zeroizing<String>);
 
 impl Token {

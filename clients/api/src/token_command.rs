@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::{error::ConfigError, token::Token, words::exit_status};
 
-/// Runs the program and takes the first line that it prints. The program may prompt on the terminal, but it does not get
-/// other standard input, because that may be the data to be signed.
+/// Runs the program and takes the first line that it prints. The program may prompt on the terminal, but it does not
+/// get other standard input, because that may be the data to be signed.
 pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigError> {
     let failed = |why: String| ConfigError::TokenCommand {
         command: command.first().cloned().unwrap_or_default(),

@@ -10,8 +10,8 @@ use countersign_protocol::manifest::{MAX_NAME, readable};
 /// Extension of signature files.
 pub const SUFFIX: &str = ".sig";
 
-/// Returns the name of a file in the manifest. It is relative to the working directory if possible, and uses `/` on every
-/// system.
+/// Returns the name of a file in the manifest. It is relative to the working directory if possible, and uses `/` on
+/// every system.
 pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, String> {
     let shown = path.display();
     let relative = path.strip_prefix(working_directory).unwrap_or(path);

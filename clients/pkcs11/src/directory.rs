@@ -1,4 +1,5 @@
-//! The slots, tokens and objects, fetched from the server and cached for a few seconds. Fetching them needs no approval.
+//! The slots, tokens and objects, fetched from the server and cached for a few seconds. Fetching them needs no
+//! approval.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -66,8 +67,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Directory {
-    /// Returns the slots, ordered by number. They contain no tokens while the server is unreachable, which is reported on
-    /// standard error.
+    /// Returns the slots, ordered by number. They contain no tokens while the server is unreachable, which is reported
+    /// on standard error.
     pub fn slots(&self, connection: &Connection) -> Vec<Arc<Slot>> {
         self.refresh(connection);
         lock(&self.cache).slots.values().cloned().collect()

@@ -170,7 +170,8 @@ fn is_configured(settings: &ActivationSettings, label: &str, key: &Fingerprint) 
             .any(|name| name == label || *name == key.to_hex())
 }
 
-/// Whether everything that was approved has been signed. A later program of the build may request the same signatures again.
+/// Whether everything that was approved has been signed. A later program of the build may request the same signatures
+/// again.
 const fn is_complete(state: &ActivationState) -> bool {
     matches!(
         state,

@@ -105,8 +105,8 @@ pub fn of_key(key: &SigningKeyView) -> Vec<OfferedMechanism> {
     }
 }
 
-/// The mechanisms of a token with these keys. Hash functions are listed too, because Java uses PSS only with a token that
-/// lists them. They have no flags, because the module offers no separate hashing.
+/// The mechanisms of a token with these keys. Hash functions are listed too, because Java uses PSS only with a token
+/// that lists them. They have no flags, because the module offers no separate hashing.
 pub fn of_token<'a>(keys: impl Iterator<Item = &'a SigningKeyView>) -> Vec<OfferedMechanism> {
     let mut all: Vec<OfferedMechanism> = Vec::new();
     let mut rsa = false;
@@ -201,7 +201,8 @@ fn salt_length(
         .div_ceil(8)
         .checked_sub(digest_length + 2)
         .ok_or(invalid)?;
-    // libp11 passes on OpenSSL's special values: -1 is the length of the digest, -2 and -3 are the greatest possible length.
+    // libp11 passes on OpenSSL's special values: -1 is the length of the digest, -2 and -3 are the greatest possible
+    // length.
     let length = match pss.salt {
         CK_ULONG::MAX => digest_length,
         length if length >= CK_ULONG::MAX - 2 => longest,

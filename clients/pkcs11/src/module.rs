@@ -24,13 +24,13 @@ use crate::{
     sign::{Destination, Signing},
 };
 
-/// The module of this process. It is not behind a lock, because a lock that another thread holds during a fork would stay
-/// locked in the child.
+/// The module of this process. It is not behind a lock, because a lock that another thread holds during a fork would
+/// stay locked in the child.
 static MODULE: ArcSwapOption<Module> = ArcSwapOption::const_empty();
 
 pub struct Module {
-    /// The id of the process that initialised the module. A child process must not use it, because the connections belong to
-    /// the parent.
+    /// The id of the process that initialised the module. A child process must not use it, because the connections
+    /// belong to the parent.
     process: u32,
     connection: Connection,
     directory: Directory,
@@ -61,7 +61,8 @@ impl Module {
         if raced {
             return Err(Rv(ck::CKR_CRYPTOKI_ALREADY_INITIALIZED));
         }
-        // The module that a parent process left is not dropped, because closing its connections would end the parent's too.
+        // The module that a parent process left is not dropped, because closing its connections would end the parent's
+        // too.
         std::mem::forget(current.clone());
         Ok(())
     }

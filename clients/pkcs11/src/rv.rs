@@ -11,8 +11,8 @@ pub struct Rv(pub CK_RV);
 pub type Result<T> = std::result::Result<T, Rv>;
 
 impl Rv {
-    /// The value for the end of an activation. The values about PINs are not used, because their texts would make people look
-    /// for a PIN.
+    /// The value for the end of an activation. The values about PINs are not used, because their texts would make
+    /// people look for a PIN.
     pub const fn of_end(reason: &EndReason) -> Self {
         Self(match reason {
             EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {

@@ -138,7 +138,8 @@ impl Signing {
     /// Requests the signature.
     ///
     /// # Errors
-    /// The input cannot be signed with this mechanism, or the server returned an error, which is reported on standard error.
+    /// The input cannot be signed with this mechanism, or the server returned an error, which is reported on standard
+    /// error.
     pub fn finish(self, destination: &Destination<'_>) -> Result<Vec<u8>> {
         let Self {
             key,

@@ -1,5 +1,5 @@
-//! Signals, the terminal's width and other functions of the operating system. Except for [`crate::ffi`], this is the only
-//! module with unsafe code.
+//! Signals, the terminal's width and other functions of the operating system. Except for [`crate::ffi`], this is the
+//! only module with unsafe code.
 #![expect(
     unsafe_code,
     reason = "signal handlers and ioctl have no safe interface"

@@ -139,7 +139,8 @@ impl Display {
 }
 
 /// Repeats a call while the server is unreachable, until `retry_time` has passed, a signal is received or the module is
-/// finalized. A server that has just become reachable may not have found its HSMs yet, so the call is repeated then too.
+/// finalized. A server that has just become reachable may not have found its HSMs yet, so the call is repeated then
+/// too.
 pub fn retry_while_unreachable<T>(
     retry_time: Duration,
     signals: &Signals,

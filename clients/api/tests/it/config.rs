@@ -119,8 +119,8 @@ fn options_override_variables_and_the_file_for_the_token() {
         FILE,
         "server = \"https://sign.example.org\"\ntoken_file = \"from-file\"\n",
     );
-    // A path in the file is relative to the file's directory. Only the source with the highest precedence is read, so the
-    // error names its missing file.
+    // A path in the file is relative to the file's directory. Only the source with the highest precedence is read, so
+    // the error names its missing file.
     assert!(
         home.error(&Overrides::default())
             .contains("countersign/from-file")
@@ -193,7 +193,8 @@ fn a_client_certificate_replaces_the_token() {
     let client = |home: &Home| Client::from_settings(home.load(&Overrides::default()).unwrap());
     assert!(client(&home).is_ok());
 
-    // A key of another certificate, a file without a key and a key that others can read are rejected before any request.
+    // A key of another certificate, a file without a key and a key that others can read are rejected before any
+    // request.
     home.write("client.key", &certificate_and_key().1);
     assert!(client(&home).is_err());
     home.write("client.key", &certificate);

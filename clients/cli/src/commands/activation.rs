@@ -60,8 +60,8 @@ fn locked(views: &[ActivationView], reason: Option<&str>) -> String {
     }
 }
 
-/// Ends the caller's activations, or those with this reason only. The newest one is ended first, so that no queued one opens
-/// after another one has ended.
+/// Ends the caller's activations, or those with this reason only. The newest one is ended first, so that no queued one
+/// opens after another one has ended.
 fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>, CliError> {
     let own = client.session()?.person.id;
     let active = client.activations(ActivationFilter::Active)?;

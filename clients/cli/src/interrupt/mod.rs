@@ -1,5 +1,5 @@
-//! Ctrl-C and the signals that end a job or a login session. After the first one, the program cleans up and ends; the second
-//! one ends it immediately.
+//! Ctrl-C and the signals that end a job or a login session. After the first one, the program cleans up and ends; the
+//! second one ends it immediately.
 
 mod signal;
 mod source;

@@ -36,7 +36,8 @@ impl Signal {
         status.signal().and_then(Self::from_number)
     }
 
-    /// Forwards the signal to a child process, except Ctrl-C, which the terminal sends to every process of the foreground.
+    /// Forwards the signal to a child process, except Ctrl-C, which the terminal sends to every process of the
+    /// foreground.
     #[expect(unsafe_code, reason = "the standard library can send SIGKILL only")]
     pub fn forward(self, child: &Child) {
         if self == Self::Interrupt {
@@ -45,8 +46,8 @@ impl Signal {
         let Ok(pid) = libc::pid_t::try_from(child.id()) else {
             return;
         };
-        // SAFETY: no memory is involved. The caller saw the child running and has not reaped it since, so the process id is
-        // still the child's.
+        // SAFETY: no memory is involved. The caller saw the child running and has not reaped it since, so the process
+        // id is still the child's.
         unsafe { libc::kill(pid, self.number()) };
     }
 }

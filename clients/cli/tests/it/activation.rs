@@ -16,11 +16,7 @@ fn activations_can_be_listed_shown_and_locked() {
     let ran = program.run(&["activation", "list", "--json"]).expect(0);
     assert_eq!(ran.json()["activations"][0]["terms"]["id"], "8K3F");
     let ran = program.run(&["activation", "list"]).expect(0);
-    assert!(
-        ran.out.contains("sign any content with \"release\""),
-        "{}",
-        ran.out
-    );
+    assert!(ran.out.contains("any content"), "{}", ran.out);
     let ran = program.run(&["activation", "show", "8K3F"]).expect(0);
     assert!(
         ran.out.contains("Anna") && !ran.out.contains('\x1b'),

@@ -30,8 +30,8 @@ pub unsafe extern "C" fn initialize(arguments: CK_VOID_PTR) -> CK_RV {
                 arguments.LockMutex.is_some(),
                 arguments.UnlockMutex.is_some(),
             ];
-            // The callbacks are not used, because the system's locks work for every application. An incomplete set is an
-            // error.
+            // The callbacks are not used, because the system's locks work for every application. An incomplete set is
+            // an error.
             let is_incomplete = callbacks.contains(&true) && callbacks.contains(&false);
             if is_incomplete || !arguments.pReserved.is_null() {
                 return Err(Rv(ck::CKR_ARGUMENTS_BAD));

@@ -37,7 +37,8 @@ pub unsafe fn read<T: Copy>(place: *const T) -> Result<T> {
 /// Converts a pointer and a number of values to a slice. Null is allowed if the number is 0.
 ///
 /// # Errors
-/// The pointer is null, or memory cannot hold that many values. Some programs pass on the length -1 of a missing attribute.
+/// The pointer is null, or memory cannot hold that many values. Some programs pass on the length -1 of a missing
+/// attribute.
 ///
 /// # Safety
 /// Unless there is an error, `first` points to `count` values that stay unchanged while the slice is used.

@@ -111,7 +111,8 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     }
 }
 
-/// Checks the configuration, the server, the HSMs and the keys, up to the first error that makes further checks impossible.
+/// Checks the configuration, the server, the HSMs and the keys, up to the first error that makes further checks
+/// impossible.
 fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
     let settings = connect::settings(global)?;
     let file = settings.config_file.display().to_string();

@@ -77,8 +77,8 @@ impl Plan {
     }
 }
 
-/// Returns the digest of a record. A record without one is rejected, because custodians could not tell what they approve if
-/// the program applies the padding itself.
+/// Returns the digest of a record. A record without one is rejected, because custodians could not tell what they
+/// approve if the program applies the padding itself.
 fn listable_digest(record: &Recorded) -> Result<FileDigest, CliError> {
     let request = &record.request;
     let hash = request.mechanism.hash();

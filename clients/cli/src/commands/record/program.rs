@@ -33,7 +33,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Program {
     command: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
-    /// With `--json`, the command's standard output goes to standard error, because standard output is for the result alone.
+    /// With `--json`, the command's standard output goes to standard error, because standard output is for the result
+    /// alone.
     json: bool,
 }
 

@@ -256,8 +256,8 @@ impl NotSigned {
     }
 }
 
-/// Waits until the activation has ended, if everything is signed, and returns it. With `lock`, an HSM that is still open is
-/// locked then, because nothing is left to sign.
+/// Waits until the activation has ended, if everything is signed, and returns it. With `lock`, an HSM that is still
+/// open is locked then, because nothing is left to sign.
 ///
 /// An error is only printed, because all files are signed.
 pub fn finish(client: &Client, open: ActivationView, lock: bool) -> ActivationView {
