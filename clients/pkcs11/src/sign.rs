@@ -308,8 +308,12 @@ fn report_failure(
             ));
             Rv::of_client(error)
         }
+        // The outcome may be unknown here, so the message does not claim that nothing was signed.
         _ => {
-            report::line(&format!("{what}: {error}"));
+            report::line(&format!(
+                "no signature with key {} was received: {error}",
+                printable(&key.label)
+            ));
             Rv::of_client(error)
         }
     }

@@ -265,7 +265,7 @@ pub fn finish(client: &Client, open: ActivationView, lock: bool) -> ActivationVi
         Ok(view) => view,
         Err(error) => {
             progress::line(&format!(
-                "All files are signed, but the server could not confirm that the HSM is locked: {error}"
+                "All files are signed, but locking the HSM could not be confirmed: {error}"
             ));
             open
         }
