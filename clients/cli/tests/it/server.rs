@@ -1,4 +1,4 @@
-//! A server that keeps one activation and signs with a key in memory.
+//! A simulated server with one activation, which signs with a key in memory.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,22 +16,21 @@ use serde_json::{Value, json};
 
 pub const ID: &str = "8K3F";
 
-/// How the server behaves.
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// The activation is there already.
+    /// The activation exists already.
     pub joined: bool,
-    /// Custodians take their time.
-    pub slow: bool,
-    /// It ends like this instead of opening.
+    /// The custodians do not decide.
+    pub undecided: bool,
+    /// The activation ends for this reason instead of opening.
     pub end: Option<Value>,
-    /// The lease has so many signatures.
+    /// Limit of signatures under the lease.
     pub limit: Option<usize>,
-    /// Signatures are over something else.
-    pub lies: bool,
+    /// Signatures are made of a different digest.
+    pub wrong_signatures: bool,
 }
 
-pub struct Fake {
+pub struct Server {
     pub url: String,
     state: Arc<Mutex<State>>,
 }
@@ -39,13 +38,13 @@ pub struct Fake {
 struct State {
     behaviour: Behaviour,
     key: EcSecretKey,
-    asked: Value,
+    activation_request: Value,
     activation: Option<Value>,
     signatures: Vec<Value>,
     requests: Vec<String>,
 }
 
-impl Fake {
+impl Server {
     pub fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -53,7 +52,7 @@ impl Fake {
         let state = State {
             behaviour,
             key,
-            asked: Value::Null,
+            activation_request: Value::Null,
             activation: None,
             signatures: Vec::new(),
             requests: Vec::new(),
@@ -69,7 +68,7 @@ impl Fake {
         Self { url, state }
     }
 
-    pub fn behave(&self, behaviour: Behaviour) {
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
         self.state.lock().unwrap().behaviour = behaviour;
     }
 
@@ -77,22 +76,22 @@ impl Fake {
         self.state.lock().unwrap().key.public_key()
     }
 
-    /// Requests so far that begin like this.
-    pub fn count(&self, beginning: &str) -> usize {
+    /// Number of received requests that begin with this method and path.
+    pub fn count(&self, prefix: &str) -> usize {
         let state = self.state.lock().unwrap();
         state
             .requests
             .iter()
-            .filter(|request| request.starts_with(beginning))
+            .filter(|request| request.starts_with(prefix))
             .count()
     }
 
-    /// The last request for an activation.
-    pub fn asked(&self) -> Value {
-        self.state.lock().unwrap().asked.clone()
+    /// The body of the last request for an activation.
+    pub fn activation_request(&self) -> Value {
+        self.state.lock().unwrap().activation_request.clone()
     }
 
-    /// What was asked for.
+    /// The terms of the activation.
     pub fn terms(&self) -> Value {
         self.state.lock().unwrap().activation.as_ref().unwrap()["terms"].clone()
     }
@@ -124,32 +123,32 @@ fn serve(stream: TcpStream, shared: &Mutex<State>) {
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
     let path = path.strip_prefix("/api/v1").unwrap();
     if path.contains("after=") {
-        // Long polls take a while; nobody else may have to wait meanwhile.
+        // A long poll takes time, during which the state is not locked.
         std::thread::sleep(Duration::from_millis(50));
     }
-    let (status, answer) = shared.lock().unwrap().answer(method, path, &body);
-    let answer = answer.to_string();
+    let (status, response) = shared.lock().unwrap().respond(method, path, &body);
+    let response = response.to_string();
     let head = format!(
         "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        answer.len()
+        response.len()
     );
-    let _ = (&stream).write_all(format!("{head}{answer}").as_bytes());
+    let _ = (&stream).write_all(format!("{head}{response}").as_bytes());
 }
 
 fn problem(code: ProblemCode) -> (u16, Value) {
     (
         code.status(),
-        json!(Problem::new(code, "the server's words")),
+        json!(Problem::new(code, "the detail of the server")),
     )
 }
 
 impl State {
-    fn answer(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    fn respond(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.requests.push(format!("{method} {path}"));
-        let here = format!("/activations/{ID}");
+        let activation = format!("/activations/{ID}");
         match (method, path) {
             ("GET", "/keys") => (200, json!([self.key_view()])),
-            ("GET", "/hsms") => (200, json!([empty_hsm()])),
+            ("GET", "/hsms") => (200, json!([hsm_without_keys()])),
             ("PUT", _) if path.ends_with("/certificate") => (204, Value::Null),
             ("GET", "/session") => (200, json!({ "person": person(), "roles": [], "key": null })),
             ("GET", "/activations?state=active" | "/activations?state=all") => {
@@ -157,26 +156,28 @@ impl State {
             }
             ("POST", "/activations") => {
                 let status = if self.behaviour.joined { 200 } else { 201 };
-                self.asked = body.clone();
+                self.activation_request = body.clone();
                 if self.activation.is_none() {
                     self.activation = Some(self.new_activation(body));
                 }
                 (status, self.view())
             }
-            ("GET", _) if path == here && self.activation.is_none() => {
+            ("GET", _) if path == activation && self.activation.is_none() => {
                 problem(ProblemCode::NotFound)
             }
-            ("GET", _) if path.starts_with(&format!("{here}?after")) => {
+            ("GET", _) if path.starts_with(&format!("{activation}?after")) => {
                 self.decide();
                 (200, self.view())
             }
-            ("GET", _) if path == here => (200, self.view()),
-            ("POST", _) if path == format!("{here}/lock") => {
+            ("GET", _) if path == activation => (200, self.view()),
+            ("POST", _) if path == format!("{activation}/lock") => {
                 self.change(ended(json!({ "type": "cancelled", "by": person() })));
                 (200, self.view())
             }
-            ("GET", _) if path == format!("{here}/signatures") => (200, json!(self.signatures)),
-            ("POST", _) if path == format!("{here}/signatures") => self.sign(body),
+            ("GET", _) if path == format!("{activation}/signatures") => {
+                (200, json!(self.signatures))
+            }
+            ("POST", _) if path == format!("{activation}/signatures") => self.sign(body),
             _ => problem(ProblemCode::NotFound),
         }
     }
@@ -244,8 +245,8 @@ impl State {
     }
 
     fn decide(&mut self) {
-        if self.activation.as_ref().unwrap()["state"]["type"] != "collecting" || self.behaviour.slow
-        {
+        let state = &self.activation.as_ref().unwrap()["state"]["type"];
+        if state != "collecting" || self.behaviour.undecided {
             return;
         }
         match self.behaviour.end.clone() {
@@ -277,7 +278,7 @@ impl State {
             return problem(ProblemCode::ActivationEnded);
         }
         let mut digest = hex::decode(body["digest"].as_str().unwrap()).unwrap();
-        if self.behaviour.lies {
+        if self.behaviour.wrong_signatures {
             digest.reverse();
         }
         let signature = self.key.sign_prehash(&digest).unwrap().to_der();
@@ -300,8 +301,7 @@ pub fn ended(reason: Value) -> Value {
     json!({ "type": "ended", "reason": reason, "at": "2026-01-01T00:03:00Z" })
 }
 
-/// An HSM without a key.
-fn empty_hsm() -> Value {
+fn hsm_without_keys() -> Value {
     json!({
         "id": "hsm-2", "transport": "simulator", "state": { "type": "locked" }, "device": null, "pka": null,
         "keys": [], "custodians": [], "warnings": [], "withdrawable": false

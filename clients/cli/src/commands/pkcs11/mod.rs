@@ -1,4 +1,4 @@
-//! `countersign pkcs11`: the module in other programs.
+//! `countersign pkcs11`.
 
 mod doctor;
 mod env;

@@ -7,7 +7,9 @@ use countersign_protocol::{
     activation::{ActivationView, Join, NewActivation, NewPurpose},
     digest::Sha256Digest,
     hsm::SigningKeyView,
+    id::ActivationId,
     manifest::{Manifest, ManifestFile},
+    mechanism::Mechanism,
     purpose::Scope,
     signature::SignRequest,
 };
@@ -19,7 +21,7 @@ use crate::{
     error::CliError,
     interrupt::Interrupt,
     keys,
-    output::{Output, printable},
+    output::{Output, count, printable},
     wait, write,
 };
 
@@ -30,7 +32,7 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
         let unwritable = |error| {
             let file = file.display();
             CliError::Files(format!(
-                "nobody was asked: {file} cannot be written: {error}"
+                "cannot write {file}: {error}. No approval was requested"
             ))
         };
         write::check(file).map_err(unwritable)?;
@@ -40,7 +42,7 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
     let key = keys::find(&known, &args.key, args.hsm.as_ref())?;
     if let Some(certificate) = &key.certificate {
         return Err(CliError::Key(format!(
-            "the key `{}` has a certificate already, for {}: an admin can remove it in the portal",
+            "key `{}` already has a certificate for {}: an admin can remove it in the portal",
             printable(&key.label),
             printable(&certificate.subject)
         )));
@@ -48,41 +50,28 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
     let (mechanism, _) = keys::mechanism(&key.public_key, None)?;
     let subject = args.subject.parse().map_err(|_| {
         CliError::Usage(format!(
-            "`{}` is no name: it looks like \"CN=Firmware signing,O=Example\"",
+            "invalid subject `{}`: expected a name such as \"CN=Firmware signing,O=Example\"",
             printable(&args.subject)
         ))
     })?;
     let unsigned = Unsigned::new(&key.public_key, subject, args.days)
-        .map_err(|error| CliError::Usage(format!("no certificate can be made: {error}")))?;
+        .map_err(|error| CliError::Usage(format!("cannot create the certificate: {error}")))?;
 
     let interrupt = Interrupt::install();
-    let activation = ask(&client, args, key, &unsigned)?;
+    let activation = request_activation(&client, args, key, &unsigned)?;
     let open = wait::until_open(&client, activation, true, &interrupt)?;
-    let digest = Sha256Digest::of(unsigned.to_be_signed());
-    let request = SignRequest {
-        key: Some(key.fingerprint),
-        ..SignRequest::new(mechanism, digest.as_bytes().to_vec())
-    };
-    let made = client.sign(&open.terms.id, &request)?;
-    if request
-        .verify(&key.public_key, made.signature.as_bytes())
-        .is_err()
-    {
-        return Err(CliError::Untrue(
-            "the server's signature does not verify with the key: tell an admin".into(),
-        ));
-    }
+    let signature = sign(&client, &open.terms.id, key, mechanism, &unsigned)?;
     let subject = unsigned.subject();
     let (der, pem) = unsigned
-        .signed(made.signature.as_bytes())
-        .map_err(|error| CliError::Key(format!("the certificate cannot be assembled: {error}")))?;
-    // Made is made: where one place fails, it goes to the other, and is printed.
+        .signed(&signature)
+        .map_err(|error| CliError::Key(format!("cannot encode the certificate: {error}")))?;
+    // Both destinations are tried, and after a failure the certificate is printed, so that it is never lost.
     let written = args.out.as_ref().map_or(Ok(()), |file| {
         write::write(file, pem.as_bytes(), true)
             .map_err(|error| CliError::Files(format!("{}: {error}", file.display())))
     });
-    let kept = client.put_certificate(&key.fingerprint, der);
-    if let Err(cause) = kept.map_err(CliError::from).and(written) {
+    let stored = client.put_certificate(&key.fingerprint, der);
+    if let Err(cause) = stored.map_err(CliError::from).and(written) {
         let cause = Box::new(cause);
         return Err(CliError::Certificate { cause, pem });
     }
@@ -90,34 +79,56 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
         &json!({ "key": key.fingerprint, "subject": subject, "pem": pem, "activation": open.terms.id }),
         || {
             format!(
-                "The key {} has a certificate for {}, valid for {} days; programs see it through PKCS#11\n{pem}",
+                "Key {} has a certificate for {}, valid for {}. Programs see it through PKCS#11.\n{pem}",
                 printable(&key.label),
                 printable(&subject),
-                args.days
+                count(args.days as usize, "day")
             )
         },
     );
     Ok(())
 }
 
-fn ask(
+fn sign(
+    client: &Client,
+    id: &ActivationId,
+    key: &SigningKeyView,
+    mechanism: Mechanism,
+    unsigned: &Unsigned,
+) -> Result<Vec<u8>, CliError> {
+    let digest = Sha256Digest::of(unsigned.to_be_signed());
+    let request = SignRequest {
+        key: Some(key.fingerprint),
+        ..SignRequest::new(mechanism, digest.as_bytes().to_vec())
+    };
+    let signature = client.sign(id, &request)?.signature.0;
+    if request.verify(&key.public_key, &signature).is_err() {
+        return Err(CliError::Untrusted(
+            "the signature that the server returned is invalid: report this to an administrator"
+                .into(),
+        ));
+    }
+    Ok(signature)
+}
+
+fn request_activation(
     client: &Client,
     args: &Certificate,
     key: &SigningKeyView,
     unsigned: &Unsigned,
 ) -> Result<ActivationView, CliError> {
     let file = ManifestFile {
-        name: format!("certificate of {} for itself", unsigned.subject()),
+        name: format!("self-signed certificate for {}", unsigned.subject()),
         digest: Sha256Digest::of(unsigned.to_be_signed()).into(),
     };
     let files = Manifest::new(vec![file]).map_err(|error| CliError::Usage(error.to_string()))?;
     let reason = args.reason.clone().unwrap_or_else(|| {
         format!(
-            "A certificate for the key {}, which programs such as Java want to see",
+            "Self-signed certificate for key {}, needed by programs such as Java",
             key.label
         )
     });
-    let asked = client.request_activation(&NewActivation {
+    let requested = client.request_activation(&NewActivation {
         hsm: Some(key.hsm.clone()),
         purpose: NewPurpose::Sign {
             keys: vec![key.fingerprint.to_hex()],
@@ -129,6 +140,6 @@ fn ask(
         abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     })?;
-    wait::announce(&asked);
-    Ok(asked.activation)
+    wait::announce(&requested);
+    Ok(requested.activation)
 }

@@ -1,4 +1,4 @@
-//! One module per command.
+//! The commands, with one module each.
 
 pub mod activation;
 pub mod certificate;

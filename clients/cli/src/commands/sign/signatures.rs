@@ -1,4 +1,4 @@
-//! Making the signatures, and the end of the activation.
+//! Makes and writes the signatures, and ends the activation.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +16,7 @@ use countersign_protocol::{
 };
 use serde::Serialize;
 
-use super::{Plan, Planned};
+use super::{Plan, PlannedFile};
 use crate::{
     error::CliError,
     hashing,
@@ -26,10 +26,10 @@ use crate::{
     write,
 };
 
-/// The server ends a completed activation at once; this is for the HSM's proof that it is locked.
-const COMPLETION: Duration = Duration::from_secs(10);
+/// How long to wait until the server has ended the completed activation and verified that the HSM is locked.
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A file that was signed.
+/// A signed file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signed {
@@ -38,12 +38,12 @@ pub struct Signed {
     sha256: String,
     signature_file: String,
     mechanism: Mechanism,
-    /// What was signed, in hex.
+    /// The signed digest, in hex.
     digest: String,
     key: Fingerprint,
     signature_id: SignatureId,
     made_at: String,
-    /// Made by an earlier run under the same activation.
+    /// Whether an earlier run made the signature under the same activation.
     fetched: bool,
 }
 
@@ -54,17 +54,17 @@ pub struct NotSigned {
     why: String,
 }
 
-/// What became of the files when not all were signed.
+/// The result for each file if not all were signed.
 #[derive(Debug)]
-pub struct Partial {
+pub struct PartiallySigned {
     pub activation: ActivationId,
     pub signed: Vec<Signed>,
     pub not_signed: Vec<NotSigned>,
-    /// What stopped everything; `None`: only the files themselves.
+    /// The error after which no further file was signed. Without one, only single files failed.
     pub cause: Option<CliError>,
 }
 
-impl std::fmt::Display for Partial {
+impl std::fmt::Display for PartiallySigned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(cause) = &self.cause {
             writeln!(f, "{cause}")?;
@@ -79,96 +79,86 @@ impl std::fmt::Display for Partial {
         }
         write!(
             f,
-            "\nIf activation {} is still open, the same command with --force continues, and `countersign activation \
-             lock {}` ends it",
+            "\nIf activation {} is still open, repeat the command with --force to continue, or run `countersign activation \
+             lock {}` to end it",
             self.activation, self.activation
         )
     }
 }
 
-/// Whether nothing is left to be made.
-pub fn covered(plan: &Plan, known: &[SignatureView]) -> bool {
-    let known = usable(plan, known.to_vec());
+/// Whether the existing signatures cover all files, so that none has to be made.
+pub fn are_complete(plan: &Plan, existing: &[SignatureView]) -> bool {
+    let existing = by_digest(plan, existing.to_vec());
     plan.files
         .iter()
-        .all(|file| known.contains_key(file.hashed.digest.as_bytes()))
+        .all(|file| existing.contains_key(file.digests.digest.as_bytes()))
 }
 
-fn usable(plan: &Plan, known: Vec<SignatureView>) -> HashMap<Vec<u8>, SignatureView> {
-    known
+/// The signatures with the plan's key and mechanism, by their digests.
+fn by_digest(plan: &Plan, signatures: Vec<SignatureView>) -> HashMap<Vec<u8>, SignatureView> {
+    signatures
         .into_iter()
         .filter(|made| made.mechanism == plan.mechanism && made.key == plan.key.fingerprint)
         .map(|made| (made.digest.clone(), made))
         .collect()
 }
 
-/// Signs every file; `known` signatures are not made again.
-pub fn all(
+/// Signs every file, except those for which a signature exists already.
+pub fn sign_all(
     client: &Client,
     id: &ActivationId,
     plan: &Plan,
-    known: Vec<SignatureView>,
+    existing: Vec<SignatureView>,
     replace: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<Signed>, CliError> {
-    let mut known = usable(plan, known);
-    let before: HashSet<Vec<u8>> = known.keys().cloned().collect();
+    let mut signatures = by_digest(plan, existing);
+    let fetched: HashSet<Vec<u8>> = signatures.keys().cloned().collect();
     let progress = Progress::signing(plan.files.len() as u64);
     let mut signed = Vec::with_capacity(plan.files.len());
     let mut not_signed = Vec::new();
     let mut cause = None;
     let mut files = plan.files.iter();
     for file in files.by_ref() {
-        if interrupt.pressed() {
+        if interrupt.is_requested() {
             cause = Some(CliError::Interrupted("interrupted".to_owned()));
-            not_signed.push(untouched(file));
+            not_signed.push(not_reached(file));
             break;
         }
-        if let Err(why) = unchanged(plan, file) {
+        if let Err(why) = check_unchanged(plan, file) {
             progress.line(&format!("{}: {why}", file.input.path.display()));
-            not_signed.push(NotSigned {
-                file: file.input.path.display().to_string(),
-                why,
-            });
+            not_signed.push(NotSigned::new(file, why));
             continue;
         }
-        let made = match one(client, id, plan, file, &mut known) {
-            Ok(made) => made,
+        let signature = match sign_file(client, id, plan, file, &mut signatures) {
+            Ok(signature) => signature,
             Err(error) => {
                 cause = Some(error);
-                not_signed.push(untouched(file));
+                not_signed.push(not_reached(file));
                 break;
             }
         };
-        match write::write(&file.input.signature, made.signature.as_bytes(), replace) {
+        let path = &file.input.signature;
+        match write::write(path, signature.signature.as_bytes(), replace) {
             Ok(()) => {
-                signed.push(record(
-                    file,
-                    &made,
-                    before.contains(file.hashed.digest.as_bytes()),
-                ));
+                let fetched = fetched.contains(file.digests.digest.as_bytes());
+                signed.push(Signed::new(file, &signature, fetched));
                 progress.step();
             }
             Err(error) => {
-                let why = format!(
-                    "{} cannot be written: {error}",
-                    file.input.signature.display()
-                );
-                not_signed.push(NotSigned {
-                    file: file.input.path.display().to_string(),
-                    why,
-                });
+                let why = format!("{} cannot be written: {error}", path.display());
+                not_signed.push(NotSigned::new(file, why));
             }
         }
     }
-    not_signed.extend(files.map(untouched));
+    not_signed.extend(files.map(not_reached));
     drop(progress);
     match (cause, not_signed.is_empty()) {
         (None, true) => Ok(signed),
         (Some(cause), _) if signed.is_empty() && !matches!(cause, CliError::Interrupted(_)) => {
             Err(cause)
         }
-        (cause, _) => Err(CliError::Partial(Box::new(Partial {
+        (cause, _) => Err(CliError::PartiallySigned(Box::new(PartiallySigned {
             activation: id.clone(),
             signed,
             not_signed,
@@ -177,33 +167,30 @@ pub fn all(
     }
 }
 
-fn untouched(file: &Planned) -> NotSigned {
-    NotSigned {
-        file: file.input.path.display().to_string(),
-        why: "not reached".to_owned(),
-    }
+fn not_reached(file: &PlannedFile) -> NotSigned {
+    NotSigned::new(file, "not reached".to_owned())
 }
 
-/// What was approved is what lies there now: a signature beside other content would mislead.
-fn unchanged(plan: &Plan, file: &Planned) -> Result<(), String> {
+/// Checks that the file still has the approved content, because a signature next to other content would mislead.
+fn check_unchanged(plan: &Plan, file: &PlannedFile) -> Result<(), String> {
     match hashing::hash_file(&file.input.path, plan.hash, |_| ()) {
-        Ok(hashed) if hashed == file.hashed => Ok(()),
+        Ok(digests) if digests == file.digests => Ok(()),
         Ok(_) => Err("the file was changed after its digest was approved".to_owned()),
-        Err(error) => Err(format!("cannot be read any more: {error}")),
+        Err(error) => Err(format!("the file can no longer be read: {error}")),
     }
 }
 
-/// One signature, verified.
-fn one(
+/// Makes one signature, unless it exists already, and verifies it.
+fn sign_file(
     client: &Client,
     id: &ActivationId,
     plan: &Plan,
-    file: &Planned,
-    known: &mut HashMap<Vec<u8>, SignatureView>,
+    file: &PlannedFile,
+    signatures: &mut HashMap<Vec<u8>, SignatureView>,
 ) -> Result<SignatureView, CliError> {
-    let digest = file.hashed.digest.as_bytes();
-    let made = match known.get(digest) {
-        Some(made) => made.clone(),
+    let digest = file.digests.digest.as_bytes();
+    let signature = match signatures.get(digest) {
+        Some(existing) => existing.clone(),
         None => {
             let request = SignRequest {
                 key: Some(plan.key.fingerprint),
@@ -214,18 +201,19 @@ fn one(
                 .map_err(|error| explain(client, id, error))?
         }
     };
-    plan.mechanism.verify(&plan.key.public_key, digest, made.signature.as_bytes()).map_err(|error| {
-        CliError::Untrue(format!(
-            "the server's signature of {} does not verify with the key {} ({error}): nothing was written; tell an admin",
+    plan.mechanism.verify(&plan.key.public_key, digest, signature.signature.as_bytes()).map_err(|error| {
+        CliError::Untrusted(format!(
+            "the signature of {} that the server returned does not verify with key {} ({error}): it was not written; \
+             report this to an administrator",
             file.input.path.display(),
             printable(&plan.key.label)
         ))
     })?;
-    known.insert(digest.to_vec(), made.clone());
-    Ok(made)
+    signatures.insert(digest.to_vec(), signature.clone());
+    Ok(signature)
 }
 
-/// Where the lease is gone, how it ended says more than that it is gone.
+/// Replaces the error that an activation is not open by how the activation ended, which says more.
 fn explain(client: &Client, id: &ActivationId, error: ClientError) -> CliError {
     if !matches!(
         error.code(),
@@ -242,30 +230,42 @@ fn explain(client: &Client, id: &ActivationId, error: ClientError) -> CliError {
     }
 }
 
-fn record(file: &Planned, made: &SignatureView, fetched: bool) -> Signed {
-    Signed {
-        file: file.input.path.display().to_string(),
-        name: file.input.name.clone(),
-        sha256: file.hashed.sha256.to_string(),
-        signature_file: file.input.signature.display().to_string(),
-        mechanism: made.mechanism,
-        digest: file.hashed.digest.hex(),
-        key: made.key,
-        signature_id: made.id.clone(),
-        made_at: made.made_at.to_string(),
-        fetched,
+impl Signed {
+    fn new(file: &PlannedFile, signature: &SignatureView, fetched: bool) -> Self {
+        Self {
+            file: file.input.path.display().to_string(),
+            name: file.input.name.clone(),
+            sha256: file.digests.sha256.to_string(),
+            signature_file: file.input.signature.display().to_string(),
+            mechanism: signature.mechanism,
+            digest: file.digests.digest.hex(),
+            key: signature.key,
+            signature_id: signature.id.clone(),
+            made_at: signature.made_at.to_string(),
+            fetched,
+        }
     }
 }
 
-/// The activation when everything is signed. With `lock`, an HSM that is still open is locked: nothing is left to sign.
+impl NotSigned {
+    fn new(file: &PlannedFile, why: String) -> Self {
+        Self {
+            file: file.input.path.display().to_string(),
+            why,
+        }
+    }
+}
+
+/// Waits until the activation has ended, if everything is signed, and returns it. With `lock`, an HSM that is still
+/// open is locked then, because nothing is left to sign.
 ///
-/// The signatures are there by now, so an error is told and nothing more.
+/// An error is only printed, because all files are signed.
 pub fn finish(client: &Client, open: ActivationView, lock: bool) -> ActivationView {
     match try_finish(client, &open.terms.id, lock) {
         Ok(view) => view,
         Err(error) => {
             progress::line(&format!(
-                "Everything is signed, but whether the HSM is locked is not known: {error}"
+                "All files are signed, but locking the HSM could not be confirmed: {error}"
             ));
             open
         }
@@ -281,12 +281,12 @@ fn try_finish(
     if view.state.is_ended() || !lock {
         return Ok(view);
     }
-    let view = client.activation_after(id, view.revision, COMPLETION)?;
+    let view = client.activation_after(id, view.revision, COMPLETION_TIMEOUT)?;
     if view.state.is_ended() {
         return Ok(view);
     }
     match client.lock(id) {
-        // It ended by itself just now.
+        // It ended in the meantime.
         Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => client.activation(id),
         result => result,
     }

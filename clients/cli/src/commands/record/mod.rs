@@ -1,11 +1,11 @@
-//! `countersign record`: record, seal, approve, sign.
+//! `countersign record`: runs a command to record its digests, gets them approved, and runs the command again to sign.
 
 mod plan;
 mod program;
 
 use countersign_client::{ActivationSettings, Client};
 use countersign_protocol::{
-    activation::{Join, NewActivation, NewPurpose},
+    activation::{ActivationView, Join, NewActivation, NewPurpose},
     id::ActivationId,
     lease::LeaseLimits,
     purpose::Scope,
@@ -26,23 +26,23 @@ use program::Program;
 
 pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliError> {
     let settings = connect::settings(global)?;
-    let usual = settings.activation.clone();
+    let defaults = settings.activation.clone();
     let client = Client::from_settings(settings)?;
-    // A server that cannot be asked later need not be recorded for.
+    // Fail before the recording, which may take long, if the server is unreachable or rejects the token.
     client.keys()?;
     let interrupt = Interrupt::install();
     let program = Program::new(&args.command, global);
 
     progress::line(&format!("Recording {program}"));
     let recorded = program.record(&interrupt)?;
-    if interrupt.pressed() {
+    if interrupt.is_requested() {
         return Err(CliError::Interrupted(
-            "interrupted; nobody was asked".into(),
+            "interrupted; no approval was requested".into(),
         ));
     }
-    let plan = Plan::seal(recorded)?;
+    let plan = Plan::new(recorded)?;
     progress::line(&format!(
-        "Recorded {} of {}; what the command wrote has no signatures in it yet",
+        "Recorded {} for {}. The command's output does not contain signatures yet",
         count(plan.files.files().len(), "digest"),
         count(plan.signatures as usize, "signature")
     ));
@@ -50,31 +50,31 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
         progress::line(&format!("  {}  {}", file.digest, printable(&file.name)));
     }
 
-    let asked = ask(&client, args, usual, &program, &plan)?;
-    let id = asked.terms.id.clone();
+    let activation = request_activation(&client, args, defaults, &program, &plan)?;
+    let id = activation.terms.id.clone();
     if args.ask_only {
-        let command = program.for_real(&id);
+        let command = program.signing_command_line(&id);
         output.result(
-            &json!({ "activation": asked, "manifest": plan.files, "command": command }),
-            || format!("Once the quorum is there, sign with\n\n  {command}"),
+            &json!({ "activation": activation, "manifest": plan.files, "command": command }),
+            || format!("Once the activation is open, sign with\n\n  {command}"),
         );
         return Ok(());
     }
-    wait::until_open(&client, asked, true, &interrupt)?;
-    progress::line(&format!("Signing: {program}"));
+    wait::until_open(&client, activation, true, &interrupt)?;
+    progress::line(&format!("Signing with {program}"));
     let result = program.sign(&id, &interrupt);
     finish(&client, &id, &plan, output)?;
     result
 }
 
-fn ask(
+fn request_activation(
     client: &Client,
     args: &Record,
-    usual: ActivationSettings,
+    defaults: ActivationSettings,
     program: &Program,
     plan: &Plan,
-) -> Result<countersign_protocol::activation::ActivationView, CliError> {
-    let asked = client.request_activation(&NewActivation {
+) -> Result<ActivationView, CliError> {
+    let requested = client.request_activation(&NewActivation {
         hsm: Some(plan.hsm.clone()),
         purpose: NewPurpose::Sign {
             keys: plan.keys.iter().map(|key| key.to_hex()).collect(),
@@ -85,45 +85,47 @@ fn ask(
         reason: args
             .reason
             .clone()
-            .or(usual.reason)
-            .unwrap_or_else(|| program.reason()),
+            .or(defaults.reason)
+            .unwrap_or_else(|| program.default_reason()),
         lease: Some(LeaseLimits {
-            seconds: args.lease_seconds.unwrap_or(usual.lease_seconds),
+            seconds: args.lease_seconds.unwrap_or(defaults.lease_seconds),
             signatures: plan.signatures,
         }),
-        collect_seconds: args.collect_seconds.or(usual.collect_seconds),
+        collect_seconds: args.collect_seconds.or(defaults.collect_seconds),
         abandoned_after_seconds: if args.ask_only {
-            // Whoever comes back later finds it.
+            // No program polls the activation until the command is run later.
             None
         } else {
             wait::abandoned_after()
         },
         join: Join::SamePurpose,
     })?;
-    wait::announce(&asked);
-    Ok(asked.activation)
+    wait::announce(&requested);
+    Ok(requested.activation)
 }
 
-/// Whatever happened, the HSM is not needed any more.
+/// Locks the HSM, whether or not the command succeeded, and prints the result.
 fn finish(client: &Client, id: &ActivationId, plan: &Plan, output: Output) -> Result<(), CliError> {
     let mut view = client.activation(id)?;
     if !view.state.is_ended() {
         view = match client.lock(id) {
             Ok(view) => view,
-            // It ended by itself just now.
+            // It ended in the meantime.
             Err(_) => client.activation(id)?,
         };
     }
     let signatures = view.signatures;
     output.result(&json!({ "activation": view }), || {
-        let made = count(signatures as usize, "signature");
         if signatures < plan.signatures {
             format!(
-                "{made} of the {} that were recorded; activation {id} is over",
-                plan.signatures
+                "Only {signatures} of {} were made. Activation {id} has ended.",
+                count(plan.signatures as usize, "recorded signature")
             )
         } else {
-            format!("{made} made under activation {id}: all that were recorded")
+            format!(
+                "Made {} under activation {id}, as recorded.",
+                count(signatures as usize, "signature")
+            )
         }
     });
     Ok(())

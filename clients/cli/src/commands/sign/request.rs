@@ -1,4 +1,4 @@
-//! Asking the custodians.
+//! Requests the activation.
 
 use countersign_client::{Client, Requested};
 use countersign_protocol::{
@@ -10,11 +10,16 @@ use countersign_protocol::{
 use super::Plan;
 use crate::{args::Sign, error::CliError, output::count, wait};
 
-/// An hour is the server's usual lease; this is for where only the number of signatures was said.
+/// The duration of a lease for which only the number of signatures is given. The server's default is the same.
 const LEASE_SECONDS: u32 = 3600;
 
-/// Posts the activation and says where it can be approved.
-pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Requested, CliError> {
+/// Requests an activation, checks that the server created what was requested, and prints where to approve it.
+pub fn request_activation(
+    client: &Client,
+    args: &Sign,
+    plan: &Plan,
+    scope: Scope,
+) -> Result<Requested, CliError> {
     let request = NewActivation {
         hsm: args.hsm.clone(),
         purpose: NewPurpose::Sign {
@@ -27,8 +32,8 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
         abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     };
-    let asked = client.request_activation(&request)?;
-    let terms = &asked.activation.terms;
+    let requested = client.request_activation(&request)?;
+    let terms = &requested.activation.terms;
     match &terms.purpose {
         Purpose::Sign {
             keys,
@@ -38,14 +43,14 @@ pub fn ask(client: &Client, args: &Sign, plan: &Plan, scope: Scope) -> Result<Re
             .is_some_and(|key| key.fingerprint == plan.key.fingerprint)
             && *approved == scope => {}
         _ => {
-            return Err(CliError::Untrue(format!(
-                "the server made activation {} for something else than was asked for: tell an admin",
+            return Err(CliError::Untrusted(format!(
+                "the server returned activation {} for a different request: report this to an administrator",
                 terms.id
             )));
         }
     }
-    wait::announce(&asked);
-    Ok(asked)
+    wait::announce(&requested);
+    Ok(requested)
 }
 
 fn lease(args: &Sign, plan: &Plan) -> Option<LeaseLimits> {
@@ -60,7 +65,7 @@ fn lease(args: &Sign, plan: &Plan) -> Option<LeaseLimits> {
     })
 }
 
-/// The same for the same files, so that a second run joins the first one's activation.
+/// A reason that depends on the files alone, so that a second run joins the activation of the first one.
 fn reason(plan: &Plan) -> String {
     let first = plan
         .files

@@ -1,18 +1,18 @@
 //! `countersign sign`.
 
-mod ask;
 mod inputs;
-mod make;
+mod request;
+mod signatures;
 
 use countersign_client::Client;
 use countersign_protocol::{
-    activation::ActivationView,
+    activation::{ActivationTerms, ActivationView},
     cvc::PublicKey,
     hsm::SigningKeyView,
     id::ActivationId,
     manifest::{Manifest, ManifestFile},
     mechanism::{Hash, Mechanism},
-    purpose::{Purpose, Scope},
+    purpose::{KeySet, Purpose, Scope},
 };
 use serde_json::json;
 
@@ -20,29 +20,29 @@ use crate::{
     args::{Global, Sign},
     connect,
     error::CliError,
-    hashing::{self, Hashed},
+    hashing::{self, Digests},
     interrupt::Interrupt,
     keys,
-    output::{Output, count, printable},
+    output::{Output, any_of, count, printable},
     progress::{self, Progress},
-    wait,
+    status, wait,
 };
 
 use inputs::Input;
-pub use make::Partial;
+pub use signatures::PartiallySigned;
 
-/// Everything that is settled before custodians are asked.
+/// What is to be signed, which is determined before approval is requested.
 struct Plan {
     key: SigningKeyView,
     mechanism: Mechanism,
     hash: Hash,
-    files: Vec<Planned>,
+    files: Vec<PlannedFile>,
 }
 
-/// A file and what will be signed of it.
-struct Planned {
+/// A file and the digests to be signed.
+struct PlannedFile {
     input: Input,
-    hashed: Hashed,
+    digests: Digests,
 }
 
 pub fn run(args: &Sign, global: &Global, output: Output) -> Result<(), CliError> {
@@ -54,7 +54,7 @@ pub fn run(args: &Sign, global: &Global, output: Output) -> Result<(), CliError>
     }
 }
 
-/// Asks for an activation of its own.
+/// Requests an activation and signs under it.
 fn sign_new(
     args: &Sign,
     client: &Client,
@@ -79,22 +79,22 @@ fn sign_new(
     };
 
     let interrupt = Interrupt::install();
-    let asked = ask::ask(client, args, &plan, scope)?;
-    let id = asked.activation.terms.id.clone();
-    let open = wait::until_open(client, asked.activation, !asked.joined, &interrupt)?;
-    // A run before this one may have made signatures under the same activation.
-    let known = if asked.joined {
+    let requested = request::request_activation(client, args, &plan, scope)?;
+    let id = requested.activation.terms.id.clone();
+    let open = wait::until_open(client, requested.activation, !requested.joined, &interrupt)?;
+    // An earlier run may have signed some of the files under the same activation.
+    let existing = if requested.joined {
         client.signatures(&id)?
     } else {
         Vec::new()
     };
-    let signed = make::all(client, &id, &plan, known, args.force, &interrupt)?;
-    let activation = make::finish(client, open, !args.open_scope);
-    done(output, &plan, &activation, &signed);
+    let signed = signatures::sign_all(client, &id, &plan, existing, args.force, &interrupt)?;
+    let activation = signatures::finish(client, open, !args.open_scope);
+    print_result(output, &plan, &activation, &signed);
     Ok(())
 }
 
-/// Signs under an activation that is there already.
+/// Signs under an existing activation.
 fn sign_under(
     args: &Sign,
     id: &ActivationId,
@@ -109,34 +109,16 @@ fn sign_under(
     } = &activation.terms.purpose
     else {
         return Err(CliError::Key(format!(
-            "activation {id} is for generating a key, not for signing"
+            "activation {id} generates a key and cannot be used to sign"
         )));
     };
-    let name = match (&args.key, approved.only()) {
-        (Some(name), _) => name.clone(),
-        (None, Some(only)) => only.fingerprint.to_hex(),
-        (None, None) => {
-            return Err(CliError::Usage(format!(
-                "activation {id} is for several keys: choose with --key one of {}",
-                printable(&approved.to_string())
-            )));
-        }
-    };
-    let known = client.keys()?;
-    let terms = &activation.terms;
-    // Of a pool, not every HSM needs to be there.
-    let only = terms.pool.is_none().then_some(&terms.hsm.id);
-    let key = keys::find(&known, &name, only)?;
-    if approved.get(&key.fingerprint).is_none() {
-        return Err(CliError::Key(format!(
-            "activation {id} is for {}, not for `{name}`",
-            printable(&approved.to_string())
-        )));
-    }
-    let wanted = args.mechanism.or_else(|| listed(&key.public_key, scope));
-    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, wanted)?;
+    let key = approved_key(args, &client.keys()?, &activation.terms, approved)?;
+    let mechanism = args
+        .mechanism
+        .or_else(|| listed_mechanism(&key.public_key, scope));
+    let (mechanism, hash_algorithm) = keys::mechanism(&key.public_key, mechanism)?;
     let plan = Plan {
-        key: key.clone(),
+        key,
         mechanism,
         hash: hash_algorithm,
         files: hash(inputs, hash_algorithm)?,
@@ -145,44 +127,78 @@ fn sign_under(
         let files: Vec<String> = plan
             .files
             .iter()
-            .filter(|file| !manifest.contains(&file.hashed.digest))
+            .filter(|file| !manifest.contains(&file.digests.digest))
             .map(|file| file.input.name.clone())
             .collect();
         if !files.is_empty() {
             return Err(CliError::NotInManifest {
                 id: id.clone(),
                 files,
-                others: others(manifest, key, hash_algorithm),
+                others: other_mechanisms(manifest, &plan.key, hash_algorithm),
             });
         }
     }
-    let known = client.signatures(id)?;
-    if !make::covered(&plan, &known) {
+    let existing = client.signatures(id)?;
+    if !signatures::are_complete(&plan, &existing) {
         wait::require_open(&activation)?;
     }
     let interrupt = Interrupt::install();
-    let signed = make::all(client, id, &plan, known, args.force, &interrupt)?;
-    let activation = make::finish(client, activation, false);
-    done(output, &plan, &activation, &signed);
+    let signed = signatures::sign_all(client, id, &plan, existing, args.force, &interrupt)?;
+    let activation = signatures::finish(client, activation, false);
+    print_result(output, &plan, &activation, &signed);
     Ok(())
 }
 
-/// How to sign where the list has no digest of the usual hash function.
-fn listed(key: &PublicKey, scope: &Scope) -> Option<Mechanism> {
+/// The key to use under an existing activation: the one that the user names, or the only approved one.
+fn approved_key(
+    args: &Sign,
+    known: &[SigningKeyView],
+    terms: &ActivationTerms,
+    approved: &KeySet,
+) -> Result<SigningKeyView, CliError> {
+    let id = &terms.id;
+    let name = match (&args.key, approved.only()) {
+        (Some(name), _) => name.clone(),
+        (None, Some(only)) => only.fingerprint.to_hex(),
+        (None, None) => {
+            let labels: Vec<String> = approved
+                .iter()
+                .map(|key| format!("\"{}\"", printable(&key.label)))
+                .collect();
+            return Err(CliError::Usage(format!(
+                "activation {id} is for several keys: choose {} with --key",
+                any_of(&labels)
+            )));
+        }
+    };
+    // In a pool, any connected HSM can sign, so the key may be on any of them.
+    let only = terms.pool.is_none().then_some(&terms.hsm.id);
+    let key = keys::find(known, &name, only)?;
+    if approved.get(&key.fingerprint).is_none() {
+        return Err(CliError::Key(format!(
+            "activation {id} is for {}, not for `{name}`",
+            printable(&approved.to_string())
+        )));
+    }
+    Ok(key.clone())
+}
+
+/// The mechanism to use if the manifest lists no digest of the default one's hash function.
+fn listed_mechanism(key: &PublicKey, scope: &Scope) -> Option<Mechanism> {
     let Scope::Manifest { files } = scope else {
         return None;
     };
-    let usual = keys::usual(key);
+    let default = keys::default_mechanism(key);
     let mut hashes = files.files().iter().map(|file| file.digest.hash());
     let first = hashes.clone().next()?;
-    if hashes.any(|hash| Some(hash) == usual.hash()) {
+    if hashes.any(|hash| Some(hash) == default.hash()) {
         return None;
     }
-    Mechanism::new(usual.scheme(), first)
+    Mechanism::new(default.scheme(), first)
 }
 
-/// The key's mechanisms for what the list has by other hash functions than this.
-fn others(manifest: &Manifest, key: &SigningKeyView, hash: Hash) -> Vec<Mechanism> {
+/// The key's mechanisms for digests in the manifest that have another hash function than this.
+fn other_mechanisms(manifest: &Manifest, key: &SigningKeyView, hash: Hash) -> Vec<Mechanism> {
     let is_other = |mechanism: &Mechanism| {
         let mut digests = manifest.files().iter().map(|file| file.digest.hash());
         mechanism.hash() != Some(hash) && digests.any(|listed| Some(listed) == mechanism.hash())
@@ -191,14 +207,14 @@ fn others(manifest: &Manifest, key: &SigningKeyView, hash: Hash) -> Vec<Mechanis
     possible.into_iter().filter(is_other).collect()
 }
 
-fn hash(inputs: Vec<Input>, hash: Hash) -> Result<Vec<Planned>, CliError> {
+fn hash(inputs: Vec<Input>, hash: Hash) -> Result<Vec<PlannedFile>, CliError> {
     let bytes = inputs.iter().map(|input| input.length).sum();
     let progress = Progress::hashing(bytes);
     let mut files = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let hashed = hashing::hash_file(&input.path, hash, |bytes| progress.advance(bytes))
+        let digests = hashing::hash_file(&input.path, hash, |bytes| progress.advance(bytes))
             .map_err(|error| CliError::Files(format!("{}: {error}", input.path.display())))?;
-        files.push(Planned { input, hashed });
+        files.push(PlannedFile { input, digests });
     }
     Ok(files)
 }
@@ -209,19 +225,24 @@ fn manifest(plan: &Plan) -> Result<Manifest, CliError> {
         .iter()
         .map(|file| ManifestFile {
             name: file.input.name.clone(),
-            digest: file.hashed.digest.clone(),
+            digest: file.digests.digest.clone(),
         })
         .collect();
     let manifest = Manifest::new(files).map_err(|error| CliError::Files(error.to_string()))?;
     progress::line(&format!(
-        "Hashed {}; manifest {}",
+        "Hashed {}. Manifest digest {}",
         count(plan.files.len(), "file"),
         manifest.digest()
     ));
     Ok(manifest)
 }
 
-fn done(output: Output, plan: &Plan, activation: &ActivationView, signed: &[make::Signed]) {
+fn print_result(
+    output: Output,
+    plan: &Plan,
+    activation: &ActivationView,
+    signed: &[signatures::Signed],
+) {
     output.result(
         &json!({ "activation": activation, "files": signed }),
         || {
@@ -231,7 +252,7 @@ fn done(output: Output, plan: &Plan, activation: &ActivationView, signed: &[make
                 printable(&plan.key.label),
                 plan.mechanism,
                 activation.terms.id,
-                crate::status::line(activation)
+                status::status(activation)
             )
         },
     );
