@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::Prose;
 use crate::{
-    helper::{Helper, Status, advice, step_words},
+    helper::{Helper, Status, advice, step_text},
     portal::Portal,
 };
 
@@ -79,7 +79,7 @@ pub fn HelperProgress(
                         view! {
                             <p class="progress" data-testid="helper-progress">
                                 <span class="spinner" aria-hidden="true"></span>
-                                {step_words(helper.step.get())}
+                                {step_text(helper.step.get())}
                             </p>
                         }
                     })

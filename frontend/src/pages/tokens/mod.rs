@@ -162,7 +162,7 @@ fn Revoke(id: TokenId, label: String) -> impl IntoView {
         });
     });
     view! {
-        <Disclosure open=open label="Revoke token…" testid=testid>
+        <Disclosure open=open label=format!("Revoke token “{label}”…") testid=testid>
             <p>{format!("Programs that use “{label}” lose access immediately. This can't be undone.")}</p>
             <WorkProblem work=work />
             <WorkButton
