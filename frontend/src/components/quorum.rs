@@ -12,6 +12,7 @@ pub fn QuorumSeals(
 ) -> impl IntoView {
     let seals = custodians.into_iter().map(|custodian| {
         let class = match custodian.answer {
+            Answer::Missing | Answer::Forgotten { .. } if custodian.revoked => "seal declined",
             Answer::Missing => "seal",
             Answer::Authenticated { .. } => "seal stamped",
             Answer::Forgotten { .. } => "seal forgotten",

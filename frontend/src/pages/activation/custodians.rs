@@ -42,6 +42,7 @@ pub fn Custodians(
 
 fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
     let (name, tone, label, details) = match custodian.answer {
+        Answer::Missing if custodian.revoked => ("missing", "bad", "Key revoked", ().into_any()),
         Answer::Missing if ended => ("missing", "plain", "No response", ().into_any()),
         Answer::Missing => ("missing", "plain", "Pending", ().into_any()),
         Answer::Authenticated { at } => (
@@ -53,10 +54,10 @@ fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
         Answer::Forgotten { why } => (
             "forgotten",
             "wait",
-            if ended {
-                "Approval lost"
-            } else {
-                "Must approve again"
+            match (custodian.revoked, ended) {
+                (true, _) => "Key revoked",
+                (false, true) => "Approval lost",
+                (false, false) => "Must approve again",
             },
             view! { <Prose text=why /> }.into_any(),
         ),
@@ -86,11 +87,12 @@ fn outlook(custodians: &[CustodianProgress], approvals: u8, quorum: Quorum) -> S
     }
     let undecided: Vec<_> = custodians
         .iter()
+        .filter(|custodian| !custodian.revoked)
         .filter(|custodian| matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. }))
         .map(|custodian| custodian.person.name.as_str())
         .collect();
     if undecided.len() < usize::from(missing) {
-        return "Declined: too few custodians are left to reach the quorum.".to_owned();
+        return "Too few custodians are left to reach the quorum.".to_owned();
     }
     let needed = words::more_approvals(missing);
     if undecided.len() == usize::from(missing) {

@@ -49,7 +49,7 @@ pub fn Activations() -> impl IntoView {
                                     {if may_request {
                                         "No activations yet. Request one here, or run "
                                     } else {
-                                        "No activations yet. Requesters request one here, or with "
+                                        "No activations yet. Requesters create them here or with "
                                     }} <code>"countersign sign"</code> "."
                                 </p>
                             </Empty>

@@ -37,7 +37,7 @@ fn setup_step(portal: Portal, hsms: &[HsmView]) -> Option<AnyView> {
         return Some(
             view! {
                 <p>
-                    "No HSM yet. Add one to the server's configuration (" <code>"[[hsm]]"</code>
+                    "No HSMs yet. Add one to the server's configuration (" <code>"[[hsm]]"</code>
                     "), then restart the server."
                 </p>
             }

@@ -39,6 +39,7 @@ fn needs(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bo
         && view.terms.requester.id != *me
         && view.custodians.iter().any(|custodian| {
             custodian.person.id == *me
+                && !custodian.revoked
                 && matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. })
         })
 }

@@ -93,14 +93,26 @@ fn quorum_words(pka: Option<PkaView>) -> String {
 }
 
 fn row(custodian: RegisteredCustodian) -> AnyView {
+    let (badge, origin) = if custodian.revoked {
+        (
+            view! { <Badge tone="bad" text="Revoked" /> },
+            "Registered by",
+        )
+    } else {
+        (view! { <Badge tone="good" text="Registered" /> }, "By")
+    };
+    let consequence = custodian.revoked.then_some(
+        "The HSM still holds this key, but this server rejects its approvals. Initialise the HSM again to replace it.",
+    );
     view! {
         <li data-testid=format!("hsm-custodian-{}", custodian.person.id)>
             <span class="answer-name">{custodian.person.name}</span>
-            <Badge tone="good" text="Registered" />
+            {badge}
             <span class="quiet">
-                {format!("By {}, ", custodian.registered_by.name)} <When at=custodian.registered_at />
+                {format!("{origin} {}, ", custodian.registered_by.name)} <When at=custodian.registered_at />
             </span>
             <code class="quiet">{custodian.chr.as_str().to_owned()}</code>
+            {consequence.map(|text| view! { <span class="quiet">{text}</span> })}
         </li>
     }
     .into_any()
