@@ -110,6 +110,10 @@ pub fn mechanism_name(mechanism: Mechanism) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use countersign_protocol::{id::OperatorId, operator::Person};
+
     use super::*;
 
     #[test]
@@ -126,6 +130,36 @@ mod tests {
             end_sentence(&EndReason::Expired, None),
             "Expired: too few approvals by the deadline."
         );
+    }
+
+    #[test]
+    fn every_end_has_a_sentence_of_its_own() {
+        let by = Person {
+            id: OperatorId::new("1"),
+            name: "Doug".to_owned(),
+        };
+        let why = || "the card was removed".to_owned();
+        let ends = [
+            EndReason::Completed,
+            EndReason::TimeUsed,
+            EndReason::CountUsed,
+            EndReason::Locked { by: by.clone() },
+            EndReason::Cancelled { by },
+            EndReason::Declined,
+            EndReason::Expired,
+            EndReason::StillQueued,
+            EndReason::Abandoned { seconds: 390 },
+            EndReason::HsmLost { why: why() },
+            EndReason::Failed { why: why() },
+            EndReason::HsmRemoved { why: why() },
+            EndReason::ServerRestarted,
+        ];
+        let sentences: HashSet<_> = ends.iter().map(|end| end_sentence(end, None)).collect();
+        assert_eq!(sentences.len(), ends.len());
+        for sentence in sentences {
+            assert!(sentence.starts_with(char::is_uppercase), "{sentence}");
+            assert!(sentence.ends_with('.'), "{sentence}");
+        }
     }
 
     #[test]
