@@ -1,5 +1,7 @@
 //! The audit log, newest entries first.
 
+use std::collections::HashMap;
+
 use countersign_protocol::audit::{AuditEntry, AuditEvent, AuditPage};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -58,6 +60,7 @@ pub fn Audit() -> impl IntoView {
             selected.cloned().collect::<Vec<_>>()
         })
     });
+    let names = Memo::new(move |_| entries.with(|all| words::audit_names(all)));
     let more = move || {
         entries.with(|all| all.last().is_some_and(|entry| entry.index > 0)) && only.get().is_none()
     };
@@ -67,11 +70,22 @@ pub fn Audit() -> impl IntoView {
             <WorkProblem work=work />
             {move || {
                 (shown.with(Vec::is_empty) && !work.busy.get())
-                    .then(|| view! { <Empty><p>"No entries yet. Every change on this server adds one."</p></Empty> })
+                    .then(|| {
+                        let text = if only.get().is_some() {
+                            "No entries for this activation. Check its id."
+                        } else {
+                            "No entries yet. Every change on this server adds one."
+                        };
+                        view! {
+                            <Empty>
+                                <p>{text}</p>
+                            </Empty>
+                        }
+                    })
             }}
             <ol class="audit">
                 <For each=move || shown.get() key=|entry| entry.index let:entry>
-                    <Entry entry=entry />
+                    <Entry entry=entry names=names />
                 </For>
             </ol>
             {move || {
@@ -127,7 +141,8 @@ async fn fetch(
     entries.try_update(|all| {
         let newest = all.first().map(|entry| entry.index);
         let joins = page.entries.last().map(|entry| entry.index) <= newest.map(|index| index + 1);
-        // There are more new entries than fit on one page. The older ones behind the gap are dropped and fetched again on demand.
+        // There are more new entries than fit on one page. The older ones behind the gap are dropped and fetched again on
+        // demand.
         if before.is_empty() && newest.is_some() && !joins {
             all.clear();
         }
@@ -139,8 +154,9 @@ async fn fetch(
 }
 
 #[component]
-fn Entry(entry: AuditEntry) -> impl IntoView {
-    let text = words::event_words(&entry.event);
+fn Entry(entry: AuditEntry, names: Memo<HashMap<String, String>>) -> impl IntoView {
+    let event = entry.event.clone();
+    let text = move || names.with(|names| words::event_words(&event, names));
     let by = words::actor(&entry.actor);
     let raw = serde_json::to_string_pretty(&entry).unwrap_or_default();
     view! {

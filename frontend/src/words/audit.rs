@@ -1,7 +1,9 @@
 //! Audit entries in words.
 
+use std::collections::HashMap;
+
 use countersign_protocol::{
-    audit::{Actor, AuditEvent},
+    audit::{Actor, AuditEntry, AuditEvent},
     cvc::Fingerprint,
     hsm::KeySettings,
     lease::LeaseLimits,
@@ -29,12 +31,24 @@ pub fn event_name(event: &AuditEvent) -> String {
         .unwrap_or_default()
 }
 
-/// The rest of a sentence that begins with the [`actor`].
-pub fn event_words(event: &AuditEvent) -> String {
-    clause(&predicate(event))
+/// Names of invited people and labels of tokens, by the ids with which later entries refer to them.
+pub fn audit_names(entries: &[AuditEntry]) -> HashMap<String, String> {
+    let names = entries.iter().filter_map(|entry| match &entry.event {
+        AuditEvent::Invited {
+            invitation, name, ..
+        } => Some((invitation.to_string(), name.clone())),
+        AuditEvent::TokenCreated { token, label, .. } => Some((token.to_string(), label.clone())),
+        _ => None,
+    });
+    names.collect()
 }
 
-fn predicate(event: &AuditEvent) -> String {
+/// The rest of a sentence that begins with the [`actor`]. `names` are those of [`audit_names`].
+pub fn event_words(event: &AuditEvent, names: &HashMap<String, String>) -> String {
+    clause(&predicate(event, names))
+}
+
+fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
     use AuditEvent as Event;
     match event {
         Event::ServerStarted { version } => {
@@ -48,7 +62,10 @@ fn predicate(event: &AuditEvent) -> String {
             roles: offered,
             ..
         } => format!("invited {name} as {}", roles(offered)),
-        Event::InvitationRevoked { invitation } => format!("revoked invitation {invitation}"),
+        Event::InvitationRevoked { invitation } => match names.get(invitation.as_str()) {
+            Some(name) => format!("revoked the invitation for {name}"),
+            None => format!("revoked invitation {invitation}"),
+        },
         Event::KeyEnrolled {
             person,
             chr,
@@ -84,7 +101,10 @@ fn predicate(event: &AuditEvent) -> String {
                 "created token “{label}”, bound to the client certificate with SHA-256 {digest}…"
             )
         }
-        Event::TokenRevoked { token } => format!("revoked token {token}"),
+        Event::TokenRevoked { token } => match names.get(token.as_str()) {
+            Some(label) => format!("revoked token “{label}”"),
+            None => format!("revoked token {token}"),
+        },
         Event::HsmAttached { hsm, device } => {
             format!("attached HSM {hsm} (device {device}), verified and locked")
         }
@@ -202,5 +222,32 @@ fn requested(purpose: &ApprovedPurpose, lease: LeaseLimits) -> String {
         ApprovedPurpose::GenerateKey { label, key_type } => {
             format!("generate key “{label}” ({key_type})")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::id::TokenId;
+
+    use super::*;
+
+    #[test]
+    fn a_revoked_token_is_named_by_its_label_where_that_is_known() {
+        let token = TokenId::new("7f3a");
+        let entry = AuditEntry {
+            index: 0,
+            at: Default::default(),
+            actor: Actor::Server,
+            event: AuditEvent::TokenCreated {
+                token: token.clone(),
+                label: "pipeline".to_owned(),
+                certificate: None,
+            },
+        };
+        let revoked = AuditEvent::TokenRevoked { token };
+        let names = audit_names(&[entry]);
+        assert_eq!(event_words(&revoked, &names), "revoked token “pipeline”.");
+        let unknown = HashMap::new();
+        assert_eq!(event_words(&revoked, &unknown), "revoked token 7f3a.");
     }
 }

@@ -11,7 +11,7 @@ mod role;
 pub use activation::{
     approvals, end_sentence, key_names, mechanism_name, more_approvals, purpose, state_name,
 };
-pub use audit::{actor, event_name, event_words};
+pub use audit::{actor, audit_names, event_name, event_words};
 pub use count::{count, number};
 pub use hsm::{certificate, hsm_state, hsm_state_name};
 pub use list::{all_of, one_of};
