@@ -89,7 +89,7 @@ fn cards(version: &str, readers: &[ReaderView]) -> Advice {
                         tries: Some(tries @ ..3),
                     } => match tries {
                         1 => "1 PIN try left: a wrong PIN blocks the card.".to_owned(),
-                        tries => format!("{tries} PIN tries left."),
+                        tries => format!("{} left.", words::count(tries, "PIN try")),
                     },
                     _ => String::new(),
                 },

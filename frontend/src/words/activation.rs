@@ -26,10 +26,7 @@ pub fn approvals(given: u8, quorum: Quorum) -> String {
 
 /// "1 more approval".
 pub fn more_approvals(missing: u8) -> String {
-    match missing {
-        1 => "1 more approval".to_owned(),
-        missing => format!("{missing} more approvals"),
-    }
+    count(missing, "more approval")
 }
 
 /// How an activation ended, as a sentence. `approvals` are those that it had, where they are known.
