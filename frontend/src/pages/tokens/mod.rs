@@ -1,4 +1,4 @@
-//! API tokens: how a build asks for signatures.
+//! API tokens, with which builds request activations.
 
 mod create;
 
@@ -13,11 +13,11 @@ use crate::{
     },
     fetched::{Fetched, Shown},
     portal::Portal,
+    words,
     work::Work,
 };
 use create::CreateForm;
 
-/// The page.
 #[component]
 pub fn Tokens() -> impl IntoView {
     let portal = Portal::here();
@@ -26,12 +26,13 @@ pub fn Tokens() -> impl IntoView {
     let failed = tokens.failed;
     let all = tokens.items();
     let shown = tokens.shown(all);
-    let list = move || match shown.get() {
+    let list = move || {
+        match shown.get() {
         Shown::Failed => ().into_any(),
         Shown::Loading => view! { <Loading /> }.into_any(),
         Shown::Empty => view! {
             <Empty>
-                <p>"No token yet. A build needs one to run " <code>"countersign sign"</code> "."</p>
+                <p>"No tokens yet. Create one so that a build can run " <code>"countersign sign"</code> "."</p>
             </Empty>
         }
         .into_any(),
@@ -45,17 +46,18 @@ pub fn Tokens() -> impl IntoView {
             </ul>
         }
         .into_any(),
+    }
     };
     view! {
         <Page title="Tokens">
             <p class="lead">
-                "A token lets a program ask for signatures in your name, as requester and never as more. Custodians still decide."
+                "A token lets a program request activations and sign on your behalf, as a requester only. Custodians still approve."
             </p>
             {portal
                 .is(Role::Requester)
                 .then(|| {
                     view! {
-                        <Disclosure open=open label="Make a token" testid="token-open" class="primary">
+                        <Disclosure open=open label="Create token…" testid="token-open" class="primary">
                             <CreateForm />
                         </Disclosure>
                     }
@@ -65,8 +67,8 @@ pub fn Tokens() -> impl IntoView {
             <section class="card" aria-labelledby="connect">
                 <h2 id="connect">"Connect a build"</h2>
                 <p>
-                    "Two lines in " <code>"~/.config/countersign/config.toml"</code>
-                    ", and the token in the file that the second one names:"
+                    "Put these two lines into " <code>"~/.config/countersign/config.toml"</code>
+                    ", and the token into the file that the second line names:"
                 </p>
                 <pre class="sample">
                     {format!(
@@ -85,9 +87,9 @@ pub fn Tokens() -> impl IntoView {
 #[component]
 fn Token(token: TokenView) -> impl IntoView {
     let keys = if token.keys.is_empty() {
-        "every key".to_owned()
+        "all keys".to_owned()
     } else {
-        token.keys.join(", ")
+        format!("only {}", words::all_of(&token.keys))
     };
     let testid = format!("token-{}", token.id);
     let clock = use_context::<Clock>();
@@ -98,19 +100,19 @@ fn Token(token: TokenView) -> impl IntoView {
         <li class="row" data-testid=testid>
             <div class="row-link">
                 <span class="row-title">{token.label.clone()}</span>
-                <span class="row-text">{format!("for {} · {keys}", token.owner.name)}</span>
+                <span class="row-text">{format!("For {} · {keys}", token.owner.name)}</span>
                 {token
                     .certificate
                     .map(|certificate| {
                         view! {
                             <span class="row-text">
-                                {format!("certificate {} · until ", certificate.subject)} <When at=certificate.not_after />
+                                {format!("Certificate {} · expires ", certificate.subject)} <When at=certificate.not_after />
                             </span>
                             <code class="row-text">{format!("SHA-256 {}", certificate.fingerprint)}</code>
                         }
                     })}
                 <span class="quiet">
-                    "made " <When at=token.created_at /> " · "
+                    "Created " <When at=token.created_at /> " · "
                     {match token.last_used_at {
                         Some(at) => view! { "used " <When at=at /> }.into_any(),
                         None => "never used".into_any(),
@@ -121,7 +123,7 @@ fn Token(token: TokenView) -> impl IntoView {
                 {match token.revoked_at {
                     Some(at) => {
                         view! {
-                            <Badge tone="bad" text="revoked" />
+                            <Badge tone="bad" text="Revoked" />
                             <span class="quiet">
                                 <When at=at />
                             </span>
@@ -131,9 +133,9 @@ fn Token(token: TokenView) -> impl IntoView {
                     None => {
                         (move || {
                             if expired.get() {
-                                view! { <Badge tone="plain" text="expired" /> }
+                                view! { <Badge tone="plain" text="Expired" /> }
                             } else {
-                                view! { <Badge tone="good" text="usable" /> }
+                                view! { <Badge tone="good" text="Active" /> }
                             }
                         })
                             .into_any()
@@ -160,12 +162,12 @@ fn Revoke(id: TokenId, label: String) -> impl IntoView {
         });
     });
     view! {
-        <Disclosure open=open label="Revoke …" testid=testid>
-            <p>{format!("Programs with “{label}” can ask for nothing any more, at once. This can't be undone.")}</p>
+        <Disclosure open=open label=format!("Revoke token “{label}”…") testid=testid>
+            <p>{format!("Programs that use “{label}” lose access immediately. This can't be undone.")}</p>
             <WorkProblem work=work />
             <WorkButton
                 work=work
-                label="Revoke the token"
+                label="Revoke token"
                 testid="token-revoke-submit"
                 class="danger"
                 on_press=revoke

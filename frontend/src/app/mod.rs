@@ -1,4 +1,4 @@
-//! The app: store, helper, clock, the frame around every page, and which page is shown.
+//! Root of the portal: it provides store, helper and clock, draws the frame around every page, and routes to the pages.
 
 mod frame;
 mod guard;
@@ -11,9 +11,8 @@ use leptos_router::{
 
 use crate::{clock::Clock, helper::Helper, live, pages, portal::Portal};
 use frame::{Header, Notices};
-use guard::for_members;
+use guard::logged_in;
 
-/// The whole portal.
 #[component]
 pub fn App() -> impl IntoView {
     let portal = Portal::new();
@@ -27,7 +26,7 @@ pub fn App() -> impl IntoView {
             <a
                 class="skip"
                 href="#main"
-                // The address may carry an invitation behind `#`, so it stays as it is.
+                // The fragment of the address may be an invitation code, so a link to `#main` must not replace it.
                 on:click=|event| {
                     event.prevent_default();
                     crate::browser::focus("#main h1");
@@ -40,33 +39,33 @@ pub fn App() -> impl IntoView {
                 <main id="main">
                     <Notices />
                     <Routes fallback=pages::NotFound>
-                        <Route path=path!("/") view=for_members(|| pages::Home().into_any()) />
+                        <Route path=path!("/") view=logged_in(|| pages::Home().into_any()) />
                         <Route path=path!("/setup") view=pages::Setup />
                         <Route path=path!("/join") view=pages::Join />
                         <Route
                             path=path!("/activations")
-                            view=for_members(|| pages::Activations().into_any())
+                            view=logged_in(|| pages::Activations().into_any())
                         />
                         <Route
                             path=path!("/a/:id")
-                            view=for_members(|| pages::Activation().into_any())
+                            view=logged_in(|| pages::Activation().into_any())
                         />
                         <Route
                             path=path!("/people")
-                            view=for_members(|| pages::People().into_any())
+                            view=logged_in(|| pages::People().into_any())
                         />
-                        <Route path=path!("/hsms") view=for_members(|| pages::Hsms().into_any()) />
+                        <Route path=path!("/hsms") view=logged_in(|| pages::Hsms().into_any()) />
                         <Route
                             path=path!("/hsms/:id")
-                            view=for_members(|| pages::Hsm().into_any())
+                            view=logged_in(|| pages::Hsm().into_any())
                         />
                         <Route
                             path=path!("/tokens")
-                            view=for_members(|| pages::Tokens().into_any())
+                            view=logged_in(|| pages::Tokens().into_any())
                         />
                         <Route
                             path=path!("/audit")
-                            view=for_members(|| pages::Audit().into_any())
+                            view=logged_in(|| pages::Audit().into_any())
                         />
                     </Routes>
                 </main>

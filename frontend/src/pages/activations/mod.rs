@@ -1,4 +1,4 @@
-//! All activations, and the form that asks for one.
+//! All activations, and the form that requests one.
 
 mod request;
 
@@ -12,27 +12,26 @@ use crate::{
 };
 use request::RequestForm;
 
-/// The page.
 #[component]
 pub fn Activations() -> impl IntoView {
     let portal = Portal::here();
     let load = Work::new();
     load.run(async move { portal.refresh_activations("all").await });
     let open = RwSignal::new(false);
-    let may_ask = portal.is(Role::Requester);
-    let (active, ended) = (those(portal, false), those(portal, true));
-    let none = move || portal.activations.with(Vec::is_empty) && !load.busy.get();
+    let may_request = portal.is(Role::Requester);
+    let (active, ended) = (select(portal, false), select(portal, true));
+    let is_empty = move || portal.activations.with(Vec::is_empty) && !load.busy.get();
     view! {
         <Page title="Activations">
             <p class="lead">
-                "An activation asks the custodians to open an HSM for one purpose, for a limited time and number of signatures."
+                "An activation is a request to the custodians to open an HSM for one purpose, for a limited time and number of signatures."
             </p>
-            {may_ask
+            {may_request
                 .then(|| {
                     view! {
                         <Disclosure
                             open=open
-                            label="Request an activation"
+                            label="Request activation…"
                             testid="request-open"
                             class="primary"
                         >
@@ -42,15 +41,15 @@ pub fn Activations() -> impl IntoView {
                 })}
             <WorkProblem work=load />
             {move || {
-                none()
+                is_empty()
                     .then(|| {
                         view! {
                             <Empty>
                                 <p>
-                                    {if may_ask {
-                                        "Nobody has asked for anything yet. Begin with “Request an activation”, or run "
+                                    {if may_request {
+                                        "No activations yet. Request one here, or run "
                                     } else {
-                                        "Nobody has asked for anything yet. Requesters begin here, or with "
+                                        "No activations yet. Requesters create them here or with "
                                     }} <code>"countersign sign"</code> "."
                                 </p>
                             </Empty>
@@ -63,12 +62,12 @@ pub fn Activations() -> impl IntoView {
     }
 }
 
-/// Those that have ended, or those that have not.
-fn those(portal: Portal, ended: bool) -> Memo<Vec<ActivationView>> {
+/// The activations that have ended, or those that have not.
+fn select(portal: Portal, ended: bool) -> Memo<Vec<ActivationView>> {
     Memo::new(move |_| {
         portal.activations.with(|all| {
-            let those = all.iter().filter(|view| view.state.is_ended() == ended);
-            those.cloned().collect()
+            let selected = all.iter().filter(|view| view.state.is_ended() == ended);
+            selected.cloned().collect()
         })
     })
 }

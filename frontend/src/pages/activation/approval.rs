@@ -1,5 +1,5 @@
-//! An approval from end to end: task, helper, evidence, and again for the next HSM of a pool, or where one wants a fresh
-//! challenge.
+//! An approval from end to end: the server's task, the helper's signature, the server's answer. A pool repeats this for each of
+//! its HSMs, and an HSM may require a fresh challenge.
 
 use countersign_protocol::{
     activation::{ActivationView, ApprovalOutcome, ApprovalTaskView},
@@ -13,13 +13,13 @@ use crate::{
     work::problem,
 };
 
-/// A card that consumes its challenge with every custodian needs a second signature, and nothing needs many.
-const MOST_ROUNDS: usize = 5;
+/// Limit per HSM. An HSM that uses up its challenge with every custodian needs two rounds; none is known to need more.
+const MAX_ROUNDS: usize = 5;
 
-/// Approves with the card at the helper.
+/// Approves an activation with the user's card.
 ///
 /// # Errors
-/// The server's problem, or what happened at the helper.
+/// The server rejects the approval, the helper reports an error, or an HSM requires too many fresh challenges.
 pub async fn approve(
     portal: Portal,
     helper: Helper,
@@ -28,10 +28,10 @@ pub async fn approve(
 ) -> Result<ActivationView, Problem> {
     let first: ApprovalTaskView = portal.act(&activation_path(id, "/task")).await?;
     let mut task = first.task;
-    for round in 0..MOST_ROUNDS * hsms {
+    for round in 0..MAX_ROUNDS * hsms {
         let evidence = match helper.approve(task, round > 0).await {
             Ok(evidence) => evidence,
-            // Nothing was opened in the first round; later there is a PIN session to end.
+            // The PIN session begins with the first approval, so a failed first round leaves none to end.
             Err(problem) if round == 0 => return Err(problem),
             Err(problem) => {
                 helper.finish().await;
@@ -46,7 +46,7 @@ pub async fn approve(
                 helper.finish().await;
                 return Ok(*activation);
             }
-            Ok(ApprovalOutcome::SignAgain { task: again }) => task = again,
+            Ok(ApprovalOutcome::SignAgain { task: next }) => task = next,
             Err(problem) => {
                 helper.finish().await;
                 return Err(problem);
@@ -55,7 +55,7 @@ pub async fn approve(
     }
     helper.finish().await;
     Err(problem(
-        "The HSM keeps asking for a fresh challenge",
-        "It did not count you. Others may be authenticating at the same moment: try again in a minute.",
+        "Approval not counted",
+        "Another custodian may be approving at the same time. Try again in 1 minute.",
     ))
 }

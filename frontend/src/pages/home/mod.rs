@@ -1,4 +1,4 @@
-//! What waits for me, what is active, and how the HSMs are.
+//! The home page: what needs the user's attention, active activations, HSMs.
 
 mod advice;
 
@@ -15,22 +15,15 @@ use crate::{
 };
 use advice::next_steps;
 
-/// The page.
 #[component]
 pub fn Home() -> impl IntoView {
     let portal = Portal::here();
-    let title = move || {
-        portal.me().map_or_else(
-            || "Home".to_owned(),
-            |me| format!("Hello, {}", me.person.name),
-        )
-    };
     let loaded = Memo::new(move |_| portal.hsms.with(Option::is_some));
     view! {
-        <Page title=Signal::derive(title)>
+        <Page title="Home">
             {move || {
                 if loaded.get() {
-                    view! { <Waiting /><Active /><Devices /> }.into_any()
+                    view! { <Attention /><Active /><Devices /> }.into_any()
                 } else {
                     view! { <Loading /> }.into_any()
                 }
@@ -39,13 +32,14 @@ pub fn Home() -> impl IntoView {
     }
 }
 
-/// Whether this activation waits for this person's card.
-fn waits_for(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bool {
+/// Whether this activation needs a decision of this person.
+fn needs(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bool {
     view.state == ActivationState::Collecting
-        // Nobody decides on their own request.
+        // A requester can't approve their own request.
         && view.terms.requester.id != *me
         && view.custodians.iter().any(|custodian| {
             custodian.person.id == *me
+                && !custodian.revoked
                 && matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. })
         })
 }
@@ -63,22 +57,22 @@ fn unconfirmed(portal: Portal) -> Vec<OperatorView> {
 }
 
 #[component]
-fn Waiting() -> impl IntoView {
+fn Attention() -> impl IntoView {
     let portal = Portal::here();
     let for_me = Memo::new(move |_| {
         let Some(me) = portal.me() else {
             return Vec::new();
         };
         portal.activations.with(|all| {
-            let mine = all.iter().filter(|view| waits_for(view, &me.person.id));
+            let mine = all.iter().filter(|view| needs(view, &me.person.id));
             mine.cloned().collect::<Vec<_>>()
         })
     });
     let people = Memo::new(move |_| unconfirmed(portal));
     let nothing = Memo::new(move |_| for_me.with(Vec::is_empty) && people.with(Vec::is_empty));
     view! {
-        <section aria-labelledby="waiting">
-            <h2 id="waiting">"Waiting for you"</h2>
+        <section aria-labelledby="attention">
+            <h2 id="attention">"Needs your attention"</h2>
             {move || {
                 if nothing.get() {
                     return (move || view! { <Empty>{next_steps(portal)}</Empty> }).into_any();
@@ -101,13 +95,13 @@ fn Waiting() -> impl IntoView {
 }
 
 fn key_to_confirm(operator: Memo<OperatorView>) -> AnyView {
-    let name = move || operator.with(|operator| operator.person.name.clone());
+    let title = move || operator.with(|operator| format!("Confirm {}'s key", operator.person.name));
     view! {
         <li class="row">
             <a class="row-link" href="/people">
-                <span class="row-title">"Confirm the key of " {name}</span>
+                <span class="row-title">{title}</span>
                 <span class="row-text">
-                    "Compare six words by telephone. Until then the key is good for nothing."
+                    "Compare the six words by phone. The key can't be used until you confirm it."
                 </span>
             </a>
         </li>
@@ -122,8 +116,7 @@ fn Active() -> impl IntoView {
         let me = portal.me();
         portal.activations.with(|all| {
             let others = all.iter().filter(|view| {
-                !view.state.is_ended()
-                    && !me.as_ref().is_some_and(|me| waits_for(view, &me.person.id))
+                !view.state.is_ended() && !me.as_ref().is_some_and(|me| needs(view, &me.person.id))
             });
             others.cloned().collect::<Vec<_>>()
         })

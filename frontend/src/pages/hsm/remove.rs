@@ -1,4 +1,4 @@
-//! Taking back that a device may be attached from afar.
+//! Removes a remote HSM from the server.
 
 use countersign_protocol::{hsm::HsmView, id::HsmId, operator::Role};
 use leptos::prelude::*;
@@ -11,14 +11,9 @@ use crate::{
     work::Work,
 };
 
-/// The button; nothing for HSMs that the server's configuration names.
+/// The card with the button. An HSM from the server's configuration can't be removed here, so the card is not shown for it.
 #[component]
-pub fn Withdraw(
-    /// Which HSM.
-    id: HsmId,
-    /// The HSM.
-    view: Memo<Option<HsmView>>,
-) -> impl IntoView {
+pub fn Remove(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     let portal = Portal::here();
     let open = RwSignal::new(false);
     let work = Work::new();
@@ -27,7 +22,7 @@ pub fn Withdraw(
             && view.with(|view| view.as_ref().is_some_and(|view| view.withdrawable))
     });
     let navigate = use_navigate();
-    let withdraw = Callback::new(move |()| {
+    let remove = Callback::new(move |()| {
         let path = path(&id, "");
         let navigate = navigate.clone();
         work.run(async move {
@@ -40,19 +35,19 @@ pub fn Withdraw(
     move || {
         possible.get().then(|| {
             view! {
-                <section class="card" aria-labelledby="withdraw">
-                    <h2 id="withdraw">"Attached from afar"</h2>
-                    <Disclosure open=open label="Withdraw …" testid="hsm-withdraw">
+                <section class="card" aria-labelledby="remove">
+                    <h2 id="remove">"Remote HSM"</h2>
+                    <Disclosure open=open label="Remove HSM…" testid="hsm-withdraw">
                         <p>
-                            "The HSM is locked and not used any more, and its device has to be accepted again. Nothing on the device is changed."
+                            "Locks the HSM and removes it from this server. The device's contents stay unchanged. To use it again, accept it again."
                         </p>
                         <WorkProblem work=work />
                         <WorkButton
                             work=work
-                            label="Withdraw the HSM"
+                            label="Remove HSM"
                             testid="hsm-withdraw-submit"
                             class="danger"
-                            on_press=withdraw
+                            on_press=remove
                         />
                     </Disclosure>
                 </section>

@@ -1,4 +1,4 @@
-//! Enrolment: an invited person gets a key that is proven to live on a genuine card.
+//! Enrolment: an invited person enrols a key that a genuine card attests.
 
 mod form;
 mod result;
@@ -16,7 +16,7 @@ use crate::{
 use form::Form;
 use result::Enrolled;
 
-/// The page. The code stands behind `#`, so it reaches no server log.
+/// The page. The code is in the fragment of the address, so that it reaches no server log.
 #[component]
 pub fn Join() -> impl IntoView {
     let hash = use_location().hash;
@@ -29,8 +29,8 @@ pub fn Join() -> impl IntoView {
         opened.set(None);
         if code.is_empty() {
             failed.set(Some(problem(
-                "The link is not complete",
-                "The invitation's code stands behind # at its end. Copy the whole link into the address bar.",
+                "The link is incomplete",
+                "The part of the link after # is missing. Copy the whole link into the address bar.",
             )));
             return;
         }
@@ -63,5 +63,5 @@ pub fn Join() -> impl IntoView {
         }
         .into_any()
     };
-    view! { <Page title="Join with your card">{body}</Page> }
+    view! { <Page title="Enrol your card">{body}</Page> }
 }

@@ -10,30 +10,29 @@ use leptos::prelude::*;
 
 use crate::{
     browser,
-    components::{Badge, Empty, Loading, Page, Rows},
+    components::{Badge, Empty, Loading, Page, Prose, Rows},
     portal::Portal,
     words,
 };
 use waiting::WaitingDevices;
 
-/// The page.
 #[component]
 pub fn Hsms() -> impl IntoView {
     let portal = Portal::here();
-    // Not how many: a row more leaves the others as they are.
-    let none = Memo::new(move |_| portal.hsms.with(|hsms| hsms.as_ref().map(Vec::is_empty)));
+    // Does not depend on the number of HSMs, so that a new one does not rebuild the list.
+    let is_empty = Memo::new(move |_| portal.hsms.with(|hsms| hsms.as_ref().map(Vec::is_empty)));
     let list = move || {
-        match none.get() {
+        match is_empty.get() {
         None => view! { <Loading /> }.into_any(),
         Some(true) => view! {
             <Empty>
                 <p>
-                    "No HSM yet. Plug one into any computer that reaches this server, and run there:"
+                    "No HSMs yet. Connect one to any computer that can reach this server, and run there:"
                 </p>
                 <pre class="sample">{format!("countersign-helper connect {}/rt/hsm", browser::origin())}</pre>
                 <p>
-                    "Or plug it into the server itself, name it in the server's configuration (" <code>"[[hsm]]"</code>
-                    ") and start the server again."
+                    "Or connect it to the server itself, add it to the server's configuration (" <code>"[[hsm]]"</code>
+                    "), and restart the server."
                 </p>
             </Empty>
         }
@@ -43,14 +42,14 @@ pub fn Hsms() -> impl IntoView {
     };
     view! {
         <Page title="HSMs">
-            <p class="lead">"Devices that hold the signing keys. Each opens only for its own quorum."</p>
+            <p class="lead">"Devices that hold the signing keys. Each opens only with its own quorum."</p>
             {list}
             {portal.is(Role::Admin).then(|| view! { <WaitingDevices /> })}
         </Page>
     }
 }
 
-/// Colour of a state.
+/// Class of the badge for a state.
 pub fn tone(state: &HsmState) -> &'static str {
     match state {
         HsmState::Absent { .. } | HsmState::Attached | HsmState::Locked => "plain",
@@ -60,10 +59,9 @@ pub fn tone(state: &HsmState) -> &'static str {
     }
 }
 
-/// All HSMs.
 #[component]
 pub fn HsmRows(
-    /// For tests; the HSM's name is put behind it.
+    /// Test id; the HSM's name is appended.
     testid: &'static str,
 ) -> impl IntoView {
     let portal = Portal::here();
@@ -76,7 +74,7 @@ pub fn HsmRows(
     .into_any()
 }
 
-/// An HSM as one entry of a list; all of it is one link.
+/// One entry. All of it is one link.
 fn row(hsm: Memo<HsmView>, testid: &str) -> AnyView {
     let id = hsm.with_untracked(|hsm| hsm.id.clone());
     view! {
@@ -102,11 +100,13 @@ fn text(hsm: &HsmView) -> AnyView {
         .map_or_else(|| hsm.transport.clone(), |device| device.id.to_string());
     let keys = words::count(hsm.keys.len() as u64, "key");
     let quorum = hsm.pka.map_or_else(
-        || "no quorum".to_owned(),
-        |pka| format!("{} custodians needed", pka.quorum),
+        || "no quorum yet".to_owned(),
+        |pka| format!("quorum {}", pka.quorum),
     );
     view! {
-        <span class="row-text">{words::hsm_state(&hsm.state)}</span>
+        <span class="row-text">
+            <Prose text=words::hsm_state(&hsm.state) />
+        </span>
         <span class="quiet">{format!("{device} · {quorum} · {keys}")}</span>
     }
     .into_any()

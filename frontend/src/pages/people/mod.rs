@@ -1,4 +1,4 @@
-//! Operators and invitations.
+//! People and invitations.
 
 mod confirm;
 mod invite;
@@ -23,7 +23,6 @@ use crate::{
 use invite::InviteForm;
 use operator::OperatorRow;
 
-/// The page.
 #[component]
 pub fn People() -> impl IntoView {
     let portal = Portal::here();
@@ -51,14 +50,14 @@ pub fn People() -> impl IntoView {
     view! {
         <Page title="People">
             <p class="lead">
-                "Everybody logs in with a key that is proven to live on a genuine card. Another admin confirms each key by comparing six words."
+                "Everyone logs in with a key on a genuine card. An admin confirms each key by comparing six words with its owner."
             </p>
             {is_admin
                 .then(|| {
                     view! {
                         <Disclosure
                             open=open
-                            label="Invite somebody"
+                            label="Create invitation…"
                             testid="invite-open"
                             class="primary"
                         >
@@ -81,7 +80,7 @@ fn Invitations() -> impl IntoView {
     let all = invitations.items();
     let open = Signal::derive(move || {
         let mut open = all.get();
-        // Who has accepted is among the people.
+        // A person who has accepted is in the list of people.
         open.retain(|one| one.status != InvitationStatus::Accepted);
         open
     });
@@ -96,7 +95,7 @@ fn Invitations() -> impl IntoView {
                 Shown::Empty => {
                     view! {
                         <Empty>
-                            <p>"No open invitations. “Invite somebody” makes a link that works once."</p>
+                            <p>"No open invitations. Create one to get a link that works once."</p>
                         </Empty>
                     }
                         .into_any()
@@ -125,32 +124,33 @@ fn Invitations() -> impl IntoView {
 #[component]
 fn Invitation(invitation: InvitationView) -> impl IntoView {
     let (tone, word) = match invitation.status {
-        InvitationStatus::Sent => ("wait", "link handed out"),
-        InvitationStatus::Opened => ("busy", "link opened"),
-        InvitationStatus::Accepted => ("good", "key enrolled"),
-        InvitationStatus::Revoked => ("plain", "withdrawn"),
-        InvitationStatus::Expired => ("plain", "expired"),
+        InvitationStatus::Sent => ("wait", "Pending"),
+        InvitationStatus::Opened => ("busy", "Link opened"),
+        InvitationStatus::Accepted => ("good", "Key enrolled"),
+        InvitationStatus::Revoked => ("plain", "Revoked"),
+        InvitationStatus::Expired => ("plain", "Expired"),
     };
-    let waits = matches!(
+    let is_open = matches!(
         invitation.status,
         InvitationStatus::Sent | InvitationStatus::Opened
     );
     let mail = invitation.mail.map(|mail| format!(" · {mail}"));
+    let name = invitation.name;
     let id = invitation.id;
     let testid = format!("invitation-{id}");
     view! {
         <li class="row" data-testid=testid>
             <div class="row-link">
-                <span class="row-title">{invitation.name}</span>
+                <span class="row-title">{name.clone()}</span>
                 <span class="quiet">{words::roles(&invitation.roles)} {mail}</span>
             </div>
             <div class="row-side">
                 <Badge tone=tone text=word />
-                {waits
+                {is_open
                     .then(|| {
                         view! {
                             <span class="quiet">"expires " <When at=invitation.expires_at /></span>
-                            <Withdraw id=id />
+                            <Revoke id=id name=name />
                         }
                     })}
             </div>
@@ -160,10 +160,10 @@ fn Invitation(invitation: InvitationView) -> impl IntoView {
 }
 
 #[component]
-fn Withdraw(id: InvitationId) -> impl IntoView {
+fn Revoke(id: InvitationId, name: String) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
-    let withdraw = Callback::new(move |()| {
+    let revoke = Callback::new(move |()| {
         let path = format!("/invitations/{}", api::part(id.as_str()));
         work.run(async move {
             portal.delete(&path).await?;
@@ -172,7 +172,12 @@ fn Withdraw(id: InvitationId) -> impl IntoView {
         });
     });
     view! {
-        <WorkButton work=work label="Withdraw" testid="invitation-withdraw" on_press=withdraw />
+        <WorkButton
+            work=work
+            label=format!("Revoke {name}'s invitation")
+            testid="invitation-withdraw"
+            on_press=revoke
+        />
         <WorkProblem work=work />
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! A value that arrives later, from one browser callback to one waiting task.
+//! A channel for one value, from a browser callback to a waiting task.
 
 use std::{
     cell::RefCell,
@@ -11,31 +11,28 @@ use std::{
 struct Slot<T> {
     value: Option<T>,
     waker: Option<Waker>,
-    /// The other side is gone without a value.
+    /// The sender was dropped.
     closed: bool,
 }
 
-/// The side that has the value.
 pub struct Sender<T>(Rc<RefCell<Slot<T>>>);
 
-/// The side that waits; gives `None` if the sender was dropped.
-pub struct Later<T>(Rc<RefCell<Slot<T>>>);
+/// Resolves to the value, or to `None` if the sender was dropped without one.
+pub struct Receiver<T>(Rc<RefCell<Slot<T>>>);
 
-/// Both sides.
-pub fn later<T>() -> (Sender<T>, Later<T>) {
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let slot = Rc::new(RefCell::new(Slot {
         value: None,
         waker: None,
         closed: false,
     }));
-    (Sender(slot.clone()), Later(slot))
+    (Sender(slot.clone()), Receiver(slot))
 }
 
 impl<T> Sender<T> {
-    /// Hands the value over.
     pub fn send(self, value: T) {
         self.0.borrow_mut().value = Some(value);
-        // Dropping wakes the waiting task.
+        // Dropping `self` wakes the waiting task.
     }
 }
 
@@ -52,7 +49,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-impl<T> Future for Later<T> {
+impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {

@@ -1,4 +1,4 @@
-//! One signing HSM: state, device, keys, custodians, and how it is set up.
+//! One signing HSM: state, device, keys, custodians, set-up.
 
 mod custodians;
 mod device;
@@ -6,7 +6,7 @@ mod generate;
 mod initialise;
 mod key_settings;
 mod keys;
-mod withdraw;
+mod remove;
 
 use countersign_protocol::{
     hsm::{HsmState, HsmView},
@@ -17,7 +17,7 @@ use leptos_router::hooks::use_params_map;
 
 use crate::{
     api,
-    components::{Badge, Loading, Page, ProblemView},
+    components::{Badge, Loading, Page, ProblemView, Prose},
     portal::Portal,
     words,
 };
@@ -25,9 +25,8 @@ use custodians::Custodians;
 use device::Device;
 use initialise::Initialise;
 use keys::Keys;
-use withdraw::Withdraw;
+use remove::Remove;
 
-/// The page.
 #[component]
 pub fn Hsm() -> impl IntoView {
     let portal = Portal::here();
@@ -39,18 +38,18 @@ pub fn Hsm() -> impl IntoView {
         let id = id.get();
         failed.set(None);
         spawn_local(async move {
-            if let Err(problem) = portal.ask_hsm(portal.get(&path(&id, ""))).await {
+            if let Err(problem) = portal.store_hsm(portal.get(&path(&id, ""))).await {
                 failed.set(Some(problem));
             }
         });
     });
     let view = Memo::new(move |_| portal.hsm(&id.get()));
-    let here = Memo::new(move |_| view.with(|view| view.as_ref().map(|view| view.id.clone())));
+    let shown = Memo::new(move |_| view.with(|view| view.as_ref().map(|view| view.id.clone())));
     let title = Signal::derive(move || format!("HSM {}", id.get()));
     view! {
         <Page title=title>
             <ProblemView problem=failed />
-            {move || match here.get() {
+            {move || match shown.get() {
                 Some(id) => view! { <Details id=id view=view /> }.into_any(),
                 None if failed.with(Option::is_some) => ().into_any(),
                 None => view! { <Loading /> }.into_any(),
@@ -59,7 +58,7 @@ pub fn Hsm() -> impl IntoView {
     }
 }
 
-/// Address of an HSM in the API, or of something below it.
+/// Path of an HSM in the API, or of a resource below it.
 fn path(id: &HsmId, below: &str) -> String {
     format!("/hsms/{}{below}", api::part(id.as_str()))
 }
@@ -85,7 +84,9 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
                                 text=words::hsm_state_name(&state)
                                 testid="hsm-state"
                             />
-                            <span>{words::hsm_state(&state)}</span>
+                            <span>
+                                <Prose text=words::hsm_state(&state) />
+                            </span>
                             {activation(&state)}
                         }
                     })
@@ -95,7 +96,13 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
             warnings
                 .get()
                 .into_iter()
-                .map(|text| view! { <p class="notice wait" data-testid="notice">{text}</p> })
+                .map(|text| {
+                    view! {
+                        <p class="notice wait" data-testid="notice">
+                            <Prose text=text />
+                        </p>
+                    }
+                })
                 .collect_view()
         }}
         <div class="columns">
@@ -104,7 +111,7 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
             </div>
             <div class="column">
                 <Device view=view /> <Initialise id=id.clone() view=view />
-                <Withdraw id=id view=view />
+                <Remove id=id view=view />
             </div>
         </div>
     }
@@ -124,5 +131,5 @@ fn activation(state: &HsmState) -> Option<AnyView> {
         | HsmState::Failed { .. } => return None,
     };
     let href = format!("/a/{id}");
-    Some(view! { <a href=href>{format!("Activation {id}")}</a> }.into_any())
+    Some(view! { <a href=href>{format!("Show activation {id}")}</a> }.into_any())
 }
