@@ -29,7 +29,7 @@ pub enum CardError {
     )]
     ChipAuthenticationFailed,
     /// The secure channel broke.
-    #[error("the secure channel to the card broke: open the card again")]
+    #[error("the secure channel to the card broke, so its logins ended: connect to the card again")]
     ChannelLost,
     /// The PIN or SO-PIN is wrong.
     #[error("the PIN is wrong: {} left", tries(*.tries_left))]

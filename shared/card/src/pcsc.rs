@@ -24,10 +24,10 @@ impl From<pcsc::Error> for TransportError {
             Error::SharingViolation => Self::InUse,
             Error::Timeout => Self::Timeout,
             Error::NoService | Error::ServiceStopped => {
-                Self::Unavailable("no PC/SC service is running: install and start pcscd".into())
+                Self::Unavailable("no PC/SC service is running. Install and start pcscd".into())
             }
             Error::UnknownReader | Error::ReaderUnavailable | Error::NoReadersAvailable => {
-                Self::Unavailable("it does not exist: plug it in, or check its name".into())
+                Self::Unavailable("no reader has this name. Plug it in, or check its name".into())
             }
             other => Self::Failed(other.to_string()),
         }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_cvc::{Chr, ChrError, Curve, EcSecretKey, PublicKey};
+use countersign_cvc::{Chr, Curve, EcSecretKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,8 +57,8 @@ pub enum CardFileError {
         why: String,
     },
     /// The serial number is not six capital letters or digits.
-    #[error("the serial number must be six capital letters or digits: {0}")]
-    Serial(ChrError),
+    #[error("`{0}` is not a serial number: expected six capital letters or digits")]
+    Serial(String),
     /// The user PIN is too short or too long.
     #[error(
         "a PIN must have 6 to 16 bytes (letters without accents and digits take one byte each)"
@@ -163,14 +163,10 @@ pub struct CardData {
 
 impl CardData {
     pub fn new(new: &NewCard) -> Result<Self, CardFileError> {
-        let device =
-            Chr::parse_new(&format!("ZZSIM{}00001", new.serial)).map_err(CardFileError::Serial)?;
-        if new.serial.len() != 6 {
-            return Err(CardFileError::Serial(ChrError::Length(
-                new.serial.clone(),
-                new.serial.len(),
-            )));
-        }
+        let device = Chr::parse_new(&format!("ZZSIM{}00001", new.serial))
+            .ok()
+            .filter(|_| new.serial.len() == 6)
+            .ok_or_else(|| CardFileError::Serial(new.serial.clone()))?;
         let Ok(Secret::Ec(key)) = Secret::generate_ec(Curve::BrainpoolP256r1) else {
             return Err(CardFileError::Random(
                 "cannot generate the device key".into(),
