@@ -92,7 +92,7 @@ mod tests {
 
     fn protected(command: Command) -> Vec<u8> {
         let mut channel = Channel::derive(&[1; 32], &[2; 8]);
-        channel.protect_command(&command).encode()
+        channel.protect_command(&command).encode().to_vec()
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! A key outside its card: encrypted and authenticated with the DKEK of its domain.
+//! Wrapped keys: keys that are encrypted and authenticated with the DKEK of their domain.
 //!
 //! `KCV(8) | type(1) | default algorithm | allowed algorithms | access conditions | key OID | AES-256-CBC(IV 0)[random(8) |
-//! size(2) | numbers | padding] | CMAC-AES-256`, where every variable part has a length of two bytes.
+//! size(2) | numbers | padding] | CMAC-AES-256`, where a length of two bytes precedes every variable part.
 
 use std::ops::RangeInclusive;
 
@@ -24,19 +24,19 @@ use crate::{
     key::{Key, Secret},
 };
 
-/// Private exponent, modulus, public exponent.
+/// Type with private exponent, modulus, public exponent.
 const RSA: u8 = 5;
-/// Chinese remainder theorem: dp, dq, p, q⁻¹ mod p, q, modulus, public exponent.
+/// Type with the numbers of the Chinese remainder theorem: dp, dq, p, q⁻¹ mod p, q, modulus, public exponent.
 const RSA_CRT: u8 = 6;
-/// a, b, p, n, base point, scalar, public point.
+/// Type with a, b, p, n, base point, scalar, public point.
 const EC: u8 = 12;
-/// The key; its size is in bytes.
+/// Type with an AES key, whose size is in bytes.
 const AES: u8 = 15;
 const TA_RSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x01, 0x02];
 const TA_ECDSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
-/// 2.16.840.1.101.3.4.1.
+/// Object identifier of AES, 2.16.840.1.101.3.4.1.
 const AES_ALGORITHM: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
-/// Sizes of moduli, and of their public exponents.
+// Sizes of accepted moduli and public exponents.
 const RSA_BITS: RangeInclusive<u32> = 1024..=4096;
 const RSA_EXPONENT_BITS: RangeInclusive<u32> = 17..=32;
 const KCV: usize = 8;
@@ -44,16 +44,15 @@ const NONCE: usize = 8;
 const BLOCK: usize = 16;
 const IV: [u8; BLOCK] = [0; BLOCK];
 
-/// A key with what it may be used for.
+/// A key with its allowed algorithms.
 pub struct WrappedKey {
-    /// Key.
     pub secret: Key,
-    /// Allowed algorithms; `None`: all.
+    /// Allowed algorithms; `None` for all.
     pub algorithms: Option<Vec<u8>>,
 }
 
 impl WrappedKey {
-    /// Encrypts the key.
+    /// Encrypts and authenticates the key.
     pub fn seal(&self, dkek: &Dkek, nonce: [u8; NONCE]) -> Result<Vec<u8>, StatusWord> {
         let mut plain = Zeroizing::new(nonce.to_vec());
         let (kind, default_algorithm) = match &self.secret {
@@ -76,7 +75,7 @@ impl WrappedKey {
         Ok(out)
     }
 
-    /// Checks and decrypts a key.
+    /// Verifies and decrypts a key.
     pub fn open(dkek: &Dkek, blob: &[u8]) -> Result<Self, StatusWord> {
         let (covered, checksum) = blob
             .split_last_chunk::<BLOCK>()
@@ -94,7 +93,7 @@ impl WrappedKey {
         let _access_conditions = read(&mut rest)?;
         let _key_oid = read(&mut rest)?;
         let key = (*dkek.encryption_key()).into();
-        // The numbers tell where they end; not everybody pads.
+        // The padding is not removed: the numbers have their own lengths, and some implementations do not pad.
         let plain = cbc::Decryptor::<aes::Aes256>::new(&key, &IV.into())
             .decrypt_padded_vec::<NoPadding>(rest)
             .map(Zeroizing::new)
@@ -114,7 +113,7 @@ impl WrappedKey {
     }
 }
 
-/// Key check value of the DKEK that a wrapped key was made with.
+/// Key check value of the DKEK with which a key was wrapped.
 pub fn kcv(blob: &[u8]) -> Option<&[u8]> {
     blob.get(..KCV)
 }
@@ -125,7 +124,7 @@ fn mac(dkek: &Dkek, message: &[u8]) -> Cmac<aes::Aes256> {
     mac
 }
 
-/// Appends a part with its length.
+/// Appends a part, preceded by its length.
 fn write(out: &mut Vec<u8>, part: &[u8]) -> Result<(), StatusWord> {
     let length = u16::try_from(part.len()).map_err(|_| StatusWord::ERROR)?;
     out.extend_from_slice(&length.to_be_bytes());
@@ -133,15 +132,15 @@ fn write(out: &mut Vec<u8>, part: &[u8]) -> Result<(), StatusWord> {
     Ok(())
 }
 
-/// Takes a part with its length away.
+/// Removes the first part with its length from `rest` and returns it.
 fn read<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], StatusWord> {
-    let (length, behind) = rest
+    let (length, following) = rest
         .split_first_chunk::<2>()
         .ok_or(StatusWord::WRONG_DATA)?;
-    let (part, behind) = behind
+    let (part, following) = following
         .split_at_checked(usize::from(u16::from_be_bytes(*length)))
         .ok_or(StatusWord::WRONG_DATA)?;
-    *rest = behind;
+    *rest = following;
     Ok(part)
 }
 
@@ -173,7 +172,7 @@ fn read_ec(rest: &mut &[u8]) -> Result<Key, StatusWord> {
     let mut number = || read(rest);
     let (a, b, p, n, g) = (number()?, number()?, number()?, number()?, number()?);
     let (scalar, point) = (number()?, number()?);
-    // Others leave out leading zeros.
+    // Other implementations omit leading zeros.
     let a = full_length(a, p.len());
     let b = full_length(b, p.len());
     let parameters = DomainParameters {
@@ -209,7 +208,7 @@ fn write_rsa(out: &mut Vec<u8>, key: &PrivateKey) -> Result<&'static [u8], Statu
     Ok(&TA_RSA_SHA_256)
 }
 
-/// Whether a key can be this one; the library is not made for any numbers.
+/// Checks the sizes of modulus and public exponent, because the library does not support arbitrary numbers.
 fn check_rsa(modulus: &BoxedUint, exponent: &BoxedUint) -> Result<(), StatusWord> {
     if RSA_BITS.contains(&modulus.bit_width()) && RSA_EXPONENT_BITS.contains(&exponent.bit_width())
     {
@@ -223,7 +222,7 @@ fn read_rsa(rest: &mut &[u8]) -> Result<Key, StatusWord> {
     let mut number = || read(rest).map(BoxedUint::from_be_slice_vartime);
     let (d, n, e) = (number()?, number()?, number()?);
     check_rsa(&n, &e)?;
-    // FIPS 186-5, section A.1.1: not below the square root of the modulus.
+    // FIPS 186-5, section A.1.1: the private exponent must not be less than the square root of the modulus.
     if d.bit_width() <= n.bit_width() / 2 || d >= n {
         return Err(StatusWord::WRONG_DATA);
     }
@@ -248,7 +247,7 @@ fn read_rsa_crt(rest: &mut &[u8]) -> Result<Key, StatusWord> {
 }
 
 fn write_aes(out: &mut Vec<u8>, key: &AesKey) -> Result<&'static [u8], StatusWord> {
-    // Its length is the size.
+    // The length of the key serves as the size field.
     write(out, key.as_bytes())?;
     Ok(&AES_ALGORITHM)
 }

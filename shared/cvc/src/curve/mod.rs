@@ -4,7 +4,7 @@ mod domain;
 
 use domain::Domain;
 
-/// A curve that SmartCard-HSMs and their certificates use.
+/// A curve that occurs on SmartCard-HSMs and in their certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {
     /// NIST P-256.
@@ -13,29 +13,29 @@ pub enum Curve {
     Secp384r1,
     /// NIST P-521.
     Secp521r1,
-    /// The curve of Bitcoin, and of Pico HSM's certificates.
+    /// The Koblitz curve of SEC 2, which Pico HSM's certificates use.
     Secp256k1,
-    /// The curve of CardContact's certificates and of custodian keys.
+    /// 256-bit curve of RFC 5639, which CardContact's certificates and custodian keys use.
     BrainpoolP256r1,
-    /// Recognised only.
+    /// 384-bit curve of RFC 5639. It is recognised, but its signatures cannot be verified.
     BrainpoolP384r1,
-    /// Recognised only.
+    /// 512-bit curve of RFC 5639. It is recognised, but its signatures cannot be verified.
     BrainpoolP512r1,
 }
 
-/// A curve without maintained arithmetic.
+/// The curve is known, but no maintained library implements its arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the curve {0} is known but not supported: use brainpoolP256r1 or secp256r1")]
 pub struct UnsupportedCurve(pub Curve);
 
-/// Parameters of a curve: big endian, fixed length.
+/// Domain parameters of a curve as big-endian numbers. All but the cofactor have the length of the field prime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DomainParameters<'a> {
     /// Field prime.
     pub p: &'a [u8],
-    /// Coefficient a.
+    /// Coefficient `a`.
     pub a: &'a [u8],
-    /// Coefficient b.
+    /// Coefficient `b`.
     pub b: &'a [u8],
     /// Base point, `04 || x || y`.
     pub g: &'a [u8],
@@ -46,7 +46,7 @@ pub struct DomainParameters<'a> {
 }
 
 impl Curve {
-    /// Every curve.
+    /// All curves.
     pub const ALL: [Self; 7] = [
         Self::Secp256r1,
         Self::Secp384r1,
@@ -69,7 +69,7 @@ impl Curve {
         }
     }
 
-    /// The parameters.
+    /// Domain parameters (SEC 2, RFC 5639).
     pub const fn domain_parameters(self) -> DomainParameters<'static> {
         let domain = self.domain();
         DomainParameters {
@@ -82,24 +82,25 @@ impl Curve {
         }
     }
 
-    /// The curve with exactly these parameters. Anything else is refused: arbitrary parameters let anybody forge.
+    /// Finds the curve with exactly these parameters. Other parameters must be rejected: with parameters of their choice,
+    /// attackers can forge signatures.
     pub fn from_parameters(parameters: &DomainParameters<'_>) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|curve| curve.domain_parameters() == *parameters)
     }
 
-    /// Content of the curve's OBJECT IDENTIFIER.
+    /// Content octets of the curve's object identifier.
     pub const fn oid(self) -> &'static [u8] {
         self.domain().oid
     }
 
-    /// Length of a coordinate in bytes; `r` and `s` are as long.
+    /// Length in bytes of a coordinate, and of `r` and `s` in a plain signature.
     pub const fn field_len(self) -> usize {
         self.domain().p.len()
     }
 
-    /// Size in bits.
+    /// Size of the field in bits.
     pub const fn bits(self) -> usize {
         match self {
             Self::Secp256r1 | Self::Secp256k1 | Self::BrainpoolP256r1 => 256,
@@ -109,7 +110,7 @@ impl Curve {
         }
     }
 
-    /// Usual name.
+    /// Name as in SEC 2 or RFC 5639.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Secp256r1 => "secp256r1",
@@ -141,7 +142,7 @@ impl<'de> serde::Deserialize<'de> for Curve {
         Self::ALL
             .into_iter()
             .find(|curve| curve.name() == name)
-            .ok_or_else(|| serde::de::Error::custom(format_args!("`{name}` is no known curve")))
+            .ok_or_else(|| serde::de::Error::custom(format_args!("unknown curve `{name}`")))
     }
 }
 

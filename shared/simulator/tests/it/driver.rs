@@ -1,4 +1,4 @@
-//! The driver against the simulated card: initialise, register, authenticate, sign, lock.
+//! The driver with the simulated card: initialisation, registration, authentication, signing, locking.
 
 use crate::support::{
     Custodian, PIN, anchors, authenticate, hsm, new_card, open, pin, so_pin, spec, unlock,
@@ -13,8 +13,8 @@ use countersign_simulator::{Fault, NewCard, Profile, Simulator, simulated_anchor
 use sha2::{Digest, Sha256};
 
 #[test]
-fn two_of_three_open_the_card_whatever_it_does_with_challenges() {
-    for (profile, learnt) in [
+fn two_of_three_custodians_open_the_card_with_every_challenge_behaviour() {
+    for (profile, detected) in [
         (Profile::VENDOR, ChallengeBehaviour::SingleUse),
         (
             Profile {
@@ -46,11 +46,11 @@ fn two_of_three_open_the_card_whatever_it_does_with_challenges() {
         );
 
         authenticate(&mut round, &mut card, &device, &mut custodians[2]);
-        assert_eq!(round.behaviour(), learnt);
+        assert_eq!(round.behaviour(), detected);
 
         let (reference, request) = card
             .generate_key(&spec(KeyKind::Ec(Curve::Secp256r1), "ZZSIGN00001"))
-            .expect("open now");
+            .expect("the card is open");
         let digest = Sha256::digest(b"a file");
         let der = card
             .sign(reference, SignAlgorithm::Ecdsa, &digest)
@@ -81,7 +81,7 @@ fn two_of_three_open_the_card_whatever_it_does_with_challenges() {
 }
 
 #[test]
-fn a_known_single_use_card_is_never_asked_in_vain() {
+fn a_known_single_use_card_accepts_every_first_response() {
     let (_, mut card, device, mut custodians) = hsm(Profile::VENDOR);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::SingleUse);
     for custodian in &mut custodians[..2] {
@@ -110,7 +110,7 @@ fn a_wrong_response_never_reaches_the_card() {
 }
 
 #[test]
-fn one_custodian_counts_once() {
+fn a_custodian_is_counted_once() {
     let (_, mut card, device, mut custodians) = hsm(Profile::PICO);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     authenticate(&mut round, &mut card, &device, &mut custodians[0]);
@@ -128,7 +128,7 @@ fn one_custodian_counts_once() {
 }
 
 #[test]
-fn a_reset_forgets_everybody() {
+fn a_reset_ends_all_authentications() {
     let (simulator, mut card, device, mut custodians) = hsm(Profile::VENDOR);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     unlock(&mut round, &mut card, &device, &mut custodians);
@@ -158,7 +158,7 @@ fn a_selection_by_another_program_breaks_the_channel_and_the_quorum() {
     assert_eq!(
         card.pka_status(),
         Err(CardError::ChannelLost),
-        "and never falls back to plain commands"
+        "the driver never falls back to plain commands"
     );
 }
 
@@ -171,7 +171,7 @@ fn a_damaged_answer_breaks_the_channel() {
 }
 
 #[test]
-fn wrong_pins_count_down_and_block() {
+fn wrong_pins_use_up_the_tries_and_block_the_pin() {
     let simulator = new_card("PINPIN", Profile::VENDOR, Some(PIN));
     let (mut card, _) = open(&simulator);
     assert_eq!(
@@ -188,7 +188,7 @@ fn wrong_pins_count_down_and_block() {
     assert_eq!(
         card.verify_pin(&pin(PIN)),
         Err(CardError::PinBlocked),
-        "the right one comes too late"
+        "even the right PIN is refused"
     );
     card.reset_retry_counter(&so_pin(), &pin("123456"))
         .expect("unblocks");
@@ -197,7 +197,7 @@ fn wrong_pins_count_down_and_block() {
 }
 
 #[test]
-fn keys_are_refused_to_the_unauthenticated() {
+fn keys_cannot_be_generated_without_a_login() {
     let simulator = new_card("LOCKED", Profile::VENDOR, Some(PIN));
     let (mut card, _) = open(&simulator);
     let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZKEY00001");
@@ -209,7 +209,7 @@ fn keys_are_refused_to_the_unauthenticated() {
 }
 
 #[test]
-fn pin_and_quorum_are_both_needed_where_both_were_set() {
+fn pin_and_quorum_are_both_required_if_both_are_set() {
     let simulator = new_card("BOTH01", Profile::VENDOR, None);
     let (mut card, device) = open(&simulator);
     let pka = PkaOptions::new(1, 1, false).expect("a quorum");
@@ -258,7 +258,7 @@ fn a_device_is_initialised_again_only_with_its_so_pin() {
 }
 
 #[test]
-fn a_key_is_registered_once() {
+fn a_key_is_registered_only_once() {
     let (_, mut card, _, custodians) = hsm(Profile::VENDOR);
     assert!(matches!(
         card.register_custodian(&custodians[0].file),
@@ -267,7 +267,7 @@ fn a_key_is_registered_once() {
 }
 
 #[test]
-fn use_counters_count_down_to_the_end() {
+fn a_key_with_an_exhausted_use_counter_is_refused() {
     let simulator = new_card("COUNTR", Profile::VENDOR, Some(PIN));
     let (mut card, _) = open(&simulator);
     card.verify_pin(&pin(PIN)).expect("the PIN");
@@ -288,7 +288,7 @@ fn use_counters_count_down_to_the_end() {
 }
 
 #[test]
-fn keys_do_only_what_their_list_allows() {
+fn a_key_refuses_algorithms_that_are_not_in_its_list() {
     let simulator = new_card("ALGOR1", Profile::VENDOR, Some(PIN));
     let (mut card, _) = open(&simulator);
     card.verify_pin(&pin(PIN)).expect("the PIN");
@@ -308,7 +308,7 @@ fn keys_do_only_what_their_list_allows() {
 }
 
 #[test]
-fn rsa_signs_in_every_way() {
+fn an_rsa_key_signs_with_every_algorithm() {
     use countersign_cvc::{HashAlgorithm, PublicKey};
     let simulator = new_card("RSA001", Profile::VENDOR, Some(PIN));
     let (mut card, _) = open(&simulator);
@@ -362,12 +362,12 @@ fn rsa_signs_in_every_way() {
 }
 
 #[test]
-fn a_card_survives_in_its_file() {
+fn a_card_is_restored_from_its_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("card.json");
     let new = NewCard {
         serial: "FILE01".into(),
-        label: "kept".into(),
+        label: "stored".into(),
         profile: Profile::VENDOR,
         user_pin: Some(PIN.into()),
     };
@@ -379,12 +379,12 @@ fn a_card_survives_in_its_file() {
     assert_eq!(same.id(), device.id());
     assert_eq!(
         card.token_info().map(|info| info.label),
-        Ok(Some("kept".into()))
+        Ok(Some("stored".into()))
     );
     assert_eq!(
         card.pin_status(PinKind::User),
         Ok(PinStatus::NotVerified { tries: 2 }),
-        "tries are kept"
+        "the number of tries is stored"
     );
     assert!(
         Simulator::create(&path, &new).is_err(),
@@ -393,7 +393,7 @@ fn a_card_survives_in_its_file() {
 }
 
 #[test]
-fn simulated_cards_are_nothing_to_production() {
+fn production_anchors_reject_a_simulated_card() {
     let simulator = new_card("PRODUC", Profile::VENDOR, None);
     let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
     let chain = card.device_chain().expect("certificates");
@@ -412,7 +412,7 @@ fn simulated_cards_are_nothing_to_production() {
 }
 
 #[test]
-fn a_card_that_understands_nothing_protected_says_so_when_the_channel_is_opened() {
+fn a_card_without_secure_messaging_is_detected_when_the_channel_is_opened() {
     let simulator = new_card("PLAIN0", Profile::PICO_MEASURED, None);
     let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
     let chain = card.device_chain().expect("certificates");
@@ -422,6 +422,6 @@ fn a_card_that_understands_nothing_protected_says_so_when_the_channel_is_opened(
         Err(CardError::SecureChannelUnsupported(_))
     ));
     assert!(!card.has_secure_channel());
-    // What travels unprotected still works, for whoever wants that.
+    // Plain commands still work.
     card.pka_status().expect("a status");
 }

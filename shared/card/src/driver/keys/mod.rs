@@ -1,4 +1,4 @@
-//! Keys: list, describe, generate, delete.
+//! Listing, generation and deletion of keys.
 
 mod records;
 
@@ -16,7 +16,7 @@ use crate::{
     error::CardError,
 };
 
-/// File identifiers: high byte says what, low byte is the key reference.
+/// File identifiers: the high byte is the kind of object, the low byte is the key reference.
 const KEY: u16 = 0xCC00;
 pub(super) const PRIVATE_KEY_DESCRIPTION: u16 = 0xC400;
 pub(super) const CERTIFICATE: u16 = 0xCE00;
@@ -24,58 +24,58 @@ pub(super) const CERTIFICATE: u16 = 0xCE00;
 const TA_ECDSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x02, 0x03];
 const TA_RSA_SHA_256: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02, 0x01, 0x02];
 
-/// Kind of a key.
+/// Kind and size of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyKind {
-    /// Elliptic curve.
+    /// EC key on this curve.
     Ec(Curve),
-    /// RSA, size in bits.
+    /// RSA key with a modulus of this number of bits.
     Rsa(u16),
 }
 
-/// A key to be generated.
+/// Parameters of a key to generate.
 #[derive(Clone, Debug)]
 pub struct KeySpec {
-    /// Kind.
+    /// Kind and size.
     pub kind: KeyKind,
-    /// Label for people.
+    /// Label for display.
     pub label: String,
-    /// Name in its request; must be unique among custodian keys.
+    /// Holder reference in the key's request. It must be unique among the custodian keys of an HSM.
     pub chr: Chr,
-    /// Algorithms that the card will allow, as in [`super::SignAlgorithm`]; `None`: all.
+    /// Algorithms that the card allows for the key, as in [`super::SignAlgorithm`]; `None` for all.
     pub algorithms: Option<Vec<u8>>,
-    /// Uses that the card will allow; `None`: unlimited.
+    /// Number of uses that the card allows; `None` for no limit.
     pub use_counter: Option<u32>,
 }
 
 /// A key on the card.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyInfo {
-    /// Reference in commands.
+    /// Key reference in commands, 1 to 255.
     pub reference: u8,
-    /// PKCS#15 identifier.
+    /// Identifier in the PKCS#15 description.
     pub id: Vec<u8>,
-    /// Label.
+    /// Label in the PKCS#15 description.
     pub label: String,
-    /// Public key, if the card tells one.
+    /// Public key, if the card stores a request or certificate.
     pub public_key: Option<PublicKey>,
-    /// The request that attests it, if the card still has it.
+    /// Authenticated request that attests the key, if the card still stores it.
     pub request: Option<AuthenticatedRequest>,
-    /// The X.509 certificate that the card has for it, in DER.
+    /// X.509 certificate of the key in DER, if the card stores one.
     pub x509: Option<Vec<u8>>,
-    /// Uses left, if the key has a counter.
+    /// Number of uses left; `None` if the key has no limit.
     pub uses_left: Option<u32>,
-    /// Algorithms that the card allows, as in [`super::SignAlgorithm`]; `None`: the card does not tell.
+    /// Algorithms that the card allows, as in [`super::SignAlgorithm`]; `None` if the card does not report them.
     pub algorithms: Option<Vec<u8>>,
-    /// Index of its key domain; `None`: the card does not tell.
+    /// Slot of the key's domain; `None` if the card does not report it.
     pub domain: Option<u8>,
 }
 
 impl SmartCardHsm {
-    /// Lists the keys, the device's own not included.
+    /// Lists the keys, without the device key.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses to list its files.
     pub fn list_keys(&mut self) -> Result<Vec<KeyInfo>, CardError> {
         let references: Vec<u8> = self
             .key_references()?
@@ -110,10 +110,10 @@ impl SmartCardHsm {
             .collect())
     }
 
-    /// The lowest unused key reference.
+    /// Finds the lowest unused key reference.
     ///
     /// # Errors
-    /// [`CardError::Full`], or the card's.
+    /// [`CardError::Full`] if all 255 references are in use.
     pub fn free_key_reference(&mut self) -> Result<u8, CardError> {
         let used = self.key_references()?;
         (1..=u8::MAX)
@@ -121,10 +121,11 @@ impl SmartCardHsm {
             .ok_or(CardError::Full)
     }
 
-    /// Generates a key in the default key domain and describes it. RSA takes up to minutes.
+    /// Generates a key in the default key domain and writes its PKCS#15 description. Returns the key reference and the
+    /// request that attests the key. The generation of an RSA key can take minutes.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card; [`CardError::Full`] if the card has no space.
     pub fn generate_key(
         &mut self,
         spec: &KeySpec,
@@ -132,10 +133,10 @@ impl SmartCardHsm {
         self.generate(spec, None)
     }
 
-    /// Generates a key in a key domain, which must exist.
+    /// Generates a key in the key domain of this slot.
     ///
     /// # Errors
-    /// As [`SmartCardHsm::generate_key`].
+    /// [`CardError::Refused`] if the domain does not exist; otherwise as [`SmartCardHsm::generate_key`].
     pub fn generate_key_in_domain(
         &mut self,
         spec: &KeySpec,
@@ -160,7 +161,7 @@ impl SmartCardHsm {
                     sw @ StatusWord::NOT_AUTHENTICATED => CardError::NotAuthenticated(sw),
                     StatusWord::NO_SPACE => CardError::Full,
                     sw => CardError::Refused {
-                        what: "generate a key",
+                        what: "generation of a key",
                         sw,
                     },
                 });
@@ -175,10 +176,10 @@ impl SmartCardHsm {
         Ok((reference, request))
     }
 
-    /// Deletes a key with everything that describes it.
+    /// Deletes a key with its description and certificate.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card.
     pub fn delete_key(&mut self, reference: u8) -> Result<(), CardError> {
         for kind in [KEY, PRIVATE_KEY_DESCRIPTION, CERTIFICATE] {
             self.delete_file(kind | u16::from(reference))?;
@@ -187,17 +188,17 @@ impl SmartCardHsm {
     }
 }
 
-/// SELECT of a key, which tells its control parameters.
+/// SELECT of a key, to which the card responds with the key's control parameters.
 fn select_key(reference: u8) -> Command {
     Command::new(0x00, 0xA4, 0x00, 0x00)
         .with_data((KEY | u16::from(reference)).to_be_bytes())
         .with_le(Le::Short)
 }
 
-/// A key, from its PKCS#15 description, what is stored of its public half, and the answer to its selection.
+/// Combines the PKCS#15 description of a key, its stored request or certificate, and the response to its selection.
 fn describe(reference: u8, description: &[u8], certificate: &[u8], selected: &Response) -> KeyInfo {
     let (label, id) = parse_description(description).unwrap_or_default();
-    // Only the first object counts: a rewritten file may keep the tail of its former content.
+    // Only the first object is read, because a rewritten file can still contain the tail of its old content.
     let request = tlv::parse_one(certificate)
         .ok()
         .and_then(|(object, _)| AuthenticatedRequest::parse(object.raw).ok());
@@ -227,7 +228,8 @@ fn describe(reference: u8, description: &[u8], certificate: &[u8], selected: &Re
     }
 }
 
-/// Data of GENERATE ASYMMETRIC KEY PAIR. CAR = CHR, as public key authentication needs it on all known cards.
+/// Command data of GENERATE ASYMMETRIC KEY PAIR. The authority reference equals the holder reference, because public key
+/// authentication requires this on all known cards.
 fn generation_template(spec: &KeySpec, domain: Option<u8>) -> Vec<u8> {
     let key = match spec.kind {
         KeyKind::Ec(curve) => {
@@ -278,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_custodian_key_is_asked_for_like_this() {
+    fn the_template_for_a_custodian_key_has_the_known_bytes() {
         let spec = KeySpec {
             kind: KeyKind::Ec(Curve::BrainpoolP256r1),
             label: "auth".into(),

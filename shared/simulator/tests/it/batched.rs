@@ -1,4 +1,4 @@
-//! Commands that are sent together: one trip over a long way, and no weaker a channel.
+//! Commands that are sent together take one round trip, and the secure channel protects them as well as single commands.
 
 use std::sync::{
     Arc,
@@ -12,23 +12,23 @@ use countersign_card::{
 use countersign_cvc::Curve;
 use countersign_simulator::{Profile, Simulator};
 
-/// A long way: counts the trips, and may change what comes back.
-struct LongWay {
+/// A transport that counts the round trips and can exchange responses.
+struct RemoteLink {
     card: Box<dyn Transport>,
-    trips: Arc<AtomicUsize>,
-    altering: Arc<AtomicBool>,
+    round_trips: Arc<AtomicUsize>,
+    reorders: Arc<AtomicBool>,
 }
 
-impl Transport for LongWay {
+impl Transport for RemoteLink {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        self.trips.fetch_add(1, Ordering::SeqCst);
+        self.round_trips.fetch_add(1, Ordering::SeqCst);
         self.card.transmit(command)
     }
 
     fn transmit_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
-        self.trips.fetch_add(1, Ordering::SeqCst);
+        self.round_trips.fetch_add(1, Ordering::SeqCst);
         let mut answers = self.card.transmit_all(commands)?;
-        if self.altering.load(Ordering::SeqCst) && answers.len() > 2 {
+        if self.reorders.load(Ordering::SeqCst) && answers.len() > 2 {
             answers.swap(0, 1);
         }
         Ok(answers)
@@ -39,7 +39,7 @@ impl Transport for LongWay {
     }
 
     fn name(&self) -> &str {
-        "a long way"
+        "remote link"
     }
 
     fn locality(&self) -> Locality {
@@ -60,35 +60,35 @@ fn with_keys(count: u8) -> Simulator {
 }
 
 #[test]
-fn many_keys_are_read_in_few_trips() {
+fn many_keys_are_listed_in_few_round_trips() {
     let simulator = with_keys(20);
-    let near = SmartCardHsm::open(simulator.connect())
+    let local = SmartCardHsm::open(simulator.connect())
         .expect("selects")
         .list_keys()
         .expect("keys");
-    let trips = Arc::<AtomicUsize>::default();
-    let altering = Arc::<AtomicBool>::default();
-    let way = LongWay {
+    let round_trips = Arc::<AtomicUsize>::default();
+    let reorders = Arc::<AtomicBool>::default();
+    let link = RemoteLink {
         card: Box::new(simulator.connect()),
-        trips: trips.clone(),
-        altering: altering.clone(),
+        round_trips: round_trips.clone(),
+        reorders: reorders.clone(),
     };
-    let mut card = SmartCardHsm::open(way).expect("selects");
+    let mut card = SmartCardHsm::open(link).expect("selects");
     let chain = card.device_chain().expect("certificates");
     let device = chain.verify(&anchors()).expect("genuine");
     card.open_secure_channel(&device).expect("a channel");
-    trips.store(0, Ordering::SeqCst);
-    let far = card.list_keys().expect("keys");
-    assert_eq!(near, far);
-    assert_eq!(far.len(), 20);
-    let used = trips.load(Ordering::SeqCst);
-    assert!(used < 10, "{used} trips for 20 keys");
-    // The channel goes on as it should.
-    assert_eq!(card.list_keys().expect("keys"), far);
+    round_trips.store(0, Ordering::SeqCst);
+    let remote = card.list_keys().expect("keys");
+    assert_eq!(local, remote);
+    assert_eq!(remote.len(), 20);
+    let used = round_trips.load(Ordering::SeqCst);
+    assert!(used < 10, "{used} round trips for 20 keys");
+    // The channel can still be used.
+    assert_eq!(card.list_keys().expect("keys"), remote);
 
-    // Answers in another order are no answers.
-    altering.store(true, Ordering::SeqCst);
+    // Responses in another order are rejected.
+    reorders.store(true, Ordering::SeqCst);
     assert_eq!(card.list_keys(), Err(CardError::ChannelLost));
-    altering.store(false, Ordering::SeqCst);
+    reorders.store(false, Ordering::SeqCst);
     assert_eq!(card.list_keys(), Err(CardError::ChannelLost));
 }

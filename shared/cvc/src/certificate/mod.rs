@@ -17,36 +17,36 @@ use crate::{
     tlv::{self, Tag, Tlv, TlvError},
 };
 
-/// Why bytes are not a certificate.
+/// The reason why bytes are not accepted as a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// Not TLV, or an object is missing.
+    /// The bytes are not TLV, or an object is missing.
     #[error("the certificate is malformed: {0}")]
     Tlv(#[from] TlvError),
-    /// Something else than a certificate.
+    /// The object has another tag than 7F21.
     #[error("expected a card-verifiable certificate (7F21), found {0}")]
     NotACertificate(Tag),
-    /// Something beside body and signature, which the signature does not cover.
-    #[error("there is an object {0} in the certificate that its signature does not cover")]
+    /// There is an object besides body and signature, which the signature does not cover.
+    #[error("the certificate contains an object {0} that its signature does not cover")]
     Uncovered(Tag),
-    /// A name is not readable.
+    /// A holder or authority reference is malformed.
     #[error(transparent)]
     Name(#[from] ChrError),
     /// The key is neither EC nor RSA.
-    #[error("the certificate's public key is of an unknown kind")]
+    #[error("the certificate's public key is neither EC nor RSA")]
     UnknownKeyKind,
-    /// Explicit parameters that are no named curve.
+    /// The explicit parameters match none of the named curves.
     #[error(
         "the certificate's key is on a curve with unknown parameters: only named curves are accepted"
     )]
     UnknownCurve,
-    /// Parameters are absent and nothing gives them.
-    #[error("the certificate's key has no curve parameters of its own")]
+    /// The key has no parameters and there is no issuer to inherit them from.
+    #[error("the certificate's key has no curve parameters")]
     NoCurve,
-    /// The key is not valid.
+    /// The EC key is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The RSA key is not valid.
+    /// The RSA key is invalid.
     #[error(transparent)]
     RsaKey(#[from] RsaKeyError),
     /// A date is not six digits.
@@ -54,7 +54,7 @@ pub enum CertificateError {
     BadDate,
 }
 
-/// A certificate (or a plain request, which has the same form without role and dates).
+/// A card-verifiable certificate, or a plain certificate request, which has the same form without role and dates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Certificate {
     raw: Vec<u8>,
@@ -69,10 +69,10 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads one certificate, with its tag 7F21. Unknown objects are skipped.
+    /// Reads one certificate with its tag 7F21. Unknown objects in its body are skipped.
     ///
     /// # Errors
-    /// [`CertificateError`].
+    /// The bytes are not exactly one certificate, or its names, key or dates are malformed.
     pub fn parse(data: &[u8]) -> Result<Self, CertificateError> {
         Self::from_tlv(tlv::parse_exact(data)?)
     }
@@ -84,7 +84,7 @@ impl Certificate {
         let parts = tlv::parse_all(outer.value)?;
         let body = tlv::expect(&parts, Tag::BODY)?;
         let signature = tlv::expect(&parts, Tag::SIGNATURE)?;
-        // Both are there, so a third is nothing that the signature covers.
+        // Body and signature are the first two objects, and the signature covers only the body.
         if let Some(extra) = parts.get(2) {
             return Err(CertificateError::Uncovered(extra.tag));
         }
@@ -120,65 +120,65 @@ impl Certificate {
         })
     }
 
-    /// The certificate's bytes, tag included.
+    /// The encoded certificate with its tag.
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// Content of the certificate without its tag: what PSO VERIFY Tag::CERTIFICATE takes.
+    /// Content of the certificate without tag and length, as PSO VERIFY CERTIFICATE expects it.
     pub fn content(&self) -> &[u8] {
-        // Parsed once already, so this cannot fail.
+        // Cannot fail, because these bytes have been parsed before.
         tlv::parse_exact(&self.raw).map_or(&[], |outer| outer.value)
     }
 
-    /// Who signed it.
+    /// Certification authority reference: the issuer.
     pub fn car(&self) -> &Chr {
         &self.car
     }
 
-    /// Whose it is.
+    /// Certificate holder reference: the subject.
     pub fn chr(&self) -> &Chr {
         &self.chr
     }
 
-    /// The key.
+    /// Public key as encoded; [`KeyObject::resolve`] makes it usable.
     pub fn key(&self) -> &KeyObject {
         &self.key
     }
 
-    /// Role, if given.
+    /// Role in the device hierarchy, if the certificate has an authorisation.
     pub fn role(&self) -> Option<Role> {
         self.role
     }
 
-    /// First day, if given.
+    /// First day of validity, if given.
     pub fn effective(&self) -> Option<Date> {
         self.effective
     }
 
-    /// Last day, if given.
+    /// Last day of validity, if given.
     pub fn expiry(&self) -> Option<Date> {
         self.expiry
     }
 
-    /// Signature over the body: plain `r || s`, or RSA.
+    /// Signature over the body: plain `r || s`, or RSASSA-PKCS1-v1_5.
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
 
-    /// Verifies the signature over the body with `issuer`.
+    /// Verifies the signature over the body with the issuer's key.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// The signature is malformed or does not verify.
     pub fn verify_with(&self, issuer: &PublicKey) -> Result<(), SignatureError> {
         issuer.verify_sha256(&self.body, &self.signature)
     }
 }
 
-/// Splits concatenated certificates, as in EF 2F02. Filler bytes behind the last one are ignored.
+/// Splits concatenated certificates, as in EF 2F02. Filler bytes (00 or FF) after the last one are ignored.
 ///
 /// # Errors
-/// [`CertificateError`]
+/// One of the objects is not a certificate.
 pub fn split_certificates(mut data: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
     let mut certificates = Vec::new();
     while data

@@ -1,4 +1,4 @@
-//! The SmartCard-HSM driver.
+//! Driver for the SmartCard-HSM.
 
 mod channel;
 mod files;
@@ -30,44 +30,48 @@ use crate::{
 };
 
 /// A SmartCard-HSM whose application is selected.
+///
+/// Methods that talk to the card fail with [`CardError::Transport`] if the connection is lost, with
+/// [`CardError::ChannelLost`] if the secure channel breaks, and with [`CardError::Refused`] if the card returns a status word
+/// that has no error of its own.
 pub struct SmartCardHsm {
     transport: Box<dyn Transport>,
     channel: Option<Channel>,
-    /// A channel was opened: a plain answer, or a plain command, would be a silent fall-back.
+    /// A secure channel was opened, so that plain commands and plain responses are not accepted any longer.
     channel_required: bool,
     info: ApplicationInfo,
 }
 
 impl SmartCardHsm {
-    /// What the application says of itself.
+    /// Option word and version of the application.
     pub fn info(&self) -> &ApplicationInfo {
         &self.info
     }
 
-    /// Name of reader or simulator.
+    /// Name of the reader or simulator.
     pub fn transport_name(&self) -> &str {
         self.transport.name()
     }
 
-    /// Whether the way to the card can be listened to.
+    /// Whether the card is on this machine or across a network.
     pub fn locality(&self) -> Locality {
         self.transport.locality()
     }
 
-    /// Whether commands travel in the secure channel.
+    /// Whether commands are sent in the secure channel.
     pub fn has_secure_channel(&self) -> bool {
         self.channel.is_some()
     }
 
-    /// Gives the transport back; the card stays as it is.
+    /// Returns the transport. The state of the card does not change.
     pub fn into_transport(self) -> Box<dyn Transport> {
         self.transport
     }
 
-    /// Longest command data that fits, inside the channel if there is one.
+    /// Most bytes of command data that fit into one APDU, inside the secure channel if it is open.
     fn max_command_data(&self) -> usize {
         let ApduLimits { command, .. } = self.transport.limits();
-        // Header, lengths and Le; in the channel also padding, MAC and Le objects.
+        // Header, lengths and Le. In the channel, padding and the objects for MAC and Le are added.
         let overhead = if self.channel.is_some() {
             9 + 19 + 16
         } else {
@@ -76,7 +80,7 @@ impl SmartCardHsm {
         command.saturating_sub(overhead)
     }
 
-    /// Sends a command, inside the channel if there is one; fetches what the card holds back.
+    /// Sends a command, inside the secure channel if it is open.
     fn send(&mut self, command: &Command) -> Result<Response, CardError> {
         if self.channel_required && self.channel.is_none() {
             return Err(CardError::ChannelLost);
@@ -86,7 +90,7 @@ impl SmartCardHsm {
         };
         let protected = channel.protect_command(command);
         match self.send_plain(&protected) {
-            Ok(answer) => self.open_answer(&answer),
+            Ok(answer) => self.open_response(&answer),
             Err(error) => {
                 self.channel = None;
                 Err(error)
@@ -94,8 +98,9 @@ impl SmartCardHsm {
         }
     }
 
-    /// Checks and opens the answer to a protected command. A bare status word means that the card has dropped the channel.
-    fn open_answer(&mut self, answer: &Response) -> Result<Response, CardError> {
+    /// Verifies and decrypts the response to a protected command. A plain status word means that the card has closed the
+    /// channel.
+    fn open_response(&mut self, answer: &Response) -> Result<Response, CardError> {
         let opened = match &mut self.channel {
             Some(channel) => channel.open_response(&answer.data).ok(),
             None => None,
@@ -106,7 +111,7 @@ impl SmartCardHsm {
         opened.ok_or(CardError::ChannelLost)
     }
 
-    /// Sends commands that do not depend on each other's answers: one trip instead of many, where the way to the card is long.
+    /// Sends commands that do not depend on each other's responses, in one round trip if the secure channel is open.
     fn send_all(&mut self, commands: &[Command]) -> Result<Vec<Response>, CardError> {
         let Some(channel) = &mut self.channel else {
             return commands.iter().map(|command| self.send(command)).collect();
@@ -114,7 +119,8 @@ impl SmartCardHsm {
         let protected: Vec<_> = channel
             .protect_commands(commands)
             .iter()
-            .map(Command::encode)
+            // Encrypted data need not be wiped.
+            .map(|command| command.encode().to_vec())
             .collect();
         let opened = self
             .transport
@@ -138,7 +144,7 @@ impl SmartCardHsm {
 
     fn send_plain(&mut self, command: &Command) -> Result<Response, CardError> {
         let mut response = self.exchange(&command.encode())?;
-        // 6Cxx: the card names the right length. 61xx: there is more to fetch. Neither is usual over T=1.
+        // 6Cxx gives the right length, and 61xx announces more response data. Both are unusual over T=1.
         if response.sw.0 & 0xFF00 == 0x6C00 {
             let mut bytes = command.encode();
             if let Some(last) = bytes.last_mut() {
@@ -165,8 +171,12 @@ impl SmartCardHsm {
         parse(&self.transport.transmit(bytes)?)
     }
 
-    /// Sends a command that must succeed.
-    fn demand(&mut self, what: &'static str, command: &Command) -> Result<Vec<u8>, CardError> {
+    /// Sends a command and returns its response data; any status word but 9000 is an error.
+    fn send_checked(
+        &mut self,
+        what: &'static str,
+        command: &Command,
+    ) -> Result<Vec<u8>, CardError> {
         let response = self.send(command)?;
         match response.sw {
             StatusWord::OK => Ok(response.data),
@@ -179,5 +189,5 @@ impl SmartCardHsm {
 
 fn parse(answer: &[u8]) -> Result<Response, CardError> {
     Response::parse(answer)
-        .ok_or_else(|| CardError::malformed("answer a command", "less than two bytes"))
+        .ok_or_else(|| CardError::malformed("a command", "the response has less than two bytes"))
 }

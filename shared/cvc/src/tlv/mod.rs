@@ -1,47 +1,47 @@
 //! BER-TLV as smart cards use it (ISO/IEC 7816-4, ISO/IEC 8825-1).
 //!
-//! Reading is tolerant (any definite length form), writing is DER: signatures cover exact bytes, so every [`Tlv`] keeps
-//! the bytes it was read from.
+//! The reader accepts any definite length form, and the writer produces DER. Signatures cover exact bytes, so every [`Tlv`]
+//! retains the bytes from which it was read.
 
 mod tag;
 
 pub use tag::Tag;
 
-/// Why bytes are not TLV.
+/// The reason why bytes are not accepted as TLV.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlvError {
     /// The data ends inside an object.
     #[error("the data ends in the middle of a TLV object")]
     Truncated,
-    /// A tag of three bytes or more.
+    /// A tag has three bytes or more.
     #[error("a TLV tag is longer than two bytes")]
     TagTooLong,
-    /// Indefinite length, or one of more than three bytes.
-    #[error("a TLV length has a form that cards do not use")]
+    /// A length is indefinite or has more than three bytes.
+    #[error("a TLV length is indefinite or longer than three bytes")]
     BadLength,
-    /// An object that must be there is not.
+    /// A required object is missing.
     #[error("the TLV object {0} is missing")]
     Missing(Tag),
-    /// Something follows where nothing may.
-    #[error("there are {0} bytes too many behind the data")]
+    /// Bytes follow the only object.
+    #[error("the TLV object is followed by unexpected data of length {0}")]
     Trailing(usize),
 }
 
-/// One object.
+/// One TLV object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tlv<'a> {
-    /// Tag.
+    /// Tag of one or two bytes.
     pub tag: Tag,
-    /// Content.
+    /// Content without tag and length.
     pub value: &'a [u8],
-    /// Tag, length and content, as read.
+    /// Tag, length and content as they were read.
     pub raw: &'a [u8],
 }
 
-/// Reads the first object; returns it and what follows.
+/// Reads the first object; returns it and the bytes that follow.
 ///
 /// # Errors
-/// See [`TlvError`].
+/// The data ends inside the object, or its tag or length has an unsupported form.
 pub fn parse_one(data: &[u8]) -> Result<(Tlv<'_>, &[u8]), TlvError> {
     let mut at = 0;
     let mut next = || {
@@ -84,7 +84,7 @@ pub fn parse_one(data: &[u8]) -> Result<(Tlv<'_>, &[u8]), TlvError> {
 /// Reads exactly one object.
 ///
 /// # Errors
-/// As [`parse_one`], or [`TlvError::Trailing`].
+/// [`TlvError::Trailing`] if bytes follow the object; otherwise as [`parse_one`].
 pub fn parse_exact(data: &[u8]) -> Result<Tlv<'_>, TlvError> {
     match parse_one(data)? {
         (tlv, []) => Ok(tlv),
@@ -95,7 +95,7 @@ pub fn parse_exact(data: &[u8]) -> Result<Tlv<'_>, TlvError> {
 /// Reads objects until the data ends.
 ///
 /// # Errors
-/// See [`TlvError`].
+/// As [`parse_one`], for any of the objects.
 pub fn parse_all(mut data: &[u8]) -> Result<Vec<Tlv<'_>>, TlvError> {
     let mut objects = Vec::new();
     while !data.is_empty() {
@@ -106,22 +106,31 @@ pub fn parse_all(mut data: &[u8]) -> Result<Vec<Tlv<'_>>, TlvError> {
     Ok(objects)
 }
 
-/// The first object with this tag.
+/// Finds the first object with this tag.
 pub fn find<'a>(objects: &[Tlv<'a>], tag: Tag) -> Option<Tlv<'a>> {
     objects.iter().copied().find(|object| object.tag == tag)
 }
 
-/// The first object with this tag, which must be there.
+/// Finds the first object with this tag, which is required.
 ///
 /// # Errors
-/// [`TlvError::Missing`].
+/// [`TlvError::Missing`] if there is no such object.
 pub fn expect<'a>(objects: &[Tlv<'a>], tag: Tag) -> Result<Tlv<'a>, TlvError> {
     find(objects, tag).ok_or(TlvError::Missing(tag))
 }
 
+/// Most bytes that tag and length take for content below 16 MiB.
+const OVERHEAD: usize = 6;
+
 /// Writes one object in DER.
 pub fn encode(tag: Tag, value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len() + 6);
+    let mut out = Vec::with_capacity(value.len() + OVERHEAD);
+    append(&mut out, tag, value);
+    out
+}
+
+/// Appends one object in DER to `out`. If `out` has enough capacity, no other copy of the content is created in memory.
+pub fn append(out: &mut Vec<u8>, tag: Tag, value: &[u8]) {
     match tag.0.to_be_bytes() {
         [0, low] => out.push(low),
         both => out.extend_from_slice(&both),
@@ -137,15 +146,14 @@ pub fn encode(tag: Tag, value: &[u8]) -> Vec<u8> {
         }
     }
     out.extend_from_slice(value);
-    out
 }
 
-/// Collects objects.
+/// Writes a sequence of objects in DER.
 #[derive(Clone, Debug, Default)]
 pub struct TlvWriter(Vec<u8>);
 
 impl TlvWriter {
-    /// Nothing yet.
+    /// Creates an empty writer.
     pub fn new() -> Self {
         Self::default()
     }
@@ -153,11 +161,11 @@ impl TlvWriter {
     /// Appends one object.
     #[must_use]
     pub fn with(mut self, tag: Tag, value: &[u8]) -> Self {
-        self.0.extend_from_slice(&encode(tag, value));
+        append(&mut self.0, tag, value);
         self
     }
 
-    /// Appends one object if there is a value.
+    /// Appends one object if `value` is present.
     #[must_use]
     pub fn with_some(self, tag: Tag, value: Option<&[u8]>) -> Self {
         match value {
@@ -166,19 +174,19 @@ impl TlvWriter {
         }
     }
 
-    /// Appends objects that are encoded already.
+    /// Appends encoded objects unchanged.
     #[must_use]
     pub fn with_raw(mut self, raw: &[u8]) -> Self {
         self.0.extend_from_slice(raw);
         self
     }
 
-    /// The bytes.
+    /// Returns the encoded objects.
     pub fn finish(self) -> Vec<u8> {
         self.0
     }
 
-    /// The bytes inside one object.
+    /// Returns one object with this tag that contains the encoded objects.
     pub fn wrap(self, tag: Tag) -> Vec<u8> {
         encode(tag, &self.0)
     }
@@ -191,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_byte_tags_and_long_lengths() {
+    fn two_byte_tags_and_long_lengths_are_written_and_read() {
         let data = encode(Tag(0x7F21), &[0xAA; 300]);
         assert_eq!(&data[..5], &[0x7F, 0x21, 0x82, 0x01, 0x2C]);
         assert_eq!(
@@ -201,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_longer_than_needed_are_read() {
+    fn a_length_in_a_longer_form_than_necessary_is_read() {
         let tlv = parse_exact(&[0xA5, 0x81, 0x01, 0x77]);
         assert_eq!(tlv.map(|tlv| tlv.value), Ok([0x77].as_slice()));
     }
 
     #[test]
-    fn refuses_what_cards_do_not_send() {
+    fn forms_that_cards_do_not_send_are_rejected() {
         assert_eq!(parse_one(&[0x42, 0x05, 0x01]), Err(TlvError::Truncated));
         assert_eq!(
             parse_one(&[0x30, 0x80, 0x00, 0x00]),
@@ -222,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(tag in prop_oneof![Just(0x42u16), Just(0x7F49), Just(0x5F37)], value in proptest::collection::vec(any::<u8>(), 0..70_000)) {
+        fn a_written_object_is_read_back(tag in prop_oneof![Just(0x42u16), Just(0x7F49), Just(0x5F37)], value in proptest::collection::vec(any::<u8>(), 0..70_000)) {
             let raw = encode(Tag(tag), &value);
             let tlv = parse_exact(&raw).expect("reads");
             prop_assert_eq!(tlv.value, value.as_slice());

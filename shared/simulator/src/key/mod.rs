@@ -15,45 +15,38 @@ use crate::aes_key::AesKey;
 
 /// A key of any kind.
 pub enum Key {
-    /// With a public half.
+    /// A private key with its public key.
     Pair(Secret),
-    /// AES.
     Aes(AesKey),
 }
 
 /// A private key.
 #[derive(Clone)]
 pub enum Secret {
-    /// Elliptic curve.
     Ec(EcSecretKey),
-    /// RSA.
     Rsa(Box<PrivateKey>),
 }
 
-/// A key as it is stored. In the clear: it is a simulation.
+/// A key in the form in which the card file stores it. It is not encrypted, because simulated keys protect nothing.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum StoredSecret {
-    /// Scalar in hex.
     Ec {
-        /// Curve.
         curve: Curve,
-        /// Scalar.
+        /// Scalar in hex.
         scalar: String,
     },
-    /// PKCS#8 in hex.
     Rsa {
-        /// DER.
+        /// PKCS#8 DER in hex.
         pkcs8: String,
     },
-    /// In hex.
     Aes {
-        /// Key.
+        /// Key in hex.
         key: String,
     },
 }
 
-/// A stored key is damaged.
+/// A key in the card file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("a key in the card file is damaged")]
 pub struct DamagedKey;
@@ -103,7 +96,7 @@ impl TryFrom<&StoredSecret> for Secret {
 }
 
 impl Key {
-    /// Form for the card file.
+    /// Converts the key to the form for the card file.
     pub fn store(&self) -> Result<StoredSecret, StatusWord> {
         match self {
             Self::Pair(secret) => secret.store(),
@@ -115,13 +108,13 @@ impl Key {
 }
 
 impl Secret {
-    /// Draws an EC key.
+    /// Generates an EC key.
     pub fn generate_ec(curve: Curve) -> Result<Self, StatusWord> {
         let mut scalar = vec![0; curve.field_len()];
         loop {
             getrandom::fill(&mut scalar).map_err(|_| StatusWord::ERROR)?;
             if curve == Curve::Secp521r1 {
-                // 521 bits: one bit of the first byte.
+                // Of 521 bits, one is in the first byte.
                 scalar[0] &= 1;
             }
             match EcSecretKey::from_bytes(curve, &scalar) {
@@ -132,7 +125,7 @@ impl Secret {
         }
     }
 
-    /// Draws an RSA key.
+    /// Generates an RSA key.
     pub fn generate_rsa(bits: u16) -> Result<Self, StatusWord> {
         if !matches!(bits, 1024 | 1536 | 2048 | 3072 | 4096) {
             return Err(StatusWord::WRONG_DATA);
@@ -142,7 +135,7 @@ impl Secret {
             .map_err(|_| StatusWord::ERROR)
     }
 
-    /// Form for the card file.
+    /// Converts the key to the form for the card file.
     pub fn store(&self) -> Result<StoredSecret, StatusWord> {
         Ok(match self {
             Self::Ec(key) => StoredSecret::Ec {

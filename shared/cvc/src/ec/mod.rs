@@ -1,10 +1,10 @@
 //! ECDSA keys and signatures on the curves with maintained arithmetic.
 //!
-//! One macro dispatches from [`Curve`] to the RustCrypto type of that curve; everything else here is independent of it.
+//! One macro dispatches from [`Curve`] to the RustCrypto type of that curve. The rest of the module does not depend on it.
 
 use crate::curve::{Curve, UnsupportedCurve};
 
-/// Evaluates an expression with `$C` as the RustCrypto curve; the fallback where there is none.
+/// Evaluates an expression with `$C` as the RustCrypto curve, or the fallback for a curve that has none.
 macro_rules! with_curve {
     ($curve:expr, $C:ident => $body:expr, $unsupported:expr) => {
         match $curve {
@@ -33,7 +33,7 @@ macro_rules! with_curve {
     };
 }
 
-// Behind the macro, which they use.
+// These modules use the macro, so they must follow it.
 mod public;
 mod secret;
 mod signature;
@@ -43,38 +43,39 @@ pub use secret::EcSecretKey;
 pub use signature::EcSignature;
 pub(crate) use signature::integer;
 
-/// Why bytes are not a key.
+/// The reason why bytes are not accepted as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The point is not on the curve, not uncompressed, or at infinity.
-    #[error("the public key is not a point of {0}: it is damaged or forged")]
+    /// The point is not on the curve, is compressed, or is at infinity.
+    #[error("the public key is not a point on {0}: it is damaged or forged")]
     NotOnCurve(Curve),
-    /// The scalar is zero or not below the order.
-    #[error("the private key is not a scalar of {0}")]
+    /// The scalar has a wrong length, is zero, or is not less than the order of the curve.
+    #[error("the private key is not valid for {0}")]
     BadScalar(Curve),
-    /// No arithmetic.
+    /// No library implements the curve.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedCurve),
 }
 
-/// Why a signature was not accepted.
+/// The reason why a signature was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// Not two numbers of the right size.
-    #[error("the signature is malformed for {0}")]
+    /// The signature is not a pair of numbers in the range of the curve.
+    #[error("the signature is not a valid encoding for {0}")]
     Malformed(Curve),
-    /// It does not verify.
-    #[error("the signature is wrong")]
+    /// The signature does not verify.
+    #[error("the signature does not verify")]
     Wrong,
-    /// The key and the signature scheme do not fit.
-    #[error("the key cannot make a signature of this kind")]
+    /// The signature scheme does not suit the key.
+    #[error("the key cannot produce a signature of this kind")]
     WrongKeyType,
-    /// No arithmetic.
+    /// No library implements the curve.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedCurve),
 }
 
-/// ECDSA reads a short digest as a number; the library wants at least half a field element of bytes.
+/// Pads a short digest with leading zeros, which do not change its value: the library requires at least half the length of a
+/// field element.
 fn padded(curve: Curve, digest: &[u8]) -> Vec<u8> {
     let least = curve.field_len().div_ceil(2);
     let mut out = vec![0; least.saturating_sub(digest.len())];
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_of_a_key_agreement_get_the_same_secret() {
+    fn both_sides_of_a_key_agreement_derive_the_same_secret() {
         for curve in SUPPORTED {
             let (one, two) = (key(curve, 3), key(curve, 4));
             let secret = one.ecdh(two.ec_public_key()).expect("agrees");
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_without_arithmetic_say_so() {
+    fn an_unsupported_curve_is_reported_on_verification() {
         let curve = Curve::BrainpoolP384r1;
         let parameters = curve.domain_parameters();
         let public = EcPublicKey::new(curve, parameters.g).expect("recognised");
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn over_long_integers_are_read() {
+    fn integers_with_superfluous_zeros_are_read() {
         let signature = key(Curve::BrainpoolP256r1, 3)
             .sign_prehash(&[1; 32])
             .expect("signs");
