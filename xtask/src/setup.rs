@@ -95,6 +95,11 @@ const TESTS: &[Requirement] = &[
         package: "systemd-boot-efi",
         present: || Path::new("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").exists(),
     },
+    // Judges the services' sandboxes.
+    Requirement {
+        package: "systemd",
+        present: || on_path("systemd-analyze"),
+    },
     // A C program against the module, and its memory.
     Requirement {
         package: "gcc",
