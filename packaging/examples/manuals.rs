@@ -19,8 +19,7 @@ fn main() -> anyhow::Result<()> {
         countersign_server::cli::command(),
         countersign_helper::cli::Cli::command(),
     ] {
-        write(command, &folder)
-            .with_context(|| format!("cannot write to {}", folder.display()))?;
+        write(command, &folder).with_context(|| format!("cannot write to {}", folder.display()))?;
     }
     Ok(())
 }

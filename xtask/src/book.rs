@@ -19,7 +19,9 @@ pub fn build() -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = build::target()?.join("book");
-    run(Command::new("mdbook").args(["build", "docs", "--dest-dir"]).arg(&folder))?;
+    run(Command::new("mdbook")
+        .args(["build", "docs", "--dest-dir"])
+        .arg(&folder))?;
     eprintln!("book: {}", folder.join("index.html").display());
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Context;
 
 use crate::{
-    book, build, portal,
+    book, build,
     run::{cargo, run},
     setup,
 };
@@ -25,8 +25,6 @@ const FILES: [&str; 5] = [
 /// A program does not compile, or a file cannot be written.
 pub fn run_task() -> anyhow::Result<()> {
     setup::for_programs()?;
-    // The server embeds the portal, and the manual pages come from the server's own command line.
-    portal::build()?;
     let folder = build::target()?.join("dist");
     if folder.exists() {
         fs::remove_dir_all(&folder)

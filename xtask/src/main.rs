@@ -37,7 +37,7 @@ enum Task {
     Build(build::Build),
     /// Write manual pages, shell completions, service files and the book to target/dist.
     Dist,
-    /// Build the book from docs/ into target/book.
+    /// Build the book from docs/ into target/book. docs/testing.md says how to make new screenshots.
     Book,
     /// Measure.
     Bench(bench::Bench),
@@ -84,9 +84,7 @@ mod tests {
         let pages = std::fs::read_dir(root.join("docs")).unwrap();
         pages
             .map(|entry| entry.unwrap().path())
-            .chain(
-                ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root.join(name)),
-            )
+            .chain(["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root.join(name)))
             .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
             .map(|path| {
                 let text = std::fs::read_to_string(&path).unwrap();

@@ -155,6 +155,9 @@ fn variables_in(folder: &std::path::Path, variables: &mut BTreeSet<String>) {
             variables_in(&path, variables);
             continue;
         }
+        if path.extension().is_none_or(|ending| ending != "rs") {
+            continue;
+        }
         let text = fs::read_to_string(&path).expect("the file is text");
         for rest in text.split("\"COUNTERSIGN_").skip(1) {
             let name: String = rest
@@ -197,9 +200,7 @@ fn the_example_has_every_setting() {
     for (name, value) in &table {
         let tables: Vec<&toml::Table> = match value {
             toml::Value::Table(table) => vec![table],
-            toml::Value::Array(values) => {
-                values.iter().filter_map(toml::Value::as_table).collect()
-            }
+            toml::Value::Array(values) => values.iter().filter_map(toml::Value::as_table).collect(),
             _ => vec![],
         };
         if tables.is_empty() {
