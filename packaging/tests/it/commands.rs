@@ -1,16 +1,9 @@
 //! The commands that documents show are commands that the programs know.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
+use countersign_packaging::programs;
 
 use crate::documents::{code_lines, code_spans, documents, read};
-
-fn programs() -> [Command; 3] {
-    [
-        countersign_cli::command(),
-        countersign_server::cli::command(),
-        countersign_helper::cli::Cli::command(),
-    ]
-}
 
 fn program(name: &str) -> Option<Command> {
     programs()

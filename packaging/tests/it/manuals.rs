@@ -1,22 +1,11 @@
-//! Manual pages and shell completions.
+//! Manual pages, shell completions, and the other files that are installed.
 
-use std::process::Command;
-
-/// Beside the test: `deps/it-...` and `examples/manuals`.
-fn generator() -> std::path::PathBuf {
-    let test = std::env::current_exe().expect("the test knows its own path");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/it");
-    folder.join("examples/manuals")
-}
+use crate::documents::{code_lines, read, root};
 
 #[test]
 fn each_program_has_a_manual_page_and_completions() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let status = Command::new(generator())
-        .arg(folder.path())
-        .status()
-        .expect("the generator runs");
-    assert!(status.success());
+    countersign_packaging::write_manuals(folder.path()).expect("the folder is writable");
     for program in ["countersign", "countersign-server", "countersign-helper"] {
         for file in [
             format!("man/man1/{program}.1"),
@@ -31,4 +20,30 @@ fn each_program_has_a_manual_page_and_completions() {
     }
     // Subcommands have pages of their own.
     assert!(folder.path().join("man/man1/countersign-sign.1").exists());
+}
+
+#[test]
+fn the_files_that_are_installed_exist() {
+    let generated = tempfile::tempdir().expect("a temporary folder");
+    countersign_packaging::write_manuals(generated.path()).expect("the folder is writable");
+    let sources = [generated.path().to_owned(), root().join("packaging")];
+    let mut seen = 0;
+    for line in code_lines(&read("docs/install.md")) {
+        for word in line.split_whitespace() {
+            let Some(path) = word.strip_prefix("target/dist/") else {
+                continue;
+            };
+            seen += 1;
+            // A star stands for several files of a folder.
+            let path = match path.split_once('*') {
+                Some((before, _)) => before.rsplit_once('/').map_or("", |(folder, _)| folder),
+                None => path,
+            };
+            assert!(
+                sources.iter().any(|source| source.join(path).exists()),
+                "{line}"
+            );
+        }
+    }
+    assert!(seen > 8, "only {seen} files were found");
 }
