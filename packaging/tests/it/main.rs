@@ -12,5 +12,6 @@ mod configuration;
 mod documents;
 mod links;
 mod manuals;
+mod rest;
 mod services;
 mod troubleshooting;
