@@ -86,6 +86,11 @@ const TESTS: &[Requirement] = &[
         package: "sbsigntool",
         present: || on_path("sbsign"),
     },
+    // Judges the sandbox of the server's unit.
+    Requirement {
+        package: "systemd",
+        present: || on_path("systemd-analyze"),
+    },
     Requirement {
         package: "openssh-client",
         present: || on_path("ssh-agent"),
@@ -94,11 +99,6 @@ const TESTS: &[Requirement] = &[
     Requirement {
         package: "systemd-boot-efi",
         present: || Path::new("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").exists(),
-    },
-    // Judges the services' sandboxes.
-    Requirement {
-        package: "systemd",
-        present: || on_path("systemd-analyze"),
     },
     // A C program against the module, and its memory.
     Requirement {
