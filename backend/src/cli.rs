@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
 
 use crate::{
@@ -112,6 +112,11 @@ fn local_origin(port: u16, tls: bool) -> String {
         (false, 80) => "http://localhost".into(),
         (false, _) => format!("http://localhost:{port}"),
     }
+}
+
+/// The command line, for manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program.

@@ -86,6 +86,11 @@ const TESTS: &[Requirement] = &[
         package: "sbsigntool",
         present: || on_path("sbsign"),
     },
+    // Judges the sandbox of the server's unit.
+    Requirement {
+        package: "systemd",
+        present: || on_path("systemd-analyze"),
+    },
     Requirement {
         package: "openssh-client",
         present: || on_path("ssh-agent"),

@@ -5,7 +5,7 @@ use std::{process::Command, time::Instant};
 use clap::Args;
 
 use crate::{
-    build,
+    book, build,
     run::{cargo, run, succeeds},
     setup, uboot,
 };
@@ -86,6 +86,9 @@ impl Test {
                 "cargo-deny is not installed: `cargo install --locked cargo-deny` adds this check"
             );
         }
+
+        layer("book");
+        book::build()?;
 
         layer("units, protocol vectors, simulator, services");
         run(&mut tests([
