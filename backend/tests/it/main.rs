@@ -5,10 +5,12 @@
 mod abandoned;
 mod cloud;
 mod enrolment;
+mod faults;
 mod http;
 mod keys;
 mod leases;
 mod listening;
+mod lock_proofs;
 mod logged;
 mod losses;
 mod notices;

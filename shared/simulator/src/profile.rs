@@ -46,10 +46,23 @@ pub struct Profile {
     /// Protected commands are understood, and SELECT without an answer (P2 = 0C).
     #[serde(default = "yes")]
     pub secure_messaging: bool,
+    /// Status word of an algorithm that does not fit the kind of the key, while the card is open: 6A81 or 6400.
+    #[serde(default = "not_supported")]
+    pub wrong_key_type_sw: u16,
+    /// An algorithm that does not fit the kind of the key is refused before the authentication is checked, with 6A81.
+    #[serde(default)]
+    pub checks_key_type_first: bool,
+    /// A repeated SELECT of the application is answered, and forgets nothing: as if it were swallowed on its way.
+    #[serde(default)]
+    pub swallows_logout: bool,
 }
 
 const fn yes() -> bool {
     true
+}
+
+const fn not_supported() -> u16 {
+    0x6A81
 }
 
 impl Profile {
@@ -71,6 +84,9 @@ impl Profile {
         ecdh_only_x: false,
         independent: false,
         secure_messaging: true,
+        wrong_key_type_sw: 0x6A81,
+        checks_key_type_first: false,
+        swallows_logout: false,
     };
 
     /// The other possibility for a device of the vendor: a challenge serves until the next one.
@@ -98,6 +114,9 @@ impl Profile {
         ecdh_only_x: true,
         independent: false,
         secure_messaging: true,
+        wrong_key_type_sw: 0x6A81,
+        checks_key_type_first: false,
+        swallows_logout: false,
     };
 
     /// That implementation with everything in which it was seen to differ.
@@ -107,6 +126,7 @@ impl Profile {
         requests_name_device: true,
         independent: true,
         secure_messaging: false,
+        wrong_key_type_sw: 0x6400,
         ..Self::PICO
     };
 

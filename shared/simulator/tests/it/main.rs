@@ -4,6 +4,7 @@
 
 mod bytes;
 mod key_domains;
+mod lock_proof;
 mod locked;
 mod robust;
 mod story;
