@@ -20,9 +20,11 @@ async fn with_rsa_first(profile: Profile) -> World {
     world
 }
 
+/// All proofs since the quorum was set up, before which there is nothing to lock.
 async fn proofs(world: &World) -> Vec<String> {
     let audit = world.audit().await.into_iter();
     audit
+        .skip_while(|event| !matches!(event, AuditEvent::HsmInitialised { .. }))
         .filter_map(|event| match event {
             AuditEvent::HsmLocked { proof, .. } => Some(proof),
             _ => None,

@@ -150,9 +150,7 @@ async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
 async fn patiently(connection: &mut SqliteConnection, statements: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     loop {
-        let result = connection
-            .execute(sqlx::raw_sql(statements))
-            .await;
+        let result = connection.execute(sqlx::raw_sql(statements)).await;
         if result.is_ok() && done() {
             return;
         }

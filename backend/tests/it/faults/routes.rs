@@ -2,28 +2,33 @@
 
 use std::path::Path;
 
+use axum::{
+    Router,
+    http::{StatusCode, header},
+};
 use countersign_protocol::{
-    activation::{Decline, NewActivation},
+    activation::{ActivationState, Decline, NewActivation, Quorum},
     cvc::Fingerprint,
     digest::Sha256Digest,
     encoding::Base64,
     hsm::{InitialiseHsm, KeySettings, NewCertificate, RegisterCustodian},
-    id::{ActivationId, OperatorId},
+    id::{ActivationId, HsmId, OperatorId},
     mechanism::Mechanism,
     operator::{Bootstrap, ConfirmKey, Enrolment, NewInvitation, OpenInvitation, Role},
     remote::AcceptDevice,
+    session::{LogIn, LoginChallenge},
     signature::SignRequest,
     token::NewToken,
 };
 use countersign_server::{http, people, token};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::{
-    http::log_in,
+    cloud::client::{device, key, lock, public_key},
+    http::{json, send},
     pki,
     tls::stage::token_for,
-    world::{ORIGIN, World, anything, hsm_id, operator},
+    world::{World, anything, hsm_id, operator},
 };
 
 /// Attempts of one kind at each route; what can be used up is there so many times.
@@ -165,7 +170,7 @@ pub const ROUTES: &[Route] = &[
         fill: |_, _| {
             // Its keys would be lost: it does not repeat the name.
             let initialise = InitialiseHsm {
-                quorum: countersign_protocol::activation::Quorum {
+                quorum: Quorum {
                     required: 2,
                     total: 3,
                 },
@@ -197,7 +202,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v1/devices/{device}/accept",
         caller: ADMIN,
         fill: |_, _| {
-            let hsm = countersign_protocol::id::HsmId::new("remote");
+            let hsm = HsmId::new("remote");
             (vec![DEVICE.into()], text(&AcceptDevice { hsm }))
         },
     },
@@ -230,7 +235,7 @@ pub const ROUTES: &[Route] = &[
             let settings = KeySettings {
                 raw_rsa: number % 2 == 0,
             };
-            (vec![setting.ec.to_hex()], text(&settings))
+            (vec![setting.rsa.to_hex()], text(&settings))
         },
     },
     Route {
@@ -352,18 +357,21 @@ fn sign_request(number: usize) -> String {
 
 fn signhash(number: usize) -> String {
     let digest = Sha256Digest::of(&number.to_be_bytes());
-    json!({"hash": hex::encode(digest.as_bytes()), "algo": "ECDSA"}).to_string()
+    let hash = hex::encode(digest.as_bytes());
+    serde_json::json!({"hash": hash, "algo": "ECDSA"}).to_string()
 }
 
 /// What the requests are about: a lease is open, another request is queued, and there is something of all that can be
 /// used up.
 pub struct Setting {
+    origin: String,
     cookies: Vec<String>,
     leaving: Vec<String>,
     bearer: String,
     pub open: ActivationId,
     queued: ActivationId,
     ec: Fingerprint,
+    rsa: Fingerprint,
     certificate: Vec<u8>,
     newcomer: (OperatorId, Fingerprint),
     invitation_code: String,
@@ -383,23 +391,21 @@ impl Setting {
         let router = http::router(&world.app).await.expect("a router");
         let mut cookies = Vec::new();
         for player in 0..4 {
-            cookies.push(log_in(world, &router, player).await);
+            cookies.push(log_in(world, &router, player).await.0);
         }
         let mut leaving = Vec::new();
         for _ in 0..ATTEMPTS / 4 {
-            leaving.push(log_in(world, &router, 3).await);
+            leaving.push(log_in(world, &router, 3).await.0);
         }
-        let used_log_in = used_log_in(world, &router).await;
+        let (_, used_log_in) = log_in(world, &router, 1).await;
         let used_approval = {
             let id = world.ask_for_files("ec", &["approved once"]).await;
             world
-                .wait_for(&id, |view| {
-                    view.state == countersign_protocol::activation::ActivationState::Collecting
-                })
+                .wait_for(&id, |view| view.state == ActivationState::Collecting)
                 .await;
             let task = world.task(2, &id).await.expect("a task");
             let evidence = text(&world.people[2].approve(&task));
-            crate::cloud::client::lock(world, &id).await;
+            lock(world, &id).await;
             evidence
         };
         let open = world.ask_for_anything("ec", 3600, 10_000).await;
@@ -436,18 +442,20 @@ impl Setting {
         let newcomer = (eve.person.id.clone(), eve.card.fingerprint());
         let link = world.invite("Frank", Role::Custodian).await;
         let (_, code) = link.split_once('#').expect("a code");
-        let key = crate::cloud::client::key(world, "ec");
-        let public_key = key.public_key.expect("a public key");
+        let ec = key(world, "ec");
+        let ec_key = public_key(world, "ec");
         let bearer = token_for(world, &[], None).await.expect("a token").secret;
-        let (cloud_hsm, cloud_domain) = crate::cloud::client::device(world).await;
+        let (cloud_hsm, cloud_domain) = device(world).await;
         Self {
+            origin: world.app.config.public_origin.clone(),
             cookies,
             leaving,
             bearer,
             open,
             queued,
-            ec: public_key.fingerprint(),
-            certificate: pki::certificate_by_another(&public_key),
+            ec: ec_key.fingerprint(),
+            rsa: public_key(world, "rsa").fingerprint(),
+            certificate: pki::certificate_by_another(&ec_key),
             newcomer,
             invitation_code: code.to_owned(),
             invitations,
@@ -457,7 +465,7 @@ impl Setting {
             used_approval,
             cloud_hsm,
             cloud_domain,
-            cloud_key: format!("{:02X}", key.reference),
+            cloud_key: format!("{:02X}", ec.reference),
         }
     }
 
@@ -471,9 +479,9 @@ impl Setting {
             path.replace_range(start..=end, &value);
         }
         let caller = match route.caller {
-            As::Nobody => format!("Origin: {ORIGIN}\r\n"),
-            As::Person(player) => session(&self.cookies[player]),
-            As::LeavingPerson => session(&self.leaving[attempt % self.leaving.len()]),
+            As::Nobody => format!("Origin: {}\r\n", self.origin),
+            As::Person(player) => self.session(&self.cookies[player]),
+            As::LeavingPerson => self.session(&self.leaving[attempt % self.leaving.len()]),
             As::Program => format!("Authorization: Bearer {}\r\n", self.bearer),
         };
         let content = if body.is_empty() {
@@ -484,7 +492,7 @@ impl Setting {
         format!(
             "{} {path} HTTP/1.1\r\nHost: localhost\r\n{caller}{content}Idempotency-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
             route.method,
-            uuid::Uuid::new_v4(),
+            uuid::Uuid::now_v7(),
             body.len()
         )
         .into_bytes()
@@ -494,29 +502,32 @@ impl Setting {
     pub fn request_of(&self, player: usize, method: &str, path: &str, body: &str) -> Vec<u8> {
         format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            session(&self.cookies[player]),
+            self.session(&self.cookies[player]),
             body.len()
         )
         .into_bytes()
     }
+
+    fn session(&self, cookie: &str) -> String {
+        format!("Origin: {}\r\nCookie: {cookie}\r\n", self.origin)
+    }
 }
 
-fn session(cookie: &str) -> String {
-    format!("Origin: {ORIGIN}\r\nCookie: {cookie}\r\n")
-}
-
-/// A log-in that counted once.
-async fn used_log_in(world: &mut World, router: &axum::Router) -> String {
-    let origin = [("origin", ORIGIN)];
-    let challenge: countersign_protocol::session::LoginChallenge = crate::http::json(
-        crate::http::send(router, "POST", "/session/challenge", &origin, None).await,
-    )
-    .await;
-    let statement = world.people[1].card.log_in(&challenge.task);
-    let body = text(&countersign_protocol::session::LogIn { statement });
-    let response = crate::http::send(router, "POST", "/session", &origin, Some(body.clone())).await;
-    assert_eq!(response.status(), axum::http::StatusCode::OK);
-    body
+/// Logs a person in; the cookie as it is sent back, and the body of the request.
+async fn log_in(world: &mut World, router: &Router, player: usize) -> (String, String) {
+    let own = world.app.config.public_origin.clone();
+    let origin = [("origin", own.as_str())];
+    let challenge: LoginChallenge =
+        json(send(router, "POST", "/session/challenge", &origin, None).await).await;
+    let statement = world.people[player].card.log_in(&challenge.task);
+    let body = text(&LogIn { statement });
+    let response = send(router, "POST", "/session", &origin, Some(body.clone())).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .expect("text");
+    let cookie = cookie.split(';').next().expect("a cookie");
+    (cookie.to_owned(), body)
 }
 
 /// Method and path of all writing routes in the server's source.
