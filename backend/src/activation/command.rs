@@ -84,3 +84,23 @@ pub enum Command {
         reply: oneshot::Sender<()>,
     },
 }
+
+impl Command {
+    /// Answers a command that begins something new with an error; returns any other command.
+    pub fn refuse(self, why: impl FnOnce() -> ActivationError) -> Option<Self> {
+        match self {
+            Self::Begin(reply) => drop(reply.send(Err(why()))),
+            Self::Task { reply, .. } => drop(reply.send(Err(why()))),
+            Self::Approve { reply, .. } => drop(reply.send(Err(why()))),
+            Self::Decline { reply, .. } => drop(reply.send(Err(why()))),
+            Self::Initialise { reply, .. } | Self::Register { reply, .. } => {
+                drop(reply.send(Err(why())));
+            }
+            other @ (Self::Lock { .. }
+            | Self::Signed { .. }
+            | Self::End { .. }
+            | Self::Stop { .. }) => return Some(other),
+        }
+        None
+    }
+}

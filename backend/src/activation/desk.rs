@@ -3,9 +3,10 @@
 mod approve;
 mod finish;
 mod open;
+mod overdue;
 mod set_up;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use countersign_protocol::{
     Timestamp,
@@ -23,11 +24,12 @@ use tokio::{
     time::Instant,
 };
 
+use self::overdue::Overdue;
 use super::{
     ActivationError,
     command::{Command, Custodian},
+    eligible::willing,
     load,
-    recovery::forget,
     transition::{self, Change},
 };
 use crate::{
@@ -54,6 +56,10 @@ pub struct Desk {
     progress: Option<(ActivationId, Instant)>,
     /// When the first activation expires; looked up again after every change.
     expiry: Expiry,
+    /// Grows with every change of people.
+    people: watch::Receiver<u64>,
+    /// What has happened and is not stored yet, oldest first.
+    overdue: VecDeque<Overdue>,
 }
 
 /// What is known of the next expiry.
@@ -73,6 +79,8 @@ impl Desk {
     ) -> Self {
         let snapshots = hsm.changes();
         Self {
+            people: app.store.people_changes(),
+            overdue: VecDeque::new(),
             app,
             hsm,
             commands,
@@ -92,7 +100,8 @@ impl Desk {
                 biased;
                 Some(notice) = self.notices.recv() => {
                     self.expiry = Expiry::Unknown;
-                    self.noticed(notice).await
+                    self.overdue.push_back(Overdue::Notice(notice));
+                    self.settle().await
                 }
                 command = self.commands.recv() => match command {
                     Some(Command::Stop { withdrawn_by, reply }) => return self.stop(withdrawn_by, reply).await,
@@ -100,6 +109,7 @@ impl Desk {
                     None => return,
                 },
                 Ok(()) = self.snapshots.changed() => self.tell().await,
+                Ok(()) = self.people.changed() => self.check_custodians().await,
                 () = tokio::time::sleep_until(wake_at) => {
                     self.expiry = Expiry::Unknown;
                     self.tick().await
@@ -117,7 +127,23 @@ impl Desk {
         if !matches!(command, Command::Signed { .. }) {
             self.expiry = Expiry::Unknown;
         }
-        // Whoever asked may have left: that is no error.
+        if let Err(error) = self.settle().await {
+            tracing::error!("HSM {}: {error}", self.hsm.id());
+            // Nothing new begins before everything is stored. Locking always goes on.
+            let Some(command) = command.refuse(|| {
+                ActivationError::NotStored(format!(
+                    "the server cannot store changes at the moment ({error}): try again when it can"
+                ))
+            }) else {
+                return Ok(());
+            };
+            return self.carry_out(command).await;
+        }
+        self.carry_out(command).await
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), ActivationError> {
+        // The caller may have left, and then misses the answer only.
         match command {
             Command::Begin(reply) => {
                 let _ = reply.send(self.advance().await);
@@ -164,7 +190,7 @@ impl Desk {
             }
             Command::End { activation, reason } => {
                 let activation = self.load(&activation).await?;
-                if !activation.state.is_ended() {
+                if !activation.state.is_ended() && !self.is_ending(&activation.terms.id) {
                     self.end(activation, reason, &Actor::Server).await?;
                 }
                 return self.advance().await;
@@ -215,9 +241,8 @@ impl Desk {
                 ActivationState::Collecting | ActivationState::Open { .. }
             )
         };
-        Ok(self
-            .active()
-            .await?
+        let active = self.active().await?;
+        Ok(active
             .into_iter()
             .find(|activation| has_it(&activation.state)))
     }
@@ -233,7 +258,7 @@ impl Desk {
     }
 
     async fn next_wake(&mut self) -> Instant {
-        let look = Instant::now() + LOOK;
+        let look = Instant::now() + if self.overdue.is_empty() { LOOK } else { PAUSE };
         if matches!(self.expiry, Expiry::Unknown)
             && let Ok(active) = self.active().await
         {
@@ -257,6 +282,7 @@ impl Desk {
     }
 
     async fn tick(&mut self) -> Result<(), ActivationError> {
+        self.settle().await?;
         if let Some((id, _)) = self.progress.take_if(|(_, at)| *at <= Instant::now()) {
             let mut tx = self.app.store.write().await?;
             let mut activation = load(tx.connection(), &id).await?;
@@ -265,11 +291,41 @@ impl Desk {
         }
         for activation in self.active().await? {
             let (until, reason) = self.waits_until(&activation);
-            if waits(&activation) && until <= Timestamp::now() {
+            if waits(&activation)
+                && until <= Timestamp::now()
+                && !self.is_ending(&activation.terms.id)
+            {
                 self.end(activation, reason, &Actor::Server).await?;
             }
         }
+        self.check_custodians().await?;
         self.advance().await
+    }
+
+    /// Ends what too few custodians are left for, and begins anew where the card counts one whose key was revoked.
+    async fn check_custodians(&mut self) -> Result<(), ActivationError> {
+        for activation in self.active().await? {
+            if !waits(&activation) || self.is_ending(&activation.terms.id) {
+                continue;
+            }
+            let mut connection = self.app.store.read().await?;
+            let willing = willing(&mut connection, &activation.terms).await?;
+            drop(connection);
+            let required = activation.terms.quorum.required;
+            if willing.count < usize::from(required) {
+                let why = format!(
+                    "{required} approvals are needed, but only {} of the HSM's custodians can still approve: an admin has to \
+                     register others",
+                    willing.count
+                );
+                self.end(activation, EndReason::Failed { why }, &Actor::Server)
+                    .await?;
+            } else if willing.revoked_is_counted {
+                self.begin_anew("the key of a custodian who had approved was revoked".into())
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// How long an activation waits for its quorum, and how it ends then.
@@ -308,6 +364,9 @@ impl Desk {
         }
         for mut activation in self.active().await? {
             let terms = &activation.terms;
+            if self.is_ending(&terms.id) {
+                continue;
+            }
             let same = *device.id() == terms.hsm.device
                 && device.quorum() == Some(terms.quorum)
                 && device.pka.is_some_and(|pka| pka.missing == 0);
@@ -334,71 +393,92 @@ impl Desk {
         Ok(())
     }
 
-    async fn noticed(&mut self, notice: Notice) -> Result<(), ActivationError> {
-        let id = self.hsm.id().clone();
+    /// Stores what the HSM's thread has reported. An error means that nothing of it is stored.
+    async fn noticed(&mut self, notice: &Notice) -> Result<(), ActivationError> {
+        let hsm = self.hsm.id().clone();
         match notice {
             Notice::Attached {
                 device,
                 behaviour,
                 proof,
             } => {
-                let mut tx = self.app.store.write().await?;
                 let known = KnownDevice {
                     device: device.clone(),
-                    behaviour,
+                    behaviour: *behaviour,
                 };
-                store::hsms::remember_device(tx.connection(), &id, &known).await?;
-                tx.audit(
-                    &Actor::Server,
-                    AuditEvent::HsmAttached {
-                        hsm: id.clone(),
-                        device,
-                    },
-                )
-                .await?;
-                tx.audit(&Actor::Server, AuditEvent::HsmLocked { hsm: id, proof })
+                let attached = AuditEvent::HsmAttached {
+                    hsm: hsm.clone(),
+                    device: device.clone(),
+                };
+                let locked = AuditEvent::HsmLocked {
+                    hsm: hsm.clone(),
+                    proof: proof.clone(),
+                };
+                let mut tx = self.app.store.write().await?;
+                store::hsms::remember_device(tx.connection(), &hsm, &known).await?;
+                tx.audit_all([attached, locked].map(|event| (Actor::Server, event)))
                     .await?;
                 tx.commit().await?;
-                self.tell().await?;
-                self.advance().await
+                self.overdue.push_back(Overdue::Advance);
             }
             Notice::Refused { why } => {
-                let mut tx = self.app.store.write().await?;
-                tx.audit(&Actor::Server, AuditEvent::HsmRefused { hsm: id, why })
-                    .await?;
-                tx.commit().await?;
-                self.tell().await
+                let why = why.clone();
+                self.audit(AuditEvent::HsmRefused { hsm, why }).await?;
             }
             Notice::Lost { lease, why } => {
-                let mut tx = self.app.store.write().await?;
-                tx.audit(
-                    &Actor::Server,
-                    AuditEvent::HsmLost {
-                        hsm: id,
-                        why: why.clone(),
-                    },
-                )
-                .await?;
-                tx.commit().await?;
-                match lease {
-                    None => self.begin_anew(why).await?,
-                    Some(lease) => {
-                        if let Some(activation) = self.opened_by(&lease).await? {
-                            let reason = EndReason::HsmLost { why };
-                            self.end(activation, reason, &Actor::Server).await?;
-                        }
+                let opened = match lease {
+                    Some(lease) => self.opened_by(lease).await?,
+                    None => None,
+                };
+                let why = why.clone();
+                let event = AuditEvent::HsmLost {
+                    hsm,
+                    why: why.clone(),
+                };
+                self.audit(event).await?;
+                let ended = match (lease, opened) {
+                    (None, _) => {
+                        self.overdue.push_back(Overdue::Requeue { why });
+                        self.log_out().await
                     }
-                }
-                self.tell().await
+                    (Some(_), Some(activation)) => {
+                        let reason = EndReason::HsmLost { why };
+                        self.end(activation, reason, &Actor::Server)
+                            .await
+                            .map(|_| ())
+                    }
+                    (Some(_), None) => Ok(()),
+                };
+                self.log(ended);
             }
             Notice::LeaseOver { lease, proof } => {
-                let Some(activation) = self.opened_by(&lease).await? else {
+                let Some(activation) = self.opened_by(lease).await? else {
                     return Ok(());
                 };
-                self.close(activation, EndReason::TimeUsed, &Actor::Server, Ok(proof))
-                    .await?;
-                self.advance().await
+                let proof = Ok(proof.clone());
+                let ended = self
+                    .close(activation, EndReason::TimeUsed, &Actor::Server, proof)
+                    .await;
+                self.log(ended.map(|_| ()));
+                self.overdue.push_back(Overdue::Advance);
+                return Ok(());
             }
+        }
+        let told = self.tell().await;
+        self.log(told);
+        Ok(())
+    }
+
+    async fn audit(&self, event: AuditEvent) -> Result<(), ActivationError> {
+        let mut tx = self.app.store.write().await?;
+        tx.audit(&Actor::Server, event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Reports what is tried again by another way.
+    fn log(&self, result: Result<(), ActivationError>) {
+        if let Err(error) = result {
+            tracing::error!("HSM {}: {error}", self.hsm.id());
         }
     }
 
@@ -412,28 +492,21 @@ impl Desk {
 
     /// Whoever has authenticated is forgotten: the HSM was lost before the lease.
     async fn begin_anew(&mut self, why: String) -> Result<(), ActivationError> {
+        self.log_out().await?;
+        self.settle_with(Overdue::Requeue { why }).await
+    }
+
+    /// Logs the HSM out where custodians are approving.
+    async fn log_out(&mut self) -> Result<(), ActivationError> {
         let collecting = |activation: &Activation| activation.state == ActivationState::Collecting;
-        let Some(mut activation) = self.current().await?.filter(collecting) else {
-            return Ok(());
-        };
-        // If it is back already, a round that was begun meanwhile begins anew.
-        if self.hsm.device().is_ok()
+        if self.current().await?.filter(collecting).is_some()
+            // If it is back already, a round that was begun meanwhile begins anew.
+            && self.hsm.device().is_ok()
             && let Err(error) = self.hsm.lock().await
         {
             tracing::warn!("HSM {}: {error}", self.hsm.id());
         }
-        let mut tx = self.app.store.write().await?;
-        forget(&mut tx, &mut activation, &why).await?;
-        transition::apply(
-            &self.app,
-            &mut tx,
-            &mut activation,
-            Change::Requeue,
-            &Actor::Server,
-        )
-        .await?;
-        tx.commit().await?;
-        self.advance().await
+        Ok(())
     }
 
     /// The custodian's key and card, if they may answer to this activation.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use countersign_protocol::{
-    activation::ActivationTerms,
+    activation::{ActivationTerms, EndReason},
     cvc::{Fingerprint, PublicKey},
 };
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
@@ -32,8 +32,8 @@ pub struct Lease {
     load: Arc<AtomicUsize>,
     /// Signatures that ever were under way.
     turns: AtomicUsize,
-    /// Set when the end is stored.
-    closed: watch::Sender<bool>,
+    /// How the lease ended: set when the end is stored, or cannot be stored yet.
+    closed: watch::Sender<Option<EndReason>>,
 }
 
 /// A key under a lease.
@@ -82,7 +82,7 @@ impl Lease {
             busy: Arc::default(),
             load: Arc::default(),
             turns: AtomicUsize::new(0),
-            closed: watch::Sender::new(false),
+            closed: watch::Sender::new(None),
         }
     }
 
@@ -110,15 +110,17 @@ impl Lease {
         drop(self.busy.write().await);
     }
 
-    /// The end is stored.
-    pub(super) fn close(&self) {
-        self.closed.send_replace(true);
+    /// The HSM is locked, and this is why.
+    pub(super) fn close(&self, reason: EndReason) {
+        self.closed.send_replace(Some(reason));
     }
 
-    /// Waits until the end of a revoked lease is stored.
-    pub async fn closed(&self) {
+    /// Waits until a revoked lease has ended, and returns how.
+    pub async fn closed(&self) -> Option<EndReason> {
         // The sender lives as long as the lease.
-        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+        let mut closed = self.closed.subscribe();
+        let closed = closed.wait_for(Option::is_some).await.ok()?;
+        closed.clone()
     }
 
     /// Signatures under way, and those that ever were.

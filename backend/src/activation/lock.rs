@@ -6,8 +6,6 @@ use countersign_protocol::{
     operator::Person,
 };
 
-use tokio::task::JoinSet;
-
 use super::ActivationError;
 use crate::{app::App, hsm::HsmError, store};
 
@@ -57,15 +55,20 @@ pub async fn lock(
         lease.revoke();
     }
     // All at once: an HSM that is slow to answer keeps no other one open.
-    let mut locking = JoinSet::new();
-    for (id, hsm) in terms.members() {
-        let (app, hsm, request) = (app.clone(), hsm.id.clone(), request.clone());
-        locking.spawn(async move { app.activations.end_for(&hsm, id, request).await });
-    }
+    let locking: Vec<_> = terms
+        .members()
+        .into_iter()
+        .map(|(id, hsm)| {
+            let (app, hsm, request) = (app.clone(), hsm.id.clone(), request.clone());
+            // Goes on although the caller leaves.
+            tokio::spawn(async move { app.activations.end_for(&hsm, id, request).await })
+        })
+        .collect();
     let mut locked = false;
     let mut refused = None;
-    for result in locking.join_all().await {
-        match result {
+    for result in locking {
+        let stopped = |_| HsmError::Stopped.into();
+        match result.await.map_err(stopped).flatten() {
             Ok(_) => locked = true,
             // An HSM that was done before, or is here no more, is as well.
             Err(

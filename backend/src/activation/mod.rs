@@ -6,6 +6,7 @@ mod approval;
 mod attendance;
 mod command;
 mod desk;
+mod eligible;
 mod lease;
 mod lease_pool;
 mod lock;
@@ -82,6 +83,9 @@ pub enum ActivationError {
     /// Statement or response.
     #[error("the approval is not accepted: {0}")]
     Refused(String),
+    /// The HSM did it, and the database does not take it yet.
+    #[error("{0}")]
+    NotStored(String),
     /// The HSM.
     #[error(transparent)]
     Hsm(#[from] HsmError),

@@ -10,7 +10,7 @@ use countersign_protocol::{
     },
     audit::{Actor, AuditEvent},
     dsse::canonical_digest,
-    id::{ActivationId, HsmId},
+    id::{ActivationId, HsmId, OperatorId},
     lease::LeaseLimits,
     manifest::readable,
     operator::Person,
@@ -18,8 +18,9 @@ use countersign_protocol::{
     statement::ApprovedPurpose,
 };
 use jiff::SignedDuration;
+use sqlx::SqliteConnection;
 
-use super::{ActivationError, attendance::longer, transition};
+use super::{ActivationError, attendance::longer, eligible::eligible, transition};
 use crate::{
     app::App,
     code,
@@ -134,10 +135,11 @@ pub async fn create(
         if after != activation.abandoned_after {
             store::activations::set_abandoned_after(tx.connection(), &id, after).await?;
         }
-        let view = super::by_id(tx.connection(), app, &id).await?;
+        let view = super::view::by_id_within(tx.connection(), app, &id).await?;
         tx.commit().await?;
         return Ok((view, false));
     }
+    let seats = with_custodians(tx.connection(), seats, &requester.person.id).await?;
     let now = Timestamp::now();
     let id = ActivationId::new(code::random_grouped(8)?);
     let names = seats.iter().map(|(name, _)| name.clone()).collect();
@@ -197,6 +199,39 @@ pub async fn create(
     let mut connection = app.store.read().await?;
     let view = super::by_id(&mut connection, app, &id).await?;
     Ok((view, true))
+}
+
+/// Those HSMs whose quorum can still be met for this requester. Without any, why not.
+async fn with_custodians(
+    connection: &mut SqliteConnection,
+    seats: Vec<(HsmName, Quorum)>,
+    requester: &OperatorId,
+) -> Result<Vec<(HsmName, Quorum)>, ActivationError> {
+    let mut refused = None;
+    let mut met = Vec::new();
+    for (hsm, quorum) in seats {
+        let registered = store::hsms::custodians(connection, &hsm.id).await?;
+        let count = eligible(&registered, requester).count();
+        if count >= usize::from(quorum.required) {
+            met.push((hsm, quorum));
+            continue;
+        }
+        let revoked = registered
+            .iter()
+            .filter(|custodian| custodian.revoked)
+            .count();
+        refused.get_or_insert(ActivationError::Conflict(format!(
+            "HSM {} needs {} approvals, but only {count} of its {} registered custodians can approve this request ({revoked} \
+             revoked; nobody approves their own request): an admin has to register others, or re-initialise the HSM",
+            hsm.id,
+            quorum.required,
+            registered.len()
+        )));
+    }
+    match refused {
+        Some(error) if met.is_empty() => Err(error),
+        _ => Ok(met),
+    }
 }
 
 /// The HSMs that can be opened, and by which quorum. Without any, why not.

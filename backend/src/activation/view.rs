@@ -36,8 +36,17 @@ pub async fn by_id(
 ) -> Result<ActivationView, ActivationError> {
     // One moment: states and answers belong together.
     let mut moment = connection.begin().await.map_err(StoreError::from)?;
-    let members = store::activations::members(&mut moment, id).await?;
-    build(&mut moment, app, &members)
+    by_id_within(&mut moment, app, id).await
+}
+
+/// As [`by_id`], on a connection that is in a transaction already.
+pub(super) async fn by_id_within(
+    connection: &mut SqliteConnection,
+    app: &App,
+    id: &ActivationId,
+) -> Result<ActivationView, ActivationError> {
+    let members = store::activations::members(connection, id).await?;
+    build(connection, app, &members)
         .await?
         .ok_or_else(|| ActivationError::NotFound(id.clone()))
 }
@@ -160,12 +169,22 @@ pub(crate) async fn of_member(
             person: custodian.person,
             key: custodian.key,
             chr: custodian.chr,
+            revoked: custodian.revoked,
         })
         .collect();
     let (signatures, reserved) = store::signatures::counts(connection, id).await?;
     let mut state = activation.state.clone();
+    let mut notice = activation.notice.clone();
     if let ActivationState::Open { left, .. } = &mut state {
         *left = activation.terms.lease.signatures.saturating_sub(reserved);
+        if let Some(lease) = app.activations.lease(id)
+            && lease.handle.is_revoked()
+        {
+            *left = 0;
+            notice = Some(
+                "Nothing more is signed: the server is storing the end of this activation.".into(),
+            );
+        }
     }
     Ok(ActivationView {
         terms: activation.terms.clone(),
@@ -174,8 +193,8 @@ pub(crate) async fn of_member(
         custodians,
         authenticated: activation.authenticated,
         signatures,
-        notice: match &activation.notice {
-            Some(notice) => Some(notice.clone()),
+        notice: match notice {
+            Some(notice) => Some(notice),
             None => ahead(connection, activation).await?,
         },
         members: Vec::new(),

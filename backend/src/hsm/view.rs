@@ -43,6 +43,17 @@ pub async fn view(connection: &mut SqliteConnection, hsm: &Hsm) -> Result<HsmVie
                 custodians.len()
             ));
         }
+        let usable = custodians
+            .iter()
+            .filter(|custodian| !custodian.revoked)
+            .count();
+        if pka.missing == 0 && usable < usize::from(pka.quorum.required) {
+            warnings.push(format!(
+                "{} approvals are needed, but only {usable} of the registered custodians can approve: the keys on this HSM cannot be \
+                 used.",
+                pka.quorum.required
+            ));
+        }
     }
     Ok(HsmView {
         id: hsm.id().clone(),

@@ -39,7 +39,7 @@ use tower_http::{
     trace::{DefaultOnFailure, OnFailure, TraceLayer},
 };
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 pub use callers::Callers;
 pub use extract::Caller;
@@ -70,7 +70,8 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
     );
     let cloud = cloud::routes(app)
         .layer(not_stored.clone())
-        .layer(session_layer.clone());
+        .layer(session_layer.clone())
+        .layer(middleware::from_fn(run_to_end));
     let api = Router::new()
         .route("/about", get(about))
         .merge(people::routes())
@@ -94,6 +95,7 @@ pub async fn router(app: &App) -> anyhow::Result<Router> {
         .layer(not_stored)
         .layer(middleware::from_fn_with_state(app.clone(), same_origin))
         .layer(session_layer)
+        .layer(middleware::from_fn(run_to_end))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     let headers = [
         (
@@ -151,6 +153,20 @@ fn content_security_policy(helper_port: u16) -> String {
          connect-src 'self' ws://127.0.0.1:{helper_port} ws://localhost:{helper_port}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+}
+
+/// A request that may change something runs to its end, also when its client hangs up.
+async fn run_to_end(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => ApiError::internal(error).into_response(),
+        },
+    }
 }
 
 /// A request that changes something with a session must come from the portal itself.

@@ -32,7 +32,7 @@ impl ApiError {
         tracing::error!("internal error: {error}");
         Self::new(
             ProblemCode::Internal,
-            "the server failed; nothing was changed. Its log has the reason: tell an admin",
+            "the server failed, and the change may or may not have been made. Its log has the reason: report this to an administrator",
         )
     }
 }
@@ -160,6 +160,7 @@ impl From<ActivationError> for ApiError {
             ActivationError::Conflict(_) => ProblemCode::Conflict,
             ActivationError::Ended(_) => ProblemCode::ActivationEnded,
             ActivationError::Refused(_) => ProblemCode::StatementRefused,
+            ActivationError::NotStored(_) => ProblemCode::Internal,
             ActivationError::Hsm(_) => {
                 let ActivationError::Hsm(error) = error else {
                     return Self::internal("unreachable");

@@ -352,9 +352,11 @@ impl Job {
             actor: self.actor.clone(),
             event,
         };
-        app.signatures
-            .write(Change::Record(Box::new(record)))
-            .await?;
+        if let Err(error) = app.signatures.write(Change::Record(Box::new(record))).await {
+            // The card has made it, so it counts, although nobody gets it.
+            self.lose(lease);
+            return Err(error.into());
+        }
         stored.made = Some((Base64(signature), now));
         Ok(Ok(stored))
     }
@@ -540,18 +542,25 @@ fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> Signing
 /// How the activation ended, once that is stored.
 async fn ended(app: &App, pool: &LeasePool) -> Result<SigningError, SigningError> {
     let id = pool.terms.id.activation();
+    let mut locked = None;
     for lease in pool.members() {
         if !lease.handle.is_revoked() {
             continue;
         }
-        let _ = tokio::time::timeout(ENDING, lease.closed()).await;
+        if let Ok(Some(reason)) = tokio::time::timeout(ENDING, lease.closed()).await {
+            locked.get_or_insert(reason);
+        }
     }
     let mut connection = app.store.read().await?;
     let state = activation::by_id(&mut connection, app, &id).await?.state;
     Ok(match state {
         ActivationState::Ended { reason, .. } => SigningError::Ended(reason),
         ActivationState::Queued | ActivationState::Collecting | ActivationState::Open { .. } => {
-            SigningError::NotOpen(id)
+            match locked {
+                // It is locked, but that is not stored yet.
+                Some(reason) if pool.open().is_empty() => SigningError::Ended(reason),
+                _ => SigningError::NotOpen(id),
+            }
         }
     })
 }

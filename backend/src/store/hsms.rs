@@ -6,7 +6,7 @@ use countersign_protocol::{
     cvc::{DeviceId, Fingerprint},
     hsm::RegisteredCustodian,
     id::{HsmId, OperatorId},
-    operator::{EnrolledKey, Person},
+    operator::{EnrolledKey, KeyStatus, Person},
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -107,7 +107,7 @@ pub async fn custodians(
     hsm: &HsmId,
 ) -> Result<Vec<RegisteredCustodian>, StoreError> {
     let rows = sqlx::query(
-        "SELECT c.registered_at, o.id, o.name, o.key, admin.id AS by_id, admin.name AS by_name
+        "SELECT c.registered_at, o.id, o.name, o.key, o.status, admin.id AS by_id, admin.name AS by_name
          FROM custodians c
          JOIN operators o ON o.fingerprint = c.fingerprint
          JOIN operators admin ON admin.id = c.registered_by
@@ -121,12 +121,14 @@ pub async fn custodians(
 
 fn read_custodian(row: &SqliteRow) -> Result<RegisteredCustodian, StoreError> {
     let key: EnrolledKey = from_json(row.get("key"))?;
+    let status: KeyStatus = from_json(row.get("status"))?;
     Ok(RegisteredCustodian {
         person: person(row, "id", "name"),
         key: key.fingerprint,
         chr: key.chr,
         registered_at: from_text(row.get("registered_at"))?,
         registered_by: person(row, "by_id", "by_name"),
+        revoked: matches!(status, KeyStatus::Revoked { .. }),
     })
 }
 

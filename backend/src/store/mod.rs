@@ -11,7 +11,15 @@ pub mod sessions;
 pub mod signatures;
 pub mod tokens;
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use countersign_protocol::{
     Timestamp,
@@ -20,7 +28,7 @@ use countersign_protocol::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
-    Executor, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection, Executor, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -51,6 +59,8 @@ pub struct Store {
     pool: SqlitePool,
     /// One connection for all changes: its page cache stays good, and changes come one after the other anyway.
     changes: SqlitePool,
+    /// Whether the connection for changes was given back with a transaction that may still be open.
+    unfinished: Arc<AtomicBool>,
     events: EventBus,
     /// Grows with every change of people and their tokens.
     people: watch::Sender<u64>,
@@ -74,9 +84,12 @@ impl Durability {
         }
     }
 
-    /// For a transaction, which it begins: one call to SQLite.
-    fn begin(self) -> String {
-        format!("{}; BEGIN IMMEDIATE", self.setting())
+    /// Begins a transaction with this setting, in one call to SQLite.
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Kill => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+            Self::PowerCut => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        }
     }
 }
 
@@ -103,19 +116,33 @@ impl Store {
             .busy_timeout(std::time::Duration::from_secs(10));
         let pool = SqlitePoolOptions::new()
             .max_connections(8)
-            // A file does not go away.
+            // SQLite is a local file, so a connection needs no liveness check before it is used.
             .test_before_acquire(false)
+            // A transaction that a caller left open, or that SQLite ended without sqlx's knowledge, must not reach the next caller.
+            .after_release(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
+        let unfinished = Arc::new(AtomicBool::new(false));
+        let left_unfinished = unfinished.clone();
         let changes = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)
+            .after_release(move |connection, _| {
+                let roll_back = left_unfinished.swap(false, Ordering::SeqCst);
+                // Where nothing can be rolled back, the connection's state is unknown, so it is closed and replaced.
+                Box::pin(
+                    async move { Ok(!roll_back || connection.execute("ROLLBACK").await.is_ok()) },
+                )
+            })
             .connect_with(options.pragma("cache_size", CHANGES_CACHE))
             .await?;
         Ok(Self {
             pool,
             changes,
+            unfinished,
             events,
             people: watch::Sender::default(),
         })
@@ -171,20 +198,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn write_as(&self, durability: Durability) -> Result<WriteTx, StoreError> {
-        let transaction = self.changes.begin_with(durability.begin()).await?;
-        Ok(WriteTx {
-            transaction,
+        // The change owns the connection before the transaction begins: a caller that leaves while it begins drops it.
+        let mut change = WriteTx {
+            connection: self.changes.acquire().await?,
+            finished: false,
+            unfinished: self.unfinished.clone(),
             events: self.events.clone(),
             people: self.people.clone(),
             callers_changed: false,
             pending: Vec::new(),
-        })
+        };
+        change.connection.execute(durability.begin()).await?;
+        Ok(change)
     }
 }
 
-/// A change under way. Dropped without [`WriteTx::commit`], nothing has happened.
+/// A change under way. Dropped without [`WriteTx::commit`], it is rolled back.
+///
+/// The transaction is begun and ended by plain statements, because sqlx counts transactions by itself and its count is wrong
+/// once a caller left in the middle of `BEGIN` or SQLite rolled back because the disk was full.
 pub struct WriteTx {
-    transaction: Transaction<'static, Sqlite>,
+    connection: PoolConnection<Sqlite>,
+    finished: bool,
+    unfinished: Arc<AtomicBool>,
     events: EventBus,
     people: watch::Sender<u64>,
     callers_changed: bool,
@@ -194,7 +230,7 @@ pub struct WriteTx {
 impl WriteTx {
     /// The connection.
     pub fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// Appends an audit entry in this transaction.
@@ -213,7 +249,7 @@ impl WriteTx {
         &mut self,
         events: impl IntoIterator<Item = (Actor, AuditEvent)>,
     ) -> Result<(), StoreError> {
-        let total = audit::append(&mut self.transaction, events).await?;
+        let total = audit::append(&mut self.connection, events).await?;
         self.pending.push(Event::Audit { total });
         Ok(())
     }
@@ -232,15 +268,25 @@ impl WriteTx {
     ///
     /// # Errors
     /// [`StoreError::Database`]; nothing has happened then.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit().await?;
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.connection.execute("COMMIT").await?;
+        self.finished = true;
         if self.callers_changed || self.pending.contains(&Event::People) {
             self.people.send_modify(|generation| *generation += 1);
         }
-        for event in self.pending {
+        for event in std::mem::take(&mut self.pending) {
             self.events.publish(event);
         }
         Ok(())
+    }
+}
+
+impl Drop for WriteTx {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Read when the connection is released, which follows.
+            self.unfinished.store(true, Ordering::SeqCst);
+        }
     }
 }
 

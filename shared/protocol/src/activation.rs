@@ -401,6 +401,9 @@ pub struct CustodianProgress {
     pub chr: Chr,
     /// Their answer so far.
     pub answer: Answer,
+    /// Whether the key was revoked: no approval by it is accepted.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// A custodian's answer.

@@ -188,6 +188,9 @@ pub struct RegisteredCustodian {
     pub registered_at: Timestamp,
     /// By whom.
     pub registered_by: Person,
+    /// Whether the key was revoked: the device still holds it, but the server accepts no approval by it.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// `POST /api/v1/hsms/{id}/initialise`. Erases everything on the HSM. The SO-PIN is asked for at the server.

@@ -18,13 +18,13 @@ use countersign_protocol::{
     task::{ApproveTask, Task},
 };
 
-use super::{Desk, must_collect};
+use super::{Desk, must_collect, overdue::Overdue};
 use crate::{
     activation::{
-        ActivationError, Lease, approval::Expected, command::Custodian, recovery::forget,
-        transition,
+        ActivationError, Lease, approval::Expected, command::Custodian, eligible::willing,
+        recovery::forget, transition,
     },
-    hsm::{Device, Response},
+    hsm::{Device, Responded, Response},
     store::{
         self,
         activations::{Activation, StoredAnswer},
@@ -138,6 +138,35 @@ impl Desk {
             signature,
         };
         let responded = self.hsm.respond(response).await?;
+        let stored = self
+            .responded(activation, custodian, evidence, &device, responded)
+            .await;
+        if let Err(ActivationError::Store(error)) = stored {
+            // The card may count an approval that is not on record, so it is logged out before anything else.
+            tracing::error!("an approval of activation {id} could not be stored: {error}");
+            if let Err(error) = self.hsm.lock().await {
+                tracing::error!("HSM {} was not proven locked: {error}", self.hsm.id());
+            }
+            let why = "an approval could not be stored".into();
+            let requeued = self.settle_with(Overdue::Requeue { why }).await;
+            self.log(requeued);
+            return Err(ActivationError::NotStored(
+                "your approval could not be stored, so the HSM was locked: every custodian has to approve again".into(),
+            ));
+        }
+        stored
+    }
+
+    /// Stores what the card said to a response, and opens the lease if it was the last one that was needed.
+    async fn responded(
+        &mut self,
+        activation: Activation,
+        custodian: &Custodian,
+        evidence: &ApprovalEvidence,
+        device: &Device,
+        responded: Responded,
+    ) -> Result<(ApprovalOutcome, Option<Arc<Lease>>), ActivationError> {
+        let id = &activation.terms.id.clone();
         let mut tx = self.app.store.write().await?;
         let known = KnownDevice {
             device: device.id().clone(),
@@ -274,15 +303,8 @@ impl Desk {
         )
         .await?;
         let view = transition::store(&self.app, &mut tx, &mut activation).await?;
+        let willing = willing(tx.connection(), &activation.terms).await?.count;
         tx.commit().await?;
-        let willing = view
-            .custodians
-            .iter()
-            .filter(|progress| {
-                !matches!(progress.answer, Answer::Declined { .. })
-                    && progress.person.id != activation.terms.requester.id
-            })
-            .count();
         if willing < usize::from(activation.terms.quorum.required) {
             return self
                 .end(activation, EndReason::Declined, &Actor::Server)

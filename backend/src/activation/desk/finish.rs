@@ -1,19 +1,18 @@
 //! The end of an activation: revoke, lock, prove, record.
 
-use std::time::Duration;
-
 use countersign_protocol::{
     activation::{ActivationState, ActivationView, EndReason},
-    audit::{Actor, AuditEvent},
+    audit::Actor,
+    event::Event,
     id::ActivationId,
 };
 
-use super::Desk;
+use super::{
+    Desk,
+    overdue::{End, Overdue, Proof},
+};
 use crate::{
-    activation::{
-        ActivationError, LockRequest,
-        transition::{self, Change},
-    },
+    activation::{ActivationError, LockRequest, by_id},
     hsm::HsmError,
     store::activations::Activation,
 };
@@ -52,6 +51,9 @@ impl Desk {
                     lease.revoke();
                 }
                 let proof = self.hsm.lock().await;
+                if self.is_ending(&activation.terms.id) {
+                    return Err(not_stored(&activation.terms.id, &proof.into()));
+                }
                 self.close(activation, reason, actor, proof).await
             }
             ActivationState::Ended { reason, .. } => Err(ActivationError::Ended(reason.clone())),
@@ -73,44 +75,54 @@ impl Desk {
             // What the card has signed is recorded before the end is.
             lease.drain().await;
         }
-        let mut tx = self.app.store.write().await?;
-        let mut activation = super::load(tx.connection(), &id).await?;
-        match proof {
-            Ok(proof) => {
-                let hsm = self.hsm.id().clone();
-                tx.audit(&Actor::Server, AuditEvent::HsmLocked { hsm, proof })
-                    .await?;
-            }
-            // An absent HSM was reset when its connection was dropped, and is proven locked before it is used again.
-            Err(HsmError::Unavailable(_) | HsmError::Stopped | HsmError::NotOpen) => {}
-            Err(error) => {
-                tracing::error!("HSM {} was not proven locked: {error}", self.hsm.id());
-                activation.notice = Some(format!(
-                    "The HSM could not be proven locked ({error}): it will not be used until it is."
-                ));
-            }
+        let end = End {
+            id: id.clone(),
+            reason: reason.clone(),
+            actor: actor.clone(),
+            proof: proof.into(),
+        };
+        if let Proof::Failed(why) = &end.proof {
+            tracing::error!("HSM {} was not proven locked: {why}", self.hsm.id());
         }
-        let view = transition::apply(
-            &self.app,
-            &mut tx,
-            &mut activation,
-            Change::End(reason.clone()),
-            actor,
-        )
-        .await?;
-        tx.commit().await?;
+        let error = match self.store_end(&end).await {
+            Err(ActivationError::Store(error)) => error,
+            stored => return stored,
+        };
+        tracing::error!("the end of activation {id} is not stored yet: {error}");
+        // Callers that wait for the end need not wait until it is stored.
         if let Some(lease) = lease {
-            lease.pool.remove(&id);
-            lease.close();
+            lease.close(reason);
         }
-        // What was used up stays used up for the HSMs that are still to open.
-        if view.state.is_ended() {
-            self.app.activations.pools().remove(&id.activation());
-            let longest = self.app.config.lease.max_collect_seconds;
-            let longest = Duration::from_secs(longest.into());
-            self.app.activations.attendance().forget(&id, longest);
-        }
-        super::super::end_others(&self.app, &activation.terms, &reason);
-        Ok(view)
+        let refused = not_stored(&id, &end.proof);
+        self.overdue.push_back(Overdue::End(end));
+        self.show_again(&id).await;
+        Err(refused)
     }
+
+    /// Shows listeners an activation whose stored state has not changed.
+    async fn show_again(&self, id: &ActivationId) {
+        let view = async {
+            let mut connection = self.app.store.read().await?;
+            by_id(&mut connection, &self.app, &id.activation()).await
+        };
+        match view.await {
+            Ok(activation) => self.app.events.publish(Event::Activation {
+                activation: Box::new(activation),
+            }),
+            Err(error) => tracing::warn!("activation {id} cannot be shown: {error}"),
+        }
+    }
+}
+
+fn not_stored(id: &ActivationId, proof: &Proof) -> ActivationError {
+    let locked = match proof {
+        Proof::Proven(_) => "the HSM is locked, and nothing more is signed".to_owned(),
+        Proof::NotNeeded => "nothing more is signed".to_owned(),
+        Proof::Failed(why) => {
+            format!("nothing more is signed, but the HSM could not be proven locked ({why})")
+        }
+    };
+    ActivationError::NotStored(format!(
+        "{locked}; the server cannot store the end of activation {id} yet, and tries again until it can"
+    ))
 }

@@ -12,7 +12,10 @@ use countersign_protocol::{
     purpose::{KeyName, NewKeyType},
 };
 
-use super::Desk;
+use super::{
+    Desk,
+    overdue::{Done, Overdue},
+};
 use crate::{
     activation::{
         ActivationError, ApprovedScope, Lease, LeaseKey, LeasePool,
@@ -53,6 +56,15 @@ impl Desk {
         let approvals = approvals.map_err(|error| failed(error.to_string()))?;
         let allowed = self.expected(activation, &device).allowed(&approvals);
         let Allowed { scope, keys, lease } = allowed.map_err(failed)?;
+        if let ApprovedScope::GenerateKey { label, .. } = &scope
+            && device.keys.iter().any(|key| key.label == *label)
+        {
+            // Another activation has generated it since this one was requested.
+            return Err(failed(format!(
+                "HSM {} holds a key with the label `{label}` already: request another label",
+                self.hsm.id()
+            )));
+        }
         let terms = activation.terms.clone();
         let pool = self
             .app
@@ -128,7 +140,9 @@ impl Desk {
         if recorded.is_err() {
             lease.revoke();
             lease.pool.remove(&id);
-            lease.close();
+            lease.close(EndReason::Failed {
+                why: "the opening could not be stored".into(),
+            });
         }
         drop(held);
         match recorded {
@@ -137,9 +151,11 @@ impl Desk {
                 Ok((view, lease))
             }
             Err(error) => {
-                // Nobody may use what is not on record.
-                self.begin_anew("the opening could not be recorded".into())
-                    .await?;
+                // A lease that is not on record must not be used.
+                let requeued = self
+                    .begin_anew("the opening could not be stored".into())
+                    .await;
+                self.log(requeued);
                 Err(error)
             }
         }
@@ -195,15 +211,17 @@ impl Desk {
             use_counter: None,
         };
         let request = self.hsm.generate_key(&lease.handle, spec).await?;
-        let mut tx = self.app.store.write().await?;
         let event = AuditEvent::KeyGenerated {
             activation: lease.terms.id.clone(),
             hsm: self.hsm.id().clone(),
             label: label.to_owned(),
             key: request.public_key().fingerprint(),
         };
-        tx.audit(&Actor::Server, event).await?;
-        tx.commit().await?;
+        // The key exists now, whether its entry can be stored yet or not.
+        let stored = self
+            .settle_with(Overdue::Done(Done::KeyGenerated(event)))
+            .await;
+        self.log(stored);
         Ok(())
     }
 }

@@ -5,12 +5,14 @@ use countersign_protocol::{
     activation::Quorum,
     audit::{Actor, AuditEvent},
     cvc::{Fingerprint, PkaFile, attestation},
-    event::Event,
     hsm::{HsmView, InitialiseHsm},
     operator::{Person, Role},
 };
 
-use super::Desk;
+use super::{
+    Desk,
+    overdue::{Done, Overdue},
+};
 use crate::{
     activation::ActivationError,
     hsm::{self, HsmError},
@@ -37,16 +39,17 @@ impl Desk {
             other => other,
         })?;
         let Quorum { required, total } = request.quorum;
-        let mut tx = self.app.store.write().await?;
-        store::hsms::forget_custodians(tx.connection(), self.hsm.id()).await?;
         let event = AuditEvent::HsmInitialised {
             hsm: self.hsm.id().clone(),
             device,
             quorum: Quorum { required, total },
             allow_replace: request.allow_replace,
         };
-        tx.audit(actor, event).await?;
-        self.told(tx).await
+        self.done(Done::Initialised {
+            admin: actor.clone(),
+            event,
+        })
+        .await
     }
 
     pub(super) async fn register(
@@ -98,24 +101,25 @@ impl Desk {
             return Err(refused(&"the stored evidence is about another key"));
         }
         self.hsm.register(file).await?;
-        let mut tx = self.app.store.write().await?;
-        store::hsms::insert_custodian(tx.connection(), self.hsm.id(), key, &admin.id).await?;
         let event = AuditEvent::CustodianRegistered {
             hsm: self.hsm.id().clone(),
             person,
             key: *key,
         };
-        tx.audit(actor, event).await?;
-        self.told(tx).await
+        self.done(Done::Registered {
+            admin: actor.clone(),
+            by: admin.id.clone(),
+            key: *key,
+            event,
+        })
+        .await
     }
 
-    async fn told(&mut self, mut tx: store::WriteTx) -> Result<HsmView, ActivationError> {
-        let view = hsm::view(tx.connection(), &self.hsm).await?;
-        tx.announce(Event::Hsm {
-            hsm: Box::new(view.clone()),
-        });
-        tx.commit().await?;
-        Ok(view)
+    /// Stores what the device has done, and shows it.
+    async fn done(&mut self, done: Done) -> Result<HsmView, ActivationError> {
+        self.settle_with(Overdue::Done(done)).await?;
+        let mut connection = self.app.store.read().await?;
+        Ok(hsm::view(&mut connection, &self.hsm).await?)
     }
 
     async fn must_be_unused(&self) -> Result<(), ActivationError> {
