@@ -31,8 +31,8 @@ use crate::{
     world::{World, anything, hsm_id, operator},
 };
 
-/// Attempts of one kind at each route; what can be used up is there so many times.
-pub const ATTEMPTS: usize = 24;
+/// Attempts at each route; what can be used up is there so many times.
+pub const ATTEMPTS: usize = 48;
 
 /// As whom a request is made.
 #[derive(Clone, Copy)]
@@ -394,7 +394,7 @@ impl Setting {
             cookies.push(log_in(world, &router, player).await.0);
         }
         let mut leaving = Vec::new();
-        for _ in 0..ATTEMPTS / 4 {
+        for _ in 0..ATTEMPTS / 8 {
             leaving.push(log_in(world, &router, 3).await.0);
         }
         let (_, used_log_in) = log_in(world, &router, 1).await;
