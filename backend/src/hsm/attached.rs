@@ -34,13 +34,14 @@ pub enum NotUsable {
         found: DeviceId,
     },
     #[error(
-        "the device used a key right after a reset, before any custodian had authenticated: its keys are open to \
-         everybody who can reach it, so do not use it"
+        "the device used a key right after a reset, before any custodian had authenticated: anyone who reaches it can \
+         use its keys, so do not use it"
     )]
     CannotBeLocked,
     #[error(
-        "the device does not prove that it is locked: right after a reset it refused to use a key because of {0}, and not \
-         because nobody has authenticated; do not use it with this server"
+        "the device does not prove that it is locked: right after a reset it answered the use of a key with `{0}` instead of \
+         `{expected}`; do not use it with this server",
+        expected = StatusWord::NOT_AUTHENTICATED
     )]
     LockNotProven(StatusWord),
 }
@@ -191,8 +192,8 @@ impl Attached {
         self.behaviour
     }
 
-    /// Logs out and proves it; the answer says how. A device that does not refuse a key use after the logout is reset,
-    /// because the logout may have been swallowed on its way.
+    /// Logs out, and returns the proof in words. A device that is not proven locked after the logout is reset, because the
+    /// logout may have been lost on its way.
     ///
     /// # Errors
     /// The device is not locked after a reset either, or the connection to it is lost.

@@ -1,4 +1,4 @@
-//! A label stands for one key of an HSM.
+//! A label names one key of an HSM.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason, NewPurpose},
@@ -25,7 +25,7 @@ async fn ask_for_a_key(
     Ok(world.ask(0, purpose, None).await?.terms.id)
 }
 
-/// Ben and Carla approve; how it ends.
+/// Ben and Carla approve; returns how the activation ends.
 async fn approved(world: &mut World, id: &ActivationId) -> EndReason {
     world.authenticate(1, id).await;
     world.authenticate(2, id).await;
@@ -64,7 +64,7 @@ async fn of_two_requests_for_one_label_one_makes_a_key_and_the_other_says_why_no
             .is_err(),
         "the label is taken"
     );
-    // Builds go on to name the key by its label.
+    // Builds can still name the key by its label.
     let id = world.ask_for_files(LABEL, &["a"]).await;
     world.open(&id).await;
     world

@@ -20,7 +20,7 @@ async fn with_rsa_first(profile: Profile) -> World {
     world
 }
 
-/// All proofs since the quorum was set up, before which there is nothing to lock.
+/// All proofs since the quorum was set up.
 async fn proofs(world: &World) -> Vec<String> {
     let audit = world.audit().await.into_iter();
     audit
@@ -32,7 +32,7 @@ async fn proofs(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// Opens the HSM, signs, locks it, and gives the proof that stands in the audit log.
+/// Opens the HSM, signs, locks it, and returns the proof from the audit log.
 async fn lock_an_open_hsm(world: &mut World) -> String {
     let id = world.ask_for_anything("rsa", 600, 10).await;
     world.open(&id).await;

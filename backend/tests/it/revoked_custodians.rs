@@ -1,4 +1,4 @@
-//! A custodian whose key was revoked counts nowhere, and what cannot be approved any more says so.
+//! A custodian whose key was revoked counts nowhere, and activations that can no longer be approved end in words.
 
 use countersign_protocol::{
     activation::{ActivationState, Answer, EndReason, NewActivation, NewPurpose},
@@ -75,7 +75,7 @@ async fn a_revoked_custodian_is_shown_as_revoked_and_the_others_go_on() {
 async fn a_request_that_too_few_custodians_are_left_for_is_rejected_in_words() {
     let world = World::ready(Profile::VENDOR).await;
     revoke(&world, 1).await;
-    // Anna must not approve what she requests, and Ben cannot.
+    // Anna must not approve her own request, and Ben is revoked.
     let purpose = NewPurpose::GenerateKey {
         label: "third".into(),
         key_type: NewKeyType::EcSecp256r1,
@@ -135,7 +135,7 @@ async fn an_approval_counts_no_more_once_its_custodian_is_revoked() {
         let mut world = World::ready(profile).await;
         let id = ask(&world, "approved by Ben").await.expect("requested");
         world.authenticate(1, &id).await;
-        // Carla's approval of the former round would be the second that the card counts.
+        // Carla signs the challenge of the round in which Ben still counted.
         let task = world.task(2, &id).await.expect("a task");
         let evidence = world.people[2].approve(&task);
         revoke(&world, 1).await;

@@ -46,13 +46,13 @@ pub struct Profile {
     /// Protected commands are understood, and SELECT without an answer (P2 = 0C).
     #[serde(default = "yes")]
     pub secure_messaging: bool,
-    /// Status word of an algorithm that does not fit the kind of the key, while the card is open: 6A81 or 6400.
+    /// Status word of SIGN with an algorithm that does not fit the kind of the key, while the card is open: 6A81 or 6400.
     #[serde(default = "not_supported")]
     pub wrong_key_type_sw: u16,
-    /// An algorithm that does not fit the kind of the key is refused before the authentication is checked, with 6A81.
+    /// SIGN checks whether the algorithm fits the kind of the key before it checks the authentication (6A81 while locked).
     #[serde(default)]
     pub checks_key_type_first: bool,
-    /// A repeated SELECT of the application is answered, and forgets nothing: as if it were swallowed on its way.
+    /// The card answers a repeated SELECT of the application but keeps its session, as if the SELECT were lost on its way.
     #[serde(default)]
     pub swallows_logout: bool,
 }

@@ -169,7 +169,7 @@ impl Simulator {
         describe(&self.lock().card.data)
     }
 
-    /// Whether the card would use its keys for the next command, whatever its status bytes say.
+    /// Whether the next command may use a key, whatever the card's status bytes say.
     pub fn is_open(&self) -> bool {
         self.lock().card.demand_keys().is_ok()
     }

@@ -1,4 +1,4 @@
-//! Another program, such as a backup, holds the database for longer than the server waits for it.
+//! Another program, such as a backup, locks the database for longer than the server waits.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use sqlx::{Connection, Executor, SqliteConnection};
 use super::health::{Lost, another_program, lock_request, nothing_is_half_done};
 use crate::world::{World, reason, request_for};
 
-/// Longer than the server waits for another program.
+/// Longer than the server waits for a lock.
 const HELD: Duration = Duration::from_secs(12);
-/// How soon the HSM is locked, and anything is answered that needs no storage.
+/// Limit for locking the HSM, and for answers that need no storage.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// How soon the end is stored afterwards.
+/// Limit for storing the end once the lock is released.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
 async fn hold(world: &World) -> SqliteConnection {
@@ -50,7 +50,7 @@ async fn wait_until_locked(world: &World) {
         .expect("the HSM stays open");
 }
 
-/// The end is stored once, with its proof; another activation has the HSM next.
+/// The end is stored together with its proof, and the next activation gets the HSM.
 async fn ends_and_goes_on(world: &mut World, id: &ActivationId, expected: impl Fn(&EndReason)) {
     let ended = world.wait_for(id, |view| view.state.is_ended());
     let view = tokio::time::timeout(AFTERWARDS, ended)

@@ -1,4 +1,4 @@
-//! A disk that gets full, and has space again.
+//! A disk that becomes full, and has space again later.
 
 use std::{
     io::Write,
@@ -20,23 +20,23 @@ use crate::{
 /// Size of a small disk, as `mount` wants it.
 const SIZE: &str = "size=24m";
 
-/// How a disk gets full.
+/// A disk that can be filled.
 pub enum Disk {
-    /// A file system that has no space left; only root can mount one.
+    /// A small file system that is really full. Only root can mount one.
     Small { mount: PathBuf },
-    /// Every change fails and is rolled back by SQLite itself, as it does when the disk is full.
-    Played(tempfile::TempDir),
+    /// Triggers let every change fail, and SQLite rolls the transaction back by itself, as it does when the disk is full.
+    Triggers(tempfile::TempDir),
 }
 
 impl Disk {
-    /// Those that this user can have.
+    /// The disks that the user who runs the tests can have.
     pub fn all() -> Vec<Self> {
-        let played = Self::Played(tempfile::tempdir().expect("a folder"));
+        let triggers = Self::Triggers(tempfile::tempdir().expect("a folder"));
         let small = Self::small();
         if small.is_none() {
-            println!("no file system can be mounted here: only the played disk is tried");
+            println!("no file system can be mounted here, so only triggers are tried");
         }
-        small.into_iter().chain([played]).collect()
+        small.into_iter().chain([triggers]).collect()
     }
 
     fn small() -> Option<Self> {
@@ -56,11 +56,11 @@ impl Disk {
     fn path(&self) -> &Path {
         match self {
             Self::Small { mount } => mount,
-            Self::Played(folder) => folder.path(),
+            Self::Triggers(folder) => folder.path(),
         }
     }
 
-    /// A world whose data is on this disk, with an HSM that is ready.
+    /// A world with a ready HSM, whose data folder is on this disk.
     pub async fn world(&self, profile: Profile) -> World {
         let folder = tempfile::tempdir_in(self.path()).expect("a folder");
         let hsm = new_card("TARGET", profile, None);
@@ -70,12 +70,12 @@ impl Disk {
         world
     }
 
-    /// From now on nothing can be written.
+    /// Lets every write fail from now on.
     pub async fn fill(&self, world: &World) {
         let mut other = another_program(world).await;
         match self {
             Self::Small { mount } => {
-                // What the write-ahead log has is used again: it must have nothing.
+                // SQLite reuses the space of the write-ahead log, so the log must be empty.
                 let log = world.folder.path().join(format!("{DATABASE}-wal"));
                 patiently(&mut other, "PRAGMA wal_checkpoint(TRUNCATE)", || {
                     std::fs::metadata(&log).is_ok_and(|log| log.len() == 0)
@@ -87,7 +87,7 @@ impl Disk {
                     while filler.write_all(&vec![0; size]).is_ok() {}
                 }
             }
-            Self::Played(_) => {
+            Self::Triggers(_) => {
                 let mut triggers = String::from("BEGIN IMMEDIATE;");
                 for table in tables(&mut other).await {
                     for change in ["INSERT", "UPDATE", "DELETE"] {
@@ -103,13 +103,13 @@ impl Disk {
         other.close().await.expect("closed");
     }
 
-    /// There is space again.
+    /// Lets writes succeed again.
     pub async fn free(&self, world: &World) {
         match self {
             Self::Small { mount } => {
                 std::fs::remove_file(mount.join("filler")).expect("removed");
             }
-            Self::Played(_) => {
+            Self::Triggers(_) => {
                 let mut other = another_program(world).await;
                 let mut triggers = String::from("BEGIN IMMEDIATE;");
                 for table in tables(&mut other).await {
@@ -127,7 +127,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if let Self::Small { mount } = self {
-            // The world may still have files open.
+            // The server may still have files open.
             let unmounted = Command::new("umount").arg("-l").arg(&*mount).status();
             if unmounted.is_ok_and(|status| status.success()) {
                 let _ = std::fs::remove_dir(mount);
@@ -146,7 +146,7 @@ async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     rows.into_iter().map(|(name,)| name).collect()
 }
 
-/// Tries until it works and `done`: the server may be writing.
+/// Repeats the statements until they succeed and `done` returns true, because the server may be writing.
 async fn patiently(connection: &mut SqliteConnection, statements: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     loop {

@@ -28,7 +28,7 @@ use crate::world::{World, reason, request_for};
 const EC: Mechanism = Mechanism::EcdsaSha256;
 /// How long the disk is full.
 const FULL: Duration = Duration::from_secs(1);
-/// How soon anything is answered.
+/// Limit for answers that need no storage.
 const AT_ONCE: Duration = Duration::from_secs(2);
 const SIGNERS: usize = 4;
 
@@ -38,7 +38,7 @@ async fn at_once<T>(what: impl Future<Output = T>) -> T {
         .expect("it takes too long")
 }
 
-/// What anybody can do, and what needs the HSM, works without a restart.
+/// Anonymous writes and the HSM work again without a restart.
 async fn goes_on(world: &mut World, lost: Lost) {
     at_once(session::challenge(&world.app))
         .await
@@ -54,7 +54,7 @@ async fn goes_on(world: &mut World, lost: Lost) {
     nothing_is_half_done(world, lost).await;
 }
 
-/// Signs until it is told to stop; what was acknowledged.
+/// Signs until `stop` is set, and returns the acknowledged signatures.
 async fn keep_signing(
     world: &World,
     id: &ActivationId,
@@ -119,7 +119,7 @@ async fn signing_loses_nothing_that_was_acknowledged_and_goes_on() {
     }
 }
 
-/// The card must not count what is not on record, least of all the approval that opens it.
+/// The card must not count an approval that is not stored, in particular the one that opens it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again() {
     for profile in [Profile::VENDOR, Profile::PICO] {
@@ -173,7 +173,7 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
     }
 }
 
-/// The entries of the log about the end of this activation.
+/// Number of audit entries about the end of this activation.
 async fn logged_ends(world: &World, id: &ActivationId) -> usize {
     let log = world.audit().await;
     let ends = log.iter().filter(

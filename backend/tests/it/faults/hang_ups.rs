@@ -27,26 +27,26 @@ use crate::{
     world::{World, reason, request_for},
 };
 
-/// The longest time between a request and its end, in microseconds.
+/// Longest time between the request and the hang-up, in microseconds.
 const LONGEST: u64 = 3000;
-/// How soon a write must be answered.
+/// Limit for the answer to a write.
 const AT_ONCE: Duration = Duration::from_secs(3);
-/// How long a whole test may take.
+/// Limit for a whole test.
 const BOUND: Duration = Duration::from_secs(240);
 
-/// Attempts at what takes a custodian's card.
+/// Attempts at requests that need a custodian's card.
 const MORE: usize = 16;
 
 /// How a client leaves.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// With a RST, as a program that was killed.
+    /// RST, as when the program is killed.
     Reset,
-    /// With a FIN, and its TLS alert.
+    /// FIN, after a TLS alert if there is TLS.
     Close,
 }
 
-/// Where the server is, and how it is spoken to.
+/// The server's address, and the TLS configuration of its clients.
 #[derive(Clone)]
 struct Server {
     address: SocketAddr,
@@ -87,7 +87,7 @@ impl Server {
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, tcp))))
     }
 
-    /// Sends a request, waits for so long, and leaves without the answer.
+    /// Sends a request, waits, and closes the connection without reading the answer.
     fn hang_up(&self, request: &[u8], wait: Duration, end: End) -> std::io::Result<()> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -109,7 +109,7 @@ impl Server {
         Ok(())
     }
 
-    /// Sends a request; the status of its answer.
+    /// Sends a request and returns the status of its answer.
     fn status(&self, request: &[u8]) -> std::io::Result<u16> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-/// A moment for each attempt: spread over the whole time, and the same in every run.
+/// A moment for each attempt. The moments cover the whole range, and are the same in every run.
 fn moment(number: usize) -> Duration {
     let number = u64::try_from(number).expect("few attempts");
     Duration::from_micros(number * 7919 % LONGEST)
@@ -134,7 +134,7 @@ fn route(method: &str, path: &str) -> &'static Route {
         .expect("a route of the table")
 }
 
-/// Writes of every kind, none of which may wait.
+/// Writes of every kind succeed at once.
 fn must_write_at_once(server: &Server, setting: &Setting) {
     for (method, path) in [
         ("POST", "/api/v1/session/challenge"),
@@ -154,7 +154,7 @@ fn must_write_at_once(server: &Server, setting: &Setting) {
     }
 }
 
-/// Hangs up over every route, then looks whether the server is as before.
+/// Hangs up over every route, then checks that the server works as before.
 async fn hang_up_everywhere(world: &mut World, server: Server) {
     let setting = Setting::of(world).await;
     block_in_place(|| must_write_at_once(&server, &setting));
@@ -176,7 +176,7 @@ async fn hang_up_everywhere(world: &mut World, server: Server) {
             world.view(&setting.open).await.state,
             ActivationState::Open { .. }
         ),
-        "the lease was nobody's to end"
+        "a hung-up request ended the lease"
     );
 }
 
@@ -207,7 +207,7 @@ async fn clients_that_hang_up_leave_a_server_with_tls_as_it_was() {
     stage.world.app.shutdown().await;
 }
 
-/// What the card counts is what is on record, however a custodian leaves.
+/// The card's count and the stored approvals agree, at whatever moment the custodian hangs up.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_or_nowhere() {
     let mut world = World::ready(Profile::VENDOR).await;
@@ -239,7 +239,7 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
             End::Close
         };
         block_in_place(|| server.hang_up(&request, moment(number * 3), end)).expect("sent");
-        // Whatever has arrived is done before the next request for the same HSM.
+        // The coordinator of the HSM completes a request that has arrived.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let view = world.view(&id).await;
         let card = world.hsm_view().await.pka.expect("a quorum").authenticated;
@@ -258,7 +258,7 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
     let approved = approved
         .iter()
         .filter(|event| matches!(event, AuditEvent::Approved { .. }));
-    // Two for each of the two keys, and two for the lease of the setting.
+    // Both keys and the lease of the setting took two approvals each.
     assert_eq!(approved.count(), counted + 6);
     nothing_is_half_done(&world, Lost::None).await;
     world.app.shutdown().await;

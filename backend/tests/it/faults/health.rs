@@ -1,4 +1,4 @@
-//! Whether the server still writes, and whether what it wrote belongs together.
+//! Checks that the database is consistent with the audit log, and that no transaction is open.
 
 use std::{
     str::FromStr,
@@ -11,17 +11,17 @@ use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, sqlite::Sqlit
 
 use crate::world::{World, operator};
 
-/// How many connections the server reads with.
+/// Connections that the server reads with.
 const READERS: usize = 8;
 
-/// Whether signatures may have been made by the card and not recorded.
+/// Whether the card may have made signatures that could not be recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     None,
     Some,
 }
 
-/// A connection of another program, which waits for no one.
+/// A connection of another program. It does not wait for locks.
 pub async fn another_program(world: &World) -> SqliteConnection {
     let path = world.folder.path().join(DATABASE);
     SqliteConnectOptions::from_str(&format!("sqlite://{}", path.display()))
@@ -32,7 +32,7 @@ pub async fn another_program(world: &World) -> SqliteConnection {
         .expect("a connection")
 }
 
-/// Ben locks.
+/// *Lock now* by Ben.
 pub fn lock_request(world: &World) -> LockRequest {
     let person = world.people[1].person.clone();
     LockRequest {
@@ -50,7 +50,7 @@ async fn count(world: &World, query: &'static str) -> usize {
     usize::try_from(count).expect("a number")
 }
 
-/// What does not belong together.
+/// Tables whose rows differ in number from their audit entries.
 async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
     let log = world.audit().await;
     let logged = |wanted: fn(&AuditEvent) -> bool| log.iter().filter(|event| wanted(event)).count();
@@ -122,7 +122,7 @@ async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
         .collect()
 }
 
-/// Waits until what is under way has ended; then everything belongs together, and no transaction is open.
+/// Waits until requests that are still under way have ended, then checks everything.
 pub async fn nothing_is_half_done(world: &World, lost: Lost) {
     let start = Instant::now();
     loop {

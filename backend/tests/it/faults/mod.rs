@@ -1,5 +1,5 @@
-//! Clients that hang up, disks that are full, other programs that hold the database: what the server is doing then is done
-//! or not done, never half done, and it goes on afterwards.
+//! Clients that hang up, full disks, and other programs that lock the database. A change is then made completely or not at
+//! all, and the server continues without a restart.
 
 mod another_program;
 mod disk;

@@ -31,18 +31,18 @@ use crate::{
     world::{World, anything, hsm_id, operator},
 };
 
-/// Attempts at each route; what can be used up is there so many times.
+/// Attempts at each route. The setting holds as many tokens, invitations and activations to be used up.
 pub const ATTEMPTS: usize = 48;
 
-/// As whom a request is made.
+/// The caller of a request.
 #[derive(Clone, Copy)]
 pub enum As {
     Nobody,
-    /// One of the people of the world, with a session.
+    /// A person with a session.
     Person(usize),
     /// A program with a token of Doug's.
     Program,
-    /// Doug, in a session of its own for each attempt.
+    /// Doug, in a session that the attempt ends.
     LeavingPerson,
 }
 
@@ -51,7 +51,7 @@ pub struct Route {
     pub method: &'static str,
     pub path: &'static str,
     pub caller: As,
-    /// What stands in place of the parameters of the path, and the body, for an attempt.
+    /// The parameters of the path and the body for an attempt.
     fill: fn(&Setting, usize) -> (Vec<String>, String),
 }
 
@@ -168,7 +168,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v1/hsms/{id}/initialise",
         caller: ADMIN,
         fill: |_, _| {
-            // Its keys would be lost: it does not repeat the name.
+            // Without the HSM's name the request is rejected, so that the keys stay.
             let initialise = InitialiseHsm {
                 quorum: Quorum {
                     required: 2,
@@ -361,8 +361,7 @@ fn signhash(number: usize) -> String {
     serde_json::json!({"hash": hash, "algo": "ECDSA"}).to_string()
 }
 
-/// What the requests are about: a lease is open, another request is queued, and there is something of all that can be
-/// used up.
+/// Everything that the requests refer to: an open lease, a queued request, and objects to be used up.
 pub struct Setting {
     origin: String,
     cookies: Vec<String>,
@@ -386,7 +385,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Makes all this in a world whose HSM is ready.
+    /// Prepares a world whose HSM is ready.
     pub async fn of(world: &mut World) -> Self {
         let router = http::router(&world.app).await.expect("a router");
         let mut cookies = Vec::new();
@@ -513,7 +512,7 @@ impl Setting {
     }
 }
 
-/// Logs a person in; the cookie as it is sent back, and the body of the request.
+/// Logs a person in, and returns the cookie for requests and the body of the log-in, which counts only once.
 async fn log_in(world: &mut World, router: &Router, player: usize) -> (String, String) {
     let own = world.app.config.public_origin.clone();
     let origin = [("origin", own.as_str())];

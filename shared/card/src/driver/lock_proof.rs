@@ -1,9 +1,9 @@
 //! The proof that a card is locked: a key use that the card refuses because nobody has authenticated.
 //!
 //! The status bytes do not prove it, because some cards display a count of 0 while their keys are still open. A refusal
-//! proves it only if the card had no other reason to refuse, so every probe fits the key that it names: an open card would
-//! carry it out. Only 6982 is believed. Any other refusal, such as the 6400 of a card that dislikes the input, may come
-//! from an open card.
+//! proves it only if the card has no other reason to refuse. Therefore every probe fits the key that it names, so that an
+//! open card carries it out, and only 6982 is accepted as proof. Any other refusal, such as the 6400 that some cards return
+//! for an unsuitable algorithm or input, may come from an open card.
 
 use countersign_cvc::PublicKey;
 
@@ -17,7 +17,7 @@ use crate::{
     error::CardError,
 };
 
-/// How many probes are sent to a card that answers none of them clearly.
+/// Limit for a card that answers none of the probes clearly.
 const MAX_PROBES: usize = 12;
 
 /// `DigestInfo` of a SHA-256 digest (RFC 8017, section 9.2, note 1), without the digest.
@@ -26,7 +26,7 @@ const SHA_256_DIGEST_INFO: [u8; 19] = [
     0x00, 0x04, 0x20,
 ];
 
-/// What cards that hash by themselves are given; a signature of it says what it was made for.
+/// Input for algorithms that hash on the card. A signature over it shows what it was made for.
 const MESSAGE: &[u8] = b"Probe: a locked card refuses to sign this.";
 
 /// How a card proved that it is locked.
@@ -50,11 +50,11 @@ impl std::fmt::Display for LockProof {
 /// What a card answered when it was asked to use a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LockCheck {
-    /// The card is locked.
+    /// The card refused because nobody has authenticated.
     Locked(LockProof),
-    /// The card is open: it made a signature.
+    /// The card used the key, so it is open.
     Open,
-    /// The card refused for another reason, which an open card may have too.
+    /// The card refused for a reason that an open card may have, too.
     Unclear(StatusWord),
 }
 
@@ -65,7 +65,7 @@ impl LockCheck {
     }
 }
 
-/// A signature to be refused.
+/// A SIGN command that a locked card must refuse.
 struct Probe {
     reference: u8,
     algorithm: SignAlgorithm,
@@ -73,9 +73,10 @@ struct Probe {
 }
 
 impl SmartCardHsm {
-    /// Asks the card for a signature that it must refuse while it is locked. `keys` is the card's list of keys.
+    /// Requests a signature that the card must refuse while it is locked. `keys` is the card's list of keys.
     ///
-    /// Where no key can sign (there is none, or the card does not tell its kind), the card is asked to generate one.
+    /// Where no key is suitable (there is none, its kind is unknown, or it allows no signature), the generation of a key is
+    /// requested instead.
     ///
     /// # Errors
     /// The connection to the card is lost, or an answer is malformed. A refusal is not an error.
@@ -113,8 +114,8 @@ impl SmartCardHsm {
     }
 }
 
-/// Probes whose input has at most `longest` bytes, the best first. A key with a use counter comes last, because an open card
-/// would count the probe; one whose counter is exhausted is left out, because an open card refuses it too.
+/// Probes whose input has at most `longest` bytes, the best first. Keys with a use counter come last, because an open card
+/// counts the probe. Keys whose counter is exhausted are left out, because an open card refuses them, too.
 fn probes(keys: &[KeyInfo], longest: usize) -> impl Iterator<Item = Probe> {
     let counted = |counted: bool| {
         keys.iter()
@@ -143,12 +144,12 @@ fn probes_of(key: &KeyInfo, longest: usize) -> impl Iterator<Item = Probe> {
         })
 }
 
-/// Inputs that a card signs with a key of this kind while it is open, and whose signatures are worth nothing.
+/// Inputs that an open card signs with a key of this kind. They are chosen so that their signatures prove nothing.
 fn inputs(key: Option<&PublicKey>) -> Vec<(SignAlgorithm, Vec<u8>)> {
     match key {
         None => Vec::new(),
         Some(PublicKey::Ec(key)) => {
-            // Without the private key, anybody can make an ECDSA signature of the digest 0.
+            // An ECDSA signature of the digest 0 can be computed without the private key.
             let zero = vec![0; key.curve().field_len().min(64)];
             vec![
                 (SignAlgorithm::Ecdsa, zero),
@@ -156,14 +157,14 @@ fn inputs(key: Option<&PublicKey>) -> Vec<(SignAlgorithm, Vec<u8>)> {
             ]
         }
         Some(PublicKey::Rsa(key)) => {
-            // The number 1, whose signature is 1 with every key.
+            // The raw signature of the number 1 is 1 with every key.
             let mut one = vec![0; key.modulus().len()];
             if let Some(last) = one.last_mut() {
                 *last = 1;
             }
             vec![
                 (SignAlgorithm::RsaRaw, one),
-                // No content is known that has the digest 0.
+                // No content with the digest 0 is known.
                 (
                     SignAlgorithm::RsaPkcs1,
                     [&SHA_256_DIGEST_INFO[..], &[0; 32]].concat(),

@@ -35,7 +35,7 @@ pub fn cipher(card: &mut Card, command: &Command) -> Outcome {
     })
 }
 
-/// Refuses an algorithm that does not fit the kind of the key, as this card does while it is open, or always.
+/// Refuses an algorithm that does not fit the kind of the key; the profile says when, and with which status word.
 fn check_key_type(card: &Card, command: &Command) -> Result<(), StatusWord> {
     let profile = &card.data.profile;
     let Some(key) = card.data.keys.get(&command.p1) else {

@@ -1,4 +1,4 @@
-//! The proof that a card is locked is true, whatever the card answers to what it does not like.
+//! The proof that a card is locked holds for cards that answer unsuitable commands in different ways.
 
 use countersign_card::{
     KeyInfo, KeyKind, LockCheck, LockProof, SignAlgorithm, SmartCardHsm,
@@ -32,7 +32,7 @@ const PROFILES: [Profile; 4] = [
     },
 ];
 
-/// An HSM that its quorum has opened, with these keys.
+/// An HSM with these keys that its quorum has opened.
 fn opened(profile: Profile, kinds: &[KeyKind]) -> (Simulator, SmartCardHsm, VerifiedDevice) {
     let (simulator, mut card, device, mut custodians) = hsm(profile);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
@@ -83,7 +83,7 @@ fn a_locked_card_is_proven_to_be_locked_whatever_it_checks_first() {
     }
 }
 
-/// The card lies about the kind of its key, or the list is out of date.
+/// The list of keys is out of date or wrong, so the probe does not fit the key.
 #[test]
 fn an_error_in_the_card_proves_nothing() {
     let profile = Profile {
@@ -102,7 +102,7 @@ fn an_error_in_the_card_proves_nothing() {
 }
 
 #[test]
-fn a_key_of_unknown_kind_is_passed_over() {
+fn a_key_of_unknown_kind_is_skipped() {
     let profile = Profile {
         checks_key_type_first: true,
         ..Profile::VENDOR
@@ -114,14 +114,14 @@ fn a_key_of_unknown_kind_is_passed_over() {
     simulator.reset_counts();
     assert_eq!(card.prove_locked(&keys), Ok(REFUSED));
     assert_eq!(simulator.apdu_counts().sign(), 1);
-    // Without any key that it could try, it takes the generation of a key.
+    // With no suitable key left, the generation of a key is tried.
     keys[1].public_key = None;
     let proof = LockProof::GenerationRefused(StatusWord::NOT_AUTHENTICATED);
     assert_eq!(card.prove_locked(&keys), Ok(LockCheck::Locked(proof)));
 }
 
 #[test]
-fn a_key_with_a_use_counter_is_the_last_to_be_tried() {
+fn a_key_with_a_use_counter_is_tried_last() {
     let (_, mut card, device) = opened(Profile::VENDOR, &[]);
     let mut counted = spec(EC, "ZZSIGN00001");
     counted.use_counter = Some(1);
@@ -131,7 +131,7 @@ fn a_key_with_a_use_counter_is_the_last_to_be_tried() {
     assert_eq!(card.prove_locked(&keys), Ok(LockCheck::Open));
     card.sign(reference, SignAlgorithm::Ecdsa, &[5; 32])
         .expect("the one use is left");
-    // An exhausted key would be refused by an open card too.
+    // An open card refuses an exhausted key, too.
     let exhausted = &card.list_keys().expect("a list")[..1];
     assert_eq!(exhausted[0].uses_left, Some(0));
     log_out(&mut card, &device);

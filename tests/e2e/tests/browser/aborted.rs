@@ -1,4 +1,4 @@
-//! A page whose requests are aborted, as they are whenever a visitor leaves it: the server goes on.
+//! A page whose requests are aborted, as happens whenever a visitor leaves it: the server works as before.
 
 use countersign_harness::stage::{HSM, Stage, StageSetup};
 use countersign_protocol::{
@@ -16,7 +16,7 @@ use crate::{chromium::Chromium, portal::Portal};
 const TIMES: u32 = 40;
 const SCRIPT: &str = include_str!("aborted.js");
 
-/// Requests of an admin's page that change something; as many of them as are allowed come first.
+/// Writing requests of an admin's page. The number says how many of them, from the first, the server accepts.
 fn requests(open: &ActivationId, key: &Fingerprint) -> (Vec<Value>, usize) {
     let request =
         |method: &str, path: &str, body: Value| json!([method, format!("/api/v1{path}"), body]);
@@ -82,7 +82,7 @@ async fn aborted_requests_of_a_page_leave_the_server_as_it_was() -> anyhow::Resu
         outcome["aborted"].as_u64() > Some(TIMES.into()),
         "hardly anything was aborted: {outcome}"
     );
-    // The same requests, not aborted.
+    // The statuses are those of the same requests without an abort.
     for (place, request) in requests.iter().enumerate() {
         let status = outcome["statuses"][place].as_u64().unwrap_or_default();
         let expected = if place < allowed { 200..300 } else { 400..500 };

@@ -100,7 +100,7 @@ impl Chromium {
         Ok(self.client.goto(url).await?)
     }
 
-    /// Runs a script on the page that calls its last argument with what it gives.
+    /// Runs an asynchronous script on the page, which passes its result to its last argument.
     pub async fn run(
         &self,
         script: &str,
