@@ -13,8 +13,8 @@ use countersign_protocol::{
     signature::SignRequest,
 };
 use countersign_server::{
-    activation::{self, ActivationError, LockRequest},
-    keys::{self, KeyError},
+    activation::{ActivationError, LockRequest},
+    keys::KeyError,
     signing::SigningError,
 };
 use countersign_simulator::Profile;
@@ -208,10 +208,13 @@ async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
     let world = World::ready(Profile::VENDOR).await;
     let mut keys = world.hsm_view().await.keys.into_iter();
     let rsa = keys.find(|key| key.label == "rsa").expect("rsa");
-    let mut events = world.app.events.subscribe();
+    let mut events = world.app.announcements.subscribe();
     let admin = operator(&world.people[0].person);
     let allowed = KeySettings { raw_rsa: true };
-    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+    world
+        .app
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
     loop {
@@ -253,7 +256,10 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         "{refused:?}"
     );
     let allowed = KeySettings { raw_rsa: true };
-    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+    world
+        .app
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
     let made = world.sign(&id, "2", &request).await.expect("signed");
@@ -266,9 +272,13 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         matches!(refused, Err(SigningError::Invalid(_))),
         "{refused:?}"
     );
-    let wrong_key = keys::put_settings(&world.app, &admin, &ec.fingerprint, allowed).await;
+    let wrong_key = world
+        .app
+        .keys
+        .put_settings(&admin, &ec.fingerprint, allowed)
+        .await;
     assert!(
-        matches!(wrong_key, Err(KeyError::Invalid(_))),
+        matches!(wrong_key, Err(KeyError::RawRsaOnEcKey)),
         "{wrong_key:?}"
     );
     world.wait_for_audit(|event| {
@@ -279,9 +289,12 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
     let lock = LockRequest {
         person: world.people[3].person.clone(),
         actor: operator(&world.people[3].person),
-        admin: false,
+        is_admin: false,
     };
-    activation::lock(&world.app, &terms, lock)
+    world
+        .app
+        .activations
+        .lock(&terms, lock)
         .await
         .expect("locked");
 
@@ -312,7 +325,11 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
         .clone();
     let actor = operator(&world.people[3].person);
     let put = async |admin, key: &_, der| {
-        keys::put_certificate(&world.app, &actor, admin, key, der).await
+        world
+            .app
+            .keys
+            .put_certificate(&actor, admin, key, der)
+            .await
     };
     let garbage = put(true, &ec.fingerprint, b"garbage".to_vec()).await;
     assert!(
@@ -324,7 +341,7 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
     assert!(matches!(other, Err(KeyError::Certificate(_))), "{other:?}");
     let no_admin = put(false, &ec.fingerprint, issued.clone()).await;
     assert!(
-        matches!(no_admin, Err(KeyError::NotAllowed(_))),
+        matches!(no_admin, Err(KeyError::NotSelfSigned)),
         "{no_admin:?}"
     );
     put(true, &ec.fingerprint, issued.clone())
@@ -336,7 +353,10 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
         shown.certificate.as_ref().expect("kept").der.as_bytes(),
         issued
     );
-    keys::remove_certificate(&world.app, &actor, &ec.fingerprint)
+    world
+        .app
+        .keys
+        .remove_certificate(&actor, &ec.fingerprint)
         .await
         .expect("removed");
     let view = world.hsm_view().await;

@@ -4,7 +4,7 @@ use countersign_protocol::{
     activation::EndReason, audit::AuditEvent, hsm::HsmState, mechanism::Mechanism,
     purpose::NewKeyType,
 };
-use countersign_server::activation::{self, LockRequest};
+use countersign_server::activation::LockRequest;
 use countersign_simulator::Profile;
 
 use crate::world::{World, operator, reason, request_for};
@@ -46,16 +46,16 @@ async fn lock_an_open_hsm(world: &mut World) -> String {
     let request = LockRequest {
         actor: operator(&person),
         person,
-        admin: false,
+        is_admin: false,
     };
-    let view = activation::lock(&world.app, &terms, request)
-        .await
-        .expect("locked");
+    let locked = world.app.activations.lock(&terms, request).await;
+    locked.expect("locked");
     assert!(
         !world.hsm.is_open(),
         "reported as locked: {:?}",
         proofs(world).await
     );
+    let view = world.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { .. }));
     world.must_be_locked().await;
     proofs(world).await.pop().expect("a proof")

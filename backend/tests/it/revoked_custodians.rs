@@ -6,10 +6,7 @@ use countersign_protocol::{
     mechanism::Mechanism,
     purpose::NewKeyType,
 };
-use countersign_server::{
-    activation::{self, ActivationError},
-    people,
-};
+use countersign_server::activation::ActivationError;
 use countersign_simulator::Profile;
 
 use crate::world::{World, anything, operator, reason, request_for};
@@ -18,9 +15,8 @@ use crate::world::{World, anything, operator, reason, request_for};
 async fn revoke(world: &World, player: usize) {
     let anna = &world.people[0].person;
     let id = &world.people[player].person.id;
-    people::revoke_key(&world.app, anna, &operator(anna), id)
-        .await
-        .expect("revoked");
+    let revoked = world.app.people.revoke_key(anna, &operator(anna), id).await;
+    revoked.expect("revoked");
 }
 
 async fn ask(world: &World, why: &str) -> Result<ActivationId, ActivationError> {
@@ -82,7 +78,10 @@ async fn a_request_that_too_few_custodians_are_left_for_is_rejected_in_words() {
     };
     let refused = world.ask(0, purpose, None).await;
     let error = refused.expect_err("only Carla is left");
-    assert!(matches!(error, ActivationError::Conflict(_)), "{error:?}");
+    assert!(
+        matches!(error, ActivationError::TooFewCustodians { .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("revoked"), "{error}");
 
     let before = world.hsm_view().await.warnings;
@@ -94,7 +93,10 @@ async fn a_request_that_too_few_custodians_are_left_for_is_rejected_in_words() {
     let error = ask(&world, "too late")
         .await
         .expect_err("only Anna is left");
-    assert!(matches!(error, ActivationError::Conflict(_)), "{error:?}");
+    assert!(
+        matches!(error, ActivationError::TooFewCustodians { .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("2 revoked"), "{error}");
     world.app.shutdown().await;
 }
@@ -155,7 +157,11 @@ async fn an_approval_counts_no_more_once_its_custodian_is_revoked() {
             .wait_for_hsm(|view| view.pka.is_some_and(|pka| pka.authenticated == 0))
             .await;
         let custodian = world.people[2].custodian();
-        let _ = activation::approve(&world.app, &view.terms, &custodian, evidence).await;
+        let _ = world
+            .app
+            .activations
+            .approve(&view.terms, &custodian, evidence)
+            .await;
         assert!(!world.hsm.is_open());
         let view = world.view(&id).await;
         assert_eq!(view.state, ActivationState::Collecting);

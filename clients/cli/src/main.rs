@@ -1,4 +1,4 @@
-//! `countersign`: sign, verify and watch from the command line.
+//! The `countersign` command line.
 
 mod args;
 mod commands;
@@ -28,7 +28,7 @@ use output::Output;
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return not_parsed(&error).into(),
+        Err(error) => return print_parse_result(&error).into(),
     };
     let output = Output::new(args.global.json);
     let result = match &args.command {
@@ -52,14 +52,14 @@ fn main() -> ExitCode {
     .into()
 }
 
-/// Help, version, or a command line that makes no sense.
-fn not_parsed(error: &clap::Error) -> Exit {
+/// Prints help, version or a usage error, all of which clap reports as errors.
+fn print_parse_result(error: &clap::Error) -> Exit {
     let usage = error.use_stderr();
     let json = std::env::args_os().any(|argument| argument == "--json");
     if usage && json {
         Output::new(true).error(&CliError::Usage(error.to_string().trim().to_owned()));
     } else {
-        // Nobody is left to be told.
+        // A failure is ignored, because it cannot be reported anywhere.
         let _ = error.print();
     }
     if usage { Exit::Usage } else { Exit::Ok }

@@ -1,40 +1,22 @@
-//! Wire types as words for people.
+//! Wire types and server texts as words for people.
 
 mod activation;
 mod audit;
+mod count;
 mod hsm;
+mod list;
+mod prose;
+mod role;
 
-pub use activation::{purpose, state_name};
-pub use audit::{actor, event_name, event_words};
+pub use activation::{
+    approvals, end_sentence, key_names, mechanism_name, more_approvals, purpose, state_name,
+};
+pub use audit::{actor, audit_names, event_name, event_words};
+pub use count::{count, number};
 pub use hsm::{certificate, hsm_state, hsm_state_name};
-
-use countersign_protocol::operator::Role;
-
-/// "1 file", "2 files".
-pub fn count(number: impl Into<u64>, singular: &str) -> String {
-    match number.into() {
-        1 => format!("1 {singular}"),
-        number => format!("{number} {singular}s"),
-    }
-}
-
-/// "admin, custodian".
-pub fn roles(roles: &[Role]) -> String {
-    roles
-        .iter()
-        .map(|role| role.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// "Anna", "Anna and Ben", "Anna, Ben and Doug".
-pub fn names(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [front @ .., last] => format!("{} and {last}", front.join(", ")),
-    }
-}
+pub use list::{all_of, one_of};
+pub use prose::{Span, clause, sentence, spans};
+pub use role::{role_name, roles};
 
 /// Hex digits in groups of four, which people can compare.
 pub fn grouped(hex: &str) -> String {
@@ -53,10 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_and_counts() {
-        assert_eq!(count(1_u32, "file"), "1 file");
-        assert_eq!(count(0_u32, "file"), "0 files");
-        assert_eq!(names(&["A".into(), "B".into(), "C".into()]), "A, B and C");
+    fn hex_digits_are_grouped_by_four() {
         assert_eq!(grouped("0011223344"), "0011 2233 44");
     }
 }

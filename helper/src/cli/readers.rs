@@ -3,13 +3,15 @@
 use countersign_protocol::helper::{CardState, PinState};
 
 use super::CardArgs;
-use crate::{cards::CardDesk, prompt::text::visible};
+use crate::{
+    cards::CardReaders,
+    prompt::text::{count, visible},
+};
 
 pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
-    let desk = CardDesk::new(args.sources()?, args.anchors()?);
-    let readers = desk.list();
+    let readers = CardReaders::new(args.sources()?, args.anchors()?).list();
     if readers.is_empty() {
-        println!("no reader found: connect one, and check that pcscd is running");
+        println!("No readers found. Connect a reader, and check that pcscd is running.");
     }
     for reader in readers {
         println!("{}", visible(&reader.name));
@@ -18,7 +20,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
             CardState::Unusable { why } => println!("  {}", visible(&why)),
             CardState::Ready(card) => {
                 println!(
-                    "  {} \"{}\", {}",
+                    "  {} \"{}\", certified by {}",
                     card.device.serial(),
                     visible(&card.label),
                     card.anchor
@@ -30,7 +32,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
                         .map_or_else(|| key.fingerprint.short(), |chr| chr.to_string());
                     let suitable = key
                         .unsuitable
-                        .map_or(String::new(), |why| format!(" (no custodian key: {why})"));
+                        .map_or(String::new(), |why| format!(" (not usable: {why})"));
                     println!(
                         "  key {name} \"{}\", {}{}",
                         visible(&key.label),
@@ -46,10 +48,10 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
 
 fn pin(state: PinState) -> String {
     match state {
-        PinState::Ready { tries: Some(tries) } => format!("{tries} tries left"),
+        PinState::Ready { tries: Some(tries) } => format!("{} left", count(tries, "try", "tries")),
         PinState::Ready { tries: None } => "ready".to_owned(),
         PinState::Blocked => "blocked".to_owned(),
         PinState::NotSet => "not set".to_owned(),
-        PinState::Transport => "transport PIN, change it first".to_owned(),
+        PinState::Transport => "transport PIN: change it first".to_owned(),
     }
 }

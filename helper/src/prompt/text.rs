@@ -1,4 +1,4 @@
-//! Text from outside, made safe to be shown.
+//! Formats text and numbers for the user, and escapes text from outside.
 
 /// Replaces everything that could mislead the reader (controls, text direction, invisible marks) by its escape.
 pub fn visible(text: &str) -> String {
@@ -24,13 +24,26 @@ fn misleads(c: char) -> bool {
         || (c.is_whitespace() && c != ' ')
 }
 
-/// Hex in groups of four, as people compare it.
+/// Hex digits in groups of four, which are easier to compare.
 pub fn grouped(hex: &str) -> String {
     hex.as_bytes()
         .chunks(4)
         .map(|group| String::from_utf8_lossy(group))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// "1 file", "2 files".
+pub fn count<N>(number: N, singular: &str, plural: &str) -> String
+where
+    N: std::fmt::Display + PartialEq + From<u8>,
+{
+    let noun = if number == N::from(1) {
+        singular
+    } else {
+        plural
+    };
+    format!("{number} {noun}")
 }
 
 /// "2 h 30 min", "45 s".
@@ -57,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_hides() {
+    fn misleading_characters_are_escaped() {
         assert_eq!(
             visible("a\nb\u{202E}c\u{200B}d\te"),
             "a\\u{a}b\\u{202e}c\\u{200b}d\\u{9}e"
@@ -73,10 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_for_people() {
+    fn numbers_are_formatted_for_reading() {
         assert_eq!(grouped("7f3a91c022"), "7f3a 91c0 22");
         assert_eq!(duration(7200), "2 h");
         assert_eq!(duration(5445), "1 h 30 min 45 s");
         assert_eq!(duration(0), "0 s");
+        assert_eq!(count(0_u8, "try", "tries"), "0 tries");
+        assert_eq!(count(1_u32, "signature", "signatures"), "1 signature");
+        assert_eq!(count(2_usize, "file", "files"), "2 files");
     }
 }

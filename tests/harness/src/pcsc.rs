@@ -148,7 +148,7 @@ fn insert(folder: &Path, card: &Path, port: u16, speed: Speed) -> anyhow::Result
     }
     let log = folder.join(format!("card-{port}.log"));
     let mut program = Program::start("countersign-simulator", command, &log)?;
-    program.wait_for(|line| line.contains("waits for its reader").then_some(()))?;
+    program.wait_for(|line| line.contains("waits at").then_some(()))?;
     Ok(program)
 }
 

@@ -8,10 +8,7 @@ use countersign_protocol::{
     id::ActivationId,
     mechanism::Mechanism,
 };
-use countersign_server::{
-    activation::{self, ActivationError},
-    signing::SigningError,
-};
+use countersign_server::{activation::ActivationError, signing::SigningError};
 use countersign_simulator::Profile;
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -78,7 +75,7 @@ async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
     let other = hold(&world).await;
     let held = tokio::time::Instant::now() + HELD;
     let (locked, ()) = tokio::join!(
-        activation::lock(&world.app, &terms, lock_request(&world)),
+        world.app.activations.lock(&terms, lock_request(&world)),
         wait_until_locked(&world),
     );
     let error = locked.expect_err("it cannot be stored");

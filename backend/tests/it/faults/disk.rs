@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_server::app::DATABASE;
+use countersign_server::server::DATABASE;
 use countersign_simulator::Profile;
 use sqlx::{Connection, Executor, SqliteConnection};
 

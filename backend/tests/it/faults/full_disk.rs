@@ -12,11 +12,7 @@ use countersign_protocol::{
     mechanism::Mechanism,
     signature::{SignRequest, SignatureView},
 };
-use countersign_server::{
-    activation::{self, ActivationError},
-    session,
-    signing::SigningError,
-};
+use countersign_server::{activation::ActivationError, signing::SigningError};
 use countersign_simulator::Profile;
 
 use super::{
@@ -40,7 +36,7 @@ async fn at_once<T>(what: impl Future<Output = T>) -> T {
 
 /// Anonymous writes and the HSM work again without a restart.
 async fn goes_on(world: &mut World, lost: Lost) {
-    at_once(session::challenge(&world.app))
+    at_once(world.app.people.challenge())
         .await
         .expect("a challenge is stored");
     let id = world.ask_for_files("ec", &["afterwards"]).await;
@@ -111,7 +107,10 @@ async fn signing_loses_nothing_that_was_acknowledged_and_goes_on() {
             assert_eq!(again, made);
         }
         let terms = world.view(&id).await.terms;
-        activation::lock(&world.app, &terms, lock_request(&world))
+        world
+            .app
+            .activations
+            .lock(&terms, lock_request(&world))
             .await
             .expect("locked");
         goes_on(&mut world, Lost::Some).await;
@@ -132,7 +131,11 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
             let custodian = world.people[2].custodian();
             let terms = world.view(&id).await.terms;
             disk.fill(&world).await;
-            let refused = activation::approve(&world.app, &terms, &custodian, evidence).await;
+            let refused = world
+                .app
+                .activations
+                .approve(&terms, &custodian, evidence)
+                .await;
             assert!(refused.is_err(), "it was stored");
             assert!(!world.hsm.is_open());
             let pka = world.hsm_view().await.pka.expect("a quorum");
@@ -164,7 +167,10 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
                 .await
                 .expect("signed");
             let terms = world.view(&id).await.terms;
-            activation::lock(&world.app, &terms, lock_request(&world))
+            world
+                .app
+                .activations
+                .lock(&terms, lock_request(&world))
                 .await
                 .expect("locked");
             goes_on(&mut world, Lost::None).await;
@@ -221,7 +227,7 @@ async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
         let terms = world.view(&id).await.terms;
         disk.fill(&world).await;
         for _ in 0..2 {
-            let locked = activation::lock(&world.app, &terms, lock_request(&world));
+            let locked = world.app.activations.lock(&terms, lock_request(&world));
             let error = at_once(locked).await.expect_err("it cannot be stored");
             assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
             assert!(error.to_string().contains("the HSM is locked"), "{error}");

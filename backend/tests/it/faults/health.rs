@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_protocol::audit::AuditEvent;
-use countersign_server::{activation::LockRequest, app::DATABASE, store::Durability};
+use countersign_server::{activation::LockRequest, server::DATABASE, store::Durability};
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::world::{World, operator};
@@ -38,7 +38,7 @@ pub fn lock_request(world: &World) -> LockRequest {
     LockRequest {
         actor: operator(&person),
         person,
-        admin: false,
+        is_admin: false,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Every route that writes, in one table.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{
     Router,
@@ -20,7 +23,6 @@ use countersign_protocol::{
     signature::SignRequest,
     token::NewToken,
 };
-use countersign_server::{http, people, token};
 use serde::Serialize;
 
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
     http::{json, send},
     pki,
     tls::stage::token_for,
-    world::{World, anything, hsm_id, operator},
+    world::{World, anything, create_token, hsm_id, operator, router},
 };
 
 /// Attempts at each route. The setting holds as many tokens, invitations and activations to be used up.
@@ -320,6 +322,9 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// Number of the next idempotency key.
+static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
+
 /// A device that never attached.
 const DEVICE: &str = "ZZSIMOTHER100001";
 
@@ -387,7 +392,7 @@ pub struct Setting {
 impl Setting {
     /// Prepares a world whose HSM is ready.
     pub async fn of(world: &mut World) -> Self {
-        let router = http::router(&world.app).await.expect("a router");
+        let router = router(&world.app).await;
         let mut cookies = Vec::new();
         for player in 0..4 {
             cookies.push(log_in(world, &router, player).await.0);
@@ -422,7 +427,7 @@ impl Setting {
         let mut tokens = Vec::new();
         for number in 0..ATTEMPTS {
             let new = serde_json::from_str(&new_token(number)).expect("a token");
-            let created = token::create(&world.app, &doug, &operator(&doug), &new).await;
+            let created = create_token(&world.app, &doug, &operator(&doug), &new).await;
             tokens.push(created.expect("a token").token.id.to_string());
         }
         let mut invitations = Vec::new();
@@ -432,7 +437,7 @@ impl Setting {
                 mail: None,
                 roles: vec![Role::Auditor],
             };
-            let created = people::invite(&world.app, &operator(&admin), &new).await;
+            let created = world.app.people.invite(&operator(&admin), &new).await;
             invitations.push(created.expect("invited").invitation.id.to_string());
         }
         let link = world.invite("Eve", Role::Custodian).await;
@@ -491,7 +496,7 @@ impl Setting {
         format!(
             "{} {path} HTTP/1.1\r\nHost: localhost\r\n{caller}{content}Idempotency-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
             route.method,
-            uuid::Uuid::now_v7(),
+            NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             body.len()
         )
         .into_bytes()

@@ -1,4 +1,4 @@
-//! SIGN, DECIPHER, and the cipher command of AES keys.
+//! The commands SIGN and DECIPHER, and the cipher command of AES keys.
 
 use countersign_card::apdu::{Command, StatusWord};
 
@@ -87,7 +87,7 @@ fn use_key(
     }
     let secret = Key::try_from(&key.secret)?;
     if let Some(left) = &mut key.uses_left {
-        // The counter goes down before the key is used.
+        // The counter decreases before the key is used.
         *left -= 1;
         card.dirty = true;
     }

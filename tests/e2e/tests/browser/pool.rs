@@ -57,7 +57,7 @@ async fn one_consent_for_every_hsm() -> anyhow::Result<()> {
     portal.authenticate(None).await?;
     members_are(&portal, "open").await?;
     tokio::task::block_in_place(|| sign(&pool, &id, 0..FIRST))?;
-    let signed = FIRST.to_string();
+    let signed = format!("{FIRST} of {FILES}");
     portal
         .browser
         .wait_for_text("activation-signatures", &signed)

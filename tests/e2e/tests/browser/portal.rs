@@ -116,7 +116,7 @@ impl Portal {
         self.go("home").await?;
         self.browser.press("[data-testid^='waiting-']").await?;
         self.browser
-            .wait_for_text("activation-state", "collecting")
+            .wait_for_text("activation-state", "approvals")
             .await?;
         if let Some(name) = shot {
             self.browser.shoot(name).await?;
@@ -128,7 +128,7 @@ impl Portal {
     pub async fn authenticate_by_keyboard(&self) -> anyhow::Result<()> {
         self.browser.enter_on("waiting-").await?;
         self.browser
-            .wait_for_text("activation-state", "collecting")
+            .wait_for_text("activation-state", "approvals")
             .await?;
         self.browser.enter_on("activation-authenticate").await
     }

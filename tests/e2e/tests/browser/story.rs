@@ -123,7 +123,7 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.browser.click("genkey-submit").await?;
     portal
         .browser
-        .wait_for_text("activation-state", "collecting")
+        .wait_for_text("activation-state", "approvals")
         .await?;
     // Anna asked, so it is not for her to decide.
     portal.browser.find("answer-own").await?;
@@ -208,7 +208,7 @@ async fn the_whole_story() -> anyhow::Result<()> {
         .await?;
     portal
         .browser
-        .wait_for_text("activation-signatures", "2")
+        .wait_for_text("activation-signatures", "2 of 2")
         .await?;
     portal.browser.shoot("activation-ended").await?;
     assert!(signing.wait()?.success(), "the command line failed");
@@ -258,12 +258,12 @@ async fn the_whole_story() -> anyhow::Result<()> {
     portal.browser.click("request-submit").await?;
     portal
         .browser
-        .wait_for_text("activation-state", "collecting")
+        .wait_for_text("activation-state", "approvals")
         .await?;
     let by_hand = portal.shown_activation().await?;
     assert_ne!(id, by_hand);
     portal.log_out().await?;
-    for (name, state) in [("Ben", "collecting"), ("Anna", "open")] {
+    for (name, state) in [("Ben", "approvals"), ("Anna", "open")] {
         portal.log_in(name).await?;
         portal
             .authenticate((name == "Ben").then_some("activation-open-scope"))

@@ -120,7 +120,7 @@ fn on_a_terminal() -> anyhow::Result<()> {
         ensure!(live > 1, "no time left:\n{text:?}");
         let names: Vec<_> = parts
             .iter()
-            .filter(|part| part.contains("missing: Anna, Ben, Carla"))
+            .filter(|part| part.contains("waiting for Anna, Ben or Carla"))
             .collect();
         ensure!(
             !names.is_empty() && names.iter().all(|part| part.contains("left") != alone),
@@ -179,7 +179,10 @@ fn denied() -> anyhow::Result<()> {
     // CKR_FUNCTION_REJECTED
     returned(&text, "0x200")?;
     ensure!(bench.end()? == EndReason::Declined, "{:?}", bench.end()?);
-    ensure!(text.contains("Anna: Not today; Ben: Not today"), "{text}");
+    ensure!(
+        text.contains("declined by Anna (\"Not today\") and Ben (\"Not today\")"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -349,7 +352,7 @@ fn a_signature_that_does_not_come() -> anyhow::Result<()> {
     drop(told);
     let (text, _) = waiting.end()?;
     ensure!(text.contains("C_Sign 0x0\n"), "{text}");
-    ensure!(text.contains("the 3 seconds of `sign_seconds`"), "{text}");
+    ensure!(text.contains("within 3 s (sign_seconds)"), "{text}");
     let id = bench.activation()?.terms.id;
     let made = bench.stage.requester.signatures(&id)?;
     ensure!(made.len() == 1, "{} signatures of one digest", made.len());
