@@ -448,6 +448,14 @@ impl World {
         self.app.views.activation(id).await.expect("an activation")
     }
 
+    /// Activations that have not ended, the oldest first.
+    pub async fn active(&self) -> Vec<ActivationId> {
+        let mut connection = self.app.store.read().await.expect("a connection");
+        let active = store::activations::active_of(&mut connection, &hsm_id()).await;
+        let active = active.expect("activations").into_iter();
+        active.map(|activation| activation.terms.id).collect()
+    }
+
     pub async fn wait_for(
         &self,
         id: &ActivationId,

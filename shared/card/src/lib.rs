@@ -20,7 +20,7 @@ pub mod transport;
 pub use countersign_cvc::tlv;
 pub use driver::{
     ApplicationInfo, DkekShare, InitializeOptions, InvalidOptions, KeyDomain, KeyDomainOptions,
-    KeyInfo, KeyKind, KeySpec, LockProof, PinKind, PinStatus, PkaOptions, SignAlgorithm,
+    KeyInfo, KeyKind, KeySpec, LockCheck, LockProof, PinKind, PinStatus, PkaOptions, SignAlgorithm,
     SmartCardHsm, TokenInfo, WrappedKey, option_bits,
 };
 pub use error::CardError;

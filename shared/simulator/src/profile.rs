@@ -46,10 +46,23 @@ pub struct Profile {
     /// The card supports secure messaging, and SELECT without response data (P2 = 0C).
     #[serde(default = "yes")]
     pub secure_messaging: bool,
+    /// Status word of SIGN with an algorithm that does not fit the kind of the key, while the card is open: 6A81 or 6400.
+    #[serde(default = "not_supported")]
+    pub wrong_key_type_sw: u16,
+    /// SIGN checks whether the algorithm fits the kind of the key before it checks the authentication (6A81 while locked).
+    #[serde(default)]
+    pub checks_key_type_first: bool,
+    /// The card answers a repeated SELECT of the application but keeps its session, as if the SELECT were lost on its way.
+    #[serde(default)]
+    pub swallows_logout: bool,
 }
 
 const fn yes() -> bool {
     true
+}
+
+const fn not_supported() -> u16 {
+    0x6A81
 }
 
 impl Profile {
@@ -72,6 +85,9 @@ impl Profile {
         ecdh_only_x: false,
         independent: false,
         secure_messaging: true,
+        wrong_key_type_sw: 0x6A81,
+        checks_key_type_first: false,
+        swallows_logout: false,
     };
 
     /// The alternative behaviour of a device of the vendor: a challenge accepts several responses.
@@ -99,6 +115,9 @@ impl Profile {
         ecdh_only_x: true,
         independent: false,
         secure_messaging: true,
+        wrong_key_type_sw: 0x6A81,
+        checks_key_type_first: false,
+        swallows_logout: false,
     };
 
     /// The independent implementation with all differences that were measured.
@@ -108,6 +127,7 @@ impl Profile {
         requests_name_device: true,
         independent: true,
         secure_messaging: false,
+        wrong_key_type_sw: 0x6400,
         ..Self::PICO
     };
 

@@ -169,6 +169,11 @@ impl Simulator {
         describe(&self.lock().card.data)
     }
 
+    /// Whether the next command may use a key, whatever the card's status bytes say.
+    pub fn is_open(&self) -> bool {
+        self.lock().card.demand_keys().is_ok()
+    }
+
     /// Commands processed so far.
     pub fn apdu_counts(&self) -> ApduCounts {
         self.lock().counts.clone()

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use countersign_card::{
-    CardError, InitializeOptions, KeyDomain, KeyInfo, KeySpec, Locality, PinKind, PinStatus,
-    PkaOptions, SmartCardHsm, SoPin, TokenInfo, Transport, option_bits,
+    CardError, InitializeOptions, KeyDomain, KeyInfo, KeySpec, Locality, LockCheck, LockProof,
+    PinKind, PinStatus, PkaOptions, SmartCardHsm, SoPin, TokenInfo, Transport,
+    apdu::StatusWord,
+    option_bits,
     pka::{Challenge, ChallengeBehaviour, PkaResponse, PkaStatus, Round},
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
@@ -28,11 +30,17 @@ pub enum NotUsable {
         /// The one that is there.
         found: DeviceId,
     },
-    /// The lock cannot be proven.
     #[error(
-        "the device used a key although nobody had authenticated: its keys are open to anybody; do not use it"
+        "the device used a key right after a reset, before any custodian had authenticated: anyone who reaches it can \
+         use its keys, so do not use it"
     )]
     CannotBeLocked,
+    #[error(
+        "the device does not prove that it is locked: right after a reset it answered the use of a key with `{0}` instead of \
+         `{expected}`; do not use it with this server",
+        expected = StatusWord::NOT_AUTHENTICATED
+    )]
+    LockNotProven(StatusWord),
 }
 
 /// What is going on with the device.
@@ -181,10 +189,11 @@ impl Attached {
         self.behaviour
     }
 
-    /// Logs out and proves it; the answer says how.
+    /// Logs out, and returns the proof in words. A device that is not proven locked after the logout is reset, because the
+    /// logout may have been lost on its way.
     ///
     /// # Errors
-    /// [`NotUsable::CannotBeLocked`], or the card's.
+    /// The device is not locked after a reset either, or the connection to it is lost.
     pub fn lock(&mut self) -> Result<String, NotUsable> {
         self.used = Use::Locked;
         self.card.logout()?;
@@ -193,18 +202,22 @@ impl Attached {
         if self.pka.is_none() {
             return Ok("logged out; public key authentication is not set up yet".into());
         }
-        let key = self.keys.first().map(|key| key.reference);
-        if let Some(proof) = self.card.prove_locked(key)? {
+        if let LockCheck::Locked(proof) = self.card.prove_locked(&self.keys)? {
             return Ok(proof.to_string());
         }
+        let proof = self.reset_and_prove()?;
+        Ok(format!("after a reset, {proof}"))
+    }
+
+    fn reset_and_prove(&mut self) -> Result<LockProof, NotUsable> {
         self.card.reset()?;
         self.open_channel()?;
         self.pka = self.card.pka_status()?;
-        let proof = self
-            .card
-            .prove_locked(key)?
-            .ok_or(NotUsable::CannotBeLocked)?;
-        Ok(format!("after a reset, {proof}"))
+        match self.card.prove_locked(&self.keys)? {
+            LockCheck::Locked(proof) => Ok(proof),
+            LockCheck::Open => Err(NotUsable::CannotBeLocked),
+            LockCheck::Unclear(sw) => Err(NotUsable::LockNotProven(sw)),
+        }
     }
 
     /// Whether the device still knows what it should.

@@ -169,6 +169,11 @@ impl Stage {
         self.connect_as(identity, BOTH).await.expect("a connection")
     }
 
+    /// Of a client that trusts this server and shows no certificate.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::new(client_config(&self.own, None, BOTH))
+    }
+
     /// Shows this certificate, whether the key belongs to it or not.
     pub async fn connect_as(
         &self,

@@ -5,6 +5,7 @@ mod files;
 mod initialize;
 mod key_domains;
 mod keys;
+mod lock_proof;
 mod login;
 mod pka;
 mod select;
@@ -17,9 +18,10 @@ pub use initialize::{
 };
 pub use key_domains::{DkekShare, KeyDomain};
 pub use keys::{KeyInfo, KeyKind, KeySpec};
+pub use lock_proof::{LockCheck, LockProof};
 pub use login::{PinKind, PinStatus};
 pub use select::ApplicationInfo;
-pub use sign::{LockProof, SignAlgorithm};
+pub use sign::SignAlgorithm;
 pub use wrap::WrappedKey;
 
 use crate::{

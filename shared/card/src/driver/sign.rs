@@ -47,24 +47,6 @@ pub enum SignAlgorithm {
     EcdsaSha512 = 0x75,
 }
 
-/// How a card proved that it is locked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LockProof {
-    /// A signature was asked for and refused.
-    SignatureRefused(StatusWord),
-    /// There is no key on the card; making one was asked for and refused.
-    GenerationRefused(StatusWord),
-}
-
-impl std::fmt::Display for LockProof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::SignatureRefused(sw) => write!(f, "the card refused a signature: {sw}"),
-            Self::GenerationRefused(sw) => write!(f, "the card refused to generate a key: {sw}"),
-        }
-    }
-}
-
 impl SmartCardHsm {
     /// Signs `input` with exactly one command. An ECDSA signature is in DER, and an RSA signature has the length of the modulus.
     ///
@@ -96,36 +78,9 @@ impl SmartCardHsm {
             }),
         }
     }
-
-    /// Asks the card for something that it must refuse while it is locked: the status bytes alone do not tell.
-    ///
-    /// # Errors
-    /// Anything but a refusal; in particular `Ok(None)` means that the card is open.
-    pub fn prove_locked(&mut self, key: Option<u8>) -> Result<Option<LockProof>, CardError> {
-        let (command, proof): (_, fn(StatusWord) -> LockProof) = match key {
-            // One byte: even an open card would make nothing useful of it.
-            Some(reference) => (
-                sign_command(reference, SignAlgorithm::Ecdsa, &[0]),
-                LockProof::SignatureRefused,
-            ),
-            // An empty template: an open card refuses its content, a locked one refuses the command.
-            None => (
-                Command::new(0x00, 0x46, 0xFF, 0x00)
-                    .with_data([0x5F, 0x29, 0x01, 0x00])
-                    .with_le(Le::Short),
-                LockProof::GenerationRefused,
-            ),
-        };
-        match self.send(&command)?.sw {
-            sw @ (StatusWord::NOT_AUTHENTICATED | StatusWord::EXECUTION_ERROR) => {
-                Ok(Some(proof(sw)))
-            }
-            _ => Ok(None),
-        }
-    }
 }
 
-fn sign_command(reference: u8, algorithm: SignAlgorithm, input: &[u8]) -> Command {
+pub(super) fn sign_command(reference: u8, algorithm: SignAlgorithm, input: &[u8]) -> Command {
     // A signature by an RSA key above 2048 bits does not fit into a short response.
     let le = if input.len() > 255 || matches!(algorithm as u8, 0x20..=0x4F) {
         Le::Extended

@@ -23,10 +23,12 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
             Err(StatusWord::WRONG_P1P2)
         }
         (0x04, 0x00 | 0x04 | 0x0C) if command.data == AID => {
-            card.session = Session {
-                selected: true,
-                ..Session::default()
-            };
+            if !(card.session.selected && card.data.profile.swallows_logout) {
+                card.session = Session {
+                    selected: true,
+                    ..Session::default()
+                };
+            }
             if command.p2 == 0x0C {
                 return Ok(Vec::new());
             }

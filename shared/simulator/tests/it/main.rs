@@ -6,6 +6,7 @@ mod batched;
 mod bytes;
 mod driver;
 mod key_domains;
+mod lock_proof;
 mod locked;
 mod robust;
 mod support;

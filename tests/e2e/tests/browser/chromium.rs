@@ -100,6 +100,15 @@ impl Chromium {
         Ok(self.client.goto(url).await?)
     }
 
+    /// Runs an asynchronous script on the page, which passes its result to its last argument.
+    pub async fn run(
+        &self,
+        script: &str,
+        arguments: Vec<serde_json::Value>,
+    ) -> anyhow::Result<serde_json::Value> {
+        Ok(self.client.execute_async(script, arguments).await?)
+    }
+
     /// Tries until it succeeds, since a page may put another element in a place at any moment.
     /// `attempt` says `None` as long as the page is not so far.
     pub async fn until<T>(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod aborted;
 mod chromium;
 mod pool;
 mod portal;

@@ -39,7 +39,7 @@ fn opens(
     file: &PkaFile,
     sign: impl FnOnce(&[u8; 32]) -> anyhow::Result<EcSignature>,
 ) -> anyhow::Result<()> {
-    ensure!(hsm.prove_locked(None)?.is_some(), "not locked before");
+    ensure!(hsm.prove_locked(&[])?.is_locked(), "not locked before");
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     let challenge = round.challenge(hsm)?;
     let signature = sign(&challenge.digest(device.id()))?;
@@ -51,7 +51,7 @@ fn opens(
     };
     let outcome = round.respond(hsm, &response)?;
     ensure!(matches!(outcome, RespondOutcome::Counted(_)), "{outcome:?}");
-    ensure!(hsm.prove_locked(None)?.is_none(), "still locked");
+    ensure!(!hsm.prove_locked(&[])?.is_locked(), "still locked");
     Ok(())
 }
 
