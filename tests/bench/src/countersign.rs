@@ -8,11 +8,11 @@ use std::{
 use anyhow::Context;
 use countersign_harness::{
     cards,
-    custodians::{Custodians, Custom},
+    custodians::{Custodians, Decision},
     pcsc::{Reach, Readers, Speed},
     program::built,
     server::Attachment,
-    stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
+    deployment::{EC_KEY, HSM, RSA_KEY, Deployment, DeploymentSetup},
 };
 use countersign_simulator::Profile;
 
@@ -25,7 +25,7 @@ const SIGNATURES: &str = "100000";
 pub struct CountersignCard {
     folder: PathBuf,
     cards: [PathBuf; 2],
-    stage: Stage,
+    deployment: Deployment,
     readers: Option<(Readers, Speed)>,
 }
 
@@ -42,13 +42,13 @@ impl CountersignCard {
         let cards = [hsm, other];
         let inserted = insert(&readers, &cards, Speed::Computer)?;
         let mut setup =
-            StageSetup::with_hsm(&folder.join("stage"), Attachment::Reader(inserted.name(0)))?;
+            DeploymentSetup::with_hsm(&folder.join("deployment"), Attachment::Reader(inserted.name(0)))?;
         setup.server.pcsc_socket = inserted.socket().map(Path::to_owned);
-        let stage = Stage::build(setup, &mut |_| ())?;
+        let deployment = Deployment::build(setup, &mut |_| ())?;
         Ok(Self {
             folder: readers,
             cards,
-            stage,
+            deployment,
             readers: Some((inserted, Speed::Computer)),
         })
     }
@@ -59,7 +59,7 @@ impl CountersignCard {
     /// Something does not work; the message has what the program said.
     pub fn measure(&mut self, measurement: &Measurement) -> anyhow::Result<Vec<Figures>> {
         self.set_speed(measurement.speed)?;
-        through_module(&self.stage, measurement)
+        through_module(&self.deployment, measurement)
     }
 
     /// Another card of the same kind in the reader: the same one, with the times of a device.
@@ -67,17 +67,17 @@ impl CountersignCard {
         if self.readers.as_ref().is_some_and(|(_, now)| *now == speed) {
             return Ok(());
         }
-        if let Some(server) = self.stage.server.take() {
+        if let Some(server) = self.deployment.server.take() {
             server.program.terminate()?;
         }
         if let Some((readers, _)) = self.readers.take() {
             readers.stop()?;
         }
         let readers = insert(&self.folder, &self.cards, speed)?;
-        self.stage.setup.server.pcsc_socket = readers.socket().map(Path::to_owned);
+        self.deployment.setup.server.pcsc_socket = readers.socket().map(Path::to_owned);
         self.readers = Some((readers, speed));
-        self.stage.server = Some(self.stage.setup.server.start()?);
-        self.stage
+        self.deployment.restart_server()?;
+        self.deployment
             .wait_for_hsm(|hsm| hsm.device.is_some())
             .context("the HSM did not come back")?;
         Ok(())
@@ -88,7 +88,7 @@ impl CountersignCard {
     /// # Errors
     /// Something did not end.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(server) = self.stage.server.take() {
+        if let Some(server) = self.deployment.server.take() {
             server.program.terminate()?;
         }
         if let Some((readers, _)) = self.readers.take() {
@@ -100,33 +100,33 @@ impl CountersignCard {
 
 /// Runs the load program on the module, with custodians who agree.
 pub(crate) fn through_module(
-    stage: &Stage,
+    deployment: &Deployment,
     measurement: &Measurement,
 ) -> anyhow::Result<Vec<Figures>> {
     let key = match measurement.algorithm {
         Algorithm::Ecdsa => EC_KEY,
         Algorithm::RsaPkcs | Algorithm::RsaPss => RSA_KEY,
     };
-    let custodians = Custodians::at_work(stage, Custom::Agree(Duration::ZERO));
+    let custodians = Custodians::start(deployment, Decision::Approve(Duration::ZERO));
     let mut load = opensc::load(measurement)?;
     load.arg("--module").arg(built("libcountersign_pkcs11.so")?);
     load.args(["--token-label", HSM, "--key-label", key]);
-    load.env("COUNTERSIGN_CONFIG", &stage.cli_config)
+    load.env("COUNTERSIGN_CONFIG", &deployment.cli_config)
         .env("COUNTERSIGN_REASON", format!("Measurement {measurement:?}"))
         .env("COUNTERSIGN_SIGNATURES", SIGNATURES)
         .env("COUNTERSIGN_LEASE_SECONDS", "7200");
     let figures = opensc::figures(load);
     drop(custodians);
-    for view in stage
+    for view in deployment
         .requester
         .activations(countersign_client::ActivationFilter::Active)?
     {
-        stage.requester.lock(&view.terms.id)?;
+        deployment.requester.lock(&view.terms.id)?;
     }
     figures
 }
 
 fn insert(folder: &Path, cards: &[PathBuf; 2], speed: Speed) -> anyhow::Result<Readers> {
     let [card, other] = cards;
-    Readers::start_with(folder, [card, other], Reach::Told, speed)
+    Readers::start_with(folder, [card, other], Reach::Private, speed)
 }

@@ -113,7 +113,7 @@ impl OpenScCard {
         work: impl FnOnce(&Readers) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let [card, other] = &self.cards;
-        let readers = Readers::start_with(&self.folder, [card, other], Reach::Told, speed)?;
+        let readers = Readers::start_with(&self.folder, [card, other], Reach::Private, speed)?;
         let done = work(&readers);
         readers.stop()?;
         done

@@ -22,7 +22,7 @@ pub fn measure(folder: &Path, hsms: usize, seconds: u64) -> anyhow::Result<Figur
         threads: vec![THREADS * hsms],
         seconds,
     };
-    let figures = through_module(&pool.stage, &measurement)?;
+    let figures = through_module(&pool.deployment, &measurement)?;
     pool.stop()?;
     figures.into_iter().next().context("no figures")
 }

@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     let readers = Readers::start_with(
         &folder.path().join("readers"),
         [&hsm, &other],
-        Reach::Told,
+        Reach::Private,
         Speed::Computer,
     )?;
     let near = near(&options, &readers).context("over PC/SC")?;

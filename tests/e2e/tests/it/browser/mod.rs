@@ -1,0 +1,6 @@
+//! The portal in a real Chromium, against the real programs.
+
+mod chromium;
+mod pool;
+mod portal;
+mod story;
