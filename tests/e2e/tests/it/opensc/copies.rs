@@ -1,4 +1,4 @@
-//! A key that is wrapped on one card, and unwrapped on another with the same DKEK.
+//! Keys that are wrapped on one card and unwrapped on another with the same DKEK.
 
 use anyhow::ensure;
 use countersign_harness::helper::PIN;
@@ -8,7 +8,7 @@ use super::readers::Bench;
 const PASSWORD: [&str; 2] = ["--password", "a password for the share"];
 
 #[test]
-fn a_copy_signs_for_the_original() -> anyhow::Result<()> {
+fn a_copied_key_signs_like_the_original() -> anyhow::Result<()> {
     let bench = Bench::from_factory()?;
     for card in 0..2 {
         bench.initialise(card, &["--dkek-shares", "1"])?;
@@ -29,11 +29,11 @@ fn a_copy_signs_for_the_original() -> anyhow::Result<()> {
     };
     ensure!(kcv(&domains[0].0).is_some() && kcv(&domains[0].0) == kcv(&domains[1].0));
 
-    bench.make_key(0, "EC:prime256v1", "10", "ec")?;
-    bench.make_key(0, "rsa:2048", "20", "rsa")?;
+    bench.generate_key(0, "EC:prime256v1", "10", "ec")?;
+    bench.generate_key(0, "rsa:2048", "20", "rsa")?;
     for (reference, at) in [("1", "5"), ("2", "6")] {
         let wrap = ["--wrap-key", "wrapped", "--key-reference", reference];
-        bench.sc_hsm_tool_refuses(0, &[&wrap[..], &["--pin", "000000"]].concat())?;
+        bench.sc_hsm_tool_fails(0, &[&wrap[..], &["--pin", "000000"]].concat())?;
         bench.sc_hsm_tool(0, &[&wrap[..], &["--pin", PIN]].concat())?;
         let unwrap = ["--unwrap-key", "wrapped", "--key-reference", at];
         bench
@@ -48,32 +48,32 @@ fn a_copy_signs_for_the_original() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_card_of_another_domain_takes_no_copy() -> anyhow::Result<()> {
+fn a_card_with_another_dkek_refuses_a_copy() -> anyhow::Result<()> {
     let bench = Bench::from_factory()?;
-    // Each draws its own.
+    // Without shares each card generates a DKEK of its own.
     for card in 0..2 {
         bench.initialise(card, &["--dkek-shares", "0"])?;
     }
-    bench.make_key(0, "EC:prime256v1", "10", "ec")?;
+    bench.generate_key(0, "EC:prime256v1", "10", "ec")?;
     let wrap = ["--wrap-key", "wrapped", "--key-reference", "1"];
     bench.sc_hsm_tool(0, &[&wrap[..], &["--pin", PIN]].concat())?;
     let unwrap = ["--unwrap-key", "wrapped", "--key-reference", "5"];
     bench
-        .sc_hsm_tool_refuses(1, &[&unwrap[..], &["--pin", PIN]].concat())?
+        .sc_hsm_tool_fails(1, &[&unwrap[..], &["--pin", PIN]].concat())?
         .must_have(&["does not match DKEK"])?;
     let objects = bench.logged_in(1, &["--list-objects"])?;
     ensure!(!objects.has("Private Key"), "{}", objects.0);
-    // The card that drew it takes it back.
+    // The card that wrapped the key accepts it.
     bench.sc_hsm_tool(0, &[&unwrap[..], &["--pin", PIN]].concat())?;
     Ok(())
 }
 
 #[test]
-fn a_card_without_a_dkek_keeps_its_keys() -> anyhow::Result<()> {
+fn a_card_without_a_dkek_refuses_to_wrap_a_key() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "EC:prime256v1", "10", "ec")?;
+    bench.generate_key(0, "EC:prime256v1", "10", "ec")?;
     let wrap = ["--wrap-key", "wrapped", "--key-reference", "1"];
     bench
-        .sc_hsm_tool_refuses(0, &[&wrap[..], &["--pin", PIN]].concat())?
+        .sc_hsm_tool_fails(0, &[&wrap[..], &["--pin", PIN]].concat())?
         .must_have(&["not initialized for key wrap"])
 }

@@ -1,11 +1,11 @@
-//! RSA decryption and ECDH.
+//! RSA decryption and ECDH key agreement.
 
-use super::readers::{Bench, same};
+use super::readers::{Bench, must_be_equal};
 
 #[test]
 fn a_card_decrypts_what_openssl_encrypts() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "rsa:2048", "20", "key")?;
+    bench.generate_key(0, "rsa:2048", "20", "key")?;
     let key = ["-pubin", "-inkey", "key.pub"];
     let files = ["-in", "message", "-out", "encrypted"];
     let oaep = [
@@ -23,15 +23,15 @@ fn a_card_decrypts_what_openssl_encrypts() -> anyhow::Result<()> {
         let decrypt = ["--decrypt", "--id", "20", "--mechanism", mechanism];
         let files = ["--input-file", "encrypted", "--output-file", "decrypted"];
         bench.logged_in(0, &[&decrypt[..], &files, hash].concat())?;
-        same(&bench.path("decrypted"), &bench.path("message"))?;
+        must_be_equal(&bench.path("decrypted"), &bench.path("message"))?;
     }
     Ok(())
 }
 
 #[test]
-fn a_card_agrees_with_openssl_on_a_secret() -> anyhow::Result<()> {
+fn a_card_and_openssl_derive_the_same_secret() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "EC:prime256v1", "10", "key")?;
+    bench.generate_key(0, "EC:prime256v1", "10", "key")?;
     let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
     bench.openssl(&[&["genpkey"], &curve[..], &["-out", "peer.pem"]].concat())?;
     let public = ["pkey", "-in", "peer.pem", "-pubout", "-outform", "DER"];
@@ -43,5 +43,5 @@ fn a_card_agrees_with_openssl_on_a_secret() -> anyhow::Result<()> {
     let derive = ["pkeyutl", "-derive", "-inkey", "peer.pem"];
     let files = ["-peerkey", "key.pub", "-out", "expected"];
     bench.openssl(&[derive, files].concat())?;
-    same(&bench.path("secret"), &bench.path("expected"))
+    must_be_equal(&bench.path("secret"), &bench.path("expected"))
 }

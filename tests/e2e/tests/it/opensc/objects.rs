@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::readers::{Bench, same};
+use super::readers::{Bench, must_be_equal};
 
 fn write(bench: &Bench, file: &str, options: &[&str]) -> anyhow::Result<()> {
     let write = ["--write-object", file];
@@ -26,7 +26,7 @@ fn make_certificate(bench: &Bench, subject: &str, out: &str) -> anyhow::Result<(
 }
 
 #[test]
-fn certificates_are_kept_and_deleted() -> anyhow::Result<()> {
+fn a_certificate_is_stored_read_and_deleted() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
     make_certificate(&bench, "/CN=Some authority", "authority.der")?;
     let authority = ["--type", "cert", "--id", "30"];
@@ -39,10 +39,10 @@ fn certificates_are_kept_and_deleted() -> anyhow::Result<()> {
         .pkcs15_tool(0, &["--dump"])?
         .must_have(&["X.509 Certificate [authority]"])?;
     read(&bench, &authority, "copy.der")?;
-    same(&bench.path("copy.der"), &bench.path("authority.der"))?;
+    must_be_equal(&bench.path("copy.der"), &bench.path("authority.der"))?;
 
     let delete = [&["--delete-object"], &authority[..]].concat();
-    bench.pkcs11_tool_refuses(0, &delete)?;
+    bench.pkcs11_tool_fails(0, &delete)?;
     bench.logged_in(0, &delete)?;
     let left = bench.pkcs11_tool(0, &["--list-objects"])?;
     ensure!(!left.has("authority"), "{}", left.0);
@@ -50,10 +50,10 @@ fn certificates_are_kept_and_deleted() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_key_is_found_by_its_certificate() -> anyhow::Result<()> {
+fn a_key_with_a_certificate_signs() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "rsa:2048", "20", "key")?;
-    // Issued by somebody else for the card's key.
+    bench.generate_key(0, "rsa:2048", "20", "key")?;
+    // A CA issues a certificate for the card's key.
     make_certificate(&bench, "/CN=Some authority", "authority.der")?;
     let authority = ["x509", "-inform", "DER", "-in", "authority.der"];
     bench.openssl(&[&authority[..], &["-out", "ca.crt"]].concat())?;
@@ -79,18 +79,18 @@ fn a_key_is_found_by_its_certificate() -> anyhow::Result<()> {
         &[&certificate[..], &["--label", "key"]].concat(),
     )?;
     read(&bench, &certificate, "copy.der")?;
-    same(&bench.path("copy.der"), &bench.path("key.der"))?;
+    must_be_equal(&bench.path("copy.der"), &bench.path("key.der"))?;
     bench.logged_in(0, &["--test"])?.must_have(&["No errors"])?;
     bench.sign(0, "20", "SHA256-RSA-PKCS")?;
     bench.openssl_verifies("key", &[])
 }
 
 #[test]
-fn data_is_kept_and_deleted() -> anyhow::Result<()> {
+fn data_objects_are_stored_read_and_deleted() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    std::fs::write(bench.path("public"), "for everybody")?;
-    // Longer than one command.
-    std::fs::write(bench.path("private"), "for the owner".repeat(60))?;
+    std::fs::write(bench.path("public"), "public data")?;
+    // Longer than the data of one command.
+    std::fs::write(bench.path("private"), "private data".repeat(60))?;
     let application = ["--type", "data", "--application-label", "test"];
     for name in ["public", "private"] {
         let label = ["--label", name];
@@ -100,11 +100,11 @@ fn data_is_kept_and_deleted() -> anyhow::Result<()> {
         }
         write(&bench, name, &options)?;
         read(&bench, &[&["--type", "data"], &label[..]].concat(), "copy")?;
-        same(&bench.path("copy"), &bench.path(name))?;
+        must_be_equal(&bench.path("copy"), &bench.path(name))?;
     }
     let seen = bench.pkcs11_tool(0, &["--list-objects", "--type", "data"])?;
     ensure!(seen.has("'public'") && !seen.has("'private'"), "{}", seen.0);
-    // The card itself refuses, whatever the program would.
+    // The card itself refuses to return private data before log-in.
     let command = ["--send-apdu", "00:A4:00:00:02:CD:01:00"];
     let read = ["--send-apdu", "00:B1:00:00:04:54:02:00:00:00"];
     let select = [

@@ -1,4 +1,4 @@
-//! Two cards in readers, and the programs that talk to them.
+//! Two cards in readers, and the programs that use them.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,28 +13,29 @@ use countersign_harness::{
 };
 use countersign_simulator::{NewCard, Profile, Simulator};
 
-/// Longest that one program may take, in seconds; it is killed then. A DKEK share's password is slow on purpose.
-const LONGEST: &str = "180";
-/// Labels of the cards, by reader.
+/// Time limit for a program, in seconds; `timeout` then kills it. Deriving a key from the password of a DKEK share is slow on
+/// purpose.
+const TIME_LIMIT: &str = "180";
+/// Labels of the cards, in the order of the readers.
 pub const LABELS: [&str; 2] = ["First card", "Second card"];
 
-/// Two readers with a card each.
+/// Two readers with a card each, and a folder for files.
 pub struct Bench {
     readers: Readers,
     cards: [PathBuf; 2],
     folder: tempfile::TempDir,
 }
 
-/// What a program printed, errors included.
+/// Standard output and error of a program.
 pub struct Printed(pub String);
 
 impl Bench {
-    /// Cards as from the factory.
+    /// Cards in factory state.
     pub fn from_factory() -> anyhow::Result<Self> {
         Self::of(Profile::VENDOR)
     }
 
-    /// Cards as from this factory.
+    /// Cards of this kind in factory state.
     pub fn of(profile: Profile) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let card = |serial: &str| {
@@ -72,7 +73,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Initialises a card with a user PIN and its label.
+    /// Initialises a card with a user PIN and its label. `more` are further options.
     pub fn initialise(&self, card: usize, more: &[&str]) -> anyhow::Result<Printed> {
         let mut options = vec!["--initialize", "--so-pin", SO_PIN, "--pin", PIN];
         options.extend(["--label", LABELS[card]]);
@@ -80,15 +81,15 @@ impl Bench {
         self.sc_hsm_tool(card, &options)
     }
 
-    /// A path in the folder where the programs work.
+    /// A path in the programs' working directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A program that finds the readers, and works in the folder.
+    /// A program that uses the readers and runs in the folder.
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("timeout");
-        command.arg(LONGEST).arg(program);
+        command.arg(TIME_LIMIT).arg(program);
         command.current_dir(self.folder.path());
         self.readers.show_to(&mut command);
         command
@@ -108,9 +109,9 @@ impl Bench {
         ok(&mut self.with_reader("sc-hsm-tool", card, options))
     }
 
-    /// `sc-hsm-tool` must refuse.
-    pub fn sc_hsm_tool_refuses(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
-        refused(&mut self.with_reader("sc-hsm-tool", card, options))
+    /// Runs `sc-hsm-tool`, which must fail.
+    pub fn sc_hsm_tool_fails(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
+        must_fail(&mut self.with_reader("sc-hsm-tool", card, options))
     }
 
     pub fn pkcs15_tool(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
@@ -125,26 +126,32 @@ impl Bench {
         command
     }
 
-    /// Without login.
+    /// Runs `pkcs11-tool` without log-in.
     pub fn pkcs11_tool(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
         ok(&mut self.on_token(card, options))
     }
 
-    /// `pkcs11-tool` must fail; without login.
-    pub fn pkcs11_tool_refuses(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
-        refused(&mut self.on_token(card, options))
+    /// Runs `pkcs11-tool` without log-in; it must fail.
+    pub fn pkcs11_tool_fails(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
+        must_fail(&mut self.on_token(card, options))
     }
 
-    /// With the user PIN.
+    /// Runs `pkcs11-tool` with the user PIN.
     pub fn logged_in(&self, card: usize, options: &[&str]) -> anyhow::Result<Printed> {
         ok(self.on_token(card, options).args(["--login", "--pin", PIN]))
     }
 
-    /// Makes a key, and writes its public key to `<label>.pub`.
-    pub fn make_key(&self, card: usize, kind: &str, id: &str, label: &str) -> anyhow::Result<()> {
+    /// Generates a key and writes its public key to `<label>.pub`.
+    pub fn generate_key(
+        &self,
+        card: usize,
+        kind: &str,
+        id: &str,
+        label: &str,
+    ) -> anyhow::Result<()> {
         let key = ["--key-type", kind, "--id", id, "--label", label];
         self.logged_in(card, &[&["--keypairgen"], key.as_slice()].concat())?;
-        // pkcs11-tool 0.23 cannot write some curves' keys.
+        // pkcs11-tool 0.23 cannot write the public keys of some curves.
         let public = self.pkcs15_tool(card, &["--read-public-key", id])?;
         std::fs::write(self.path(&format!("{label}.pub")), public.0)?;
         Ok(())
@@ -159,7 +166,7 @@ impl Bench {
         Ok(())
     }
 
-    /// OpenSSL verifies `signature` over `message` with the public key of `<label>.pub`.
+    /// Verifies `signature` over `message` with OpenSSL and the public key in `<label>.pub`.
     pub fn openssl_verifies(&self, label: &str, options: &[&str]) -> anyhow::Result<()> {
         let key = format!("{label}.pub");
         let mut openssl = self.program("openssl");
@@ -175,7 +182,7 @@ impl Bench {
         ok(self.program("openssl").args(options))
     }
 
-    /// Takes the cards out of the readers; gives their files, and the folder in which they are.
+    /// Takes the cards out of the readers and returns their files and the folder that contains them.
     pub fn take_cards(self) -> anyhow::Result<([PathBuf; 2], tempfile::TempDir)> {
         self.readers.stop()?;
         Ok((self.cards, self.folder))
@@ -187,10 +194,14 @@ impl Printed {
         self.0.contains(text)
     }
 
-    /// Fails with everything that was printed unless all texts are in it.
+    /// Fails, quoting the whole output, unless it contains all texts.
     pub fn must_have(&self, texts: &[&str]) -> anyhow::Result<()> {
         for text in texts {
-            ensure!(self.has(text), "`{text}` is not in:\n{}", self.0);
+            ensure!(
+                self.has(text),
+                "the output does not contain `{text}`:\n{}",
+                self.0
+            );
         }
         Ok(())
     }
@@ -214,18 +225,18 @@ pub fn ok(command: &mut Command) -> anyhow::Result<Printed> {
 }
 
 /// Runs a program that must fail.
-pub fn refused(command: &mut Command) -> anyhow::Result<Printed> {
+pub fn must_fail(command: &mut Command) -> anyhow::Result<Printed> {
     match run(command)? {
         (false, printed) => Ok(printed),
         (true, printed) => bail!("{command:?} should have failed:\n{}", printed.0),
     }
 }
 
-/// Same content?
-pub fn same(one: &Path, other: &Path) -> anyhow::Result<()> {
+/// Checks that two files have the same content.
+pub fn must_be_equal(one: &Path, other: &Path) -> anyhow::Result<()> {
     ensure!(
         std::fs::read(one)? == std::fs::read(other)?,
-        "{} is not {}",
+        "{} differs from {}",
         one.display(),
         other.display()
     );

@@ -1,4 +1,4 @@
-//! `.pka` files between our programs and OpenSC's: who exports and who registers does not matter.
+//! Our programs and OpenSC's exchange `.pka` files in both directions.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use countersign_harness::{
 use countersign_simulator::{NewCard, Profile, Simulator, simulated_anchor};
 use zeroize::Zeroizing;
 
-use super::readers::{Bench, ok, refused, same};
+use super::readers::{Bench, must_be_equal, must_fail, ok};
 
 const CURVE: Curve = Curve::BrainpoolP256r1;
 
@@ -32,14 +32,17 @@ fn open(simulator: &Simulator) -> anyhow::Result<(SmartCardHsm, VerifiedDevice)>
     Ok((card, device))
 }
 
-/// The key of the file opens the HSM, and nothing else does.
-fn opens(
+/// Checks that the HSM is locked until the file's key signs its challenge.
+fn must_open(
     hsm: &mut SmartCardHsm,
     device: &VerifiedDevice,
     file: &PkaFile,
     sign: impl FnOnce(&[u8; 32]) -> anyhow::Result<EcSignature>,
 ) -> anyhow::Result<()> {
-    ensure!(hsm.prove_locked(None)?.is_some(), "not locked before");
+    ensure!(
+        hsm.prove_locked(None)?.is_some(),
+        "the HSM was open before the approval"
+    );
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     let challenge = round.challenge(hsm)?;
     let signature = sign(&challenge.digest(device.id()))?;
@@ -51,18 +54,21 @@ fn opens(
     };
     let outcome = round.respond(hsm, &response)?;
     ensure!(matches!(outcome, RespondOutcome::Counted(_)), "{outcome:?}");
-    ensure!(hsm.prove_locked(None)?.is_none(), "still locked");
+    ensure!(
+        hsm.prove_locked(None)?.is_none(),
+        "the HSM is still locked after the approval"
+    );
     Ok(())
 }
 
-/// `countersign-helper export-key` with a person who agrees and types the PIN.
+/// `countersign-helper export-key` with a scripted person who consents and enters the PIN.
 fn export(bench: &Bench, options: &[&str]) -> anyhow::Result<std::process::Command> {
-    let behaviour = ScriptedPrompt {
+    let script = ScriptedPrompt {
         consent: true,
         pin: Some(PIN.to_owned()),
         shown: bench.path("shown.jsonl"),
     };
-    behaviour.write(&bench.path("behaviour.json"))?;
+    script.write(&bench.path("script.json"))?;
     let mut helper = bench.program(built("countersign-helper")?);
     helper
         .args(["export-key", "--demo"])
@@ -71,7 +77,7 @@ fn export(bench: &Bench, options: &[&str]) -> anyhow::Result<std::process::Comma
         .arg(bench.path("helper"))
         .arg("--pinentry")
         .arg(built("countersign-scripted-pinentry")?)
-        .env(SCRIPT, bench.path("behaviour.json"));
+        .env(SCRIPT, bench.path("script.json"));
     Ok(helper)
 }
 
@@ -100,18 +106,18 @@ fn opensc_registers_what_the_helper_exports() -> anyhow::Result<()> {
     bench
         .sc_hsm_tool(1, &register)?
         .must_have(&["Missing public keys:       0"])?;
-    bench.sc_hsm_tool_refuses(1, &register)?;
-    // The same key again, found by its label.
+    bench.sc_hsm_tool_fails(1, &register)?;
+    // A second export finds the key by its label.
     ok(&mut export(
         &bench,
         &["--key", "Anna", "--out", "again.pka"],
     )?)?;
-    same(&bench.path("anna.pka"), &bench.path("again.pka"))?;
-    let none = export(&bench, &["--key", "Ben", "--out", "ben.pka"])?;
-    refused(&mut { none })?.must_have(&["Anna"])?;
+    must_be_equal(&bench.path("anna.pka"), &bench.path("again.pka"))?;
+    let unknown = export(&bench, &["--key", "Ben", "--out", "ben.pka"])?;
+    must_fail(&mut { unknown })?.must_have(&["Anna"])?;
     ensure!(!bench.path("ben.pka").exists());
     let exists = export(&bench, &["--key", "Anna", "--out", "anna.pka"])?;
-    refused(&mut { exists })?.must_have(&["exists already"])?;
+    must_fail(&mut { exists })?.must_have(&["exists already"])?;
 
     let file = read(&bench.path("anna.pka"))?;
     let ([anna, hsm], _folder) = bench.take_cards()?;
@@ -119,46 +125,46 @@ fn opensc_registers_what_the_helper_exports() -> anyhow::Result<()> {
     anna.verify_pin(&Pin::new(Zeroizing::new(PIN.to_owned()))?)?;
     let (mut hsm, device) = open(&Simulator::open(&hsm)?)?;
     let reference = anna.list_keys()?[0].reference;
-    opens(&mut hsm, &device, &file, |digest| {
+    must_open(&mut hsm, &device, &file, |digest| {
         let der = anna.sign(reference, SignAlgorithm::Ecdsa, digest)?;
         Ok(EcSignature::from_der(&der, CURVE)?)
     })
 }
 
 #[test]
-fn both_export_the_same_file() -> anyhow::Result<()> {
+fn helper_and_opensc_export_the_same_file() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
-    bench.make_key(0, "EC:brainpoolP256r1", "11", "Anna's spare")?;
+    bench.generate_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
+    bench.generate_key(0, "EC:brainpoolP256r1", "11", "Anna's spare")?;
     let opensc = ["--export-for-pub-key-auth", "opensc.pka"];
     bench.sc_hsm_tool(0, &[&opensc[..], &["--key-reference", "2"]].concat())?;
     ok(&mut export(
         &bench,
         &["--key", "Anna's spare", "--out", "ours.pka"],
     )?)?;
-    same(&bench.path("opensc.pka"), &bench.path("ours.pka"))
+    must_be_equal(&bench.path("opensc.pka"), &bench.path("ours.pka"))
 }
 
 #[test]
-fn a_card_that_wants_a_login_first_refuses_opensc() -> anyhow::Result<()> {
-    // OpenSC never logs in to register.
+fn a_card_that_requires_a_log_in_refuses_registration_by_opensc() -> anyhow::Result<()> {
+    // OpenSC registers without log-in.
     let bench = Bench::of(Profile::PICO_MEASURED)?;
     bench.initialise(0, &[])?;
-    bench.make_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
+    bench.generate_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
     bench.sign(0, "10", "ECDSA-SHA256")?;
     bench.openssl_verifies("Anna", &[])?;
     let export = ["--export-for-pub-key-auth", "anna.pka"];
     bench.sc_hsm_tool(0, &[&export[..], &["--key-reference", "1"]].concat())?;
     bench.initialise(1, &["--public-key-auth", "1", "--required-pub-keys", "1"])?;
     bench
-        .sc_hsm_tool_refuses(1, &["--register-public-key", "anna.pka"])?
+        .sc_hsm_tool_fails(1, &["--register-public-key", "anna.pka"])?
         .must_have(&["Security status not satisfied"])
 }
 
 #[test]
-fn we_register_what_opensc_exports() -> anyhow::Result<()> {
+fn the_card_driver_registers_what_opensc_exports() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
+    bench.generate_key(0, "EC:brainpoolP256r1", "10", "Anna")?;
     let export = ["--export-for-pub-key-auth", "anna.pka"];
     bench.sc_hsm_tool(0, &[&export[..], &["--key-reference", "1"]].concat())?;
     let file = read(&bench.path("anna.pka"))?;
@@ -177,12 +183,12 @@ fn we_register_what_opensc_exports() -> anyhow::Result<()> {
     ensure!(status.missing == 0);
 
     let (mut hsm, _) = open(&simulator)?;
-    opens(&mut hsm, &device, &file, |digest| {
+    must_open(&mut hsm, &device, &file, |digest| {
         std::fs::write(bench.path("digest"), digest)?;
         let sign = ["--sign", "--id", "10", "--mechanism", "ECDSA"];
         let files = ["--input-file", "digest", "--output-file", "response"];
         bench.logged_in(0, &[&sign[..], &files].concat())?;
         let plain = std::fs::read(bench.path("response"))?;
-        EcSignature::from_plain(&plain, CURVE).context("r and s")
+        EcSignature::from_plain(&plain, CURVE).context("the response is not a plain signature")
     })
 }

@@ -1,4 +1,4 @@
-//! What a card says of itself, from the factory on.
+//! What OpenSC's programs report about a card.
 
 use anyhow::ensure;
 use countersign_harness::cards::SO_PIN;
@@ -6,7 +6,7 @@ use countersign_harness::cards::SO_PIN;
 use super::readers::{Bench, LABELS};
 
 #[test]
-fn a_card_is_known_for_what_it_is() -> anyhow::Result<()> {
+fn a_card_in_factory_state_is_recognised() -> anyhow::Result<()> {
     let bench = Bench::from_factory()?;
     bench
         .opensc_tool(0, &["--atr"])?
@@ -20,7 +20,7 @@ fn a_card_is_known_for_what_it_is() -> anyhow::Result<()> {
 }
 
 #[test]
-fn an_initialised_card_tells_its_pins_and_no_more() -> anyhow::Result<()> {
+fn an_initialised_card_reports_its_pins_and_no_keys() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
     let status = bench.sc_hsm_tool(0, &[])?;
     status.must_have(&[
@@ -37,9 +37,9 @@ fn an_initialised_card_tells_its_pins_and_no_more() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_quorum_is_told_of() -> anyhow::Result<()> {
+fn a_card_reports_its_quorum() -> anyhow::Result<()> {
     let bench = Bench::from_factory()?;
-    let before = bench.sc_hsm_tool_refuses(0, &["--public-key-auth-status"])?;
+    let before = bench.sc_hsm_tool_fails(0, &["--public-key-auth-status"])?;
     before.must_have(&["not initialized"])?;
     bench.initialise(0, &["--public-key-auth", "3", "--required-pub-keys", "2"])?;
     bench
@@ -56,12 +56,12 @@ fn a_quorum_is_told_of() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_card_is_initialised_again_only_with_its_so_pin() -> anyhow::Result<()> {
+fn a_card_is_only_initialised_again_with_its_so_pin() -> anyhow::Result<()> {
     let bench = Bench::initialised()?;
-    bench.make_key(0, "EC:prime256v1", "10", "kept")?;
+    bench.generate_key(0, "EC:prime256v1", "10", "existing")?;
     let wrong = "1111111111111111";
     assert_ne!(wrong, SO_PIN);
-    // The tool's exit code is that of success all the same.
+    // The tool reports the failure, but exits with 0.
     let options = ["--initialize", "--so-pin", wrong, "--pin", "111111"];
     bench
         .sc_hsm_tool(0, &options)?
@@ -71,10 +71,10 @@ fn a_card_is_initialised_again_only_with_its_so_pin() -> anyhow::Result<()> {
         .must_have(&["SO-PIN tries left    : 14", "User PIN tries left  : 3"])?;
     bench
         .pkcs11_tool(0, &["--list-objects"])?
-        .must_have(&["kept"])?;
+        .must_have(&["existing"])?;
 
     bench.initialise(0, &[])?;
     let objects = bench.pkcs11_tool(0, &["--list-objects"])?;
-    ensure!(!objects.has("kept"), "{}", objects.0);
+    ensure!(!objects.has("existing"), "{}", objects.0);
     Ok(())
 }

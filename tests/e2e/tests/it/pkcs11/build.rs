@@ -1,4 +1,4 @@
-//! A build of many processes: they find each other's activation, and only theirs.
+//! A build of many processes, which share one activation because they give the same reason.
 
 use anyhow::ensure;
 use countersign_harness::deployment::{EC_KEY, RSA_KEY};
@@ -23,9 +23,9 @@ fn sign(bench: &Bench, reason: &str, key: &str, file: &str) -> anyhow::Result<St
 }
 
 #[test]
-fn a_build_asks_once_and_the_same_input_counts_once() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
-    let asked = || {
+fn a_build_requests_once_and_repeated_input_counts_once() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
+    let requests = || {
         bench
             .custodians
             .as_ref()
@@ -36,9 +36,9 @@ fn a_build_asks_once_and_the_same_input_counts_once() -> anyhow::Result<()> {
     sign(&bench, "Build 1", RSA_KEY, "data")?;
     sign(&bench, "Build 1", RSA_KEY, "data")?;
     sign(&bench, "Build 1", RSA_KEY, "other")?;
-    ensure!(asked() == 1, "asked {} times", asked());
+    ensure!(requests() == 1, "{} requests instead of 1", requests());
     let first = bench.activation()?;
-    // Every process logged out or just ended, and the lease is still there.
+    // Every process logged out or exited, and the lease is still open.
     ensure!(
         first.signatures == 3 && !first.state.is_ended(),
         "{} signatures, {}",
@@ -46,11 +46,11 @@ fn a_build_asks_once_and_the_same_input_counts_once() -> anyhow::Result<()> {
         first.state.as_str()
     );
     bench.lock()?;
-    // Another reason is another matter.
+    // Another reason needs another activation.
     sign(&bench, "Build 2", RSA_KEY, "data")?;
-    ensure!(asked() == 2, "asked {} times", asked());
+    ensure!(requests() == 2, "{} requests instead of 2", requests());
     bench.lock()?;
-    // Only the key that is wanted, where the settings name it.
+    // If the settings name a key, only that key is requested.
     bench.ok(bench
         .tool("openssl")?
         .args([
@@ -68,7 +68,7 @@ fn a_build_asks_once_and_the_same_input_counts_once() -> anyhow::Result<()> {
     let countersign_protocol::purpose::Purpose::Sign { keys, .. } =
         bench.activation()?.terms.purpose
     else {
-        anyhow::bail!("not for signing");
+        anyhow::bail!("the activation is not for signing");
     };
     ensure!(
         keys.only().is_some_and(|key| key.label == RSA_KEY),
@@ -77,10 +77,11 @@ fn a_build_asks_once_and_the_same_input_counts_once() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A setting moves the wait to the first C_SignInit: nothing asks for a PIN, and only the key in use is asked for.
+/// `COUNTERSIGN_WAIT_IN=sign` moves the wait to the first `C_SignInit`: nothing prompts for a PIN, and only the key in use is
+/// requested.
 #[test]
-fn the_first_signature_can_be_what_waits() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn the_first_signature_can_wait_instead_of_the_log_in() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     let module = bench.module_text()?;
     let key = bench.key(EC_KEY)?;
     let list = bench.ok(bench
@@ -88,7 +89,10 @@ fn the_first_signature_can_be_what_waits() -> anyhow::Result<()> {
         .args(["--module", &module, "-O"])
         .env("COUNTERSIGN_WAIT_IN", "sign"))?;
     ensure!(list.contains("Private Key Object"), "{list}");
-    ensure!(bench.activation().is_err(), "listing asked custodians");
+    ensure!(
+        bench.activation().is_err(),
+        "listing objects requested an activation"
+    );
     bench.ok(bench
         .tool("pkcs11-tool")?
         .args([
@@ -105,7 +109,7 @@ fn the_first_signature_can_be_what_waits() -> anyhow::Result<()> {
     let countersign_protocol::purpose::Purpose::Sign { keys, .. } =
         bench.activation()?.terms.purpose
     else {
-        anyhow::bail!("not for signing");
+        anyhow::bail!("the activation is not for signing");
     };
     ensure!(keys.only().is_some_and(|key| key.label == EC_KEY), "{keys}");
     Ok(())

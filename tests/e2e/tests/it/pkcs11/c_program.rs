@@ -1,4 +1,4 @@
-//! A C program against the module: threads, forks, the whole life cycle, under valgrind too.
+//! A C program uses the module: threads, forks and the whole life cycle, also under valgrind.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use countersign_client::ActivationFilter;
 use countersign_harness::deployment::{EC_KEY, RSA_KEY};
 
-use super::tool::{Bench, say};
+use super::tool::Bench;
+use crate::say;
 
-/// The program, compiled.
+/// Compiles the program at the first call and returns its path.
 pub fn compiled(bench: &Bench) -> anyhow::Result<PathBuf> {
     let program = bench.path("client");
     if !program.exists() {
@@ -28,7 +29,7 @@ pub fn compiled(bench: &Bench) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Number of the running program's process.
+/// Process id of the running program.
 pub fn process(bench: &Bench) -> anyhow::Result<u32> {
     let program = compiled(bench)?;
     let processes = std::fs::read_dir("/proc")?.filter_map(Result::ok);
@@ -37,7 +38,7 @@ pub fn process(bench: &Bench) -> anyhow::Result<u32> {
         .find(|process: &u32| {
             std::fs::read_link(format!("/proc/{process}/exe")).is_ok_and(|exe| exe == program)
         })
-        .context("the program does not run")
+        .context("the program is not running")
 }
 
 fn client(bench: &Bench, what: &str) -> anyhow::Result<Command> {
@@ -50,8 +51,8 @@ fn client(bench: &Bench, what: &str) -> anyhow::Result<Command> {
 }
 
 #[test]
-fn functions_keep_to_the_standard() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn the_module_follows_the_standard() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     bench.make_certificates()?;
     for what in [
         "rules",
@@ -67,9 +68,9 @@ fn functions_keep_to_the_standard() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody is asked, neither custodians for approval nor people for a PIN.
+/// Neither custodians are asked for approval nor users for a PIN.
 #[test]
-fn a_login_that_is_not_needed_waits_for_nobody() -> anyhow::Result<()> {
+fn a_login_that_is_not_needed_returns_at_once() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     bench.ok(client(&bench, "login-not-needed")?.env("COUNTERSIGN_WAIT_IN", "sign"))?;
     let module = bench.module_text()?;
@@ -82,7 +83,7 @@ fn a_login_that_is_not_needed_waits_for_nobody() -> anyhow::Result<()> {
             .env("COUNTERSIGN_WAIT_IN", "sign"))?;
         ensure!(text.contains(EC_KEY), "{text}");
     }
-    // What cannot be signed is refused before anybody is asked, and named: CKM_SHA1_RSA_PKCS.
+    // An unsupported mechanism, here CKM_SHA1_RSA_PKCS, is rejected and named before approval is requested.
     let id = bench.key(RSA_KEY)?.id;
     let text = bench.fails(
         bench
@@ -103,8 +104,8 @@ fn a_login_that_is_not_needed_waits_for_nobody() -> anyhow::Result<()> {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_invalid() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn valgrind_finds_no_leak_and_no_invalid_access() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     bench.make_certificates()?;
     let mut command = bench.tool("valgrind")?;
     command

@@ -1,4 +1,5 @@
-/* A PKCS#11 client in C. Usage: client MODULE WHAT. Needs no header of others: the few types are PKCS#11 v2.40's. */
+/* A PKCS#11 client in C. Usage: client MODULE SCENARIO. It declares the few types of PKCS#11 v2.40 itself, so it needs no
+   header of others. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -16,7 +17,7 @@ struct mechanism { ul_t type; void *parameter; ul_t length; };
 struct init_args { void *create, *destroy, *lock, *unlock; ul_t flags; void *reserved; };
 struct session_info { ul_t slot, state, flags, error; };
 
-/* C_Initialize ... C_WaitForSlotEvent, in the order of the standard. */
+/* C_Initialize to C_WaitForSlotEvent, in the order of the standard. */
 struct functions { byte version[2]; void *f[68]; };
 enum {
     INITIALIZE, FINALIZE, GET_INFO, GET_FUNCTION_LIST, GET_SLOT_LIST, GET_SLOT_INFO, GET_TOKEN_INFO, GET_MECHANISM_LIST,
@@ -30,13 +31,13 @@ static void *library;
 static struct functions *list;
 
 #define CALL(index, ...) (((rv_t(*)())list->f[index])(__VA_ARGS__))
-#define EXPECT(wanted, call) expect(__LINE__, #call, wanted, call)
-#define CHECK(condition) do { if (!(condition)) { printf("line %d: not %s\n", __LINE__, #condition); exit(1); } } while (0)
+#define EXPECT(expected, call) expect(__LINE__, #call, expected, call)
+#define CHECK(condition) do { if (!(condition)) { printf("line %d: failed: %s\n", __LINE__, #condition); exit(1); } } while (0)
 
-static void expect(int line, const char *call, rv_t wanted, rv_t given)
+static void expect(int line, const char *call, rv_t expected, rv_t returned)
 {
-    if (wanted != given) {
-        printf("line %d: %s is 0x%lx, not 0x%lx\n", line, call, given, wanted);
+    if (expected != returned) {
+        printf("line %d: %s returned 0x%lx instead of 0x%lx\n", line, call, returned, expected);
         exit(1);
     }
 }
@@ -112,7 +113,7 @@ static int threads_of_process(void)
 
 struct interface { const char *name; struct functions *list; ul_t flags; };
 
-/* Version 3.0 is found by its name, its version, or as the default. */
+/* Version 3.0 is found by its name, by its version, and as the default. */
 static void interfaces(void)
 {
     rv_t (*list_of)(struct interface *, ul_t *) = (rv_t (*)(struct interface *, ul_t *))dlsym(library, "C_GetInterfaceList");
@@ -127,12 +128,12 @@ static void interfaces(void)
     CHECK(get(NULL, NULL, &one, 0) == 0 && one->list->version[0] == 3 && one->list->version[1] == 0);
     CHECK(get("PKCS 11", old, &one, 1) == 0 && one->list->version[0] == 2);
     CHECK(get("PKCS 11", none, &one, 0) != 0 && get("Vendor", NULL, &one, 0) != 0);
-    /* 24 more functions, none of them NULL. */
+    /* Version 3.0 has 24 more functions, and none is NULL. */
     void **functions = (void **)all[0].list + 1;
     for (int i = 0; i < 92; i++) CHECK(functions[i]);
 }
 
-/* What the standard says of each function, as far as clients rely on it. */
+/* The rules of the standard on which clients rely. */
 static void rules(void)
 {
     interfaces();
@@ -173,7 +174,7 @@ static void rules(void)
     EXPECT(0x101, CALL(LOGOUT, session));
     EXPECT(0x103, CALL(LOGIN, session, 0ul, NULL, 0ul));
 
-    /* Every function that is not for a signing module says so. */
+    /* Functions that a signing module does not need return CKR_FUNCTION_NOT_SUPPORTED. */
     static const int unsupported[] = { 9, 10, 11, 16, 17, 20, 21, 22, 25, 29, 33, 37, 46, 48, 52, 54, 58, 59, 60, 61, 62 };
     for (unsigned i = 0; i < sizeof unsupported / sizeof *unsupported; i++)
         EXPECT(0x54, CALL(unsupported[i], session, NULL, 0ul, NULL, 0ul, NULL, 0ul, NULL, NULL));
@@ -186,7 +187,7 @@ static void rules(void)
     key = find(other, 3, 3);
     CHECK(key);
 
-    /* Attributes: lengths, several at once, what is secret, what is not there, what does not fit. */
+    /* Attributes: lengths, several at once, sensitive ones, unknown ones, and buffers that are too small. */
     ul_t class = 0, type = 0;
     byte sensitive = 0, extractable = 1, small[1];
     struct attribute all[] = { { 0, &class, sizeof class }, { 0x100, &type, sizeof type }, { 0x103, &sensitive, 1 },
@@ -214,7 +215,7 @@ static void rules(void)
     CHECK(count == 6);
     EXPECT(0, CALL(FIND_OBJECTS_FINAL, session));
 
-    /* Signatures: questions for the length and small buffers change nothing, errors end the operation. */
+    /* Signatures: a query for the length and a small buffer leave the operation active, and errors end it. */
     struct mechanism ecdsa = { 0x1041, NULL, 0 }, hashing = { 0x1044, NULL, 0 }, rsa = { 1, NULL, 0 }, raw = { 3, NULL, 0 },
                      nonsense = { 0x9999, NULL, 0 }, pss = { 0xd, NULL, 0 };
     byte digest[33] = { 5 };
@@ -270,7 +271,7 @@ static void *work(void *seed)
     return NULL;
 }
 
-/* Sessions of eight threads sign, and they log in all at once. */
+/* Eight threads log in at the same time and sign in sessions of their own. */
 static void threads(void)
 {
     pthread_t all[8];
@@ -283,7 +284,7 @@ static void threads(void)
     CHECK(threads_of_process() == 1);
 }
 
-/* A child that initialises has a state of its own; one that does not has none. The parent goes on. */
+/* After a fork the child must initialise the module again, and then has a state of its own. The parent continues. */
 static void forked(void)
 {
     initialize();
@@ -320,7 +321,7 @@ static void *finish(void *unused)
     return unused;
 }
 
-/* C_Finalize while another thread signs: that one ends with an error, and nothing hangs. */
+/* C_Finalize while another thread signs: the signature fails, and neither thread hangs. */
 static void finalize_in_the_middle(void)
 {
     pthread_t other;
@@ -347,7 +348,7 @@ static void *wait_in_login(void *session)
     return (void *)CALL(LOGIN, *(ul_t *)session, 1ul, NULL, 0ul);
 }
 
-/* While one thread waits for the quorum, others list, and C_Finalize ends the wait. */
+/* While one thread waits for the quorum, other threads can list objects, and C_Finalize ends the wait. */
 static void finalize_while_waiting(void)
 {
     pthread_t other;
@@ -369,8 +370,7 @@ static void finalize_while_waiting(void)
     CHECK(threads_of_process() == 1);
 }
 
-/* The server goes away: the slot stays, its token does not, and nobody is told that the slot never was. */
-/* Signs the same twice, each time when it is told to. */
+/* Signs the same digest twice, each time after a line of input. */
 static void sign_later(void)
 {
     struct mechanism ecdsa = { 0x1041, NULL, 0 };
@@ -386,6 +386,7 @@ static void sign_later(void)
     }
 }
 
+/* When the server goes down, the slot remains and its token is absent. */
 static void token_goes(void)
 {
     ul_t count = 8, slots[8];
@@ -394,7 +395,7 @@ static void token_goes(void)
     first_slot();
     puts("ready");
     getchar();
-    sleep(6); /* longer than an answer is kept */
+    sleep(6); /* longer than the module caches an answer */
     EXPECT(0, CALL(GET_SLOT_LIST, (byte)1, NULL, &count));
     CHECK(count == 0);
     count = 8;
@@ -427,7 +428,7 @@ static void at_exit(void)
     CALL(CLOSE_ALL_SESSIONS, exit_slot);
 }
 
-/* Programs call while they end, without having said good-bye. */
+/* Programs may call the module in exit handlers without having logged out. */
 static void ending(void)
 {
     initialize();
@@ -462,7 +463,7 @@ static void cycle(void)
     puts("cycle ok");
 }
 
-/* Where the first signature waits: no login is needed, and none is waited for or asks for a PIN. */
+/* With COUNTERSIGN_WAIT_IN=sign a log-in is not needed: it neither waits nor prompts for a PIN. */
 static void login_not_needed(void)
 {
     byte info[512];

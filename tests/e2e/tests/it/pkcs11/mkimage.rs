@@ -1,4 +1,4 @@
-//! U-Boot: an unchanged mkimage signs, and fit_check_sign, built from U-Boot's source, verifies.
+//! U-Boot: an unchanged mkimage signs, and fit_check_sign verifies.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ pub struct Configuration<'a> {
     pub pss: bool,
 }
 
-/// Writes an image tree source with these configurations, and what it includes.
+/// Writes an image tree source with these configurations, and the files that it includes.
 pub fn write_source(bench: &Bench, configurations: &[Configuration<'_>]) -> anyhow::Result<()> {
     std::fs::write(bench.path("kernel.bin"), "kernel ".repeat(3000))?;
     std::fs::write(
@@ -46,7 +46,7 @@ pub fn write_source(bench: &Bench, configurations: &[Configuration<'_>]) -> anyh
     Ok(())
 }
 
-/// The command that signs; the public keys go into `control.dtb`.
+/// The command that signs and writes the public keys to `control.dtb`.
 pub fn command(bench: &Bench) -> anyhow::Result<Command> {
     let mut command = bench.tool("mkimage")?;
     command.args(arguments());
@@ -71,7 +71,7 @@ pub fn arguments() -> Vec<String> {
     .to_vec()
 }
 
-/// What is signed before custodians are asked must be as it was: a fresh control tree.
+/// Replaces the control tree, because mkimage adds keys to an existing one and a build must start from the same input.
 pub fn fresh_control_tree(bench: &Bench) -> anyhow::Result<()> {
     std::fs::copy(bench.path("board.dtb"), bench.path("control.dtb"))?;
     Ok(())
@@ -98,7 +98,7 @@ pub fn verify(bench: &Bench, configuration: usize) -> Command {
 
 pub fn all(bench: &Bench) -> anyhow::Result<()> {
     let image = |key, bits, pss| vec![Configuration { key, bits, pss }];
-    // `-r` makes a key required for every configuration: one key, one image.
+    // `-r` makes a key required for every configuration, so every image has one key.
     for configurations in [
         image(RSA_KEY, 2048, false),
         image(RSA_KEY, 2048, true),
@@ -116,21 +116,21 @@ pub fn all(bench: &Bench) -> anyhow::Result<()> {
             "{verified}"
         );
     }
-    many_nodes(bench)?;
-    // A verifier that accepts everything would show nothing.
+    must_count_repeated_signatures_once(bench)?;
+    // The verifier must reject a changed image.
     let mut image = std::fs::read(bench.path("image.fit"))?;
     let at = image
         .windows(7)
         .position(|window| window == b"kernel ")
-        .expect("the kernel is in the image");
+        .expect("the image contains the kernel");
     image[at] ^= 1;
     std::fs::write(bench.path("image.fit"), image)?;
     bench.fails(&mut verify(bench, 0))?;
     Ok(())
 }
 
-/// mkimage starts over whenever the image outgrows its buffer, and signs what it signed before.
-fn many_nodes(bench: &Bench) -> anyhow::Result<()> {
+/// mkimage starts again whenever the image outgrows its buffer, and signs the same data again.
+fn must_count_repeated_signatures_once(bench: &Bench) -> anyhow::Result<()> {
     let nodes: Vec<_> = (0..8)
         .map(|_| Configuration {
             key: RSA_KEY,

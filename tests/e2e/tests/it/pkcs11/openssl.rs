@@ -1,4 +1,4 @@
-//! OpenSSL 3 by libp11's engine.
+//! OpenSSL 3 with libp11's engine.
 
 use countersign_harness::deployment::{EC_KEY, RSA_KEY};
 

@@ -1,11 +1,11 @@
-//! OpenSC, GnuTLS, osslsigncode, sbsign, OpenSSH.
+//! OpenSC, GnuTLS, osslsigncode, sbsign and OpenSSH.
 
 use anyhow::ensure;
 use countersign_harness::deployment::{EC_KEY, HSM, RSA_KEY};
 
 use super::tool::{Bench, uri};
 
-/// DigestInfo of SHA-256 up to the digest.
+/// Prefix of a SHA-256 DigestInfo, up to the digest.
 const DIGEST_INFO: &str = "3031300d060960864801650304020105000420";
 
 pub fn pkcs11_tool(bench: &Bench) -> anyhow::Result<()> {
@@ -23,7 +23,7 @@ pub fn pkcs11_tool(bench: &Bench) -> anyhow::Result<()> {
     let public = tool(&["-O"])?;
     ensure!(
         public.contains("Public Key Object") && !public.contains("Private Key Object"),
-        "before the quorum: {public}"
+        "objects before log-in: {public}"
     );
     ensure!(public.contains("Certificate Object"), "{public}");
     let all = tool(&["-O", "--login"])?;
@@ -94,7 +94,7 @@ pub fn pkcs11_tool(bench: &Bench) -> anyhow::Result<()> {
                 "data",
             ]))?;
     }
-    // A salt that no card makes by itself.
+    // A salt length that cards do not choose themselves.
     tool(&[
         "--login",
         "--sign",
@@ -134,7 +134,7 @@ pub fn p11tool(bench: &Bench) -> anyhow::Result<()> {
     };
     let tokens = tool(&["--list-tokens"])?;
     ensure!(tokens.contains("External PIN"), "{tokens}");
-    // The simulated device tells no manufacturer.
+    // The simulated device reports no manufacturer, so the module shows the root certificate's name.
     ensure!(tokens.contains("Manufacturer: simulated root"), "{tokens}");
     tool(&["--list-all", &format!("pkcs11:token={HSM}")])?;
     tool(&["--list-mechanisms", &format!("pkcs11:token={HSM}")])?;
@@ -155,7 +155,7 @@ pub fn p11tool(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Programs for EFI and Windows.
+/// osslsigncode and sbsign, which sign EFI programs.
 pub fn efi(bench: &Bench) -> anyhow::Result<()> {
     const PROGRAM: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
     let certificate = format!("{RSA_KEY}.crt");
@@ -213,7 +213,7 @@ pub fn ssh(bench: &Bench) -> anyhow::Result<()> {
         )?;
     }
     ensure!(public.lines().count() >= 2, "{public}");
-    // ssh-add insists on a PIN, which is ignored.
+    // ssh-add requires a PIN, which the module ignores.
     let ask = bench.path("ask");
     std::fs::write(&ask, "#!/bin/sh\necho anything\n")?;
     std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700))?;

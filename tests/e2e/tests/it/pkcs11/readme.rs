@@ -1,4 +1,4 @@
-//! README's section on FIT images, as it is written.
+//! Runs README's section on FIT images as it is written.
 
 use std::path::Path;
 
@@ -13,18 +13,24 @@ fn script() -> anyhow::Result<String> {
     let readme = std::fs::read_to_string(readme)?;
     let (_, section) = readme
         .split_once(HEADING)
-        .context("README has no such section")?;
-    let (_, script) = section.split_once("```sh\n").context("no script")?;
-    let (script, _) = script.split_once("\n```").context("no end")?;
+        .context("README.md has no such section")?;
+    let (_, script) = section
+        .split_once("```sh\n")
+        .context("the section has no script")?;
+    let (script, _) = script
+        .split_once("\n```")
+        .context("the script has no end")?;
     Ok(script.to_owned())
 }
 
 #[test]
-fn the_section_on_fit_images_works_as_written() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn the_readme_section_on_fit_images_works_as_written() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     let programs = bench.module()?;
     let programs = programs.parent().context("the module is in a folder")?;
-    let above = programs.parent().context("that is in another")?;
+    let above = programs
+        .parent()
+        .context("the folder is in another folder")?;
     let path = std::env::var("PATH")?;
     let folders = format!("{}:{}:{path}", programs.display(), above.display());
     let mut shell = bench.tool("sh")?;

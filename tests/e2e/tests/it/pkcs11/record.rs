@@ -1,7 +1,12 @@
-//! Record, seal, approve, sign.
+//! `countersign record`: record a build, request approval of its digests, sign.
+
+use std::time::Duration;
 
 use anyhow::ensure;
-use countersign_harness::deployment::{EC_KEY, RSA_KEY};
+use countersign_harness::{
+    custodians::{Custodians, Decision},
+    deployment::{EC_KEY, RSA_KEY},
+};
 use countersign_protocol::{
     activation::EndReason,
     mechanism::Hash,
@@ -13,12 +18,14 @@ use super::{
     tool::{Bench, uri},
 };
 
-/// What the module answers while it records.
-const MARK: &[u8] = b"NOT A SIGNATURE";
+/// Placeholder that the module returns instead of a signature while it records.
+const PLACEHOLDER: &[u8] = b"NOT A SIGNATURE";
 
-fn has_mark(bench: &Bench) -> anyhow::Result<bool> {
+fn has_placeholder(bench: &Bench) -> anyhow::Result<bool> {
     let image = std::fs::read(bench.path("image.fit"))?;
-    Ok(image.windows(MARK.len()).any(|window| window == MARK))
+    Ok(image
+        .windows(PLACEHOLDER.len())
+        .any(|window| window == PLACEHOLDER))
 }
 
 fn prepare(bench: &Bench) -> anyhow::Result<()> {
@@ -33,7 +40,7 @@ fn prepare(bench: &Bench) -> anyhow::Result<()> {
 
 #[test]
 fn an_unchanged_build_is_recorded_approved_and_signed() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+    let bench = Bench::with_approving_custodians()?;
     prepare(&bench)?;
     let text = bench.ok(bench
         .program("countersign")?
@@ -45,7 +52,7 @@ fn an_unchanged_build_is_recorded_approved_and_signed() -> anyhow::Result<()> {
         keys,
     } = &view.terms.purpose
     else {
-        anyhow::bail!("no manifest: {text}");
+        anyhow::bail!("the request has no manifest: {text}");
     };
     ensure!(
         keys.only().is_some_and(|key| key.label == RSA_KEY),
@@ -65,17 +72,20 @@ fn an_unchanged_build_is_recorded_approved_and_signed() -> anyhow::Result<()> {
         files.distinct()
     );
     ensure!(bench.end()? == EndReason::Completed, "{:?}", bench.end()?);
-    ensure!(!has_mark(&bench)?, "the recording is still in the image");
+    ensure!(
+        !has_placeholder(&bench)?,
+        "the image still contains the placeholder"
+    );
     for node in 0..3 {
         bench.ok(&mut mkimage::verify(&bench, node))?;
     }
     Ok(())
 }
 
-/// A build chooses its hash functions; jarsigner takes SHA-384 for large keys by itself.
+/// Builds choose their hash functions: jarsigner, for example, uses SHA-384 for large keys.
 #[test]
 fn every_hash_function_is_recorded() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+    let bench = Bench::with_approving_custodians()?;
     bench.write_public_keys()?;
     let signs = |key: &str, hash: &str| {
         format!(
@@ -101,10 +111,10 @@ fn every_hash_function_is_recorded() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn an_unrecorded_digest_is_rejected_and_named() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     prepare(&bench)?;
-    // The second run finds another kernel.
+    // The second run signs another kernel.
     std::fs::write(
         bench.path("build.sh"),
         "if [ -e ran ]; then echo more >> kernel.bin; fi; touch ran; exec mkimage \"$@\"\n",
@@ -121,31 +131,30 @@ fn what_was_not_recorded_is_refused_and_named() -> anyhow::Result<()> {
         ..
     } = &view.terms.purpose
     else {
-        anyhow::bail!("no manifest: {text}");
+        anyhow::bail!("the request has no manifest: {text}");
     };
     ensure!(view.signatures == 0 && view.state.is_ended(), "{text}");
-    // The digest that was refused is named, and is not one of those that were approved.
-    let refused = text
+    // The message names the rejected digest, which is not an approved one.
+    let rejected = text
         .lines()
         .filter(|line| line.contains("was not recorded"))
         .flat_map(str::split_whitespace)
         .find(|word| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let refused = refused.unwrap_or_default();
-    ensure!(!refused.is_empty(), "{text}");
+    let rejected = rejected.unwrap_or_default();
+    ensure!(!rejected.is_empty(), "{text}");
     ensure!(
         files
             .files()
             .iter()
-            .all(|file| file.digest.to_string() != refused),
-        "{refused} was approved"
+            .all(|file| file.digest.to_string() != rejected),
+        "{rejected} was approved"
     );
     Ok(())
 }
 
-/// A build that hashes in another way than the one that was recorded.
 #[test]
-fn another_hash_function_is_refused_and_named() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn an_unrecorded_hash_function_is_rejected_and_named() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     let module = bench.module_text()?;
     let id = bench.key(RSA_KEY)?.id;
     let signs = |mechanism| {
@@ -173,9 +182,9 @@ fn another_hash_function_is_refused_and_named() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever set the variable by mistake is told, wherever the module would have waited.
+/// A user who set the variable by mistake sees a message, wherever the module would have waited.
 #[test]
-fn a_recording_is_announced() -> anyhow::Result<()> {
+fn the_module_announces_that_it_records() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let module = bench.module_text()?;
     let id = bench.key(RSA_KEY)?.id;
@@ -196,9 +205,9 @@ fn a_recording_is_announced() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a recording leaves can be told from a signed image, by people and by the verifier.
+/// People and the verifier can distinguish a recorded image from a signed one.
 #[test]
-fn a_recording_is_no_signature() -> anyhow::Result<()> {
+fn a_recorded_image_is_not_a_signed_one() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     prepare(&bench)?;
     let text = bench.ok(bench
@@ -214,14 +223,14 @@ fn a_recording_is_no_signature() -> anyhow::Result<()> {
         ])
         .args(mkimage::arguments()))?;
     ensure!(text.contains("COUNTERSIGN_ACTIVATION="), "{text}");
-    ensure!(has_mark(&bench)?, "the recording is not marked");
+    ensure!(
+        has_placeholder(&bench)?,
+        "the image does not contain the placeholder"
+    );
     bench.fails(&mut mkimage::verify(&bench, 0))?;
     ensure!(bench.activation()?.signatures == 0, "something was signed");
-    // The line that was printed signs, once the quorum is there.
-    let _custodians = countersign_harness::custodians::Custodians::start(
-        &bench.deployment,
-        countersign_harness::custodians::Decision::Approve(std::time::Duration::ZERO),
-    );
+    // With the printed variable the build signs once the quorum is reached.
+    let _custodians = Custodians::start(&bench.deployment, Decision::Approve(Duration::ZERO));
     let id = bench.activation()?.terms.id;
     bench.ok(mkimage::command(&bench)?.env("COUNTERSIGN_ACTIVATION", id.as_str()))?;
     for node in 0..3 {

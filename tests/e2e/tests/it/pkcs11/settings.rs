@@ -1,4 +1,4 @@
-//! `countersign pkcs11 env` and `doctor`: what they print works, what is wrong is found.
+//! `countersign pkcs11 env` prints settings that work, and `countersign pkcs11 doctor` finds wrong ones.
 
 use anyhow::{Context, ensure};
 use countersign_harness::deployment::RSA_KEY;
@@ -10,18 +10,18 @@ fn printed(bench: &Bench) -> anyhow::Result<String> {
     bench.ok(bench.program("countersign")?.args(["pkcs11", "env"]))
 }
 
-/// The lines between two others, without their indentation.
+/// The lines after the line that contains `from` and before `to`, without their indentation.
 fn between(text: &str, from: &str, to: &str) -> anyhow::Result<String> {
     let (_, rest) = text.split_once(from).context(from.to_owned())?;
-    let (_, rest) = rest.split_once('\n').context("a line's end")?;
+    let (_, rest) = rest.split_once('\n').context("the line has no end")?;
     let (part, _) = rest.split_once(to).context(to.to_owned())?;
     let lines: Vec<_> = part.lines().map(str::trim_start).collect();
     Ok(lines.join("\n"))
 }
 
 #[test]
-fn what_is_printed_for_openssl_and_opensc_works() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
+fn the_printed_commands_for_openssl_and_opensc_work() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
     bench.write_public_keys()?;
     let text = printed(&bench)?;
     std::fs::write(
@@ -52,7 +52,7 @@ fn what_is_printed_for_openssl_and_opensc_works() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Options of the command line do not reach other programs.
+/// Other programs do not see the options of the command line, so the settings repeat them as variables.
 #[test]
 fn options_are_printed_as_variables() -> anyhow::Result<()> {
     let bench = Bench::new()?;
@@ -74,19 +74,22 @@ fn options_are_printed_as_variables() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is marked as bad.
+/// Exit code of the doctor, and its findings that are marked as bad.
 fn bad(bench: &Bench, variables: &[(&str, &str)]) -> anyhow::Result<(Option<i32>, Vec<String>)> {
     let mut command = bench.program("countersign")?;
     command
         .args(["pkcs11", "doctor", "--json"])
         .envs(variables.iter().copied());
     let (status, text) = run(&mut command)?;
-    // Standard output comes first; the first document is the findings.
+    // The findings are the first JSON document, because standard output precedes standard error.
     let findings: Value = serde_json::Deserializer::from_str(&text)
         .into_iter()
         .next()
-        .context("no JSON")??;
-    let findings = findings.as_array().context("no list")?.iter();
+        .context("the doctor printed no JSON")??;
+    let findings = findings
+        .as_array()
+        .context("the findings are not a list")?
+        .iter();
     let bad = findings
         .filter(|finding| finding["result"] == "bad")
         .map(|finding| finding["what"].as_str().unwrap_or("").to_owned());
@@ -94,18 +97,18 @@ fn bad(bench: &Bench, variables: &[(&str, &str)]) -> anyhow::Result<(Option<i32>
 }
 
 #[test]
-fn doctor_finds_what_is_wrong() -> anyhow::Result<()> {
+fn the_doctor_finds_wrong_settings_and_a_stopped_server() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     ensure!(bad(&bench, &[])? == (Some(0), Vec::new()));
     let found = |bench: &Bench, variables: &[(&str, &str)], what: &str| -> anyhow::Result<()> {
         let (status, bad) = bad(bench, variables)?;
         ensure!(
             status.is_some_and(|status| status != 0) && bad == [what],
-            "{status:?}, {bad:?} instead of {what}"
+            "exit code {status:?}, findings {bad:?} instead of {what}"
         );
         Ok(())
     };
-    found(&bench, &[("COUNTERSIGN_KEYS", "nobodys")], "key")?;
+    found(&bench, &[("COUNTERSIGN_KEYS", "unknown-key")], "key")?;
     found(&bench, &[("COUNTERSIGN_TOKEN", "wrong")], "token")?;
     found(
         &bench,

@@ -1,4 +1,4 @@
-//! A server with a certificate of its own, from an authority that no system knows.
+//! A server with a certificate from a private CA.
 
 use std::{path::Path, process::Command, time::Instant};
 
@@ -15,10 +15,10 @@ use super::{
     waits::{ready, returned},
 };
 
-/// Nothing is waited for where a certificate is refused.
-const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// A rejected certificate must not make the module wait for the server.
+const SOON: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// An authority, and a certificate that it issued for this machine.
+/// Creates a CA and a certificate that it issues for `localhost`.
 fn issue(folder: &Path, name: &str) -> anyhow::Result<Tls> {
     let file = |what: &str| folder.join(format!("{name}-{what}.pem"));
     let tls = Tls {
@@ -31,7 +31,7 @@ fn issue(folder: &Path, name: &str) -> anyhow::Result<Tls> {
         command
             .args(["req", "-x509", "-newkey", "ec", "-noenc", "-days", "2"])
             .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
-            // No file of the system says what is in it.
+            // The system's configuration must not add extensions.
             .args(["-config", "/dev/null", "-subj", subject])
             .arg("-keyout")
             .arg(key)
@@ -39,17 +39,17 @@ fn issue(folder: &Path, name: &str) -> anyhow::Result<Tls> {
             .arg(certificate);
         command
     };
-    let made = |command: &mut Command| -> anyhow::Result<()> {
+    let run_openssl = |command: &mut Command| -> anyhow::Result<()> {
         let (status, text) = run(command)?;
         ensure!(status == Some(0), "{command:?}:\n{text}");
         Ok(())
     };
     let authority_key = file("authority-key");
-    made(
+    run_openssl(
         new("/CN=Authority", &authority_key, &tls.authority)
             .args(["-addext", "basicConstraints=critical,CA:TRUE"]),
     )?;
-    made(
+    run_openssl(
         new("/CN=Server", &tls.key, &tls.certificate)
             .args(["-addext", "subjectAltName=DNS:localhost"])
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
@@ -68,21 +68,21 @@ fn bench() -> anyhow::Result<Bench> {
     })
 }
 
-/// One line says what is wrong and what to do.
-fn told(text: &str) -> anyhow::Result<()> {
+/// Checks that exactly one line reports the problem and names the setting to change.
+fn must_name_the_setting(text: &str) -> anyhow::Result<()> {
     let lines: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with("countersign: "))
         .collect();
     ensure!(
         lines.len() == 1 && lines[0].contains("ca_file"),
-        "not one line that says what to do:\n{text}"
+        "expected one line that names ca_file:\n{text}"
     );
     Ok(())
 }
 
 #[test]
-fn with_the_authority_programs_sign() -> anyhow::Result<()> {
+fn programs_sign_if_the_ca_is_configured() -> anyhow::Result<()> {
     let bench = bench()?;
     let _custodians = Custodians::start(
         &bench.deployment,
@@ -96,7 +96,7 @@ fn with_the_authority_programs_sign() -> anyhow::Result<()> {
 }
 
 #[test]
-fn without_the_authority_there_is_no_token() -> anyhow::Result<()> {
+fn no_token_is_present_if_the_ca_is_not_configured() -> anyhow::Result<()> {
     let bench = bench()?;
     let other = issue(&bench.folder, "other")?;
     let without = bench.path("without.toml");
@@ -114,26 +114,25 @@ fn without_the_authority_there_is_no_token() -> anyhow::Result<()> {
             .arg("slots")
             .env(variable, file))?;
         ensure!(text.contains("0 slots"), "{variable}: {text}");
-        told(&text)?;
-        ensure!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+        must_name_the_setting(&text)?;
+        ensure!(start.elapsed() < SOON, "{:?}", start.elapsed());
     }
     Ok(())
 }
 
-/// The token was known; then somebody else answers at the server's address.
+/// After the module has listed the token, another server answers at the same address.
 #[test]
 fn a_login_at_another_server_fails_at_once() -> anyhow::Result<()> {
     let mut bench = bench()?;
     let (waiting, go_on) = ready(&bench, "login-later")?;
-    let server = bench.deployment.take_server()?;
-    server.program.kill()?;
+    bench.deployment.kill_server()?;
     bench.deployment.setup.server.tls = Some(issue(&bench.folder, "other")?);
     bench.deployment.restart_server()?;
     drop(go_on);
     let (text, took) = waiting.end()?;
     // CKR_DEVICE_ERROR
     returned(&text, "0x30")?;
-    told(&text)?;
-    ensure!(took < AT_ONCE, "{took:?}");
+    must_name_the_setting(&text)?;
+    ensure!(took < SOON, "{took:?}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A running server whose custodians agree, and third-party programs that are told where the module is.
+//! A running deployment, and programs of others with the environment that makes them use the module.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,14 +21,10 @@ use countersign_protocol::{
 };
 use countersign_simulator::Profile;
 
-/// Longest that one program may take, in seconds; it is killed then.
-const LONGEST: &str = "120";
+/// Time limit for a program, in seconds; `timeout` then kills it.
+const TIME_LIMIT: &str = "120";
 
-pub fn say(text: &str) {
-    println!("  {text}");
-}
-
-/// Server, custodians, and a folder to work in.
+/// A deployment, custodians, and a working directory.
 pub struct Bench {
     pub deployment: Deployment,
     pub custodians: Option<Custodians>,
@@ -37,8 +33,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Everything runs, and Anna and Carla agree to whatever is asked.
-    pub fn with_agreeing_custodians() -> anyhow::Result<Self> {
+    /// Starts a deployment in which Anna and Carla approve every request.
+    pub fn with_approving_custodians() -> anyhow::Result<Self> {
         let mut bench = Self::new()?;
         bench.custodians = Some(Custodians::start(
             &bench.deployment,
@@ -47,12 +43,12 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Everything runs, and nobody answers.
+    /// Starts a deployment in which no custodian decides automatically.
     pub fn new() -> anyhow::Result<Self> {
         Self::prepared(|_| Ok(()))
     }
 
-    /// The same, after something else was set up.
+    /// [`Self::new`] with a changed setup.
     pub fn prepared(
         prepare: impl FnOnce(&mut DeploymentSetup) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
@@ -74,7 +70,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Certificates of both keys by themselves, kept by the server.
+    /// Creates self-signed certificates of both keys and stores them on the server.
     pub fn make_certificates(&self) -> anyhow::Result<()> {
         for key in [EC_KEY, RSA_KEY] {
             self.ok(self.program("countersign")?.args([
@@ -90,7 +86,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Public keys as PEM.
+    /// Writes every public key to `<label>.pem`.
     pub fn write_public_keys(&self) -> anyhow::Result<()> {
         for key in self.deployment.requester.keys()? {
             std::fs::write(
@@ -113,11 +109,11 @@ impl Bench {
         Ok(self.module()?.display().to_string())
     }
 
-    /// A program with the module in its environment, killed if it hangs.
+    /// A program with the module in its environment. `timeout` kills it if it hangs.
     pub fn tool(&self, program: impl AsRef<std::ffi::OsStr>) -> anyhow::Result<Command> {
         let mut command = Command::new("timeout");
         command
-            .args(["--kill-after=5", LONGEST])
+            .args(["--kill-after=5", TIME_LIMIT])
             .arg(program)
             .current_dir(&self.folder)
             .stdin(std::process::Stdio::null())
@@ -129,12 +125,12 @@ impl Bench {
         Ok(command)
     }
 
-    /// One of our own programs.
+    /// [`Self::tool`] for one of our own programs.
     pub fn program(&self, name: &str) -> anyhow::Result<Command> {
         self.tool(built(name)?)
     }
 
-    /// Runs it; it must end well. What it printed.
+    /// Runs a command, which must succeed, and returns its output.
     pub fn ok(&self, command: &mut Command) -> anyhow::Result<String> {
         let (status, text) = run(command)?;
         ensure!(
@@ -144,7 +140,7 @@ impl Bench {
         Ok(text)
     }
 
-    /// Runs it; it must fail, and not by a signal. What it printed.
+    /// Runs a command, which must fail, but not by a signal or a timeout, and returns its output.
     pub fn fails(&self, command: &mut Command) -> anyhow::Result<String> {
         let (status, text) = run(command)?;
         ensure!(
@@ -158,14 +154,14 @@ impl Bench {
         let keys = self.deployment.requester.keys()?;
         keys.into_iter()
             .find(|key| key.label == label)
-            .with_context(|| format!("there is no key {label}"))
+            .with_context(|| format!("the server has no key {label}"))
     }
 
     pub fn slot(&self) -> u32 {
         slot_number(&HsmId::new(HSM))
     }
 
-    /// The lease ends, so that the next program asks anew.
+    /// Locks every activation, so that the next program requests a new one.
     pub fn lock(&self) -> anyhow::Result<()> {
         for view in self
             .deployment
@@ -183,10 +179,12 @@ impl Bench {
             .deployment
             .requester
             .activations(ActivationFilter::All)?;
-        all.into_iter().next().context("nothing was asked")
+        all.into_iter()
+            .next()
+            .context("no activation was requested")
     }
 
-    /// How the newest activation ended; it is about to, if it has not.
+    /// Waits for the end of the newest activation and returns its reason.
     pub fn end(&self) -> anyhow::Result<EndReason> {
         let id = self.activation()?.terms.id;
         let view = self
@@ -194,11 +192,11 @@ impl Bench {
             .wait_for_activation(&id, |view| view.state.is_ended())?;
         match view.state {
             ActivationState::Ended { reason, .. } => Ok(reason),
-            state => bail!("the activation is {}", state.as_str()),
+            state => bail!("the activation has not ended: it is {}", state.as_str()),
         }
     }
 
-    /// Digests, in hex, that the audit log says were signed.
+    /// The signed digests of the audit log, in hex.
     pub fn signed_digests(&self) -> anyhow::Result<Vec<String>> {
         let entries = self.deployment.anna().browser.audit(None, 1000)?.entries;
         let digests = entries.into_iter().filter_map(|entry| match entry.event {
@@ -223,7 +221,7 @@ impl Bench {
     }
 }
 
-/// Exit code (`None`: a signal) and everything printed.
+/// Runs a command and returns its exit code, which is `None` after a signal, and its output.
 pub fn run(command: &mut Command) -> anyhow::Result<(Option<i32>, String)> {
     let output = command
         .output()
@@ -236,7 +234,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<(Option<i32>, String)> {
     Ok((output.status.code(), text))
 }
 
-/// A key's PKCS#11 URI, as OpenSSL's engine wants it.
+/// A key's PKCS#11 URI for OpenSSL's engine.
 pub fn uri(label: &str) -> String {
     format!("pkcs11:token={HSM};object={label};type=private")
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use countersign_harness::{
     custodians::{Custodians, Decision},
-    deployment::wait,
+    wait::wait_for,
 };
 use countersign_protocol::activation::{ActivationState, ActivationView, EndReason};
 
@@ -18,10 +18,10 @@ use super::{
     tool::{Bench, run},
 };
 
-/// A server that is away is waited for this long.
+/// How long the module waits for a server that does not answer, in seconds.
 const PATIENCE: u64 = 4;
 
-/// A C program that logs in, prints the return value, and ends with 0 if that was CKR_OK.
+/// A C program that logs in, prints the return value, and exits with 0 if that was `CKR_OK`.
 fn login(bench: &Bench) -> anyhow::Result<Command> {
     let mut command = bench.tool(c_program::compiled(bench)?)?;
     command
@@ -31,6 +31,7 @@ fn login(bench: &Bench) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// A program that waits in the module.
 pub struct Waiting(Child);
 
 impl Waiting {
@@ -49,7 +50,7 @@ impl Waiting {
         Ok((waiting, view))
     }
 
-    /// What it printed, and how long that took.
+    /// Waits for the program's end. Returns its output and how long it still ran.
     pub fn end(self) -> anyhow::Result<(String, Duration)> {
         let start = Instant::now();
         let output = self.0.wait_with_output()?;
@@ -62,30 +63,30 @@ impl Waiting {
     }
 }
 
-pub fn returned(text: &str, value: &str) -> anyhow::Result<()> {
+pub fn must_return(text: &str, value: &str) -> anyhow::Result<()> {
     ensure!(
         text.lines().any(|line| line == format!("C_Login {value}")),
-        "not {value}:\n{text}"
+        "C_Login did not return {value}:\n{text}"
     );
     Ok(())
 }
 
-/// Where to approve stands in a build log, and so does how it ended.
-fn told(text: &str, view: &ActivationView) -> anyhow::Result<()> {
+/// Checks that the output names the page on which to approve, and that it suits a build log.
+fn must_suit_a_build_log(text: &str, view: &ActivationView) -> anyhow::Result<()> {
     let url = format!("/a/{}", view.terms.id);
     ensure!(
         text.contains(&url),
-        "it does not say where to approve:\n{text}"
+        "the output does not name the page on which to approve:\n{text}"
     );
     ensure!(
         !text.contains('\x1b') && !text.contains('\r'),
-        "not for a log:\n{text:?}"
+        "the output contains control characters:\n{text:?}"
     );
     Ok(())
 }
 
 #[test]
-fn the_quorum_is_met_after_a_while() -> anyhow::Result<()> {
+fn login_returns_once_the_quorum_is_reached() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
     std::thread::sleep(Duration::from_secs(3));
@@ -94,18 +95,18 @@ fn the_quorum_is_met_after_a_while() -> anyhow::Result<()> {
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
-    returned(&text, "0x0")?;
-    told(&text, &view)?;
+    must_return(&text, "0x0")?;
+    must_suit_a_build_log(&text, &view)?;
     for missing in ["Anna", "Ben", "Carla"] {
         ensure!(text.contains(missing), "{missing} is not named:\n{text}");
     }
     Ok(())
 }
 
-/// Nothing that people have to know is cut off by a narrow terminal; what changes all the time takes one line.
+/// A narrow terminal must not cut off the names, so the remaining time then has a line of its own.
 #[test]
-fn on_a_terminal() -> anyhow::Result<()> {
-    for (columns, alone) in [(200, false), (40, true)] {
+fn a_terminal_of_any_width_shows_names_and_remaining_time() -> anyhow::Result<()> {
+    for (columns, separate) in [(200, false), (40, true)] {
         let bench = Bench::new()?;
         let program = c_program::compiled(&bench)?;
         let command = format!(
@@ -120,25 +121,25 @@ fn on_a_terminal() -> anyhow::Result<()> {
             .env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
         let parts: Vec<_> = text.split(['\r', '\n']).collect();
         let live = parts.iter().filter(|part| part.contains("0:0")).count();
-        ensure!(live > 1, "no time left:\n{text:?}");
+        ensure!(live > 1, "the remaining time was not updated:\n{text:?}");
         let names: Vec<_> = parts
             .iter()
             .filter(|part| part.contains("missing: Anna, Ben, Carla"))
             .collect();
         ensure!(
-            !names.is_empty() && names.iter().all(|part| part.contains("left") != alone),
+            !names.is_empty() && names.iter().all(|part| part.contains("left") != separate),
             "{columns} columns:\n{text:?}"
         );
-        returned(&text, "0x50")?;
+        must_return(&text, "0x50")?;
     }
     Ok(())
 }
 
-/// A build that left its lease open is in the way of the next one: the line that is printed ends it.
+/// A build waits if an earlier build left its lease open. The module prints the command that ends that lease.
 #[test]
-fn behind_an_own_lease() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
-    bench.ok(login(&bench)?.env("COUNTERSIGN_REASON", "the build before"))?;
+fn login_names_the_own_lease_in_its_way_and_how_to_end_it() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
+    bench.ok(login(&bench)?.env("COUNTERSIGN_REASON", "the earlier build"))?;
     let before = bench.activation()?;
     let mut waiting = Waiting(
         login(&bench)?
@@ -146,20 +147,20 @@ fn behind_an_own_lease() -> anyhow::Result<()> {
             .stderr(Stdio::piped())
             .spawn()?,
     );
-    let lines = BufReader::new(waiting.0.stderr.take().context("its errors are read")?);
+    let lines = BufReader::new(waiting.0.stderr.take().context("standard error is piped")?);
     let mut lines = lines.lines();
     let line = lines
         .by_ref()
         .map_while(Result::ok)
-        .find(|line| line.contains("the build before"))
-        .context("the lease in the way is not named")?;
+        .find(|line| line.contains("the earlier build"))
+        .context("the output does not name the earlier lease")?;
     let id = before.terms.id.as_str();
     let command = line
         .split('`')
         .find(|part| part.starts_with("countersign activation"))
         .context(line.clone())?;
     ensure!(command.ends_with(id), "{line}");
-    // Nothing is ended that somebody may still use.
+    // The module must not end the lease itself, because another program may still use it.
     let still = bench.deployment.requester.activation(&before.terms.id)?;
     ensure!(
         matches!(still.state, ActivationState::Open { .. }),
@@ -167,38 +168,38 @@ fn behind_an_own_lease() -> anyhow::Result<()> {
     );
     let arguments = command.split_whitespace().skip(1);
     bench.ok(bench.program("countersign")?.args(arguments))?;
-    // Whoever writes must be listened to until the end.
+    // The program blocks if its output is not read.
     lines.for_each(drop);
     let (text, _) = waiting.end()?;
-    returned(&text, "0x0")
+    must_return(&text, "0x0")
 }
 
 #[test]
-fn denied() -> anyhow::Result<()> {
+fn login_fails_when_custodians_decline() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let _custodians = Custodians::start(&bench.deployment, Decision::Decline);
     let (status, text) = run(&mut login(&bench)?)?;
     ensure!(status == Some(1), "{status:?}: {text}");
     // CKR_FUNCTION_REJECTED
-    returned(&text, "0x200")?;
+    must_return(&text, "0x200")?;
     ensure!(bench.end()? == EndReason::Declined, "{:?}", bench.end()?);
     ensure!(text.contains("Anna: Not today; Ben: Not today"), "{text}");
     Ok(())
 }
 
 #[test]
-fn timed_out() -> anyhow::Result<()> {
+fn login_fails_when_too_few_custodians_approve_in_time() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let (_, text) = run(login(&bench)?.env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
     // CKR_FUNCTION_CANCELED
-    returned(&text, "0x50")?;
+    must_return(&text, "0x50")?;
     ensure!(bench.end()? == EndReason::Expired, "{:?}", bench.end()?);
     ensure!(text.contains("expired"), "{text}");
     Ok(())
 }
 
 #[test]
-fn the_server_restarts_meanwhile() -> anyhow::Result<()> {
+fn login_survives_a_restart_of_the_server() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
     bench.deployment.kill_server()?;
@@ -209,28 +210,28 @@ fn the_server_restarts_meanwhile() -> anyhow::Result<()> {
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
-    returned(&text, "0x0")?;
+    must_return(&text, "0x0")?;
     Ok(())
 }
 
 #[test]
-fn the_server_is_gone() -> anyhow::Result<()> {
+fn login_fails_when_the_server_stays_down() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
     bench.deployment.kill_server()?;
     let (text, took) = waiting.end()?;
     // CKR_DEVICE_ERROR
-    returned(&text, "0x30")?;
-    told(&text, &view)?;
+    must_return(&text, "0x30")?;
+    must_suit_a_build_log(&text, &view)?;
     ensure!(text.contains("cannot reach"), "{text}");
     ensure!(
         took > Duration::from_secs(PATIENCE - 2),
-        "it gave up after {took:?}"
+        "C_Login returned after {took:?} already"
     );
     Ok(())
 }
 
-/// A program that knows the token, and goes on when it is told to.
+/// Starts a program that has listed the token and continues when it gets a line or the end of its input.
 pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
     let mut command = bench.tool(c_program::compiled(bench)?)?;
     let mut child = command
@@ -242,30 +243,30 @@ pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)>
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let told = child.stdin.take().context("its input is written")?;
+    let go_on = child.stdin.take().context("standard input is piped")?;
     let mut waiting = Waiting(child);
-    said(&mut waiting, "ready\n")?;
-    Ok((waiting, told))
+    must_print(&mut waiting, "ready\n")?;
+    Ok((waiting, go_on))
 }
 
-/// What it prints next.
-fn said(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
+/// Checks the next output of the program.
+fn must_print(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
     let output = waiting.0.stdout.as_mut();
     let mut bytes = vec![0; text.len()];
     output
-        .context("its output is read")?
+        .context("standard output is piped")?
         .read_exact(&mut bytes)?;
-    let said = String::from_utf8_lossy(&bytes);
-    ensure!(said == text, "{said:?} instead of {text:?}");
+    let printed = String::from_utf8_lossy(&bytes);
+    ensure!(printed == text, "{printed:?} instead of {text:?}");
     Ok(())
 }
 
 #[test]
-fn the_server_is_away_when_it_is_asked() -> anyhow::Result<()> {
+fn login_waits_for_a_server_that_is_down() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
-    let (waiting, told) = ready(&bench, "login-later")?;
+    let (waiting, go_on) = ready(&bench, "login-later")?;
     bench.deployment.kill_server()?;
-    drop(told);
+    drop(go_on);
     std::thread::sleep(Duration::from_secs(2));
     bench.deployment.restart_server()?;
     let view = wait_for(|| {
@@ -279,36 +280,39 @@ fn the_server_is_away_when_it_is_asked() -> anyhow::Result<()> {
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
-    returned(&text, "0x0")?;
-    told_once(&text, "cannot reach")?;
+    must_return(&text, "0x0")?;
+    must_report_once(&text, "cannot reach")?;
     Ok(())
 }
 
-fn told_once(text: &str, what: &str) -> anyhow::Result<()> {
+fn must_report_once(text: &str, what: &str) -> anyhow::Result<()> {
     let lines = text.lines().filter(|line| line.contains(what)).count();
-    ensure!(lines == 1, "{what} is said {lines} times:\n{text}");
+    ensure!(
+        lines == 1,
+        "{lines} lines contain {what:?} instead of 1:\n{text}"
+    );
     Ok(())
 }
 
 #[test]
-fn a_slot_stays_when_its_token_goes() -> anyhow::Result<()> {
+fn a_slot_remains_when_its_token_disappears() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
-    let (waiting, told) = ready(&bench, "token-goes")?;
+    let (waiting, go_on) = ready(&bench, "token-goes")?;
     bench.deployment.kill_server()?;
-    drop(told);
+    drop(go_on);
     let output = waiting.0.wait_with_output()?;
     ensure!(output.status.success(), "{output:?}");
     Ok(())
 }
 
-/// Ctrl-C is not forgotten where there is nothing to withdraw yet.
+/// Ctrl-C works before an activation was requested, too.
 #[test]
-fn interrupted_while_the_server_is_away() -> anyhow::Result<()> {
+fn ctrl_c_ends_the_wait_for_a_server_that_is_down() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
-    let (waiting, told) = ready(&bench, "login-later")?;
+    let (waiting, go_on) = ready(&bench, "login-later")?;
     bench.deployment.kill_server()?;
     let program = c_program::process(&bench)?;
-    drop(told);
+    drop(go_on);
     std::thread::sleep(Duration::from_secs(2));
     Command::new("kill")
         .args(["-INT", &program.to_string()])
@@ -316,57 +320,60 @@ fn interrupted_while_the_server_is_away() -> anyhow::Result<()> {
     let (text, took) = waiting.end()?;
     ensure!(
         !text.contains("C_Login"),
-        "the program outlived Ctrl-C:\n{text}"
+        "the program continued after Ctrl-C:\n{text}"
     );
-    ensure!(took < Duration::from_secs(10), "it took {took:?}");
+    ensure!(
+        took < Duration::from_secs(10),
+        "the program ended only after {took:?}"
+    );
     Ok(())
 }
 
-/// A network that swallows everything: no answer, no refusal.
+/// The network carries nothing: connections are neither answered nor refused.
 #[test]
-fn the_network_is_silent() -> anyhow::Result<()> {
+fn login_fails_when_the_network_is_silent() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
     let server = bench
         .deployment
         .server
         .as_ref()
-        .context("the server runs")?;
+        .context("the server is not running")?;
     let process = server.program.id().to_string();
     let signal = |name: &str| Command::new("kill").args([name, &process]).status();
     signal("-STOP")?;
     let ended = waiting.end();
     signal("-CONT")?;
     let (text, _) = ended?;
-    returned(&text, "0x30")?;
-    told(&text, &view)?;
+    must_return(&text, "0x30")?;
+    must_suit_a_build_log(&text, &view)?;
     Ok(())
 }
 
-/// The server falls silent before a signature: that has its time, and can be had afterwards.
+/// The server becomes silent before a signature. C_Sign returns after its time limit, and a retry returns the signature.
 #[test]
-fn a_signature_that_does_not_come() -> anyhow::Result<()> {
-    let bench = Bench::with_agreeing_custodians()?;
-    let (mut waiting, mut told) = ready(&bench, "sign-later")?;
+fn a_signature_that_timed_out_is_returned_by_a_retry() -> anyhow::Result<()> {
+    let bench = Bench::with_approving_custodians()?;
+    let (mut waiting, mut go_on) = ready(&bench, "sign-later")?;
     let server = bench
         .deployment
         .server
         .as_ref()
-        .context("the server runs")?;
+        .context("the server is not running")?;
     let process = server.program.id().to_string();
     let signal = |name: &str| Command::new("kill").args([name, &process]).status();
     signal("-STOP")?;
     let silent = (|| {
-        told.write_all(b"\n")?;
+        go_on.write_all(b"\n")?;
         // CKR_DEVICE_ERROR
-        said(&mut waiting, "C_Sign 0x30\nready\n")
+        must_print(&mut waiting, "C_Sign 0x30\nready\n")
     })();
     signal("-CONT")?;
     silent?;
-    drop(told);
+    drop(go_on);
     let (text, _) = waiting.end()?;
     ensure!(text.contains("C_Sign 0x0\n"), "{text}");
-    ensure!(text.contains("the 3 seconds of `sign_seconds`"), "{text}");
+    ensure!(text.contains("sign_seconds"), "{text}");
     let id = bench.activation()?.terms.id;
     let made = bench.deployment.requester.signatures(&id)?;
     ensure!(made.len() == 1, "{} signatures of one digest", made.len());
@@ -374,10 +381,10 @@ fn a_signature_that_does_not_come() -> anyhow::Result<()> {
 }
 
 #[test]
-fn interrupted() -> anyhow::Result<()> {
+fn ctrl_c_cancels_the_request() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let (waiting, _) = Waiting::start(&bench)?;
-    // To the program itself: `timeout` would hand it on, and say nothing of how it ended.
+    // The signal goes to the program itself, because `timeout` would hide how the program ended.
     let program = c_program::process(&bench)?;
     Command::new("kill")
         .args(["-INT", &program.to_string()])
@@ -385,9 +392,12 @@ fn interrupted() -> anyhow::Result<()> {
     let (text, took) = waiting.end()?;
     ensure!(
         !text.contains("C_Login"),
-        "the program outlived Ctrl-C:\n{text}"
+        "the program continued after Ctrl-C:\n{text}"
     );
-    ensure!(took < Duration::from_secs(10), "it took {took:?}");
+    ensure!(
+        took < Duration::from_secs(10),
+        "the program ended only after {took:?}"
+    );
     ensure!(
         matches!(bench.end()?, EndReason::Cancelled { .. }),
         "{:?}",
@@ -396,9 +406,9 @@ fn interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Custodians are not asked for ever for what nobody can tell them to forget.
+/// A killed program cannot cancel its request, so the server ends the request as abandoned.
 #[test]
-fn killed() -> anyhow::Result<()> {
+fn the_request_of_a_killed_program_is_abandoned() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let (waiting, view) = Waiting::start(&bench)?;
     let program = c_program::process(&bench)?;
@@ -406,7 +416,7 @@ fn killed() -> anyhow::Result<()> {
         .args(["-KILL", &program.to_string()])
         .status()?;
     waiting.end()?;
-    // The requester must not ask, and so an admin looks.
+    // An admin polls, because a poll by the requester would keep the request alive.
     let admin = &bench.deployment.anna().browser;
     let reason = wait_for(|| {
         Ok(match admin.activation(&view.terms.id)?.state {
@@ -419,7 +429,7 @@ fn killed() -> anyhow::Result<()> {
 }
 
 #[test]
-fn finalized_by_another_thread() -> anyhow::Result<()> {
+fn finalize_in_another_thread_ends_the_wait() -> anyhow::Result<()> {
     let bench = Bench::new()?;
     let mut command = bench.tool(c_program::compiled(&bench)?)?;
     command.arg(bench.module()?).arg("finalize-while-waiting");
@@ -427,9 +437,9 @@ fn finalized_by_another_thread() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// No server at all, or no configuration: a program that only loads the module is not disturbed.
+/// A program that only loads the module works without a server and without a configuration.
 #[test]
-fn nothing_to_log_in_to() -> anyhow::Result<()> {
+fn no_slot_is_listed_without_a_server_or_a_configuration() -> anyhow::Result<()> {
     let mut bench = Bench::new()?;
     let program = c_program::compiled(&bench)?;
     let slots = |bench: &Bench| -> anyhow::Result<Command> {
@@ -449,18 +459,18 @@ fn nothing_to_log_in_to() -> anyhow::Result<()> {
         "{:?}",
         start.elapsed()
     );
-    let nothing = |bench: &Bench| -> anyhow::Result<String> {
+    let without_configuration = |bench: &Bench| -> anyhow::Result<String> {
         bench.ok(slots(bench)?
             .env_remove("COUNTERSIGN_CONFIG")
             .env("HOME", &bench.folder))
     };
-    let text = nothing(&bench)?;
+    let text = without_configuration(&bench)?;
     ensure!(text.trim() == "0 slots", "{text}");
-    // A file that names no server is a mistake, and told.
+    // A configuration without a server is a mistake, which the module reports.
     let folder = bench.path(".config/countersign");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("config.toml"), "token_file = \"token\"\n")?;
-    let text = nothing(&bench)?;
+    let text = without_configuration(&bench)?;
     ensure!(text.contains("no server is configured"), "{text}");
     Ok(())
 }

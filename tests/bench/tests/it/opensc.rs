@@ -1,4 +1,4 @@
-//! OpenSC's tools and PKCS#11 module with a simulated card in a virtual reader.
+//! OpenSC's programs and PKCS#11 module with a simulated card in a virtual reader.
 
 use std::{path::Path, process::Command};
 
@@ -6,8 +6,8 @@ use anyhow::ensure;
 use countersign_bench::{Algorithm, Measurement, OpenScCard};
 use countersign_harness::pcsc::Speed;
 
-/// As openssl says it of a signature over the file `data`.
-fn verified(folder: &Path, id: &str, signature: &str, options: &[&str]) -> anyhow::Result<()> {
+/// Verifies a signature over the file `data` with OpenSSL.
+fn must_verify(folder: &Path, id: &str, signature: &str, options: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("openssl")
         .args(["dgst", "-sha256", "-keyform", "DER"])
         .args(["-verify", &format!("{id}.der"), "-signature", signature])
@@ -15,15 +15,15 @@ fn verified(folder: &Path, id: &str, signature: &str, options: &[&str]) -> anyho
         .arg("data")
         .current_dir(folder)
         .output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(said.contains("Verified OK"), "{signature}: {said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    ensure!(printed.contains("Verified OK"), "{signature}: {printed}");
     Ok(())
 }
 
 #[test]
-fn opensc_makes_keys_on_the_card_and_signs_with_them() -> anyhow::Result<()> {
+fn opensc_generates_keys_on_the_card_and_signs_with_them() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let card = OpenScCard::make(folder.path())?;
+    let card = OpenScCard::set_up(folder.path())?;
 
     let objects = card.pkcs11_tool(&["--list-objects"])?;
     for kind in [
@@ -32,29 +32,32 @@ fn opensc_makes_keys_on_the_card_and_signs_with_them() -> anyhow::Result<()> {
         "Private Key Object; RSA",
         "Public Key Object; RSA 2048 bits",
     ] {
-        assert!(objects.contains(kind), "{kind} is not in:\n{objects}");
+        assert!(
+            objects.contains(kind),
+            "the list does not contain {kind}:\n{objects}"
+        );
     }
     for id in ["10", "11"] {
         let file = format!("{id}.der");
         card.pkcs11_tool(&["--read-object", "--type", "pubkey", "--id", id, "-o", &file])?;
     }
-    std::fs::write(folder.path().join("data"), "what is signed")?;
+    std::fs::write(folder.path().join("data"), "data to sign")?;
 
     let ecdsa = ["--sign", "-m", "ECDSA-SHA256", "--id", "10"];
     let der = ["--signature-format", "openssl"];
     let files = ["-i", "data", "-o", "ecdsa.sig"];
     card.pkcs11_tool(&[&ecdsa[..], &der, &files].concat())?;
-    verified(folder.path(), "10", "ecdsa.sig", &[])?;
+    must_verify(folder.path(), "10", "ecdsa.sig", &[])?;
 
     let rsa = ["--sign", "-m", "SHA256-RSA-PKCS", "--id", "11"];
     card.pkcs11_tool(&[&rsa[..], &["-i", "data", "-o", "rsa.sig"]].concat())?;
-    verified(folder.path(), "11", "rsa.sig", &[])
+    must_verify(folder.path(), "11", "rsa.sig", &[])
 }
 
 #[test]
 fn the_load_signs_with_every_mechanism_on_a_fast_and_a_slow_card() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let card = OpenScCard::make(folder.path())?;
+    let card = OpenScCard::set_up(folder.path())?;
     let measure = |algorithm, speed, threads: &[usize], seconds| {
         card.measure(&Measurement {
             algorithm,
@@ -68,7 +71,7 @@ fn the_load_signs_with_every_mechanism_on_a_fast_and_a_slow_card() -> anyhow::Re
         let threads: Vec<_> = figures.iter().map(|one| one.threads).collect();
         assert_eq!(threads, [1, 3], "{algorithm:?}");
     }
-    // A card does one thing at a time, and these take 170 ms: at most 12 end within 2 s.
+    // The card signs one digest at a time and takes 170 ms for each, so at most 12 are finished within 2 s.
     for figures in measure(Algorithm::Ecdsa, Speed::Device, &[1, 3], 2)? {
         assert!(figures.signatures <= 12, "{figures:?}");
         assert!(figures.p50_ms > 170.0, "{figures:?}");

@@ -1,12 +1,12 @@
-//! The load on Countersign's module: log-in by the protected authentication path, server, PC/SC, card.
+//! The load on Countersign's module, which logs in through the protected authentication path.
 
 use countersign_bench::{Algorithm, CountersignCard, Measurement};
 use countersign_harness::pcsc::Speed;
 
 #[test]
-fn the_module_signs_under_load() -> anyhow::Result<()> {
+fn the_module_signs_under_load_of_several_threads() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut card = CountersignCard::make(folder.path())?;
+    let mut card = CountersignCard::set_up(folder.path())?;
     for algorithm in [Algorithm::Ecdsa, Algorithm::RsaPss] {
         let figures = card.measure(&Measurement {
             algorithm,
