@@ -16,7 +16,7 @@ use crate::say;
 pub fn compiled(bench: &Bench) -> anyhow::Result<PathBuf> {
     let program = bench.path("client");
     if !program.exists() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/pkcs11/client.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/pkcs11/client.c");
         bench.ok(bench
             .tool("gcc")?
             .args([
