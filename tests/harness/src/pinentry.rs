@@ -1,4 +1,4 @@
-//! The scripted pinentry of simulated custodians: it answers prompts as told and records what they showed.
+//! The scripted pinentry of simulated custodians: it answers prompts as its script says and records their texts.
 
 use std::path::{Path, PathBuf};
 

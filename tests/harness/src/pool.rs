@@ -105,7 +105,7 @@ impl Pool {
             server.program.terminate()?;
         }
         for connector in self
-            .stage
+            .deployment
             .connector
             .take()
             .into_iter()

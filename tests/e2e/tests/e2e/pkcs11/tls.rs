@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command, time::Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use countersign_harness::{
     custodians::{Custodians, Decision},
     deployment::{EC_KEY, RSA_KEY},
@@ -12,7 +12,7 @@ use countersign_harness::{
 use super::{
     c_program, openssl,
     tool::{Bench, run},
-    waits::{ready, returned},
+    waits::{must_return, ready},
 };
 
 /// A rejected certificate must not make the module wait for the server.
@@ -131,7 +131,7 @@ fn a_login_at_another_server_fails_at_once() -> anyhow::Result<()> {
     drop(go_on);
     let (text, took) = waiting.end()?;
     // CKR_DEVICE_ERROR
-    returned(&text, "0x30")?;
+    must_return(&text, "0x30")?;
     must_name_the_setting(&text)?;
     ensure!(took < SOON, "{took:?}");
     Ok(())
