@@ -73,10 +73,10 @@ fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
 const LINT: &str = "format, lints, documentation, licences";
 const PORTAL: &str = "portal";
 
-/// Another task of this program as a layer.
+/// Another task of this program as a layer. Its output is printed afterwards, so cargo need not report its progress.
 fn task(xtask: &OsString, name: &'static str, subcommand: &str) -> Step {
     let mut command = Command::new(xtask);
-    command.arg(subcommand);
+    command.arg(subcommand).env("CARGO_TERM_QUIET", "true");
     Step { name, command }
 }
 
