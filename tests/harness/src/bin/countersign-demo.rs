@@ -156,7 +156,10 @@ To use the keys in another terminal, run there:
      export COUNTERSIGN_CONFIG={config}
      export PATH={programs}:$PATH
 
-`countersign sign --key {EC_KEY} FILE` then signs a file, and `countersign pkcs11 env` prints settings for other programs.
+Then sign a file, or print the settings for other programs such as mkimage:
+
+     countersign sign --key {EC_KEY} --reason \"My first file\" YOUR-FILE
+     countersign pkcs11 env
 
 Press Ctrl-C to stop the demo.
 ",
