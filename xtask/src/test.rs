@@ -49,6 +49,7 @@ fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
     ])?;
     layers.run("build of programs and tests", build::everything)?;
     layers.run("units and services", || run(&mut units()))?;
+    layers.run("examples in the API documentation", || run(&mut examples()))?;
     // The machine has one PC/SC service, which the helpers of other tests would use too.
     layers.run("programs over the machine's PC/SC service", || {
         run(&mut programs(&["pcsc::", "--test-threads=1"]))
@@ -88,6 +89,12 @@ fn units() -> Command {
         .args(["--exclude", "countersign-bench"])
         .args(["--features", SIMULATOR])
         .args(["--lib", "--bins", "--tests"]);
+    command
+}
+
+fn examples() -> Command {
+    let mut command = tests();
+    command.args(["--doc", "--features", SIMULATOR]);
     command
 }
 
