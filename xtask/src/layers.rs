@@ -22,7 +22,7 @@ struct Finished {
     side_by_side: bool,
 }
 
-/// A layer that runs beside others, in a process of its own.
+/// A layer that runs beside others, in its own process.
 pub struct Step {
     pub name: &'static str,
     pub command: Command,

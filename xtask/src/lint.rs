@@ -39,7 +39,7 @@ fn check_code() -> anyhow::Result<()> {
     let features = format!("{SIMULATOR},countersign-e2e/run");
     run(&mut clippy(&["--all-targets", "--features", &features]))?;
     // The programs as they are shipped, without the simulator. There are no examples, but `--examples` makes cargo choose the same
-    // features of the dependencies as above, so that it checks only the few crates again that differ.
+    // features of the dependencies as above, so that cargo only checks the crates that differ.
     run(&mut clippy(&["--lib", "--bins", "--examples"]))
 }
 

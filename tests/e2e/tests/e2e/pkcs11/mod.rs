@@ -1,4 +1,4 @@
-//! The PKCS#11 module in programs of others.
+//! The PKCS#11 module in third-party programs.
 
 mod build;
 mod c_program;

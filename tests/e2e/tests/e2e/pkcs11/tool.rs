@@ -1,4 +1,4 @@
-//! A running deployment, and programs of others with the environment that makes them use the module.
+//! A running deployment, and third-party programs in an environment that makes them use the module.
 
 use std::{
     path::{Path, PathBuf},

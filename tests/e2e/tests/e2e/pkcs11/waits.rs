@@ -1,4 +1,4 @@
-//! The ways in which C_Login's wait ends: each with a return value of its own and a line that says why, and none hangs.
+//! Every way in which the wait in `C_Login` ends has a return value and a line that says why. None of them hangs.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

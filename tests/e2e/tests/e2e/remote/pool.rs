@@ -136,7 +136,7 @@ impl PoolSigning {
         Ok(id)
     }
 
-    /// Signs every file, with an outage meanwhile. No request may fail.
+    /// Signs every file while the outage happens. No request may fail.
     fn sign(&self, id: &ActivationId, outage: Outage) -> anyhow::Result<Vec<Acknowledged>> {
         let client = &self.pool.deployment.requester;
         let connector = self.connector()?;
