@@ -1,4 +1,4 @@
-//! `cargo xtask`: everything that a developer runs. Needs nothing but cargo to start; installs what is missing.
+//! `cargo xtask`: the tasks of a developer. They need only cargo to start, and install Debian packages that are missing.
 
 mod bench;
 mod book;
@@ -7,6 +7,9 @@ mod demo;
 mod dist;
 #[cfg(unix)]
 mod group;
+mod layers;
+mod lint;
+mod msrv;
 mod portal;
 mod run;
 mod setup;
@@ -19,7 +22,8 @@ use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(
-    about = "Developer tasks of Countersign",
+    bin_name = "cargo xtask",
+    about = "Build, test and demonstrate Countersign",
     disable_help_subcommand = true
 )]
 struct Cli {
@@ -29,24 +33,28 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build everything and run the main job on simulated cards.
+    /// Try Countersign on simulated cards; no hardware needed
     Demo(demo::Demo),
-    /// Install what the tests need, then run them all.
+    /// Run all tests and checks
     Test(test::Test),
-    /// Build the portal and all programs.
+    /// Check format, lints, API documentation, dependencies and licences
+    Lint,
+    /// Build the portal and the programs
     Build(build::Build),
-    /// Write manual pages, shell completions, service files and the book to target/dist.
+    /// Build only the portal, into `frontend/dist`
+    Portal,
+    /// Write manual pages, shell completions, service files and the book to target/dist
     Dist,
-    /// Build the book from docs/ into target/book. docs/testing.md says how to make new screenshots.
+    /// Build the book from docs/ into target/book
     Book,
-    /// Measure.
+    /// Measure the speed of optimised programs
     Bench(bench::Bench),
-    /// Build U-Boot's verifier of FIT images, if it is not there, and print its path.
+    /// Build `fit_check_sign`, U-Boot's verifier of FIT images, and print its path
     FitCheckSign,
 }
 
 fn main() -> ExitCode {
-    // Without a backtrace: what matters stays the last line.
+    // The error is printed without a backtrace, so that it is the last thing on the screen.
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,14 +65,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    // Every path in the tasks is relative to the workspace.
+    // The tasks use paths relative to the workspace.
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
     match Cli::parse().task {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
+        Task::Lint => lint::check_all(),
         Task::Build(build) => build.run(),
         Task::Dist => dist::run_task(),
         Task::Book => book::build(),
+        Task::Portal => portal::build(),
         Task::Bench(bench) => bench.run(),
         Task::FitCheckSign => uboot::print(),
     }

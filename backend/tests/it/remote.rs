@@ -262,7 +262,10 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         .devices
         .accept(&admin, &device(&other), hsm_id())
         .await;
-    assert!(matches!(taken, Err(DeviceError::NameOfAnotherDevice { .. })), "{taken:?}");
+    assert!(
+        matches!(taken, Err(DeviceError::NameOfAnotherDevice { .. })),
+        "{taken:?}"
+    );
     world
         .app
         .devices
