@@ -11,6 +11,7 @@ use countersign_simulator::Profile;
 use serde_json::{Value, json};
 
 use super::{chromium::Chromium, portal::Portal};
+use crate::crash;
 
 /// How often each request is aborted.
 const TIMES: u32 = 40;
@@ -65,7 +66,7 @@ async fn aborted_requests_of_a_page_leave_the_server_as_it_was() -> anyhow::Resu
             seconds: 600,
             signatures: 10,
         })?;
-        deployment.approve([deployment.anna(), deployment.ben()], &open)?;
+        deployment.approve(&open, [deployment.anna(), deployment.ben()])?;
         let key = deployment.hsm()?.keys[0].fingerprint;
         anyhow::Ok((deployment, open, key))
     })?;
@@ -95,7 +96,7 @@ async fn aborted_requests_of_a_page_leave_the_server_as_it_was() -> anyhow::Resu
             mail: None,
             roles: vec![Role::Requester],
         })?;
-        countersign_e2e::crash::audit(&deployment)?;
+        crash::audit(&deployment)?;
         anyhow::ensure!(!deployment.requester.activation(&open)?.state.is_ended());
         anyhow::Ok(())
     })?;
