@@ -52,5 +52,6 @@ pub fn problem(title: &str, detail: impl Into<String>) -> Problem {
         status: 0,
         title: title.to_owned(),
         detail: detail.into(),
+        request_id: None,
     }
 }

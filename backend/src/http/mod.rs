@@ -7,6 +7,7 @@ mod connection;
 mod extract;
 mod problem;
 mod ram;
+mod request_id;
 mod routes;
 mod security;
 mod state;
@@ -87,14 +88,17 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::internal("a request panicked").into_response()
         }))
-        .layer(TraceLayer::new_for_http().on_failure(log_failure));
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(request_id::span)
+                .on_failure(log_failure),
+        );
     for (name, value) in security::headers(&config)? {
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));
     }
-    let router = router.layer(middleware::from_fn_with_state(
-        state.clone(),
-        connection::replace_proxy_by_client,
-    ));
+    let router = router.layer(middleware::from_fn(request_id::assign)).layer(
+        middleware::from_fn_with_state(state.clone(), connection::replace_proxy_by_client),
+    );
     Ok(router.with_state(state))
 }
 

@@ -48,7 +48,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(self.0)).into_response()
+        let problem = self.0.clone();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(self.0)).into_response();
+        // The id of the request is added where it is known.
+        response.extensions_mut().insert(problem);
+        response
     }
 }
 

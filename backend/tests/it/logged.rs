@@ -66,3 +66,44 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
     assert!(text.contains("tower_http"), "{text}");
     world.app.shutdown().await;
 }
+
+/// A request without a log-in, whose problem and log line carry the same id.
+#[tokio::test]
+async fn a_problem_names_the_request_that_the_log_names() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(Level::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _to_the_log = tracing::subscriber::set_default(subscriber);
+    let world = World::with_people(Profile::VENDOR).await;
+    let router = crate::world::router(&world.app).await;
+
+    // The database is gone, so the server fails.
+    world.app.store.pool().close().await;
+    let request = Request::get("/api/v1/about")
+        .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
+        .header("x-request-id", "chosen by the client")
+        .body(Body::empty())
+        .expect("a request");
+    let answer = router.oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let id = answer.headers()["x-request-id"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert_ne!(id, "chosen by the client");
+    let body = axum::body::to_bytes(answer.into_body(), 10_000)
+        .await
+        .expect("a body");
+    let problem: serde_json::Value = serde_json::from_slice(&body).expect("a problem");
+    assert_eq!(problem["requestId"], id.as_str());
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains(&id));
+    let line: serde_json::Value =
+        serde_json::from_str(line.expect("a log line with the id")).expect("JSON");
+    assert_eq!(line["level"], "ERROR");
+    assert_eq!(line["span"]["path"], "/api/v1/about");
+}

@@ -18,6 +18,9 @@ pub struct Problem {
     pub title: String,
     /// What happened here, and what to do.
     pub detail: String,
+    /// Id of the request, as in the header `X-Request-Id` and in the server's log.
+    #[serde(rename = "requestId", default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// Kinds of problem that programs tell apart.
@@ -166,6 +169,7 @@ impl Problem {
             status: code.status(),
             title: code.title().to_owned(),
             detail: detail.into(),
+            request_id: None,
         }
     }
 

@@ -158,6 +158,11 @@ impl FromRequestParts<http::State> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
         let auth = Authenticator::from_ref(state);
         let caller = auth.look_up(parts).await?;
+        let span = tracing::Span::current();
+        span.record("person", caller.person().name.as_str());
+        if let Self::Token { token, .. } = &caller {
+            span.record("token", tracing::field::display(token));
+        }
         if let (Self::Session(_), Some(session)) = (&caller, parts.extensions.get::<Session>()) {
             auth.sessions.used(session).await?;
         }
