@@ -15,6 +15,7 @@ mod lock_proofs;
 mod logged;
 mod losses;
 mod notices;
+mod old_database;
 mod pki;
 mod player;
 mod pools;
