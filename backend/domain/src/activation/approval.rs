@@ -108,7 +108,7 @@ impl Expected<'_> {
             match &result {
                 None => result = Some(allowed),
                 Some(before) if *before == allowed => {}
-                Some(_) => return Err("the custodians approved different things".into()),
+                Some(_) => return Err("the custodians approved different terms".into()),
             }
         }
         if approvals.len() < usize::from(self.terms.quorum.required) {

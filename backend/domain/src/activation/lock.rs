@@ -9,7 +9,7 @@ use crate::{hsm::HsmError, store};
 #[derive(Clone, Debug)]
 pub struct LockRequest {
     pub person: Person,
-    /// As the audit log names them.
+    /// The actor in the audit log, which can be an API token.
     pub actor: Actor,
     pub is_admin: bool,
 }

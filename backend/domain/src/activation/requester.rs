@@ -5,7 +5,7 @@ use countersign_protocol::{audit::Actor, operator::Person, purpose::Purpose};
 #[derive(Clone, Debug)]
 pub struct Requester<'a> {
     pub person: &'a Person,
-    /// The name in the audit log, which may be an API token.
+    /// The actor in the audit log, which can be an API token.
     pub actor: &'a Actor,
     pub may_sign: bool,
     pub may_generate: bool,

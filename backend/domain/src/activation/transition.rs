@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Clone, Debug)]
 pub enum StateChange {
-    /// The HSM is free: custodians can approve.
+    /// The HSM was assigned to the activation, so custodians can approve.
     Collect,
     /// The HSM was lost or logged out before the quorum was complete.
     Requeue,

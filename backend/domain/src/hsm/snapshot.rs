@@ -96,7 +96,7 @@ impl Snapshot {
     }
 }
 
-/// An event that an HSM's thread reports without being asked.
+/// An event that an HSM's thread reports unprompted.
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// The device was attached, verified and proven locked.

@@ -64,10 +64,10 @@ impl Journal {
         Ok(Self(sender))
     }
 
-    /// Returns when the change is written.
+    /// Writes a change, and returns when it is stored.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing has happened then.
+    /// The change is not stored.
     pub async fn write(&self, change: Entry) -> Result<(), StoreError> {
         let (done, written) = oneshot::channel();
         let stopped = || StoreError::Unreadable("the signature journal has stopped".into());

@@ -145,7 +145,7 @@ impl Coordinator {
             let requeued = self.settle_with(Overdue::Requeue { why }).await;
             self.log(requeued);
             return Err(ActivationError::NotStored(
-                "your approval could not be stored, so the server locked the HSM: every custodian must approve again".into(),
+                "your approval could not be stored, so it does not count: every custodian must approve again".into(),
             ));
         }
         stored
