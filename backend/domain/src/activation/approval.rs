@@ -1,4 +1,4 @@
-//! Custodians' approvals: what one must look like, and what a quorum of them allows.
+//! Verifies custodians' approvals, and derives from a quorum of them what may be done.
 
 use std::collections::BTreeMap;
 
@@ -16,51 +16,44 @@ use countersign_protocol::{
 };
 use jiff::SignedDuration;
 
-/// How far a helper's clock may be off.
-const CLOCK: SignedDuration = SignedDuration::from_mins(10);
+/// Largest accepted difference between the clocks of the server and a helper.
+const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What a quorum has allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApprovedScope {
-    /// Signatures over these digests, with the files' names.
+    /// Signatures of files with these digests; the values are the files' names.
     Files(BTreeMap<FileDigest, String>),
-    /// Signatures over anything.
+    /// Signatures of any content.
     Anything,
-    /// One new key.
     GenerateKey {
-        /// Label.
         label: String,
-        /// Type.
         key_type: NewKeyType,
     },
 }
 
-/// What the custodians' signatures together say.
+/// What a quorum approved, according to the signed approvals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// What may be done.
     pub scope: ApprovedScope,
-    /// With which keys; `None` where one is to be generated.
+    /// The keys that may be used; `None` if the activation generates a key.
     pub keys: Option<KeySet>,
-    /// For how long, and how often.
     pub lease: LeaseLimits,
 }
 
 /// What an approval is checked against.
 pub struct Expected<'a> {
-    /// The terms.
     pub terms: &'a ActivationTerms,
     /// SHA-256 of the HSM's device certificate.
     pub device_certificate: Sha256Digest,
-    /// This server's identity key.
+    /// Fingerprint of this server's identity key.
     pub server_key: Fingerprint,
 }
 
 impl Expected<'_> {
-    /// Verifies a new approval, which answers `challenge`.
+    /// Verifies a new approval, which must contain `challenge`.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The reason for the rejection, as a text for the custodian.
     pub fn verify(
         &self,
         envelope: &Envelope,
@@ -70,9 +63,10 @@ impl Expected<'_> {
     ) -> Result<(), String> {
         let approval: Approval = envelope.verify(key).map_err(|error| error.to_string())?;
         let at = approval.predicate.at;
-        if now.duration_since(at).abs() > CLOCK {
+        if now.duration_since(at).abs() > MAX_CLOCK_DIFFERENCE {
             return Err(format!(
-                "it says {at}, but it is {now}: set the clock of the custodian's machine"
+                "its time, {at}, differs by more than 10 min from the server's time, {now}; set the clock of the \
+                 custodian's computer"
             ));
         }
         let expected = Approval::new(
@@ -86,44 +80,45 @@ impl Expected<'_> {
         if approval == expected {
             Ok(())
         } else {
-            Err("it is about other terms, another HSM, challenge or server".into())
+            Err("its terms, HSM, challenge or server key differ from those of this request; reload the page and approve \
+                 again".into())
         }
     }
 
-    /// Verifies stored approvals once more, and works out from their signed contents what may be done.
+    /// Verifies stored approvals again, and derives from their signed contents what may be done.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// An approval is invalid or contradicts another one, or the quorum is incomplete. The text is shown to people.
     pub fn allowed(&self, approvals: &[(Envelope, PublicKey)]) -> Result<Allowed, String> {
         let mut result = None;
         let mut keys = std::collections::HashSet::new();
         for (envelope, key) in approvals {
             let approval: Approval = envelope.verify(key).map_err(|error| error.to_string())?;
             if approval.predicate.key != key.fingerprint() || !keys.insert(key.fingerprint()) {
-                return Err("an approval stands for another key, or stands there twice".into());
+                return Err("a stored approval is a duplicate, or names another key than the one that signed it".into());
             }
             if approval.predicate.terms.digest != self.terms.digest()
                 || approval.predicate.terms.activation != self.terms.id
                 || approval.predicate.device_certificate != self.device_certificate
                 || approval.predicate.server_key != self.server_key
             {
-                return Err("an approval is about something else than what is stored: the store was changed".into());
+                return Err("a stored approval does not match the stored request, so another program changed the database".into());
             }
             let allowed = allowed_by(&approval)?;
             match &result {
                 None => result = Some(allowed),
                 Some(before) if *before == allowed => {}
-                Some(_) => return Err("the custodians approved different things".into()),
+                Some(_) => return Err("the custodians approved different terms".into()),
             }
         }
         if approvals.len() < usize::from(self.terms.quorum.required) {
             return Err(format!(
-                "there are {} approvals, {} are needed",
+                "the request has only {} of {} approvals",
                 approvals.len(),
                 self.terms.quorum.required
             ));
         }
-        result.ok_or_else(|| "there is no approval".into())
+        result.ok_or_else(|| "the request has no approvals".into())
     }
 }
 
@@ -142,7 +137,8 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
             let files = Manifest::new(files).map_err(|error| error.to_string())?;
             if files.digest() != *manifest {
                 return Err(
-                    "an approval's list of files does not have the digest that it names".into(),
+                    "the files of an approval do not match the manifest digest that it contains"
+                        .into(),
                 );
             }
             let files = files

@@ -1,4 +1,5 @@
-//! Who still waits for an activation. Kept in memory only: after a restart everybody has the whole time again.
+//! When clients last polled for their activations. Kept in memory only, so the limit for abandoned requests starts again after a
+//! restart.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,6 @@ use countersign_protocol::{
     id::{ActivationId, OperatorId},
 };
 
-/// When requesters were last heard of.
 pub struct Attendance {
     started: Instant,
     heard: Mutex<Heard>,
@@ -20,9 +20,9 @@ pub struct Attendance {
 
 #[derive(Default)]
 struct Heard {
-    /// Of whoever asked for an activation, by its id.
+    /// When a client last polled for this activation, or the end of its long poll.
     activations: HashMap<ActivationId, Instant>,
-    /// Of programs that listen to the events of all activations of their owner.
+    /// When a client of this requester was last connected to the event stream, which covers all of the requester's activations.
     people: HashMap<OperatorId, Instant>,
 }
 
@@ -40,7 +40,7 @@ impl Attendance {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The requester asks for an activation, and waits for the answer as long as this.
+    /// Notes a poll by the requester, which lasts up to `wait`.
     pub fn asks(&self, id: &ActivationId, wait: Duration) {
         let until = Instant::now() + wait;
         let mut heard = self.heard();
@@ -48,27 +48,27 @@ impl Attendance {
         *known = until.max(*known);
     }
 
-    /// A program of this requester listens.
+    /// Notes that a client of this requester is connected to the event stream.
     pub fn listens(&self, requester: &OperatorId) {
         let mut heard = self.heard();
         heard.people.insert(requester.clone(), Instant::now());
     }
 
-    /// For how long nobody has been heard of who waits for this.
+    /// Time since any client last polled for this activation.
     pub fn silence(&self, terms: &ActivationTerms) -> Duration {
         let heard = self.heard();
         let asked = heard.activations.get(&terms.id.activation()).copied();
         let listened = heard.people.get(&terms.requester.id).copied();
         let heard = [asked, listened].into_iter().flatten();
         let last = heard.fold(self.started, Ord::max);
-        // Whoever asked for it was there then.
+        // Creating the request counts as a poll.
         let age = Timestamp::now().duration_since(terms.requested_at);
         last.elapsed()
             .min(Duration::try_from(age).unwrap_or_default())
     }
 
-    /// Nobody needs to wait any more; nor for anything that nobody has asked for as long as custodians may take at most:
-    /// whoever asked while it ended has put it back.
+    /// Drops the entry of an ended activation and all entries older than `longest`, because a poll that raced with the end may
+    /// have inserted an entry again.
     pub fn forget(&self, id: &ActivationId, longest: Duration) {
         let ended = id.activation();
         let waits =
@@ -77,7 +77,8 @@ impl Attendance {
     }
 }
 
-/// How long a requester may be out of reach for whom several have asked: whoever does not wait needs it to stay.
+/// The longer of two limits for abandoned requests. `None` means that no client waits, so that the request never counts as
+/// abandoned.
 pub fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     one.zip(other).map(|(one, other)| one.max(other))
 }
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_back_after_its_end_is_forgotten_in_time() {
+    fn an_entry_that_a_late_poll_inserted_again_is_dropped_in_time() {
         let [ended, other] = ["8K3F-92QD", "AAAA-BBBB"].map(ActivationId::new);
         let attendance = Attendance::default();
         attendance.forget(&ended, Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! What a coordinator can be told to do.
+//! Commands to a coordinator.
 
 use countersign_card::{PkaOptions, SoPin};
 use countersign_protocol::{
@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 
 use super::{ActivationError, LockRequest};
 
-/// Where the answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, ActivationError>>;
 
 /// A custodian who is logged in.
@@ -25,53 +24,50 @@ pub struct Custodian {
     pub key: Fingerprint,
 }
 
-/// What became of an approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Approved {
-    /// The card counts it.
+    /// The HSM has accepted the custodian's response.
     Counted,
-    /// The card wants another signature, over a fresh challenge.
+    /// The HSM needs another response, to a fresh challenge.
     SignAgain { task: Envelope },
 }
 
-/// One thing to do.
 pub enum Command {
-    /// Begin with the activation that waits longest, if the HSM is free.
+    /// Give the HSM to the activation that has waited longest, if the HSM is free.
     Begin(Reply<()>),
-    /// Give the task for a custodian's helper.
+    /// Create the task for a custodian's helper.
     Task {
         activation: ActivationId,
         custodian: Custodian,
         reply: Reply<Envelope>,
     },
-    /// Check and count an approval.
+    /// Verify an approval and present it to the HSM.
     Approve {
         activation: ActivationId,
         custodian: Custodian,
         evidence: Box<ApprovalEvidence>,
         reply: Reply<Approved>,
     },
-    /// Record that a custodian declines.
     Decline {
         activation: ActivationId,
         custodian: Custodian,
         reason: String,
         reply: Reply<()>,
     },
-    /// End an activation for a person.
+    /// End an activation at a person's request.
     Lock {
         activation: ActivationId,
         request: LockRequest,
         reply: Reply<()>,
     },
-    /// A signature was recorded.
+    /// A signature under this activation was recorded.
     Signed { activation: ActivationId },
-    /// End an activation that cannot go on, unless it has ended already.
+    /// End an activation that cannot continue, unless it has already ended.
     End {
         activation: ActivationId,
         reason: EndReason,
     },
-    /// Erase and set up.
+    /// Erase the HSM and set up its quorum.
     Initialise {
         actor: Actor,
         quorum: PkaOptions,
@@ -86,7 +82,7 @@ pub enum Command {
         key: Fingerprint,
         reply: Reply<()>,
     },
-    /// Lock and end. Activations that wait for an HSM that an admin removed end, too.
+    /// Lock the HSM and stop the coordinator. If an admin removed the HSM, its queued activations end too.
     Stop {
         removed_by: Option<Actor>,
         reply: oneshot::Sender<()>,
@@ -94,7 +90,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Answers a command that begins something new with an error; returns any other command.
+    /// Answers a command that starts something new with an error; returns any other command.
     pub fn refuse(self, why: impl FnOnce() -> ActivationError) -> Option<Self> {
         match self {
             Self::Begin(reply) => drop(reply.send(Err(why()))),

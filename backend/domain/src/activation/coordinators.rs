@@ -1,4 +1,4 @@
-//! Sends commands to the coordinators, of which each HSM has one.
+//! Sends commands to the coordinators; each HSM has one.
 
 use std::{
     collections::BTreeMap,
@@ -22,15 +22,15 @@ use super::{
 };
 use crate::hsm::HsmError;
 
-/// Commands that may wait for a coordinator.
+/// Maximum number of commands that wait for a coordinator.
 const QUEUE: usize = 256;
 
-/// The ways to all coordinators. Clones share one map.
+/// The command channels of all coordinators. Clones share one map.
 #[derive(Clone, Default)]
 pub struct Coordinators(Arc<Mutex<BTreeMap<HsmId, Sender<Command>>>>);
 
 impl Coordinators {
-    /// Makes the way to the coordinator of an HSM.
+    /// Creates the command channel of an HSM's coordinator.
     pub(super) fn add(&self, hsm: HsmId) -> Receiver<Command> {
         let (sender, commands) = mpsc::channel(QUEUE);
         self.all().insert(hsm, sender);
@@ -60,7 +60,7 @@ impl Coordinators {
         answer.await.map_err(|_| self.stopped(hsm))?
     }
 
-    /// Why a coordinator no longer answers.
+    /// The reason why a coordinator no longer answers.
     fn stopped(&self, hsm: &HsmId) -> ActivationError {
         ActivationError::Hsm(if self.all().contains_key(hsm) {
             HsmError::Unavailable("the server is stopping".into())
@@ -69,12 +69,11 @@ impl Coordinators {
         })
     }
 
-    /// A request waits: the coordinator begins with it if the HSM is free.
+    /// Reports a new request, which the coordinator begins with if the HSM is free.
     pub async fn begin(&self, hsm: &HsmId) -> Result<(), ActivationError> {
         self.ask(hsm, Command::Begin).await
     }
 
-    /// The task for a custodian's helper, for this HSM.
     pub async fn task(
         &self,
         hsm: &HsmId,
@@ -89,7 +88,6 @@ impl Coordinators {
         .await
     }
 
-    /// Hands in what a custodian's card has signed for this HSM.
     pub async fn approve(
         &self,
         hsm: &HsmId,
@@ -107,7 +105,6 @@ impl Coordinators {
         .await
     }
 
-    /// Declines for this HSM.
     pub async fn decline(
         &self,
         hsm: &HsmId,
@@ -124,7 +121,7 @@ impl Coordinators {
         .await
     }
 
-    /// A signature was recorded.
+    /// Reports a recorded signature.
     pub async fn signed(
         &self,
         hsm: &HsmId,
@@ -133,7 +130,7 @@ impl Coordinators {
         self.send(hsm, Command::Signed { activation }).await
     }
 
-    /// An activation cannot go on.
+    /// Ends an activation that cannot continue.
     pub async fn end(
         &self,
         hsm: &HsmId,
@@ -143,17 +140,18 @@ impl Coordinators {
         self.send(hsm, Command::End { activation, reason }).await
     }
 
-    /// As [`Self::end`], without waiting: coordinators never wait for each other, nor for a signature that waits for them.
+    /// Like [`Self::end`], but without waiting, because coordinators that waited for each other or for a signature could
+    /// deadlock.
     pub fn end_soon(&self, hsm: &HsmId, id: ActivationId, reason: EndReason) {
         let (coordinators, hsm) = (self.clone(), hsm.clone());
         tokio::spawn(async move {
-            if let Err(error) = coordinators.end(&hsm, id, reason).await {
-                tracing::warn!(%hsm, %error, "an activation could not be ended on this HSM");
+            if let Err(error) = coordinators.end(&hsm, id.clone(), reason).await {
+                tracing::warn!(%hsm, activation = %id, %error, "ending an activation failed");
             }
         });
     }
 
-    /// Ends an activation on its other HSMs, where the end on one HSM is the end on all.
+    /// Ends an activation on its other HSMs if it ended for a reason that applies to all of them.
     pub(super) fn end_others(&self, terms: &ActivationTerms, reason: &EndReason) {
         let all = matches!(
             reason,
@@ -166,7 +164,7 @@ impl Coordinators {
         }
     }
 
-    /// One HSM is open: the coordinators of the others look how long they wait from now on.
+    /// Wakes the coordinators of the other HSMs after one HSM opened, so that they use the deadline of its lease.
     pub(super) fn wake_others(&self, terms: &ActivationTerms) {
         for (id, hsm) in terms.members() {
             if id == terms.id {
@@ -175,13 +173,13 @@ impl Coordinators {
             let (coordinators, hsm) = (self.clone(), hsm.id.clone());
             tokio::spawn(async move {
                 if let Err(error) = coordinators.begin(&hsm).await {
-                    tracing::warn!(%hsm, %error, "the HSM's coordinator could not be woken");
+                    tracing::warn!(%hsm, activation = %id, %error, "waking the HSM's coordinator failed");
                 }
             });
         }
     }
 
-    /// Ends every activation of an HSM that an admin removed, and its coordinator.
+    /// Ends every activation of an HSM that an admin removed, and stops its coordinator.
     pub async fn remove(&self, hsm: &HsmId, admin: &Actor) {
         let coordinator = self.all().remove(hsm);
         if let Some(coordinator) = coordinator {
@@ -189,7 +187,7 @@ impl Coordinators {
         }
     }
 
-    /// Ends every activation that has an HSM, and the coordinators.
+    /// Ends every open activation, and stops the coordinators.
     pub async fn shutdown(&self) {
         let coordinators: Vec<_> = self.all().values().cloned().collect();
         for coordinator in coordinators {

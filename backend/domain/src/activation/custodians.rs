@@ -1,4 +1,4 @@
-//! What custodians do: they approve or decline an activation on each of its HSMs, one after the other, in one consent.
+//! Approves or declines an activation for a custodian, on each of its HSMs in turn. One consent covers all of them.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use super::{ActivationError, Activations, Approved, Custodian};
 use crate::hsm::HsmError;
 
-/// How long one HSM of a pool may take to give its challenge.
+/// Maximum time that an HSM of a pool may take to create a challenge.
 const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl Activations {
-    /// The task for a custodian's helper, for the first HSM that lacks their approval.
+    /// Creates the task for a custodian's helper, for the first HSM that lacks their approval.
     pub async fn task(
         &self,
         terms: &ActivationTerms,
@@ -27,9 +27,15 @@ impl Activations {
                 .coordinators
                 .task(&hsm.id, activation, custodian.clone());
             let task = if terms.pool.is_some() {
-                // The other HSMs need not wait for one that does not answer.
-                let late =
-                    |_| HsmError::Unavailable(format!("HSM {} does not answer", hsm.id)).into();
+                // An HSM that does not answer must not delay the others.
+                let late = |_| {
+                    HsmError::Unavailable(format!(
+                        "HSM {} did not answer within {} s: try again later",
+                        hsm.id,
+                        CHALLENGE_TIMEOUT.as_secs()
+                    ))
+                    .into()
+                };
                 timeout(CHALLENGE_TIMEOUT, task)
                     .await
                     .unwrap_or_else(|error| Err(late(error)))
@@ -44,7 +50,7 @@ impl Activations {
         Err(refused.unwrap_or_else(|| ActivationError::NotFound(terms.id.clone())))
     }
 
-    /// Hands in what a custodian's card has signed for one HSM; the result may be the task for the next one.
+    /// Presents an approval for one HSM. The result may be the task for the next HSM.
     pub async fn approve(
         &self,
         terms: &ActivationTerms,
@@ -55,7 +61,7 @@ impl Activations {
         let members = terms.members();
         let Some((_, hsm)) = members.iter().find(|(member, _)| *member == activation) else {
             return Err(ActivationError::Rejected(format!(
-                "it is about the activation {activation}, not about {}",
+                "it is for activation {activation} instead of {}; reload the page and approve again",
                 terms.id
             )));
         };
@@ -72,10 +78,10 @@ impl Activations {
         Ok(approved)
     }
 
-    /// Declines for every HSM.
+    /// Declines on every HSM.
     ///
     /// # Errors
-    /// No HSM's coordinator took it.
+    /// Declining failed on every HSM; the error is that of the first one.
     pub async fn decline(
         &self,
         terms: &ActivationTerms,

@@ -1,4 +1,4 @@
-//! Which custodians can still approve an activation.
+//! Determines which custodians can still approve an activation.
 
 use countersign_protocol::{
     activation::{ActivationTerms, Answer},
@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 
 use crate::store::{self, StoreError, activations::StoredAnswer};
 
-/// Custodians of an HSM who may approve what this person requests: their key was not revoked, and nobody approves their own
-/// request.
+/// The custodians of an HSM who may approve a request of this person: their keys are not revoked, and they are not the requester
+/// themselves.
 pub fn eligible<'a>(
     registered: &'a [RegisteredCustodian],
     requester: &OperatorId,
@@ -20,18 +20,14 @@ pub fn eligible<'a>(
         .filter(move |custodian| !custodian.revoked && custodian.person.id != *requester)
 }
 
-/// How an activation's custodians stand.
 pub struct Willing {
-    /// Those who can approve, or have approved.
+    /// Number of custodians who can approve or have approved.
     pub count: usize,
-    /// Somebody whose key was revoked is among those that the card counts.
+    /// Whether the HSM counts an approval by a key that was revoked afterwards.
     pub revoked_is_counted: bool,
 }
 
-/// Counts the custodians of one activation who have not declined.
-///
-/// # Errors
-/// The database fails.
+/// Counts the eligible custodians of one activation who have not declined.
 pub async fn willing(
     connection: &mut SqliteConnection,
     terms: &ActivationTerms,

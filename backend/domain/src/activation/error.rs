@@ -1,4 +1,4 @@
-//! Why a step of an activation was rejected.
+//! The reasons why a step of an activation is rejected.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
@@ -10,85 +10,97 @@ use crate::{hsm::HsmError, identity::IdentityError, random::RandomError, store::
 
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
-    /// What the request must say instead.
+    /// The text says what is wrong and what is expected.
     #[error("{0}")]
     Invalid(String),
-    #[error("an open scope needs limits: say for how long, and for how many signatures")]
+    #[error(
+        "a request for any content needs limits: name the maximum time and the maximum number of signatures"
+    )]
     NeedsLimits,
-    #[error("there is no activation {0}")]
+    #[error("activation {0} does not exist: `countersign activation list` lists the activations")]
     NotFound(ActivationId),
 
-    // Who may do what.
-    #[error("only people with the role requester can request signatures")]
+    // Missing permissions.
+    #[error("requesting signatures requires the role requester: ask an admin for it")]
     NotARequester,
-    #[error("only admins can request new keys")]
+    #[error("requesting a new key requires the role admin")]
     NotAnAdmin,
-    #[error("this token cannot use the key `{0}`: create a token for that key")]
+    #[error("this token is not valid for the key `{0}`: create a token for that key")]
     NotForThisKey(String),
-    #[error("only the requester of an activation can sign under it")]
+    #[error("only the requester of an activation can sign under it: request your own")]
     NotItsRequester,
-    #[error("this activation generates a key, so nothing can be signed under it")]
+    #[error(
+        "this activation generates a key and cannot be used to sign: request an activation for signing"
+    )]
     NotForSigning,
-    #[error("only its requester, custodians of this HSM and admins can lock an activation")]
+    #[error(
+        "only the requester, the custodians of the HSM and admins can cancel or lock an activation"
+    )]
     CannotLock,
-    #[error("your key is not registered on this HSM: an admin has to register it")]
+    #[error("your key is not registered on this HSM: ask an admin to register it")]
     NotRegistered,
-    #[error("you requested this, so other custodians have to decide")]
+    #[error("you requested this, so you cannot approve or decline it: other custodians decide")]
     OwnRequest,
-    #[error("your key is not confirmed, or was revoked")]
+    #[error(
+        "your key is not confirmed, or was revoked: ask an admin to confirm it or to invite you again"
+    )]
     NotConfirmed,
 
-    // What the HSM lacks.
-    #[error("HSM {0} has no quorum yet: an admin has to initialise it")]
+    // HSMs that are not set up, and label conflicts.
+    #[error("HSM {0} has no quorum yet: ask an admin to initialise it")]
     HasNoQuorum(HsmId),
-    #[error("HSM {0} still lacks custodians: an admin has to register them")]
+    #[error("not all custodians of HSM {0} are registered yet: ask an admin to register them")]
     LacksCustodians(HsmId),
     #[error(
         "HSM {hsm} needs {required} approvals, but only {usable} of its {registered} registered custodians can approve this \
-         request ({revoked} revoked; nobody can approve their own request): an admin has to register others"
+         request ({revoked} revoked; requesters cannot approve their own requests): ask an admin to register others"
     )]
     TooFewCustodians {
         hsm: HsmId,
         required: u8,
-        /// Registered, not revoked, and not the requester.
+        /// Number of registered custodians who are neither revoked nor the requester.
         usable: usize,
         registered: usize,
         revoked: usize,
     },
-    #[error("HSM {hsm} holds a key with the label `{label}` already: choose another label")]
+    #[error("HSM {hsm} already holds a key with the label `{label}`: choose another label")]
     KeyLabelTaken { hsm: HsmId, label: String },
 
-    // What the state of the activation or of the HSM does not allow.
-    #[error("you have approved this already")]
+    // Conflicts with the state of the activation or the HSM.
+    #[error("you already approved this request")]
     AlreadyApproved,
-    #[error("you have approved this already: use Lock now to end it")]
+    #[error("you already approved this request: to end it, cancel or lock it")]
     ApprovedBeforeDeclining,
-    /// What it waits for.
+    /// The text says what the activation waits for.
     #[error("{0}")]
     StillQueued(String),
-    #[error("the quorum is complete already")]
+    #[error("the quorum is already complete, so no further approval is needed")]
     AlreadyOpen,
-    #[error("activations wait for this HSM or use it: lock or cancel them first")]
+    #[error("this HSM has active activations: cancel or lock them first")]
     HsmBusy,
-    #[error("every custodian of this HSM is registered already")]
+    #[error(
+        "all custodians of this HSM are already registered: initialise it again to change them"
+    )]
     AllRegistered,
-    #[error("no operator has this key, or it is not confirmed yet")]
+    #[error("this key is not enrolled or not confirmed yet: confirm it first")]
     UnknownKey,
-    #[error("{0} does not have the role custodian")]
+    #[error("{0} does not have the role custodian: assign the role first")]
     NotACustodian(String),
-    #[error("{0}'s key is registered on this HSM already")]
+    #[error("{0}'s key is already registered on this HSM")]
     RegisteredAlready(String),
-    #[error("the activation has ended: {0}. Request a new one")]
+    #[error("the activation has ended ({0}): request a new one")]
     Ended(EndReason),
-    #[error("{change:?} cannot follow {state:?}")]
+    #[error(
+        "the change {change:?} is not possible in the state {state:?}: report this to an admin"
+    )]
     Impossible {
         state: Box<ActivationState>,
         change: Box<StateChange>,
     },
 
-    #[error("the approval is not accepted: {0}")]
+    #[error("the approval was rejected: {0}")]
     Rejected(String),
-    /// The HSM has done it, and the database cannot store it yet.
+    /// The HSM has carried out the command, but the database cannot store the result yet.
     #[error("{0}")]
     NotStored(String),
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Approvals that the card no longer counts.
+//! Invalidates approvals that the HSM no longer counts.
 
 use countersign_protocol::{
     activation::Answer,
@@ -7,7 +7,7 @@ use countersign_protocol::{
 
 use crate::store::{self, StoreError, WriteTx, activations::Activation};
 
-/// Marks every approval as forgotten, with the reason.
+/// Marks every approval of an activation as forgotten, with the reason.
 pub(super) async fn forget(
     tx: &mut WriteTx,
     activation: &mut Activation,
@@ -27,7 +27,7 @@ pub(super) async fn forget(
     }
     if forgotten {
         activation.notice = Some(format!(
-            "Custodians who had approved have to approve again: {why}."
+            "Custodians who have approved must approve again: {why}."
         ));
         let event = AuditEvent::CustodiansForgotten {
             activation: id,

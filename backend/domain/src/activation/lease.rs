@@ -1,4 +1,4 @@
-//! One HSM's open lease: which keys may be used there, and for how long.
+//! The open lease of one HSM: which keys may be used there, and for how long.
 
 use std::sync::{
     Arc,
@@ -14,53 +14,45 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 use super::LeasePool;
 use crate::hsm::{Hsm, LeaseHandle};
 
-/// An open lease. Only the coordinator makes one, out of the custodians' signed approvals.
+/// An open lease. Only the coordinator creates one, from the custodians' signed approvals.
 pub struct Lease {
-    /// The activation's leases, this one among them while it is open.
+    /// All leases of the activation, including this one while it is open.
     pub pool: Arc<LeasePool>,
-    /// What was asked for, of this HSM.
+    /// The terms of the request for this HSM.
     pub terms: ActivationTerms,
-    /// The HSM.
     pub hsm: Hsm,
-    /// The lease as the HSM's thread knows it.
     pub handle: LeaseHandle,
-    /// The keys that may be used.
     keys: Vec<LeaseKey>,
-    /// Held while something is signed and recorded.
+    /// Read-locked while a signature is created and recorded, write-locked while the opening is recorded.
     busy: Arc<RwLock<()>>,
-    /// Signatures under way.
-    load: Arc<AtomicUsize>,
-    /// Signatures that ever were under way.
-    turns: AtomicUsize,
-    /// How the lease ended: set when the end is stored, or cannot be stored yet.
+    /// Number of signatures in progress.
+    in_progress: Arc<AtomicUsize>,
+    /// Number of signatures that were ever started.
+    started: AtomicUsize,
+    /// How the lease ended. Set when the end is stored, or when storing it has failed for now.
     closed: watch::Sender<Option<EndReason>>,
 }
 
-/// A key under a lease.
 #[derive(Clone, Debug)]
 pub struct LeaseKey {
-    /// Reference on the card.
+    /// Key reference in commands.
     pub reference: u8,
-    /// The key.
     pub public_key: PublicKey,
-    /// Its fingerprint.
     pub fingerprint: Fingerprint,
-    /// Label.
     pub label: String,
 }
 
-/// A signature on its way to one HSM; counts as under way until it is dropped.
+/// A signature in progress on one HSM, until it is dropped.
 pub struct Entered {
-    /// The lease.
     pub lease: Arc<Lease>,
     _busy: OwnedRwLockReadGuard<()>,
-    _turn: Turn,
+    _slot: QueueSlot,
 }
 
 /// A place in an HSM's queue.
-pub(super) struct Turn(Arc<AtomicUsize>);
+pub(super) struct QueueSlot(Arc<AtomicUsize>);
 
-impl Drop for Turn {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -80,13 +72,13 @@ impl Lease {
             handle: LeaseHandle::default(),
             keys,
             busy: Arc::default(),
-            load: Arc::default(),
-            turns: AtomicUsize::new(0),
+            in_progress: Arc::default(),
+            started: AtomicUsize::new(0),
             closed: watch::Sender::new(None),
         }
     }
 
-    /// The key with this fingerprint; without one, the only key there is.
+    /// The key with this fingerprint; without a fingerprint, the lease's only key.
     pub fn key(&self, wanted: Option<&Fingerprint>) -> Option<&LeaseKey> {
         match (wanted, self.keys.as_slice()) {
             (Some(wanted), keys) => keys.iter().find(|key| key.fingerprint == *wanted),
@@ -95,27 +87,27 @@ impl Lease {
         }
     }
 
-    /// From now on nothing is signed.
+    /// Prevents every further signature under this lease.
     pub fn revoke(&self) {
         self.handle.revoke();
     }
 
-    /// Keeps everybody waiting until the opening is recorded.
+    /// Delays all signatures until the guard is dropped, so that the opening is recorded first.
     pub(super) async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.busy.write().await
     }
 
-    /// Waits until everything under way is recorded. Nothing new begins on a revoked lease.
+    /// Waits until all signatures in progress are recorded. The lease must be revoked, so that no new ones start.
     pub(super) async fn drain(&self) {
         drop(self.busy.write().await);
     }
 
-    /// The HSM is locked, and this is why.
+    /// Reports the end of the lease to [`Self::closed`].
     pub(super) fn close(&self, reason: EndReason) {
         self.closed.send_replace(Some(reason));
     }
 
-    /// Waits until a revoked lease has ended, and returns how.
+    /// Waits until a revoked lease has ended, and returns the reason.
     pub async fn closed(&self) -> Option<EndReason> {
         // The sender lives as long as the lease.
         let mut closed = self.closed.subscribe();
@@ -123,28 +115,28 @@ impl Lease {
         closed.clone()
     }
 
-    /// Signatures under way, and those that ever were.
+    /// Number of signatures in progress, and of all that were ever started.
     pub(super) fn load(&self) -> (usize, usize) {
         (
-            self.load.load(Ordering::SeqCst),
-            self.turns.load(Ordering::SeqCst),
+            self.in_progress.load(Ordering::SeqCst),
+            self.started.load(Ordering::SeqCst),
         )
     }
 
     /// Takes a place in the HSM's queue.
-    pub(super) fn queue(&self) -> Turn {
-        self.load.fetch_add(1, Ordering::SeqCst);
-        self.turns.fetch_add(1, Ordering::SeqCst);
-        Turn(self.load.clone())
+    pub(super) fn queue(&self) -> QueueSlot {
+        self.in_progress.fetch_add(1, Ordering::SeqCst);
+        self.started.fetch_add(1, Ordering::SeqCst);
+        QueueSlot(self.in_progress.clone())
     }
 
-    /// Goes in for one signature; `None`: the lease is over.
-    pub(super) async fn enter(self: Arc<Self>, turn: Turn) -> Option<Entered> {
+    /// Starts one signature. `None` means that the lease has ended.
+    pub(super) async fn enter(self: Arc<Self>, slot: QueueSlot) -> Option<Entered> {
         let busy = self.busy.clone().read_owned().await;
         (!self.handle.is_revoked()).then_some(Entered {
             lease: self,
             _busy: busy,
-            _turn: turn,
+            _slot: slot,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What may be signed under an activation, on however many HSMs: the bounds are those of all together.
+//! What may be signed under an activation. The limits apply to all of its HSMs together.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,51 +18,51 @@ use tokio::sync::watch;
 
 use super::{
     ApprovedScope, Lease,
-    lease::{Entered, Turn},
+    lease::{Entered, QueueSlot},
 };
 
-/// The leases of one activation: one for every HSM that was opened for it.
+/// The leases of one activation, one for each HSM that was opened for it.
 pub struct LeasePool {
-    /// What was asked for, of the HSM that was opened first.
+    /// The terms of the request for the HSM that was opened first.
     pub terms: ActivationTerms,
-    /// What may be signed.
     scope: ApprovedScope,
-    /// For how long, and how often.
     limits: LeaseLimits,
-    /// When everything is over; set by the first HSM that opens.
+    /// When all leases expire; set when the first HSM opens.
     until: OnceLock<(Instant, Timestamp)>,
     leases: Mutex<Vec<Arc<Lease>>>,
-    /// Idempotency keys under way. Whoever repeats one waits until the sender is gone.
+    /// Idempotency keys in progress. A repeated request waits until the sender is dropped.
     under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
     signed: Mutex<Signed>,
 }
 
 #[derive(Default)]
 struct Signed {
-    /// Made, perhaps made, or being made. Leases never survive a restart, so nothing else has to be counted.
+    /// Signatures that were created, were possibly created, or are in progress. Leases never survive a restart, so the count need
+    /// not be stored.
     reserved: u32,
-    /// Of these, perhaps made: nobody has them.
+    /// Signatures that an HSM may have created, but that no client received.
     lost: u32,
-    /// Their idempotency keys.
+    /// The idempotency keys of all reservations.
     keys: HashSet<String>,
+    /// Recorded signatures.
     count: u32,
-    /// Digests, as bytes: no two hash functions make one of the same length.
+    /// Signed digests, as bytes, because each hash function has its own digest length.
     digests: HashSet<Vec<u8>>,
 }
 
 impl Signed {
-    /// Whether nothing is left, and nothing under way.
+    /// Whether no signatures are left or in progress.
     fn is_used_up(&self, limits: LeaseLimits) -> bool {
         self.count + self.lost >= limits.signatures
     }
 }
 
-/// Why the lease does not cover a signature.
+/// The reason why a lease does not cover a signature.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotCovered {
-    /// The digest was not approved.
+    /// The digest is not approved.
     Digest,
-    /// From this mechanism's input nobody could tell which file it is: none was approved by a digest of this hash function.
+    /// No file was approved by a digest of this mechanism's hash function, so its input cannot be matched to a file.
     Mechanism,
 }
 
@@ -83,12 +83,12 @@ impl LeasePool {
         }
     }
 
-    /// Whether another quorum has allowed the same.
+    /// Whether the quorum of another HSM approved the same.
     pub(super) fn is(&self, scope: &ApprovedScope, limits: LeaseLimits) -> bool {
         self.scope == *scope && self.limits == limits
     }
 
-    /// When it is over, for whoever opens now.
+    /// When the leases expire. The first HSM that opens fixes the time.
     pub(super) fn until(&self) -> (Instant, Timestamp) {
         *self.until.get_or_init(|| {
             let seconds = self.limits.seconds;
@@ -99,12 +99,12 @@ impl LeasePool {
         })
     }
 
-    /// When it is over, once an HSM was opened.
+    /// When the leases expire; `None` before the first HSM has opened.
     pub(super) fn ends_at(&self) -> Option<Timestamp> {
         self.until.get().map(|(_, until)| *until)
     }
 
-    /// Whether an HSM was opened, and the time since is used up.
+    /// Whether the leases have expired.
     pub(super) fn is_over(&self) -> bool {
         let over = |(deadline, _): &(Instant, Timestamp)| *deadline <= Instant::now();
         self.until.get().is_some_and(over)
@@ -124,48 +124,45 @@ impl LeasePool {
         leases.iter().find(|lease| lease.terms.id == *id).cloned()
     }
 
-    /// Those whose end is not stored yet.
+    /// The leases whose end is not stored yet.
     pub fn members(&self) -> Vec<Arc<Lease>> {
         lock(&self.leases).clone()
     }
 
-    /// Those that are open.
+    /// The leases that are not revoked.
     pub fn open(&self) -> Vec<Arc<Lease>> {
         let leases = lock(&self.leases);
         let open = leases.iter().filter(|lease| !lease.handle.is_revoked());
         open.cloned().collect()
     }
 
-    /// What the quorum allowed.
     pub fn scope(&self) -> &ApprovedScope {
         &self.scope
     }
 
-    /// Goes in where the fewest wait, and of those where the least was done, but not where it was tried already. `None`: no HSM is open.
+    /// Starts a signature on the open HSM with the fewest signatures in progress; of several, on the one that has started the
+    /// fewest so far. Skips the HSMs in `tried`. `None` means that no other HSM is open.
     pub async fn enter(&self, tried: &[ActivationId]) -> Option<Entered> {
-        while let Some((lease, turn)) = self.shortest(tried) {
-            if let Some(entered) = lease.enter(turn).await {
+        while let Some((lease, slot)) = self.shortest(tried) {
+            if let Some(entered) = lease.enter(slot).await {
                 return Some(entered);
             }
         }
         None
     }
 
-    fn shortest(&self, tried: &[ActivationId]) -> Option<(Arc<Lease>, Turn)> {
+    fn shortest(&self, tried: &[ActivationId]) -> Option<(Arc<Lease>, QueueSlot)> {
         let leases = lock(&self.leases);
         let open = leases
             .iter()
             .filter(|lease| !lease.handle.is_revoked() && !tried.contains(&lease.terms.id));
         let lease = open.min_by_key(|lease| lease.load())?.clone();
-        // Under the lock: the next one sees it.
-        let turn = lease.queue();
-        Some((lease, turn))
+        // Count the signature while the list is locked, so that the next caller sees it.
+        let slot = lease.queue();
+        Some((lease, slot))
     }
 
-    /// Whether the quorum approved this, and under which file name.
-    ///
-    /// # Errors
-    /// [`NotCovered`].
+    /// Checks that the quorum approved this signature, and returns the file's name if there is a manifest.
     pub fn covers(
         &self,
         mechanism: Mechanism,
@@ -189,7 +186,7 @@ impl LeasePool {
     /// Begins work on an idempotency key.
     ///
     /// # Errors
-    /// Another request with this key is under way: the channel closes when it is done.
+    /// Another request with this key is in progress; the returned channel closes when that request is done.
     pub fn begin(self: &Arc<Self>, idempotency_key: &str) -> Result<Pass, watch::Receiver<()>> {
         let mut under_way = lock(&self.under_way);
         under_way.retain(|_, receiver| receiver.has_changed().is_ok());
@@ -205,32 +202,32 @@ impl LeasePool {
         })
     }
 
-    /// Whether nothing is left to be signed, and nothing under way.
+    /// Whether no signatures are left or in progress.
     pub fn is_used_up(&self) -> bool {
         lock(&self.signed).is_used_up(self.limits)
     }
 
-    /// Whether no HSM is open, and nothing was signed.
+    /// Whether no HSM is open and nothing was signed.
     pub(super) fn is_unused(&self) -> bool {
         lock(&self.leases).is_empty() && lock(&self.signed).reserved == 0
     }
 
-    /// Signatures that may still be asked for.
+    /// Number of signatures that can still be requested.
     pub fn left(&self) -> u32 {
         self.limits
             .signatures
             .saturating_sub(lock(&self.signed).reserved)
     }
 
-    /// Whether something was reserved under this idempotency key: what never was is in no record.
+    /// Whether a signature was ever reserved under this idempotency key. If not, the database cannot hold one.
     pub fn has_reserved(&self, idempotency_key: &str) -> bool {
         lock(&self.signed).keys.contains(idempotency_key)
     }
 
-    /// Notes a recorded signature; returns how the lease ends, if this was the last one.
+    /// Counts a recorded signature. Returns how the lease ends if this was the last one.
     ///
-    /// A manifest is complete when every file has been signed; a limit above the number of files asks for more than one
-    /// signature per file, and is used up first.
+    /// A manifest is complete when every file is signed. If the limit exceeds the number of files, the requester wants several
+    /// signatures per file, so the lease stays open until the limit is reached.
     fn note(&self, digest: &[u8]) -> Option<EndReason> {
         let mut signed = lock(&self.signed);
         signed.count += 1;
@@ -256,7 +253,7 @@ impl LeasePool {
     }
 }
 
-/// Work on one idempotency key: no other request with this key begins while it lives.
+/// The exclusive right to work on an idempotency key: until it is dropped, other requests with this key wait.
 pub struct Pass {
     pool: Arc<LeasePool>,
     idempotency_key: String,
@@ -268,12 +265,13 @@ impl Pass {
         &self.pool
     }
 
-    /// Whether a signature was reserved under this key before. A key that never was is in no record.
+    /// Whether a signature was reserved under this key before. If not, the database cannot hold one.
     pub fn was_reserved(&self) -> bool {
         self.pool.has_reserved(&self.idempotency_key)
     }
 
-    /// Counts a signature before it is made, so that no two requests get the last one. `None`: the lease's signatures are used up.
+    /// Counts a signature before it is created, so that two requests cannot both get the last one. `None` means that no
+    /// signatures are left.
     pub fn reserve(&self) -> Option<Reservation> {
         let mut signed = lock(&self.pool.signed);
         (signed.reserved < self.pool.limits.signatures).then(|| {
@@ -287,17 +285,19 @@ impl Pass {
     }
 }
 
-/// A signature that is counted and not made yet. Dropped, it is released: no card has made anything.
+/// A signature that is counted but not created yet. Dropping it releases the count, so it must only be dropped if no HSM can have
+/// created the signature.
 #[must_use]
 pub struct Reservation {
     pool: Arc<LeasePool>,
-    /// Whether it counts although it is dropped.
+    /// Whether the signature stays counted when this is dropped.
     counts: bool,
 }
 
 impl Reservation {
-    /// A card may have made a signature that no client gets. Returns what is left for the same signature by another HSM: one more
-    /// signature of an approved file adds nothing new, but where any content may be signed, each one counts.
+    /// Notes that an HSM may have created a signature that no client received. Returns the reservation if another HSM may use it
+    /// again. It may for listed files, because a second signature of an approved file does no harm. It may not if any content can
+    /// be signed, because then each signature counts.
     pub fn outcome_unknown(mut self) -> Option<Self> {
         self.counts = true;
         if matches!(self.pool.scope, ApprovedScope::Files(_)) {
@@ -307,7 +307,7 @@ impl Reservation {
         None
     }
 
-    /// The signature is recorded. Returns how the lease ends, if this was the last one.
+    /// Notes that the signature is recorded. Returns how the lease ends if this was the last one.
     pub fn made(mut self, digest: &[u8]) -> Option<EndReason> {
         self.counts = true;
         self.pool.note(digest)

@@ -1,31 +1,32 @@
-//! *Lock now*, and cancelling a request.
+//! Cancels a request, or locks an open activation.
 
 use countersign_protocol::{activation::ActivationTerms, audit::Actor, operator::Person};
 
 use super::{ActivationError, Activations, command::Command};
 use crate::{hsm::HsmError, store};
 
-/// Who wants an activation to end.
+/// The person who wants an activation to end.
 #[derive(Clone, Debug)]
 pub struct LockRequest {
     pub person: Person,
-    /// As the audit log names them.
+    /// The actor in the audit log, which can be an API token.
     pub actor: Actor,
     pub is_admin: bool,
 }
 
 impl Activations {
-    /// Ends an activation on every HSM; returns after each was proven locked.
+    /// Ends an activation on every HSM, and returns when each of them is proven locked.
     ///
     /// # Errors
-    /// [`ActivationError::CannotLock`]: the person has no part in it; [`ActivationError::Ended`]: it has ended already.
+    /// [`ActivationError::CannotLock`] if the person is neither the requester nor a custodian of the HSM nor an admin;
+    /// [`ActivationError::Ended`] if the activation has already ended on every HSM.
     pub async fn lock(
         &self,
         terms: &ActivationTerms,
         request: LockRequest,
     ) -> Result<(), ActivationError> {
         self.may_lock(terms, &request).await?;
-        // Signatures that wait for the card already must not be made any more.
+        // Signatures that already wait for the HSM must not be created.
         for lease in self
             .leases
             .pool(&terms.id)
@@ -34,14 +35,14 @@ impl Activations {
         {
             lease.revoke();
         }
-        // All at once, so that an HSM that is slow to answer keeps no other one open.
+        // Lock all HSMs at once, so that a slow HSM does not keep the others open.
         let locking: Vec<_> = terms
             .members()
             .into_iter()
             .map(|(activation, hsm)| {
                 let (coordinators, hsm, request) =
                     (self.coordinators.clone(), hsm.id.clone(), request.clone());
-                // Goes on although the caller leaves.
+                // Spawned so that it continues if the caller disconnects.
                 tokio::spawn(async move {
                     let lock = |reply| Command::Lock {
                         activation,

@@ -1,4 +1,4 @@
-//! Activations: from the request over the quorum to the lease and its end.
+//! Activations, from the request through the quorum to the lease and its end.
 //!
 //! A coordinator per HSM changes the state of that HSM's activations; every other part of the server sends it commands.
 
@@ -14,6 +14,8 @@ mod forget;
 mod lease;
 mod lease_pool;
 mod lock;
+mod members;
+mod new_activation;
 mod open_leases;
 mod recovery;
 mod request;
@@ -97,12 +99,10 @@ impl Activations {
         &self.coordinators
     }
 
-    /// Which requesters still wait.
     pub fn attendance(&self) -> &Attendance {
         &self.attendance
     }
 
-    /// Starts the coordinator of an HSM.
     pub fn start(&self, hsm: Hsm, notices: UnboundedReceiver<Notice>) {
         let commands = self.coordinators.add(hsm.id().clone());
         tokio::spawn(Coordinator::new(self, hsm, commands, notices).run());
@@ -127,7 +127,6 @@ impl Activations {
         self.coordinators.ask(hsm, initialise).await
     }
 
-    /// Registers a custodian's key on an HSM.
     pub async fn register(
         &self,
         hsm: &HsmId,
@@ -145,10 +144,7 @@ impl Activations {
     }
 }
 
-/// The stored activation, or its part on one HSM.
-///
-/// # Errors
-/// [`ActivationError::NotFound`]
+/// Loads an activation, or its part on one HSM.
 pub async fn load(
     connection: &mut SqliteConnection,
     id: &ActivationId,

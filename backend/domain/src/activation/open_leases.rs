@@ -1,4 +1,4 @@
-//! The leases of all activations that are open now. They exist in memory only: a restart ends every one.
+//! The leases of all open activations. They exist in memory only, so a restart ends all of them.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use super::{ApprovedScope, Lease, LeasePool};
 pub struct OpenLeases(Arc<Mutex<HashMap<ActivationId, Arc<LeasePool>>>>);
 
 impl OpenLeases {
-    /// The leases of an activation that is open, or was open on one HSM and waits for another.
+    /// The leases of an activation that is open, or that was open on one HSM and waits for another.
     pub fn pool(&self, id: &ActivationId) -> Option<Arc<LeasePool>> {
         self.all().get(&id.activation()).cloned()
     }
@@ -29,7 +29,7 @@ impl OpenLeases {
         all.values().flat_map(|pool| pool.open()).collect()
     }
 
-    /// The activation's leases; new ones where no HSM was opened for it yet.
+    /// The leases of an activation. Creates an empty pool if no HSM was opened for it yet.
     pub(super) fn pool_for(
         &self,
         terms: &ActivationTerms,

@@ -1,4 +1,4 @@
-//! What becomes of activations when the server starts again.
+//! Handles unfinished activations when the server starts.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
@@ -16,7 +16,8 @@ use crate::store::{self, Store};
 const RESTARTED: &str = "the server was restarted";
 const REMOVED: &str = "it is no longer in the server's configuration";
 
-/// Leases never survive a restart. Activations without a quorum wait again, for every custodian.
+/// Ends every activation that was open, because leases never survive a restart. Activations that waited for approvals are
+/// queued again and need all approvals again.
 pub async fn recover_after_restart(
     store: &Store,
     is_here: impl Fn(&HsmId) -> bool,
@@ -32,7 +33,7 @@ pub async fn recover_after_restart(
     .await?;
     for id in active {
         let members = store::activations::members(tx.connection(), &id).await?;
-        // Signatures on one HSM count for all HSMs of a pool, and that count is lost.
+        // The signatures of a pool are counted together, and that count is lost.
         let was_open = members.iter().any(|member| member.was_open);
         for mut member in members {
             let change = match member.state {

@@ -1,34 +1,31 @@
-//! Requests of activations.
+//! Creates activations, or joins active ones.
 
 use std::time::Duration;
 
 use countersign_protocol::{
-    Timestamp,
-    activation::{
-        ActivationState, ActivationTerms, HsmName, Join, MAX_POOL, NewActivation, NewPurpose, Pool,
-        Quorum,
-    },
-    audit::AuditEvent,
+    activation::{NewActivation, NewPurpose},
     dsse::canonical_digest,
-    id::{ActivationId, HsmId, OperatorId},
+    id::{ActivationId, HsmId},
     lease::LeaseLimits,
     manifest::readable,
     purpose::{KeyName, KeySet, Purpose, Scope},
-    statement::ApprovedPurpose,
 };
 use jiff::SignedDuration;
-use sqlx::SqliteConnection;
 
 use super::{
-    ActivationError, Activations, Requester, attendance::longer, eligible::eligible, transition,
+    ActivationError, Activations, Requester,
+    attendance::longer,
+    members::{ids, members, with_strictest_quorum, with_usable_custodians},
+    new_activation::{Request, insert},
+    transition,
 };
 use crate::{
     hsm::Hsm,
     random,
-    store::{self, activations::Activation},
+    store::{self, WriteTx, activations::Activation},
 };
 
-/// Longest reason, in bytes: people have to read it.
+/// Longest reason, in bytes. Custodians have to read it.
 const LONGEST_REASON: usize = 500;
 /// Longest label of a key, in bytes.
 const LONGEST_LABEL: usize = 64;
@@ -38,10 +35,10 @@ fn invalid(why: impl Into<String>) -> ActivationError {
 }
 
 impl Activations {
-    /// Writes a new activation, or finds the one that it joins; the flag says whether it is new.
+    /// Creates an activation, or joins a matching active one. The flag says whether it is new.
     ///
     /// # Errors
-    /// [`ActivationError`].
+    /// The request is invalid or not permitted, no HSM can carry it out, or the database fails.
     pub async fn create(
         &self,
         requester: &Requester<'_>,
@@ -53,98 +50,34 @@ impl Activations {
             )));
         }
         let (hsms, purpose) = self.purpose(requester, new.hsm.as_ref(), new.purpose)?;
-        let mut members = members(&hsms)?;
-        // Custodians are shown one quorum: the strictest, and no HSM with a lesser one.
-        let required = members.iter().map(|(_, quorum)| quorum.required).max();
-        members.retain(|(_, quorum)| Some(quorum.required) == required);
-        members.truncate(MAX_POOL);
+        let members = with_strictest_quorum(members(&hsms)?);
         let lease = self.lease(&purpose, new.lease)?;
-        let most = self.limits.max_collect_seconds;
-        let collect = new.collect_seconds.unwrap_or(self.limits.collect_seconds);
-        if !(1..=most).contains(&collect) {
-            return Err(invalid(format!(
-                "custodians can be given 1 to {most} seconds on this server"
-            )));
-        }
+        let collect = self.collect_time(new.collect_seconds)?;
         let abandoned_after = new.abandoned_after_seconds;
         if abandoned_after == Some(0) {
             return Err(invalid("`abandonedAfterSeconds` must be at least 1"));
         }
-        let scope = canonical_digest(&(&purpose, &new.reason));
-
+        let request = Request {
+            scope: canonical_digest(&(&purpose, &new.reason)),
+            purpose,
+            reason: new.reason,
+            lease,
+            collect,
+            abandoned_after,
+            on_explicit_hsm: new.hsm.is_some(),
+            join: new.join,
+        };
         let mut tx = self.store.write().await?;
-        let mut active = Vec::new();
-        for hsm in &hsms {
-            active.extend(store::activations::active_of(tx.connection(), hsm.id()).await?);
-        }
-        let joined = active
-            .into_iter()
-            .filter(|there| there.terms.requester.id == requester.person.id)
-            .filter(|there| requester.may_use_all_of(&there.terms.purpose))
-            // An explicit HSM restricts the match to single-HSM activations.
-            .filter(|there| new.hsm.is_none() || there.terms.pool.is_none())
-            .filter(|there| match new.join {
-                Join::SamePurpose => there.scope == scope,
-                Join::SameKeys => has_keys_of(&there.terms, &purpose, &new.reason),
-            })
-            // Prefer an activation that is already open: it needs no further approvals.
-            .min_by_key(|there| !matches!(there.state, ActivationState::Open { .. }));
-        if let Some(activation) = joined {
-            let id = activation.terms.id.activation();
-            self.attendance.asks(&id, Duration::ZERO);
-            let after = longer(activation.abandoned_after, abandoned_after);
-            if after != activation.abandoned_after {
-                store::activations::set_abandoned_after(tx.connection(), &id, after).await?;
-            }
-            tx.commit().await?;
+        if let Some(activation) = request.joinable(&mut tx, requester, &hsms).await? {
+            let id = self.join(tx, &activation, abandoned_after).await?;
             return Ok((id, false));
         }
         let members =
             with_usable_custodians(tx.connection(), members, &requester.person.id).await?;
-        let now = Timestamp::now();
         let id = ActivationId::new(random::random_grouped(8)?);
-        let names = members.iter().map(|(name, _)| name.clone()).collect();
-        // Several HSMs are a pool.
-        let pool = Pool::new(names).ok();
-        let mut activations = Vec::new();
-        for (place, (hsm, quorum)) in members.into_iter().enumerate() {
-            let terms = ActivationTerms {
-                id: id.member(place),
-                hsm,
-                pool: pool.clone(),
-                purpose: purpose.clone(),
-                requester: requester.person.clone(),
-                reason: new.reason.clone(),
-                lease,
-                quorum,
-                requested_at: now,
-                expires_at: now + SignedDuration::from_secs(i64::from(collect)),
-            };
-            let activation = Activation {
-                scope,
-                state: ActivationState::Queued,
-                was_open: false,
-                authenticated: 0,
-                notice: None,
-                revision: 0,
-                abandoned_after,
-                terms,
-            };
-            store::activations::insert(tx.connection(), &activation).await?;
-            let terms = &activation.terms;
-            tx.audit(
-                requester.actor,
-                AuditEvent::ActivationRequested {
-                    activation: terms.id.clone(),
-                    hsm: terms.hsm.id.clone(),
-                    purpose: ApprovedPurpose::of(&terms.purpose),
-                    reason: terms.reason.clone(),
-                    lease,
-                    terms: terms.digest(),
-                },
-            )
-            .await?;
-            activations.push(activation);
+        let mut activations = request.into_activations(&id, requester, members);
+        for activation in &activations {
+            insert(&mut tx, requester, activation).await?;
         }
         for activation in &mut activations {
             transition::store(&mut tx, activation).await?;
@@ -152,14 +85,44 @@ impl Activations {
         self.attendance.asks(&id, Duration::ZERO);
         tx.commit().await?;
         for activation in &activations {
-            // An HSM that was removed meanwhile has no coordinator.
+            // An HSM that was removed in the meantime has no coordinator.
             if let Err(error) = self.coordinators.begin(&activation.terms.hsm.id).await {
-                tracing::warn!(activation = %activation.terms.id, %error, "the HSM's coordinator could not be woken");
+                tracing::warn!(activation = %activation.terms.id, %error, "waking the HSM's coordinator failed");
             }
         }
         Ok((id, true))
     }
 
+    /// How long custodians can approve the request.
+    fn collect_time(&self, requested: Option<u32>) -> Result<SignedDuration, ActivationError> {
+        let longest = self.limits.max_collect_seconds;
+        let seconds = requested.unwrap_or(self.limits.collect_seconds);
+        if !(1..=longest).contains(&seconds) {
+            return Err(invalid(format!(
+                "the time for approvals is {seconds} s: choose 1 to {longest} s"
+            )));
+        }
+        Ok(SignedDuration::from_secs(i64::from(seconds)))
+    }
+
+    /// Joins an active activation. Of the two limits for abandoned requests, the longer one applies.
+    async fn join(
+        &self,
+        mut tx: WriteTx,
+        activation: &Activation,
+        abandoned_after: Option<u32>,
+    ) -> Result<ActivationId, ActivationError> {
+        let id = activation.terms.id.activation();
+        self.attendance.asks(&id, Duration::ZERO);
+        let after = longer(activation.abandoned_after, abandoned_after);
+        if after != activation.abandoned_after {
+            store::activations::set_abandoned_after(tx.connection(), &id, after).await?;
+        }
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Resolves the requested keys, and checks the requester's permissions. Returns the HSMs that can carry out the purpose.
     fn purpose(
         &self,
         requester: &Requester<'_>,
@@ -171,37 +134,7 @@ impl Activations {
                 if !requester.may_sign {
                     return Err(ActivationError::NotARequester);
                 }
-                let mut names = Vec::new();
-                let mut on: Option<Vec<Hsm>> = None;
-                for key in &keys {
-                    let places = self.hsms.find_key(hsm, key)?;
-                    let there: Vec<_> = places.iter().map(|place| place.hsm.clone()).collect();
-                    let Some(place) = places.into_iter().next() else {
-                        continue;
-                    };
-                    let fingerprint = place.public_key.fingerprint();
-                    if !requester.may_use(&place.label, &fingerprint.to_hex()) {
-                        return Err(ActivationError::NotForThisKey(place.label));
-                    }
-                    let before = on.unwrap_or_else(|| there.clone());
-                    let has = |hsm: &Hsm| there.iter().any(|other| other.id() == hsm.id());
-                    let both: Vec<_> = before.iter().filter(|hsm| has(hsm)).cloned().collect();
-                    if both.is_empty() {
-                        return Err(invalid(format!(
-                            "no HSM holds all of these keys: `{}` is on {}, the others are on {}; request each HSM separately",
-                            place.label,
-                            words(&there),
-                            words(&before)
-                        )));
-                    }
-                    on = Some(both);
-                    names.push(KeyName {
-                        label: place.label,
-                        fingerprint,
-                    });
-                }
-                let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
-                let hsms = on.ok_or_else(|| invalid("name at least one key"))?;
+                let (hsms, keys) = self.signing_keys(requester, hsm, &keys)?;
                 Ok((hsms, Purpose::Sign { keys, scope }))
             }
             NewPurpose::GenerateKey { label, key_type } => {
@@ -218,7 +151,7 @@ impl Activations {
                     (Some(id), _) => self.hsms.get(id)?,
                     (None, [only]) => only.clone(),
                     (None, _) => {
-                        return Err(invalid("say on which HSM the key is to be generated"));
+                        return Err(invalid("name the HSM on which to generate the key"));
                     }
                 };
                 if hsm.device()?.keys.iter().any(|key| key.label == label) {
@@ -232,13 +165,55 @@ impl Activations {
         }
     }
 
+    /// The requested keys, and the HSMs that hold all of them.
+    fn signing_keys(
+        &self,
+        requester: &Requester<'_>,
+        hsm: Option<&HsmId>,
+        keys: &[String],
+    ) -> Result<(Vec<Hsm>, KeySet), ActivationError> {
+        let mut names = Vec::new();
+        let mut common: Option<Vec<Hsm>> = None;
+        for key in keys {
+            let places = self.hsms.find_key(hsm, key)?;
+            let holders: Vec<_> = places.iter().map(|place| place.hsm.clone()).collect();
+            let Some(place) = places.into_iter().next() else {
+                continue;
+            };
+            let fingerprint = place.public_key.fingerprint();
+            if !requester.may_use(&place.label, &fingerprint.to_hex()) {
+                return Err(ActivationError::NotForThisKey(place.label));
+            }
+            let before = common.unwrap_or_else(|| holders.clone());
+            let holds = |hsm: &Hsm| holders.iter().any(|holder| holder.id() == hsm.id());
+            let both: Vec<_> = before.iter().filter(|hsm| holds(hsm)).cloned().collect();
+            if both.is_empty() {
+                return Err(invalid(format!(
+                    "no HSM holds all of these keys: `{}` is on {}, the others are on {}; request the keys of each HSM \
+                     separately",
+                    place.label,
+                    ids(&holders),
+                    ids(&before)
+                )));
+            }
+            common = Some(both);
+            names.push(KeyName {
+                label: place.label,
+                fingerprint,
+            });
+        }
+        let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
+        let hsms = common.ok_or_else(|| invalid("the request names no key: name at least one"))?;
+        Ok((hsms, keys))
+    }
+
     fn lease(
         &self,
         purpose: &Purpose,
-        asked: Option<LeaseLimits>,
+        requested: Option<LeaseLimits>,
     ) -> Result<LeaseLimits, ActivationError> {
         let seconds = self.limits.default_seconds;
-        let limits = match (asked, purpose) {
+        let limits = match (requested, purpose) {
             (_, Purpose::GenerateKey { .. }) => LeaseLimits {
                 seconds,
                 signatures: 1,
@@ -267,86 +242,5 @@ impl Activations {
             .check(limits)
             .map_err(ActivationError::Invalid)?;
         Ok(limits)
-    }
-}
-
-/// Those HSMs whose quorum can still be met for this requester. Without any, why not.
-async fn with_usable_custodians(
-    connection: &mut SqliteConnection,
-    members: Vec<(HsmName, Quorum)>,
-    requester: &OperatorId,
-) -> Result<Vec<(HsmName, Quorum)>, ActivationError> {
-    let mut refused = None;
-    let mut met = Vec::new();
-    for (hsm, quorum) in members {
-        let registered = store::hsms::custodians(connection, &hsm.id).await?;
-        let count = eligible(&registered, requester).count();
-        if count >= usize::from(quorum.required) {
-            met.push((hsm, quorum));
-            continue;
-        }
-        let revoked = registered
-            .iter()
-            .filter(|custodian| custodian.revoked)
-            .count();
-        refused.get_or_insert(ActivationError::TooFewCustodians {
-            hsm: hsm.id,
-            required: quorum.required,
-            usable: count,
-            registered: registered.len(),
-            revoked,
-        });
-    }
-    match refused {
-        Some(error) if met.is_empty() => Err(error),
-        _ => Ok(met),
-    }
-}
-
-/// The HSMs that can be opened, and by which quorum. Without any, why not.
-fn members(hsms: &[Hsm]) -> Result<Vec<(HsmName, Quorum)>, ActivationError> {
-    let mut refused = None;
-    let mut members = Vec::new();
-    for hsm in hsms {
-        match member(hsm) {
-            Ok(member) => members.push(member),
-            Err(error) => {
-                refused.get_or_insert(error);
-            }
-        }
-    }
-    match refused {
-        Some(error) if members.is_empty() => Err(error),
-        _ => Ok(members),
-    }
-}
-
-fn member(hsm: &Hsm) -> Result<(HsmName, Quorum), ActivationError> {
-    let device = hsm.device()?;
-    let quorum = device
-        .quorum()
-        .ok_or_else(|| ActivationError::HasNoQuorum(hsm.id().clone()))?;
-    if device.pka.is_some_and(|pka| pka.missing > 0) {
-        return Err(ActivationError::LacksCustodians(hsm.id().clone()));
-    }
-    let name = HsmName {
-        id: hsm.id().clone(),
-        device: device.id().clone(),
-    };
-    Ok((name, quorum))
-}
-
-fn words(hsms: &[Hsm]) -> String {
-    let names: Vec<_> = hsms.iter().map(|hsm| hsm.id().as_str()).collect();
-    names.join(", ")
-}
-
-/// Whether an activation opens what is wanted for the same reason, whatever may be signed under it.
-fn has_keys_of(there: &ActivationTerms, wanted: &Purpose, reason: &str) -> bool {
-    match (&there.purpose, wanted) {
-        (Purpose::Sign { keys, .. }, Purpose::Sign { keys: wanted, .. }) => {
-            keys.covers(wanted) && there.reason == reason
-        }
-        _ => false,
     }
 }

@@ -1,17 +1,15 @@
-//! Who requests signatures or keys.
+//! The requester of signatures or keys, with their permissions.
 
 use countersign_protocol::{audit::Actor, operator::Person, purpose::Purpose};
 
 #[derive(Clone, Debug)]
 pub struct Requester<'a> {
     pub person: &'a Person,
-    /// As the audit log names them.
+    /// The actor in the audit log, which can be an API token.
     pub actor: &'a Actor,
-    /// Whether they may request signatures.
     pub may_sign: bool,
-    /// Whether they may request new keys.
     pub may_generate: bool,
-    /// Labels or fingerprints of the keys that they may use; empty: every key.
+    /// Labels or fingerprints of the keys that the requester may use; if empty, every key.
     pub keys: &'a [String],
 }
 
@@ -24,8 +22,8 @@ impl Requester<'_> {
                 .any(|key| key == label || key == fingerprint)
     }
 
-    /// Whether an activation for this purpose is theirs to see. A requester that is limited to some keys has no part in other
-    /// keys, nor in new ones.
+    /// Whether the requester may see an activation for this purpose. A requester who is limited to some keys sees neither
+    /// activations for other keys nor those that generate a key.
     pub fn may_use_all_of(&self, purpose: &Purpose) -> bool {
         match purpose {
             Purpose::Sign { keys, .. } => keys

@@ -1,8 +1,8 @@
-//! The state of an activation on several HSMs.
+//! Combines the states of an activation on several HSMs.
 
 use countersign_protocol::activation::{ActivationState, EndReason};
 
-/// The state of an activation, given its state on each HSM: that of the HSM that has progressed furthest.
+/// The state of an activation as a whole: that of the HSM that has progressed furthest.
 pub fn combined(states: &[ActivationState], left: u32) -> Option<ActivationState> {
     let open = states.iter().filter_map(|state| match state {
         ActivationState::Open { since, until, .. } => Some((*since, *until)),
@@ -18,7 +18,7 @@ pub fn combined(states: &[ActivationState], left: u32) -> Option<ActivationState
     });
     is(&ActivationState::Collecting)
         .or_else(|| is(&ActivationState::Queued))
-        // All have ended: report the end of the HSM that progressed furthest.
+        // All members have ended, so report the end of the one that progressed furthest.
         .or_else(|| {
             ended
                 .max_by_key(|(at, state)| (weight(state), *at))
@@ -26,14 +26,14 @@ pub fn combined(states: &[ActivationState], left: u32) -> Option<ActivationState
         })
 }
 
-/// How much an end says of the activation: the largest is shown.
+/// How well an end on one HSM describes the end of the whole activation. The end with the largest weight is reported.
 fn weight(state: &ActivationState) -> u8 {
     match state {
         ActivationState::Ended { reason, .. } => match reason {
             EndReason::Completed => 4,
             EndReason::CountUsed | EndReason::TimeUsed => 3,
             EndReason::Locked { .. } | EndReason::Cancelled { .. } | EndReason::Declined => 2,
-            // Custodians could approve on other HSMs.
+            // On the other HSMs, custodians could approve.
             EndReason::StillQueued => 0,
             _ => 1,
         },

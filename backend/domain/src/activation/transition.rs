@@ -1,4 +1,4 @@
-//! The one place where the state of an activation changes.
+//! Changes the state of an activation. No other code does.
 
 use countersign_protocol::{
     Timestamp,
@@ -12,24 +12,23 @@ use crate::{
     store::{self, StoreError, WriteTx, activations::Activation},
 };
 
-/// A change of state.
 #[derive(Clone, Debug)]
 pub enum StateChange {
-    /// The HSM is free: custodians can approve.
+    /// The HSM was assigned to the activation, so custodians can approve.
     Collect,
     /// The HSM was lost or logged out before the quorum was complete.
     Requeue,
-    /// The lease began, and ends at this time at the latest.
+    /// The lease began, and expires at this time.
     Open {
         until: Timestamp,
     },
     End(EndReason),
 }
 
-/// Changes the state, with the audit entry that belongs to it.
+/// Changes the state, and writes the matching audit entry.
 ///
 /// # Errors
-/// [`ActivationError::Ended`] or [`ActivationError::Impossible`]: the change cannot follow the present state.
+/// [`ActivationError::Ended`] or [`ActivationError::Impossible`] if the change is not possible in the current state.
 pub async fn apply(
     tx: &mut WriteTx,
     activation: &mut Activation,
@@ -78,7 +77,7 @@ pub async fn apply(
     Ok(store(tx, activation).await?)
 }
 
-/// Stores what else has changed, and reports it to listeners.
+/// Stores an activation, and reports the change to listeners.
 pub async fn store(tx: &mut WriteTx, activation: &mut Activation) -> Result<(), StoreError> {
     store::activations::update(tx.connection(), activation).await?;
     activation.revision += 1;

@@ -4,52 +4,17 @@ use std::{sync::Arc, time::Instant};
 
 use countersign_card::{
     CardError, InitializeOptions, KeyDomain, KeyInfo, KeySpec, Locality, LockCheck, LockProof,
-    PinKind, PinStatus, PkaOptions, SmartCardHsm, SoPin, TokenInfo, Transport,
-    apdu::StatusWord,
-    option_bits,
+    PinKind, PinStatus, PkaOptions, SmartCardHsm, SoPin, TokenInfo, Transport, option_bits,
     pka::{Challenge, ChallengeBehaviour, PkaResponse, PkaStatus, Round},
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
 
-use super::{LeaseHandle, Refusal, Responded, Response, snapshot::Device};
+use super::{LeaseHandle, Refusal, Responded, Response, not_usable::NotUsable, snapshot::Device};
 
-/// Why a device is not used.
-#[derive(Debug, thiserror::Error)]
-pub enum NotUsable {
-    /// Its card.
-    #[error(transparent)]
-    Card(#[from] CardError),
-    /// Another device than before.
-    #[error(
-        "the device {found} is attached, but this HSM is {expected}: attach that one, or name the new one as `device` \
-         in the server's configuration"
-    )]
-    AnotherDevice {
-        /// The right one.
-        expected: DeviceId,
-        /// The one that is there.
-        found: DeviceId,
-    },
-    #[error(
-        "the device used a key right after a reset, before any custodian had authenticated: anyone who reaches it can \
-         use its keys, so do not use it"
-    )]
-    CannotBeLocked,
-    #[error(
-        "the device does not prove that it is locked: right after a reset it answered the use of a key with `{0}` instead of \
-         `{expected}`; do not use it with this server",
-        expected = StatusWord::NOT_AUTHENTICATED
-    )]
-    LockNotProven(StatusWord),
-}
-
-/// What is going on with the device.
 enum Use {
-    /// Nobody has authenticated.
     Locked,
-    /// Custodians are asked; the count is the card's last one.
+    /// Custodians can approve. The number is the last count of approvals that the device reported.
     Collecting(Round, u8),
-    /// A lease is open.
     Open {
         lease: LeaseHandle,
         deadline: Instant,
@@ -67,15 +32,16 @@ pub struct Attached {
     key_domains: Vec<KeyDomain>,
     warnings: Vec<String>,
     used: Use,
-    /// Whether the device is used without a secure channel, if it has none.
+    /// Whether a remote device may be used without a secure channel.
     unprotected_allowed: bool,
 }
 
 impl Attached {
-    /// Selects, verifies the chain, opens the secure channel to exactly this device, reads its state, proves it locked.
+    /// Selects the application, verifies the certificate chain, opens a secure channel to exactly this device, reads its state
+    /// and proves that it is locked. Returns the device and the proof.
     ///
     /// # Errors
-    /// [`NotUsable`].
+    /// The device is not genuine, not the expected one or not locked, or the connection failed.
     pub fn verify(
         transport: Box<dyn Transport>,
         anchors: &TrustAnchors,
@@ -114,7 +80,7 @@ impl Attached {
 
     fn open_channel(&mut self) -> Result<(), CardError> {
         match self.card.open_secure_channel(&self.verified) {
-            // Whoever listens between this machine and its own reader has the machine.
+            // A local reader needs no secure channel, because an attacker on that path already controls this machine.
             Err(CardError::SecureChannelUnsupported(_))
                 if self.card.locality() == Locality::Local || self.unprotected_allowed =>
             {
@@ -129,20 +95,20 @@ impl Attached {
         self.info = self.card.token_info()?;
         self.pka = self.card.pka_status()?;
         self.keys = self.card.list_keys()?;
-        // Nothing is signed by them: a card that will not tell works all the same.
+        // Key domains are informational only, so a card that refuses to list them is still usable.
         self.key_domains = match self.card.key_domains() {
             Err(CardError::Refused { .. } | CardError::Malformed { .. }) => Vec::new(),
-            told => told?,
+            domains => domains?,
         };
         self.warnings.clear();
         if !self.card.has_secure_channel() {
             self.warnings.push(match self.card.locality() {
                 Locality::Local => {
-                    "This device has no secure channel: commands travel in the clear between server and reader."
+                    "This device has no secure channel: commands between the server and the reader are not encrypted."
                 }
                 Locality::Remote => {
-                    "This device has no secure channel: whoever is between the server and the device can read its commands, \
-                     change them, and sign while it is open. The server's configuration allows that."
+                    "This device has no secure channel: an attacker between the server and the device can read and change its \
+                     commands, and can sign while it is open. The server's configuration allows this."
                 }
             }.into());
         }
@@ -157,15 +123,14 @@ impl Attached {
             && matches!(pin, PinStatus::NotVerified { .. } | PinStatus::Transport)
         {
             self.warnings.push(
-                "This device also has a user PIN: whoever knows it may need no custodian. Initialise it anew for a quorum \
-                 that nothing gets around."
+                "This device also has a user PIN, which may open it without custodians. Initialise it again to remove the PIN."
                     .into(),
             );
         }
         Ok(())
     }
 
-    /// For others to see.
+    /// A copy of the device's state for a snapshot.
     pub fn to_device(&self) -> Arc<Device> {
         Arc::new(Device {
             verified: self.verified.clone(),
@@ -179,21 +144,20 @@ impl Attached {
         })
     }
 
-    /// CHR of the device.
     pub fn id(&self) -> &DeviceId {
         self.verified.id()
     }
 
-    /// How its challenges live, as known by now.
+    /// How long the device's challenges stay valid, as far as observed.
     pub fn behaviour(&self) -> ChallengeBehaviour {
         self.behaviour
     }
 
-    /// Logs out, and returns the proof in words. A device that is not proven locked after the logout is reset, because the
-    /// logout may have been lost on its way.
+    /// Logs out and proves the lock; returns a description of the proof. Resets a device that is not proven locked after the
+    /// logout, because the logout may not have reached it.
     ///
     /// # Errors
-    /// The device is not locked after a reset either, or the connection to it is lost.
+    /// The device is not proven locked even after a reset, or the connection is lost.
     pub fn lock(&mut self) -> Result<String, NotUsable> {
         self.used = Use::Locked;
         self.card.logout()?;
@@ -220,26 +184,29 @@ impl Attached {
         }
     }
 
-    /// Whether the device still knows what it should.
+    /// Checks that the device is still in the expected state.
     ///
     /// # Errors
-    /// What is not as it should be, in words.
+    /// A description of the difference, or of the lost connection.
     pub fn check(&mut self) -> Result<(), String> {
         let pka = self.card.pka_status().map_err(|error| error.to_string())?;
         let now = pka.map_or(0, |pka| pka.authenticated);
         self.pka = pka;
         match &self.used {
             Use::Locked if now == 0 => Ok(()),
-            Use::Locked => Err("somebody authenticated without having been asked".into()),
+            Use::Locked => {
+                Err("the device counts an approval that the server did not request".into())
+            }
             Use::Collecting(_, expected) if now >= *expected => Ok(()),
             Use::Open { .. } if pka.is_some_and(|pka| now >= pka.required) => Ok(()),
             Use::Collecting(..) | Use::Open { .. } => Err(
-                "another program selected the card's application, which logs everybody out".into(),
+                "the device lost its approvals: another program may have selected its application"
+                    .into(),
             ),
         }
     }
 
-    /// The open lease and when it ends, if there is one.
+    /// The open lease and its deadline.
     pub fn lease(&self) -> Option<(&LeaseHandle, Instant)> {
         match &self.used {
             Use::Open { lease, deadline } => Some((lease, *deadline)),
@@ -247,10 +214,7 @@ impl Attached {
         }
     }
 
-    /// The challenge to be signed now.
-    ///
-    /// # Errors
-    /// [`Refusal`].
+    /// The challenge that the next custodian must sign.
     pub fn challenge(&mut self) -> Result<Challenge, Refusal> {
         if matches!(self.used, Use::Locked) {
             self.used = Use::Collecting(Round::new(self.verified.id().clone(), self.behaviour), 0);
@@ -261,10 +225,7 @@ impl Attached {
         }
     }
 
-    /// Presents a response.
-    ///
-    /// # Errors
-    /// [`Refusal`].
+    /// Presents a custodian's response to the device.
     pub fn respond(&mut self, response: &Response) -> Result<Responded, Refusal> {
         let Use::Collecting(round, count) = &mut self.used else {
             return Err(Refusal::InUse);
@@ -287,10 +248,7 @@ impl Attached {
         })
     }
 
-    /// Begins a lease, if the card itself counts its quorum.
-    ///
-    /// # Errors
-    /// [`Refusal`].
+    /// Begins a lease, if the device itself confirms that its quorum is complete.
     pub fn open(&mut self, lease: LeaseHandle, deadline: Instant) -> Result<(), Refusal> {
         self.pka = self.card.pka_status()?;
         if !self
@@ -303,10 +261,7 @@ impl Attached {
         Ok(())
     }
 
-    /// The card, under this lease and no other.
-    ///
-    /// # Errors
-    /// [`Refusal::NotOpen`].
+    /// The card, if exactly this lease is open.
     pub fn under(&mut self, wanted: &LeaseHandle) -> Result<&mut SmartCardHsm, Refusal> {
         match &self.used {
             Use::Open { lease, deadline }
@@ -318,10 +273,6 @@ impl Attached {
         }
     }
 
-    /// Generates a key.
-    ///
-    /// # Errors
-    /// [`Refusal`].
     pub fn generate(
         &mut self,
         lease: &LeaseHandle,
@@ -332,10 +283,7 @@ impl Attached {
         Ok(request)
     }
 
-    /// Erases the device and sets up its quorum; no user PIN exists afterwards.
-    ///
-    /// # Errors
-    /// [`Refusal`].
+    /// Erases the device and sets up its quorum. Afterwards it has no user PIN.
     pub fn initialise(&mut self, quorum: PkaOptions, so_pin: &SoPin) -> Result<(), Refusal> {
         self.must_be_idle()?;
         self.card
@@ -344,10 +292,6 @@ impl Attached {
         Ok(self.read()?)
     }
 
-    /// Registers a custodian's key.
-    ///
-    /// # Errors
-    /// [`Refusal`].
     pub fn register(
         &mut self,
         file: &countersign_protocol::cvc::PkaFile,
@@ -365,13 +309,13 @@ impl Attached {
         }
     }
 
-    /// Locks, then reads the keys' use counters again.
+    /// Locks the device, then reads the keys' use counters again.
     pub fn lock_and_refresh(&mut self) -> Result<String, Refusal> {
         let proof = self.lock().map_err(|error| match error {
             NotUsable::Card(error) => Refusal::Card(error),
             other => Refusal::Unavailable(other.to_string()),
         })?;
-        // A device that is lost meanwhile is noticed at the next heartbeat; the proof stands.
+        // If the device is lost here, the next heartbeat notices that; the proof remains valid.
         if let Ok(keys) = self.card.list_keys() {
             self.keys = keys;
         }

@@ -1,25 +1,25 @@
-//! How the HSM's thread gets a connection to its device.
+//! Connects an HSM's thread to its device.
 
 use countersign_card::{Transport, TransportError};
 use countersign_protocol::cvc::DeviceId;
 
-/// Makes connections to one HSM, one after the other.
+/// Creates connections to one HSM, one at a time.
 pub trait Connector: Send {
     /// Connects with exclusive use of the card.
     ///
     /// # Errors
-    /// The HSM is absent.
+    /// The HSM is not connected.
     fn connect(&mut self) -> Result<Box<dyn Transport>, TransportError>;
 
-    /// How the HSM is attached, in words.
+    /// A description of how the HSM is attached, shown to people.
     fn describe(&self) -> String;
 
-    /// The device that must be there, where the connector or the configuration names one.
+    /// The expected device, if the connector or the configuration names one.
     fn device(&self) -> Option<&DeviceId> {
         None
     }
 
-    /// Whether an admin allowed, for exactly this device, commands outside a secure channel.
+    /// Whether an admin allowed commands outside a secure channel for exactly this device.
     fn unprotected_allowed(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Why an HSM did not carry out what it was asked to.
+//! The reasons why an HSM does not carry out a command.
 
 use countersign_card::{CardError, InvalidOptions};
 use countersign_protocol::id::HsmId;
@@ -7,32 +7,34 @@ use super::Refusal;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HsmError {
-    #[error("there is no HSM with the name `{0}`")]
+    #[error("HSM {0} does not exist: check the name")]
     NotFound(HsmId),
-    /// Not connected, or rejected: the command never reached the device.
+    /// The HSM is not connected or was rejected, so the command never reached the device.
     #[error("{0}")]
     Unavailable(String),
     /// The outcome of the command is unknown.
-    #[error("the HSM's thread stopped while a command was under way")]
+    #[error(
+        "the HSM's thread stopped during a command, so the outcome is unknown: check the HSM before you try again"
+    )]
     Stopped,
     #[error("the HSM is locked: request an activation")]
     NotOpen,
-    #[error("the HSM is in use: wait, or lock it first")]
+    #[error("the HSM is in use: try again later, or lock it first")]
     InUse,
     #[error(
-        "there are keys on this HSM, and all of them will be gone: repeat its name, {0}, to confirm"
+        "HSM {0} holds keys, and initialising it destroys all of them: repeat the name {0} to confirm"
     )]
     EraseNotConfirmed(HsmId),
-    /// Where the SO-PIN comes from, or what the device said to it.
+    /// The SO-PIN is missing, or the device refused it.
     #[error("{0}")]
     SoPin(String),
     #[error(
-        "there is no key with the label or fingerprint `{0}`: `countersign keys` lists the keys"
+        "no HSM holds a key with the label or fingerprint `{0}`: `countersign keys` lists the keys"
     )]
     NoSuchKey(String),
-    #[error("several keys have the label `{0}`: choose one by its HSM or its fingerprint")]
+    #[error("several keys have the label `{0}`: name the HSM or the fingerprint, too")]
     AmbiguousKey(String),
-    /// The key was attached between two looks at the HSMs.
+    /// The HSM with the key was attached between two searches.
     #[error("the HSM was attached just now: try again")]
     AttachedJustNow,
     #[error(transparent)]
@@ -53,7 +55,7 @@ impl From<Refusal> for HsmError {
 }
 
 impl HsmError {
-    /// Whether another HSM of the pool may carry out what this one did not.
+    /// Whether another HSM of the pool may carry out the command instead.
     pub fn is_retryable_on_another_hsm(&self) -> bool {
         match self {
             Self::NotOpen | Self::Unavailable(_) | Self::Stopped => true,

@@ -1,4 +1,4 @@
-//! An HSM as the rest of the server holds it: sends work to its thread and waits for the result.
+//! The handle of an HSM, which sends work to its thread and waits for the result.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use super::{
     thread::{After, Order, Work, Worker, after, after_lock, after_signing},
 };
 
-/// The handle of an HSM's thread. Clones are the same HSM.
+/// The handle of an HSM's thread. Clones refer to the same HSM.
 #[derive(Clone)]
 pub struct Hsm {
     id: HsmId,
@@ -35,12 +35,11 @@ pub struct Hsm {
     snapshot: watch::Receiver<Snapshot>,
 }
 
-/// What a new thread needs.
 pub struct NewHsm {
     pub id: HsmId,
     pub connector: Box<dyn Connector>,
     pub anchors: Arc<TrustAnchors>,
-    /// The device that must be there; `None`: the first one that is seen.
+    /// The expected device. `None` accepts the first device that is attached.
     pub expected: Option<DeviceId>,
     pub behaviour: ChallengeBehaviour,
 }
@@ -61,7 +60,7 @@ impl Hsm {
         let (orders, received) = mpsc::channel();
         let absent = Snapshot::Absent {
             since: Timestamp::now(),
-            why: "the server has not looked for it yet".into(),
+            why: "the server has not searched for it yet".into(),
         };
         let (snapshot, seen) = watch::channel(absent);
         let (notices, noticed) = tokio::sync::mpsc::unbounded_channel();
@@ -88,12 +87,11 @@ impl Hsm {
         Ok((hsm, noticed))
     }
 
-    /// Name in the configuration.
     pub fn id(&self) -> &HsmId {
         &self.id
     }
 
-    /// How the HSM is attached, in words.
+    /// A description of how the HSM is attached, shown to people.
     pub fn transport(&self) -> &str {
         &self.transport
     }
@@ -110,12 +108,12 @@ impl Hsm {
     /// The verified device.
     ///
     /// # Errors
-    /// [`HsmError::Unavailable`]: the HSM is absent or was rejected.
+    /// [`HsmError::Unavailable`] if the HSM is not connected or was rejected.
     pub fn device(&self) -> Result<Arc<Device>, HsmError> {
         match &*self.snapshot.borrow() {
             Snapshot::Ready(device) => Ok(device.clone()),
             Snapshot::Absent { why, .. } => Err(HsmError::Unavailable(format!(
-                "HSM {} is absent: {why}",
+                "HSM {} is not connected: {why}",
                 self.id
             ))),
             Snapshot::Refused { why } => Err(HsmError::Unavailable(format!(
@@ -125,7 +123,7 @@ impl Hsm {
         }
     }
 
-    /// Has the thread work on the device, if it is attached.
+    /// Sends work to the thread, and waits for its result.
     async fn ask<T: Send + 'static>(
         &self,
         after: fn(&Result<T, Refusal>) -> After,
@@ -135,7 +133,7 @@ impl Hsm {
         let work: Work = Box::new(move |device| {
             let result = device.and_then(work);
             let after = after(&result);
-            // The caller may have left.
+            // Sending fails if the caller has disconnected.
             (after, Box::new(move || drop(reply.send(result))))
         });
         self.send(Order::Work(work))?;
@@ -147,21 +145,21 @@ impl Hsm {
         self.orders.send(order).map_err(stopping)
     }
 
-    /// The challenge that custodians are to sign now.
+    /// The challenge that the next custodian must sign.
     pub async fn challenge(&self) -> Result<Challenge, HsmError> {
         self.ask(after, Attached::challenge).await
     }
 
-    /// Presents a custodian's response.
+    /// Presents a custodian's response to the device.
     pub async fn respond(&self, response: Response) -> Result<Responded, HsmError> {
         self.ask(after, move |device| device.respond(&response))
             .await
     }
 
-    /// Begins a lease, which the thread ends at `deadline` by itself.
+    /// Begins a lease, which the thread ends at `deadline` automatically.
     ///
     /// # Errors
-    /// [`HsmError::NotOpen`]: the device does not count its quorum.
+    /// [`HsmError::NotOpen`] if the device does not confirm that its quorum is complete.
     pub async fn open_lease(&self, lease: &LeaseHandle, deadline: Instant) -> Result<(), HsmError> {
         let lease = lease.clone();
         self.ask(after, move |device| device.open(lease, deadline))
@@ -171,7 +169,7 @@ impl Hsm {
     /// Signs with exactly one command.
     ///
     /// # Errors
-    /// [`HsmError::NotOpen`]: the lease is not open; [`HsmError::Card`]: the card refused.
+    /// [`HsmError::NotOpen`] if the lease is not open; [`HsmError::Card`] if the card refused the command.
     pub async fn sign(
         &self,
         lease: &LeaseHandle,
@@ -197,7 +195,8 @@ impl Hsm {
             .await
     }
 
-    /// Logs out and proves it; the result says how. An absent HSM cannot prove anything, but its connection was reset.
+    /// Locks the HSM and returns a description of the proof. An HSM that is not connected cannot prove anything, but its
+    /// connection was reset.
     pub async fn lock(&self) -> Result<String, HsmError> {
         self.ask(after_lock, Attached::lock_and_refresh).await
     }
@@ -208,22 +207,21 @@ impl Hsm {
             .await
     }
 
-    /// Registers a custodian's key.
     pub async fn register(&self, file: PkaFile) -> Result<PkaStatus, HsmError> {
         self.ask(after, move |device| device.register(&file)).await
     }
 
-    /// Looks now and not at the next heartbeat, because the device may have come back or be connected anew.
+    /// Has the thread check the connection now instead of at the next heartbeat, because the device may have been attached again.
     pub fn look(&self) {
-        // A thread that has ended looks no more.
+        // Sending fails if the thread has ended.
         let _ = self.orders.send(Order::Look);
     }
 
-    /// Locks, and ends the thread.
+    /// Locks the HSM and ends the thread.
     pub async fn shutdown(&self) {
         let (reply, stopped) = oneshot::channel();
         if self.send(Order::Shutdown(reply)).is_ok() && stopped.await.is_err() {
-            tracing::warn!(hsm = %self.id, "the HSM's thread ended without an answer");
+            tracing::warn!(hsm = %self.id, "the HSM's thread ended before it could lock the HSM");
         }
     }
 }

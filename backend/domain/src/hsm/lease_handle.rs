@@ -1,16 +1,16 @@
-//! A lease as the HSM's thread sees it.
+//! A lease, as the HSM's thread knows it.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-/// The right to use an HSM's keys, until it is revoked. Clones are the same lease.
+/// The right to use an HSM's keys until it is revoked. Clones refer to the same lease.
 #[derive(Clone, Debug, Default)]
 pub struct LeaseHandle(Arc<AtomicBool>);
 
 impl LeaseHandle {
-    /// Stops every further signature under this lease, including those that wait for the thread already.
+    /// Prevents every further signature under this lease, including those that already wait for the thread.
     pub fn revoke(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -19,7 +19,7 @@ impl LeaseHandle {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether both handles are the same lease.
+    /// Whether both handles refer to the same lease.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

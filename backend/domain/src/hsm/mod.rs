@@ -1,10 +1,11 @@
-//! Signing HSMs: one thread owns the connection to each of them, and every other part of the server sends it work.
+//! Signing HSMs. One thread owns the connection to each HSM; all other code sends work to that thread.
 
 mod attached;
 mod connector;
 mod error;
 mod handle;
 mod lease_handle;
+mod not_usable;
 mod refusal;
 mod registry;
 mod response;

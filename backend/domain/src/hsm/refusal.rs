@@ -1,4 +1,4 @@
-//! Why the HSM's thread did not carry out a piece of work.
+//! The reasons why an HSM's thread does not carry out work.
 
 use countersign_card::CardError;
 
@@ -6,7 +6,7 @@ use countersign_card::CardError;
 pub enum Refusal {
     #[error("{0}")]
     Unavailable(String),
-    /// No lease is open, another one is, or it has expired.
+    /// No lease is open, another lease is open, or the lease has expired.
     #[error("the HSM is locked")]
     NotOpen,
     #[error("the HSM is in use")]

@@ -1,4 +1,4 @@
-//! All signing HSMs of the server.
+//! The list of all signing HSMs of the server.
 
 use std::{
     collections::BTreeMap,
@@ -17,22 +17,18 @@ use super::{
     snapshot::Notice,
 };
 
-/// A signing key and where it is.
+/// A signing key on one HSM.
 #[derive(Clone)]
 pub struct KeyPlace {
-    /// The HSM.
     pub hsm: Hsm,
-    /// Its device.
     pub device: Arc<Device>,
-    /// Reference on the card.
+    /// Key reference in commands.
     pub reference: u8,
-    /// Label.
     pub label: String,
-    /// The public key.
     pub public_key: PublicKey,
 }
 
-/// All HSMs. Clones are the same HSMs.
+/// All HSMs. Clones share one list.
 #[derive(Clone, Default)]
 pub struct Hsms(Arc<RwLock<BTreeMap<HsmId, Hsm>>>);
 
@@ -44,13 +40,16 @@ impl Hsms {
     pub fn add(&self, new: NewHsm) -> anyhow::Result<(Hsm, UnboundedReceiver<Notice>)> {
         let id = new.id.clone();
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        anyhow::ensure!(!all.contains_key(&id), "there is an HSM `{id}` already");
+        anyhow::ensure!(
+            !all.contains_key(&id),
+            "HSM {id} already exists: choose another name"
+        );
         let (hsm, notices) = Hsm::start(new)?;
         all.insert(id, hsm.clone());
         Ok((hsm, notices))
     }
 
-    /// Locks an HSM, ends its thread and forgets it.
+    /// Locks an HSM, ends its thread and removes it from the list.
     pub async fn remove(&self, id: &HsmId) {
         let hsm = self
             .0
@@ -62,16 +61,11 @@ impl Hsms {
         }
     }
 
-    /// All of them.
     pub fn all(&self) -> Vec<Hsm> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.values().cloned().collect()
     }
 
-    /// One of them.
-    ///
-    /// # Errors
-    /// [`HsmError::NotFound`].
     pub fn get(&self, id: &HsmId) -> Result<Hsm, HsmError> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(id)
@@ -79,19 +73,16 @@ impl Hsms {
             .ok_or_else(|| HsmError::NotFound(id.clone()))
     }
 
-    /// The key with this fingerprint, on whichever HSM.
-    ///
-    /// # Errors
-    /// As [`Self::find_key`].
+    /// The key with this fingerprint, on any HSM.
     pub fn public_key(&self, fingerprint: &Fingerprint) -> Result<PublicKey, HsmError> {
-        let on_several = self.all().into_iter().find_map(|hsm| {
+        let found = self.all().into_iter().find_map(|hsm| {
             let device = hsm.device().ok()?;
             let mut keys = device.keys.iter().filter_map(|key| key.public_key.clone());
             keys.find(|key| key.fingerprint() == *fingerprint)
         });
-        match on_several {
+        match found {
             Some(key) => Ok(key),
-            // Nobody has it: says why.
+            // Find out why no HSM has the key.
             None => Err(match self.find_key(None, &fingerprint.to_hex()) {
                 Ok(_) => HsmError::AttachedJustNow,
                 Err(error) => error,
@@ -99,20 +90,20 @@ impl Hsms {
         }
     }
 
-    /// The key with this label or fingerprint, on this HSM, or on each that has it.
+    /// Finds a key by label or fingerprint, on the given HSM or on all HSMs that hold it.
     ///
     /// # Errors
-    /// [`HsmError::Invalid`]: no such key, or different ones.
+    /// No attached HSM holds the key, or the label belongs to several different keys.
     pub fn find_key(&self, hsm: Option<&HsmId>, wanted: &str) -> Result<Vec<KeyPlace>, HsmError> {
         let hsms = match hsm {
             Some(id) => vec![self.get(id)?],
             None => self.all(),
         };
-        let mut absent = Vec::new();
+        let mut disconnected = Vec::new();
         let mut found = Vec::new();
         for hsm in hsms {
             let Ok(device) = hsm.device() else {
-                absent.push(hsm.id().to_string());
+                disconnected.push(hsm.id().to_string());
                 continue;
             };
             for key in &device.keys {
@@ -139,14 +130,14 @@ impl Hsms {
                     .iter()
                     .all(|key| key.public_key.fingerprint() == first) =>
             {
-                // One device may have it twice.
+                // A device may hold the same key twice.
                 found.dedup_by(|a, b| a.hsm.id() == b.hsm.id());
                 Ok(found)
             }
-            None if absent.is_empty() => Err(HsmError::NoSuchKey(wanted.to_owned())),
+            None if disconnected.is_empty() => Err(HsmError::NoSuchKey(wanted.to_owned())),
             None => Err(HsmError::Unavailable(format!(
-                "no attached HSM has the key `{wanted}`; not attached: {}",
-                absent.join(", ")
+                "no connected HSM holds the key `{wanted}`: connect the other HSMs ({}), or check the name",
+                disconnected.join(", ")
             ))),
             Some(_) => Err(HsmError::AmbiguousKey(wanted.to_owned())),
         }

@@ -1,4 +1,4 @@
-//! What an HSM's thread tells of its HSM.
+//! The state and the notices that an HSM's thread reports.
 
 use std::sync::Arc;
 
@@ -15,53 +15,48 @@ use countersign_protocol::{
 
 use super::LeaseHandle;
 
-/// Where an HSM stands, as its thread sees it.
+/// The state of an HSM.
 #[derive(Clone, Debug)]
 pub enum Snapshot {
-    /// Not connected.
+    /// The HSM is not connected.
     Absent {
-        /// Since when.
         since: Timestamp,
-        /// Why, in words.
+        /// The reason, shown to people.
         why: String,
     },
-    /// Refused; never used.
+    /// The device was rejected and is not used.
     Refused {
-        /// Why, and what to do.
+        /// The reason and what to do, shown to people.
         why: String,
     },
-    /// Verified, and found locked.
+    /// The device is verified and was proven locked when it was attached.
     Ready(Arc<Device>),
 }
 
 /// A verified device.
 #[derive(Debug)]
 pub struct Device {
-    /// The device.
     pub verified: VerifiedDevice,
-    /// What the device tells of itself.
     pub info: TokenInfo,
     /// Firmware version.
     pub version: Option<String>,
-    /// Whether commands travel inside the secure channel.
+    /// Whether commands are protected by a secure channel.
     pub secure_channel: bool,
-    /// The quorum; `None`: not set up.
+    /// The state of the quorum; `None` if public key authentication is not set up.
     pub pka: Option<PkaStatus>,
-    /// Keys.
     pub keys: Vec<KeyInfo>,
     /// Key domains, as they were when the device was attached.
     pub key_domains: Vec<KeyDomain>,
-    /// Things that an admin should look at.
+    /// Problems that an admin should look at, as sentences.
     pub warnings: Vec<String>,
 }
 
 impl Device {
-    /// CHR of the device certificate.
     pub fn id(&self) -> &DeviceId {
         self.verified.id()
     }
 
-    /// The identifier that other software on the device sees too, as long as it tells keys apart.
+    /// The key's PKCS#15 identifier, which other software also shows; if that is empty or ambiguous, the key reference.
     pub fn key_id(&self, key: &KeyInfo) -> String {
         let same = self.keys.iter().filter(|other| other.id == key.id);
         if key.id.is_empty() || same.count() > 1 {
@@ -71,7 +66,7 @@ impl Device {
         }
     }
 
-    /// The quorum that the device demands.
+    /// The quorum that the device requires.
     pub fn quorum(&self) -> Option<Quorum> {
         self.pka.map(|pka| Quorum {
             required: pka.required,
@@ -79,7 +74,6 @@ impl Device {
         })
     }
 
-    /// The quorum as people see it.
     pub fn pka_view(&self) -> Option<PkaView> {
         self.pka.map(|pka| PkaView {
             quorum: Quorum {
@@ -93,7 +87,7 @@ impl Device {
 }
 
 impl Snapshot {
-    /// The device, if it can be used.
+    /// The device, if it is usable.
     pub fn device(&self) -> Option<&Arc<Device>> {
         match self {
             Self::Ready(device) => Some(device),
@@ -102,35 +96,24 @@ impl Snapshot {
     }
 }
 
-/// Something that an HSM's thread noticed by itself.
+/// An event that an HSM's thread reports unprompted.
 #[derive(Clone, Debug)]
 pub enum Notice {
-    /// Attached, verified, found locked.
+    /// The device was attached, verified and proven locked.
     Attached {
-        /// The device.
         device: DeviceId,
-        /// How its challenges live, as known by now.
+        /// How long the device's challenges stay valid, as far as observed.
         behaviour: ChallengeBehaviour,
-        /// How the lock was proven.
         proof: String,
     },
-    /// Gone, or it has forgotten who was authenticated.
+    /// The device is disconnected, or has lost its approvals.
     Lost {
-        /// The lease that was open; without one, whoever had authenticated must do so again.
+        /// The lease that was open. If none was, custodians who have approved must approve again.
         lease: Option<LeaseHandle>,
-        /// What happened.
         why: String,
     },
-    /// Refused.
-    Refused {
-        /// Why.
-        why: String,
-    },
-    /// The lease's time was over: locked.
-    LeaseOver {
-        /// Which lease.
-        lease: LeaseHandle,
-        /// How the lock was proven.
-        proof: String,
-    },
+    /// The device was rejected.
+    Refused { why: String },
+    /// The lease expired, and the device was locked.
+    LeaseOver { lease: LeaseHandle, proof: String },
 }

@@ -1,4 +1,4 @@
-//! The thread that owns the connection to one HSM. Its state changes here and nowhere else.
+//! The thread that owns the connection to one HSM. No other code changes the HSM's state.
 
 use std::{
     sync::{
@@ -17,20 +17,20 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot, watch};
 
 use super::{
     Connector, LeaseHandle, Refusal,
-    attached::{Attached, NotUsable},
+    attached::Attached,
+    not_usable::NotUsable,
     snapshot::{Notice, Snapshot},
 };
 
-/// An idle card is asked whether it still knows everything; never between signatures that follow each other.
+/// Interval of the checks of an idle device. Signatures in quick succession postpone the check.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// How often an absent HSM is looked for.
+/// Interval of the searches for an HSM that is not connected.
 const SEARCH: Duration = Duration::from_secs(1);
 
-/// Everything that the thread needs.
 pub struct Worker {
     pub connector: Box<dyn Connector>,
     pub anchors: Arc<TrustAnchors>,
-    /// The device that must be there.
+    /// The expected device. `None` accepts the first device that is attached.
     pub expected: Option<DeviceId>,
     pub behaviour: ChallengeBehaviour,
     pub orders: Receiver<Order>,
@@ -38,31 +38,30 @@ pub struct Worker {
     pub notices: UnboundedSender<Notice>,
 }
 
-/// What the thread can be told to do.
 pub enum Order {
     Work(Work),
-    /// Look whether the device has come back, or is connected anew.
+    /// Check now whether the device was attached again.
     Look,
-    /// Lock and end.
+    /// Lock the HSM and end the thread.
     Shutdown(oneshot::Sender<()>),
 }
 
-/// Work on the device, or on the reason why there is none. The result says what follows, and sends the answer.
+/// Work on the device. If no device is usable, it receives the reason instead. It returns the consequence, and a function that
+/// sends the answer.
 pub type Work = Box<dyn FnOnce(Result<&mut Attached, Refusal>) -> (After, Answer) + Send>;
 
-/// Sends the answer; called last, so that the caller finds the snapshot as it is now.
+/// Sends the answer. Called after the snapshot is updated, so that the caller sees the new state.
 type Answer = Box<dyn FnOnce()>;
 
-/// What follows a piece of work.
 pub enum After {
-    /// The device can be used as before.
+    /// The device is still usable.
     Ready,
-    /// The device is gone, or cannot be trusted to be in the state that it should be in.
+    /// The device is disconnected, or its state is uncertain. Drop the connection, for this reason.
     Drop(String),
 }
 
 impl Worker {
-    /// Runs until it is told to stop, or nobody can tell it any more.
+    /// Runs until [`Order::Shutdown`], or until all handles are dropped.
     pub fn run(mut self) {
         let mut attached: Option<Attached> = None;
         let mut next_search = Instant::now();
@@ -84,7 +83,7 @@ impl Worker {
                     if let Some(mut device) = attached.take()
                         && let Err(error) = device.lock()
                     {
-                        tracing::error!("an HSM could not be locked at the end: {error}");
+                        tracing::error!(%error, "locking the HSM at shutdown failed");
                     }
                     let _ = stopped.send(());
                     return;
@@ -100,7 +99,7 @@ impl Worker {
                         self.settle(&mut attached, after, lease);
                         answer();
                     }
-                    // An absent HSM is locked: its connection was reset when it was dropped.
+                    // An HSM that is not connected is locked, because dropping its connection reset it.
                     None => work(Err(self.refusal())).1(),
                 },
                 Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {
@@ -123,7 +122,7 @@ impl Worker {
         }
     }
 
-    /// Looks for the device.
+    /// Searches for the device, and verifies it.
     fn attach(&mut self) -> Option<Attached> {
         let transport = match self.connector.connect() {
             Ok(transport) => transport,
@@ -183,19 +182,19 @@ impl Worker {
     }
 
     fn notify(&self, notice: Notice) {
-        // Nobody listens only while the server stops.
+        // Sending fails only while the server stops.
         let _ = self.notices.send(notice);
     }
 
     fn refusal(&self) -> Refusal {
         Refusal::Unavailable(match &*self.snapshot.borrow() {
-            Snapshot::Absent { why, .. } => format!("the HSM is absent: {why}"),
-            Snapshot::Refused { why } => format!("the HSM was refused: {why}"),
-            Snapshot::Ready(_) => "the HSM was lost: try again in a moment".into(),
+            Snapshot::Absent { why, .. } => format!("the HSM is not connected: {why}"),
+            Snapshot::Refused { why } => format!("the HSM was rejected: {why}"),
+            Snapshot::Ready(_) => "the connection to the HSM was lost: try again later".into(),
         })
     }
 
-    /// Ends a lease whose time is over.
+    /// Ends an expired lease.
     fn overdue(&mut self, device: &mut Attached) -> Option<After> {
         let (lease, deadline) = device.lease()?;
         if deadline > Instant::now() {
@@ -211,7 +210,7 @@ impl Worker {
         })
     }
 
-    /// `lease`: the one that was open before.
+    /// Updates the snapshot after work, or drops the device. `lease` is the lease that was open before the work.
     fn settle(
         &mut self,
         attached: &mut Option<Attached>,
@@ -252,7 +251,7 @@ fn open_lease(device: &Attached) -> Option<LeaseHandle> {
     device.lease().map(|(lease, _)| lease.clone())
 }
 
-/// What follows a command: a lost connection loses the device.
+/// The consequence of a command: the device is dropped if its connection was lost.
 pub fn after<T>(result: &Result<T, Refusal>) -> After {
     match result {
         Err(Refusal::Card(error)) if error.is_connection_lost() => After::Drop(error.to_string()),
@@ -260,7 +259,8 @@ pub fn after<T>(result: &Result<T, Refusal>) -> After {
     }
 }
 
-/// What follows the use of a key: a device that is locked under an open lease has lost its custodians, too.
+/// The consequence of the use of a key: the device is also dropped if it is locked under an open lease, because it has lost its
+/// approvals.
 pub fn after_signing<T>(result: &Result<T, Refusal>) -> After {
     match result {
         Err(Refusal::Card(error @ CardError::NotAuthenticated(_))) => After::Drop(format!(
@@ -270,7 +270,7 @@ pub fn after_signing<T>(result: &Result<T, Refusal>) -> After {
     }
 }
 
-/// What follows an attempt to lock: a device that is not proven locked is dropped, which resets it.
+/// The consequence of an attempt to lock: a device that is not proven locked is dropped, which resets it.
 pub fn after_lock(result: &Result<String, Refusal>) -> After {
     match result {
         Ok(_) => After::Ready,

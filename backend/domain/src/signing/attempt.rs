@@ -1,4 +1,4 @@
-//! One request for a signature: tried on one HSM after the other until one signs or refuses for good.
+//! One request for a signature. It is tried on one HSM after another until one signs, or until the request fails for good.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 /// Algorithm and input of the SIGN command.
 type CardInput = (SignAlgorithm, Vec<u8>);
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Attempt {
     pub signing: Signing,
     pub pass: Pass,
@@ -36,12 +36,12 @@ pub(super) struct Attempt {
     pub request: SignRequest,
 }
 
-/// What became of a request on one HSM.
+/// The outcome of a request on one HSM.
 enum Outcome {
     Signed(StoredSignature),
-    /// For good.
+    /// No other HSM is tried.
     Refused(SigningError),
-    /// Another HSM of the pool may sign, under what is left of the reservation.
+    /// Another HSM of the pool may sign, under the same reservation if it is still usable.
     TryAnother(SigningError, Option<Reservation>),
 }
 
@@ -71,7 +71,7 @@ impl Attempt {
         }
         drop(reservation);
         match failed {
-            // The lease has ended on every HSM.
+            // No HSM of the activation is open any longer.
             None | Some(SigningError::Hsm(HsmError::NotOpen)) => {
                 Err(self.signing.ended(pool).await?)
             }
@@ -79,7 +79,7 @@ impl Attempt {
         }
     }
 
-    /// Checks everything that does not depend on the HSM; returns what its card is given.
+    /// Checks everything that does not depend on the HSM. Returns the input of the SIGN command.
     async fn check(&self, lease: &Lease) -> Result<CardInput, SigningError> {
         let request = &self.request;
         let key = key(lease, request)?;
@@ -88,7 +88,7 @@ impl Attempt {
         let length = request.mechanism.input_len(&key.public_key);
         if request.digest.len() != length {
             return Err(SigningError::Invalid(format!(
-                "{} takes {length} bytes, and {} were sent",
+                "{} needs an input of {length} bytes, but the request has {}",
                 request.mechanism,
                 request.digest.len()
             )));
@@ -97,7 +97,7 @@ impl Attempt {
         Ok(input)
     }
 
-    /// Reserves, signs, verifies, records.
+    /// Reserves a signature, signs on one HSM, verifies the signature and records it.
     async fn sign_on(&self, entered: Entered, input: &CardInput, held: Reservation) -> Outcome {
         let lease = entered.lease.clone();
         let key = match key(&lease, &self.request) {
@@ -123,13 +123,13 @@ impl Attempt {
         let stored = match self.record(&lease, stored, signature).await {
             Ok(stored) => stored,
             Err(error) => {
-                // The card has made it, so it counts, although no client gets it.
+                // The HSM has created the signature, so it counts, although no client receives it.
                 self.mark_outcome_unknown(&lease, held);
                 return Outcome::Refused(error);
             }
         };
         let end = held.made(&self.request.digest);
-        // The end of the lease waits for every signature under way.
+        // The end of the lease waits for all signatures in progress, so this one must be done first.
         drop(entered);
         match self.report(&lease, end).await {
             Ok(()) => Outcome::Signed(stored),
@@ -164,7 +164,7 @@ impl Attempt {
         mut stored: StoredSignature,
         signature: Vec<u8>,
     ) -> Result<StoredSignature, SigningError> {
-        // As exact as the store is, so that a retry gets the same answer.
+        // Round to the precision of the database, so that a retry gets the same answer.
         let now =
             Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
         let event = AuditEvent::Signed {
@@ -218,7 +218,7 @@ impl Attempt {
             }
             Some(held)
         } else {
-            tracing::error!(signature = %id, %error, "the outcome of a signature is unknown");
+            tracing::error!(signature = %id, %error, "a signature ended with an unknown outcome");
             self.mark_outcome_unknown(lease, held)
         };
         if !error.is_retryable_on_another_hsm() {
@@ -230,7 +230,7 @@ impl Attempt {
         Outcome::TryAnother(error.into(), left)
     }
 
-    /// Ends the lease of an HSM that made a wrong signature.
+    /// Ends the lease of an HSM that returned an invalid signature.
     fn bad_signature(&self, lease: &Lease, held: Reservation) -> Outcome {
         let left = self.mark_outcome_unknown(lease, held);
         lease.revoke();
@@ -240,7 +240,8 @@ impl Attempt {
         Outcome::TryAnother(error, left)
     }
 
-    /// The HSM may have made a signature that no client gets.
+    /// Notes that the HSM may have created a signature that no client received, and ends the activation if that was the last one.
+    /// Returns the reservation if another HSM may use it again.
     fn mark_outcome_unknown(&self, lease: &Lease, held: Reservation) -> Option<Reservation> {
         let left = held.outcome_unknown();
         let pool = self.pass.pool();
@@ -257,7 +258,7 @@ impl Attempt {
         left
     }
 
-    /// Has an HSM that gave no sound answer sign nothing more. Its coordinator notices by itself when it is gone.
+    /// Ends the lease of an HSM whose answer was lost or invalid. If the connection was lost, its coordinator ends the lease.
     fn quarantine(&self, lease: &Lease, error: &HsmError) {
         lease.revoke();
         if !matches!(error, HsmError::Card(error) if error.is_connection_lost()) {
@@ -271,7 +272,7 @@ impl Attempt {
         coordinators.end_soon(lease.hsm.id(), lease.terms.id.clone(), reason);
     }
 
-    /// Reports a recorded signature to the HSM's coordinator, and the end of the lease if it was the last one.
+    /// Reports a recorded signature to the HSM's coordinator, or the end of the lease if it was the last one.
     async fn report(&self, lease: &Arc<Lease>, end: Option<EndReason>) -> Result<(), SigningError> {
         let (hsm, id) = (lease.hsm.id(), lease.terms.id.clone());
         let coordinators = &self.signing.coordinators;

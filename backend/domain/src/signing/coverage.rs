@@ -1,4 +1,4 @@
-//! Whether the custodians approved a signature, and whether the key can make it.
+//! Checks that the custodians approved a signature, and that the key supports it.
 
 use countersign_protocol::{
     cvc::{HashAlgorithm, PublicKey},
@@ -13,7 +13,7 @@ use crate::{
     store::{self, Store},
 };
 
-/// The key that is to sign.
+/// Finds the key that the request names.
 pub(super) fn key<'a>(
     lease: &'a Lease,
     request: &SignRequest,
@@ -21,10 +21,10 @@ pub(super) fn key<'a>(
     lease.key(request.key.as_ref()).ok_or_else(|| {
         SigningError::Invalid(match request.key {
             Some(key) => format!(
-                "the key {} was not approved for this activation: request one with it",
+                "the activation does not include the key {}: request a new activation with this key",
                 key.short()
             ),
-            None => "this activation has several keys: name the one that is to sign".into(),
+            None => "the activation has several keys: name the one to sign with".into(),
         })
     })
 }
@@ -46,8 +46,7 @@ pub(super) async fn covered(
                 ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => false,
             };
             return Err(SigningError::Mechanism(format!(
-                "the custodians approved no digest of the hash function of `{}`: use a mechanism with one of the list, \
-                 {}",
+                "no file was approved by a digest of the hash function of `{}`: use {}",
                 request.mechanism,
                 mechanisms(&key.public_key, listed)
             )));
@@ -58,8 +57,8 @@ pub(super) async fn covered(
         let record = store::keys::load(&mut connection, &key.fingerprint).await?;
         if !record.settings.raw_rsa {
             return Err(SigningError::Mechanism(format!(
-                "raw RSA is not allowed for the key `{}`, because custodians cannot know what it signs: use {}, or have an \
-                 admin allow it",
+                "raw RSA is not allowed for the key `{}`, because custodians cannot know what it signs: use {}, or ask an admin \
+                 to allow it",
                 key.label,
                 mechanisms(&key.public_key, |hash| hash == HashAlgorithm::Sha256)
             )));
@@ -68,7 +67,7 @@ pub(super) async fn covered(
     Ok(())
 }
 
-/// The key's mechanisms with such a hash function, in words.
+/// A list of the key's mechanisms whose hash function is accepted by `is_meant`.
 fn mechanisms(key: &PublicKey, is_meant: impl Fn(HashAlgorithm) -> bool) -> String {
     let names: Vec<_> = Mechanism::of_key(key)
         .into_iter()
@@ -87,14 +86,16 @@ pub(super) fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey)
                 .map(ToString::to_string)
                 .collect();
             SigningError::Mechanism(format!(
-                "the key is {}: it supports {}, not `{mechanism}`",
+                "the key is {} and does not support `{mechanism}`: use {}",
                 key.public_key.kind(),
                 possible.join(" or ")
             ))
         }
-        NoInput::Salt(0) => SigningError::Invalid(format!("`{mechanism}` has no salt")),
+        NoInput::Salt(0) => {
+            SigningError::Invalid(format!("`{mechanism}` has no salt: omit the salt length"))
+        }
         NoInput::Salt(longest) => SigningError::Invalid(format!(
-            "the salt is too long for this key: {longest} bytes at most"
+            "the salt is too long for this key: choose at most {longest} bytes"
         )),
         NoInput::Random => SigningError::Hsm(HsmError::Unavailable(
             "the operating system's random generator failed".into(),

@@ -1,4 +1,4 @@
-//! Why there is no signature.
+//! The reasons why a request for a signature fails.
 
 use countersign_protocol::{activation::EndReason, id::ActivationId};
 
@@ -12,31 +12,31 @@ pub enum SigningError {
     Activation(#[from] ActivationError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the HSM is not open yet for activation {0}: custodians still have to approve it")]
+    #[error("activation {0} is not open yet: custodians must approve it first")]
     NotOpen(ActivationId),
-    #[error("the activation has ended: {0}. Request a new one")]
+    #[error("the activation has ended ({0}): request a new one")]
     Ended(EndReason),
     #[error(
         "the digest {0} is not in the manifest that the custodians approved: request a new activation with this file"
     )]
     NotInManifest(String),
-    /// What the key or the approval does not allow, and what it does.
+    /// The key or the approval does not allow the mechanism. The text names those that are possible.
     #[error("{0}")]
     Mechanism(String),
     #[error(
-        "this idempotency key was used for another digest or mechanism: use a new one for every signature"
+        "this idempotency key was already used for another digest, mechanism or key: use a new one for every signature"
     )]
     IdempotencyMismatch,
-    /// What the request must say instead.
+    /// The text says what is wrong and what is expected.
     #[error("{0}")]
     Invalid(String),
     #[error(
-        "the server or the HSM stopped while this signature was made, so it is unknown whether it was: it counts as made; \
-         request it again with a new idempotency key"
+        "the server or the HSM stopped during this signature, so it counts as created: request it again with a new \
+         idempotency key"
     )]
     UnknownOutcome,
     #[error(
-        "the HSM made a signature that does not verify: it may be damaged; do not use it before it was checked"
+        "the HSM returned an invalid signature and may be damaged: check the device before you use it again"
     )]
     BadSignature,
 }

@@ -1,4 +1,4 @@
-//! What the card is given for a mechanism: padding and DigestInfo are this side's work, since the card must not hash again.
+//! Builds the input of the SIGN command. The server adds padding and DigestInfo, because the card must not hash again.
 
 use countersign_card::SignAlgorithm;
 use countersign_protocol::{
@@ -9,21 +9,18 @@ use countersign_protocol::{
 
 use super::pss;
 
-/// Why there is nothing to give to the card.
+/// The reason why there is no input for a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoInput {
-    /// The key cannot do this.
+    /// The key does not support the mechanism.
     Mechanism,
-    /// A salt where there is none, or one that does not fit; the longest that does.
+    /// The mechanism has no salt, or the salt is too long. The number is the longest possible length in bytes.
     Salt(usize),
-    /// No random numbers.
+    /// The operating system's random generator failed.
     Random,
 }
 
 /// Algorithm and input of the SIGN command.
-///
-/// # Errors
-/// [`NoInput`].
 pub fn card_input(
     request: &SignRequest,
     key: &PublicKey,
@@ -35,7 +32,7 @@ pub fn card_input(
     }
     match (scheme, request.mechanism.hash(), key) {
         (Scheme::Ecdsa, Some(_), PublicKey::Ec(key)) => {
-            // ECDSA takes the leftmost bits of a digest that is longer than the order (FIPS 186-5, section 6.4.1).
+            // ECDSA uses the leftmost bits of a digest that is longer than the order (FIPS 186-5, section 6.4.1).
             let used = digest.iter().take(key.curve().field_len());
             Ok((SignAlgorithm::Ecdsa, used.copied().collect()))
         }
@@ -49,7 +46,7 @@ pub fn card_input(
     }
 }
 
-/// The card pads with a salt as long as the hash; every other length is padded here.
+/// The card pads only with a salt as long as the digest. Padding with any other salt length is done here.
 fn pss_input(
     request: &SignRequest,
     hash: Hash,

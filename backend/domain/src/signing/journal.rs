@@ -1,6 +1,6 @@
-//! Puts reservations and records of signatures into few transactions: what waits together is written together.
+//! Writes reservations and records of signatures to the database. Changes that wait at the same time share one transaction.
 //!
-//! A reservation survives `kill -9` of the server; a record, which is answered, survives a power cut too.
+//! A reservation survives `kill -9` of the server. A record also survives a power cut, because the client receives the signature.
 
 use std::thread;
 
@@ -21,26 +21,22 @@ use crate::store::{
     signatures::{self, Made, Reservation},
 };
 
-/// Most changes in one transaction, so that no change waits for more than this many others.
-const MOST: usize = 64;
+/// Maximum number of changes in one transaction, so that no change waits for too many others.
+const MAX_BATCH: usize = 64;
 
-/// One change.
 pub enum Entry {
-    /// Before the card is asked.
+    /// Reserve a signature before the HSM is used.
     Reserve(Reservation),
-    /// The card said that it made nothing.
+    /// Release a reservation, because the HSM has certainly not created a signature.
     Release(SignatureId),
-    /// Before it is answered.
+    /// Record a signature before the client receives it.
     Record(Box<Record>),
 }
 
 /// A signature, and the audit entry that belongs to it.
 pub struct Record {
-    /// The signature.
     pub made: Made,
-    /// Who asked.
     pub actor: Actor,
-    /// The audit entry.
     pub event: AuditEvent,
 }
 
@@ -49,18 +45,18 @@ struct Waiting {
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// Where changes are handed in. Clones are the same journal.
+/// The handle of the journal's thread. Clones refer to the same journal.
 #[derive(Clone)]
 pub struct Journal(UnboundedSender<Waiting>);
 
 impl Journal {
-    /// Starts its thread; it ends with the last clone.
+    /// Starts the thread, which ends when the last clone is dropped.
     ///
     /// # Errors
-    /// The operating system has no thread left.
+    /// The operating system cannot start a thread.
     pub fn start(store: Store) -> std::io::Result<Self> {
         let (sender, receiver) = unbounded_channel();
-        // Every statement waits for its answer: it must not wait behind the checks of signatures, too.
+        // A thread of its own, so that statements do not also wait for the verification of signatures.
         let runtime = Handle::current();
         thread::Builder::new()
             .name("signatures".into())
@@ -68,10 +64,10 @@ impl Journal {
         Ok(Self(sender))
     }
 
-    /// Returns when the change is written.
+    /// Writes a change, and returns when it is stored.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing has happened then.
+    /// The change is not stored.
     pub async fn write(&self, change: Entry) -> Result<(), StoreError> {
         let (done, written) = oneshot::channel();
         let stopped = || StoreError::Unreadable("the signature journal has stopped".into());
@@ -84,10 +80,10 @@ impl Journal {
 
 async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
     let mut waiting = Vec::new();
-    while changes.recv_many(&mut waiting, MOST).await > 0 {
+    while changes.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let together = write(&store, waiting.iter().map(|waiting| &waiting.change)).await;
         if let Err(error) = &together {
-            tracing::error!(%error, "signatures could not be written");
+            tracing::error!(%error, "writing to the signature journal failed");
         }
         let several = waiting.len() > 1;
         for Waiting { change, done } in waiting.drain(..) {
@@ -97,13 +93,13 @@ async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
                 Err(_) if several => write(&store, [&change]).await,
                 Err(error) => Err(StoreError::Unreadable(error.to_string())),
             };
-            // Whoever asked may have left.
+            // Sending fails if the caller has disconnected.
             let _ = done.send(result);
         }
     }
 }
 
-/// Writes changes together, with a statement for each kind.
+/// Writes changes in one transaction, with one statement for each kind of change.
 async fn write(store: &Store, changes: impl IntoIterator<Item = &Entry>) -> Result<(), StoreError> {
     let mut reservations = Vec::new();
     let mut released = Vec::new();
@@ -120,7 +116,7 @@ async fn write(store: &Store, changes: impl IntoIterator<Item = &Entry>) -> Resu
         }
     }
     if made.is_empty() && released.is_empty() {
-        // A single statement is a transaction by itself.
+        // A single statement needs no explicit transaction.
         let mut connection = store.connection(Durability::Kill).await?;
         return signatures::reserve(&mut connection, &reservations).await;
     }
@@ -149,7 +145,7 @@ mod tests {
     use crate::{events::Changes, store::signatures::StoredSignature};
 
     #[tokio::test]
-    async fn a_change_that_fails_fails_alone() {
+    async fn a_failing_change_does_not_affect_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("db"), Changes::default())
             .await

@@ -1,6 +1,6 @@
-//! Signing under a lease: reserve, one command to the card, verify, record, answer.
+//! Signs under a lease: reserves the signature, sends one command to the HSM, verifies, records and returns the signature.
 //!
-//! No transaction and no lock is held while the card works; several requests overlap, and are written together.
+//! No transaction or lock is held while the HSM works, so requests can overlap and share transactions.
 
 mod attempt;
 mod coverage;
@@ -33,10 +33,10 @@ use crate::{
 
 /// Longest idempotency key, in bytes.
 const LONGEST_KEY: usize = 200;
-/// Longest that the end of a lease takes: a card can be slow to reset.
+/// Maximum duration of the end of a lease. A card can be slow to reset.
 const ENDING: Duration = Duration::from_secs(20);
 
-/// Makes signatures under open leases. Clones share the same state.
+/// Creates signatures under open leases. Clones share the same state.
 #[derive(Clone)]
 pub struct Signing {
     store: Store,
@@ -59,7 +59,7 @@ impl Signing {
         })
     }
 
-    /// Signs, or answers from the record if this idempotency key was used before.
+    /// Signs, or returns the recorded signature if the idempotency key was used before.
     #[tracing::instrument(
         skip_all,
         fields(activation = %id, digest = %hex::encode(&request.digest), person = %requester.person.name)
@@ -83,7 +83,7 @@ impl Signing {
         };
         let terms = &pool.terms;
         allowed(requester, terms)?;
-        // A request under way is waited for, and then answered from the record.
+        // If a request with this key is in progress, wait for it and then return its recorded signature.
         let pass = loop {
             match pool.begin(idempotency_key) {
                 Ok(pass) => break pass,
@@ -113,7 +113,7 @@ impl Signing {
         answer(terms, id, stored, request)
     }
 
-    /// Before the lease and after it only the record can answer.
+    /// Returns the recorded signature, or the reason why there is no open lease.
     async fn without_lease(
         &self,
         requester: &Requester<'_>,
@@ -138,7 +138,7 @@ impl Signing {
         })
     }
 
-    /// How the activation ended, as soon as that is known.
+    /// Waits until it is known how the activation ended.
     async fn ended(&self, pool: &LeasePool) -> Result<SigningError, SigningError> {
         let id = pool.terms.id.activation();
         let mut locked = None;
@@ -155,17 +155,15 @@ impl Signing {
         let states: Vec<_> = members.into_iter().map(|member| member.state).collect();
         Ok(match (combined(&states, 0), locked) {
             (Some(ActivationState::Ended { reason, .. }), _) => SigningError::Ended(reason),
-            // The HSM is locked, but that is not stored yet.
+            // Every HSM is locked, but the end is not stored yet.
             (_, Some(reason)) if pool.open().is_empty() => SigningError::Ended(reason),
             _ => SigningError::NotOpen(id),
         })
     }
 }
 
-/// Whether this requester can sign under an activation with these terms.
-///
-/// # Errors
-/// Why not. A token for other keys is told that the activation does not exist.
+/// Checks that this requester can sign under an activation with these terms. A token for other keys gets the error that the
+/// activation does not exist.
 pub fn allowed(requester: &Requester<'_>, terms: &ActivationTerms) -> Result<(), ActivationError> {
     if terms.requester.id != requester.person.id || !requester.may_sign {
         return Err(ActivationError::NotItsRequester);

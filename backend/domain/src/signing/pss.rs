@@ -1,4 +1,4 @@
-//! EMSA-PSS (RFC 8017, section 9.1.1), for salts that a card does not make by itself.
+//! EMSA-PSS (RFC 8017, section 9.1.1), for salt lengths that the card does not support.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -19,14 +19,14 @@ fn hash(hash: Hash, parts: &[&[u8]]) -> Vec<u8> {
     }
 }
 
-/// Longest salt that fits beside a digest in a modulus of so many bits.
+/// Longest salt, in bytes, that fits beside a digest into a modulus of this size; `None` if not even an empty salt fits.
 pub fn longest_salt(algorithm: Hash, modulus_bits: usize) -> Option<usize> {
     (modulus_bits - 1)
         .div_ceil(8)
         .checked_sub(algorithm.digest_len() + 2)
 }
 
-/// The block to be signed, as long as the modulus; `None`: the salt is too long for it.
+/// The block to sign, as long as the modulus; `None` if the salt is too long.
 pub fn encode(algorithm: Hash, digest: &[u8], salt: &[u8], modulus_bits: usize) -> Option<Vec<u8>> {
     let bits = modulus_bits.checked_sub(1)?;
     let length = bits.div_ceil(8);
@@ -47,7 +47,7 @@ pub fn encode(algorithm: Hash, digest: &[u8], salt: &[u8], modulus_bits: usize) 
     }
     block.extend_from_slice(&hashed);
     block.push(0xBC);
-    // With a modulus of 8k + 1 bits the block is a byte shorter than the modulus.
+    // If the modulus has 8k + 1 bits, the block is one byte shorter than the modulus.
     let missing = modulus_bits.div_ceil(8) - length;
     Some([vec![0; missing], block].concat())
 }
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn salts_fit_or_are_refused() {
+    fn a_salt_that_is_too_long_is_rejected() {
         let digest = [7; 32];
         assert_eq!(longest_salt(Hash::Sha256, 2048), Some(222));
-        let block = encode(Hash::Sha256, &digest, &[1; 222], 2048).expect("it fits");
+        let block = encode(Hash::Sha256, &digest, &[1; 222], 2048).expect("the salt fits");
         assert_eq!((block.len(), block.last()), (256, Some(&0xBC)));
         assert_eq!(encode(Hash::Sha256, &digest, &[1; 223], 2048), None);
         assert_eq!(longest_salt(Hash::Sha512, 512), None);

@@ -1,4 +1,4 @@
-//! Recorded signatures as they are shown.
+//! Views of recorded signatures.
 
 use countersign_protocol::{
     activation::ActivationTerms,
@@ -12,10 +12,10 @@ use countersign_protocol::{
 use super::SigningError;
 use crate::store::signatures::StoredSignature;
 
-/// Answers a request from the record.
+/// Returns the recorded signature of a request.
 ///
 /// # Errors
-/// The record is of another request, or of a signature whose outcome is unknown.
+/// The idempotency key was used for a different request, or the outcome of the signature is unknown.
 pub(super) fn answer(
     terms: &ActivationTerms,
     id: &ActivationId,
@@ -32,7 +32,7 @@ pub(super) fn answer(
     to_view(terms, &id.activation(), stored).ok_or(SigningError::UnknownOutcome)
 }
 
-/// A recorded signature; `None` while its outcome is unknown.
+/// The view of a signature; `None` if its outcome is unknown.
 pub fn to_view(
     terms: &ActivationTerms,
     activation: &ActivationId,

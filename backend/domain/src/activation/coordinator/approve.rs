@@ -1,4 +1,4 @@
-//! Custodians' answers.
+//! Creates the tasks for custodians, and processes their approvals and declines.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ use crate::{
     },
 };
 
-/// Time to find card and PIN, in seconds.
+/// How long an approval task is valid, in seconds. Custodians need time to find the card and the PIN.
 const TASK_SECONDS: i64 = 10 * 60;
 /// Longest reason for declining, in bytes.
 const LONGEST_REASON: usize = 500;
@@ -54,7 +54,7 @@ fn operator_actor(custodian: &Custodian) -> Actor {
 }
 
 impl Coordinator {
-    /// What activation and device an approval must be about.
+    /// The values that a valid approval of this activation must contain.
     pub(super) fn expected<'a>(&self, activation: &'a Activation, device: &Device) -> Expected<'a> {
         Expected {
             terms: &activation.terms,
@@ -96,7 +96,7 @@ impl Coordinator {
         Ok(self.identity.task(task, TASK_SECONDS)?)
     }
 
-    /// Verifies statement and response before the card sees anything, then lets the card count.
+    /// Verifies the signed statement before anything is sent to the HSM, then presents the response to the HSM.
     pub(super) async fn approve(
         &mut self,
         id: &ActivationId,
@@ -136,22 +136,22 @@ impl Coordinator {
             .responded(activation, custodian, evidence, &device, responded)
             .await;
         if let Err(ActivationError::Store(error)) = stored {
-            // The card may count an approval that is not on record, so it is logged out before anything else.
-            tracing::error!(activation = %id, %error, "an approval could not be stored, so the HSM is logged out");
+            // The HSM may count an approval that is not on record, so log it out before anything else.
+            tracing::error!(activation = %id, %error, "storing an approval failed, so the HSM is logged out");
             if let Err(error) = self.hsm.lock().await {
-                tracing::error!(%error, "the HSM was not proven locked");
+                tracing::error!(activation = %id, %error, "the HSM could not be proven locked");
             }
             let why = "an approval could not be stored".into();
             let requeued = self.settle_with(Overdue::Requeue { why }).await;
             self.log(requeued);
             return Err(ActivationError::NotStored(
-                "your approval could not be stored, so the HSM was locked: every custodian has to approve again".into(),
+                "your approval could not be stored, so it does not count: every custodian must approve again".into(),
             ));
         }
         stored
     }
 
-    /// Stores what the card said to a response, and opens the lease if it was the last one that was needed.
+    /// Stores the HSM's answer to a response, and opens the lease if the quorum is complete.
     async fn responded(
         &mut self,
         activation: Activation,
@@ -170,7 +170,7 @@ impl Coordinator {
         tx.commit().await?;
         match responded.outcome {
             RespondOutcome::WrongSignature => Err(refused(
-                "the response is not this key's signature over the HSM's challenge",
+                "its response is not a signature of the HSM's challenge by this key; approve again",
             )),
             RespondOutcome::StaleChallenge => {
                 let task = self.approve_task(&activation, custodian).await?;
@@ -206,7 +206,7 @@ impl Coordinator {
     ) -> Result<(), ActivationError> {
         let mut tx = self.store.write().await?;
         if others {
-            let why = "the HSM wanted a fresh challenge, and forgets everybody with it";
+            let why = "the HSM needed a fresh challenge, which reset its earlier approvals";
             forget(&mut tx, &mut activation, why).await?;
         }
         activation.authenticated = authenticated;
@@ -241,7 +241,7 @@ impl Coordinator {
         activation.authenticated = authenticated;
         transition::store(&mut tx, &mut activation).await?;
         tx.commit().await?;
-        tracing::info!(activation = %id, person = %custodian.person.name, authenticated, "approved");
+        tracing::info!(activation = %id, person = %custodian.person.name, authenticated, "a custodian approved");
         Ok(())
     }
 
@@ -295,7 +295,7 @@ impl Coordinator {
     }
 }
 
-/// Names of the custodians who have approved, in the order of their registration.
+/// The names of the custodians who have approved, in the order of their registration.
 async fn approved(
     connection: &mut SqliteConnection,
     terms: &ActivationTerms,

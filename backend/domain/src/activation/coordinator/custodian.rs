@@ -1,4 +1,4 @@
-//! Whether a custodian may approve or decline an activation now.
+//! Checks whether a custodian may approve or decline an activation now.
 
 use countersign_protocol::activation::{ActivationState, Answer};
 
@@ -9,7 +9,10 @@ use crate::{
 };
 
 impl Coordinator {
-    /// The custodian's key and card, and their answer so far.
+    /// Loads the custodian's enrolled key and their answer so far.
+    ///
+    /// # Errors
+    /// The custodian may not decide about this activation.
     pub(super) async fn custodian(
         &self,
         activation: &Activation,
@@ -39,12 +42,12 @@ impl Coordinator {
     }
 }
 
-/// Whether an activation is collecting approvals; otherwise why nobody can approve it.
+/// Checks that an activation is waiting for approvals.
 pub(super) fn must_collect(activation: &Activation) -> Result<(), ActivationError> {
     match &activation.state {
         ActivationState::Collecting => Ok(()),
         ActivationState::Queued => {
-            let waits = || "the HSM is absent, or another activation has it: wait".into();
+            let waits = || "the HSM is not connected or in use: try again later".into();
             let notice = activation.notice.clone();
             Err(ActivationError::StillQueued(notice.unwrap_or_else(waits)))
         }

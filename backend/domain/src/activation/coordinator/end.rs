@@ -1,4 +1,4 @@
-//! The end of an activation: revoke, lock, prove, record.
+//! Ends activations: revokes the lease, locks the HSM, proves the lock and stores the end.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
@@ -34,7 +34,7 @@ impl Coordinator {
         self.end(activation, reason, &request.actor).await
     }
 
-    /// Locks the HSM if this activation has it, then ends the activation.
+    /// Locks the HSM if it is assigned to this activation, then ends the activation.
     pub(super) async fn end(
         &mut self,
         activation: Activation,
@@ -60,7 +60,7 @@ impl Coordinator {
         }
     }
 
-    /// Ends an activation whose HSM was locked, or could not be.
+    /// Ends an activation after an attempt to lock its HSM.
     pub(super) async fn close(
         &mut self,
         activation: Activation,
@@ -72,7 +72,7 @@ impl Coordinator {
         let lease = self.leases.lease(&id);
         if let Some(lease) = &lease {
             lease.revoke();
-            // What the card has signed is recorded before the end is.
+            // Record all signatures before the end.
             lease.drain().await;
         }
         let end = End {
@@ -82,20 +82,20 @@ impl Coordinator {
             proof: proof.into(),
         };
         if let Proof::Failed(why) = &end.proof {
-            tracing::error!(activation = %id, %why, "the HSM was not proven locked");
+            tracing::error!(activation = %id, %why, "the HSM could not be proven locked");
         }
         let error = match self.store_end(&end).await {
             Err(ActivationError::Store(error)) => error,
             stored => return stored,
         };
-        tracing::error!(activation = %id, %error, "the end of an activation could not be stored, and is tried again");
-        // Callers that wait for the end need not wait until it is stored.
+        tracing::error!(activation = %id, %error, "storing the end of an activation failed and will be retried");
+        // Callers that wait for the end must not wait until the database works again.
         if let Some(lease) = lease {
             lease.close(reason);
         }
         let refused = not_stored(&id, &end.proof);
         self.overdue.push_back(Overdue::End(end));
-        // The stored state has not changed, but what is shown of it has.
+        // The stored state has not changed, but the view of it has.
         self.store.publish(Change::Activation(id.activation()));
         Err(refused)
     }
@@ -103,13 +103,15 @@ impl Coordinator {
 
 fn not_stored(id: &ActivationId, proof: &Proof) -> ActivationError {
     let locked = match proof {
-        Proof::Proven(_) => "the HSM is locked, and nothing more is signed".to_owned(),
-        Proof::NotNeeded => "nothing more is signed".to_owned(),
+        Proof::Proven(_) => "the HSM is locked, and no more signatures are created".to_owned(),
+        Proof::NotNeeded => "no more signatures are created".to_owned(),
         Proof::Failed(why) => {
-            format!("nothing more is signed, but the HSM could not be proven locked ({why})")
+            format!(
+                "no more signatures are created, but the HSM could not be proven locked ({why})"
+            )
         }
     };
     ActivationError::NotStored(format!(
-        "{locked}; the server cannot store the end of activation {id} yet, and tries again until it can"
+        "{locked}; the server cannot store the end of activation {id} yet and retries until it can"
     ))
 }

@@ -1,4 +1,5 @@
-//! The coordinator of one HSM: decides which activation has the HSM, and carries out every change of that HSM's activations.
+//! The coordinator of one HSM: a task that assigns the HSM to one activation at a time, and makes every change to that HSM's
+//! activations.
 
 mod approve;
 mod custodian;
@@ -40,7 +41,6 @@ use crate::{
     store::{self, Store, activations::Activation},
 };
 
-/// The coordinator of one HSM.
 pub struct Coordinator {
     hsm: Hsm,
     store: Store,
@@ -53,10 +53,10 @@ pub struct Coordinator {
     commands: Receiver<Command>,
     notices: UnboundedReceiver<Notice>,
     snapshots: watch::Receiver<Snapshot>,
-    /// Grows with every change of people.
+    /// Changes with every change to a person or a key.
     people: watch::Receiver<u64>,
     timers: Timers,
-    /// What has happened and is not stored yet, oldest first.
+    /// Events and steps that are not stored yet, oldest first.
     overdue: VecDeque<Overdue>,
 }
 
@@ -85,13 +85,13 @@ impl Coordinator {
         }
     }
 
-    /// Works until it is stopped.
+    /// Runs until [`Command::Stop`].
     #[tracing::instrument(name = "coordinator", skip_all, fields(hsm = %self.hsm.id()))]
     pub async fn run(mut self) {
         loop {
             let wake_at = self.next_wake().await;
             let done = tokio::select! {
-                // What the HSM did comes before what people want of it.
+                // Notices of the HSM come before commands, so that commands see the HSM's current state.
                 biased;
                 Some(notice) = self.notices.recv() => {
                     self.timers.forget_expiry();
@@ -114,7 +114,7 @@ impl Coordinator {
                 }
             };
             if let Err(error) = done {
-                tracing::error!(%error, "a step failed and is tried again");
+                tracing::error!(%error, "a step failed and will be retried");
                 tokio::time::sleep(timers::PAUSE).await;
             }
         }
@@ -127,11 +127,11 @@ impl Coordinator {
         let Err(error) = self.settle().await else {
             return self.carry_out(command).await;
         };
-        tracing::error!(%error, "changes cannot be stored");
-        // Nothing new begins before everything is stored. Locking always goes on.
+        tracing::error!(%error, "storing changes failed");
+        // Start nothing new until everything is stored. Locking is always possible.
         let refused = || {
             ActivationError::NotStored(format!(
-                "the server cannot store changes at the moment ({error}): try again when it can"
+                "the server cannot store changes at the moment ({error}): try again later"
             ))
         };
         match command.refuse(refused) {
@@ -140,7 +140,7 @@ impl Coordinator {
         }
     }
 
-    /// Carries out a command. A caller that has left misses the answer only.
+    /// Carries out a command, even if its caller has disconnected.
     async fn carry_out(&mut self, command: Command) -> Result<(), ActivationError> {
         match command {
             Command::Begin(reply) => drop(reply.send(self.advance().await)),
@@ -218,7 +218,7 @@ impl Coordinator {
         Ok(store::activations::active_of(&mut connection, self.hsm.id()).await?)
     }
 
-    /// The activation that has the HSM.
+    /// The activation to which the HSM is assigned.
     async fn current(&self) -> Result<Option<Activation>, ActivationError> {
         let active = self.active().await?;
         Ok(active.into_iter().find(|activation| {
@@ -229,7 +229,7 @@ impl Coordinator {
         }))
     }
 
-    /// Gives the HSM to the activation that waits longest, if it is free and usable.
+    /// Assigns the HSM to the activation that has waited longest, if the HSM is free and usable.
     async fn advance(&mut self) -> Result<(), ActivationError> {
         let Snapshot::Ready(device) = self.hsm.snapshot() else {
             return Ok(());
@@ -260,7 +260,7 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Ends what has the HSM, and locks it.
+    /// Ends the open activation, which locks the HSM. If an admin removed the HSM, ends all of its activations.
     async fn stop(mut self, removed_by: Option<Actor>, reply: oneshot::Sender<()>) {
         let ended = async {
             if let Some(admin) = removed_by {
@@ -280,15 +280,15 @@ impl Coordinator {
             Ok::<_, ActivationError>(())
         };
         if let Err(error) = ended.await {
-            tracing::error!(%error, "an activation could not be ended before the coordinator stopped");
+            tracing::error!(%error, "ending an activation failed while the coordinator stopped");
         }
         let _ = reply.send(());
     }
 
-    /// Reports a failed step that is tried again elsewhere.
+    /// Logs the error of a step that is retried elsewhere.
     fn log(&self, result: Result<(), ActivationError>) {
         if let Err(error) = result {
-            tracing::error!(%error, "a step failed and is tried again");
+            tracing::error!(%error, "a step failed and will be retried");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the HSM's thread reports.
+//! Processes the notices of the HSM's thread.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
@@ -14,7 +14,10 @@ use crate::{
 };
 
 impl Coordinator {
-    /// Stores what the HSM's thread has reported. An error means that nothing of it is stored.
+    /// Stores a notice of the HSM's thread.
+    ///
+    /// # Errors
+    /// Nothing of the notice is stored, so that it can be retried as a whole.
     pub(super) async fn noticed(&mut self, notice: &Notice) -> Result<(), ActivationError> {
         let hsm = self.hsm.id().clone();
         match notice {
@@ -65,7 +68,7 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The device is gone, or has forgotten its custodians.
+    /// Handles the loss of the device or of its approvals.
     async fn lost(
         &mut self,
         lease: Option<&LeaseHandle>,
@@ -103,7 +106,8 @@ impl Coordinator {
         Ok(tx.commit().await?)
     }
 
-    /// The activation that this lease belongs to. It may have ended meanwhile by a command, and the next one may have the HSM.
+    /// The open activation of this lease; `None` if a command has ended it in the meantime, after which the HSM may already be
+    /// assigned to the next one.
     async fn opened_by(&self, lease: &LeaseHandle) -> Result<Option<Activation>, ActivationError> {
         Ok(self.current().await?.filter(|activation| {
             let own = self.leases.lease(&activation.terms.id);
@@ -111,21 +115,21 @@ impl Coordinator {
         }))
     }
 
-    /// Logs the HSM out and has every custodian approve again.
-    pub(super) async fn begin_anew(&mut self, why: String) -> Result<(), ActivationError> {
+    /// Logs the HSM out and queues the activation again, so that every custodian must approve again.
+    pub(super) async fn collect_again(&mut self, why: String) -> Result<(), ActivationError> {
         self.log_out().await?;
         self.settle_with(Overdue::Requeue { why }).await
     }
 
-    /// Logs the HSM out where custodians are approving.
+    /// Logs the HSM out if its activation is waiting for approvals.
     async fn log_out(&mut self) -> Result<(), ActivationError> {
         let collecting = |activation: &Activation| activation.state == ActivationState::Collecting;
         if self.current().await?.filter(collecting).is_some()
-            // If it is back already, a round that was begun meanwhile begins anew.
+            // A device that is attached again may already hold approvals of a new round.
             && self.hsm.device().is_ok()
             && let Err(error) = self.hsm.lock().await
         {
-            tracing::warn!(%error, "the HSM could not be logged out");
+            tracing::warn!(%error, "logging out of the HSM failed");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The quorum is there: from the signed approvals to the lease.
+//! Opens the lease when the quorum is complete.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::{
 };
 
 impl Coordinator {
-    /// Verifies all approvals again and opens the lease. Whatever is wrong ends the activation, and locks.
+    /// Verifies all approvals again and opens the lease. Any problem ends the activation and locks the HSM.
     pub(super) async fn open(
         &mut self,
         id: &ActivationId,
@@ -46,7 +46,10 @@ impl Coordinator {
         }
     }
 
-    /// The lease; or how the activation ends without one.
+    /// Creates the lease.
+    ///
+    /// # Errors
+    /// The reason why the activation ends without a lease.
     async fn prepare(&mut self, activation: &Activation) -> Result<Lease, EndReason> {
         let failed = |why: String| EndReason::Failed { why };
         let device = self.hsm.device();
@@ -58,7 +61,7 @@ impl Coordinator {
         if let ApprovedScope::GenerateKey { label, .. } = &scope
             && device.keys.iter().any(|key| key.label == *label)
         {
-            // Another activation has generated it since this one was requested.
+            // Another activation has generated a key with this label since this one was requested.
             let taken = ActivationError::KeyLabelTaken {
                 hsm: self.hsm.id().clone(),
                 label: label.clone(),
@@ -69,14 +72,14 @@ impl Coordinator {
         let pool = self.leases.pool_for(&terms, &scope, lease);
         if !pool.is(&scope, lease) {
             return Err(failed(
-                "another HSM of the pool was opened for something else".into(),
+                "the custodians approved a different scope or lease for another HSM of the pool"
+                    .into(),
             ));
         }
-        // The HSM that was opened first may be lost, and with it the thread that watches the time.
+        // If the HSM that was opened first was lost, no thread has ended the lease at its deadline.
         if pool.is_over() {
             return Err(EndReason::TimeUsed);
         }
-        // An activation that generates a key uses none.
         let names = keys.iter().flatten();
         let keys = names
             .map(|name| {
@@ -115,7 +118,7 @@ impl Coordinator {
     ) -> Result<Arc<Lease>, ActivationError> {
         let (deadline, until) = lease.pool.until();
         if let Err(error) = self.hsm.open_lease(&lease.handle, deadline).await {
-            // The lease never opened, so its deadline must not start to run.
+            // The lease never opened, so its time must not run.
             if lease.pool.is_unused() {
                 self.leases.remove(&activation.terms.id);
             }
@@ -142,9 +145,9 @@ impl Coordinator {
                 Ok(lease)
             }
             Err(error) => {
-                // A lease that is not on record must not be used.
+                // A lease that is not on record must not stay open on the HSM.
                 let requeued = self
-                    .begin_anew("the opening could not be stored".into())
+                    .collect_again("the opening could not be stored".into())
                     .await;
                 self.log(requeued);
                 Err(error)
@@ -163,7 +166,7 @@ impl Coordinator {
         Ok(tx.commit().await?)
     }
 
-    /// Does at once what needs no further request.
+    /// Generates the key, if the activation is for that.
     pub(super) async fn after_opening(
         &mut self,
         lease: &Arc<Lease>,
@@ -206,7 +209,7 @@ impl Coordinator {
             label: label.to_owned(),
             key: request.public_key().fingerprint(),
         };
-        // The key exists now, whether its entry can be stored yet or not.
+        // The key exists even if its audit entry cannot be stored yet.
         let stored = self
             .settle_with(Overdue::Done(Done::KeyGenerated(event)))
             .await;

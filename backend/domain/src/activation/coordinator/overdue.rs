@@ -1,5 +1,5 @@
-//! What has happened at the device and is not stored yet: the disk is full, say, or another program locks the database.
-//! It is tried again until it is stored, and until then nothing new begins on the HSM.
+//! Events at the device that are not stored yet, for example because the disk is full or another program has locked the database.
+//! Storing them is retried until it succeeds; until then, nothing new starts on the HSM.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
@@ -20,21 +20,20 @@ use crate::{
     store,
 };
 
-/// One thing that is to be stored.
 pub(super) enum Overdue {
-    /// The HSM's thread reported it.
     Notice(Notice),
-    /// The HSM was logged out before its quorum was complete: every custodian has to approve again.
-    Requeue { why: String },
-    /// An activation ended.
+    /// The HSM was logged out before its quorum was complete, so every custodian must approve again.
+    Requeue {
+        why: String,
+    },
     End(End),
-    /// An admin's or a quorum's act that the device has carried out.
+    /// A command that the device has carried out.
     Done(Done),
-    /// The HSM is free: the activation that waits longest gets it.
+    /// The HSM is free, so the activation that has waited longest gets it.
     Advance,
 }
 
-/// The end of an activation whose HSM was locked, or could not be.
+/// The end of an activation, after an attempt to lock its HSM.
 #[derive(Clone)]
 pub(super) struct End {
     pub id: ActivationId,
@@ -43,15 +42,14 @@ pub(super) struct End {
     pub proof: Proof,
 }
 
-/// What is known of the lock.
 #[derive(Clone)]
 pub(super) enum Proof {
     /// How the lock was proven.
     Proven(String),
-    /// The activation did not have the HSM, or the HSM is absent: its connection was reset, and it is proven locked before it is
-    /// used again.
+    /// The HSM was not assigned to the activation, or it is not connected. Its connection was reset, and the HSM must prove
+    /// that it is locked before it is used again.
     NotNeeded,
-    /// Why the lock is not proven.
+    /// The reason why the lock is not proven.
     Failed(String),
 }
 
@@ -67,7 +65,7 @@ impl From<Result<String, HsmError>> for Proof {
     }
 }
 
-/// An act that cannot be taken back.
+/// A change to the device that cannot be undone.
 #[derive(Clone)]
 pub(super) enum Done {
     KeyGenerated(AuditEvent),
@@ -87,7 +85,7 @@ impl Coordinator {
     /// Stores everything that is overdue.
     ///
     /// # Errors
-    /// The database still fails; what is left stays overdue.
+    /// The database still fails; the rest stays overdue.
     pub(super) async fn settle(&mut self) -> Result<(), ActivationError> {
         while let Some(next) = self.overdue.pop_front() {
             if let Err(error) = self.store_overdue(&next).await {
@@ -98,20 +96,20 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Stores now, or as soon as the database can.
+    /// Stores an event now, or later if the database fails.
     ///
     /// # Errors
-    /// [`ActivationError::NotStored`]: it is overdue.
+    /// [`ActivationError::NotStored`] if the event is overdue.
     pub(super) async fn settle_with(&mut self, next: Overdue) -> Result<(), ActivationError> {
         self.overdue.push_back(next);
         self.settle().await.map_err(|error| {
             ActivationError::NotStored(format!(
-                "the server cannot store what it has done ({error}), and tries again until it can"
+                "the HSM has changed, but the server cannot store the change yet ({error}) and retries until it can"
             ))
         })
     }
 
-    /// Whether the end of this activation is overdue.
+    /// Whether this activation has ended, but the end is not stored yet.
     pub(super) fn is_ending(&self, id: &ActivationId) -> bool {
         let ends = |overdue: &Overdue| matches!(overdue, Overdue::End(end) if end.id == *id);
         self.overdue.iter().any(ends)
@@ -122,7 +120,7 @@ impl Coordinator {
             Overdue::Notice(notice) => self.noticed(notice).await,
             Overdue::Requeue { why } => self.store_requeue(why).await,
             Overdue::End(end) => match self.store_end(end).await {
-                // It ended in another way meanwhile.
+                // It ended in another way in the meantime.
                 Ok(()) | Err(ActivationError::Ended(_) | ActivationError::NotFound(_)) => {
                     self.overdue.push_back(Overdue::Advance);
                     Ok(())
@@ -155,7 +153,7 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Stores the end of an activation, and forgets its lease.
+    /// Stores the end of an activation, and drops its lease.
     pub(super) async fn store_end(&mut self, end: &End) -> Result<(), ActivationError> {
         let End {
             id,
@@ -176,7 +174,7 @@ impl Coordinator {
             Proof::NotNeeded => {}
             Proof::Failed(why) => {
                 activation.notice = Some(format!(
-                    "The HSM could not be proven locked ({why}): it will not be used until it is."
+                    "The HSM could not be proven locked ({why}). It is not used again until it is."
                 ));
             }
         }
@@ -189,7 +187,7 @@ impl Coordinator {
             lease.pool.remove(id);
             lease.close(reason.clone());
         }
-        // While other HSMs can still open, what was used up must stay used up.
+        // While other HSMs can still open, keep counting the signatures of all together.
         if members.iter().all(|member| member.state.is_ended()) {
             self.leases.remove(id);
             let longest = std::time::Duration::from_secs(self.limits.max_collect_seconds.into());

@@ -1,4 +1,4 @@
-//! Setting up an HSM: its quorum, its custodians.
+//! Initialises HSMs and registers custodians.
 
 use countersign_card::{CardError, PkaOptions, SoPin};
 use countersign_protocol::{
@@ -31,10 +31,12 @@ impl Coordinator {
         let device = self.hsm.device()?.id().clone();
         self.hsm.initialise(quorum, so_pin).await.map_err(|error| match error {
             HsmError::Card(CardError::WrongPin { tries_left }) => HsmError::SoPin(format!(
-                "the SO-PIN at the server is wrong; {tries_left} tries left before the device is lost. Nothing was erased"
+                "the SO-PIN on the server is wrong, and nothing was erased ({} left): correct the SO-PIN before you try again, \
+                 because the device can never be initialised again once no tries are left",
+                tries(tries_left)
             )),
             HsmError::Card(CardError::PinBlocked) => {
-                HsmError::SoPin("the SO-PIN is blocked: this device can never be initialised again".into())
+                HsmError::SoPin("the SO-PIN is blocked, so this device can never be initialised again: replace it".into())
             }
             other => other,
         })?;
@@ -82,11 +84,13 @@ impl Coordinator {
         drop(connection);
         let refused = |error: &dyn std::fmt::Display| ActivationError::Rejected(error.to_string());
         let file = PkaFile::parse(&operator.pka).map_err(|error| refused(&error))?;
-        // Evidence that was stored is verified like evidence that came just now.
+        // Verify the attestation again, because the database may have been changed.
         let attested =
             attestation::verify(&file, &self.anchors).map_err(|error| refused(&error))?;
         if attested.fingerprint() != *key {
-            return Err(refused(&"the stored evidence is about another key"));
+            return Err(refused(
+                &"the stored attestation is for another key; ask the custodian to enrol the key again",
+            ));
         }
         self.hsm.register(file).await?;
         let event = AuditEvent::CustodianRegistered {
@@ -109,5 +113,13 @@ impl Coordinator {
         } else {
             Err(ActivationError::HsmBusy)
         }
+    }
+}
+
+/// A number of tries with its noun.
+fn tries(count: u8) -> String {
+    match count {
+        1 => "1 try".into(),
+        count => format!("{count} tries"),
     }
 }

@@ -1,4 +1,4 @@
-//! What happens at a certain time: requests expire, progress is reported, custodians are checked.
+//! Timed steps: ends expired and abandoned requests, reports progress and checks the custodians.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use crate::{
     store::activations::Activation,
 };
 
-/// Signatures follow each other fast, so listeners hear of them this often.
+/// Shortest interval between two reports of progress, because signatures can follow each other quickly.
 const PROGRESS: Duration = Duration::from_millis(250);
-/// Pause after a step that failed.
+/// Pause after a failed step.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Longest sleep, so that a missed change is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// When the coordinator has to wake.
+/// When the coordinator must wake up.
 #[derive(Default)]
 pub(super) struct Timers {
-    /// An activation whose progress is to be reported, and when.
+    /// The activation whose progress must be reported, and the time of the report.
     progress: Option<(ActivationId, Instant)>,
     expiry: Expiry,
 }
 
-/// When the first activation expires; read again after every change.
+/// When the first activation expires. Determined again after every change.
 #[derive(Clone, Copy, Default)]
 enum Expiry {
     #[default]
@@ -108,7 +108,7 @@ impl Coordinator {
         self.advance().await
     }
 
-    /// How long an activation waits for its quorum, and how it ends then.
+    /// How long an activation waits for its quorum, and the reason for its end at that time.
     fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
         let terms = &activation.terms;
         let without = match activation.state {
@@ -117,14 +117,15 @@ impl Coordinator {
         };
         let expires = (terms.expires_at, without);
         let sooner = match self.leases.pool(&terms.id) {
-            // Another HSM of the pool was opened, so this one waits no longer than that lease lasts.
+            // Another HSM of the pool is already open, so wait no longer than that lease. The limit for abandoned requests does
+            // not apply, because the client signs and no longer polls.
             Some(pool) => pool.ends_at().map(|end| (end, EndReason::TimeUsed)),
             None => self.abandoned(activation),
         };
         sooner.filter(|(at, _)| *at < expires.0).unwrap_or(expires)
     }
 
-    /// When the requester of an activation will have been silent for too long.
+    /// When the request counts as abandoned if no client polls for it until then.
     fn abandoned(&self, activation: &Activation) -> Option<(Timestamp, EndReason)> {
         let seconds = activation.abandoned_after?;
         let silence = self.attendance.silence(&activation.terms);
@@ -134,8 +135,8 @@ impl Coordinator {
         Some((at, EndReason::Abandoned { seconds }))
     }
 
-    /// Ends activations for which too few custodians are left, and begins anew where the card counts a custodian whose key was
-    /// revoked.
+    /// Ends activations for which too few custodians are left. Collects all approvals again if the HSM counts one by a key that
+    /// was revoked.
     pub(super) async fn check_custodians(&mut self) -> Result<(), ActivationError> {
         for activation in self.active().await? {
             if !waits(&activation) || self.is_ending(&activation.terms.id) {
@@ -147,14 +148,14 @@ impl Coordinator {
             let required = activation.terms.quorum.required;
             if willing.count < usize::from(required) {
                 let why = format!(
-                    "{required} approvals are needed, but only {} of the HSM's custodians can still approve: an admin has to \
+                    "{required} approvals are needed, but only {} of the HSM's custodians can still approve: ask an admin to \
                      register others",
                     willing.count
                 );
                 self.end(activation, EndReason::Failed { why }, &Actor::Server)
                     .await?;
             } else if willing.revoked_is_counted {
-                self.begin_anew("the key of a custodian who had approved was revoked".into())
+                self.collect_again("the key of a custodian who had approved was revoked".into())
                     .await?;
             }
         }
