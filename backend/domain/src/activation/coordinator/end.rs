@@ -1,5 +1,7 @@
 //! Ends activations: revokes the lease, locks the HSM, proves the lock and stores the end.
 
+use std::{sync::Arc, time::Duration};
+
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
     audit::Actor,
@@ -11,11 +13,14 @@ use super::{
     overdue::{End, Overdue, Proof},
 };
 use crate::{
-    activation::{ActivationError, LockRequest},
+    activation::{ActivationError, Lease, LockRequest},
     events::Change,
     hsm::HsmError,
     store::activations::Activation,
 };
+
+/// How long callers wait until the end of a lease is stored.
+const STORES_WITHIN: Duration = Duration::from_secs(1);
 
 impl Coordinator {
     pub(super) async fn lock(
@@ -72,6 +77,7 @@ impl Coordinator {
         let lease = self.leases.lease(&id);
         if let Some(lease) = &lease {
             lease.revoke();
+            close_soon(lease.clone(), reason.clone());
             // Record all signatures before the end.
             lease.drain().await;
         }
@@ -99,6 +105,15 @@ impl Coordinator {
         self.store.publish(Change::Activation(id.activation()));
         Err(refused)
     }
+}
+
+/// Tells callers that wait for the end of the lease how it ended, even if the database is too slow to store it. The HSM is
+/// locked by then.
+fn close_soon(lease: Arc<Lease>, reason: EndReason) {
+    tokio::spawn(async move {
+        tokio::time::sleep(STORES_WITHIN).await;
+        lease.close(reason);
+    });
 }
 
 fn not_stored(id: &ActivationId, proof: &Proof) -> ActivationError {
