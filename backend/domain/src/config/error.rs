@@ -11,7 +11,7 @@ pub enum ConfigError {
     )]
     Attachment(HsmId),
     /// Without the device, every genuine device could attach as this HSM.
-    #[error("HSM `{0}` is remote: set `device`, for example to DENK0102345600000")]
+    #[error("HSM `{0}` is remote: set `device`, for example to DENK010234500000")]
     RemoteDevice(HsmId),
     #[error("HSM `{0}`: `without_secure_channel` is for remote HSMs only; remove it")]
     WithoutSecureChannel(HsmId),

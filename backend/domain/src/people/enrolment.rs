@@ -19,7 +19,7 @@ use crate::{
     store::{self, WriteTx, invitations::Invitation, operators::Operator},
 };
 
-/// Lifetime of the helper's task, in seconds: the person has to find their card and set a PIN.
+/// Lifetime of the helper's task, in seconds: the person has to find their card and enter its PIN.
 const TASK_SECONDS: i64 = 30 * 60;
 
 /// The invitation with this code, if a key can still be enrolled with it.

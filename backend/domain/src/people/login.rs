@@ -44,10 +44,10 @@ impl People {
     /// Checks the signed statement. The nonce is used up even if the statement is rejected.
     pub async fn log_in(&self, envelope: &Envelope) -> Result<SessionView, LoginError> {
         let rejected = |why: &str| LoginError::Rejected(why.to_owned());
-        let unreadable = |error: EnvelopeError| {
+        let invalid = |error: EnvelopeError| {
             LoginError::Rejected(format!("the log-in was rejected: {error}"))
         };
-        let claimed: LoginStatement = envelope.peek().map_err(unreadable)?;
+        let claimed: LoginStatement = envelope.peek().map_err(invalid)?;
         let mut tx = self.store.write().await?;
         let fresh = store::invitations::take_nonce(tx.connection(), &claimed.nonce).await?;
         let operator = store::operators::by_key(tx.connection(), &claimed.key).await?;
@@ -64,7 +64,7 @@ impl People {
         })?;
         let statement: LoginStatement = envelope
             .verify(&operator.view.key.public_key)
-            .map_err(unreadable)?;
+            .map_err(invalid)?;
         if statement.origin != *self.origin || statement.server_key != self.identity.fingerprint() {
             return Err(rejected(
                 "the log-in was signed for another server: open this server's portal and log in there",

@@ -6,6 +6,8 @@ mod error;
 mod invitation;
 mod login;
 mod operator;
+#[cfg(test)]
+mod tests;
 
 pub use error::{CodeError, LoginError, PeopleError};
 

@@ -1,4 +1,4 @@
-//! Settings and certificates of signing keys, which the HSM does not store.
+//! Settings and certificates that the server stores for signing keys.
 
 use countersign_protocol::{cvc::Fingerprint, hsm::KeySettings};
 use sqlx::{Row, SqliteConnection};

@@ -63,10 +63,10 @@ pub struct Store {
     people: watch::Sender<u64>,
 }
 
-/// The failures that a change survives. A change that a caller gets an answer to must survive a power cut.
+/// The failures that a change survives. A change on which an answer depends must survive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// `kill -9`, but not a power cut. This is for changes that no caller has an answer to yet.
+    /// `kill -9`, but not a power cut. This is for changes on which no answer depends yet.
     Kill,
     /// `kill -9` and a power cut.
     PowerCut,
