@@ -1,5 +1,5 @@
-//! The server's domain logic: requests, approvals, leases, signatures, HSMs, people and storage. The crate does not know HTTP or TLS,
-//! which the server crate adds.
+//! The server's domain logic: requests, approvals, leases, signatures, HSMs, people and storage. The crate does not know HTTP or
+//! TLS, which the server crate adds.
 
 pub mod activation;
 pub mod config;

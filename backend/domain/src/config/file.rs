@@ -17,8 +17,8 @@ pub struct ConfigFile {
     /// Address and port to listen on. Default: 127.0.0.1:8080.
     pub listen: Option<SocketAddr>,
     /// Origin under which browsers open the portal: scheme, host and port, without a path. It must be https; http is
-    /// accepted only for a loopback host, and only if `[tls]` has no certificate. Default: `localhost` with the port of `listen`, and
-    /// https if `[tls]` has a certificate.
+    /// accepted only for a loopback host, and only if `[tls]` has no certificate. Default: `localhost` with the port of `listen`,
+    /// and https if `[tls]` has a certificate.
     pub public_origin: Option<String>,
     /// Directory of the database and the identity key. Default: `countersign-data`.
     pub data_dir: Option<PathBuf>,

@@ -34,8 +34,8 @@ impl Keys {
         Ok(self.hsms.public_key(key)?)
     }
 
-    /// Stores a certificate for a key. A caller without the admin role may only add the first certificate, and only if the key itself
-    /// signed it, because custodians approved that signature.
+    /// Stores a certificate for a key. A caller without the admin role may only add the first certificate, and only if the key
+    /// itself signed it, because custodians approved that signature.
     pub async fn put_certificate(
         &self,
         actor: &Actor,

@@ -36,7 +36,8 @@ impl Slot {
         self.0.unprotected
     }
 
-    /// Puts in a session whose device has just proven its key. An earlier session is ended, because a device can only be at one place.
+    /// Puts in a session whose device has just proven its key. An earlier session is ended, because a device can only be at one
+    /// place.
     pub fn put(&self, session: Arc<RamSession>) {
         let before = lock(&self.0.session).replace(session);
         if let Some(before) = before {

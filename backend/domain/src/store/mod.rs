@@ -54,7 +54,7 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
-    /// A single connection for all changes, so that its page cache stays valid. SQLite makes changes one after the other in any case.
+    /// A single connection for all changes, so that its page cache stays valid. SQLite makes changes one after the other anyway.
     changes: SqlitePool,
     /// Whether the connection for changes was released with a transaction that may still be open.
     unfinished: Arc<AtomicBool>,

@@ -18,7 +18,7 @@ pub struct StoredSignature {
     pub key: Fingerprint,
     pub mechanism: Mechanism,
     pub digest: Vec<u8>,
-    /// Length of the PSS salt in bytes, if it differs from the digest's length.
+    /// Requested length of the PSS salt in bytes. `None` means the length of the digest.
     pub salt_length: Option<u16>,
     /// The signature and its time. `None` means that signing is in progress or that its outcome is unknown.
     pub made: Option<(Base64, Timestamp)>,
