@@ -46,7 +46,7 @@ impl Devices {
                 )));
             }
             UnknownDevices::Wait => {
-                tracing::info!(%device, from = session.from(), "unknown device is waiting for acceptance");
+                tracing::info!(%device, from = session.from(), "unknown device added to the waiting list");
                 let waiting = Waiting {
                     session: session.clone(),
                     arrival,
