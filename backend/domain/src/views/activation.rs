@@ -177,9 +177,7 @@ async fn queue_notice(
         .iter()
         .find(|other| other.state != ActivationState::Queued && other.terms.id != terms.id);
     let Some(other) = first else {
-        return Ok(Some(
-            format!("HSM {hsm} is not connected or not ready").into(),
-        ));
+        return Ok(Some(format!("HSM {hsm} is not connected or not ready")));
     };
     let phase = match other.state {
         ActivationState::Open { until, .. } => {
