@@ -1,4 +1,4 @@
-//! Remote HSMs: which clients and devices may attach, and what happens when connections break.
+//! HSMs that are attached from afar: who is let in, what happens when connections break.
 
 use std::{net::SocketAddr, time::Duration};
 
