@@ -1,32 +1,29 @@
-//! What changed, for every part of the server that shows or waits for something.
+//! Notifications of changes, for the parts of the server that display something or wait for it.
 
 use countersign_protocol::id::{ActivationId, HsmId};
 use tokio::sync::broadcast;
 
-/// Changes that a slow listener may lag behind before it has to read everything again.
+/// Number of changes that a slow listener may lag behind. A listener that lags further must read everything again.
 const BACKLOG: usize = 1024;
 
-/// Something that changed. It names the thing; whoever needs its present state reads it.
+/// The object that changed. A change does not carry the new state, so listeners read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An activation, on whichever of its HSMs.
+    /// An activation, on any of its HSMs.
     Activation(ActivationId),
     /// An HSM or its keys.
     Hsm(HsmId),
     /// Operators, invitations or tokens.
     People,
-    /// Devices that wait to be accepted.
+    /// The list of devices that wait to be accepted.
     Devices,
-    /// The audit log.
-    Audit {
-        /// Its number of entries.
-        total: u64,
-    },
-    /// More than can be listed.
+    /// The audit log, which now has `total` entries.
+    Audit { total: u64 },
+    /// Many objects: listeners read everything again.
     Everything,
 }
 
-/// Carries changes from those that make them to those that listen. Clones share one channel.
+/// Broadcasts changes to every listener. Clones share one channel.
 #[derive(Clone, Debug)]
 pub struct Changes(broadcast::Sender<Change>);
 
@@ -37,13 +34,12 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Reports a change to every listener.
     pub fn publish(&self, change: Change) {
-        // An error only says that there are no listeners at the moment.
+        // An error only means that nothing listens at present.
         let _ = self.0.send(change);
     }
 
-    /// Receives changes from now on.
+    /// Receives the changes that are published after this call.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.0.subscribe()
     }

@@ -1,4 +1,4 @@
-//! The server's identity key: signs tasks for helpers, and receipts. Helpers pin it.
+//! The server's identity key, which signs tasks for helpers and receipts. Helpers pin it at the first contact.
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
@@ -13,27 +13,17 @@ use zeroize::Zeroizing;
 const FILE: &str = "identity.key";
 const CURVE: Curve = Curve::Secp256r1;
 
-/// The identity key is missing or damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// File.
     #[error("cannot read or write the identity key {path}: {why}")]
-    Io {
-        /// Which.
-        path: String,
-        /// Why.
-        why: std::io::Error,
-    },
-    /// Contents.
+    Io { path: String, why: std::io::Error },
     #[error(
-        "the identity key {0} is damaged: restore it from a backup; custodians' helpers know this server by it"
+        "the identity key {0} is damaged: restore it from a backup, because custodians' helpers recognise this server by it"
     )]
     Damaged(String),
-    /// Random numbers.
-    #[error("no random numbers: {0}")]
+    #[error("the operating system's random generator failed: {0}")]
     Random(String),
-    /// Signing.
-    #[error("the identity key does not sign: {0}")]
+    #[error("signing with the identity key failed: {0}")]
     Sign(#[from] KeyError),
 }
 
@@ -45,10 +35,7 @@ pub struct ServerKey {
 }
 
 impl ServerKey {
-    /// Reads the key, or makes it at the first start.
-    ///
-    /// # Errors
-    /// [`IdentityError`].
+    /// Reads the key from the data directory, or generates it at the first start.
     pub fn load_or_create(folder: &Path, name: &str, origin: &str) -> Result<Self, IdentityError> {
         let path = folder.join(FILE);
         let shown = path.display().to_string();
@@ -92,25 +79,20 @@ impl ServerKey {
         })
     }
 
-    /// Name, origin and public key.
+    /// Name, origin and public key, as helpers and receipts show them.
     pub fn identity(&self) -> &ServerIdentity {
         &self.identity
     }
 
-    /// The public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.identity.key
     }
 
-    /// Its fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// A task for a helper, good for so many seconds.
-    ///
-    /// # Errors
-    /// [`IdentityError::Sign`].
+    /// Signs a task for a helper. The task expires after this number of seconds.
     pub fn task(&self, task: Task, seconds: i64) -> Result<Envelope, IdentityError> {
         let expires_at = Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
         self.seal(&ServerTask {
@@ -120,10 +102,7 @@ impl ServerKey {
         })
     }
 
-    /// Signs a payload.
-    ///
-    /// # Errors
-    /// [`IdentityError::Sign`].
+    /// Signs a payload, and returns it in a DSSE envelope.
     pub fn seal<P: Payload>(&self, payload: &P) -> Result<Envelope, IdentityError> {
         let unsigned = Unsigned::new(payload);
         let signature = self.key.sign_prehash(unsigned.digest().as_bytes())?;

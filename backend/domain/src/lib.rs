@@ -1,5 +1,5 @@
-//! What the server does, without the ways in which it is reached: requests, approvals, leases, signatures, HSMs, people, storage.
-//! Nothing here knows HTTP or TLS.
+//! The server's domain logic: requests, approvals, leases, signatures, HSMs, people and storage. The crate does not know HTTP or
+//! TLS, which the server crate adds.
 
 pub mod activation;
 pub mod config;

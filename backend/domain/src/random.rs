@@ -2,14 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
-/// Letters and digits that nobody confuses (Crockford's base 32).
+/// Crockford's base 32, which leaves out letters that look like digits.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system's random generator failed: {0}")]
 pub struct RandomError(String);
 
-/// Random characters, 5 bits each.
+/// This number of random characters, each with 5 bits of entropy.
 pub fn random(characters: usize) -> Result<String, RandomError> {
     let mut bytes = vec![0; characters];
     getrandom::fill(&mut bytes).map_err(|error| RandomError(error.to_string()))?;
@@ -19,7 +19,7 @@ pub fn random(characters: usize) -> Result<String, RandomError> {
         .collect())
 }
 
-/// The same, in groups of four with dashes between.
+/// As [`random`], in groups of four characters with hyphens between them.
 pub fn random_grouped(characters: usize) -> Result<String, RandomError> {
     let plain = random(characters)?;
     let groups: Vec<_> = plain
@@ -30,7 +30,8 @@ pub fn random_grouped(characters: usize) -> Result<String, RandomError> {
     Ok(groups.join("-"))
 }
 
-/// What is stored of a code: SHA-256, of the form without dashes, so that people may leave them out.
+/// SHA-256 of a code, which is stored instead of the code. Hyphens, spaces and case do not count, so that people may type the code
+/// without them.
 pub fn hash(code: &str) -> Vec<u8> {
     let plain: String = code
         .chars()

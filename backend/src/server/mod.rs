@@ -155,7 +155,7 @@ impl Server {
         };
         recover_after_restart(&self.store, is_here).await?;
         for (id, connector) in connectors {
-            self.fleet.offer(id, connector).await?;
+            self.fleet.add(id, connector).await?;
         }
         self.devices.start().await
     }

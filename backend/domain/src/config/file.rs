@@ -8,44 +8,47 @@ use super::{
     AnchorConfig, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig, TrustedProxies,
 };
 
-/// Contents of the configuration file. Unknown names are refused.
+/// Contents of the configuration file. Unknown keys are errors, and relative paths are relative to the working directory.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
-    /// Name of the server for people.
+    /// Name of the server, which helpers and remote clients display. Default: "Countersign".
     pub name: Option<String>,
-    /// Where to listen.
+    /// Address and port to listen on. Default: 127.0.0.1:8080.
     pub listen: Option<SocketAddr>,
-    /// Origin under which browsers see the portal.
+    /// Origin under which browsers open the portal: scheme, host and port, without a path. It must be https; http is
+    /// accepted only for a loopback host, and only if `[tls]` has no certificate. Default: `localhost` with the port of `listen`,
+    /// and https if `[tls]` has a certificate.
     pub public_origin: Option<String>,
-    /// Where the database and the identity key are.
+    /// Directory of the database and the identity key. Default: `countersign-data`.
     pub data_dir: Option<PathBuf>,
-    /// Port of the custodians' helper.
+    /// Loopback port on which custodians' helpers listen on their own computers. Default: 27183.
     pub helper_port: Option<u16>,
-    /// Folder with SO-PINs, `ID.so-pin` for each HSM; needed only while an HSM is initialised.
+    /// Directory with the SO-PIN of each HSM in a file `ID.so-pin`. It is read only when an HSM is initialised, and only if the
+    /// HSM has no `so_pin_file`. Default: none.
     pub so_pin_dir: Option<PathBuf>,
-    /// Accept CardContact's test devices.
+    /// Whether CardContact's test devices are accepted as genuine. Default: false.
     #[serde(default)]
     pub cardcontact_test_root: bool,
-    /// Further trust anchors.
+    /// `[[anchor]]`: further roots whose devices are accepted as genuine. Default: none.
     #[serde(default, rename = "anchor")]
     pub anchors: Vec<AnchorConfig>,
-    /// Signing HSMs.
+    /// `[[hsm]]`: signing HSMs, in addition to those that admins accepted in the portal.
     #[serde(default, rename = "hsm")]
     pub hsms: Vec<HsmConfig>,
-    /// Bounds of leases.
+    /// `[lease]`: limits and defaults of leases.
     #[serde(default)]
     pub lease: LeaseConfig,
-    /// What log lines look like.
+    /// `[log]`: format of the log.
     #[serde(default)]
     pub log: LogConfig,
-    /// Who may attach an HSM remotely.
+    /// `[remote]`: which devices and clients may attach remotely.
     #[serde(default)]
     pub remote: RemoteConfig,
-    /// TLS at the server's own door.
+    /// `[tls]`: the server's own TLS. Without a certificate, a reverse proxy must speak TLS.
     #[serde(default)]
     pub tls: TlsConfig,
-    /// Proxies whose word about the client is believed.
+    /// Addresses or networks of proxies that may name the client's address and certificate. Default: none.
     #[serde(default)]
     pub trusted_proxies: TrustedProxies,
 }

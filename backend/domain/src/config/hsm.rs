@@ -7,37 +7,38 @@ use serde::Deserialize;
 
 use super::ConfigError;
 
-/// A signing HSM.
+/// A signing HSM, as an `[[hsm]]` section configures it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "HsmFile")]
 pub struct HsmConfig {
-    /// What people call it.
+    /// Name that people use: 1 to 32 lowercase letters, digits and hyphens.
     pub id: HsmId,
-    /// How the server reaches it.
+    /// Taken from exactly one of `reader`, `remote = true` and `simulator`.
     pub attachment: Attachment,
-    /// The device that must be there; without it, the first one seen is remembered.
+    /// Identifier of the device: the CHR of its device certificate. Another device is not used. It is required with `remote`;
+    /// otherwise the server remembers the first device that it sees, and expects that one from then on.
     pub device: Option<DeviceId>,
-    /// File with the SO-PIN, 16 hex digits; needed only while the HSM is initialised.
+    /// File with the SO-PIN, 16 hex digits. It is read each time the HSM is initialised, and comes before `so_pin_dir`.
     pub so_pin_file: Option<PathBuf>,
 }
 
 /// How the server reaches an HSM.
 #[derive(Clone, Debug)]
 pub enum Attachment {
-    /// In a PC/SC reader of this machine: its name, or how it begins.
+    /// `reader`: a PC/SC reader of this machine. The first reader whose name begins with this text is used.
     Reader(String),
-    /// A simulated HSM's card file; only with `--demo`.
+    /// `simulator`: card file of a simulated HSM. It needs `--demo` and a build with the simulator.
     Simulator(PathBuf),
-    /// By a RAMOverHTTP client elsewhere.
+    /// `remote = true`: a RAMOverHTTP client attaches the device from another machine.
     Remote {
-        /// The device.
         device: DeviceId,
-        /// Accepted although whoever is in between can read and change its commands.
+        /// Whether the device is accepted without a secure channel. The client's machine and everything between it and the
+        /// device can then read and change commands. Default: false.
         without_secure_channel: bool,
     },
 }
 
-/// An `[[hsm]]` section as it is written.
+/// An `[[hsm]]` section as it is in the file. [`HsmConfig`] explains the keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HsmFile {
@@ -78,13 +79,10 @@ impl TryFrom<HsmFile> for HsmConfig {
     }
 }
 
-/// The label of a PKCS#11 token is the HSM's id, and has no room for more; what is cut off could not be told apart.
+/// The id is the label of a PKCS#11 token, which has 32 bytes. Longer ids could become equal when they are cut off.
 pub(super) const LONGEST_HSM_ID: usize = 32;
 
-/// Whether an HSM can be called so.
-///
-/// # Errors
-/// [`ConfigError::HsmId`].
+/// Checks that an HSM id has 1 to [`LONGEST_HSM_ID`] lowercase letters, digits and hyphens.
 pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {
     let text = id.as_str();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -3,19 +3,19 @@
 use countersign_protocol::lease::LeaseLimits;
 use serde::Deserialize;
 
-/// Largest and usual bounds of leases.
+/// Limits and defaults of leases. A request beyond a limit is rejected.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LeaseConfig {
-    /// Longest lease, in seconds.
+    /// Longest lease that can be requested, in seconds. Default: 43200 (12 h).
     pub max_seconds: u32,
-    /// Most signatures.
+    /// Largest number of signatures that can be requested for one lease. Default: 100000.
     pub max_signatures: u32,
-    /// Used where a request names none, in seconds.
+    /// Length of the lease if the request names none, in seconds. Default: 3600 (1 h).
     pub default_seconds: u32,
-    /// How long custodians may take where a request does not say, in seconds.
+    /// Time that custodians have to approve if the request names none, in seconds. Default: 86400 (24 h).
     pub collect_seconds: u32,
-    /// Longest time for that, in seconds.
+    /// Longest time that a request can give custodians to approve, in seconds. Default: 604800 (7 days).
     pub max_collect_seconds: u32,
 }
 
@@ -32,21 +32,21 @@ impl Default for LeaseConfig {
 }
 
 impl LeaseConfig {
-    /// Whether limits are within bounds.
+    /// Checks requested limits.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A text for the requester, if a limit is 0 or above this configuration's.
     pub fn check(&self, limits: LeaseLimits) -> Result<(), String> {
         if limits.seconds == 0 || limits.seconds > self.max_seconds {
             return Err(format!(
-                "a lease may last 1 to {} seconds here",
-                self.max_seconds
+                "a lease of {} s is not possible: this server allows 1 to {} s",
+                limits.seconds, self.max_seconds
             ));
         }
         if limits.signatures == 0 || limits.signatures > self.max_signatures {
             return Err(format!(
-                "a lease may have 1 to {} signatures here",
-                self.max_signatures
+                "a lease of {} signatures is not possible: this server allows 1 to {}",
+                limits.signatures, self.max_signatures
             ));
         }
         Ok(())

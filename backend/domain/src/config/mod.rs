@@ -22,56 +22,39 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-/// A trust anchor.
+/// An `[[anchor]]` section: a further root whose devices are accepted as genuine, cards and HSMs alike.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorConfig {
-    /// Name for people.
+    /// Name of the root on screens and in receipts.
     pub name: String,
-    /// The root's card-verifiable certificate.
+    /// File with the root's self-signed card-verifiable certificate.
     pub file: PathBuf,
 }
 
-/// The checked configuration.
+/// The complete configuration: the file with the command line's values and defaults. [`ConfigFile`] explains the settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Name of the server for people.
     pub name: String,
-    /// Where to listen.
     pub listen: SocketAddr,
-    /// Origin under which browsers see the portal.
     pub public_origin: String,
-    /// Where the database and the identity key are.
     pub data_dir: PathBuf,
-    /// Port of the custodians' helper.
     pub helper_port: u16,
-    /// Folder with SO-PINs, `ID.so-pin` for each HSM.
     pub so_pin_dir: Option<PathBuf>,
-    /// Simulated cards are accepted.
+    /// `--demo`: simulated cards are accepted, which protect nothing. The file cannot set this.
     pub demo: bool,
-    /// Accept CardContact's test devices.
     pub cardcontact_test_root: bool,
-    /// Further trust anchors.
     pub anchors: Vec<AnchorConfig>,
-    /// Signing HSMs.
     pub hsms: Vec<HsmConfig>,
-    /// Bounds of leases.
     pub lease: LeaseConfig,
-    /// What log lines look like.
     pub log: LogConfig,
-    /// Who may attach an HSM remotely.
     pub remote: RemoteConfig,
-    /// TLS at the server's own door.
     pub tls: TlsConfig,
-    /// Proxies whose word about the client is believed.
     pub trusted_proxies: TrustedProxies,
 }
 
 impl Config {
-    /// Checks everything that can be checked without touching anything.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
+    /// Checks what can be checked without reading another file or using a device.
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut seen = std::collections::HashSet::new();
         let mut devices = std::collections::HashSet::new();
@@ -172,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn simulated_hsms_are_refused_outside_demo() {
+    fn simulated_hsms_are_rejected_outside_demo() {
         let config = config("https://a", false, vec![simulated("a")]);
         assert!(matches!(
             config.check(),
@@ -181,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_never_travel_in_the_clear() {
+    fn an_origin_that_would_carry_sessions_unencrypted_is_rejected() {
         for good in [
             "https://sign.example.org",
             "http://localhost:8080",
@@ -202,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_with_a_certificate_is_reached_by_https() {
+    fn a_server_with_a_certificate_needs_an_https_origin() {
         let mut config = config("http://localhost:8080", false, vec![]);
         config.tls.client_certificates = true;
         assert!(matches!(
@@ -255,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_in_the_file_are_refused() {
+    fn unknown_keys_in_the_file_are_rejected() {
         assert!(toml::from_str::<ConfigFile>("nmae = 'typo'").is_err());
     }
 }

@@ -1,18 +1,19 @@
-//! Proxies whose word about the client is believed.
+//! The configuration's `trusted_proxies`.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// Addresses of proxies.
+/// IP addresses and networks (such as 10.0.0.0/8) of reverse proxies. The server believes their `X-Forwarded-For` or `Forwarded`
+/// header about the client's address and, if `tls.client_certificates` is set, their `Client-Cert` header. Such headers from other
+/// peers are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// Neither address nor network.
 #[derive(Debug, thiserror::Error)]
-#[error("trusted_proxies: `{0}` is no address and no network such as 10.0.0.0/8")]
+#[error("trusted_proxies: `{0}` is not an IP address or a network such as 10.0.0.0/8")]
 pub struct NotANetwork(String);
 
 impl TryFrom<Vec<String>> for TrustedProxies {
@@ -34,14 +35,13 @@ impl TryFrom<Vec<String>> for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a proxy of ours has this address.
+    /// Whether this is the address of a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        // A socket for both families tells an IPv4 address as an IPv6 one.
+        // A dual-stack socket reports an IPv4 address as an IPv4-mapped IPv6 address.
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_read() {
+    fn only_listed_addresses_and_networks_are_trusted() {
         let ours = proxies(&["127.0.0.1", "10.0.0.0/8"]);
         for good in ["127.0.0.1", "10.9.9.9", "::ffff:10.1.2.3"] {
             assert!(ours.trusts(good.parse().expect("an address")), "{good}");

@@ -6,26 +6,27 @@ use serde::Deserialize;
 
 use super::ConfigError;
 
-/// How TLS is done; without files, a proxy does it.
+/// The server's own TLS. Without certificate and key, the server speaks plain HTTP, and a reverse proxy must speak TLS.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "TlsFile")]
 pub struct TlsConfig {
-    /// The server's own certificate.
+    /// `certificate_file` and `key_file`: both or neither.
     pub files: Option<Files>,
-    /// Whether clients may show who they are by a certificate.
+    /// Whether a client certificate that is bound to an API token authenticates a program. It needs the server's own certificate
+    /// or `trusted_proxies`. Default: false.
     pub client_certificates: bool,
 }
 
-/// Where certificate and key are.
+/// PEM files with the server's certificate and key. The server reads them again when they change.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// PEM: the server's certificate, then those of the authorities between it and a root.
+    /// The server's certificate first, then its intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM: the private key.
+    /// The private key, unencrypted.
     pub key: PathBuf,
 }
 
-/// The section as it is written.
+/// The section as it is in the file. [`TlsConfig`] explains the keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TlsFile {
@@ -42,7 +43,7 @@ impl TryFrom<TlsFile> for TlsConfig {
         let files = match (file.certificate_file, file.key_file) {
             (Some(certificate), Some(key)) => Some(Files { certificate, key }),
             (None, None) => None,
-            _ => return Err(ConfigError::HalfAPair),
+            _ => return Err(ConfigError::CertificateWithoutKey),
         };
         Ok(Self {
             files,
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificate_and_key_come_together() {
+    fn certificate_and_key_are_both_needed() {
         let both: TlsConfig =
             toml::from_str("certificate_file = 'c.pem'\nkey_file = 'k.pem'").expect("good");
         assert!(both.files.is_some() && !both.client_certificates);

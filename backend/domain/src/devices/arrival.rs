@@ -1,4 +1,4 @@
-//! A new session: what is behind it is examined before it gets anywhere.
+//! Verifies the device behind a new session before the thread of an HSM uses it.
 
 use std::sync::Arc;
 
@@ -12,56 +12,57 @@ use super::Devices;
 use crate::{
     config::UnknownDevices,
     events::Change,
-    remote::{Arrival, Ending, Place, RamSession, RemoteTransport, Waiting},
+    remote::{Arrival, Ending, RamSession, RemoteTransport, TooManyWaiting, Waiting},
 };
 
 impl Devices {
-    /// Examines the device behind a new session, and brings the session to its HSM or has it wait. Blocks.
+    /// Verifies the device behind a new session. Attaches it to its HSM, has it wait for an admin, or rejects it. Blocks.
     pub fn receive(&self, session: &Arc<RamSession>) {
-        session.tell(1, "Checking the device");
+        session.notify(1, "Verifying the device");
         let unprotected = |device: &DeviceId| {
             let slot = self.remote.slot(device);
             slot.is_some_and(|slot| slot.unprotected())
         };
-        match examine(session, &self.anchors, unprotected) {
-            Ok(arrival) => self.bring(session, arrival),
+        match verify(session, &self.anchors, unprotected) {
+            Ok(arrival) => self.admit(session, arrival),
             Err(error) => {
                 tracing::warn!(from = session.from(), %error, "device rejected");
-                session.end(Ending::Refused(format!("Rejected: {error}")));
+                session.end(Ending::Refused(format!("Device rejected: {error}")));
             }
         }
     }
 
-    fn bring(&self, session: &Arc<RamSession>, arrival: Arrival) {
+    /// Attaches a verified device, or applies the setting for unknown devices.
+    fn admit(&self, session: &Arc<RamSession>, arrival: Arrival) {
         let device = arrival.device.id().clone();
-        if self.bring_to_slot(session, &device) {
+        if self.attach(session, &device) {
             return;
         }
         match self.unknown {
             UnknownDevices::Refuse => {
                 tracing::warn!(%device, from = session.from(), "unknown device rejected");
                 session.end(Ending::Refused(format!(
-                    "This server does not know the device {device}: its configuration has to name it"
+                    "This server does not allow the device {device}: an administrator must add it to the server's configuration"
                 )));
             }
             UnknownDevices::Wait => {
-                tracing::info!(%device, from = session.from(), "device waits to be accepted");
+                tracing::info!(%device, from = session.from(), "unknown device added to the waiting list");
                 let waiting = Waiting {
                     session: session.clone(),
                     arrival,
                     since: Timestamp::now(),
                 };
                 match self.remote.wait(device.clone(), waiting) {
-                    Place::Waits => {
+                    Ok(()) => {
                         let server = &self.server;
-                        session.tell(
+                        session.notify(
                             2,
-                            format!("{device} is genuine and waits for an admin of {server} to accept it"),
+                            format!("The device {device} is genuine. It is waiting for an admin of {server} to accept it"),
                         );
                         self.store.publish(Change::Devices);
                     }
-                    Place::Full => session.end(Ending::Refused(
-                        "Too many devices wait to be accepted: ask an admin to accept or decline some"
+                    Err(TooManyWaiting) => session.end(Ending::Refused(
+                        "Too many devices are waiting for acceptance: ask an admin to accept or decline some of them"
                             .into(),
                     )),
                 }
@@ -69,13 +70,16 @@ impl Devices {
         }
     }
 
-    /// Brings the session of a device that has proven its key to its HSM, if it has one.
-    pub(super) fn bring_to_slot(&self, session: &Arc<RamSession>, device: &DeviceId) -> bool {
+    /// Attaches the session of a verified device to its HSM. Returns whether the device belongs to an HSM.
+    pub(super) fn attach(&self, session: &Arc<RamSession>, device: &DeviceId) -> bool {
         let Some(slot) = self.remote.slot(device) else {
             return false;
         };
         tracing::info!(%device, from = session.from(), hsm = %slot.hsm(), "device attached");
-        session.tell(3, format!("Attached: {device} is HSM {}", slot.hsm()));
+        session.notify(
+            3,
+            format!("Attached: device {device} is HSM {}", slot.hsm()),
+        );
         slot.put(session.clone());
         if let Ok(hsm) = self.fleet.hsms().get(slot.hsm()) {
             hsm.look();
@@ -84,14 +88,14 @@ impl Devices {
     }
 }
 
-fn examine(
+fn verify(
     session: &Arc<RamSession>,
     anchors: &TrustAnchors,
     unprotected: impl Fn(&DeviceId) -> bool,
 ) -> Result<Arrival, CardError> {
     let mut card = SmartCardHsm::open(RemoteTransport::new(session.clone()))?;
     let device = card.device_chain()?.verify(anchors)?;
-    // A certificate can be copied; only the device has its key.
+    // A certificate can be copied, but only the device has its key. The secure channel proves it.
     match card.open_secure_channel(&device) {
         Err(CardError::SecureChannelUnsupported(_)) if unprotected(device.id()) => {}
         proven => proven?,

@@ -1,4 +1,4 @@
-//! Why a device was not accepted, declined or removed.
+//! The reasons why a device cannot be accepted, declined or removed.
 
 use countersign_protocol::{cvc::DeviceId, id::HsmId};
 
@@ -8,19 +8,19 @@ use crate::{config::ConfigError, hsm::HsmError, store::StoreError};
 pub enum DeviceError {
     #[error(transparent)]
     Name(#[from] ConfigError),
-    #[error("there is an HSM called {0} already: choose another name")]
+    #[error("an HSM named {0} already exists: choose another name")]
     NameTaken(HsmId),
     #[error(
-        "the name {hsm} belongs to the device {device}, in the audit log too: choose another name"
+        "the name {hsm} belongs to the device {device}, also in the audit log: choose another name"
     )]
     NameOfAnotherDevice { hsm: HsmId, device: DeviceId },
-    #[error("the device {0} is no longer waiting: connect it again")]
+    #[error("the device {0} is not waiting for acceptance: connect it again")]
     NotWaiting(DeviceId),
     #[error(
-        "HSM {0} is in the server's configuration: remove its [[hsm]] section there, and restart the server"
+        "HSM {0} belongs to the server's configuration: remove its [[hsm]] section there and restart the server"
     )]
     Configured(HsmId),
-    #[error("the accepted HSM could not be attached: {0}")]
+    #[error("the device was accepted, but could not be attached: {0}")]
     NotAttached(String),
     #[error(transparent)]
     Hsm(#[from] HsmError),

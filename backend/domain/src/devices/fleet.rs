@@ -1,4 +1,4 @@
-//! The signing HSMs together with their coordinators.
+//! Adds and removes signing HSMs together with their coordinators.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     store::{self, Store},
 };
 
-/// Offers HSMs and withdraws them. Clones share the same state.
+/// Adds, removes and shuts down HSMs. Clones share the same state.
 #[derive(Clone)]
 pub struct Fleet {
     store: Store,
@@ -39,11 +39,11 @@ impl Fleet {
         &self.hsms
     }
 
-    /// Offers an HSM as soon as it was found locked.
+    /// Adds an HSM and starts its thread and coordinator. It can be used once its device is found and proven locked.
     ///
     /// # Errors
     /// The name is taken, the database fails, or the operating system cannot start a thread.
-    pub async fn offer(&self, id: HsmId, connector: Box<dyn Connector>) -> anyhow::Result<()> {
+    pub async fn add(&self, id: HsmId, connector: Box<dyn Connector>) -> anyhow::Result<()> {
         let mut connection = self.store.read().await?;
         let known = store::hsms::known_device(&mut connection, &id).await?;
         drop(connection);
@@ -65,8 +65,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Locks an HSM that this admin removed, and forgets it.
-    pub async fn withdraw(&self, id: &HsmId, admin: &Actor) {
+    /// Locks and removes an HSM on behalf of this admin.
+    pub async fn remove(&self, id: &HsmId, admin: &Actor) {
         self.activations.coordinators().remove(id, admin).await;
         self.hsms.remove(id).await;
     }

@@ -1,4 +1,4 @@
-//! Devices that are attached remotely: which of them may be an HSM of this server, beside those that the configuration names.
+//! Remote devices that admins accept as HSMs, in addition to those that the configuration names.
 
 mod arrival;
 mod error;
@@ -30,9 +30,8 @@ pub struct Devices {
     remote: Remote,
     anchors: Arc<TrustAnchors>,
     fleet: Fleet,
-    /// What becomes of a genuine device that neither the configuration nor an admin has named.
     unknown: UnknownDevices,
-    /// Name of the server, for the person at the device.
+    /// Name of the server, in messages to the person at the device.
     server: Arc<str>,
 }
 
@@ -55,10 +54,10 @@ impl Devices {
         }
     }
 
-    /// Offers the HSMs that admins accepted in former runs.
+    /// Adds the HSMs that admins accepted before this start.
     ///
     /// # Errors
-    /// The configuration names one of them too, or it cannot be offered.
+    /// The configuration also names one of them, or one cannot be added.
     pub async fn start(&self) -> anyhow::Result<()> {
         let mut connection = self.store.read().await?;
         let accepted = store::remote::list(&mut connection).await?;
@@ -67,25 +66,25 @@ impl Devices {
             let twice = self.fleet.hsms().get(&hsm).is_ok() || self.remote.slot(&device).is_some();
             anyhow::ensure!(
                 !twice,
-                "HSM `{hsm}` (device {device}) was accepted in the portal, and the configuration names it too: remove its \
-                 [[hsm]] section, or remove it in the portal first"
+                "an admin accepted HSM `{hsm}` (device {device}) in the portal, and the configuration also names it: remove its \
+                 [[hsm]] section; to keep that section, first start without it and remove the HSM in the portal"
             );
-            self.offer(&hsm, &device).await?;
+            self.add(&hsm, &device).await?;
         }
         Ok(())
     }
 
-    async fn offer(&self, hsm: &HsmId, device: &DeviceId) -> anyhow::Result<()> {
+    async fn add(&self, hsm: &HsmId, device: &DeviceId) -> anyhow::Result<()> {
         let connector = self.remote.admit(hsm, device, false);
-        self.fleet.offer(hsm.clone(), Box::new(connector)).await
+        self.fleet.add(hsm.clone(), Box::new(connector)).await
     }
 
-    /// Devices that wait to be accepted, the first one first.
+    /// Devices that wait for acceptance, in the order of their arrival.
     pub fn waiting(&self) -> Vec<WaitingDevice> {
         self.remote.list_waiting()
     }
 
-    /// Accepts a device that waits, as an HSM of this name.
+    /// Accepts a waiting device as an HSM with this name.
     pub async fn accept(
         &self,
         actor: &Actor,
@@ -118,15 +117,15 @@ impl Devices {
         tx.audit(actor, event).await?;
         tx.changed(Change::Devices);
         tx.commit().await?;
-        self.offer(&hsm, device)
+        self.add(&hsm, device)
             .await
             .map_err(|error| DeviceError::NotAttached(error.to_string()))?;
-        self.bring_to_slot(&waiting.session, device);
+        self.attach(&waiting.session, device);
         self.store.publish(Change::Everything);
         Ok(())
     }
 
-    /// Turns away a device that waits.
+    /// Declines a waiting device and ends its session.
     pub fn decline(&self, device: &DeviceId) -> Result<(), DeviceError> {
         let waiting = self.remote.take(device);
         let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
@@ -138,7 +137,7 @@ impl Devices {
         Ok(())
     }
 
-    /// Takes back what [`Self::accept`] allowed: the HSM is locked and forgotten.
+    /// Removes an HSM that an admin accepted: locks it and ends its session.
     pub async fn remove(&self, actor: &Actor, hsm: &HsmId) -> Result<(), DeviceError> {
         self.fleet.hsms().get(hsm)?;
         let mut tx = self.store.write().await?;
@@ -151,7 +150,7 @@ impl Devices {
         };
         tx.audit(actor, event).await?;
         tx.commit().await?;
-        self.fleet.withdraw(hsm, actor).await;
+        self.fleet.remove(hsm, actor).await;
         if let Some(slot) = self.remote.remove_slot(&device) {
             slot.clear(Ending::Refused(format!(
                 "An admin of {} removed the HSM {hsm}",

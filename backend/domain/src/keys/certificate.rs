@@ -12,19 +12,16 @@ use x509_cert::{
     der::{Decode, Encode, oid::ObjectIdentifier},
 };
 
-/// Longest certificate, in bytes.
+/// Largest size of a certificate, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// Why a certificate is not taken.
+/// The reasons why a certificate is rejected.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// Not DER.
-    #[error("this is no X.509 certificate in DER: {0}")]
+    #[error("the file is not an X.509 certificate in DER: {0}")]
     Malformed(String),
-    /// Too long.
-    #[error("the certificate has {0} bytes, {LONGEST} at most")]
+    #[error("the certificate has {0} bytes, but at most {LONGEST} are allowed")]
     TooLong(usize),
-    /// Of another key.
     #[error("the certificate is for another key: choose the one that was issued for this key")]
     OtherKey,
 }
@@ -36,10 +33,7 @@ fn parse(der: &[u8]) -> Result<Certificate, CertificateError> {
     Certificate::from_der(der).map_err(|error| CertificateError::Malformed(error.to_string()))
 }
 
-/// A certificate as people see it.
-///
-/// # Errors
-/// [`CertificateError`].
+/// Parses a certificate for display.
 pub fn view(der: &[u8], place: CertificatePlace) -> Result<CertificateView, CertificateError> {
     let certificate = parse(der)?;
     let certificate = certificate.tbs_certificate();
@@ -60,10 +54,7 @@ pub fn view(der: &[u8], place: CertificatePlace) -> Result<CertificateView, Cert
     })
 }
 
-/// Checks that a certificate is for this key.
-///
-/// # Errors
-/// [`CertificateError`].
+/// Checks that a certificate can be parsed and is for this key.
 pub fn check(der: &[u8], key: &PublicKey) -> Result<(), CertificateError> {
     let certificate = parse(der)?;
     let spki = certificate
@@ -97,7 +88,8 @@ pub fn is_self_signed(der: &[u8], key: &PublicKey) -> bool {
     mechanism.verify(key, &hash.digest(&tbs), signature).is_ok()
 }
 
-/// Signature algorithms of RFC 5758 and RFC 4055 that an HSM key makes. PSS, whose parameters vary, is left to admins.
+/// The mechanism of an X.509 signature algorithm (RFC 5758, RFC 4055) that HSM keys support. PSS is left out because its parameters
+/// vary, so only an admin can add a certificate that is signed with it.
 fn mechanism(oid: &ObjectIdentifier) -> Option<Mechanism> {
     let (scheme, hash) = match oid.to_string().as_str() {
         "1.2.840.10045.4.3.2" => (Scheme::Ecdsa, HashAlgorithm::Sha256),

@@ -1,4 +1,4 @@
-//! Why a change of a signing key was rejected.
+//! The reasons why a change of a signing key is rejected.
 
 use super::certificate::CertificateError;
 use crate::{hsm::HsmError, store::StoreError};
@@ -11,9 +11,9 @@ pub enum KeyError {
     Certificate(#[from] CertificateError),
     #[error("only an admin can add a certificate that another key signed")]
     NotSelfSigned,
-    #[error("the key has a certificate already: only an admin can replace it")]
+    #[error("the key already has a certificate: only an admin can replace it")]
     HasCertificate,
-    #[error("raw RSA is for RSA keys, and this is an EC key")]
+    #[error("raw RSA can be allowed for RSA keys only, and this is an EC key")]
     RawRsaOnEcKey,
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,4 +1,4 @@
-//! Signing keys: the certificates and settings that the server stores beside the HSM.
+//! Certificates and settings that the server stores for signing keys, in addition to what the HSM holds.
 
 pub mod certificate;
 mod error;
@@ -18,7 +18,7 @@ use crate::{
     store::{self, Store, WriteTx, keys::KeyRecord},
 };
 
-/// Changes what the server stores of signing keys. Clones share the same state.
+/// Changes the stored certificates and settings of signing keys. Clones share the same state.
 #[derive(Clone)]
 pub struct Keys {
     store: Store,
@@ -34,11 +34,8 @@ impl Keys {
         Ok(self.hsms.public_key(key)?)
     }
 
-    /// Keeps a certificate. Somebody who is no admin may bring one where there is none, if the key itself signed it: the
-    /// quorum allowed that signature.
-    ///
-    /// # Errors
-    /// [`KeyError`].
+    /// Stores a certificate for a key. A caller without the admin role may only add the first certificate, and only if the key
+    /// itself signed it, because custodians approved that signature.
     pub async fn put_certificate(
         &self,
         actor: &Actor,
@@ -67,10 +64,7 @@ impl Keys {
         self.save(tx, key, &record, actor, event).await
     }
 
-    /// Removes a certificate; nothing happens if there is none.
-    ///
-    /// # Errors
-    /// [`KeyError`].
+    /// Removes the stored certificate. Succeeds if none is stored.
     pub async fn remove_certificate(
         &self,
         actor: &Actor,
@@ -88,10 +82,7 @@ impl Keys {
         self.save(tx, key, &record, actor, event).await
     }
 
-    /// Changes what may be done with a key.
-    ///
-    /// # Errors
-    /// [`KeyError`].
+    /// Changes the settings of a key, such as whether raw RSA is allowed.
     pub async fn put_settings(
         &self,
         actor: &Actor,
@@ -114,7 +105,7 @@ impl Keys {
         self.save(tx, key, &record, actor, event).await
     }
 
-    /// Stores a change, and tells listeners of every HSM that has the key.
+    /// Stores a change, and notifies listeners of every HSM that holds the key.
     async fn save(
         &self,
         mut tx: WriteTx,

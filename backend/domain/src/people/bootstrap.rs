@@ -1,4 +1,4 @@
-//! The very first admin: a one-time code that the server prints at its own terminal.
+//! The first admin, who uses a one-time code that the server prints on its terminal.
 
 use countersign_protocol::{
     Timestamp,
@@ -7,16 +7,13 @@ use countersign_protocol::{
 };
 use jiff::SignedDuration;
 
-use super::{People, PeopleError, invitation};
+use super::{CodeError, People, PeopleError, invitation};
 use crate::{random, store};
 
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
 
 impl People {
-    /// Makes a code, if there is no operator yet. Earlier codes stop working.
-    ///
-    /// # Errors
-    /// [`PeopleError`].
+    /// Creates a code, unless an operator exists. It replaces an earlier code.
     pub async fn new_bootstrap_code(&self) -> Result<Option<(String, Timestamp)>, PeopleError> {
         let mut tx = self.store.write().await?;
         if !store::operators::list(tx.connection()).await?.is_empty() {
@@ -30,23 +27,20 @@ impl People {
         Ok(Some((code, expires_at)))
     }
 
-    /// Turns the code into an invitation of the first admin, who is a custodian too if they like.
-    ///
-    /// # Errors
-    /// [`PeopleError::Code`] and others.
+    /// Exchanges the code for an invitation of the first admin, who can also be a custodian and a requester.
     pub async fn bootstrap(&self, request: &Bootstrap) -> Result<CreatedInvitation, PeopleError> {
         let mut tx = self.store.write().await?;
         if !store::operators::list(tx.connection()).await?.is_empty() {
             return Err(PeopleError::Conflict(
-                "this server is set up already: an admin has to invite you",
+                "this server already has operators: ask an admin to invite you",
             ));
         }
-        if !store::invitations::take_bootstrap_code(tx.connection(), &random::hash(&request.code))
-            .await?
-        {
-            return Err(PeopleError::Code(
-                "`countersign-server bootstrap-code` prints a new one",
-            ));
+        let expires_at =
+            store::invitations::take_bootstrap_code(tx.connection(), &random::hash(&request.code))
+                .await?
+                .ok_or(CodeError::UnknownBootstrap)?;
+        if expires_at <= Timestamp::now() {
+            return Err(CodeError::ExpiredBootstrap(expires_at).into());
         }
         let actor = Actor::Invited {
             name: request.name.clone(),

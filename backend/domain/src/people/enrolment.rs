@@ -1,4 +1,4 @@
-//! Enrolment: a key, proven to live on a genuine card, becomes a person's.
+//! Enrolment: a person makes the key on their card known to the server, with the attestation that it lives on a genuine card.
 
 use countersign_protocol::{
     Timestamp,
@@ -12,39 +12,35 @@ use countersign_protocol::{
     task::Task,
 };
 
-use super::{People, PeopleError};
+use super::{CodeError, People, PeopleError};
 use crate::{
     events::Change,
     random,
     store::{self, WriteTx, invitations::Invitation, operators::Operator},
 };
 
-/// Time to find card and PIN, in seconds.
+/// Lifetime of the helper's task, in seconds: the person has to find their card and enter its PIN.
 const TASK_SECONDS: i64 = 30 * 60;
 
-async fn waiting(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError> {
-    let invitation = store::invitations::by_code(tx.connection(), &random::hash(code)).await?;
-    match invitation {
-        Some(invitation)
-            if matches!(
-                invitation.view.status,
-                InvitationStatus::Sent | InvitationStatus::Opened
-            ) =>
-        {
-            Ok(invitation)
-        }
-        _ => Err(PeopleError::Code("ask an admin for a new invitation")),
+/// The invitation with this code, if a key can still be enrolled with it.
+async fn usable_invitation(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError> {
+    let invitation = store::invitations::by_code(tx.connection(), &random::hash(code))
+        .await?
+        .ok_or(CodeError::UnknownInvitation)?;
+    let view = &invitation.view;
+    match view.status {
+        InvitationStatus::Sent | InvitationStatus::Opened => Ok(invitation),
+        InvitationStatus::Accepted => Err(CodeError::UsedInvitation.into()),
+        InvitationStatus::Expired => Err(CodeError::ExpiredInvitation(view.expires_at).into()),
+        InvitationStatus::Revoked => Err(CodeError::RevokedInvitation.into()),
     }
 }
 
 impl People {
-    /// Shows an invitation and gives the task for the helper.
-    ///
-    /// # Errors
-    /// [`PeopleError::Code`] and others.
+    /// Returns an invitation with the task for the helper, and marks it as opened.
     pub async fn open_invitation(&self, code: &str) -> Result<OpenedInvitation, PeopleError> {
         let mut tx = self.store.write().await?;
-        let mut invitation = waiting(&mut tx, code).await?;
+        let mut invitation = usable_invitation(&mut tx, code).await?;
         if invitation.view.status == InvitationStatus::Sent {
             invitation.view.status = InvitationStatus::Opened;
             store::invitations::set_status(
@@ -68,13 +64,10 @@ impl People {
         })
     }
 
-    /// Checks the evidence and enrols the key. A refusal leaves nothing behind but its audit entry.
-    ///
-    /// # Errors
-    /// [`PeopleError`], one reason each.
+    /// Checks attestation and statement, and enrols the key. A rejected enrolment stores only its audit entry.
     pub async fn enrol(&self, request: &Enrolment) -> Result<OperatorView, PeopleError> {
         let mut tx = self.store.write().await?;
-        let invitation = waiting(&mut tx, &request.code).await?;
+        let invitation = usable_invitation(&mut tx, &request.code).await?;
         let actor = Actor::Invited {
             name: invitation.view.name.clone(),
         };
@@ -91,7 +84,7 @@ impl People {
                 return Err(error);
             }
         };
-        // Nobody is there to confirm the very first key; everybody else's is confirmed by an admin.
+        // No admin exists who could confirm the first key. An admin confirms every later one.
         let first = store::operators::list(tx.connection()).await?.is_empty();
         let now = Timestamp::now();
         let operator = Operator {
@@ -160,14 +153,14 @@ impl People {
         key.check_custodian_policy()?;
         if let Some(owner) = store::operators::by_key(tx.connection(), &key.fingerprint()).await? {
             return Err(PeopleError::Taken(format!(
-                "this key is enrolled already, by {}: generate a key of your own",
+                "{} already enrolled this key: generate a key on your own card",
                 owner.view.person.name
             )));
         }
         if let Some(owner) = store::operators::by_device(tx.connection(), key.device().id()).await?
         {
             return Err(PeopleError::Taken(format!(
-                "the card {} is {}'s already: everybody needs a card of their own",
+                "card {} belongs to {}: use your own card",
                 key.device().id(),
                 owner.view.person.name
             )));
@@ -175,7 +168,7 @@ impl People {
         match &request.statement {
             None if store::operators::list(tx.connection()).await?.is_empty() => {
                 Err(PeopleError::Statement(
-                    "the first admin enrols with the helper, not by a file".into(),
+                    "the first admin must enrol with the helper, because a file carries no signed statement".into(),
                 ))
             }
             None => Ok(key),
@@ -196,7 +189,7 @@ impl People {
                     Ok(key)
                 } else {
                     Err(PeopleError::Statement(
-                        "it is about another invitation, origin, server or key".into(),
+                        "it names another invitation, origin, server or key; open the invitation's link and enrol again".into(),
                     ))
                 }
             }

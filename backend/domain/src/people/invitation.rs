@@ -1,4 +1,4 @@
-//! Invitations.
+//! Creating and revoking invitations.
 
 use countersign_protocol::{
     Timestamp,
@@ -19,10 +19,6 @@ use crate::{
 const LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl People {
-    /// Invites somebody.
-    ///
-    /// # Errors
-    /// [`PeopleError::Invalid`] and others.
     pub async fn invite(
         &self,
         actor: &Actor,
@@ -57,10 +53,7 @@ impl People {
         Ok(created)
     }
 
-    /// Withdraws an invitation that nobody has accepted.
-    ///
-    /// # Errors
-    /// [`PeopleError::NotFound`], [`PeopleError::Conflict`] and others.
+    /// Revokes an invitation with which no key was enrolled.
     pub async fn revoke_invitation(
         &self,
         actor: &Actor,
@@ -69,10 +62,10 @@ impl People {
         let mut tx = self.store.write().await?;
         let invitation = store::invitations::by_id(tx.connection(), id)
             .await?
-            .ok_or(PeopleError::NotFound("invitation"))?;
+            .ok_or_else(|| PeopleError::NotFound(format!("invitation {id}")))?;
         if invitation.view.status == InvitationStatus::Accepted {
             return Err(PeopleError::Conflict(
-                "the invitation was accepted already: revoke the person's key instead",
+                "the invitation was already used to enrol a key: revoke that key instead",
             ));
         }
         store::invitations::set_status(tx.connection(), id, InvitationStatus::Revoked).await?;
@@ -88,7 +81,7 @@ impl People {
     }
 }
 
-/// Makes an invitation inside a change.
+/// Creates an invitation in a transaction.
 pub(super) async fn create(
     tx: &mut WriteTx,
     origin: &str,

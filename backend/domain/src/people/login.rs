@@ -1,9 +1,10 @@
-//! Log-in to the portal: a statement signed by the enrolled card.
+//! Log-in to the portal with a statement that the enrolled card signs.
 
 use countersign_protocol::{
     Timestamp,
     audit::{Actor, AuditEvent},
-    dsse::Envelope,
+    dsse::{Envelope, EnvelopeError},
+    operator::KeyStatus,
     session::{LoginChallenge, SessionView},
     statement::LoginStatement,
     task::Task,
@@ -16,16 +17,14 @@ use crate::{
     store::{self, StoreError},
 };
 
-/// Time to find card and PIN, in seconds.
+/// Lifetime of a log-in challenge, in seconds: the person has to find their card and enter the PIN.
 const CHALLENGE_SECONDS: i64 = 5 * 60;
-/// Log-ins that may be under way at once: anybody can begin one, and each takes a row.
+/// Largest number of log-ins in progress. A log-in needs no authentication to begin and takes a row of the database, so a stranger
+/// could fill the disk without this limit.
 const MOST_CHALLENGES: u32 = 1000;
 
 impl People {
-    /// Gives the task for the helper.
-    ///
-    /// # Errors
-    /// [`LoginError`].
+    /// Creates a challenge: a signed task for the helper with a nonce that works once.
     pub async fn challenge(&self) -> Result<LoginChallenge, LoginError> {
         let nonce = random::random(26)?;
         let mut tx = self.store.write().await?;
@@ -42,35 +41,47 @@ impl People {
         })
     }
 
-    /// Checks the statement. The nonce is used up whatever comes of it.
-    ///
-    /// # Errors
-    /// [`LoginError::Rejected`] and others.
+    /// Checks the signed statement. The nonce is used up even if the statement is rejected.
     pub async fn log_in(&self, envelope: &Envelope) -> Result<SessionView, LoginError> {
-        let refused = |why: &str| LoginError::Rejected(why.to_owned());
-        let claimed: LoginStatement = envelope
-            .peek()
-            .map_err(|error| LoginError::Rejected(error.to_string()))?;
+        let rejected = |why: &str| LoginError::Rejected(why.to_owned());
+        let invalid = |error: EnvelopeError| {
+            LoginError::Rejected(format!("the log-in was rejected: {error}"))
+        };
+        let claimed: LoginStatement = envelope.peek().map_err(invalid)?;
         let mut tx = self.store.write().await?;
         let fresh = store::invitations::take_nonce(tx.connection(), &claimed.nonce).await?;
         let operator = store::operators::by_key(tx.connection(), &claimed.key).await?;
         tx.commit().await?;
         if !fresh {
-            return Err(refused("it was used already, or took too long: try again"));
+            return Err(rejected(
+                "the log-in challenge expired or was already used: log in again",
+            ));
         }
         let operator = operator.ok_or_else(|| {
-        refused("this card's key is not enrolled here: use another card, or ask an admin for an invitation")
-    })?;
+            rejected(
+                "this card's key is not enrolled on this server: use another card, or ask an admin for an invitation",
+            )
+        })?;
         let statement: LoginStatement = envelope
             .verify(&operator.view.key.public_key)
-            .map_err(|error| LoginError::Rejected(error.to_string()))?;
+            .map_err(invalid)?;
         if statement.origin != *self.origin || statement.server_key != self.identity.fingerprint() {
-            return Err(refused("it was made for another server"));
-        }
-        if !operator.is_confirmed() {
-            return Err(refused(
-                "your key is not confirmed yet, or revoked: an admin has to compare its fingerprint with you",
+            return Err(rejected(
+                "the log-in was signed for another server: open this server's portal and log in there",
             ));
+        }
+        match operator.view.status {
+            KeyStatus::Confirmed { .. } => {}
+            KeyStatus::AwaitingConfirmation => {
+                return Err(rejected(
+                    "your key is not confirmed yet: an admin has to compare its six words with you",
+                ));
+            }
+            KeyStatus::Revoked { .. } => {
+                return Err(rejected(
+                    "your key was revoked: ask an admin if you still need access",
+                ));
+            }
         }
         let person = operator.view.person.clone();
         let mut tx = self.store.write().await?;
@@ -91,7 +102,7 @@ impl People {
         })
     }
 
-    /// Ends a session: its audit entry, and every caller is looked up again.
+    /// Records a log-out, and has every caller authenticated again, so that the ended session stops working at once.
     pub async fn log_out(&self, actor: &Actor) -> Result<(), StoreError> {
         let mut tx = self.store.write().await?;
         tx.audit(actor, AuditEvent::LoggedOut).await?;

@@ -1,4 +1,4 @@
-//! People: the first admin, invitations, enrolment and confirmation of keys, log-in.
+//! People: the first admin, invitations, enrolment and confirmation of keys, and log-in.
 
 mod bootstrap;
 mod enrolment;
@@ -6,8 +6,10 @@ mod error;
 mod invitation;
 mod login;
 mod operator;
+#[cfg(test)]
+mod tests;
 
-pub use error::{LoginError, PeopleError};
+pub use error::{CodeError, LoginError, PeopleError};
 
 use std::sync::Arc;
 
@@ -18,13 +20,13 @@ use crate::{
     store::{self, Store, StoreError},
 };
 
-/// Everything that changes people and their keys. Clones share the same state.
+/// Changes people and their keys. Clones share the same state.
 #[derive(Clone)]
 pub struct People {
     store: Store,
     identity: Arc<ServerKey>,
     anchors: Arc<TrustAnchors>,
-    /// Origin under which browsers see the portal: links and statements name it.
+    /// Origin under which browsers open the portal. Links and statements name it.
     origin: Arc<str>,
 }
 
@@ -43,7 +45,7 @@ impl People {
         }
     }
 
-    /// The operator as a session shows them, if their key is confirmed and not revoked.
+    /// The operator's session view, unless their key is unconfirmed or revoked.
     pub async fn session(&self, id: &OperatorId) -> Result<Option<SessionView>, StoreError> {
         let mut connection = self.store.read().await?;
         let operator = store::operators::by_id(&mut connection, id).await?;
@@ -56,12 +58,13 @@ impl People {
             }))
     }
 
-    /// Grows with every change of people and their tokens, and with log-outs.
+    /// A counter that grows with every change of people and their tokens, and with log-outs. A cached look-up is valid while the
+    /// counter is unchanged.
     pub fn generation(&self) -> u64 {
         self.store.people_generation()
     }
 
-    /// Wakes whenever [`Self::generation`] grows.
+    /// Receives each new value of [`Self::generation`].
     pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         self.store.people_changes()
     }

@@ -12,10 +12,7 @@ use super::{People, PeopleError};
 use crate::{events::Change, store};
 
 impl People {
-    /// An admin has compared the fingerprint with the person.
-    ///
-    /// # Errors
-    /// [`PeopleError`].
+    /// Confirms a key after an admin compared its fingerprint with the person. An admin cannot confirm their own key.
     pub async fn confirm_key(
         &self,
         admin: &Person,
@@ -26,19 +23,21 @@ impl People {
         let mut tx = self.store.write().await?;
         let operator = store::operators::by_id(tx.connection(), id)
             .await?
-            .ok_or(PeopleError::NotFound("person"))?;
+            .ok_or_else(|| PeopleError::NotFound(format!("person {id}")))?;
         let mut view = operator.view;
         if view.person.id == admin.id {
-            return Err(PeopleError::Conflict("another admin must confirm your key"));
+            return Err(PeopleError::Conflict(
+                "you cannot confirm your own key: ask another admin",
+            ));
         }
         if view.key.fingerprint != *compared {
             return Err(PeopleError::Conflict(
-                "the fingerprint that was compared is not this key's: do not confirm it, talk to the person",
+                "the compared fingerprint belongs to another key: do not confirm this key, and talk to the person",
             ));
         }
         if view.status != KeyStatus::AwaitingConfirmation {
             return Err(PeopleError::Conflict(
-                "this key is not waiting for confirmation",
+                "this key was already confirmed or revoked",
             ));
         }
         view.status = KeyStatus::Confirmed {
@@ -59,10 +58,8 @@ impl People {
         Ok(view)
     }
 
-    /// Revokes a key: its sessions and tokens stop working at once. HSMs in which it is registered keep it.
-    ///
-    /// # Errors
-    /// [`PeopleError`].
+    /// Revokes a key. Its sessions and tokens stop working at once, but it stays registered on HSMs. An admin cannot revoke their
+    /// own key.
     pub async fn revoke_key(
         &self,
         admin: &Person,
@@ -72,13 +69,15 @@ impl People {
         let mut tx = self.store.write().await?;
         let operator = store::operators::by_id(tx.connection(), id)
             .await?
-            .ok_or(PeopleError::NotFound("person"))?;
+            .ok_or_else(|| PeopleError::NotFound(format!("person {id}")))?;
         let mut view = operator.view;
         if view.person.id == admin.id {
-            return Err(PeopleError::Conflict("another admin must revoke your key"));
+            return Err(PeopleError::Conflict(
+                "you cannot revoke your own key: ask another admin",
+            ));
         }
         if matches!(view.status, KeyStatus::Revoked { .. }) {
-            return Err(PeopleError::Conflict("this key is revoked already"));
+            return Err(PeopleError::Conflict("this key was already revoked"));
         }
         view.status = KeyStatus::Revoked {
             by: admin.clone(),

@@ -1,8 +1,8 @@
-//! HSMs that are attached remotely: RAMOverHTTP clients post to the server and are told what to do with their card.
+//! Remote HSMs: RAMOverHTTP clients post to the server, which replies with commands for their card.
 //!
-//! A *session* belongs to one client. A device that has proven its key is brought to its *slot*, where the HSM's thread takes the
-//! session over; an unknown device waits until an admin accepts it. The device is known by its certificate and key, never by the
-//! connection.
+//! A *session* belongs to one client. After the device has proven its key, its session is put into the *slot* of its HSM, through
+//! which the HSM's thread uses the device. An unknown device waits until an admin accepts it. A device is identified by its
+//! certificate and key, never by its connection.
 
 mod ending;
 mod session;
@@ -18,7 +18,7 @@ pub use sessions::TooManySessions;
 pub use slot::{RemoteConnector, Slot};
 pub use transport::RemoteTransport;
 pub use url_token::UrlToken;
-pub use waiting::{Arrival, Place, Waiting};
+pub use waiting::{Arrival, TooManyWaiting, Waiting};
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ use countersign_protocol::{cvc::DeviceId, id::HsmId};
 use self::sessions::RamSessions;
 use crate::config::RemoteConfig;
 
-/// Everything that is attached remotely. Clones share the same state.
+/// All remote devices: attached, waiting and allowed ones. Clones share the same state.
 #[derive(Clone)]
 pub struct Remote(Arc<Inner>);
 
@@ -42,10 +42,10 @@ struct Inner {
 }
 
 impl Remote {
-    /// Nothing is attached yet.
+    /// Reads the configured token. No device is allowed or attached yet.
     ///
     /// # Errors
-    /// The token cannot be read, or is no token.
+    /// The token's file cannot be read, or does not hold a token.
     pub fn open(config: &RemoteConfig) -> anyhow::Result<Self> {
         let token = config.token_file.as_deref().map(UrlToken::read);
         Ok(Self(Arc::new(Inner {
@@ -56,21 +56,20 @@ impl Remote {
         })))
     }
 
-    /// Whether a client may use the address with this token, or with none.
+    /// Whether a client may use the address with this token, or without one.
     pub fn lets_in(&self, token: Option<&str>) -> bool {
         match (&self.0.token, token) {
             (None, None) => true,
-            (Some(right), Some(token)) => right.is(token),
+            (Some(expected), Some(token)) => expected.matches(token),
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
 
-    /// RamSessions by their cookies.
     pub fn sessions(&self) -> &RamSessions {
         &self.0.sessions
     }
 
-    /// From now on this device may be attached, as this HSM.
+    /// Allows this device to attach as this HSM. `unprotected`: it may attach without a secure channel.
     pub fn admit(&self, hsm: &HsmId, device: &DeviceId, unprotected: bool) -> RemoteConnector {
         let slot = Slot::new(hsm.clone(), unprotected);
         let connector = RemoteConnector::new(device.clone(), slot.clone());
@@ -78,12 +77,12 @@ impl Remote {
         connector
     }
 
-    /// The place of a device that may be attached.
+    /// The slot of a device, if it is allowed to attach.
     pub fn slot(&self, device: &DeviceId) -> Option<Slot> {
         self.slots().get(device).cloned()
     }
 
-    /// From now on this device may not be attached.
+    /// Stops allowing this device to attach.
     pub fn remove_slot(&self, device: &DeviceId) -> Option<Slot> {
         self.slots().remove(device)
     }

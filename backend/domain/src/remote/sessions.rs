@@ -1,4 +1,4 @@
-//! RamSessions by their cookies.
+//! The sessions of all clients, by their cookies.
 
 use std::{
     collections::HashMap,
@@ -9,43 +9,38 @@ use std::{
 use super::{lock, session::RamSession};
 use crate::random::{self, RandomError};
 
-/// RamSessions at the same time. Each is cheap, but strangers can begin them.
+/// Largest number of sessions at the same time. A session is cheap, but a stranger can begin one.
 const MOST: usize = 256;
-/// For how long a session that is over can still tell its client so.
-const REMEMBERED: Duration = Duration::from_secs(60);
+/// Time for which a session is kept after its end, so that its client learns of the end when it posts again.
+const KEPT_AFTER_END: Duration = Duration::from_secs(60);
 
-/// There are too many.
+/// The reasons why a new session is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TooManySessions {
-    /// Try later.
     #[error("too many cards are being attached: try again in a minute")]
     TooMany,
-    /// No random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
 struct Entry {
     session: Arc<RamSession>,
-    /// When it was first seen to be over.
-    over: Option<Instant>,
+    /// When it was first found to have ended.
+    ended: Option<Instant>,
 }
 
-/// RamSessions by their cookies, which are secrets.
+/// The sessions of all clients, by their cookies. The cookies are secrets.
 #[derive(Default)]
 pub struct RamSessions(Mutex<HashMap<String, Entry>>);
 
 impl RamSessions {
-    /// Enters a new session; returns its cookie.
-    ///
-    /// # Errors
-    /// [`TooManySessions`].
+    /// Adds a new session and returns its cookie.
     pub fn insert(&self, session: Arc<RamSession>) -> Result<String, TooManySessions> {
         let cookie = random::random(32)?;
         let mut all = lock(&self.0);
         all.retain(|_, entry| {
-            if entry.session.over().is_some() {
-                entry.over.get_or_insert_with(Instant::now).elapsed() < REMEMBERED
+            if entry.session.ending().is_some() {
+                entry.ended.get_or_insert_with(Instant::now).elapsed() < KEPT_AFTER_END
             } else {
                 true
             }
@@ -55,18 +50,17 @@ impl RamSessions {
         }
         let entry = Entry {
             session,
-            over: None,
+            ended: None,
         };
         all.insert(cookie.clone(), entry);
         Ok(cookie)
     }
 
-    /// The session of a cookie.
     pub fn get(&self, cookie: &str) -> Option<Arc<RamSession>> {
         lock(&self.0).get(cookie).map(|entry| entry.session.clone())
     }
 
-    /// Forgets a session that has nothing more to say.
+    /// Removes a session whose client has learnt of its end.
     pub fn remove(&self, cookie: &str) {
         lock(&self.0).remove(cookie);
     }

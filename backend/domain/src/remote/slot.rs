@@ -1,4 +1,4 @@
-//! Where a device's session lies until the HSM's thread takes it, again and again.
+//! Holds the current session of one remote device. The HSM's thread connects through it, again after each loss.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use countersign_protocol::{cvc::DeviceId, id::HsmId};
 use super::{ending::Ending, lock, session::RamSession, transport::RemoteTransport};
 use crate::hsm::Connector;
 
-/// The place of one device. Clones are the same place.
+/// The slot of one device. Clones are the same slot.
 #[derive(Clone)]
 pub struct Slot(Arc<Inner>);
 
@@ -31,13 +31,13 @@ impl Slot {
         &self.0.hsm
     }
 
-    /// Whether an admin allowed, for exactly this device, to do without the secure channel.
+    /// Whether the configuration allows this device to attach without a secure channel.
     pub fn unprotected(&self) -> bool {
         self.0.unprotected
     }
 
-    /// Puts a session here whose device has just proven itself. An earlier one must be dead, or is ended: a device is at one
-    /// place only.
+    /// Puts in a session whose device has just proven its key. An earlier session is ended, because a device can only be at one
+    /// place.
     pub fn put(&self, session: Arc<RamSession>) {
         let before = lock(&self.0.session).replace(session);
         if let Some(before) = before {
@@ -47,7 +47,7 @@ impl Slot {
         }
     }
 
-    /// Ends the session here.
+    /// Removes and ends the session.
     pub fn clear(&self, ending: Ending) {
         if let Some(session) = lock(&self.0.session).take() {
             session.end(ending);
@@ -55,21 +55,21 @@ impl Slot {
     }
 
     fn connect(&self) -> Result<RemoteTransport, TransportError> {
-        let mut place = lock(&self.0.session);
-        let session = place.clone().ok_or_else(|| {
+        let mut current = lock(&self.0.session);
+        let session = current.clone().ok_or_else(|| {
             TransportError::Disconnected(
-                "it is not connected: run `countersign-helper connect` where it is".into(),
+                "the device is not attached: run `countersign-helper connect` on the machine that it is plugged into".into(),
             )
         })?;
-        if let Some(ending) = session.over() {
-            *place = None;
+        if let Some(ending) = session.ending() {
+            *current = None;
             return Err(TransportError::Disconnected(ending.why().to_owned()));
         }
         Ok(RemoteTransport::new(session))
     }
 }
 
-/// Connects to whatever session its device has.
+/// Connects to a device through the session in its slot.
 pub struct RemoteConnector {
     device: DeviceId,
     slot: Slot,
@@ -84,13 +84,13 @@ impl RemoteConnector {
 impl Connector for RemoteConnector {
     fn connect(&mut self) -> Result<Box<dyn Transport>, TransportError> {
         let mut transport = self.slot.connect()?;
-        // Whatever the card knew of logins is gone.
+        // The reset ends every login on the card.
         transport.reset()?;
         Ok(Box::new(transport))
     }
 
     fn describe(&self) -> String {
-        "attached from afar (RAMOverHTTP)".into()
+        "remote (RAMOverHTTP)".into()
     }
 
     fn device(&self) -> Option<&DeviceId> {

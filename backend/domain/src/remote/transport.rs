@@ -1,4 +1,4 @@
-//! A session as the driver's way to the card.
+//! Lets the card driver use the card of a session.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,21 +7,20 @@ use countersign_ram::{Instruction, Outcome};
 
 use super::{ending::Ending, session::RamSession};
 
-/// Longest that a card takes for anything but a new key.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Longest that a card takes for a new key.
-const GENERATION: Duration = Duration::from_secs(300);
-/// Commands in one request: a client's answer has to stay below 64 KiB, and a response has at most 4 KiB.
-const TOGETHER: usize = 12;
+/// Timeout of a command that does not generate a key.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Timeout of a command that generates a key.
+const GENERATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// Number of commands in one request. A client's answer must have less than 64 KiB, and a response has at most 4 KiB.
+const BATCH: usize = 12;
 
-/// A session as the driver's way to the card.
+/// The transport to the card of a session.
 pub struct RemoteTransport {
     session: Arc<RamSession>,
     name: String,
 }
 
 impl RemoteTransport {
-    /// The way to this session's card.
     pub fn new(session: Arc<RamSession>) -> Self {
         Self {
             name: format!("RAMOverHTTP client at {}", session.from()),
@@ -29,70 +28,74 @@ impl RemoteTransport {
         }
     }
 
-    fn ask(
+    fn execute(
         &self,
         instructions: Vec<Instruction>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vec<Outcome>, TransportError> {
         let outcomes = self
             .session
-            .ask(instructions, patience)
+            .execute(instructions, timeout)
             .map_err(|ending| TransportError::Disconnected(ending.why().to_owned()))?;
         if let Some(Outcome::Failed(why)) = outcomes.last() {
-            let why = format!("the client has lost the card: {why}");
-            // Its connection to the card is dead: it has to begin anew.
+            let why = format!("the remote client lost its card: {why}");
+            // The client's connection to the card ended, so the client must begin a new session.
             self.session.end(Ending::Aborted(why.clone()));
             return Err(TransportError::Disconnected(why));
         }
         Ok(outcomes)
     }
 
-    fn confused(&self) -> TransportError {
-        let why = "its answer does not fit what it was told to do";
+    /// Ends the session, because an outcome does not match its instruction.
+    fn mismatch(&self) -> TransportError {
+        let why = "the remote client's answer does not match its instructions";
         self.session.end(Ending::Refused(why.into()));
         TransportError::Disconnected(why.into())
     }
 
     fn commands(&self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
-        let patience = commands.iter().map(|command| patience(command)).sum();
+        let timeout = commands.iter().map(|command| timeout(command)).sum();
         let commands = commands.iter().cloned().map(Instruction::Command);
-        let outcomes = self.ask(commands.collect(), patience)?;
+        let outcomes = self.execute(commands.collect(), timeout)?;
         outcomes
             .into_iter()
             .map(|outcome| match outcome {
                 Outcome::Response(response) => Ok(response),
-                Outcome::Atr(_) | Outcome::Failed(_) => Err(self.confused()),
+                Outcome::Atr(_) | Outcome::Failed(_) => Err(self.mismatch()),
             })
             .collect()
     }
 }
 
-/// How long a command may take: by its instruction, which is readable in secure messaging too.
-fn patience(command: &[u8]) -> Duration {
+/// The timeout of a command, by its instruction byte, which secure messaging does not encrypt.
+fn timeout(command: &[u8]) -> Duration {
     match command.get(1) {
-        Some(0x46 | 0x48 | 0x50) => GENERATION,
-        _ => PATIENCE,
+        Some(0x46 | 0x48 | 0x50) => GENERATION_TIMEOUT,
+        _ => COMMAND_TIMEOUT,
     }
 }
 
 impl Transport for RemoteTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let mut responses = self.commands(&[command.to_vec()])?;
-        responses.pop().ok_or_else(|| self.confused())
+        responses.pop().ok_or_else(|| self.mismatch())
     }
 
     fn transmit_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
         let mut responses = Vec::with_capacity(commands.len());
-        for together in commands.chunks(TOGETHER) {
-            responses.extend(self.commands(together)?);
+        for batch in commands.chunks(BATCH) {
+            responses.extend(self.commands(batch)?);
         }
         Ok(responses)
     }
 
     fn reset(&mut self) -> Result<Atr, TransportError> {
-        match self.ask(vec![Instruction::Reset], PATIENCE)?.pop() {
+        match self
+            .execute(vec![Instruction::Reset], COMMAND_TIMEOUT)?
+            .pop()
+        {
             Some(Outcome::Atr(atr)) => Ok(Atr(atr)),
-            _ => Err(self.confused()),
+            _ => Err(self.mismatch()),
         }
     }
 

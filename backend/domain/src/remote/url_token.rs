@@ -1,4 +1,4 @@
-//! The token in the address that clients attach to.
+//! The token in the address that remote clients use.
 
 use std::path::Path;
 
@@ -9,29 +9,27 @@ use subtle::ConstantTimeEq;
 /// Shortest token, in characters.
 const SHORTEST: usize = 16;
 
-/// The token in the address that clients attach to; only its hash is kept.
+/// The token in the address `/rt/hsm/TOKEN`. Only its hash is in memory.
 pub struct UrlToken([u8; 32]);
 
 impl UrlToken {
-    /// Reads the token out of its file.
-    ///
     /// # Errors
-    /// The file's, or it holds no token.
+    /// The file cannot be read, or does not hold a token of at least [`SHORTEST`] letters, digits, `-` or `_`.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the token in {}", file.display()))?;
+            .with_context(|| format!("cannot read the token file {}", file.display()))?;
         let token = text.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         ensure!(
             token.len() >= SHORTEST && token.chars().all(plain),
-            "{} holds no token: write {SHORTEST} or more letters, digits, - or _ into it",
+            "{} does not hold a token: write {SHORTEST} or more letters, digits, - or _ into it",
             file.display()
         );
         Ok(Self(Sha256::digest(token).into()))
     }
 
-    /// Whether it is this one.
-    pub fn is(&self, token: &str) -> bool {
+    /// Compares in constant time.
+    pub fn matches(&self, token: &str) -> bool {
         let hash: [u8; 32] = Sha256::digest(token).into();
         hash.ct_eq(&self.0).into()
     }
@@ -42,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_long_and_fit_into_an_address() {
+    fn a_token_that_is_short_or_does_not_fit_into_an_address_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         for bad in ["short", "0123456789abcdef/..", ""] {
@@ -51,7 +49,7 @@ mod tests {
         }
         std::fs::write(&file, "0123456789abcdef\n").unwrap();
         let token = UrlToken::read(&file).unwrap();
-        assert!(token.is("0123456789abcdef"));
-        assert!(!token.is("0123456789abcdeg"));
+        assert!(token.matches("0123456789abcdef"));
+        assert!(!token.matches("0123456789abcdeg"));
     }
 }

@@ -11,57 +11,55 @@ use countersign_protocol::{
 
 use super::{Remote, ending::Ending, session::RamSession};
 
-/// Devices that may wait. Each has proven its key, so strangers would need as many devices.
+/// Largest number of waiting devices. Each has proven its key, so a stranger would need as many genuine devices to fill the list.
 const MOST: usize = 32;
 
-/// A device that has proven the key of its certificate, unless it cannot and an admin allowed exactly that.
+/// A device that has proven the key of its certificate, or one that cannot and that the configuration allows without a secure
+/// channel.
 pub struct Arrival {
     pub device: VerifiedDevice,
     pub info: TokenInfo,
     pub version: Option<String>,
 }
 
-/// A device that waits.
+/// A waiting device.
 pub struct Waiting {
     pub session: Arc<RamSession>,
     pub arrival: Arrival,
     pub since: Timestamp,
 }
 
-/// Whether the device can wait.
+/// [`MOST`] devices are already waiting.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Place {
-    Waits,
-    Full,
-}
+pub struct TooManyWaiting;
 
 impl Remote {
-    /// Lets a device wait; an earlier session of the same device is ended.
-    pub fn wait(&self, device: DeviceId, waiting: Waiting) -> Place {
+    /// Adds a device to the list of waiting devices. An earlier session of the same device is ended.
+    pub fn wait(&self, device: DeviceId, waiting: Waiting) -> Result<(), TooManyWaiting> {
         let mut all = self.waiting();
-        all.retain(|_, waiting| waiting.session.over().is_none());
+        all.retain(|_, waiting| waiting.session.ending().is_none());
         if all.len() >= MOST && !all.contains_key(&device) {
-            return Place::Full;
+            return Err(TooManyWaiting);
         }
         if let Some(before) = all.insert(device, waiting) {
             before.session.end(Ending::Refused(
                 "the same device was connected at another place".into(),
             ));
         }
-        Place::Waits
+        Ok(())
     }
 
-    /// Takes a device out of the queue, if it is still connected.
+    /// Removes a waiting device from the list and returns it, if it is still connected.
     pub fn take(&self, device: &DeviceId) -> Option<Waiting> {
         self.waiting()
             .remove(device)
-            .filter(|waiting| waiting.session.over().is_none())
+            .filter(|waiting| waiting.session.ending().is_none())
     }
 
-    /// Devices that wait and are still connected, the first one first.
+    /// Waiting devices that are still connected, in the order of their arrival.
     pub fn list_waiting(&self) -> Vec<WaitingDevice> {
         let mut all = self.waiting();
-        all.retain(|_, waiting| waiting.session.over().is_none());
+        all.retain(|_, waiting| waiting.session.ending().is_none());
         let mut list: Vec<_> = all.values().map(view).collect();
         list.sort_by_key(|device| device.since);
         list

@@ -1,4 +1,4 @@
-//! Activations and custodians' answers.
+//! Activations and custodians' answers. An activation that may use several HSMs has a row, a *member*, for each of them.
 
 use countersign_protocol::{
     activation::{ActivationState, ActivationTerms, Answer},
@@ -11,52 +11,46 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{StoreError, from_json, from_text, to_json};
 
-/// Ids that are read at once.
+/// Number of ids that [`newest`] reads at once.
 const PAGE: u32 = 200;
 
-/// Tells by its terms whether an activation is wanted.
-pub type Wanted<'a> = &'a (dyn Fn(&ActivationTerms) -> bool + Sync);
+/// Selects activations by their terms.
+pub type Filter<'a> = &'a (dyn Fn(&ActivationTerms) -> bool + Sync);
 
-/// An activation as stored.
+/// One member of an activation, as it is stored.
 #[derive(Clone, Debug)]
 pub struct Activation {
-    /// What was asked for; never changes.
+    /// The terms of the request, which never change.
     pub terms: ActivationTerms,
-    /// Digest of purpose and reason: who asks for the same joins.
+    /// Digest of purpose and reason. A request with the same digest joins this activation.
     pub scope: Sha256Digest,
-    /// Where it stands.
     pub state: ActivationState,
-    /// Whether a lease began.
+    /// Whether a lease opened.
     pub was_open: bool,
-    /// The card's count.
+    /// Number of custodians that the HSM counts as authenticated.
     pub authenticated: u8,
-    /// Something that people must know.
+    /// A message for everyone who sees the activation.
     pub notice: Option<String>,
-    /// Grows with every change.
+    /// Grows with each change.
     pub revision: u64,
-    /// After how many seconds without its requester it is withdrawn before it is open; `None`: never.
+    /// The activation ends as abandoned if its requester is out of contact for this many seconds before it opens. `None`: it never
+    /// does.
     pub abandoned_after: Option<u32>,
 }
 
 /// A custodian's answer, with the signed statement if they approved.
 #[derive(Clone, Debug)]
 pub struct StoredAnswer {
-    /// The custodian's key.
     pub key: Fingerprint,
-    /// The answer.
     pub answer: Answer,
-    /// The approval.
     pub statement: Option<Envelope>,
 }
 
-/// Which activations.
+/// Selects activations by whether they have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Not ended.
     Active,
-    /// Ended.
     Ended,
-    /// All.
     All,
 }
 
@@ -73,19 +67,16 @@ fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
         was_open: row.get("was_open"),
         authenticated: row.get("authenticated"),
         notice: row.get("notice"),
-        revision: number(row.get("revision"))?,
+        revision: unsigned(row.get("revision"))?,
         abandoned_after: row.get("abandoned_after"),
     })
 }
 
-fn number(value: i64) -> Result<u64, StoreError> {
+fn unsigned(value: i64) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-/// Stores a new activation.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores a new member.
 pub async fn insert(
     connection: &mut SqliteConnection,
     activation: &Activation,
@@ -113,10 +104,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Stores how long the requester of an activation may be out of reach, on however many HSMs.
-///
-/// # Errors
-/// [`StoreError`].
+/// Sets [`Activation::abandoned_after`] in every member of an activation.
 pub async fn set_abandoned_after(
     connection: &mut SqliteConnection,
     id: &ActivationId,
@@ -130,10 +118,7 @@ pub async fn set_abandoned_after(
     Ok(())
 }
 
-/// Stores what can change of an activation, and raises its revision.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores the fields of a member that can change, and raises its revision.
 pub async fn update(
     connection: &mut SqliteConnection,
     activation: &Activation,
@@ -153,10 +138,7 @@ pub async fn update(
     Ok(())
 }
 
-/// The activation with this id.
-///
-/// # Errors
-/// [`StoreError`].
+/// The member with this id. The first member of an activation has the activation's own id.
 pub async fn by_id(
     connection: &mut SqliteConnection,
     id: &ActivationId,
@@ -168,10 +150,7 @@ pub async fn by_id(
     row.as_ref().map(read).transpose()
 }
 
-/// Activations of an HSM that have not ended, oldest first.
-///
-/// # Errors
-/// [`StoreError`].
+/// Members on an HSM that have not ended, oldest first.
 pub async fn active_of(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -184,10 +163,7 @@ pub async fn active_of(
     rows.iter().map(read).collect()
 }
 
-/// What is stored of an activation for each of its HSMs, in the order of its pool.
-///
-/// # Errors
-/// [`StoreError`].
+/// The members of an activation, in the order of its HSMs.
 pub async fn members(
     connection: &mut SqliteConnection,
     id: &ActivationId,
@@ -199,17 +175,14 @@ pub async fn members(
     rows.iter().map(read).collect()
 }
 
-/// Ids of the newest activations that are wanted (all, if nothing tells), newest first; of one requester only, if one is
-/// named. A pool is one, and ends with its last HSM.
-///
-/// # Errors
-/// [`StoreError`].
+/// Ids of the newest activations that `filter` accepts, newest first, and only those of `requester` if it is given. An activation on
+/// several HSMs counts once, and has ended when its last member has.
 pub async fn newest(
     connection: &mut SqliteConnection,
     which: Which,
     requester: Option<&OperatorId>,
     limit: usize,
-    wanted: Option<Wanted<'_>>,
+    filter: Option<Filter<'_>>,
 ) -> Result<Vec<ActivationId>, StoreError> {
     let mut found = Vec::new();
     let mut before = i64::MAX;
@@ -236,11 +209,11 @@ pub async fn newest(
         before = last.get("sequence");
         for row in &rows {
             let id = ActivationId::new(row.get::<&str, _>("id"));
-            let is_wanted = match wanted {
-                Some(wanted) => wanted(&terms(&mut *connection, &id).await?),
+            let accepted = match filter {
+                Some(filter) => filter(&terms(&mut *connection, &id).await?),
                 None => true,
             };
-            if is_wanted {
+            if accepted {
                 found.push(id);
             }
             if found.len() == limit {
@@ -250,7 +223,7 @@ pub async fn newest(
     }
 }
 
-/// One activation's: manifests can be so large that only one is held at a time.
+/// Reads the terms of one activation. Manifests can be large, so only one is held in memory at a time.
 async fn terms(
     connection: &mut SqliteConnection,
     id: &ActivationId,
@@ -262,10 +235,7 @@ async fn terms(
     from_json(row.get("terms"))
 }
 
-/// Answers to an activation.
-///
-/// # Errors
-/// [`StoreError`].
+/// Custodians' answers to a member.
 pub async fn answers(
     connection: &mut SqliteConnection,
     id: &ActivationId,
@@ -288,10 +258,7 @@ pub async fn answers(
         .collect()
 }
 
-/// Stores an answer in the place of an earlier one.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores a custodian's answer in place of an earlier one.
 pub async fn put_answer(
     connection: &mut SqliteConnection,
     id: &ActivationId,

@@ -1,4 +1,4 @@
-//! The audit log.
+//! The audit log. Triggers of the database reject changed and deleted entries.
 
 use countersign_protocol::{
     Timestamp,
@@ -9,7 +9,8 @@ use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::StoreError;
 
-/// Appends entries, in one statement; returns the number of entries then. Only for [`super::WriteTx`].
+/// Appends entries in one statement, and returns the new number of entries. Only [`super::WriteTx`] may call this, so that an entry
+/// and its change are stored together.
 pub(super) async fn append(
     connection: &mut SqliteConnection,
     events: impl IntoIterator<Item = (Actor, AuditEvent)>,
@@ -38,10 +39,6 @@ pub(super) async fn append(
     Ok(total)
 }
 
-/// Number of entries.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     let last: Option<i64> = sqlx::query_scalar("SELECT MAX(idx) FROM audit")
         .fetch_one(connection)
@@ -50,10 +47,7 @@ pub async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError>
     u64::try_from(count).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-/// A page, newest first.
-///
-/// # Errors
-/// [`StoreError`].
+/// Up to `limit` entries before the entry `before`, or the newest ones without it, newest first.
 pub async fn page(
     connection: &mut SqliteConnection,
     before: Option<u64>,

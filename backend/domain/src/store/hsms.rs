@@ -1,4 +1,4 @@
-//! What is remembered of signing HSMs: the device, how its challenges live, who is registered.
+//! The device behind each signing HSM, how its challenges behave, and its registered custodians.
 
 use countersign_card::pka::ChallengeBehaviour;
 use countersign_protocol::{
@@ -10,21 +10,17 @@ use countersign_protocol::{
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, moment, to_json};
+use super::{StoreError, from_json, from_text, time_text, to_json};
 
-/// What was learnt of a device.
+/// The device that was found behind an HSM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownDevice {
-    /// The device.
     pub device: DeviceId,
-    /// How its challenges live.
+    /// When the device's challenges become invalid, as far as the server has observed it.
     pub behaviour: ChallengeBehaviour,
 }
 
-/// The device that was last seen behind an HSM.
-///
-/// # Errors
-/// [`StoreError`].
+/// The device that was last seen behind an HSM, or `None` if the HSM was never connected.
 pub async fn known_device(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -42,10 +38,7 @@ pub async fn known_device(
     .transpose()
 }
 
-/// Remembers a device.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores the device of an HSM in place of an earlier one.
 pub async fn remember_device(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -63,10 +56,7 @@ pub async fn remember_device(
     Ok(())
 }
 
-/// Enters a custodian's key.
-///
-/// # Errors
-/// [`StoreError`].
+/// Records that an admin registered a custodian's key on an HSM.
 pub async fn insert_custodian(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -76,17 +66,14 @@ pub async fn insert_custodian(
     sqlx::query("INSERT INTO custodians (hsm, fingerprint, registered_at, registered_by) VALUES (?, ?, ?, ?)")
         .bind(hsm.as_str())
         .bind(key.to_hex())
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .bind(by.as_str())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Forgets all custodians of an HSM, since it was erased.
-///
-/// # Errors
-/// [`StoreError`].
+/// Deletes the custodians of an HSM after it was erased.
 pub async fn forget_custodians(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -98,10 +85,7 @@ pub async fn forget_custodians(
     Ok(())
 }
 
-/// Custodians registered in an HSM, in the order of registration.
-///
-/// # Errors
-/// [`StoreError`].
+/// Custodians that are registered on an HSM, in the order of registration.
 pub async fn custodians(
     connection: &mut SqliteConnection,
     hsm: &HsmId,

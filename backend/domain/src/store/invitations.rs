@@ -1,4 +1,4 @@
-//! Bootstrap codes, invitations, log-in nonces.
+//! Bootstrap codes, invitations and log-in nonces.
 
 use countersign_protocol::{
     Timestamp,
@@ -7,21 +7,17 @@ use countersign_protocol::{
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, moment, to_json};
+use super::{StoreError, from_json, from_text, time_text, to_json};
 
-/// An invitation with what only the server knows.
+/// An invitation with the fields that only the server knows.
 #[derive(Clone, Debug)]
 pub struct Invitation {
-    /// As admins see it.
     pub view: InvitationView,
-    /// To be signed along at enrolment.
+    /// Part of the statement that the person signs at enrolment.
     pub nonce: String,
 }
 
-/// Stores a bootstrap code; earlier ones stop working.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores the hash of a bootstrap code in place of an earlier one.
 pub async fn set_bootstrap_code(
     connection: &mut SqliteConnection,
     hash: &[u8],
@@ -32,32 +28,25 @@ pub async fn set_bootstrap_code(
         .await?;
     sqlx::query("INSERT INTO bootstrap_codes (hash, expires_at) VALUES (?, ?)")
         .bind(hash)
-        .bind(moment(expires_at))
+        .bind(time_text(expires_at))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Uses a bootstrap code up; tells whether it was good.
-///
-/// # Errors
-/// [`StoreError`].
+/// Deletes the bootstrap code with this hash. Returns its expiry time, which may be in the past, or `None` if the code is unknown.
 pub async fn take_bootstrap_code(
     connection: &mut SqliteConnection,
     hash: &[u8],
-) -> Result<bool, StoreError> {
-    let deleted = sqlx::query("DELETE FROM bootstrap_codes WHERE hash = ? AND expires_at > ?")
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query("DELETE FROM bootstrap_codes WHERE hash = ? RETURNING expires_at")
         .bind(hash)
-        .bind(moment(Timestamp::now()))
-        .execute(connection)
+        .fetch_optional(connection)
         .await?;
-    Ok(deleted.rows_affected() == 1)
+    row.map(|row| from_text(row.get("expires_at"))).transpose()
 }
 
-/// Stores a new invitation.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores a new invitation with the hash of its code.
 pub async fn insert(
     connection: &mut SqliteConnection,
     invitation: &Invitation,
@@ -75,7 +64,7 @@ pub async fn insert(
     .bind(to_json(&view.roles)?)
     .bind(to_json(&view.status)?)
     .bind(&invitation.nonce)
-    .bind(moment(view.expires_at))
+    .bind(time_text(view.expires_at))
     .execute(connection)
     .await?;
     Ok(())
@@ -101,10 +90,7 @@ fn read(row: &SqliteRow) -> Result<Invitation, StoreError> {
     })
 }
 
-/// The invitation with this code.
-///
-/// # Errors
-/// [`StoreError`].
+/// The invitation whose code has this hash, whatever its status.
 pub async fn by_code(
     connection: &mut SqliteConnection,
     code_hash: &[u8],
@@ -117,9 +103,6 @@ pub async fn by_code(
 }
 
 /// The invitation with this id.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn by_id(
     connection: &mut SqliteConnection,
     id: &InvitationId,
@@ -132,9 +115,6 @@ pub async fn by_id(
 }
 
 /// All invitations, newest first.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<InvitationView>, StoreError> {
     let rows = sqlx::query("SELECT * FROM invitations ORDER BY id DESC")
         .fetch_all(connection)
@@ -144,10 +124,6 @@ pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<InvitationVie
         .collect()
 }
 
-/// Changes the status.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn set_status(
     connection: &mut SqliteConnection,
     id: &InvitationId,
@@ -161,51 +137,42 @@ pub async fn set_status(
     Ok(())
 }
 
-/// Number of log-in nonces that wait to be used.
-///
-/// # Errors
-/// [`StoreError`].
+/// Number of log-in nonces that were neither used nor expired.
 pub async fn count_nonces(connection: &mut SqliteConnection) -> Result<u32, StoreError> {
     Ok(
         sqlx::query_scalar("SELECT COUNT(*) FROM login_nonces WHERE expires_at > ?")
-            .bind(moment(Timestamp::now()))
+            .bind(time_text(Timestamp::now()))
             .fetch_one(connection)
             .await?,
     )
 }
 
-/// Stores a log-in nonce, and forgets those that have expired.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores a log-in nonce, and deletes those that expired.
 pub async fn insert_nonce(
     connection: &mut SqliteConnection,
     nonce: &str,
     expires_at: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_nonces WHERE expires_at < ?")
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .execute(&mut *connection)
         .await?;
     sqlx::query("INSERT INTO login_nonces (nonce, expires_at) VALUES (?, ?)")
         .bind(nonce)
-        .bind(moment(expires_at))
+        .bind(time_text(expires_at))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Uses a log-in nonce up; tells whether it was good.
-///
-/// # Errors
-/// [`StoreError`].
+/// Deletes a log-in nonce. Returns whether it existed and had not expired.
 pub async fn take_nonce(
     connection: &mut SqliteConnection,
     nonce: &str,
 ) -> Result<bool, StoreError> {
     let deleted = sqlx::query("DELETE FROM login_nonces WHERE nonce = ? AND expires_at > ?")
         .bind(nonce)
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .execute(connection)
         .await?;
     Ok(deleted.rows_affected() == 1)

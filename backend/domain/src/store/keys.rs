@@ -1,23 +1,19 @@
-//! What is kept of a signing key beside its HSM.
+//! Settings and certificates that the server stores for signing keys.
 
 use countersign_protocol::{cvc::Fingerprint, hsm::KeySettings};
 use sqlx::{Row, SqliteConnection};
 
 use super::{StoreError, from_json, to_json};
 
-/// What is kept of a key.
+/// The settings and certificate of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// What may be done with it.
     pub settings: KeySettings,
-    /// Its certificate in DER.
+    /// In DER.
     pub certificate: Option<Vec<u8>>,
 }
 
-/// What is kept of this key; the default for a key that nobody touched.
-///
-/// # Errors
-/// [`StoreError`].
+/// The record of this key, or the default if none was stored.
 pub async fn load(
     connection: &mut SqliteConnection,
     key: &Fingerprint,
@@ -37,10 +33,7 @@ pub async fn load(
     )
 }
 
-/// Stores what is kept of a key.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores the record of a key in place of an earlier one.
 pub async fn save(
     connection: &mut SqliteConnection,
     key: &Fingerprint,

@@ -1,4 +1,4 @@
-//! SQLite: one file, one transaction per change, the audit entry inside it.
+//! The SQLite database: one file. Each change is one transaction, which includes its audit entry.
 
 pub mod activations;
 pub mod audit;
@@ -35,47 +35,45 @@ use tokio::sync::watch;
 
 use crate::events::{Change, Changes};
 
-/// Page cache of the connection for changes, as SQLite wants it: 64 MiB, so that what grows by every signature stays in it.
+/// `PRAGMA cache_size` of the connection for changes: 64 MiB (negative means KiB), so that the tables that grow with each signature
+/// stay in the cache.
 const CHANGES_CACHE: &str = "-65536";
 
-/// Why the store failed: the disk, or contents that this program did not write.
+/// A failure of the database or its disk, or contents that this program did not write.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// Migrations.
-    #[error("the database cannot be brought to this version: {0}")]
+    #[error("the database cannot be migrated to this version: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// A row that cannot be read.
-    #[error("the database holds something unreadable: {0}")]
+    #[error("the database holds a value that cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// The database.
+/// The database. Clones share the same connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
-    /// One connection for all changes: its page cache stays good, and changes come one after the other anyway.
+    /// A single connection for all changes, so that its page cache stays valid. SQLite makes changes one after the other anyway.
     changes: SqlitePool,
-    /// Whether the connection for changes was given back with a transaction that may still be open.
+    /// Whether the connection for changes was released with a transaction that may still be open.
     unfinished: Arc<AtomicBool>,
     changed: Changes,
-    /// Grows with every change of people and their tokens.
+    /// The counter of [`Store::people_generation`].
     people: watch::Sender<u64>,
 }
 
-/// What a change has to survive. Every change that is answered survives a power cut.
+/// The failures that a change survives. A change on which an answer depends must survive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// `kill -9`, but not a power cut: nothing that the outside has heard of.
+    /// `kill -9`, but not a power cut. This is for changes on which no answer depends yet.
     Kill,
-    /// A power cut, too.
+    /// `kill -9` and a power cut.
     PowerCut,
 }
 
 impl Durability {
-    /// For the statements that follow on a connection.
+    /// Applies this durability to the next statements on a connection.
     fn setting(self) -> &'static str {
         match self {
             Self::Kill => "PRAGMA synchronous = NORMAL",
@@ -83,7 +81,7 @@ impl Durability {
         }
     }
 
-    /// Begins a transaction with this setting, in one call to SQLite.
+    /// Begins a transaction with this durability, in one call to SQLite.
     fn begin(self) -> &'static str {
         match self {
             Self::Kill => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
@@ -93,12 +91,9 @@ impl Durability {
 }
 
 impl Store {
-    /// Opens the database, making or migrating it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Opens the database. Creates it if the file does not exist, and migrates it to this version.
     pub async fn open(path: &Path, changed: Changes) -> Result<Self, StoreError> {
-        // Sessions and names are in it; what SQLite puts beside it gets the same mode.
+        // The file holds sessions and names. SQLite creates its journal files with the same mode.
         OpenOptions::new()
             .append(true)
             .create(true)
@@ -109,7 +104,7 @@ impl Store {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // What is answered must survive a power cut, too.
+            // An answered change must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(std::time::Duration::from_secs(10));
@@ -131,7 +126,7 @@ impl Store {
             .test_before_acquire(false)
             .after_release(move |connection, _| {
                 let roll_back = left_unfinished.swap(false, Ordering::SeqCst);
-                // Where nothing can be rolled back, the connection's state is unknown, so it is closed and replaced.
+                // If the rollback fails, the state of the connection is unknown, so it is closed and replaced.
                 Box::pin(
                     async move { Ok(!roll_back || connection.execute("ROLLBACK").await.is_ok()) },
                 )
@@ -147,39 +142,33 @@ impl Store {
         })
     }
 
-    /// The pool, for what keeps tables of its own.
+    /// The connection pool, for libraries that have their own tables.
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
     }
 
-    /// Grows with every change of people and their tokens, and with log-outs: what was read before is only good while it
-    /// has not.
+    /// A counter that grows with every change of people and their tokens, and with log-outs. A cached look-up is valid while the
+    /// counter is unchanged.
     pub fn people_generation(&self) -> u64 {
         *self.people.borrow()
     }
 
-    /// Wakes whenever [`Self::people_generation`] grows from now on.
+    /// Receives each new value of [`Self::people_generation`].
     pub fn people_changes(&self) -> watch::Receiver<u64> {
         self.people.subscribe()
     }
 
-    /// Reports a change of something that is not stored.
+    /// Notifies listeners of a change that is not stored.
     pub fn publish(&self, change: Change) {
         self.changed.publish(change);
     }
 
-    /// A connection to read with.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
+    /// A connection for reading.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.pool.acquire().await?)
     }
 
     /// A connection for a change that is a single statement.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
     pub async fn connection(
         &self,
         durability: Durability,
@@ -189,20 +178,15 @@ impl Store {
         Ok(connection)
     }
 
-    /// Begins a change. Changes come one after the other; never hold one across anything slow.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
+    /// Begins a change that survives a power cut. Changes are made one after the other, so never hold one during a slow operation.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
         self.write_as(Durability::PowerCut).await
     }
 
-    /// [`Self::write`] for a change that has to survive this much.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
+    /// As [`Self::write`], with this durability.
     pub async fn write_as(&self, durability: Durability) -> Result<WriteTx, StoreError> {
-        // The change owns the connection before the transaction begins: a caller that leaves while it begins drops it.
+        // The change owns the connection before the transaction begins, so that it is dropped, and rolled back, if the caller leaves
+        // meanwhile.
         let mut change = WriteTx {
             connection: self.changes.acquire().await?,
             finished: false,
@@ -217,10 +201,10 @@ impl Store {
     }
 }
 
-/// A change under way. Dropped without [`WriteTx::commit`], it is rolled back.
+/// A transaction with its notifications. It is rolled back if it is dropped without [`WriteTx::commit`].
 ///
-/// The transaction is begun and ended by plain statements, because sqlx counts transactions by itself and its count is wrong
-/// once a caller left in the middle of `BEGIN` or SQLite rolled back because the disk was full.
+/// It is begun and ended by plain statements, because sqlx counts transactions itself, and its count is wrong after a caller left
+/// during `BEGIN` or SQLite rolled back because the disk was full.
 pub struct WriteTx {
     connection: PoolConnection<Sqlite>,
     finished: bool,
@@ -232,23 +216,16 @@ pub struct WriteTx {
 }
 
 impl WriteTx {
-    /// The connection.
     pub fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
 
     /// Appends an audit entry in this transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn audit(&mut self, actor: &Actor, event: AuditEvent) -> Result<(), StoreError> {
         self.audit_all([(actor.clone(), event)]).await
     }
 
     /// Appends audit entries in this transaction, in one statement.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn audit_all(
         &mut self,
         events: impl IntoIterator<Item = (Actor, AuditEvent)>,
@@ -258,20 +235,20 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Reports a change to listeners once this is committed.
+    /// Notifies listeners of a change after the commit.
     pub fn changed(&mut self, change: Change) {
         self.pending.push(change);
     }
 
-    /// Has every caller looked up again once this is committed, as a change of people does.
+    /// Has every caller authenticated again after the commit, as a change of people does.
     pub fn forget_callers(&mut self) {
         self.callers_changed = true;
     }
 
-    /// Makes the change last, then tells listeners.
+    /// Commits the change, then notifies listeners.
     ///
     /// # Errors
-    /// [`StoreError::Database`]; nothing has happened then.
+    /// SQLite cannot commit, for example because the disk is full. The change is then rolled back.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         self.connection.execute("COMMIT").await?;
         self.finished = true;
@@ -288,23 +265,21 @@ impl WriteTx {
 impl Drop for WriteTx {
     fn drop(&mut self) {
         if !self.finished {
-            // Read when the connection is released, which follows.
+            // The pool's `after_release` reads this when the connection is released, right after this.
             self.unfinished.store(true, Ordering::SeqCst);
         }
     }
 }
 
-/// JSON for a column.
 fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-/// JSON from a column.
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
-/// Text of a column as something that is written as text.
+/// Parses the text of a column.
 fn from_text<T: std::str::FromStr>(text: &str) -> Result<T, StoreError>
 where
     T::Err: std::fmt::Display,
@@ -313,7 +288,7 @@ where
         .map_err(|error: T::Err| StoreError::Unreadable(error.to_string()))
 }
 
-/// A moment as text that sorts by time.
-fn moment(at: Timestamp) -> String {
+/// A time as text that sorts by time.
+fn time_text(at: Timestamp) -> String {
     format!("{at:.3}")
 }

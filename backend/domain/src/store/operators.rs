@@ -7,19 +7,18 @@ use countersign_protocol::{
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, moment, to_json};
+use super::{StoreError, from_json, from_text, time_text, to_json};
 
-/// An operator with the evidence for the key.
+/// An operator with the attestation of their key.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    /// As others see them.
     pub view: OperatorView,
-    /// The `.pka` triple.
+    /// The `.pka` file that was enrolled: the key's attestation and the card's certificates.
     pub pka: Vec<u8>,
 }
 
 impl Operator {
-    /// Whether the key may be used.
+    /// Whether the key can be used: an admin confirmed it, or it was the first, and it was not revoked.
     pub fn is_confirmed(&self) -> bool {
         matches!(self.view.status, KeyStatus::Confirmed { .. })
     }
@@ -42,10 +41,6 @@ fn read(row: &SqliteRow) -> Result<Operator, StoreError> {
     })
 }
 
-/// Stores a new operator.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn insert(
     connection: &mut SqliteConnection,
     operator: &Operator,
@@ -64,16 +59,12 @@ pub async fn insert(
     .bind(view.key.device.as_str())
     .bind(&operator.pka)
     .bind(to_json(&view.status)?)
-    .bind(moment(view.enrolled_at))
+    .bind(time_text(view.enrolled_at))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Changes the status of an operator's key.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn set_status(
     connection: &mut SqliteConnection,
     id: &OperatorId,
@@ -99,10 +90,6 @@ async fn one(
     row.as_ref().map(read).transpose()
 }
 
-/// The operator with this id.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn by_id(
     connection: &mut SqliteConnection,
     id: &OperatorId,
@@ -115,10 +102,6 @@ pub async fn by_id(
     .await
 }
 
-/// The operator with this key.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn by_key(
     connection: &mut SqliteConnection,
     key: &Fingerprint,
@@ -131,10 +114,7 @@ pub async fn by_key(
     .await
 }
 
-/// The operator with this card.
-///
-/// # Errors
-/// [`StoreError`].
+/// The operator whose key lives on this card.
 pub async fn by_device(
     connection: &mut SqliteConnection,
     device: &DeviceId,
@@ -148,9 +128,6 @@ pub async fn by_device(
 }
 
 /// All operators, by name.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<Operator>, StoreError> {
     let rows = sqlx::query("SELECT * FROM operators ORDER BY name, id")
         .fetch_all(connection)

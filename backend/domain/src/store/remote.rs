@@ -1,23 +1,17 @@
-//! Devices that may be attached from afar, as admins accepted them.
+//! Remote devices that admins accepted as HSMs. Those that the configuration names are not stored.
 
 use countersign_protocol::{Timestamp, cvc::DeviceId, id::HsmId};
 use sqlx::{Row, SqliteConnection};
 
-use super::{StoreError, from_text, moment};
+use super::{StoreError, from_text, time_text};
 
-/// A device that may be attached from afar.
+/// An accepted device with the name of its HSM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteHsm {
-    /// What it is called.
     pub hsm: HsmId,
-    /// The device.
     pub device: DeviceId,
 }
 
-/// Enters one.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn insert(
     connection: &mut SqliteConnection,
     accepted: &RemoteHsm,
@@ -25,16 +19,13 @@ pub async fn insert(
     sqlx::query("INSERT INTO remote_hsms (hsm, device, accepted_at) VALUES (?, ?, ?)")
         .bind(accepted.hsm.as_str())
         .bind(accepted.device.as_str())
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// All of them, by name.
-///
-/// # Errors
-/// [`StoreError`].
+/// All accepted devices, by the name of the HSM.
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<RemoteHsm>, StoreError> {
     let rows = sqlx::query("SELECT hsm, device FROM remote_hsms ORDER BY hsm")
         .fetch_all(connection)
@@ -49,10 +40,7 @@ pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<RemoteHsm>, S
         .collect()
 }
 
-/// Removes one; returns its device.
-///
-/// # Errors
-/// [`StoreError`].
+/// Deletes the accepted device of this HSM and returns it, or `None` if no admin accepted one.
 pub async fn remove(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
@@ -64,10 +52,7 @@ pub async fn remove(
     row.map(|row| from_text(row.get("device"))).transpose()
 }
 
-/// Whether an HSM is there because an admin accepted its device.
-///
-/// # Errors
-/// [`StoreError`].
+/// Whether an admin accepted the device of this HSM, so that an admin can remove it.
 pub async fn is_accepted(
     connection: &mut SqliteConnection,
     hsm: &HsmId,

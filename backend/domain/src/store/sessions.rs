@@ -1,14 +1,12 @@
-//! When sessions of the portal end. Their rows are tower-sessions' own, whose `save` makes one that is gone anew.
+//! Expiry of portal sessions. The rows belong to tower-sessions, whose `save` is not used to extend a session because it would
+//! re-create a deleted one.
 
 use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
 use super::StoreError;
 
-/// Whether a session ends before this moment.
-///
-/// # Errors
-/// [`StoreError`].
+/// Whether a session exists and expires before `moment`.
 pub async fn ends_before(
     connection: &mut SqliteConnection,
     id: &str,
@@ -22,10 +20,7 @@ pub async fn ends_before(
     Ok(row.is_some())
 }
 
-/// Has a session last until this moment. One that has ended by now is left alone, and one that is gone stays gone.
-///
-/// # Errors
-/// [`StoreError`].
+/// Extends a session until this time, unless it has expired or was deleted.
 pub async fn extend(
     connection: &mut SqliteConnection,
     id: &str,
@@ -40,10 +35,6 @@ pub async fn extend(
     Ok(())
 }
 
-/// Deletes sessions that have ended by now.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn delete_expired(
     connection: &mut SqliteConnection,
     now: OffsetDateTime,

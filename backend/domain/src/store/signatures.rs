@@ -1,4 +1,4 @@
-//! Signatures: reserved before the card is asked, recorded before they are answered.
+//! Signatures. A row is reserved before the card signs, and the signature is recorded before the requester gets it.
 
 use countersign_protocol::{
     Timestamp,
@@ -9,22 +9,18 @@ use countersign_protocol::{
 };
 use sqlx::{QueryBuilder, Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_text, moment};
+use super::{StoreError, from_text, time_text};
 
-/// A reservation, and what became of it.
+/// A reservation, with its signature once the card has signed.
 #[derive(Clone, Debug)]
 pub struct StoredSignature {
-    /// Id.
     pub id: SignatureId,
-    /// By which key.
     pub key: Fingerprint,
-    /// How.
     pub mechanism: Mechanism,
-    /// Over which digest.
     pub digest: Vec<u8>,
-    /// Length of the salt, where it is not the usual one.
+    /// Requested length of the PSS salt in bytes. `None` means the length of the digest.
     pub salt_length: Option<u16>,
-    /// The signature and when it was made; `None`: under way, or its outcome is unknown.
+    /// The signature and its time. `None` means that signing is in progress or that its outcome is unknown.
     pub made: Option<(Base64, Timestamp)>,
 }
 
@@ -44,10 +40,7 @@ fn read(row: &SqliteRow) -> Result<StoredSignature, StoreError> {
     })
 }
 
-/// What was made of this idempotency key, on whichever HSM.
-///
-/// # Errors
-/// [`StoreError`].
+/// The reservation with this idempotency key under an activation, on any of its HSMs. One with a signature is preferred.
 pub async fn by_key(
     connection: &mut SqliteConnection,
     activation: &ActivationId,
@@ -64,20 +57,18 @@ pub async fn by_key(
     row.as_ref().map(read).transpose()
 }
 
-/// A signature before the card is asked.
+/// A reservation that is to be stored.
 pub struct Reservation {
-    /// Under which activation.
     pub activation: ActivationId,
-    /// The requester's name for the wish.
+    /// The requester's identifier of the request, so that a repeated request gets the same signature.
     pub idempotency_key: String,
-    /// What is to be made.
     pub signature: StoredSignature,
 }
 
-/// Reserves signatures, in one statement.
+/// Stores reservations in one statement.
 ///
 /// # Errors
-/// [`StoreError`]; idempotency keys must be new.
+/// An idempotency key was already used under its activation; no reservation is stored then.
 pub async fn reserve(
     connection: &mut SqliteConnection,
     reservations: &[&Reservation],
@@ -104,10 +95,7 @@ pub async fn reserve(
     Ok(())
 }
 
-/// Gives reservations back, in one statement: the card said that it made no signature.
-///
-/// # Errors
-/// [`StoreError`].
+/// Deletes reservations in one statement, because the card reported that it did not sign.
 pub async fn release(
     connection: &mut SqliteConnection,
     ids: &[&SignatureId],
@@ -125,20 +113,14 @@ pub async fn release(
     Ok(())
 }
 
-/// What a card made of a reservation.
+/// The signature of a reservation.
 pub struct Made {
-    /// Which.
     pub id: SignatureId,
-    /// The signature.
     pub signature: Vec<u8>,
-    /// When it was made.
     pub at: Timestamp,
 }
 
-/// Records signatures, in one statement.
-///
-/// # Errors
-/// [`StoreError`].
+/// Records the signatures of reservations in one statement.
 pub async fn record(connection: &mut SqliteConnection, made: &[&Made]) -> Result<(), StoreError> {
     if made.is_empty() {
         return Ok(());
@@ -147,7 +129,7 @@ pub async fn record(connection: &mut SqliteConnection, made: &[&Made]) -> Result
         .push_values(made, |mut row, made| {
             row.push_bind(made.id.as_str())
                 .push_bind(&made.signature)
-                .push_bind(moment(made.at));
+                .push_bind(time_text(made.at));
         })
         .push(
             ") UPDATE signatures SET signature = made.signature, made_at = made.at
@@ -159,10 +141,7 @@ pub async fn record(connection: &mut SqliteConnection, made: &[&Made]) -> Result
     Ok(())
 }
 
-/// Signatures made and reservations, in this order.
-///
-/// # Errors
-/// [`StoreError`].
+/// Number of signatures, and number of reservations including them.
 pub async fn counts(
     connection: &mut SqliteConnection,
     activation: &ActivationId,
@@ -174,10 +153,7 @@ pub async fn counts(
     Ok((row.get("made"), row.get("reserved")))
 }
 
-/// Signatures made, oldest first.
-///
-/// # Errors
-/// [`StoreError`].
+/// The signatures under an activation's member, oldest first.
 pub async fn made(
     connection: &mut SqliteConnection,
     activation: &ActivationId,

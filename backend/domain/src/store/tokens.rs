@@ -9,7 +9,7 @@ use countersign_protocol::{
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, moment, to_json};
+use super::{StoreError, from_json, from_text, time_text, to_json};
 
 const SELECT: &str = "SELECT tokens.*, operators.name AS owner_name FROM tokens
      JOIN operators ON operators.id = tokens.owner";
@@ -39,10 +39,7 @@ fn read(row: &SqliteRow) -> Result<TokenView, StoreError> {
     })
 }
 
-/// Stores a new token.
-///
-/// # Errors
-/// [`StoreError`].
+/// Stores a new token with the hash of its secret.
 pub async fn insert(
     connection: &mut SqliteConnection,
     token: &TokenView,
@@ -58,8 +55,8 @@ pub async fn insert(
     .bind(token.owner.id.as_str())
     .bind(&token.label)
     .bind(to_json(&token.keys)?)
-    .bind(moment(token.created_at))
-    .bind(moment(token.expires_at))
+    .bind(time_text(token.created_at))
+    .bind(time_text(token.expires_at))
     .bind(certificate.map(to_json).transpose()?)
     .bind(certificate.map(|certificate| certificate.fingerprint.as_bytes().to_vec()))
     .execute(connection)
@@ -67,10 +64,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// The token with this secret's hash.
-///
-/// # Errors
-/// [`StoreError`].
+/// The token whose secret has this hash, even if it expired or was revoked.
 pub async fn by_hash(
     connection: &mut SqliteConnection,
     hash: &Sha256Digest,
@@ -82,10 +76,7 @@ pub async fn by_hash(
     row.as_ref().map(read).transpose()
 }
 
-/// The token for which this certificate stands; there is at most one that works.
-///
-/// # Errors
-/// [`StoreError`].
+/// The valid token to which this certificate is bound. At most one exists.
 pub async fn by_certificate(
     connection: &mut SqliteConnection,
     fingerprint: &Sha256Digest,
@@ -94,16 +85,12 @@ pub async fn by_certificate(
         "{SELECT} WHERE certificate_hash = ? AND revoked_at IS NULL AND expires_at > ?"
     ))
     .bind(&fingerprint.as_bytes()[..])
-    .bind(moment(Timestamp::now()))
+    .bind(time_text(Timestamp::now()))
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(read).transpose()
 }
 
-/// The token with this id.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn by_id(
     connection: &mut SqliteConnection,
     id: &TokenId,
@@ -116,9 +103,6 @@ pub async fn by_id(
 }
 
 /// All tokens, newest first.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<TokenView>, StoreError> {
     let rows = sqlx::query(&format!("{SELECT} ORDER BY tokens.id DESC"))
         .fetch_all(connection)
@@ -126,26 +110,19 @@ pub async fn list(connection: &mut SqliteConnection) -> Result<Vec<TokenView>, S
     rows.iter().map(read).collect()
 }
 
-/// Withdraws a token.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn revoke(connection: &mut SqliteConnection, id: &TokenId) -> Result<(), StoreError> {
     sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ?")
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .bind(id.as_str())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Remembers a use.
-///
-/// # Errors
-/// [`StoreError`].
+/// Records that a token was used now.
 pub async fn touch(connection: &mut SqliteConnection, id: &TokenId) -> Result<(), StoreError> {
     sqlx::query("UPDATE tokens SET last_used_at = ? WHERE id = ?")
-        .bind(moment(Timestamp::now()))
+        .bind(time_text(Timestamp::now()))
         .bind(id.as_str())
         .execute(connection)
         .await?;

@@ -1,18 +1,18 @@
-//! Why a change of a token was rejected.
+//! The reasons why a change of a token is rejected.
 
 use crate::{random::RandomError, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    #[error("say what the token is for, in up to 100 bytes of readable text")]
+    #[error("a token needs a label of 1 to 100 bytes of readable text that says what it is for")]
     Label,
-    #[error("a token lives 1 to 366 days")]
+    #[error("a token's lifetime must be 1 to 366 days")]
     Lifetime,
-    /// There is none, or it belongs to another operator.
-    #[error("you have no such token")]
+    /// The token does not exist, or belongs to another operator. The text does not tell which.
+    #[error("you do not have a token with this id")]
     NotFound,
     #[error(
-        "another token is bound to this certificate: revoke that token first; an admin sees whose it is"
+        "the certificate is already bound to another token: revoke that token first, or ask an admin whose token it is"
     )]
     CertificateTaken,
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! API tokens: for programs that ask for signatures, and for nothing else.
+//! API tokens, with which programs request signatures. A token allows nothing else.
 
 mod error;
 
@@ -22,9 +22,9 @@ use crate::{
     store::{self, Store, StoreError},
 };
 
-/// Beginning of every token, so that scanners for leaked secrets find it.
+/// Prefix of every token, so that scanners for leaked secrets recognise it.
 const PREFIX: &str = "cst_";
-/// How often a use is remembered.
+/// Shortest time between two updates of `last_used_at`.
 const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 
 /// Creates, revokes and looks up API tokens. Clones share the same state.
@@ -38,10 +38,7 @@ impl Tokens {
         Self { store }
     }
 
-    /// Makes a token; its secret is shown once.
-    ///
-    /// # Errors
-    /// [`TokenError`].
+    /// Creates a token. Only this answer carries the secret, because the server stores its hash.
     pub async fn create(
         &self,
         owner: &Person,
@@ -56,7 +53,7 @@ impl Tokens {
             return Err(TokenError::Lifetime);
         }
         let now = Timestamp::now();
-        // 52 characters of 5 bits.
+        // 52 characters with 5 bits each: 260 bits.
         let secret = format!("{PREFIX}{}", random::random(52)?);
         let token = TokenView {
             id: TokenId::new(uuid::Uuid::now_v7().to_string()),
@@ -95,10 +92,7 @@ impl Tokens {
         Ok(CreatedToken { token, secret })
     }
 
-    /// Withdraws a token.
-    ///
-    /// # Errors
-    /// [`TokenError`].
+    /// Revokes a token of this person, or any token if `any` is set, as it is for admins.
     pub async fn revoke(
         &self,
         person: &Person,
@@ -120,31 +114,26 @@ impl Tokens {
         Ok(tx.commit().await?)
     }
 
-    /// The token whose secret has this hash, if it works.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The token whose secret has this hash, unless it expired or was revoked.
     pub async fn by_secret(&self, hash: &Sha256Digest) -> Result<Option<TokenView>, StoreError> {
         let mut connection = self.store.read().await?;
         let token = store::tokens::by_hash(&mut connection, hash).await?;
-        used(&mut connection, token).await
+        usable(&mut connection, token).await
     }
 
-    /// The token for which this certificate stands, if it works.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The token to which this certificate is bound, unless it expired or was revoked.
     pub async fn by_certificate(
         &self,
         fingerprint: &Sha256Digest,
     ) -> Result<Option<TokenView>, StoreError> {
         let mut connection = self.store.read().await?;
         let token = store::tokens::by_certificate(&mut connection, fingerprint).await?;
-        used(&mut connection, token).await
+        usable(&mut connection, token).await
     }
 }
 
-async fn used(
+/// Filters out a token that expired or was revoked; otherwise records its use.
+async fn usable(
     connection: &mut SqliteConnection,
     token: Option<TokenView>,
 ) -> Result<Option<TokenView>, StoreError> {

@@ -1,4 +1,4 @@
-//! Activations as they are shown.
+//! Views of activations.
 
 use countersign_protocol::{
     activation::{
@@ -18,16 +18,13 @@ use crate::{
 };
 
 impl Views {
-    /// The activation with this id, on however many HSMs.
-    ///
-    /// # Errors
-    /// [`ActivationError::NotFound`]
+    /// The activation with this id. Its members, if it has several, are combined into one view.
     pub async fn activation(&self, id: &ActivationId) -> Result<ActivationView, ActivationError> {
         let mut connection = self.store.read().await?;
         self.read(&mut connection, id).await
     }
 
-    /// The newest activations that `sees` accepts, up to `most`; `only`: those of one requester.
+    /// Up to `most` of the newest activations that `sees` accepts, and only those of the requester `only` if it is given.
     pub async fn activations(
         &self,
         which: Which,
@@ -49,22 +46,22 @@ impl Views {
         connection: &mut SqliteConnection,
         id: &ActivationId,
     ) -> Result<ActivationView, ActivationError> {
-        // One moment: states and approvals belong together.
-        let mut moment = connection.begin().await.map_err(StoreError::from)?;
-        let members = store::activations::members(&mut moment, id).await?;
+        // One transaction, so that states and approvals are from the same time.
+        let mut snapshot = connection.begin().await.map_err(StoreError::from)?;
+        let members = store::activations::members(&mut snapshot, id).await?;
         let mut views = Vec::new();
         for member in &members {
-            views.push(self.member(&mut moment, member).await?);
+            views.push(self.member(&mut snapshot, member).await?);
         }
         match views.as_slice() {
             [] => Err(ActivationError::NotFound(id.clone())),
             [only] => Ok(only.clone()),
-            [first, ..] => Ok(self.together(first.clone(), &views)),
+            [first, ..] => Ok(self.combine(first.clone(), &views)),
         }
     }
 
-    /// One view of all HSMs of a pool.
-    fn together(&self, first: ActivationView, views: &[ActivationView]) -> ActivationView {
+    /// Combines the views of all members of an activation.
+    fn combine(&self, first: ActivationView, views: &[ActivationView]) -> ActivationView {
         let states: Vec<_> = views.iter().map(|view| view.state.clone()).collect();
         let signatures = views.iter().map(|view| view.signatures).sum();
         let left = match self.leases.pool(&first.terms.id) {
@@ -72,17 +69,17 @@ impl Views {
             None => first.terms.lease.signatures.saturating_sub(signatures),
         };
         // Show the custodian as pending while any member still needs their answer.
-        let asking = |view: &&ActivationView| view.state == ActivationState::Collecting;
-        let asked = views.iter().find(asking).unwrap_or(&first);
-        let custodians = asked.custodians.iter().map(|custodian| {
-            let answers = views.iter().filter(asking).filter_map(|view| {
+        let collecting = |view: &&ActivationView| view.state == ActivationState::Collecting;
+        let shown = views.iter().find(collecting).unwrap_or(&first);
+        let custodians = shown.custodians.iter().map(|custodian| {
+            let answers = views.iter().filter(collecting).filter_map(|view| {
                 view.custodians
                     .iter()
                     .find(|other| other.key == custodian.key)
             });
-            let mut wanting = answers
+            let mut pending = answers
                 .filter(|other| matches!(other.answer, Answer::Missing | Answer::Forgotten { .. }));
-            wanting.next_back().unwrap_or(custodian).clone()
+            pending.next_back().unwrap_or(custodian).clone()
         });
         ActivationView {
             state: combined(&states, left).unwrap_or(ActivationState::Queued),
@@ -110,7 +107,7 @@ impl Views {
         }
     }
 
-    /// One HSM's part of an activation.
+    /// The view of one member of an activation.
     pub(super) async fn member(
         &self,
         connection: &mut SqliteConnection,
@@ -142,7 +139,7 @@ impl Views {
             {
                 *left = 0;
                 notice = Some(
-                    "Nothing more is signed: the server is storing the end of this activation."
+                    "No more signatures are possible: the server is storing the end of this activation"
                         .into(),
                 );
             }
@@ -156,7 +153,7 @@ impl Views {
             signatures,
             notice: match notice {
                 Some(notice) => Some(notice),
-                None => ahead(connection, activation).await?,
+                None => queue_notice(connection, activation).await?,
             },
             members: Vec::new(),
             url: format!("{}/a/{}", self.origin, id.activation()),
@@ -164,8 +161,9 @@ impl Views {
     }
 }
 
-/// What a queued activation waits for. Its requester may end an activation of their own, and is not told of others'.
-async fn ahead(
+/// Says what a queued activation waits for. It names an activation of the same requester, who can end it, but not one of another
+/// requester.
+async fn queue_notice(
     connection: &mut SqliteConnection,
     activation: &Activation,
 ) -> Result<Option<String>, StoreError> {
@@ -173,28 +171,29 @@ async fn ahead(
     if activation.state != ActivationState::Queued {
         return Ok(None);
     }
-    let active = store::activations::active_of(connection, &terms.hsm.id).await?;
+    let hsm = &terms.hsm.id;
+    let active = store::activations::active_of(connection, hsm).await?;
     let first = active
         .iter()
         .find(|other| other.state != ActivationState::Queued && other.terms.id != terms.id);
     let Some(other) = first else {
-        return Ok(Some("The HSM is absent, or not ready yet".into()));
+        return Ok(Some(format!("HSM {hsm} is not connected or not ready")));
     };
-    let until = match other.state {
+    let phase = match other.state {
         ActivationState::Open { until, .. } => {
             let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
-            format!("open until {until} at most")
+            format!("open until {until} at the latest")
         }
-        _ => "waiting for its custodians".into(),
+        _ => "waiting for approvals".into(),
     };
     Ok(Some(if other.terms.requester.id == terms.requester.id {
         let id = other.terms.id.activation();
         let reason = &other.terms.reason;
         format!(
-            "Activation {id} of the same requester, \"{reason}\", has the HSM, {until}; if it is needed no longer, \
-             `countersign activation lock {id}` ends it"
+            "HSM {hsm} is in use by activation {id} of the same requester (\"{reason}\"), which is {phase}. If it is no longer \
+             needed, `countersign activation lock {id}` ends it"
         )
     } else {
-        format!("Another requester's activation has the HSM, {until}")
+        format!("HSM {hsm} is in use by another requester's activation, which is {phase}")
     }))
 }

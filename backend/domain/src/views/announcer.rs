@@ -1,4 +1,4 @@
-//! Turns changes into the events that listeners get: one view each, whoever listens.
+//! Turns changes into the events that listeners receive. A view is built once per event, for all listeners.
 
 use countersign_protocol::event::Event;
 use tokio::sync::broadcast::{
@@ -12,21 +12,21 @@ use crate::{
     events::{Change, Changes},
 };
 
-/// Events that a slow listener may lag behind before it has to read everything again.
+/// Number of events that a slow listener may lag behind. A listener that lags further must read everything again.
 const BACKLOG: usize = 1024;
 
-/// Carries events to listeners. Clones share one channel.
+/// Broadcasts events to listeners. Clones share one channel.
 #[derive(Clone)]
 pub struct Announcements(Sender<Event>);
 
 impl Announcements {
-    /// Receives events from now on.
+    /// Receives the events that are sent after this call.
     pub fn subscribe(&self) -> Receiver<Event> {
         self.0.subscribe()
     }
 }
 
-/// Starts to announce changes; ends when nothing can change any more.
+/// Starts a task that announces changes. It ends when every [`Changes`] of this channel is dropped.
 pub fn announce(views: Views, changes: &Changes) -> Announcements {
     let events = Sender::new(BACKLOG);
     let announcements = Announcements(events.clone());
@@ -42,7 +42,7 @@ async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Event>)
             Err(RecvError::Lagged(_)) => vec![Change::Everything],
             Err(RecvError::Closed) => return,
         };
-        // What has changed several times meanwhile is shown once, as it is now.
+        // An object that changed several times is announced once, with its present state.
         loop {
             match changes.try_recv() {
                 Ok(change) => {
@@ -60,11 +60,11 @@ async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Event>)
             let event = match event(&views, &change).await {
                 Ok(event) => event,
                 Err(error) => {
-                    tracing::error!(?change, %error, "a change could not be announced");
+                    tracing::error!(?change, %error, "announcing a change failed");
                     Event::Resync
                 }
             };
-            // An error only says that the last listener has left.
+            // An error only means that the last listener has left.
             let _ = events.send(event);
         }
     }
@@ -86,7 +86,7 @@ async fn event(views: &Views, change: &Change) -> Result<Event, ActivationError>
             Ok(hsm) => Event::Hsm {
                 hsm: Box::new(views.hsm(&hsm).await?),
             },
-            // It was removed meanwhile.
+            // The HSM was removed meanwhile.
             Err(_) => Event::Resync,
         },
         Change::People => Event::People,

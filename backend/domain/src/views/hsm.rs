@@ -1,4 +1,4 @@
-//! HSMs as they are shown.
+//! Views of HSMs and their signing keys.
 
 use countersign_card::KeyInfo;
 use countersign_protocol::{
@@ -29,10 +29,7 @@ impl Views {
         Ok(views)
     }
 
-    /// An HSM with its custodians and what it is used for.
-    ///
-    /// # Errors
-    /// The database's.
+    /// An HSM with its device, keys, custodians, warnings and current activation.
     pub async fn hsm(&self, hsm: &Hsm) -> Result<HsmView, StoreError> {
         let mut connection = self.store.read().await?;
         let connection = &mut *connection;
@@ -52,7 +49,7 @@ impl Views {
         let pka = device.and_then(|device| device.pka_view());
         warnings.extend(
             pka.iter()
-                .flat_map(|pka| about_custodians(pka, &custodians)),
+                .flat_map(|pka| custodian_warnings(pka, &custodians)),
         );
         Ok(HsmView {
             id: hsm.id().clone(),
@@ -79,13 +76,13 @@ impl Views {
     }
 }
 
-/// What an admin should know of the registered custodians.
-fn about_custodians(pka: &PkaView, custodians: &[RegisteredCustodian]) -> Vec<String> {
+/// Warnings about keys that the server did not register, and about too few usable custodians.
+fn custodian_warnings(pka: &PkaView, custodians: &[RegisteredCustodian]) -> Vec<String> {
     let mut warnings = Vec::new();
     let registered = usize::from(pka.quorum.total - pka.missing.min(pka.quorum.total));
     if registered > custodians.len() {
         warnings.push(format!(
-            "The HSM holds {registered} custodian keys, but only {} were registered through this server.",
+            "The HSM holds {registered} custodian keys, but this server registered only {} of them.",
             custodians.len()
         ));
     }
@@ -95,8 +92,8 @@ fn about_custodians(pka: &PkaView, custodians: &[RegisteredCustodian]) -> Vec<St
         .count();
     if pka.missing == 0 && usable < usize::from(pka.quorum.required) {
         warnings.push(format!(
-            "{} approvals are needed, but only {usable} of the registered custodians can approve: the keys on this HSM cannot \
-             be used.",
+            "The keys on this HSM cannot be used: they need {} approvals, but only {usable} of the registered custodians can \
+             approve.",
             pka.quorum.required
         ));
     }

@@ -1,4 +1,4 @@
-//! People, tokens and the audit log.
+//! Lists: people, tokens and the audit log.
 
 use countersign_protocol::{
     audit::AuditPage,
@@ -33,7 +33,7 @@ impl Views {
         Ok(record.certificate)
     }
 
-    /// Activations of an HSM that have not ended, oldest first.
+    /// Members of activations on an HSM that have not ended, oldest first.
     pub async fn active_of(&self, hsm: &HsmId) -> Result<Vec<Activation>, StoreError> {
         let mut connection = self.store.read().await?;
         store::activations::active_of(&mut connection, hsm).await

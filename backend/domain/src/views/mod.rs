@@ -1,4 +1,4 @@
-//! What people see: everything that is read and shown, built from stored rows and the HSMs' snapshots. Nothing here changes anything.
+//! Views for clients and the portal, built from stored rows and the HSMs' snapshots. This module changes nothing.
 
 mod activation;
 mod announcer;
@@ -29,7 +29,7 @@ pub struct Views {
     hsms: Hsms,
     leases: OpenLeases,
     identity: Arc<ServerKey>,
-    /// Origin under which browsers see the portal: links name it.
+    /// Origin under which browsers open the portal. Links name it.
     origin: Arc<str>,
 }
 
@@ -50,7 +50,7 @@ impl Views {
         }
     }
 
-    /// Origin under which browsers see the portal.
+    /// Origin under which browsers open the portal.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -59,7 +59,7 @@ impl Views {
         &self.hsms
     }
 
-    /// Hides the activation that an HSM is open for from those who may not see it.
+    /// Removes the activation from an HSM's state, unless `sees` accepts its terms.
     pub async fn hide_activation(
         &self,
         hsm: &mut HsmView,

@@ -1,4 +1,4 @@
-//! Receipts: who allowed what was signed.
+//! Receipts, which prove who approved the signatures of an activation.
 
 use countersign_protocol::{
     Timestamp,
@@ -18,16 +18,17 @@ use crate::{
 };
 
 impl Views {
-    /// The receipt as it stands now, signed by this server.
+    /// The present receipt of an activation, signed by this server.
     ///
     /// # Errors
-    /// [`ActivationError`].
+    /// The activation does not exist, or a device that it used is not connected, because the receipt includes the device's
+    /// certificates.
     pub async fn receipt(&self, id: &ActivationId) -> Result<Envelope, ActivationError> {
         let mut connection = self.store.read().await?;
         let members = store::activations::members(&mut connection, id).await?;
         let mut receipts = Vec::new();
         for member in &members {
-            receipts.push(self.about_member(&mut connection, member).await?);
+            receipts.push(self.member_receipt(&mut connection, member).await?);
         }
         let others = receipts.split_off(receipts.len().min(1));
         let first = receipts
@@ -36,8 +37,8 @@ impl Views {
         Ok(self.identity.seal(&Receipt { others, ..first })?)
     }
 
-    /// What one HSM has to do with it.
-    async fn about_member(
+    /// The receipt of one member.
+    async fn member_receipt(
         &self,
         connection: &mut SqliteConnection,
         member: &Activation,
@@ -62,7 +63,7 @@ impl Views {
         let device = self.hsms.get(&hsm.id)?.device()?;
         if *device.id() != hsm.device {
             return Err(HsmError::Unavailable(format!(
-                "the receipt needs the certificates of the device {}: attach it",
+                "the receipt needs the certificates of the device {}: connect it and try again",
                 hsm.device
             ))
             .into());

@@ -1,4 +1,4 @@
-//! The signatures that were made under an activation.
+//! Signatures under an activation.
 
 use countersign_protocol::{
     activation::ActivationTerms, id::ActivationId, signature::SignatureView,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Views {
-    /// Signatures made under an activation, on whichever HSM, oldest first.
+    /// Signatures under an activation, on all its HSMs, oldest first.
     pub async fn signatures(&self, id: &ActivationId) -> Result<Vec<SignatureView>, StoreError> {
         let mut connection = self.store.read().await?;
         let mut all = Vec::new();
@@ -24,7 +24,7 @@ impl Views {
     }
 }
 
-/// Signatures of one HSM, as made under this activation.
+/// Signatures of one member, as signatures under `activation`.
 pub(super) async fn of_member(
     connection: &mut SqliteConnection,
     terms: &ActivationTerms,

@@ -95,7 +95,7 @@ async fn attach_second(world: &mut World) {
     world
         .app
         .fleet
-        .offer(second(), connector)
+        .add(second(), connector)
         .await
         .expect("attached");
     let hsm = world.app.hsms.get(&second()).expect("an HSM");
