@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use countersign_protocol::{cvc::DeviceId, id::HsmId, lease::LeaseLimits};
+use countersign_protocol::{
+    cvc::DeviceId, id::HsmId, lease::LeaseLimits, loopback::is_loopback_origin,
+};
 use serde::Deserialize;
 
 use crate::tls::{TlsConfig, TrustedProxies};
@@ -338,7 +340,7 @@ impl Config {
             "http" if self.tls.files.is_some() => {
                 Err(ConfigError::TlsOrigin(self.public_origin.clone()))
             }
-            "http" if is_loopback(host) => Ok(()),
+            "http" if is_loopback_origin(host) => Ok(()),
             "http" => Err(ConfigError::PlainHttp(self.public_origin.clone())),
             _ => Err(ConfigError::Origin(self.public_origin.clone())),
         }
@@ -365,14 +367,6 @@ pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {
     } else {
         Err(ConfigError::HsmId(id.clone()))
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    matches!(name, "localhost" | "127.0.0.1" | "::1")
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use countersign_protocol::{
     digest::Sha256Digest,
     event::Event,
     id::TokenId,
-    manifest::readable,
+    limits,
     operator::Person,
+    text,
     token::{CreatedToken, NewToken, TokenCertificate, TokenView},
 };
 use jiff::SignedDuration;
@@ -30,7 +31,7 @@ const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 pub enum TokenError {
     /// Input.
     #[error("{0}")]
-    Invalid(&'static str),
+    Invalid(String),
     /// No such token, or somebody else's.
     #[error("there is no such token of yours")]
     NotFound,
@@ -60,13 +61,14 @@ pub async fn create(
     actor: &Actor,
     new: &NewToken,
 ) -> Result<CreatedToken, TokenError> {
-    if !readable(&new.label) || new.label.len() > 100 {
-        return Err(TokenError::Invalid(
-            "say what the token is for, in up to 100 readable characters",
-        ));
-    }
-    if !(1..=366).contains(&new.days) {
-        return Err(TokenError::Invalid("a token lives 1 to 366 days"));
+    text::check(&new.label, limits::TOKEN_LABEL)
+        .map_err(|why| TokenError::Invalid(format!("the token's label {why}")))?;
+    if !limits::TOKEN_DAYS.contains(&new.days) {
+        return Err(TokenError::Invalid(format!(
+            "the token's lifetime must be {} to {} days",
+            limits::TOKEN_DAYS.start(),
+            limits::TOKEN_DAYS.end()
+        )));
     }
     let now = Timestamp::now();
     let certificate = match &new.certificate {

@@ -3,6 +3,7 @@
 use countersign_protocol::{
     cvc::{DeviceId, Fingerprint},
     helper::{HelperError, HelperErrorCode},
+    text::count,
 };
 
 use crate::{origin::Origin, prompt::PromptError};
@@ -160,8 +161,7 @@ pub(crate) fn no_session() -> HelperError {
 
 pub(crate) fn pin_wrong(tries: Option<u8>) -> HelperError {
     let left = match tries {
-        Some(1) => ", 1 try left".to_owned(),
-        Some(tries) => format!(", {tries} tries left"),
+        Some(tries) => format!(", {} left", count(tries, "try")),
         None => String::new(),
     };
     error(

@@ -8,6 +8,8 @@ pub use attaching::Attaching;
 pub use book::{BookError, KnownOrigin, OriginBook};
 pub use gate::Gate;
 
+use countersign_protocol::loopback::is_loopback_origin;
+
 /// A web origin in the only spelling that browsers send: `https://host[:port]`, or `http` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(String);
@@ -50,7 +52,7 @@ impl Origin {
         if let Some(port) = port {
             check_port(port, if secure { "443" } else { "80" })?;
         }
-        if !secure && !is_loopback(host) {
+        if !secure && !is_loopback_origin(host) {
             return Err(InvalidOrigin::Insecure);
         }
         Ok(Self(text.to_owned()))
@@ -74,11 +76,6 @@ impl std::str::FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)
     }
-}
-
-/// Host names of this machine, as browsers and Host headers write them.
-pub fn is_loopback(host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
 
 /// Splits `host[:port]`; an IPv6 address stands in brackets.

@@ -54,13 +54,13 @@ impl PinRequest {
     pub fn text(&self) -> String {
         let tries = match self.tries {
             Some(1) => "1 try left: a wrong PIN blocks the card".to_owned(),
-            Some(tries) => format!("{tries} tries left"),
+            Some(tries) => format!("{} left", text::count(tries, "try")),
             None => "the card doesn't tell how many tries are left".to_owned(),
         };
         format!(
             "{}\nCard: {}\nPIN: {tries}",
-            text::visible(&self.purpose),
-            text::visible(&self.card)
+            text::printable(&self.purpose),
+            text::printable(&self.card)
         )
     }
 }

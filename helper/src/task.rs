@@ -63,7 +63,7 @@ impl TaskGuard {
         if signed.server.origin != origin.as_str() {
             return Err(advice::task_refused(format!(
                 "This request was made for {}, not for {origin}: a page is passing on what isn't its own.",
-                crate::prompt::text::visible(&signed.server.origin)
+                crate::prompt::text::printable(&signed.server.origin)
             )));
         }
         if signed.expires_at <= Timestamp::now() {

@@ -5,17 +5,18 @@ use std::time::Duration;
 use countersign_protocol::{
     Timestamp,
     activation::{
-        ActivationState, ActivationTerms, ActivationView, HsmName, Join, MAX_POOL, NewActivation,
-        NewPurpose, Pool, Quorum,
+        ActivationState, ActivationTerms, ActivationView, HsmName, Join, NewActivation, NewPurpose,
+        Pool, Quorum,
     },
     audit::{Actor, AuditEvent},
     dsse::canonical_digest,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
-    manifest::readable,
+    limits::{self, MAX_POOL},
     operator::Person,
     purpose::{KeyName, KeySet, Purpose, Scope},
     statement::ApprovedPurpose,
+    text,
 };
 use jiff::SignedDuration;
 
@@ -26,11 +27,6 @@ use crate::{
     hsm::{Hsm, HsmError},
     store::{self, activations::Activation},
 };
-
-/// Longest reason, in bytes: people have to read it.
-const LONGEST_REASON: usize = 500;
-/// Longest label of a key, in bytes.
-const LONGEST_LABEL: usize = 64;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -81,11 +77,11 @@ pub async fn create(
     requester: &Requester<'_>,
     new: NewActivation,
 ) -> Result<(ActivationView, bool), ActivationError> {
-    if !readable(&new.reason) || new.reason.len() > LONGEST_REASON {
-        return Err(invalid(format!(
-            "say why, in up to {LONGEST_REASON} readable characters: custodians decide by the reason"
-        )));
-    }
+    text::check(&new.reason, limits::REASON).map_err(|why| {
+        invalid(format!(
+            "the reason {why}; custodians read it when they decide"
+        ))
+    })?;
     let (hsms, purpose) = purpose(app, requester, new.hsm.as_ref(), new.purpose)?;
     let mut seats = seats(&hsms)?;
     // Custodians are shown one quorum: the strictest, and no HSM with a lesser one.
@@ -293,11 +289,8 @@ fn purpose(
                     "only admins ask for new keys".into(),
                 ));
             }
-            if !readable(&label) || label.len() > LONGEST_LABEL {
-                return Err(invalid(format!(
-                    "a key's label has 1 to {LONGEST_LABEL} readable characters"
-                )));
-            }
+            text::check(&label, limits::KEY_LABEL)
+                .map_err(|why| invalid(format!("the key's label {why}")))?;
             let all = app.hsms.all();
             let hsm = match (hsm, all.as_slice()) {
                 (Some(id), _) => app.hsms.get(id)?,

@@ -23,10 +23,11 @@ use countersign_protocol::{
     encoding::Base64,
     file_digest::FileDigest,
     id::{ActivationId, SignatureId},
-    manifest::readable,
+    limits,
     mechanism::Mechanism,
     purpose::{Purpose, Scope},
     signature::{SignRequest, SignatureView},
+    text,
 };
 
 use self::{
@@ -43,8 +44,6 @@ use crate::{
     },
 };
 
-/// Longest idempotency key, in bytes.
-const LONGEST_KEY: usize = 200;
 /// Longest that the end of a lease takes: a card that is slow to reset.
 const ENDING: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -112,11 +111,8 @@ pub async fn sign(
     idempotency_key: &str,
     request: &SignRequest,
 ) -> Result<SignatureView, SigningError> {
-    if !readable(idempotency_key) || idempotency_key.len() > LONGEST_KEY {
-        return Err(SigningError::Invalid(format!(
-            "an idempotency key has 1 to {LONGEST_KEY} readable characters"
-        )));
-    }
+    text::check(idempotency_key, limits::IDEMPOTENCY_KEY)
+        .map_err(|why| SigningError::Invalid(format!("the idempotency key {why}")))?;
     let Some(pool) = app.activations.pool(id) else {
         return without_lease(app, requester, id, idempotency_key, request).await;
     };

@@ -2,38 +2,16 @@
 
 use std::time::Duration;
 
+pub use countersign_protocol::text::{count, printable};
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, Answer, EndReason},
-    purpose::{Purpose, Scope},
+    purpose::Purpose,
 };
-
-/// Text of others for a terminal: no control sequences, no invisible or text-direction characters.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let hidden = matches!(c,
-                '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}');
-            if c.is_control() || hidden { '\u{FFFD}' } else { c }
-        })
-        .collect()
-}
-
-/// "1 file", "2 files".
-pub fn count(number: usize, thing: &str) -> String {
-    if number == 1 {
-        format!("1 {thing}")
-    } else {
-        format!("{number} {thing}s")
-    }
-}
 
 /// "1 second", "2 seconds".
 pub fn seconds(duration: Duration) -> String {
-    match duration.as_secs() {
-        1 => "1 second".to_owned(),
-        more => format!("{more} seconds"),
-    }
+    count(duration.as_secs(), "second")
 }
 
 /// To the second, UTC.
@@ -74,7 +52,7 @@ pub fn line(view: &ActivationView) -> String {
             format!(
                 "Open until {}, {} left",
                 time(until),
-                count(*left as usize, "signature")
+                count(*left, "signature")
             )
         }
         ActivationState::Ended { reason, at } => {
@@ -116,27 +94,7 @@ fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
 
 /// What it is for.
 pub fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            format!(
-                "sign {} with {}",
-                count(files.files().len(), "file"),
-                printable(&keys.to_string())
-            )
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => {
-            format!("sign anything with {}", printable(&keys.to_string()))
-        }
-        Purpose::GenerateKey { label, key_type } => {
-            format!("generate the key {} ({key_type})", printable(label))
-        }
-    }
+    purpose.in_words(|label, _| format!("\"{}\"", printable(label)))
 }
 
 #[cfg(test)]
@@ -147,14 +105,5 @@ mod tests {
     fn one_second_is_no_plural() {
         assert_eq!(seconds(Duration::from_secs(1)), "1 second");
         assert_eq!(seconds(Duration::from_secs(300)), "300 seconds");
-    }
-
-    #[test]
-    fn names_cannot_write_to_the_terminal() {
-        assert_eq!(
-            printable("Anna\x1b[2J\u{202E}x\n"),
-            "Anna\u{FFFD}[2J\u{FFFD}x\u{FFFD}"
-        );
-        assert_eq!(printable("Jörg Müller"), "Jörg Müller");
     }
 }

@@ -25,7 +25,7 @@ pub fn TextField(
     min: Option<&'static str>,
     /// Largest number.
     #[prop(optional, into)]
-    max: Option<&'static str>,
+    max: Option<String>,
 ) -> impl IntoView {
     let hint_id = format!("{testid}-hint");
     let described_by = hint_id.clone();

@@ -6,7 +6,7 @@ use countersign_protocol::{
 };
 
 use super::Status;
-use crate::{browser, work::problem};
+use crate::{browser, words, work::problem};
 
 /// A status in words.
 pub struct Advice {
@@ -88,7 +88,7 @@ fn cards(version: &str, readers: &[ReaderView]) -> Advice {
                 match card.pin {
                     PinState::Ready {
                         tries: Some(tries @ ..3),
-                    } => format!("{tries} PIN tries left."),
+                    } => format!("{} left.", words::count(tries, "PIN try")),
                     _ => String::new(),
                 },
             ),

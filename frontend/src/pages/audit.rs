@@ -76,7 +76,7 @@ pub fn Audit() -> impl IntoView {
                     });
                 let all = view! {
                     <p class="lead">
-                        {format!("{}, newest first. Nothing is ever changed or removed.", words::count(total.get(), "entry").replace("entrys", "entries"))}
+                        {format!("{}, newest first. Nothing is ever changed or removed.", words::count(total.get(), "entry"))}
                     </p>
                 };
                 if let Some(filtered) = filtered { filtered.into_any() } else { all.into_any() }

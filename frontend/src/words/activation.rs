@@ -1,11 +1,6 @@
 //! Activations in words.
 
-use countersign_protocol::{
-    activation::ActivationState,
-    purpose::{Purpose, Scope},
-};
-
-use super::count;
+use countersign_protocol::{activation::ActivationState, purpose::Purpose, text::capitalised};
 
 /// One word, as stable as the wire's.
 pub fn state_name(state: &ActivationState) -> &'static str {
@@ -19,20 +14,5 @@ pub fn state_name(state: &ActivationState) -> &'static str {
 
 /// What was asked for, as a title.
 pub fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            let files = count(files.files().len() as u64, "file");
-            format!("Sign {files} with {keys}")
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => format!("Sign anything with {keys}"),
-        Purpose::GenerateKey { label, key_type } => {
-            format!("Generate the key “{label}” ({key_type})")
-        }
-    }
+    capitalised(&purpose.in_words(|label, _| format!("“{label}”")))
 }

@@ -172,13 +172,5 @@ pub fn event_words(entry: &AuditEntry) -> String {
 }
 
 fn approved(purpose: &ApprovedPurpose) -> String {
-    match purpose {
-        ApprovedPurpose::SignManifest { keys, .. } => {
-            format!("sign listed files with {keys}")
-        }
-        ApprovedPurpose::SignAnything { keys } => format!("sign anything with {keys}"),
-        ApprovedPurpose::GenerateKey { label, key_type } => {
-            format!("generate the key “{label}” ({key_type})")
-        }
-    }
+    purpose.in_words(|label, _| format!("“{label}”"))
 }

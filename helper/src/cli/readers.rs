@@ -3,7 +3,10 @@
 use countersign_protocol::helper::{CardState, PinState};
 
 use super::CardArgs;
-use crate::{cards::CardDesk, prompt::text::visible};
+use crate::{
+    cards::CardDesk,
+    prompt::text::{count, printable},
+};
 
 pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
     let desk = CardDesk::new(args.sources()?, args.anchors()?);
@@ -12,15 +15,15 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
         println!("no reader found: connect one, and check that pcscd is running");
     }
     for reader in readers {
-        println!("{}", visible(&reader.name));
+        println!("{}", printable(&reader.name));
         match reader.card {
             CardState::Empty => println!("  no card"),
-            CardState::Unusable { why } => println!("  {}", visible(&why)),
+            CardState::Unusable { why } => println!("  {}", printable(&why)),
             CardState::Ready(card) => {
                 println!(
                     "  {} \"{}\", {}",
                     card.device.serial(),
-                    visible(&card.label),
+                    printable(&card.label),
                     card.anchor
                 );
                 println!("  PIN: {}", pin(card.pin));
@@ -33,9 +36,9 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
                         .map_or(String::new(), |why| format!(" (no custodian key: {why})"));
                     println!(
                         "  key {name} \"{}\", {}{}",
-                        visible(&key.label),
+                        printable(&key.label),
                         key.kind,
-                        visible(&suitable)
+                        printable(&suitable)
                     );
                 }
             }
@@ -46,7 +49,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
 
 fn pin(state: PinState) -> String {
     match state {
-        PinState::Ready { tries: Some(tries) } => format!("{tries} tries left"),
+        PinState::Ready { tries: Some(tries) } => format!("{} left", count(tries, "try")),
         PinState::Ready { tries: None } => "ready".to_owned(),
         PinState::Blocked => "blocked".to_owned(),
         PinState::NotSet => "not set".to_owned(),

@@ -1,11 +1,12 @@
 //! Approving an activation.
 
+use countersign_card::pka::Challenge;
 use countersign_protocol::{
     activation::{ActivationTerms, Pool},
     cvc::{Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
-    purpose::{KeyName, KeySet, Purpose, Scope},
+    purpose::{Purpose, Scope},
     task::ApproveTask,
 };
 
@@ -22,7 +23,7 @@ pub struct ApprovalRequest {
     server: Server,
     terms: ActivationTerms,
     device: VerifiedDevice,
-    challenge: Vec<u8>,
+    challenge: Challenge,
     authenticated: Vec<String>,
     signer: Signer,
 }
@@ -52,12 +53,10 @@ impl ApprovalRequest {
                 terms.hsm.device
             )));
         }
-        // Shorter is guessable; longer could be something else than a challenge.
-        if !(8..=32).contains(&challenge.as_bytes().len()) {
-            return Err(advice::task_refused(
-                "The HSM's challenge must have 8 to 32 bytes.",
-            ));
-        }
+        // A shorter challenge can be guessed; a longer one could be the content of something else.
+        let challenge = Challenge::new(challenge.as_bytes()).map_err(|error| {
+            advice::task_refused(format!("The HSM's challenge is invalid: {error}."))
+        })?;
         if key != signer.key || signer.card == terms.hsm.device {
             return Err(advice::task_refused("The key isn't one of your own cards."));
         }
@@ -65,7 +64,7 @@ impl ApprovalRequest {
             server,
             terms,
             device,
-            challenge: challenge.0,
+            challenge,
             authenticated,
             signer,
         })
@@ -87,7 +86,7 @@ impl ApprovalRequest {
     }
 
     /// The HSM's challenge.
-    pub fn challenge(&self) -> &[u8] {
+    pub fn challenge(&self) -> &Challenge {
         &self.challenge
     }
 
@@ -179,7 +178,7 @@ impl Explained for ApprovalRequest {
                  anything signed.",
             ),
             Purpose::Sign { scope: Scope::Manifest { files }, .. } => consent.list(
-                &format!("The {} files", files.files().len()),
+                &format!("The {}", text::count(files.files().len(), "file")),
                 &format!("files-{}.txt", terms.digest().short()),
                 files.files().iter().map(|file| (file.name.as_str(), file.digest.to_string())),
             ),
@@ -201,34 +200,11 @@ fn others(terms: &ActivationTerms, pool: &Pool) -> String {
 }
 
 fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            format!(
-                "signing {} files with {}",
-                files.files().len(),
-                key_names(keys)
-            )
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => format!("signing ANYTHING with {}", key_names(keys)),
-        Purpose::GenerateKey { label, key_type } => {
-            format!("generating a new key \"{label}\", {key_type}")
-        }
-    }
-}
-
-fn key_names(keys: &KeySet) -> String {
-    let name = |KeyName { label, fingerprint }: &KeyName| {
-        format!("\"{label}\" ({})", text::grouped(&fingerprint.short()))
-    };
-    let names: Vec<String> = keys.iter().map(name).collect();
-    let noun = if names.len() == 1 { "key" } else { "keys" };
-    format!("{noun} {}", names.join(", "))
+    let words = purpose.in_words(|label, fingerprint| match fingerprint {
+        Some(key) => format!("\"{label}\" ({})", text::grouped(&key.short())),
+        None => format!("\"{label}\""),
+    });
+    text::capitalised(&words.replacen("sign any content", "sign ANY content", 1))
 }
 
 fn limits(terms: &ActivationTerms) -> String {
@@ -238,7 +214,7 @@ fn limits(terms: &ActivationTerms) -> String {
             scope: Scope::Manifest { files },
             ..
         } => {
-            format!("only these {} digests", files.files().len())
+            format!("only these {}", text::count(files.files().len(), "digest"))
         }
         Purpose::Sign {
             scope: Scope::Open, ..
@@ -246,8 +222,8 @@ fn limits(terms: &ActivationTerms) -> String {
         Purpose::GenerateKey { .. } => "one key, then locked".to_owned(),
     };
     format!(
-        "{} signatures, {}, {scope}",
-        lease.signatures,
+        "{}, {}, {scope}",
+        text::count(lease.signatures, "signature"),
         text::duration(lease.seconds)
     )
 }

@@ -4,7 +4,9 @@ use countersign_protocol::{
     cvc::{Chr, DeviceId},
     dsse::Envelope,
     helper::{Answer, EnrolKey, HelperError, Step},
+    limits,
     task::Task,
+    text,
 };
 
 use super::{Caller, Conversation, wrong_kind};
@@ -12,9 +14,6 @@ use crate::{
     advice,
     consent::{EnrolmentRequest, KeyChoice},
 };
-
-/// Longest label of a new key.
-const LONGEST_LABEL: usize = 64;
 
 impl Conversation {
     pub(super) fn enrol(
@@ -72,11 +71,8 @@ impl Conversation {
 /// Label and name, if a new key may have them.
 pub(crate) fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
     let label = label.trim();
-    if !countersign_protocol::manifest::readable(label) || label.len() > LONGEST_LABEL {
-        return Err(advice::invalid(format!(
-            "The key's label must be readable text of 1 to {LONGEST_LABEL} bytes. Choose another label."
-        )));
-    }
+    text::check(label, limits::KEY_LABEL)
+        .map_err(|why| advice::invalid(format!("The key's label {why}. Choose another label.")))?;
     // What a card may hold is wider than what a new name may be.
     let chr = Chr::parse_new(chr.as_str()).map_err(advice::invalid)?;
     Ok((label.to_owned(), chr))

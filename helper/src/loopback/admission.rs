@@ -1,9 +1,9 @@
 //! What a request must look like before anybody is asked anything.
 
 use axum::http::{HeaderMap, Method, Version, header, request::Parts};
-use countersign_protocol::about::HELPER_PATH;
+use countersign_protocol::{about::HELPER_PATH, loopback::is_loopback_origin};
 
-use crate::origin::{Origin, is_loopback, split_port};
+use crate::origin::{Origin, split_port};
 
 /// The origin of a request that has the only acceptable form; `None`: refuse, without telling why.
 pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
@@ -35,8 +35,8 @@ pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
 /// Whether a Host header names this computer and port.
 pub(crate) fn is_here(host: &str, port: u16) -> bool {
     match split_port(host) {
-        Ok((name, Some(text))) => is_loopback(name) && text == port.to_string(),
-        Ok((name, None)) => is_loopback(name) && port == 80,
+        Ok((name, Some(text))) => is_loopback_origin(name) && text == port.to_string(),
+        Ok((name, None)) => is_loopback_origin(name) && port == 80,
         Err(_) => false,
     }
 }

@@ -1,6 +1,6 @@
 //! The text of a consent: facts first, then what to be careful about, then the list of files.
 
-use super::text::visible;
+use super::text::printable;
 
 /// What the user is asked to agree to. All values are escaped when they are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,14 +40,14 @@ impl ConsentText {
     /// Adds a fact; its value may come from outside.
     #[must_use]
     pub fn fact(mut self, label: &str, value: &str) -> Self {
-        self.facts.push((label.to_owned(), visible(value)));
+        self.facts.push((label.to_owned(), printable(value)));
         self
     }
 
     /// Adds a warning.
     #[must_use]
     pub fn warning(mut self, text: &str) -> Self {
-        self.warnings.push(visible(text));
+        self.warnings.push(printable(text));
         self
     }
 
@@ -64,7 +64,7 @@ impl ConsentText {
             file_name: file_name.to_owned(),
             lines: lines
                 .into_iter()
-                .map(|(name, digest)| format!("{digest}  {}", visible(name)))
+                .map(|(name, digest)| format!("{digest}  {}", printable(name)))
                 .collect(),
         });
         self

@@ -13,7 +13,7 @@ use super::{
     assuan::{Assuan, AssuanError},
     consent::ConsentList,
     origin_question, pages, pin_from,
-    text::visible,
+    text::printable,
 };
 use crate::{origin::Origin, private_file};
 
@@ -127,7 +127,7 @@ impl PinentryPrompt {
 
     fn show_notice(&self, text: &str, patience: &Patience) -> Result<(), AssuanError> {
         // What does not fit was some server's, and is in the log.
-        let mut pages = pages::split(&[visible(text)], self.page);
+        let mut pages = pages::split(&[printable(text)], self.page);
         pages.truncate(1);
         let mut assuan = self.start(patience)?;
         let window = Window {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError,
-    origin_question, text::visible,
+    origin_question, text::printable,
 };
 use crate::origin::Origin;
 
@@ -102,7 +102,7 @@ impl Prompt for TerminalPrompt {
 
     fn notice(&self, text: &str, _: &Patience) {
         // Nobody can be told where nobody reads.
-        let _ = show(&format!("\n{}\n", visible(text)));
+        let _ = show(&format!("\n{}\n", printable(text)));
     }
 
     fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {

@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use crate::prompt::{ConsentText, Patience, Prompt, TerminalPrompt, text::visible};
+use crate::prompt::{ConsentText, Patience, Prompt, TerminalPrompt, text::printable};
 
 /// Servers take a card for dead that does not answer within 30 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
@@ -34,7 +34,7 @@ pub struct Terminal(TerminalPrompt);
 impl Report for Terminal {
     fn tell(&self, line: &str) {
         // What servers say must not control the terminal. Nobody can be told where nobody reads.
-        let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
+        let _ = writeln!(std::io::stdout().lock(), "{}", printable(line));
     }
 
     fn allows(&self, what: &str) -> bool {

@@ -6,7 +6,7 @@ use super::request::Trigger;
 use crate::{
     helper::Helper,
     origin::{Attaching, Origin},
-    prompt::{AttachQuestion, Patience, text::visible},
+    prompt::{AttachQuestion, Patience, text::printable},
     remote::{PinCommands, Report, Stop, attach_once},
 };
 
@@ -117,7 +117,7 @@ fn refuse_pin(helper: &Arc<Helper>, wish: &Attaching) -> Outcome {
 
 /// Tells the user, without waiting until it is read. The log has it in any case.
 fn tell(helper: &Arc<Helper>, text: String) {
-    tracing::warn!("{}", visible(&text));
+    tracing::warn!("{}", printable(&text));
     let helper = helper.clone();
     std::thread::spawn(move || {
         if let Some(seat) = helper.prompts.sit() {
@@ -131,7 +131,7 @@ struct Log;
 
 impl Report for Log {
     fn tell(&self, line: &str) {
-        tracing::info!("{}", visible(line));
+        tracing::info!("{}", printable(line));
     }
 
     fn refused(&self, what: &str) {

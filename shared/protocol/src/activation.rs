@@ -10,6 +10,7 @@ use crate::{
     encoding::Base64,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
+    limits::MAX_POOL,
     operator::Person,
     purpose::Purpose,
 };
@@ -45,9 +46,6 @@ pub struct HsmName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<HsmName>", into = "Vec<HsmName>")]
 pub struct Pool(Vec<HsmName>);
-
-/// Most HSMs in a pool: every custodian answers each of them.
-pub const MAX_POOL: usize = 16;
 
 /// Not a pool.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,8 @@ pub mod helper;
 pub mod hsm;
 pub mod id;
 pub mod lease;
+pub mod limits;
+pub mod loopback;
 pub mod manifest;
 pub mod mechanism;
 pub mod operator;
@@ -29,6 +31,7 @@ pub mod session;
 pub mod signature;
 pub mod statement;
 pub mod task;
+pub mod text;
 pub mod token;
 
 pub use countersign_cvc as cvc;

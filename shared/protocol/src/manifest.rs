@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Sha256Digest, file_digest::FileDigest};
-
-/// Most files in one manifest: what a person can be asked to approve, and a request body can carry.
-pub const MAX_FILES: usize = 20_000;
-/// Longest file name, in bytes.
-pub const MAX_NAME: usize = 1024;
+use crate::{
+    digest::Sha256Digest,
+    file_digest::FileDigest,
+    limits::{self, MAX_FILES},
+    text::{self, UnreadableText, printable},
+};
 
 /// One file: the name that people read and the digest that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +37,14 @@ pub enum ManifestError {
     /// One name stands for two contents, so nobody could tell what was approved.
     #[error("the file name {0:?} occurs twice: give every file a name of its own")]
     DuplicateName(String),
-    /// A name that could mislead the reader.
-    #[error(
-        "the file name {0:?} is empty, too long, or has control or text-direction characters: rename the file"
-    )]
-    UnreadableName(String),
+    /// A name is empty, too long, or could mislead the custodians who read it.
+    #[error("the file name \"{}\" {why}: rename the file", printable(name))]
+    UnreadableName {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        why: UnreadableText,
+    },
 }
 
 impl Manifest {
@@ -58,9 +61,12 @@ impl Manifest {
         }
         let mut names = std::collections::HashSet::new();
         for file in &files {
-            if !readable(&file.name) {
-                return Err(ManifestError::UnreadableName(file.name.clone()));
-            }
+            text::check(&file.name, limits::FILE_NAME).map_err(|why| {
+                ManifestError::UnreadableName {
+                    name: file.name.clone(),
+                    why,
+                }
+            })?;
             if !names.insert(file.name.as_str()) {
                 return Err(ManifestError::DuplicateName(file.name.clone()));
             }
@@ -103,15 +109,4 @@ impl From<Manifest> for Vec<ManifestFile> {
     fn from(manifest: Manifest) -> Self {
         manifest.0
     }
-}
-
-/// Text that a person can read without being misled: no controls, no bidirectional overrides, no invisible marks.
-pub fn readable(text: &str) -> bool {
-    !text.trim().is_empty()
-        && text.len() <= MAX_NAME
-        && !text.chars().any(|c| {
-            c.is_control()
-                || matches!(c,
-                    '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}')
-        })
 }

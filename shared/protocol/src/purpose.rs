@@ -3,7 +3,11 @@
 use countersign_cvc::Fingerprint;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Manifest;
+use crate::{
+    limits::MAX_KEYS,
+    manifest::Manifest,
+    text::{count, plural},
+};
 
 /// What may be done once the HSM is open, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,25 @@ pub enum Purpose {
     },
 }
 
+impl Purpose {
+    /// The purpose in words, such as `sign 3 files with key "release"`. `name` writes the label of a key as the reader's
+    /// medium needs it: quoted, and with the fingerprint if it is to be shown and the key exists.
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        match self {
+            Self::Sign { keys, scope } => {
+                let content = match scope {
+                    Scope::Manifest { files } => count(files.files().len(), "file"),
+                    Scope::Open => "any content".to_owned(),
+                };
+                format!("sign {content} with {}", keys.in_words(name))
+            }
+            Self::GenerateKey { label, key_type } => {
+                format!("generate key {} ({key_type})", name(label, None))
+            }
+        }
+    }
+}
+
 /// A signing key as people and programs name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyName {
@@ -37,9 +60,6 @@ pub struct KeyName {
     /// SHA-256 over the SubjectPublicKeyInfo: what counts.
     pub fingerprint: Fingerprint,
 }
-
-/// Most keys in one activation: what a person can read before agreeing.
-pub const MAX_KEYS: usize = 16;
 
 /// The keys of one activation: not empty, none twice, ordered by label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +110,15 @@ impl KeySet {
     /// The keys, ordered by label.
     pub fn iter(&self) -> std::slice::Iter<'_, KeyName> {
         self.0.iter()
+    }
+
+    /// The keys in words, such as `key "release"` or `keys "a", "b"`; see [`Purpose::in_words`].
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        let names: Vec<_> = self
+            .iter()
+            .map(|key| name(&key.label, Some(&key.fingerprint)))
+            .collect();
+        format!("{} {}", plural(names.len(), "key"), names.join(", "))
     }
 
     /// The key, if it is the only one.

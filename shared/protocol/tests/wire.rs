@@ -18,6 +18,7 @@ use countersign_protocol::{
     problem::{Problem, ProblemCode},
     purpose::{KeyName, KeySet, Purpose, Scope},
     statement::{Approval, LoginStatement},
+    text::printable,
 };
 use proptest::prelude::*;
 
@@ -175,13 +176,12 @@ fn manifests_refuse_what_people_could_misread() {
         ManifestError::DuplicateName(_)
     ));
     for name in ["", " ", "a\nb", "gnp.\u{202E}exe", "a\u{200B}b"] {
+        let error = refuse(vec![file(name, b"1")]);
         assert!(
-            matches!(
-                refuse(vec![file(name, b"1")]),
-                ManifestError::UnreadableName(_)
-            ),
+            matches!(error, ManifestError::UnreadableName { .. }),
             "{name:?}"
         );
+        assert_eq!(printable(&error.to_string()), error.to_string());
     }
 }
 

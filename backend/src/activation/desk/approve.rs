@@ -14,8 +14,9 @@ use countersign_protocol::{
     dsse::Envelope,
     encoding::Base64,
     id::ActivationId,
-    manifest::readable,
+    limits,
     task::{ApproveTask, Task},
+    text,
 };
 
 use super::{Desk, must_collect};
@@ -35,8 +36,6 @@ use crate::{
 
 /// Time to find card and PIN, in seconds.
 const TASK_SECONDS: i64 = 10 * 60;
-/// Longest reason for declining, in bytes.
-const LONGEST_REASON: usize = 500;
 
 fn refused(why: impl std::fmt::Display) -> ActivationError {
     ActivationError::Refused(why.to_string())
@@ -239,11 +238,8 @@ impl Desk {
         custodian: &Custodian,
         reason: String,
     ) -> Result<ActivationView, ActivationError> {
-        if !readable(&reason) || reason.len() > LONGEST_REASON {
-            return Err(ActivationError::Invalid(format!(
-                "say why you decline, in up to {LONGEST_REASON} readable characters"
-            )));
-        }
+        text::check(&reason, limits::REASON)
+            .map_err(|why| ActivationError::Invalid(format!("the reason {why}")))?;
         let mut activation = self.load(id).await?;
         if !matches!(activation.state, ActivationState::Queued) {
             must_collect(&activation)?;

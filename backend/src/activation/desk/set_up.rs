@@ -8,6 +8,7 @@ use countersign_protocol::{
     event::Event,
     hsm::{HsmView, InitialiseHsm},
     operator::{Person, Role},
+    text::count,
 };
 
 use super::Desk;
@@ -29,7 +30,8 @@ impl Desk {
         let device = self.hsm.device()?.id().clone();
         self.hsm.initialise(quorum, so_pin).await.map_err(|error| match error {
             HsmError::Card(CardError::WrongPin { tries_left }) => HsmError::SoPin(format!(
-                "the SO-PIN at the server is wrong; {tries_left} tries left before the device is lost. Nothing was erased"
+                "the SO-PIN at the server is wrong; {} left before the device is lost. Nothing was erased",
+                count(tries_left, "try")
             )),
             HsmError::Card(CardError::PinBlocked) => {
                 HsmError::SoPin("the SO-PIN is blocked: this device can never be initialised again".into())

@@ -17,7 +17,7 @@ fn activations_can_be_listed_shown_and_locked() {
     assert_eq!(ran.json()["activations"][0]["terms"]["id"], "8K3F");
     let ran = program.run(&["activation", "list"]).expect(0);
     assert!(
-        ran.out.contains("sign anything with \"release\""),
+        ran.out.contains("sign any content with key \"release\""),
         "{}",
         ran.out
     );

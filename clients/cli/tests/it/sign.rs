@@ -119,7 +119,7 @@ fn who_declined_and_why_is_told() {
     });
     let ran = program.run(&SIGN).expect(3);
     assert!(
-        ran.err.contains("Bob: not\u{FFFD}[2J today") && !ran.err.contains('\x1b'),
+        ran.err.contains("Bob: not\\u{1b}[2J today") && !ran.err.contains('\x1b'),
         "{:?}",
         ran.err
     );

@@ -1,6 +1,9 @@
 //! Makes a token; the secret is shown once.
 
-use countersign_protocol::token::{CreatedToken, NewToken};
+use countersign_protocol::{
+    limits::TOKEN_DAYS,
+    token::{CreatedToken, NewToken},
+};
 use leptos::prelude::*;
 
 use crate::{
@@ -24,7 +27,7 @@ pub fn CreateForm() -> impl IntoView {
         work.run(async move {
             let days = days.get_untracked().trim().parse().ok();
             let days = days
-                .filter(|days| (1..=366).contains(days))
+                .filter(|days| TOKEN_DAYS.contains(days))
                 .ok_or_else(|| problem("The life time is missing", "Say 1 to 366 days."))?;
             let keys = keys.get_untracked();
             let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
@@ -57,7 +60,7 @@ pub fn CreateForm() -> impl IntoView {
                 testid="token-days"
                 kind="number"
                 min="1"
-                max="366"
+                max=TOKEN_DAYS.end().to_string()
             />
             <TextField
                 label="Keys"

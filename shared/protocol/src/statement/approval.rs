@@ -115,6 +115,19 @@ pub enum ApprovedPurpose {
 }
 
 impl ApprovedPurpose {
+    /// The purpose in words; see [`Purpose::in_words`]. The number of files is not part of it.
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        match self {
+            Self::SignManifest { keys, .. } => {
+                format!("sign listed files with {}", keys.in_words(name))
+            }
+            Self::SignAnything { keys } => format!("sign any content with {}", keys.in_words(name)),
+            Self::GenerateKey { label, key_type } => {
+                format!("generate key {} ({key_type})", name(label, None))
+            }
+        }
+    }
+
     /// The same purpose, with the list of files replaced by its digest.
     pub fn of(purpose: &Purpose) -> Self {
         match purpose {
