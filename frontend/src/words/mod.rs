@@ -8,7 +8,7 @@ pub use activation::{purpose, state_name};
 pub use audit::{actor, event_name, event_words};
 pub use hsm::{certificate, hsm_state, hsm_state_name};
 
-pub use countersign_protocol::text::{all_of as names, any_of as names_or, count, grouped};
+pub use countersign_protocol::text::{all_of as names, count, grouped};
 
 use countersign_protocol::operator::Role;
 
