@@ -1,4 +1,4 @@
-//! The list of digests that a quorum approves.
+//! Manifests: the lists of files that custodians approve.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,33 +9,33 @@ use crate::{
     text::{self, UnreadableText, printable},
 };
 
-/// One file: the name that people read and the digest that is signed.
+/// A file in a manifest: its name, which custodians read, and its digest, which is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Name as the requester gave it; shown escaped, never used as a path.
+    /// The name that the requester gave. It is displayed with escapes and never used as a path.
     pub name: String,
-    /// Digest of the content, by the hash function that its signature uses. In JSON a member of its own name, such as
-    /// `sha256`; no others are allowed beside it.
+    /// The digest of the content, by the hash function that the signature uses. In JSON it is a member such as
+    /// `sha256`, and no other members are allowed beside name and digest.
     #[serde(flatten)]
     pub digest: FileDigest,
 }
 
-/// A validated list of files: not empty, no digest or name twice, no unreadable names.
+/// A checked list of files: it is not empty, no name occurs twice, and all names are readable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
 pub struct Manifest(Vec<ManifestFile>);
 
-/// Why a list of files is no manifest.
+/// Why a list of files cannot be a manifest.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// No file.
-    #[error("the manifest is empty: name at least one file")]
+    /// The list has no files.
+    #[error("the manifest is empty: list at least one file")]
     Empty,
-    /// More than [`MAX_FILES`].
-    #[error("the manifest has {0} files, {MAX_FILES} at most: split the request")]
+    /// The list has more than [`MAX_FILES`] files.
+    #[error("the manifest has {0} files, but the limit is {MAX_FILES}: split the request")]
     TooManyFiles(usize),
-    /// One name stands for two contents, so nobody could tell what was approved.
-    #[error("the file name {0:?} occurs twice: give every file a name of its own")]
+    /// A name occurs twice, so that custodians could not tell which content they approve.
+    #[error("the file name \"{}\" occurs twice: use a different name for each file", printable(.0))]
     DuplicateName(String),
     /// A name is empty, too long, or could mislead the custodians who read it.
     #[error("the file name \"{}\" {why}: rename the file", printable(name))]
@@ -48,10 +48,10 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Checks the list.
+    /// Checks the list and keeps its order.
     ///
     /// # Errors
-    /// See [`ManifestError`].
+    /// The first rule of [`ManifestError`] that the list breaks.
     pub fn new(files: Vec<ManifestFile>) -> Result<Self, ManifestError> {
         if files.is_empty() {
             return Err(ManifestError::Empty);
@@ -74,24 +74,24 @@ impl Manifest {
         Ok(Self(files))
     }
 
-    /// The files, in the requester's order.
+    /// The files in the order in which the requester listed them.
     pub fn files(&self) -> &[ManifestFile] {
         &self.0
     }
 
-    /// Number of different contents: signatures that it takes to sign every file.
+    /// The number of different digests, which is the number of signatures that signing every file needs.
     pub fn distinct(&self) -> usize {
         let digests: std::collections::HashSet<_> =
             self.0.iter().map(|file| &file.digest).collect();
         digests.len()
     }
 
-    /// Whether this digest may be signed.
+    /// Whether a file with this digest is listed.
     pub fn contains(&self, digest: &FileDigest) -> bool {
         self.0.iter().any(|file| file.digest == *digest)
     }
 
-    /// SHA-256 over the canonical JSON (RFC 8785) of the list: what people compare.
+    /// SHA-256 over the canonical JSON (RFC 8785) of the list, which people compare.
     pub fn digest(&self) -> Sha256Digest {
         crate::dsse::canonical_digest(&self.0)
     }
