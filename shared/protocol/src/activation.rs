@@ -164,7 +164,8 @@ impl ActivationTerms {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewActivation {
-    /// The HSM to open. It can be left out if only one HSM holds the keys.
+    /// The HSM to open. Without it the server opens every HSM that holds the keys, as a pool if there are several. A key can
+    /// be generated without it only if the server has one HSM.
     #[serde(default)]
     pub hsm: Option<HsmId>,
     /// What may be done while the HSM is open.
@@ -209,7 +210,7 @@ pub enum Join {
 pub enum NewPurpose {
     /// Sign with existing keys.
     Sign {
-        /// The labels or hexadecimal fingerprints of keys, all on one HSM.
+        /// The labels or hexadecimal fingerprints of the keys. At least one HSM must hold all of them.
         keys: Vec<String>,
         /// The content that may be signed.
         scope: crate::purpose::Scope,
@@ -381,7 +382,7 @@ impl std::fmt::Display for EndReason {
             }
             Self::Abandoned { seconds } => write!(
                 f,
-                "abandoned, because the client stopped polling for {}",
+                "abandoned, because no client polled for it for {}",
                 duration(*seconds)
             ),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),

@@ -4,7 +4,7 @@
 
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationTerms, HsmName, Pool, Quorum},
+    activation::{ActivationTerms, EndReason, HsmName, Pool, Quorum},
     cvc::{Curve, EcSecretKey, Fingerprint},
     digest::Sha256Digest,
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
@@ -16,9 +16,9 @@ use countersign_protocol::{
     mechanism::{Hash, Mechanism},
     operator::Person,
     problem::{Problem, ProblemCode},
-    purpose::{KeyName, KeySet, Purpose, Scope},
-    statement::{Approval, LoginStatement},
-    text::printable,
+    purpose::{KeyName, KeySet, NewKeyType, Purpose, Scope},
+    statement::{Approval, ApprovedPurpose, LoginStatement},
+    text::{capitalised, printable},
 };
 use proptest::prelude::*;
 
@@ -351,5 +351,94 @@ fn the_members_of_a_pool_are_terms_of_one_request() {
     assert!(
         !one.is_same_request(&again),
         "the quorum of the same HSM differs"
+    );
+}
+
+#[test]
+fn every_end_of_an_activation_has_a_sentence_of_its_own() {
+    let by = Person {
+        id: OperatorId::new("1"),
+        name: "Doug".into(),
+    };
+    let why = || "the reader was unplugged".to_owned();
+    for (reason, sentence) in [
+        (EndReason::Completed, "Completed."),
+        (EndReason::TimeUsed, "The lease expired."),
+        (
+            EndReason::CountUsed,
+            "The lease reached its signature limit.",
+        ),
+        (EndReason::Locked { by: by.clone() }, "Locked by Doug."),
+        (
+            EndReason::Cancelled { by },
+            "Cancelled by Doug before it opened.",
+        ),
+        (
+            EndReason::Declined,
+            "Declined, because too few custodians are left to reach the quorum.",
+        ),
+        (
+            EndReason::Expired,
+            "Expired before enough custodians approved.",
+        ),
+        (
+            EndReason::StillQueued,
+            "Expired in the queue, because the HSM was busy or disconnected.",
+        ),
+        (
+            EndReason::Abandoned { seconds: 390 },
+            "Abandoned, because no client polled for it for 6 min 30 s.",
+        ),
+        (
+            EndReason::HsmLost { why: why() },
+            "The HSM was lost: the reader was unplugged.",
+        ),
+        (
+            EndReason::Failed { why: why() },
+            "Failed: the reader was unplugged.",
+        ),
+        (
+            EndReason::HsmRemoved { why: why() },
+            "The HSM was removed from the server: the reader was unplugged.",
+        ),
+        (
+            EndReason::ServerRestarted,
+            "The server was restarted, which ends every lease.",
+        ),
+    ] {
+        assert_eq!(format!("{}.", capitalised(&reason.to_string())), sentence);
+    }
+}
+
+#[test]
+fn purposes_are_put_into_words() {
+    let quoted = |label: &str, _: Option<&Fingerprint>| format!("\"{label}\"");
+    let files = Manifest::new(vec![file("a.bin", b"a")]).expect("the manifest is valid");
+    let listed = terms(Scope::Manifest { files }).purpose;
+    assert_eq!(listed.in_words(quoted), "sign 1 file with key \"firmware\"");
+    assert_eq!(
+        ApprovedPurpose::of(&listed).in_words(quoted),
+        "sign listed files with key \"firmware\""
+    );
+    let any = terms(Scope::Open).purpose;
+    assert_eq!(
+        any.in_words(quoted),
+        "sign any content with key \"firmware\""
+    );
+    assert_eq!(
+        ApprovedPurpose::of(&any).in_words(quoted),
+        any.in_words(quoted)
+    );
+    let generate = Purpose::GenerateKey {
+        label: "release".into(),
+        key_type: NewKeyType::Rsa3072,
+    };
+    assert_eq!(
+        generate.in_words(quoted),
+        "generate key \"release\" (RSA 3072)"
+    );
+    assert_eq!(
+        ApprovedPurpose::of(&generate).in_words(quoted),
+        generate.in_words(quoted)
     );
 }
