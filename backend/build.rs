@@ -3,6 +3,5 @@
 fn main() -> std::io::Result<()> {
     std::fs::create_dir_all("../frontend/dist")?;
     println!("cargo::rerun-if-changed=../frontend/dist");
-    println!("cargo::rerun-if-changed=migrations");
     Ok(())
 }

@@ -1,11 +1,11 @@
-// Starts the portal. A file of its own, since the content security policy allows no script inside the page.
+// Starts the portal. This is a separate file because the content security policy forbids inline scripts.
 import init from "./{{script}}";
 
 init({ module_or_path: new URL("./{{wasm}}", import.meta.url) }).catch((error) => {
   const main = document.getElementById("boot");
   if (main) {
     main.textContent =
-      "The portal could not be started: " + error + ". Reload the page; a browser of the last two years with WebAssembly is needed.";
+      "The portal could not start: " + error + ". Reload the page. The portal needs a browser with WebAssembly that is at most two years old.";
   }
   console.error(error);
 });

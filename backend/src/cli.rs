@@ -1,30 +1,15 @@
 //! The command line.
 
-use std::{
-    fs::TryLockError,
-    io::IsTerminal,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use countersign_protocol::about::DEFAULT_HELPER_PORT;
-use tokio::net::TcpListener;
 
 use crate::{
-    app::{self, App, DATABASE},
     config::{Config, ConfigFile},
-    http, people,
-    tls::{self, Pace, Reload, TlsConfig, TlsListener},
+    server::{self, DATABASE, Server},
 };
-
-/// How long requests under way may take when the server stops.
-const DRAIN: Duration = Duration::from_secs(2);
-/// How often the files of certificate and key are looked at.
-const LOOK: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 #[command(
@@ -109,6 +94,7 @@ impl Options {
             anchors: file.anchors,
             hsms: file.hsms,
             lease: file.lease,
+            log: file.log,
             remote: file.remote,
             tls: file.tls,
             trusted_proxies: file.trusted_proxies,
@@ -128,26 +114,16 @@ fn local_origin(port: u16, tls: bool) -> String {
     }
 }
 
+/// The command line, for manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program.
 pub fn run() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into()),
-        )
-        .init();
     let result = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                match Cli::parse().command {
-                    Command::Serve(options) => serve(options.config()?).await,
-                    Command::BootstrapCode(options) => bootstrap_code(options.config()?).await,
-                }
-            })
-        });
+        .and_then(|runtime| runtime.block_on(run_command(Cli::parse().command)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -157,137 +133,31 @@ pub fn run() -> ExitCode {
     }
 }
 
+async fn run_command(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(options) => {
+            let config = options.config()?;
+            server::init_logging(config.log);
+            server::serve(config).await
+        }
+        Command::BootstrapCode(options) => {
+            let config = options.config()?;
+            server::init_logging(config.log);
+            bootstrap_code(config).await
+        }
+    }
+}
+
 async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
     let folder = &config.data_dir;
     if !folder.join(DATABASE).exists() {
         bail!(
-            "no server was ever started with the data directory {}: give the one that `serve` uses, by --data-dir or --config",
+            "no server was ever started with the data directory {}: name the one that `serve` uses, by --data-dir or --config",
             folder.display()
         );
     }
-    let app = App::open(config).await?;
-    print_bootstrap_code(&app)
+    let server = Server::open(config).await?;
+    server::print_bootstrap_code(&server)
         .await?
         .context("this server has operators already: an admin can invite people")
-}
-
-/// Prints to the terminal, never to a log.
-async fn print_bootstrap_code(app: &App) -> anyhow::Result<Option<()>> {
-    Ok(people::new_bootstrap_code(app)
-        .await?
-        .map(|(code, expires_at)| {
-            println!(
-                "No admin yet. Open {}/setup and enter this code.",
-                app.config.public_origin
-            );
-            println!("One-time code: {code}  (until {expires_at:.0})");
-        }))
-}
-
-/// Where clients come in.
-enum Door {
-    /// Unencrypted: for this machine, or for a proxy.
-    Plain(TcpListener),
-    Tls(TlsListener, Reload),
-}
-
-impl Door {
-    fn open(tcp: TcpListener, config: &TlsConfig) -> anyhow::Result<Self> {
-        Ok(match &config.files {
-            None => Self::Plain(tcp),
-            Some(files) => {
-                let (listener, reload) = TlsListener::new(tcp, files, config, Pace::default())?;
-                Self::Tls(listener, reload)
-            }
-        })
-    }
-}
-
-async fn serve(config: Config) -> anyhow::Result<()> {
-    // Nothing is changed before it is sure that no other server is at it.
-    let _alone = alone(&config.data_dir)?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let address = listener.local_addr()?;
-    let door = Door::open(listener, &config.tls)?;
-    let app = App::open(config).await?;
-    if app.config.demo {
-        println!("DEMO: simulated cards are accepted. They protect nothing.");
-    }
-    println!("Data: {}", app.config.data_dir.join(DATABASE).display());
-    if app.config.hsms.is_empty() {
-        println!(
-            "No signing HSM is configured: add an [[hsm]] section to the configuration file, or attach one from afar with \
-             `countersign-helper connect {}/rt/hsm`.",
-            app.config.public_origin
-        );
-    }
-    app.start().await?;
-    print_bootstrap_code(&app).await?;
-    println!("Listening on {address} as {}", app.config.public_origin);
-    let (locked, drain) = tokio::sync::oneshot::channel::<()>();
-    let service = http::router(&app)
-        .await?
-        .into_make_service_with_connect_info::<http::Peer>();
-    let drained = async { drop(drain.await) };
-    let server = async {
-        match door {
-            Door::Plain(listener) => {
-                axum::serve(listener, service)
-                    .with_graceful_shutdown(drained)
-                    .await
-            }
-            Door::Tls(listener, reload) => {
-                tokio::spawn(tls::reload_when_changed(reload, LOOK));
-                axum::serve(listener, service)
-                    .with_graceful_shutdown(drained)
-                    .await
-            }
-        }
-    };
-    let stop = async {
-        stopped().await;
-        // HSMs first: open pages may keep their connections for long.
-        app.shutdown().await;
-        drop(locked);
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = server => Ok(ended?),
-        () = stop => Ok(()),
-    }
-}
-
-/// Two servers on one database would end each other's leases. The lock lasts as long as the file is open.
-fn alone(data_dir: &Path) -> anyhow::Result<std::fs::File> {
-    app::make_data_dir(data_dir)?;
-    let path = data_dir.join("lock");
-    let file =
-        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another server uses the data folder {}: stop it, or choose another folder",
-            data_dir.display()
-        ),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
-        }
-    }
-}
-
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
 }

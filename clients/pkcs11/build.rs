@@ -1,7 +1,7 @@
 //! Linker settings of the module.
 
 fn main() {
-    // Programs unload modules while they end; code that is still needed by then must stay.
+    // Programs unload modules while they exit, but code of the module may still be needed then.
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }

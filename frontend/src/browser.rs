@@ -1,4 +1,4 @@
-//! What the browser knows: addresses, languages, files.
+//! Functions of the browser: address, language, clipboard, focus, files.
 
 use countersign_protocol::{digest::Sha256Digest, manifest::ManifestFile, problem::Problem};
 use leptos::prelude::{document, request_animation_frame, window};
@@ -11,7 +11,7 @@ use web_sys::{
 
 use crate::work::problem;
 
-/// Removes the line that `index.html` shows while this program is loaded.
+/// Removes the line that `index.html` shows while this program loads.
 pub fn clear_boot_message() {
     if let Some(boot) = document().get_element_by_id("boot") {
         boot.remove();
@@ -23,13 +23,12 @@ pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
-/// Loads this page anew.
 pub fn reload() {
-    // A page that can't be loaded says so by itself.
+    // The browser itself reports a page that fails to load.
     let _ = window().location().reload();
 }
 
-/// Country of the user's language, such as `DE`, if the browser tells one.
+/// Country of the user's language, such as `DE`, if the browser names one.
 pub fn country() -> Option<String> {
     let language = window().navigator().language()?;
     let (_, region) = language.rsplit_once('-')?;
@@ -37,10 +36,11 @@ pub fn country() -> Option<String> {
     letters.then(|| region.to_ascii_uppercase())
 }
 
-/// Whether the browser was told to keep pages from talking to programs on this machine. `None`: it can't say.
+/// Whether the browser is set to block connections from this page to programs on this machine. `None`: the browser does not
+/// report that.
 pub async fn loopback_denied() -> Option<bool> {
     let permissions = window().navigator().permissions().ok()?;
-    // The permission got a narrower name after its introduction.
+    // Browsers use either name: the permission was renamed after its introduction.
     for name in ["loopback-network", "local-network-access"] {
         let descriptor = web_sys::js_sys::Object::new();
         Reflect::set(&descriptor, &"name".into(), &name.into()).ok()?;
@@ -56,9 +56,9 @@ pub async fn loopback_denied() -> Option<bool> {
     None
 }
 
-/// Puts text on the clipboard.
+/// Puts text on the clipboard; returns whether that worked.
 pub async fn copy(text: &str) -> bool {
-    // Elsewhere there is no clipboard at all.
+    // Outside of a secure context `navigator.clipboard` is undefined.
     if !window().is_secure_context() {
         return false;
     }
@@ -67,23 +67,24 @@ pub async fn copy(text: &str) -> bool {
         .is_ok()
 }
 
-/// Moves the focus to the first element that matches, once what is being built now is on the page.
+/// Moves the focus to the first element that matches, after the current update of the page.
 pub fn focus(selector: impl Into<String>) {
     let selector = selector.into();
     request_animation_frame(move || {
         if let Ok(Some(element)) = document().query_selector(&selector)
             && let Ok(element) = element.dyn_into::<web_sys::HtmlElement>()
         {
-            // An element that can't take the focus leaves it where it was.
+            // The focus stays where it was if this element can't take it.
             let _ = element.focus();
         }
     });
 }
 
-/// Hashes files here: their content never leaves the machine. `progress` gets the number done.
+/// Hashes files in the browser, so that their content never leaves the machine. `progress` receives the number of files that
+/// are done.
 ///
 /// # Errors
-/// A file that can't be read.
+/// A file can't be read.
 pub async fn hash_files(
     files: &FileList,
     progress: impl Fn(u32),
@@ -96,9 +97,9 @@ pub async fn hash_files(
         progress(index);
         let sha256 = hash(&file).await.map_err(|_| {
             problem(
-                "A file can't be read",
+                "File can't be read",
                 format!(
-                    "{} was not hashed. It may have been changed or removed since it was chosen: choose the files again.",
+                    "“{}” can't be read. It may have changed since you chose it. Choose the files again.",
                     file.name()
                 ),
             )

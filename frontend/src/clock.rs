@@ -6,6 +6,8 @@ use leptos::{prelude::*, task::spawn_local};
 use wasm_bindgen::JsValue;
 use web_sys::js_sys::Date;
 
+use crate::words;
+
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -15,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 pub struct Clock(RwSignal<Timestamp>);
 
 impl Clock {
-    /// Starts it; call once.
+    /// Starts the clock. The app calls this once.
     pub fn start() -> Self {
         let now = RwSignal::new(now());
         spawn_local(async move {
@@ -27,24 +29,32 @@ impl Clock {
         Self(now)
     }
 
-    /// Now; a view that calls this follows the clock.
+    /// The current time. A view that calls this is updated every second.
     pub fn now(self) -> Timestamp {
         self.0.get()
     }
 }
 
 fn now() -> Timestamp {
-    // A browser's clock always fits.
+    // Every time of a browser's clock is within the range of a timestamp.
     Timestamp::from_millisecond(Date::now() as i64).unwrap_or_default()
 }
 
-/// The time as this browser's user writes it, with the time zone.
-pub fn exact(at: Timestamp) -> String {
+/// "28 Nov 2026, 06:53 UTC".
+pub fn absolute(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+/// "28 Nov 2026", in UTC.
+pub fn date(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y").to_string()
+}
+
+/// The time in the browser's own format and time zone, to the second.
+pub fn local(at: Timestamp) -> String {
     let date = Date::new(&JsValue::from_f64(at.as_millisecond() as f64));
-    format!(
-        "{} ({at})",
-        String::from(date.to_locale_string("default", &JsValue::UNDEFINED))
-    )
+    let local = date.to_locale_string("default", &JsValue::UNDEFINED);
+    format!("{} local time", String::from(local))
 }
 
 /// "3 min ago", "in 2 h".
@@ -65,43 +75,32 @@ fn coarse(seconds: i64) -> Option<String> {
         HOUR..DAY => Some(format!("{} h", (seconds + HOUR / 2) / HOUR)),
         _ => {
             let days = (seconds + DAY / 2) / DAY;
-            Some(if days == 1 {
-                "1 day".to_owned()
-            } else {
-                format!("{days} days")
-            })
+            Some(words::count(days.unsigned_abs(), "day"))
         }
     }
 }
 
-/// What is left of a countdown: "1 h 47 min", "4 min 12 s".
+/// The rest of a countdown: "1 h 47 min", "4 min 12 s".
 pub fn left(until: Timestamp, now: Timestamp) -> String {
-    let seconds = until.as_second() - now.as_second();
-    match seconds {
-        ..=0 => "0 s".to_owned(),
-        1..HOUR => {
-            let (minutes, seconds) = (seconds / MINUTE, seconds % MINUTE);
-            if minutes == 0 {
-                format!("{seconds} s")
-            } else {
-                format!("{minutes} min {seconds} s")
-            }
-        }
-        _ => format!("{} h {} min", seconds / HOUR, seconds % HOUR / MINUTE),
-    }
+    duration(until.as_second() - now.as_second())
 }
 
-/// A length of time: "30 min", "2 h", "90 s".
+/// A length of time: "30 min", "2 h", "6 min 30 s".
 pub fn length(seconds: u32) -> String {
-    match i64::from(seconds) {
-        seconds if seconds >= HOUR && seconds % HOUR == 0 => format!("{} h", seconds / HOUR),
-        seconds if seconds >= HOUR => {
-            format!("{} h {} min", seconds / HOUR, seconds % HOUR / MINUTE)
-        }
-        seconds if seconds >= MINUTE && seconds % MINUTE == 0 => {
-            format!("{} min", seconds / MINUTE)
-        }
-        seconds => format!("{seconds} s"),
+    duration(seconds.into())
+}
+
+/// The two largest units, without a unit that is zero.
+fn duration(seconds: i64) -> String {
+    let (large, small) = match seconds {
+        ..MINUTE => return format!("{} s", seconds.max(0)),
+        MINUTE..HOUR => ((seconds / MINUTE, "min"), (seconds % MINUTE, "s")),
+        _ => ((seconds / HOUR, "h"), (seconds % HOUR / MINUTE, "min")),
+    };
+    let (amount, unit) = large;
+    match small {
+        (0, _) => format!("{amount} {unit}"),
+        (rest, small_unit) => format!("{amount} {unit} {rest} {small_unit}"),
     }
 }
 
@@ -114,15 +113,28 @@ mod tests {
     }
 
     #[test]
-    fn times_in_words() {
+    fn relative_times_name_the_largest_unit() {
         assert_eq!(relative(at(0), at(10)), "just now");
         assert_eq!(relative(at(0), at(200)), "3 min ago");
         assert_eq!(relative(at(7200), at(0)), "in 2 h");
         assert_eq!(relative(at(0), at(86_400)), "1 day ago");
+        assert_eq!(relative(at(172_800), at(0)), "in 2 days");
+    }
+
+    #[test]
+    fn absolute_times_carry_their_zone() {
+        assert_eq!(absolute(at(1_795_848_786)), "28 Nov 2026, 06:53 UTC");
+        assert_eq!(date(at(1_795_848_786)), "28 Nov 2026");
+    }
+
+    #[test]
+    fn durations_leave_out_units_that_are_zero() {
         assert_eq!(left(at(6420), at(0)), "1 h 47 min");
         assert_eq!(left(at(252), at(0)), "4 min 12 s");
         assert_eq!(left(at(0), at(5)), "0 s");
+        assert_eq!(left(at(3659), at(0)), "1 h");
         assert_eq!(length(5400), "1 h 30 min");
-        assert_eq!(length(90), "90 s");
+        assert_eq!(length(90), "1 min 30 s");
+        assert_eq!(length(1800), "30 min");
     }
 }

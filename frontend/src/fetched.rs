@@ -1,44 +1,44 @@
-//! A list that one page shows, asked for again whenever it is said to have changed.
+//! A list that only one page shows. It is fetched again whenever an event says that it has changed.
 
 use countersign_protocol::problem::Problem;
 use leptos::{prelude::*, task::spawn_local};
 use serde::de::DeserializeOwned;
 
-use crate::{portal::Portal, turns::Turns};
+use crate::{latest::LatestOnly, portal::Portal};
 
-/// What a page knows of its list.
+/// What a page shows in the place of its list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// Nothing yet; it is being asked for.
+    /// The first answer has not arrived.
     Loading,
-    /// Nothing, as it could not be had.
+    /// The list was never fetched successfully.
     Failed,
-    /// There is nothing in it.
+    /// The list has no items.
     Empty,
-    /// It has rows.
+    /// The list has items.
     Rows,
 }
 
-/// The list.
+/// A list of the server.
 pub struct Fetched<T: Send + Sync + 'static> {
     list: RwSignal<Option<Vec<T>>>,
-    /// Why it could not be had the last time.
+    /// The problem of the last request.
     pub failed: RwSignal<Option<Problem>>,
 }
 
 impl<T: Clone + DeserializeOwned + Send + Sync + 'static> Fetched<T> {
-    /// Asks for `path` now, and whenever `changed` changes.
+    /// Fetches `path` now, and again whenever `changed` changes.
     pub fn follow(portal: Portal, path: &'static str, changed: RwSignal<u32>) -> Self {
         let list = RwSignal::new(None);
         let failed = RwSignal::new(None);
-        let turns = Turns::new();
+        let requests = LatestOnly::new();
         Effect::new(move |_| {
             changed.track();
-            let turn = turns.next();
+            let request = requests.next();
             spawn_local(async move {
                 let answer = portal.get(path).await;
-                // An older answer is not taken for a newer one. The page may be gone by now.
-                if !turns.is_last(turn) {
+                // A newer request may have been sent, or the page may have been left.
+                if !requests.is_latest(request) {
                     return;
                 }
                 match answer {
@@ -55,14 +55,14 @@ impl<T: Clone + DeserializeOwned + Send + Sync + 'static> Fetched<T> {
         Self { list, failed }
     }
 
-    /// What is listed.
+    /// The items; empty until they are fetched.
     pub fn items(&self) -> Signal<Vec<T>> {
         let list = self.list;
         Signal::derive(move || list.get().unwrap_or_default())
     }
 
-    /// What to show, where `items` are those that the page lists. It changes only when something else is to be shown,
-    /// not with every row.
+    /// Which of the four to show, given the `items` that the page has filtered. The result does not depend on the number of
+    /// rows, so that a new row does not rebuild the list.
     pub fn shown(&self, items: Signal<Vec<T>>) -> Memo<Shown> {
         let (list, failed) = (self.list, self.failed);
         Memo::new(move |_| {

@@ -1,12 +1,11 @@
-//! Live events: a WebSocket to the server, opened again whenever it is lost.
+//! Live events: a WebSocket to the server that reconnects whenever it is lost.
 
 use countersign_protocol::event::Event;
 use gloo_timers::future::TimeoutFuture;
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    browser,
-    later::later,
+    browser, oneshot,
     portal::{Connection, Portal, Session},
     socket::{Socket, SocketEvent},
 };
@@ -14,29 +13,29 @@ use crate::{
 const FIRST_PAUSE: u32 = 1_000;
 const LONGEST_PAUSE: u32 = 15_000;
 
-/// Keeps the store current for as long as somebody is logged in; call once.
+/// Keeps the store up to date while a person is logged in. The app calls this once.
 pub fn follow(portal: Portal) {
-    let logged_in = Memo::new(move |_| portal.me().map(|me| me.person.id));
-    // Counts log-ins and log-outs: a loop of an earlier one ends itself.
-    let turn = StoredValue::new(0_u32);
+    let person = Memo::new(move |_| portal.me().map(|me| me.person.id));
+    // Grows with every log-in and log-out, so that the loop of an earlier session ends.
+    let session = StoredValue::new(0_u32);
     Effect::new(move |_| {
-        turn.update_value(|turn| *turn += 1);
-        let mine = turn.get_value();
-        if logged_in.get().is_some() {
+        session.update_value(|number| *number += 1);
+        let mine = session.get_value();
+        if person.get().is_some() {
             portal.connection.set(Connection::Connecting);
             spawn_local(async move {
                 let mut pause = FIRST_PAUSE;
-                while turn.get_value() == mine {
+                while session.get_value() == mine {
                     if listen(portal).await {
                         pause = FIRST_PAUSE;
                     }
-                    if turn.get_value() != mine {
+                    if session.get_value() != mine {
                         return;
                     }
                     portal.connection.set(Connection::Lost);
                     TimeoutFuture::new(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    // Where a session has ended, the socket only fails; this says why.
+                    // If the session has ended, the socket fails without a reason. This request detects the end.
                     portal.refresh().await;
                 }
             });
@@ -44,10 +43,10 @@ pub fn follow(portal: Portal) {
     });
 }
 
-/// One connection, until it is lost; returns whether there was one.
+/// Handles one connection until it is lost; returns whether it was established.
 async fn listen(portal: Portal) -> bool {
     let url = browser::origin().replacen("http", "ws", 1) + "/api/v1/events";
-    let (sender, closed) = later();
+    let (sender, closed) = oneshot::channel();
     let sender = std::cell::Cell::new(Some(sender));
     let connected = std::rc::Rc::new(std::cell::Cell::new(false));
     let was_connected = connected.clone();
@@ -55,7 +54,7 @@ async fn listen(portal: Portal) -> bool {
         SocketEvent::Open => {
             connected.set(true);
             portal.connection.set(Connection::Live);
-            // What happened before the first event is asked for.
+            // Catches up on the events before this connection.
             spawn_local(portal.refresh());
         }
         SocketEvent::Text(_) if portal.session.get_untracked() == Session::Out => {
@@ -63,7 +62,7 @@ async fn listen(portal: Portal) -> bool {
         }
         SocketEvent::Text(text) => {
             if let Ok(event) = serde_json::from_str(&text) {
-                take(portal, event);
+                apply(portal, event);
             }
         }
         SocketEvent::Closed => drop(sender.take()),
@@ -74,15 +73,15 @@ async fn listen(portal: Portal) -> bool {
     was_connected.get()
 }
 
-fn take(portal: Portal, event: Event) {
+fn apply(portal: Portal, event: Event) {
     match event {
         Event::Activation { activation } => portal.put_activation(*activation),
-        Event::Hsm { hsm } => portal.tell_hsm(*hsm),
+        Event::Hsm { hsm } => portal.apply_hsm_event(*hsm),
         Event::People => {
             portal.people_changed.update(|count| *count += 1);
             spawn_local(async move {
                 if let Err(problem) = portal.refresh_operators().await {
-                    portal.failed(problem);
+                    portal.report(problem);
                 }
             });
         }

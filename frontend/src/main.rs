@@ -1,7 +1,8 @@
-//! The Countersign portal: a client-side app, compiled to WebAssembly and served by the server.
+//! The Countersign portal: a client-side app, compiled to WebAssembly and delivered by the server.
 //!
-//! `portal` holds what the server told us, `live` keeps it current, `fetched` holds what only one page lists, `helper` talks to
-//! the custodian's card helper on this machine, `words` turns wire types into sentences, `pages` shows them.
+//! `portal` stores what the server reported and `live` keeps it up to date. `fetched` stores a list that only one page shows.
+//! `helper` connects to the card helper on the user's computer. `words` turns wire types into text, `components` are shared
+//! by the pages, and `pages` has one module per page.
 
 mod api;
 mod app;
@@ -10,12 +11,12 @@ mod clock;
 mod components;
 mod fetched;
 mod helper;
-mod later;
+mod latest;
 mod live;
+mod oneshot;
 mod pages;
 mod portal;
 mod socket;
-mod turns;
 mod words;
 mod work;
 

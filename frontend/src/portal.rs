@@ -1,4 +1,4 @@
-//! What the server told this page: one store that every page reads, kept current by `live`.
+//! The store that every page reads. `live` keeps it up to date.
 
 use std::collections::HashMap;
 
@@ -16,61 +16,55 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     api::{self, Answer},
-    turns::Turns,
+    latest::LatestOnly,
 };
 
-/// Who uses this page.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Session {
-    /// Not asked yet.
+    /// The server has not answered yet.
     Unknown,
-    /// Nobody.
     Out,
-    /// Somebody.
     In(SessionView),
 }
 
 /// The connection for live events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
-    /// First try.
+    /// The first attempt is running.
     Connecting,
-    /// Events come in.
+    /// Events arrive.
     Live,
-    /// Lost; being tried again.
+    /// The connection is lost and retried.
     Lost,
 }
 
-/// The store.
+/// The store; a cheap handle.
 #[derive(Clone, Copy)]
 pub struct Portal {
-    /// The server.
+    /// Facts about the server; `None` until they are fetched.
     pub about: RwSignal<Option<About>>,
-    /// Who uses this page.
     pub session: RwSignal<Session>,
-    /// Live events.
     pub connection: RwSignal<Connection>,
-    /// Activations, newest first: the active ones, and every other that a page has asked for.
+    /// Activations, newest first: all active ones, and ended ones that a page has fetched.
     pub activations: RwSignal<Vec<ActivationView>>,
-    /// Signing HSMs; `None` until they were fetched.
+    /// Signing HSMs; `None` until they are fetched.
     pub hsms: RwSignal<Option<Vec<HsmView>>>,
-    /// How many events there were of each HSM.
+    /// Number of events for each HSM.
     hsm_events: StoredValue<HashMap<HsmId, u32>>,
-    /// Operators; `None` until they were fetched.
+    /// Operators; `None` until they are fetched.
     pub operators: RwSignal<Option<Vec<OperatorView>>>,
-    operator_turns: Turns,
-    /// Grows when invitations or tokens have changed.
+    operator_requests: LatestOnly,
+    /// Grows when invitations or tokens change.
     pub people_changed: RwSignal<u32>,
-    /// Grows when devices that wait to be accepted have changed.
+    /// Grows when the list of devices awaiting acceptance changes.
     pub devices_changed: RwSignal<u32>,
-    /// Entries in the audit log, as far as we heard.
+    /// Number of entries in the audit log, from the last event.
     pub audit_total: RwSignal<u64>,
-    /// Why the last refresh failed.
+    /// The problem of the last refresh.
     pub problem: RwSignal<Option<Problem>>,
 }
 
 impl Portal {
-    /// An empty store.
     pub fn new() -> Self {
         Self {
             about: RwSignal::new(None),
@@ -80,7 +74,7 @@ impl Portal {
             hsms: RwSignal::new(None),
             hsm_events: StoredValue::default(),
             operators: RwSignal::new(None),
-            operator_turns: Turns::new(),
+            operator_requests: LatestOnly::new(),
             people_changed: RwSignal::new(0),
             devices_changed: RwSignal::new(0),
             audit_total: RwSignal::new(0),
@@ -88,12 +82,12 @@ impl Portal {
         }
     }
 
-    /// The store of this page.
+    /// The store that the app provides.
     pub fn here() -> Self {
         use_context().unwrap_or_else(Self::new)
     }
 
-    /// Who uses this page, if somebody does.
+    /// The session of the user, if one is logged in.
     pub fn me(self) -> Option<SessionView> {
         match self.session.get() {
             Session::In(view) => Some(view),
@@ -107,18 +101,18 @@ impl Portal {
             .with(|session| matches!(session, Session::In(view) if view.roles.contains(&role)))
     }
 
-    /// An activation, if it is here.
+    /// An activation, if the store has it.
     pub fn activation(self, id: &ActivationId) -> Option<ActivationView> {
         self.activations
             .with(|all| all.iter().find(|view| view.terms.id == *id).cloned())
     }
 
-    /// An HSM, if it is here.
+    /// An HSM, if the store has it.
     pub fn hsm(self, id: &HsmId) -> Option<HsmView> {
         self.hsms.with(|all| find(all, id))
     }
 
-    /// Takes over an activation, unless a newer state of it is here.
+    /// Stores an activation, unless the store has a newer revision.
     pub fn put_activation(self, view: ActivationView) {
         self.put_activations(vec![view]);
     }
@@ -136,25 +130,26 @@ impl Portal {
         });
     }
 
-    /// Takes over an HSM of which an event told.
-    pub fn tell_hsm(self, view: HsmView) {
+    /// Stores the HSM of an event.
+    pub fn apply_hsm_event(self, view: HsmView) {
         self.hsm_events.update_value(|events| {
             *events.entry(view.id.clone()).or_default() += 1;
         });
         self.put_hsm(view);
     }
 
-    /// Asks for an HSM, or for something that answers with it, and takes it over.
-    pub async fn ask_hsm(self, ask: impl Future<Output = Answer<HsmView>>) -> Answer<()> {
-        let told_since = self.watch_hsms();
-        let view = ask.await?;
-        if !told_since(&view.id) {
+    /// Waits for a response that contains an HSM and stores it, unless an event has brought a newer state in the meantime.
+    pub async fn store_hsm(self, response: impl Future<Output = Answer<HsmView>>) -> Answer<()> {
+        let changed_since = self.watch_hsms();
+        let view = response.await?;
+        if !changed_since(&view.id) {
             self.put_hsm(view);
         }
         Ok(())
     }
 
-    /// Tells later of which HSMs events have come since now: they are newer than what was asked for before.
+    /// Returns a function that reports whether an event for an HSM has arrived since this call. Such an event is newer than
+    /// the response to a request that was sent before it.
     fn watch_hsms(self) -> impl Fn(&HsmId) -> bool {
         let before = self.hsm_events.get_value();
         move |id| {
@@ -176,7 +171,6 @@ impl Portal {
         });
     }
 
-    /// Takes over an operator.
     pub fn put_operator(self, view: OperatorView) {
         self.operators.update(|all| {
             let all = all.get_or_insert_default();
@@ -187,7 +181,7 @@ impl Portal {
         });
     }
 
-    /// Forgets everything of the person who used this page.
+    /// Drops everything that belongs to the session, which has ended.
     pub fn forget(self) {
         self.session.set(Session::Out);
         self.activations.set(Vec::new());
@@ -196,7 +190,7 @@ impl Portal {
         self.problem.set(None);
     }
 
-    /// Asks who uses this page.
+    /// Fetches the facts about the server and the session.
     pub async fn load_session(self) {
         match api::get::<About>("/about").await {
             Ok(about) => self.about.set(Some(about)),
@@ -208,43 +202,43 @@ impl Portal {
         }
     }
 
-    /// Asks for everything that several pages show; what can't be had leaves the rest untouched.
+    /// Fetches everything that several pages show. A request that fails does not stop the others.
     pub async fn refresh(self) {
         let activations = self.refresh_activations("active").await;
         let hsms = self.refresh_hsms().await;
         let operators = self.refresh_operators().await;
         match activations.and(hsms).and(operators) {
             Ok(()) => self.problem.set(None),
-            Err(problem) => self.failed(problem),
+            Err(problem) => self.report(problem),
         }
     }
 
-    /// Shows why a refresh failed; not to somebody whose session has ended meanwhile, who sees the log-in.
-    pub fn failed(self, problem: Problem) {
+    /// Shows the problem of a refresh, unless the session has ended: then the log-in is shown instead.
+    pub fn report(self, problem: Problem) {
         if self.session.get_untracked() != Session::Out {
             self.problem.set(Some(problem));
         }
     }
 
     async fn refresh_hsms(self) -> Answer<()> {
-        let told_since = self.watch_hsms();
+        let changed_since = self.watch_hsms();
         let mut hsms: Vec<HsmView> = self.get("/hsms").await?;
         for view in &mut hsms {
-            if told_since(&view.id)
-                && let Some(told) = self.hsms.with_untracked(|all| find(all, &view.id))
+            if changed_since(&view.id)
+                && let Some(newer) = self.hsms.with_untracked(|all| find(all, &view.id))
             {
-                *view = told;
+                *view = newer;
             }
         }
         self.hsms.set(Some(hsms));
         Ok(())
     }
 
-    /// Asks for activations: `active`, `ended` or `all`.
+    /// Fetches activations: `active`, `ended` or `all`.
     pub async fn refresh_activations(self, which: &str) -> Answer<()> {
         let views: Vec<ActivationView> = self.get(&format!("/activations?state={which}")).await?;
-        // What ended while nobody listened is in no list of active ones.
-        let gone: Vec<_> = self.activations.with_untracked(|all| {
+        // An activation that ended while the connection was lost is missing in the list of active ones.
+        let missing: Vec<_> = self.activations.with_untracked(|all| {
             all.iter()
                 .filter(|old| !old.state.is_ended())
                 .map(|old| old.terms.id.clone())
@@ -252,49 +246,48 @@ impl Portal {
                 .collect()
         });
         self.put_activations(views);
-        for id in gone {
+        for id in missing {
             self.put_activation(self.get(&activation_path(&id, "")).await?);
         }
         Ok(())
     }
 
-    /// Asks for operators.
     pub async fn refresh_operators(self) -> Answer<()> {
-        let turn = self.operator_turns.next();
+        let request = self.operator_requests.next();
         let operators: Vec<OperatorView> = self.get("/operators").await?;
-        // News may have come meanwhile, and have been asked for.
-        if self.operator_turns.is_last(turn) {
+        // An event may have caused a newer request in the meantime.
+        if self.operator_requests.is_latest(request) {
             self.operators.set(Some(operators));
         }
         Ok(())
     }
 
-    /// `GET`; an ended session is noticed.
+    /// Calls [`api::get`] and logs out if the session has ended.
     pub async fn get<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        self.noticed(api::get(path).await)
+        self.check_session(api::get(path).await)
     }
 
-    /// `POST` with a body; an ended session is noticed.
+    /// Calls [`api::post`] and logs out if the session has ended.
     pub async fn post<T: DeserializeOwned>(self, path: &str, body: &impl Serialize) -> Answer<T> {
-        self.noticed(api::post(path, body).await)
+        self.check_session(api::post(path, body).await)
     }
 
-    /// `POST` without a body; an ended session is noticed.
+    /// Calls [`api::act`] and logs out if the session has ended.
     pub async fn act<T: DeserializeOwned>(self, path: &str) -> Answer<T> {
-        self.noticed(api::act(path).await)
+        self.check_session(api::act(path).await)
     }
 
-    /// `PUT`; an ended session is noticed.
+    /// Calls [`api::put`] and logs out if the session has ended.
     pub async fn put(self, path: &str, body: &impl Serialize) -> Answer<()> {
-        self.noticed(api::put(path, body).await)
+        self.check_session(api::put(path, body).await)
     }
 
-    /// `DELETE`; an ended session is noticed.
+    /// Calls [`api::delete`] and logs out if the session has ended.
     pub async fn delete(self, path: &str) -> Answer<()> {
-        self.noticed(api::delete(path).await)
+        self.check_session(api::delete(path).await)
     }
 
-    fn noticed<T>(self, answer: Answer<T>) -> Answer<T> {
+    fn check_session<T>(self, answer: Answer<T>) -> Answer<T> {
         if let Err(problem) = &answer
             && problem.code() == Some(ProblemCode::NotAuthenticated)
         {
@@ -308,7 +301,7 @@ fn find(hsms: &Option<Vec<HsmView>>, id: &HsmId) -> Option<HsmView> {
     hsms.iter().flatten().find(|view| view.id == *id).cloned()
 }
 
-/// Address of an activation in the API, or of something below it.
+/// Path of an activation in the API, or of a resource below it.
 pub fn activation_path(id: &ActivationId, below: &str) -> String {
     format!("/activations/{}{below}", api::part(id.as_str()))
 }

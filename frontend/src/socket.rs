@@ -1,36 +1,35 @@
-//! A browser WebSocket of text messages, closed when it is dropped.
+//! A WebSocket of the browser for text messages. Dropping it closes it.
 
 use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{MessageEvent, WebSocket};
 
-/// What happens on a socket.
+/// An event of a socket.
 pub enum SocketEvent {
-    /// Connected.
+    /// The connection is established.
     Open,
-    /// A message.
     Text(String),
-    /// Closed, or never connected; nothing comes any more.
+    /// The connection was closed or never established. No event follows.
     Closed,
 }
 
 /// An open or opening socket.
 pub struct Socket {
     inner: WebSocket,
-    // They live as long as the browser may call them.
+    // The browser may call them until the socket is dropped.
     _callbacks: [Closure<dyn FnMut(MessageEvent)>; 3],
 }
 
 impl Socket {
-    /// Begins to connect; `None` where the browser refuses even to try.
+    /// Begins to connect. `None`: the browser refuses to try, for example because a policy forbids it.
     pub fn open(url: &str, on_event: impl Fn(SocketEvent) + 'static) -> Option<Self> {
         let inner = WebSocket::new(url).ok()?;
         let on_event = Rc::new(on_event);
-        let callback = |make: fn(&MessageEvent) -> Option<SocketEvent>| {
+        let callback = |convert: fn(&MessageEvent) -> Option<SocketEvent>| {
             let on_event = on_event.clone();
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                if let Some(event) = make(&event) {
+                if let Some(event) = convert(&event) {
                     on_event(event);
                 }
             })
@@ -47,7 +46,7 @@ impl Socket {
         })
     }
 
-    /// Sends a message; on a closed socket nothing happens, and the close is reported by itself.
+    /// Sends a message. On a closed socket this does nothing, because [`SocketEvent::Closed`] reports the loss.
     pub fn send(&self, text: &str) {
         let _ = self.inner.send_with_str(text);
     }
@@ -58,7 +57,7 @@ impl Drop for Socket {
         self.inner.set_onopen(None);
         self.inner.set_onmessage(None);
         self.inner.set_onclose(None);
-        // Closing what is closed is no error that matters.
+        // An error only means that the socket is closed already.
         let _ = self.inner.close();
     }
 }

@@ -1,4 +1,4 @@
-//! Something that takes a moment after a click: busy meanwhile, a problem afterwards, or neither.
+//! An asynchronous action after a click, with its busy state and its problem.
 
 use std::{future::Future, pin::Pin};
 
@@ -8,14 +8,13 @@ use leptos::{prelude::*, task::spawn_local};
 /// State of one form or button.
 #[derive(Clone, Copy)]
 pub struct Work {
-    /// Running now.
+    /// Whether the action runs.
     pub busy: RwSignal<bool>,
-    /// How the last run failed.
+    /// The problem of the last run.
     pub problem: RwSignal<Option<Problem>>,
 }
 
 impl Work {
-    /// Idle.
     pub fn new() -> Self {
         Self {
             busy: RwSignal::new(false),
@@ -23,12 +22,12 @@ impl Work {
         }
     }
 
-    /// Runs `job`, unless one is running: a double click is one click.
+    /// Runs `job`, unless an earlier one still runs, so that a double click acts once.
     pub fn run(self, job: impl Future<Output = Result<(), Problem>> + 'static) {
         if self.busy.get_untracked() {
             return;
         }
-        // Boxed, so that the rest is in the program once and not once for every form.
+        // Boxed, so that the program contains the rest once and not once per form.
         self.run_boxed(Box::pin(job));
     }
 
@@ -37,7 +36,7 @@ impl Work {
         self.problem.set(None);
         spawn_local(async move {
             let result = job.await;
-            // The page may be gone by now.
+            // The page may have been left in the meantime.
             self.busy.try_set(false);
             if let Err(problem) = result {
                 self.problem.try_set(Some(problem));
@@ -46,7 +45,7 @@ impl Work {
     }
 }
 
-/// A problem that this page found by itself, in the form of the server's.
+/// A problem that the portal itself found, in the form of a server's problem.
 pub fn problem(title: &str, detail: impl Into<String>) -> Problem {
     Problem {
         problem_type: String::new(),

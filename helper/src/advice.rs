@@ -1,12 +1,14 @@
-//! Errors as people need them: what happened, and what to do.
+//! Errors as the user reads them on the page: what happened, and what to do next.
 
 use countersign_protocol::{
     cvc::{DeviceId, Fingerprint},
     helper::{HelperError, HelperErrorCode},
-    text::count,
 };
 
-use crate::{origin::Origin, prompt::PromptError};
+use crate::{
+    origin::Origin,
+    prompt::{PromptError, text},
+};
 
 fn error(code: HelperErrorCode, message: impl Into<String>) -> HelperError {
     HelperError {
@@ -15,18 +17,18 @@ fn error(code: HelperErrorCode, message: impl Into<String>) -> HelperError {
     }
 }
 
-pub(crate) fn no_hello() -> HelperError {
+pub(crate) fn version_mismatch() -> HelperError {
     error(
         HelperErrorCode::Version,
-        "This page and your card helper don't speak the same version. Update the helper, then reload the page.",
+        "This page and your card helper have different versions. Update the helper, then reload the page.",
     )
 }
 
-pub(crate) fn not_understood(why: &serde_json::Error) -> HelperError {
+pub(crate) fn unknown_message(why: &serde_json::Error) -> HelperError {
     error(
         HelperErrorCode::Invalid,
         format!(
-            "The helper didn't understand the page's message ({why}). Reload the page; if it happens again, update the helper."
+            "The page sent an unknown message ({why}). Reload the page; if it happens again, update the helper."
         ),
     )
 }
@@ -38,38 +40,47 @@ pub(crate) fn invalid(why: impl std::fmt::Display) -> HelperError {
 pub(crate) fn busy() -> HelperError {
     error(
         HelperErrorCode::Busy,
-        "Another question of your card helper is open. Answer it first; it may be behind this window.",
+        "Your card helper is already showing a prompt. Answer it first; it may be behind this window.",
     )
 }
 
-pub(crate) fn too_many_questions() -> HelperError {
+pub(crate) fn rate_limited() -> HelperError {
     error(
         HelperErrorCode::Busy,
-        "This page asked too often within a minute. Wait a minute, then try again.",
+        "This page sent too many requests. Wait 1 minute, then try again.",
     )
 }
 
-pub(crate) fn declined() -> HelperError {
+pub(crate) fn cancelled() -> HelperError {
     error(
         HelperErrorCode::Declined,
-        "Declined in the helper's window. Nothing was signed.",
+        "You cancelled in the helper's window. Your card signed nothing.",
     )
 }
 
-pub(crate) fn not_answered(why: PromptError) -> HelperError {
+/// Cancelling in the helper's window does not decline: the server does not learn of it.
+pub(crate) fn approval_cancelled() -> HelperError {
+    error(
+        HelperErrorCode::Declined,
+        "You cancelled in the helper's window. Your card signed nothing, and the request is still pending. To decline \
+         it, use Decline on the page.",
+    )
+}
+
+pub(crate) fn prompt_failed(why: PromptError) -> HelperError {
     match why {
         PromptError::Failed(why) => error(
             HelperErrorCode::PromptFailed,
             format!(
-                "The helper could not ask you: {why}. Nothing was signed. Install a pinentry program for your desktop (such as \
-                 pinentry-gnome3 or pinentry-qt), name another one with `--pinentry`, or start the helper in a terminal with \
-                 `--prompt terminal`. Its log tells more."
+                "The helper couldn't show its window: {why}. Nothing was signed. Install a pinentry program for your desktop \
+                 (such as pinentry-gnome3 or pinentry-qt), select another one with `--pinentry`, or start the helper in a \
+                 terminal with `--prompt terminal`. See the helper's log for details."
             ),
         ),
         PromptError::Unanswered => error(
             HelperErrorCode::Unanswered,
-            "Nobody answered the helper's question in time. Nothing was signed. Try again, and look for its window: it may \
-             be behind others, or on another screen. If none opens, the helper's log tells more.",
+            "The helper's prompt was not answered in time. Nothing was signed. Try again and look for the helper's window: \
+             it may be behind others, or on another screen. If no window opens, see the helper's log.",
         ),
     }
 }
@@ -77,7 +88,7 @@ pub(crate) fn not_answered(why: PromptError) -> HelperError {
 pub(crate) fn pin_cancelled() -> HelperError {
     error(
         HelperErrorCode::PinCancelled,
-        "No PIN of 6 to 16 characters was entered. Nothing was signed, and no try was used.",
+        "No PIN of 6 to 16 characters was entered. Nothing was signed, and no PIN try was used.",
     )
 }
 
@@ -90,28 +101,28 @@ pub(crate) fn task_refused(why: impl std::fmt::Display) -> HelperError {
 
 pub(crate) fn server_key_changed(
     origin: &Origin,
-    known: &Fingerprint,
-    found: &Fingerprint,
+    expected: &Fingerprint,
+    received: &Fingerprint,
 ) -> HelperError {
     task_refused(format!(
-        "This server isn't the one you enrolled with: {origin} had the key \"{}\", now it shows \"{}\". Either the \
-         server was set up anew, or somebody else answers in its place. Talk to your admin before going on; only if \
-         the new key is confirmed, run `countersign-helper origins forget {origin}` and log in again.",
-        known.words().join(" "),
-        found.words().join(" "),
+        "The server key of {origin} has changed. Expected: \"{}\". Received: \"{}\". The server may have been \
+         reinstalled, or someone may be impersonating it. Ask your admin. Only if the new key is confirmed, run \
+         `countersign-helper origins forget {origin}` and log in again.",
+        expected.words().join(" "),
+        received.words().join(" "),
     ))
 }
 
 pub(crate) fn server_unknown(origin: &Origin) -> HelperError {
     task_refused(format!(
-        "Your card helper doesn't know the key of the server at {origin} yet. Log in once, so that you can check it."
+        "Your card helper doesn't know the server key of {origin} yet. Log in once, so that you can check the key."
     ))
 }
 
 pub(crate) fn card_missing(device: &DeviceId) -> HelperError {
     error(
         HelperErrorCode::CardMissing,
-        format!("The card {device} is not in a reader. Insert it, then try again."),
+        format!("Card {device} is not in a reader. Insert it, then try again."),
     )
 }
 
@@ -119,7 +130,7 @@ pub(crate) fn key_missing(key: &Fingerprint) -> HelperError {
     error(
         HelperErrorCode::CardMissing,
         format!(
-            "No card in your readers holds the key {}. Insert the card that you enrolled with, then try again.",
+            "No card in your readers holds key {}. Insert the card that you enrolled with, then try again.",
             key.short()
         ),
     )
@@ -132,15 +143,15 @@ pub(crate) fn card_refused(why: impl std::fmt::Display) -> HelperError {
 pub(crate) fn card_changed() -> HelperError {
     error(
         HelperErrorCode::CardLost,
-        "Another card is in the reader now. Nothing was signed. Insert your own card and start again.",
+        "The card in the reader has changed. Nothing was signed. Insert your own card, then start again.",
     )
 }
 
-pub(crate) fn card_lent(server: &Origin) -> HelperError {
+pub(crate) fn card_attached(server: &Origin) -> HelperError {
     error(
         HelperErrorCode::Busy,
         format!(
-            "This card is attached to {server}. Close the page that wanted it, then try again."
+            "This card is in use by {server}. Close the page that attached it, then try again."
         ),
     )
 }
@@ -148,37 +159,39 @@ pub(crate) fn card_lent(server: &Origin) -> HelperError {
 pub(crate) fn card_lost(why: impl std::fmt::Display) -> HelperError {
     error(
         HelperErrorCode::CardLost,
-        format!("The card can't be reached: {why}. Nothing was sent. When it is back, try again."),
+        format!(
+            "The connection to the card was lost: {why}. Nothing was sent to the server. Check the card, then try again."
+        ),
     )
 }
 
 pub(crate) fn no_session() -> HelperError {
     error(
         HelperErrorCode::Invalid,
-        "There is no open PIN session: it ended after a minute, or the card was removed. Authenticate again.",
+        "The PIN session has ended (after 1 minute, or because the card was removed). Approve again.",
     )
 }
 
 pub(crate) fn pin_wrong(tries: Option<u8>) -> HelperError {
-    let left = match tries {
-        Some(tries) => format!(", {} left", count(tries, "try")),
-        None => String::new(),
-    };
+    let left = tries.map_or_else(String::new, |tries| {
+        format!(", {} left", text::count(tries, "try"))
+    });
     error(
         HelperErrorCode::PinWrong,
-        format!("PIN wrong{left}. Nothing was sent."),
+        format!("Wrong PIN{left}. Nothing was sent to the server."),
     )
 }
 
 pub(crate) fn pin_blocked() -> HelperError {
     error(
         HelperErrorCode::PinBlocked,
-        "This card's PIN is blocked. Your admin can reset it only if the card was set up so; otherwise enrol a spare card.",
+        "This card's PIN is blocked. Your admin can reset it only if the card was initialised for that; otherwise enrol a \
+         spare card.",
     )
 }
 
 pub(crate) fn pin_not_set() -> HelperError {
-    card_refused("This card has no PIN yet. Initialise it with a PIN before it is used here.")
+    card_refused("This card has no PIN yet. Initialise it with a PIN first.")
 }
 
 pub(crate) fn pin_transport() -> HelperError {
@@ -190,6 +203,6 @@ pub(crate) fn pin_transport() -> HelperError {
 pub(crate) fn internal(why: impl std::fmt::Display) -> HelperError {
     error(
         HelperErrorCode::Internal,
-        format!("The helper failed: {why}. Its log tells more."),
+        format!("The helper failed: {why}. See the helper's log for details."),
     )
 }

@@ -1,4 +1,4 @@
-//! A custodian key's `.pka` file, for HSMs that are set up with other tools than the portal.
+//! Exports a custodian key as a `.pka` file, for HSMs that are set up without the portal.
 
 use countersign_protocol::{
     cvc::{Chr, DeviceId, PkaFile, attestation},
@@ -7,32 +7,29 @@ use countersign_protocol::{
 
 use crate::{
     advice,
-    cards::{CardDesk, FoundCard},
+    cards::{CardReaders, FoundCard},
     consent::{Consent, NewKeyRequest},
     conversation::{Caller, check_new_key, unlock},
-    prompt::{Patience, PromptDesk},
+    prompt::{Deadline, PinPurpose, Prompts},
 };
 
 /// A key with everything that an HSM needs to register it.
 pub struct ExportedKey {
-    /// The card's label.
     pub card_label: String,
-    /// The card.
     pub card: DeviceId,
-    /// The key.
     pub key: CardKeyView,
-    /// Request and certificates; verified.
+    /// The verified request and certificates.
     pub file: PkaFile,
 }
 
 impl ExportedKey {
     fn new(
-        desk: &CardDesk,
+        readers: &CardReaders,
         card: &FoundCard,
         key: CardKeyView,
         file: PkaFile,
     ) -> Result<Self, HelperError> {
-        attestation::verify(&file, desk.anchors()).map_err(advice::card_refused)?;
+        attestation::verify(&file, readers.anchors()).map_err(advice::card_refused)?;
         Ok(Self {
             card_label: card.label.clone(),
             card: card.device.id().clone(),
@@ -41,7 +38,7 @@ impl ExportedKey {
         })
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    fn has_name(&self, name: &str) -> bool {
         self.key.label == name
             || self
                 .key
@@ -56,7 +53,7 @@ impl std::fmt::Display for ExportedKey {
         let chr = self.key.chr.as_ref().map_or("", Chr::as_str);
         write!(
             f,
-            "{chr} \"{}\" on card \"{}\" ({}), fingerprint {}",
+            "{chr} \"{}\" on card \"{}\" (serial {}), fingerprint {}",
             self.key.label,
             self.card_label,
             self.card.serial(),
@@ -65,34 +62,34 @@ impl std::fmt::Display for ExportedKey {
     }
 }
 
-/// The key with this label or name (CHR) on the cards in the readers; without a name the only one.
+/// Finds the key with this label or key ID (CHR) on the cards in the readers. Without a name, there must be only one key.
 ///
 /// # Errors
-/// [`HelperError`]: none, or several; their names are in the message.
-pub fn find(desk: &CardDesk, name: Option<&str>) -> Result<ExportedKey, HelperError> {
+/// No key matches, or several do. The message lists them.
+pub fn find(readers: &CardReaders, name: Option<&str>) -> Result<ExportedKey, HelperError> {
     let mut keys = Vec::new();
-    for card in desk.cards() {
+    for card in readers.cards() {
         for (key, file) in card.attested_keys() {
-            keys.push(ExportedKey::new(desk, &card, key, file)?);
+            keys.push(ExportedKey::new(readers, &card, key, file)?);
         }
     }
     if keys.is_empty() {
         return Err(advice::invalid(
-            "No card in your readers has a key that an HSM could register. Insert your card, or have a new key \
-             generated with --generate.",
+            "No card in your readers holds a key that an HSM could register. Insert your card, or generate a new key \
+             with --generate.",
         ));
     }
     let listed = list(&keys);
     let mut wanted = keys
         .into_iter()
-        .filter(|key| name.is_none_or(|name| key.is_called(name)));
+        .filter(|key| name.is_none_or(|name| key.has_name(name)));
     match (wanted.next(), wanted.next()) {
         (Some(key), None) => Ok(key),
         (None, _) => Err(advice::invalid(format!(
-            "No key has this label or name. These can be exported:\n{listed}"
+            "No key has this label or key ID. These keys can be exported:\n{listed}"
         ))),
         (Some(_), Some(_)) => Err(advice::invalid(format!(
-            "There are several keys. Choose one with --key and its label, or its name if labels are the same:\n{listed}"
+            "Several keys match. Choose one with --key and its label, or its key ID if labels are the same:\n{listed}"
         ))),
     }
 }
@@ -105,29 +102,32 @@ fn list(keys: &[ExportedKey]) -> String {
 /// Generates a key on the card with this serial number, or on the only card, after consent and PIN.
 ///
 /// # Errors
-/// [`HelperError`]: no such card, declined, or the card's.
+/// The card is not found, the user cancels, or the card refuses.
 pub fn generate(
-    desk: &CardDesk,
-    prompts: &PromptDesk,
+    readers: &CardReaders,
+    prompts: &Prompts,
     serial: Option<&str>,
     label: &str,
     chr: &Chr,
 ) -> Result<ExportedKey, HelperError> {
     let (label, chr) = check_new_key(label, chr)?;
-    let card = choose_card(desk.cards(), serial)?;
+    let card = choose_card(readers.cards(), serial)?;
     let request = NewKeyRequest {
         card: card.device.id().clone(),
         card_label: card.label.clone(),
         label,
         chr,
     };
-    let purpose = format!("Generate key {}", request.chr);
-    let caller = Caller::new(Patience::unlimited(), Box::new(|_| {}));
-    let seat = prompts.sit().ok_or_else(advice::busy)?;
-    let consent = Consent::ask(request, &seat, caller.patience())?;
-    let mut session = unlock(desk, &card, &purpose, &seat, &caller)?;
+    let purpose = PinPurpose {
+        action: "Generate key",
+        text: format!("Generate key {}", request.chr),
+    };
+    let caller = Caller::new(Deadline::unlimited(), Box::new(|_| {}));
+    let prompt = prompts.try_acquire().ok_or_else(advice::busy)?;
+    let consent = Consent::obtain(request, &prompt, caller.deadline())?;
+    let mut session = unlock(readers, &card, purpose, &prompt, &caller)?;
     let (key, file) = session.generate_key(&consent)?;
-    ExportedKey::new(desk, &card, key, file)
+    ExportedKey::new(readers, &card, key, file)
 }
 
 fn choose_card(cards: Vec<FoundCard>, serial: Option<&str>) -> Result<FoundCard, HelperError> {
@@ -141,7 +141,7 @@ fn choose_card(cards: Vec<FoundCard>, serial: Option<&str>) -> Result<FoundCard,
     match (wanted.next(), wanted.next()) {
         (Some(card), None) => Ok(card),
         (None, _) if found.is_empty() => Err(advice::invalid(
-            "There is no usable card in your readers. `countersign-helper readers` tells more.",
+            "No usable card is in your readers. Run `countersign-helper readers` for details.",
         )),
         _ => Err(advice::invalid(format!(
             "Choose one of these cards with --card and its serial number:\n{}",

@@ -1,4 +1,4 @@
-//! The helper as a whole: what all connections share.
+//! The state that all connections share.
 
 use std::{
     collections::HashMap,
@@ -11,25 +11,26 @@ use countersign_protocol::cvc::TrustAnchors;
 use tokio::sync::broadcast;
 
 use crate::{
-    cards::{CardDesk, CardSource},
-    origin::{Gate, Origin, OriginBook},
-    prompt::{Prompt, PromptDesk},
+    cards::{CardReaders, CardSource},
+    origin::{Origin, OriginStore},
+    origin_policy::OriginPolicy,
+    prompt::{Prompt, Prompts},
     task::TaskGuard,
 };
 
-/// Consents that one page may raise within [`RATION_TIME`].
-const RATION: usize = 30;
-const RATION_TIME: Duration = Duration::from_secs(60);
+/// Consents, or sessions with a card, that one origin may start within [`RATE_PERIOD`].
+const RATE_LIMIT: usize = 30;
+const RATE_PERIOD: Duration = Duration::from_secs(60);
 
-/// What a helper is made of.
+/// What [`Helper::new`] needs.
 pub struct Setup {
-    /// Folder of the origin book.
+    /// Directory of the origin store.
     pub config: PathBuf,
-    /// How the user is asked.
+    /// Asks the user for consent and PIN.
     pub prompt: Arc<dyn Prompt>,
-    /// Where cards are.
+    /// Readers and their cards.
     pub sources: Vec<Arc<dyn CardSource>>,
-    /// Which devices are genuine: own cards and signing HSMs alike.
+    /// The roots of genuine devices, for the user's own cards and signing HSMs alike.
     pub anchors: TrustAnchors,
     /// Simulated cards are in use.
     pub demo: bool,
@@ -37,62 +38,66 @@ pub struct Setup {
 
 /// A running helper.
 pub struct Helper {
-    pub(crate) book: OriginBook,
-    pub(crate) prompts: Arc<PromptDesk>,
-    pub(crate) cards: CardDesk,
+    pub(crate) origins: OriginStore,
+    pub(crate) prompts: Arc<Prompts>,
+    pub(crate) cards: CardReaders,
     pub(crate) tasks: TaskGuard,
     pub(crate) demo: bool,
-    gate: Gate,
-    changes: broadcast::Sender<()>,
-    rations: Mutex<HashMap<Origin, Vec<Instant>>>,
+    origin_policy: OriginPolicy,
+    card_changes: broadcast::Sender<()>,
+    recent_uses: Mutex<HashMap<Origin, Vec<Instant>>>,
 }
 
 impl Helper {
-    /// Puts a helper together and starts to watch for cards.
+    /// Creates a helper and starts to watch its readers.
     pub fn new(setup: Setup) -> Arc<Self> {
-        let book = OriginBook::new(&setup.config);
-        let prompts = Arc::new(PromptDesk::new(setup.prompt));
-        let (changes, _) = broadcast::channel(8);
+        let origins = OriginStore::new(&setup.config);
+        let prompts = Arc::new(Prompts::new(setup.prompt));
+        let (card_changes, _) = broadcast::channel(8);
         for source in &setup.sources {
-            let changes = changes.clone();
+            let card_changes = card_changes.clone();
             source.clone().watch(Box::new(move || {
-                // Nobody connected: nobody to tell.
-                let _ = changes.send(());
+                // Sending fails while no page is connected, which is fine.
+                let _ = card_changes.send(());
             }));
         }
         Arc::new(Self {
-            gate: Gate::new(book.clone(), prompts.clone()),
-            book,
+            origin_policy: OriginPolicy::new(origins.clone(), prompts.clone()),
+            origins,
             prompts,
-            cards: CardDesk::new(setup.sources, setup.anchors),
+            cards: CardReaders::new(setup.sources, setup.anchors),
             tasks: TaskGuard::default(),
             demo: setup.demo,
-            changes,
-            rations: Mutex::default(),
+            card_changes,
+            recent_uses: Mutex::default(),
         })
     }
 
-    /// Decides who may connect.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    /// Decides which pages may connect or attach a card.
+    pub fn origin_policy(&self) -> &OriginPolicy {
+        &self.origin_policy
     }
 
-    /// News of inserted and removed cards.
+    /// Notifies of inserted and removed cards.
     pub fn card_changes(&self) -> broadcast::Receiver<()> {
-        self.changes.subscribe()
+        self.card_changes.subscribe()
     }
 
-    /// Whether this page, or server, may raise one more consent, or session with a card, now.
-    pub(crate) fn may_ask(&self, origin: &Origin) -> bool {
-        let mut rations = self.rations.lock().unwrap_or_else(PoisonError::into_inner);
-        for asked in rations.values_mut() {
-            asked.retain(|when| when.elapsed() < RATION_TIME);
+    /// Counts one consent, or session with a card, of this page or server. Returns `false` if it has reached the rate
+    /// limit.
+    pub(crate) fn within_rate_limit(&self, origin: &Origin) -> bool {
+        let mut recent = self
+            .recent_uses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for uses in recent.values_mut() {
+            uses.retain(|when| when.elapsed() < RATE_PERIOD);
         }
-        rations.retain(|_, asked| !asked.is_empty());
-        let asked = rations.entry(origin.clone()).or_default();
-        let allowed = asked.len() < RATION;
+        recent.retain(|_, uses| !uses.is_empty());
+        let uses = recent.entry(origin.clone()).or_default();
+        let allowed = uses.len() < RATE_LIMIT;
         if allowed {
-            asked.push(Instant::now());
+            uses.push(Instant::now());
         }
         allowed
     }

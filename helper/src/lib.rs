@@ -1,20 +1,21 @@
-//! The custodian's helper: cards, PIN entry, consent, and the loopback WebSocket that a portal talks to.
+//! The custodian's helper: cards, PIN entry, consent, and the loopback WebSocket that a portal connects to.
 //!
-//! A page can ask; only the user, in a window of the helper, can agree; and only [`cards`]' signing module can make a
-//! card sign, and only what [`consent`] holds.
+//! A page can only request. Only the user can consent, in a window of the helper. Only the signing module of [`cards`]
+//! can make a card sign, and it signs only what a [`consent`] covers.
 
 mod advice;
 pub mod cards;
 pub mod cli;
 pub mod consent;
 pub mod conversation;
+pub mod error_text;
 pub mod export;
 pub mod helper;
 pub mod loopback;
 pub mod origin;
+pub mod origin_policy;
 mod private_file;
 pub mod prompt;
 pub mod remote;
 pub mod task;
-pub mod told;
 pub mod trigger;

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
-use countersign_helper::{cli::Cli, told::told};
+use countersign_helper::{cli::Cli, error_text::error_text};
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("countersign-helper: {}", told(&error));
+            eprintln!("countersign-helper: {}", error_text(&error));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! Files for the user's eyes only, replaced as a whole or not at all.
+//! Files that only their owner can read, replaced atomically.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,15 +6,12 @@ use std::{
     path::Path,
 };
 
-/// Writes a new file beside `path` and moves it over: a crash leaves the old content.
-///
-/// # Errors
-/// The file system's.
+/// Writes a new file beside `path` and renames it, so that a crash leaves the old content.
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    create_directory(directory)?;
     let new = path.with_extension(format!("new-{}", std::process::id()));
-    // A leftover of a crash with the same process id.
+    // A crashed process with the same id may have left one behind.
     let _ = std::fs::remove_file(&new);
     let result = create(&new).and_then(|mut file| {
         write(&mut file)?;
@@ -45,7 +42,7 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(unix)]
-fn make_folder(path: &Path) -> io::Result<()> {
+fn create_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -54,6 +51,6 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_folder(path: &Path) -> io::Result<()> {
+fn create_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }

@@ -1,17 +1,16 @@
-//! `cargo xtask bench`: measures, with optimised programs.
+//! `cargo xtask bench`: measures optimised programs.
 
 use std::process::Command;
 
 use clap::{Args, Subcommand};
 
 use crate::{
-    build::target,
+    build::{SIMULATOR, target, workspace},
     portal,
-    run::{cargo, run},
+    run::run,
     setup,
 };
 
-/// Arguments of `cargo xtask bench`.
 #[derive(Args)]
 pub struct Bench {
     #[command(subcommand)]
@@ -20,38 +19,32 @@ pub struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    /// The PKCS#11 module, server, PC/SC and a simulated card, against OpenSC's module on the same kind of card.
+    /// Compare the PKCS#11 module, through server and PC/SC, with OpenSC's module on the same kind of simulated card
     Pkcs11 {
-        /// Options of the benchmark; `-- --help` lists them.
+        /// Options of the benchmark; `-- --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Commands to a card that is attached over RAMOverHTTP, against the same card over PC/SC.
+    /// Compare commands to a card over RAMOverHTTP with commands to the same card over PC/SC
     Remote {
-        /// Options of the benchmark; `-- --help` lists them.
+        /// Options of the benchmark; `-- --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
 }
 
 impl Bench {
-    /// Builds and measures.
-    ///
-    /// # Errors
-    /// The build's, or something does not work.
     pub fn run(self) -> anyhow::Result<()> {
         setup::for_tests()?;
         portal::build()?;
-        run(&mut cargo([
-            "build",
+        run(workspace("build").args([
             "--release",
-            "--workspace",
             "--exclude",
             "countersign-portal",
             "--exclude",
             "countersign-e2e",
             "--features",
-            "countersign-server/simulator,countersign-helper/simulator",
+            SIMULATOR,
         ]))?;
         let (program, options) = match self.what {
             What::Pkcs11 { options } => ("countersign-pkcs11-bench", options),

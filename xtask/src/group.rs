@@ -1,4 +1,4 @@
-//! Running a program that starts others, none of which outlives it.
+//! Runs a program together with everything that it starts, so that no process outlives it.
 
 use std::{
     os::unix::process::CommandExt,
@@ -13,16 +13,16 @@ use anyhow::{Context, bail, ensure};
 
 use crate::run::describe;
 
-/// Runs a program in a process group and a temporary folder of its own. Ctrl-C, SIGTERM and SIGHUP end the whole group.
+/// Runs a program in a process group and a temporary folder of its own. Ctrl-C, SIGTERM and SIGHUP kill the whole group.
 ///
 /// # Errors
-/// It cannot be started, does not end well, or was interrupted.
+/// The program cannot be started, fails, or is interrupted.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
-    // Nobody in a group that was ended clears up.
+    // A killed group does not remove its temporary files, so this process does.
     let folder = tempfile::tempdir()?;
     let group = Arc::new(Group::default());
-    let to_end = group.clone();
-    ctrlc::set_handler(move || to_end.end())?;
+    let interrupted = group.clone();
+    ctrlc::set_handler(move || interrupted.kill())?;
     let line = describe(command);
     let mut child = command
         .process_group(0)
@@ -31,8 +31,8 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
         .with_context(|| format!("cannot run `{line}`"))?;
     group.started(child.id());
     let status = child.wait()?;
-    if group.is_ended() {
-        bail!("interrupted: whatever `{line}` has started was ended");
+    if group.is_killed() {
+        bail!("interrupted: `{line}` and everything that it started was killed");
     }
     ensure!(status.success(), "`{line}` failed: {status}");
     Ok(())
@@ -41,29 +41,29 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Group {
     leader: OnceLock<u32>,
-    ended: AtomicBool,
+    killed: AtomicBool,
 }
 
 impl Group {
     fn started(&self, leader: u32) {
         self.leader.get_or_init(|| leader);
-        if self.is_ended() {
-            self.end();
+        if self.is_killed() {
+            self.kill();
         }
     }
 
-    fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
+    fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
     }
 
-    fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
+    fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
         let Some(leader) = self.leader.get() else {
             return;
         };
         let mut kill = Command::new("kill");
         kill.args(["-KILL", "--", &format!("-{leader}")]);
-        // It may have ended by itself just now.
+        // The group may have ended just now.
         let _ = kill.stderr(Stdio::null()).status();
     }
 }
@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// The one in the background does what it likes with signals; the pipe ends with the last that holds it.
+    /// The background process ignores signals. The pipe ends when the last process that holds it has ended.
     const SCRIPT: &str = r#"
         (trap "" HUP INT TERM; exec sleep 60) &
         touch "$TMPDIR/left"
@@ -86,7 +86,7 @@ mod tests {
         wait"#;
 
     #[test]
-    fn nothing_that_was_started_stays() -> anyhow::Result<()> {
+    fn a_terminated_run_leaves_no_process_and_no_file_behind() -> anyhow::Result<()> {
         let (output, input) = std::io::pipe()?;
         let mut output = BufReader::new(output);
         let mut command = Command::new("sh");

@@ -1,11 +1,10 @@
-//! The portal: compiled to WebAssembly, bound to JavaScript, compressed, and laid out as the server embeds it.
+//! Builds the portal: compiles it to WebAssembly, binds it to JavaScript, and compresses the files that the server embeds.
 
 use std::{
     collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context, bail};
@@ -18,26 +17,23 @@ const PACKAGE: &str = "countersign-portal";
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "portal";
 const DIST: &str = "frontend/dist";
-/// In the order of the cascade.
+/// Style sheets in the order of the cascade.
 const STYLES: [&str; 5] = ["tokens", "base", "layout", "components", "pages"];
 
-/// `cargo SUBCOMMAND` for the portal's package and target.
-pub fn cargo_wasm(subcommand: &str) -> Command {
-    let mut command = cargo([subcommand, "--package", PACKAGE, "--target", TARGET]);
-    // Leptos then boxes the types of views: a tenth less to download.
+fn compile() -> anyhow::Result<()> {
+    let mut command = cargo(["build", "--package", PACKAGE, "--target", TARGET]);
+    command.args(["--profile", PROFILE]);
+    // With this flag Leptos boxes the types of views, which makes the download smaller by a tenth.
     command.env(
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
         "--cfg erase_components",
     );
-    command
+    run(&mut command)
 }
 
 /// Builds the portal into `frontend/dist`.
-///
-/// # Errors
-/// It does not compile, or a file cannot be read or written.
 pub fn build() -> anyhow::Result<()> {
-    run(cargo_wasm("build").args(["--profile", PROFILE]))?;
+    compile()?;
     let (script, wasm) = bind(
         &target_folder()
             .join(TARGET)
@@ -65,13 +61,13 @@ pub fn build() -> anyhow::Result<()> {
 
     let small = fs::metadata(Path::new(DIST).join(format!("assets/{wasm_name}.br")))?.len();
     eprintln!(
-        "portal: {} bytes of WebAssembly, {small} with brotli",
+        "portal: {} bytes of WebAssembly, {small} bytes with brotli",
         wasm.len()
     );
     Ok(())
 }
 
-/// Runs wasm-bindgen as a library: there is no program to install, and its version is the lock file's.
+/// Runs wasm-bindgen as a library, so that nothing has to be installed and the lock file determines the version.
 fn bind(input: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     let mut output = Bindgen::new()
         .input_path(input)
@@ -88,7 +84,7 @@ fn bind(input: &Path) -> anyhow::Result<(String, Vec<u8>)> {
         .values()
         .any(|snippets| !snippets.is_empty());
     if inline || !output.local_modules().is_empty() {
-        bail!("the portal has JavaScript snippets, which this build does not carry along");
+        bail!("the portal has JavaScript snippets, which this build cannot embed");
     }
     let script = output.js().to_owned();
     Ok((script, output.wasm_mut().emit_wasm()))
@@ -109,14 +105,15 @@ fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
-/// The folder that the server embeds, and what belongs into it now.
+/// The folder that the server embeds.
 #[derive(Default)]
 struct Dist {
+    /// Files of this build.
     current: BTreeSet<PathBuf>,
 }
 
 impl Dist {
-    /// Writes an asset named by its content; returns the name.
+    /// Writes an asset whose name contains a hash of its content, and returns the name.
     fn asset(&mut self, stem: &str, ending: &str, content: &[u8]) -> anyhow::Result<String> {
         let hash = hex::encode(&Sha256::digest(content)[..8]);
         let name = format!("{stem}-{hash}.{ending}");
@@ -125,7 +122,7 @@ impl Dist {
     }
 
     fn write_compressed(&mut self, path: &str, content: &[u8]) -> anyhow::Result<()> {
-        // The best compression takes seconds, so it is done only for what changed.
+        // The best compression takes seconds, so unchanged files are not compressed again.
         let unchanged = self.write(path, content)?;
         for (ending, compress) in [("br", brotli as Compress), ("gz", gzip as Compress)] {
             let path = format!("{path}.{ending}");
@@ -138,7 +135,7 @@ impl Dist {
         Ok(())
     }
 
-    /// Returns whether the same content was there already: it is not touched then, and the server is not built again.
+    /// Returns whether the file had this content already. Then it is not touched, so that cargo does not build the server again.
     fn write(&mut self, path: &str, content: &[u8]) -> anyhow::Result<bool> {
         let path = Path::new(DIST).join(path);
         let unchanged = fs::read(&path).is_ok_and(|old| old == content);
@@ -153,7 +150,7 @@ impl Dist {
         Ok(unchanged)
     }
 
-    /// Earlier builds' assets would be embedded too.
+    /// Removes the assets of earlier builds, which the server would embed too.
     fn remove_stale(&self) -> anyhow::Result<()> {
         for entry in fs::read_dir(Path::new(DIST).join("assets"))? {
             let path = entry?.path();
@@ -180,7 +177,7 @@ fn brotli(content: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
-    // No time stamp and no name in the header: the same content gives the same bytes.
+    // The header contains neither time nor name, so that the same content gives the same bytes.
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(content)?;
     encoder.finish()

@@ -1,4 +1,4 @@
-//! Running other programs, with their failure explained.
+//! Running other programs, with error messages that contain the whole command line.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 /// Runs a program and waits for it.
 ///
 /// # Errors
-/// It cannot be started, or does not end well; the message has the whole command line.
+/// The program cannot be started, or fails.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = describe(command);
     let status = command
@@ -22,7 +22,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `cargo` with these arguments: the same one that runs us.
+/// `cargo` with these arguments: the same cargo that runs this program.
 pub fn cargo<I, S>(arguments: I) -> Command
 where
     I: IntoIterator<Item = S>,
@@ -33,7 +33,7 @@ where
     command
 }
 
-/// Whether a program runs and ends well, with its output thrown away.
+/// Whether a program runs and succeeds. Its output is discarded.
 pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)

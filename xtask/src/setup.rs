@@ -1,4 +1,4 @@
-//! What the machine must have besides Rust: looked for, and installed where that is possible.
+//! Debian packages and the WebAssembly target that the tasks need: checks which are missing, and installs them.
 
 use std::{path::Path, process::Command};
 
@@ -6,15 +6,13 @@ use anyhow::bail;
 
 use crate::run::{run, succeeds};
 
-/// Something that must be there.
 struct Requirement {
-    /// Debian package.
     package: &'static str,
-    /// How to see that it is there.
+    /// Checks whether the package, or an equivalent from elsewhere, is installed.
     present: fn() -> bool,
 }
 
-/// To compile and run the programs.
+/// Packages to compile and run the programs.
 const PROGRAMS: &[Requirement] = &[
     Requirement {
         package: "pkg-config",
@@ -30,7 +28,16 @@ const PROGRAMS: &[Requirement] = &[
     },
 ];
 
-/// For the tests: a real browser, a real PC/SC service with virtual readers, third-party card tools.
+/// Packages for the tests of single programs.
+const QUICK_TESTS: &[Requirement] = &[
+    // A client of the REST interfaces, with a certificate and without.
+    Requirement {
+        package: "curl",
+        present: || on_path("curl"),
+    },
+];
+
+/// Packages for the tests of several programs: a browser, a PC/SC service with virtual readers, and other clients.
 const TESTS: &[Requirement] = &[
     Requirement {
         package: "chromium",
@@ -51,11 +58,6 @@ const TESTS: &[Requirement] = &[
     Requirement {
         package: "opensc",
         present: || on_path("sc-hsm-tool"),
-    },
-    // A client of the REST interfaces, with a certificate and without.
-    Requirement {
-        package: "curl",
-        present: || on_path("curl"),
     },
     // Clients of the PKCS#11 module.
     Requirement {
@@ -86,16 +88,21 @@ const TESTS: &[Requirement] = &[
         package: "sbsigntool",
         present: || on_path("sbsign"),
     },
+    // Judges the sandbox of the server's unit.
+    Requirement {
+        package: "systemd",
+        present: || on_path("systemd-analyze"),
+    },
     Requirement {
         package: "openssh-client",
         present: || on_path("ssh-agent"),
     },
-    // An EFI program to sign.
+    // An EFI program that the tests sign.
     Requirement {
         package: "systemd-boot-efi",
         present: || Path::new("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").exists(),
     },
-    // A C program against the module, and its memory.
+    // Compiler and memory checker for a C program that uses the module.
     Requirement {
         package: "gcc",
         present: || on_path("gcc"),
@@ -106,7 +113,7 @@ const TESTS: &[Requirement] = &[
     },
 ];
 
-/// To build fit_check_sign, which Debian does not ship.
+/// Packages to build `fit_check_sign`, which Debian does not ship.
 const UBOOT: &[Requirement] = &[
     Requirement {
         package: "pkg-config",
@@ -142,7 +149,7 @@ const UBOOT: &[Requirement] = &[
     },
 ];
 
-/// Whether OpenSSL has this engine.
+/// Whether this engine of OpenSSL is installed.
 fn engine(file: &str) -> bool {
     [
         "/usr/lib/x86_64-linux-gnu",
@@ -153,28 +160,28 @@ fn engine(file: &str) -> bool {
     .any(|folder| Path::new(folder).join("engines-3").join(file).exists())
 }
 
-/// What `cargo xtask demo` and `cargo xtask build` need.
+/// Installs what `cargo xtask demo` and `cargo xtask build` need.
 ///
 /// # Errors
-/// Something is missing and cannot be installed; the message says what to install.
+/// A package is missing and cannot be installed; the message names it.
 pub fn for_programs() -> anyhow::Result<()> {
     packages(PROGRAMS.iter())?;
     wasm_target()
 }
 
-/// What `cargo xtask test` needs.
-///
-/// # Errors
-/// As [`for_programs`].
-pub fn for_tests() -> anyhow::Result<()> {
-    packages(PROGRAMS.iter().chain(TESTS).chain(UBOOT))?;
+/// Installs what `cargo xtask test --quick` needs.
+pub fn for_quick_tests() -> anyhow::Result<()> {
+    packages(PROGRAMS.iter().chain(QUICK_TESTS))?;
     wasm_target()
 }
 
-/// What `cargo xtask fit-check-sign` needs.
-///
-/// # Errors
-/// As [`for_programs`].
+/// Installs what `cargo xtask test` needs.
+pub fn for_tests() -> anyhow::Result<()> {
+    packages(PROGRAMS.iter().chain(QUICK_TESTS).chain(TESTS).chain(UBOOT))?;
+    wasm_target()
+}
+
+/// Installs what `cargo xtask fit-check-sign` needs.
 pub fn for_uboot() -> anyhow::Result<()> {
     packages(UBOOT.iter())
 }
@@ -194,11 +201,11 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
     }
     if !on_path("apt-get") {
         bail!(
-            "missing on this machine: {}. Install them (the names are Debian's), then run this again",
+            "these Debian packages or their equivalents are missing: {}. Install them, then try again",
             list.join(", ")
         );
     }
-    eprintln!("Installing {}", list.join(", "));
+    eprintln!("Installing Debian packages: {}", list.join(", "));
     let root = succeeds("sh", &["-c", "test \"$(id -u)\" = 0"]);
     let apt = |arguments: &[&str]| {
         let mut command = if root {
@@ -210,7 +217,7 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
         };
         command
             .env("DEBIAN_FRONTEND", "noninteractive")
-            // Standard output is for what was asked for.
+            // Standard output is for the result of the task.
             .stdout(std::io::stderr())
             .args(arguments);
         command
@@ -219,7 +226,10 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
     run(apt(&["install", "-q", "-y", "--no-install-recommends"]).args(&list))?;
     let list = missing();
     if !list.is_empty() {
-        bail!("still missing after the installation: {}", list.join(", "));
+        bail!(
+            "these packages are still missing after the installation: {}",
+            list.join(", ")
+        );
     }
     Ok(())
 }

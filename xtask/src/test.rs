@@ -1,123 +1,130 @@
-//! `cargo xtask test`: format, lints, licences, and every layer of tests.
+//! `cargo xtask test`: every check and every layer of tests.
 
-use std::{process::Command, time::Instant};
+use std::{ffi::OsString, process::Command, thread::available_parallelism};
 
 use clap::Args;
 
 use crate::{
-    build,
-    run::{cargo, run, succeeds},
-    setup, uboot,
+    book,
+    build::{self, SIMULATOR, workspace},
+    layers::{Layers, Step},
+    run::run,
+    setup,
 };
 
-/// Simulated cards are compiled into server and helper for the tests.
-const FEATURES: &str =
-    "countersign-server/simulator,countersign-helper/simulator,countersign-card/pcsc";
-
-/// Arguments of `cargo xtask test`.
 #[derive(Args)]
 pub struct Test {
-    /// Only the fast layers: no browser, no PC/SC, no programs started.
+    /// Leave out the tests that start several programs: no browser, no PC/SC
     #[arg(long)]
     quick: bool,
 }
 
 impl Test {
-    /// Runs the tests; stops at the first layer that fails.
-    ///
-    /// # Errors
-    /// What failed.
+    /// Runs the layers, stops at the first that fails, and prints how long each took.
     pub fn run(self) -> anyhow::Result<()> {
-        setup::for_tests()?;
-        uboot::fit_check_sign()?;
-        let start = Instant::now();
-        let layer = |name: &str| eprintln!("\n== {name} ({} s)", start.elapsed().as_secs());
-
-        layer("format");
-        run(&mut cargo(["fmt", "--all", "--check"]))?;
-
-        layer("programs");
-        build::with_simulator()?;
-
-        layer("lints");
-        run(&mut cargo([
-            "clippy",
-            "--features",
-            FEATURES,
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
-        run(&mut cargo([
-            "clippy",
-            "--package",
-            "countersign-bench",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
-        // What is shipped has no simulator in it.
-        run(&mut cargo([
-            "clippy",
-            "--package",
-            "countersign-server",
-            "--package",
-            "countersign-helper",
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
-        run(crate::portal::cargo_wasm("clippy").args(["--", "-D", "warnings"]))?;
-
-        layer("licences and dependencies");
-        if succeeds("cargo", &["deny", "--version"]) {
-            run(&mut cargo([
-                "deny",
-                "--all-features",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ]))?;
+        // Building the tests replaces this program's file, after which the system no longer knows its path.
+        let xtask = std::env::current_exe()?.into_os_string();
+        let mut layers = Layers::new();
+        let result = if self.quick {
+            quick(&mut layers, &xtask)
         } else {
-            eprintln!(
-                "cargo-deny is not installed: `cargo install --locked cargo-deny` adds this check"
-            );
-        }
-
-        layer("units, protocol vectors, simulator, services");
-        run(&mut tests([
-            "--features",
-            FEATURES,
-            "--workspace",
-            "--exclude",
-            "countersign-e2e",
-            "--exclude",
-            "countersign-bench",
-        ]))?;
-
-        if !self.quick {
-            layer("several programs together: server, helper, command line, Chromium, PC/SC");
-            // One at a time: each starts programs of its own, and virtual readers exist once per machine.
-            run(&mut tests([
-                "--package",
-                "countersign-e2e",
-                "--",
-                "--test-threads=1",
-                "--nocapture",
-            ]))?;
-            run(&mut tests(["--package", "countersign-bench"]))?;
-        }
-        layer("done");
-        Ok(())
+            all(&mut layers, &xtask)
+        };
+        layers.print_times();
+        result
     }
 }
 
-/// `cargo test`. Errors are told by their context: backtraces through async code would only push it off the screen.
-fn tests<const N: usize>(arguments: [&str; N]) -> Command {
-    let mut command = cargo(["test"]);
-    command.args(arguments).env("RUST_LIB_BACKTRACE", "0");
+fn quick(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
+    layers.run("packages", setup::for_quick_tests)?;
+    layers.run_side_by_side([task(xtask, LINT, "lint"), task(xtask, PORTAL, "portal")])?;
+    layers.run("units and services", || run(&mut units()))
+}
+
+fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
+    layers.run("packages", setup::for_tests)?;
+    layers.run_side_by_side([
+        task(xtask, LINT, "lint"),
+        task(xtask, PORTAL, "portal"),
+        task(xtask, "U-Boot's verifier", "fit-check-sign"),
+    ])?;
+    layers.run("book", book::build)?;
+    layers.run("build of programs and tests", build::everything)?;
+    layers.run("units and services", || run(&mut units()))?;
+    layers.run("examples in the API documentation", || run(&mut examples()))?;
+    // The machine has one PC/SC service, which the helpers of other tests would use too.
+    layers.run("programs over the machine's PC/SC service", || {
+        run(&mut programs(&["pcsc::", "--test-threads=1"]))
+    })?;
+    // Tests of remote HSMs mostly wait, for silent connections and slow cards.
+    let threads = format!("--test-threads={}", threads());
+    let rest = ["--skip", "pcsc::", "--skip", "remote::", &threads];
+    layers.run_side_by_side([
+        Step {
+            name: "programs with remote HSMs",
+            command: programs(&["remote::", "--test-threads=1"]),
+        },
+        Step {
+            name: "programs together: command line, PKCS#11, OpenSC, cloud service, Chromium",
+            command: programs(&rest),
+        },
+    ])?;
+    // Loads measure time, so they run alone.
+    layers.run("load on PKCS#11 modules", || run(&mut load()))
+}
+
+const LINT: &str = "format, lints, documentation, licences";
+const PORTAL: &str = "portal";
+
+/// Another task of this program as a layer. Its output is printed afterwards, so cargo need not report its progress.
+fn task(xtask: &OsString, name: &'static str, subcommand: &str) -> Step {
+    let mut command = Command::new(xtask);
+    command.arg(subcommand).env("CARGO_TERM_QUIET", "true");
+    Step { name, command }
+}
+
+/// Every test that needs no other program. The packages are selected as for the build; leaving out the benchmarks changes nothing
+/// for the dependencies, and the test of `countersign-e2e` needs a feature.
+fn units() -> Command {
+    let mut command = tests();
     command
+        .args(["--exclude", "countersign-bench"])
+        .args(["--features", SIMULATOR])
+        .args(["--lib", "--bins", "--tests"]);
+    command
+}
+
+fn examples() -> Command {
+    let mut command = tests();
+    command.args(["--doc", "--features", SIMULATOR]);
+    command
+}
+
+/// The tests that start several programs, with arguments for their test binary.
+fn programs(arguments: &[&str]) -> Command {
+    let features = format!("{SIMULATOR},countersign-e2e/run");
+    let mut command = tests();
+    command
+        .args(["--test", "e2e", "--features", &features, "--"])
+        .args(arguments);
+    command
+}
+
+fn load() -> Command {
+    let mut command = tests();
+    command.args(["--test", "load", "--features", SIMULATOR]);
+    command
+}
+
+/// `cargo test` without backtraces, because the context of an error explains it better than a trace through async code.
+fn tests() -> Command {
+    let mut command = workspace("test");
+    command.env("RUST_LIB_BACKTRACE", "0");
+    command
+}
+
+/// Tests with several programs at the same time. Most of the time they wait for each other's programs, so two of them do not
+/// overload two processors.
+fn threads() -> usize {
+    available_parallelism().map_or(2, |count| count.get().clamp(2, 4))
 }

@@ -8,8 +8,15 @@ use axum::{
 use countersign_protocol::problem::{PROBLEM_JSON, Problem, ProblemCode};
 
 use crate::{
-    activation::ActivationError, hsm::HsmError, keys::KeyError, people::PeopleError,
-    session::LoginError, signing::SigningError, store::StoreError, token::TokenError,
+    activation::ActivationError,
+    devices::DeviceError,
+    hsm::HsmError,
+    keys::KeyError,
+    people::{LoginError, PeopleError},
+    signing::SigningError,
+    store::StoreError,
+    tls::Unusable,
+    tokens::TokenError,
 };
 
 /// An error that goes out.
@@ -29,10 +36,10 @@ impl ApiError {
 
     /// Something that the caller cannot help: logged, and not told.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        tracing::error!("internal error: {error}");
+        tracing::error!(%error, "a request failed inside the server");
         Self::new(
             ProblemCode::Internal,
-            "the server failed; nothing was changed. Its log has the reason: tell an admin",
+            "the server failed, and the change may or may not have been made. Its log has the reason: report this to an administrator",
         )
     }
 }
@@ -54,7 +61,7 @@ impl From<StoreError> for ApiError {
 impl From<axum::extract::rejection::JsonRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
         let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            "the request is too large: ask for fewer files at once".to_owned()
+            "the request is too large: send fewer files at once".to_owned()
         } else {
             rejection.body_text()
         };
@@ -104,23 +111,43 @@ impl From<PeopleError> for ApiError {
 impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::Refused(_) => Self::new(ProblemCode::StatementRefused, error.to_string()),
+            LoginError::Rejected(_) => Self::new(ProblemCode::StatementRefused, error.to_string()),
             LoginError::TooMany => Self::new(ProblemCode::TooMany, error.to_string()),
             other => Self::internal(other),
         }
     }
 }
 
+impl From<Unusable> for ApiError {
+    fn from(error: Unusable) -> Self {
+        Self::new(ProblemCode::InvalidRequest, error.to_string())
+    }
+}
+
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
-        match error {
-            TokenError::Invalid(_) | TokenError::Certificate(_) => {
-                Self::new(ProblemCode::InvalidRequest, error.to_string())
-            }
-            TokenError::NotFound => Self::new(ProblemCode::NotFound, error.to_string()),
-            TokenError::CertificateTaken => Self::new(ProblemCode::Conflict, error.to_string()),
-            other => Self::internal(other),
-        }
+        let code = match error {
+            TokenError::Label(_) | TokenError::Lifetime => ProblemCode::InvalidRequest,
+            TokenError::NotFound => ProblemCode::NotFound,
+            TokenError::CertificateTaken => ProblemCode::Conflict,
+            TokenError::Store(_) | TokenError::Random(_) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<DeviceError> for ApiError {
+    fn from(error: DeviceError) -> Self {
+        let code = match error {
+            DeviceError::Hsm(error) => return error.into(),
+            DeviceError::Store(error) => return error.into(),
+            DeviceError::Name(_) => ProblemCode::InvalidRequest,
+            DeviceError::NameTaken(_)
+            | DeviceError::NameOfAnotherDevice { .. }
+            | DeviceError::Configured(_) => ProblemCode::Conflict,
+            DeviceError::NotWaiting(_) | DeviceError::NotAttached(_) => ProblemCode::HsmUnavailable,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -130,10 +157,14 @@ impl From<HsmError> for ApiError {
             HsmError::NotFound(_) => ProblemCode::NotFound,
             HsmError::Unavailable(_) | HsmError::Stopped => ProblemCode::HsmUnavailable,
             HsmError::NotOpen => ProblemCode::NotOpen,
-            HsmError::Conflict(_) | HsmError::SoPin(_) => ProblemCode::Conflict,
-            HsmError::Invalid(_) => ProblemCode::InvalidRequest,
+            HsmError::InUse
+            | HsmError::EraseNotConfirmed(_)
+            | HsmError::SoPin(_)
+            | HsmError::AttachedJustNow => ProblemCode::Conflict,
+            HsmError::NoSuchKey(_) | HsmError::AmbiguousKey(_) | HsmError::Quorum(_) => {
+                ProblemCode::InvalidRequest
+            }
             HsmError::Card(_) => ProblemCode::HsmRefused,
-            HsmError::Store(_) => return Self::internal(error),
         };
         Self::new(code, error.to_string())
     }
@@ -144,8 +175,8 @@ impl From<KeyError> for ApiError {
         let code = match error {
             KeyError::Hsm(error) => return error.into(),
             KeyError::Store(error) => return error.into(),
-            KeyError::Certificate(_) | KeyError::Invalid(_) => ProblemCode::InvalidRequest,
-            KeyError::NotAllowed(_) => ProblemCode::NotAllowed,
+            KeyError::Certificate(_) | KeyError::RawRsaOnEcKey => ProblemCode::InvalidRequest,
+            KeyError::NotSelfSigned | KeyError::HasCertificate => ProblemCode::NotAllowed,
         };
         Self::new(code, error.to_string())
     }
@@ -153,24 +184,40 @@ impl From<KeyError> for ApiError {
 
 impl From<ActivationError> for ApiError {
     fn from(error: ActivationError) -> Self {
-        let code = match &error {
-            ActivationError::Invalid(_) => ProblemCode::InvalidRequest,
-            ActivationError::NotFound(_) => ProblemCode::NotFound,
-            ActivationError::NotAllowed(_) => ProblemCode::NotAllowed,
-            ActivationError::Conflict(_) => ProblemCode::Conflict,
-            ActivationError::Ended(_) => ProblemCode::ActivationEnded,
-            ActivationError::Refused(_) => ProblemCode::StatementRefused,
-            ActivationError::Hsm(_) => {
-                let ActivationError::Hsm(error) = error else {
-                    return Self::internal("unreachable");
-                };
-                return error.into();
-            }
-            ActivationError::Store(_)
-            | ActivationError::Identity(_)
-            | ActivationError::Random(_) => {
+        use ActivationError as Error;
+        let code = match error {
+            Error::Hsm(error) => return error.into(),
+            Error::Store(_) | Error::Identity(_) | Error::Random(_) => {
                 return Self::internal(error);
             }
+            Error::Invalid(_) | Error::NeedsLimits => ProblemCode::InvalidRequest,
+            Error::NotFound(_) => ProblemCode::NotFound,
+            Error::NotARequester
+            | Error::NotAnAdmin
+            | Error::NotForThisKey(_)
+            | Error::NotItsRequester
+            | Error::NotForSigning
+            | Error::CannotLock
+            | Error::NotRegistered
+            | Error::OwnRequest
+            | Error::NotConfirmed => ProblemCode::NotAllowed,
+            Error::HasNoQuorum(_)
+            | Error::LacksCustodians(_)
+            | Error::TooFewCustodians { .. }
+            | Error::KeyLabelTaken { .. }
+            | Error::AlreadyApproved
+            | Error::ApprovedBeforeDeclining
+            | Error::StillQueued(_)
+            | Error::AlreadyOpen
+            | Error::HsmBusy
+            | Error::AllRegistered
+            | Error::UnknownKey
+            | Error::NotACustodian(_)
+            | Error::RegisteredAlready(_)
+            | Error::Impossible { .. } => ProblemCode::Conflict,
+            Error::Ended(_) => ProblemCode::ActivationEnded,
+            Error::Rejected(_) => ProblemCode::StatementRefused,
+            Error::NotStored(_) => ProblemCode::Internal,
         };
         Self::new(code, error.to_string())
     }

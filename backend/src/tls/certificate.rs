@@ -18,7 +18,8 @@ use rustls::{
 };
 use x509_cert::{Certificate, der::Decode};
 
-use super::{Files, TlsConfig, verifier::AnyCertificate};
+use super::verifier::AnyCertificate;
+use crate::config::{Files, TlsConfig};
 
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{ClientCertificate, Files, Reload, TlsConfig, TlsError, certificate};
+use super::{ClientCertificate, Reload, TlsError, certificate};
+use crate::config::{Files, TlsConfig};
 
 /// Who speaks plain HTTP here shall see why that does not work.
 const PLAIN: &[u8] =

@@ -5,9 +5,10 @@ use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    Files, TlsError,
+    TlsError,
     certificate::{self, Current},
 };
+use crate::config::Files;
 
 /// Takes a new pair from the files.
 #[derive(Clone, Debug)]

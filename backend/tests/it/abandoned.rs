@@ -8,7 +8,6 @@ use countersign_protocol::{
     audit::AuditEvent,
     token::NewToken,
 };
-use countersign_server::{http, token};
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
@@ -81,10 +80,10 @@ async fn a_long_poll_is_waiting() {
         days: 1,
         certificate: None,
     };
-    let token = token::create(&world.app, &person, &operator(&person), &new)
+    let token = crate::world::create_token(&world.app, &person, &operator(&person), &new)
         .await
         .expect("a token");
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let waited = ask(&world, "waited for", Some(3)).await;
     let id = waited.terms.id.clone();
     let request = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))

@@ -12,11 +12,7 @@ use countersign_protocol::{
     operator::{Bootstrap, Enrolment, Role},
     statement::EnrolmentStatement,
 };
-use countersign_server::{
-    app::App,
-    config::AnchorConfig,
-    people::{self, PeopleError},
-};
+use countersign_server::{config::AnchorConfig, people::PeopleError, server::Server};
 use countersign_simulator::Profile;
 
 use crate::{
@@ -29,13 +25,21 @@ use crate::{
 async fn refusal(world: &World, card: &mut Card, change: impl FnOnce(&mut PkaFile)) -> PeopleError {
     let link = world.invite("Mallory", Role::Custodian).await;
     let (_, code) = link.split_once('#').expect("a code");
-    let opened = people::open(&world.app, code).await.expect("opened");
+    let opened = world
+        .app
+        .people
+        .open_invitation(code)
+        .await
+        .expect("opened");
     let mut enrolment = card.enrolment(code, &opened);
     let mut file = card.file.clone();
     change(&mut file);
     enrolment.pka = Base64(file.to_new_format());
     let before = world.audit().await.len();
-    let error = people::enrol(&world.app, &enrolment)
+    let error = world
+        .app
+        .people
+        .enrol(&enrolment)
         .await
         .expect_err("refused");
     let audit = world.audit().await;
@@ -138,13 +142,18 @@ async fn a_statement_binds_invitation_person_and_server() {
     let second = world.invite("Bob", Role::Admin).await;
     let code = |link: &str| link.split_once('#').expect("a code").1.to_owned();
     let (first, second) = (code(&first), code(&second));
-    let opened = people::open(&world.app, &first).await.expect("opened");
+    let opened = world
+        .app
+        .people
+        .open_invitation(&first)
+        .await
+        .expect("opened");
     let for_the_first = card.enrolment(&first, &opened);
     let stolen = Enrolment {
         code: second,
         ..for_the_first.clone()
     };
-    let refused = people::enrol(&world.app, &stolen).await;
+    let refused = world.app.people.enrol(&stolen).await;
     assert!(
         matches!(refused, Err(PeopleError::Statement(_))),
         "{refused:?}"
@@ -161,15 +170,18 @@ async fn a_statement_binds_invitation_person_and_server() {
         statement: Some(other.seal(&statement)),
         ..for_the_first.clone()
     };
-    let refused = people::enrol(&world.app, &forged).await;
+    let refused = world.app.people.enrol(&forged).await;
     assert!(
         matches!(refused, Err(PeopleError::Statement(_))),
         "{refused:?}"
     );
-    people::enrol(&world.app, &for_the_first)
+    world
+        .app
+        .people
+        .enrol(&for_the_first)
         .await
         .expect("enrolled");
-    let again = people::enrol(&world.app, &for_the_first).await;
+    let again = world.app.people.enrol(&for_the_first).await;
     assert!(matches!(again, Err(PeopleError::Code(_))), "{again:?}");
     world.app.shutdown().await;
 }
@@ -178,10 +190,12 @@ async fn a_statement_binds_invitation_person_and_server() {
 #[tokio::test]
 async fn simulated_cards_are_refused_in_production() {
     let folder = tempfile::tempdir().expect("a folder");
-    let app = App::open(config(folder.path(), false))
+    let app = Server::open(config(folder.path(), false))
         .await
         .expect("opens");
-    let (code, _) = people::new_bootstrap_code(&app)
+    let (code, _) = app
+        .people
+        .new_bootstrap_code()
         .await
         .expect("works")
         .expect("a code");
@@ -190,14 +204,18 @@ async fn simulated_cards_are_refused_in_production() {
         name: "Anna".into(),
         mail: None,
     };
-    let link = people::bootstrap(&app, &bootstrap)
+    let link = app
+        .people
+        .bootstrap(&bootstrap)
         .await
         .expect("invited")
         .link;
     let (_, code) = link.split_once('#').expect("a code");
-    let opened = people::open(&app, code).await.expect("opened");
+    let opened = app.people.open_invitation(code).await.expect("opened");
     let mut card = Card::new("ANNA01");
-    let error = people::enrol(&app, &card.enrolment(code, &opened))
+    let error = app
+        .people
+        .enrol(&card.enrolment(code, &opened))
         .await
         .expect_err("refused");
     let error = of_attestation(error);
@@ -218,14 +236,14 @@ async fn every_signature_of_the_chain_counts() {
         name: "our own".into(),
         file: root,
     });
-    let app = App::open(trusting).await.expect("opens");
+    let app = Server::open(trusting).await.expect("opens");
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let stranger = App::open(config(elsewhere.path(), false))
+    let stranger = Server::open(config(elsewhere.path(), false))
         .await
         .expect("opens");
 
     let good = pki::good();
-    let verify = |app: &App, file: &PkaFile| attestation::verify(file, &app.anchors);
+    let verify = |app: &Server, file: &PkaFile| attestation::verify(file, &app.anchors);
     let attested = verify(&app, &good).expect("good evidence");
     assert_eq!(attested.device().anchor(), "our own");
 
@@ -267,7 +285,9 @@ async fn every_signature_of_the_chain_counts() {
     );
 
     // And through the front door, where each of them leaves its reason in the log.
-    let (code, _) = people::new_bootstrap_code(&app)
+    let (code, _) = app
+        .people
+        .new_bootstrap_code()
         .await
         .expect("works")
         .expect("a code");
@@ -276,7 +296,9 @@ async fn every_signature_of_the_chain_counts() {
         name: "Anna".into(),
         mail: None,
     };
-    let link = people::bootstrap(&app, &bootstrap)
+    let link = app
+        .people
+        .bootstrap(&bootstrap)
         .await
         .expect("invited")
         .link;
@@ -293,7 +315,7 @@ async fn every_signature_of_the_chain_counts() {
             pka: Base64(file.to_old_format()),
             statement: None,
         };
-        let refused = people::enrol(&app, &enrolment).await;
+        let refused = app.people.enrol(&enrolment).await;
         assert!(
             matches!(refused, Err(PeopleError::Attestation(_))),
             "{refused:?}"

@@ -18,7 +18,7 @@ use countersign_protocol::{
     session::{LogIn, LoginChallenge, SessionView},
     token::{CreatedToken, NewToken},
 };
-use countersign_server::{http, store, token};
+use countersign_server::store;
 use countersign_simulator::Profile;
 use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
@@ -107,7 +107,7 @@ pub async fn set_cookie(world: &mut World, router: &Router, player: usize) -> St
 #[tokio::test]
 async fn a_token_for_some_keys_is_told_of_no_others() {
     let mut world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let doug = log_in(&mut world, &router, 3).await;
     let session = [("cookie", doug.as_str()), ("origin", ORIGIN)];
     let new = NewToken {
@@ -142,7 +142,7 @@ async fn seen(router: &Router, headers: &[(&str, &str)]) -> Vec<ActivationId> {
 #[tokio::test]
 async fn for_a_token_for_some_keys_there_are_no_other_activations() {
     let world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let sign = |keys: &[&str]| NewPurpose::Sign {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         scope: Scope::Open,
@@ -212,7 +212,7 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
 #[tokio::test]
 async fn what_a_token_may_not_see_takes_no_place_in_its_list() {
     let world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let ec = world.ask_for_anything("ec", 60, 1).await;
     let rsa = world.ask_for_anything("rsa", 60, 1).await;
     let mut tx = world.app.store.write().await.expect("a change");
@@ -268,7 +268,7 @@ async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>
 #[tokio::test]
 async fn what_an_hsm_serves_is_told_to_those_who_may_see_it() {
     let mut world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let mut bearers = Vec::new();
     for keys in [&["ec"][..], &["rsa"], &[]] {
         let created = token_for(&world, keys, None).await.expect("a token");
@@ -288,7 +288,7 @@ async fn what_an_hsm_serves_is_told_to_those_who_may_see_it() {
 #[tokio::test]
 async fn for_a_token_for_some_keys_nobody_generates_keys() {
     let world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let purpose = NewPurpose::GenerateKey {
         label: "new".into(),
         key_type: NewKeyType::EcSecp256r1,
@@ -305,7 +305,7 @@ async fn for_a_token_for_some_keys_nobody_generates_keys() {
             days: 1,
             certificate: None,
         };
-        let created = token::create(&world.app, anna, &operator(anna), &new)
+        let created = crate::world::create_token(&world.app, anna, &operator(anna), &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
@@ -317,7 +317,7 @@ async fn for_a_token_for_some_keys_nobody_generates_keys() {
 #[tokio::test]
 async fn sessions_tokens_and_strangers() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
 
     let about: About = json(send(&router, "GET", "/about", NOBODY, None).await).await;
     assert!(about.demo && !about.needs_bootstrap);
@@ -462,7 +462,7 @@ async fn sessions_tokens_and_strangers() {
 #[tokio::test]
 async fn pages_are_confined() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let response = send(&router, "GET", "/about", NOBODY, None).await;
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
         .to_str()
@@ -478,7 +478,7 @@ async fn pages_are_confined() {
 #[tokio::test]
 async fn a_crowd_of_log_ins_is_turned_away() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let mut tx = world.app.store.write().await.expect("a change");
     let later = Timestamp::now() + std::time::Duration::from_secs(60);
     for number in 0..1000 {

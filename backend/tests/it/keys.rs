@@ -13,8 +13,8 @@ use countersign_protocol::{
     signature::SignRequest,
 };
 use countersign_server::{
-    activation::{self, ActivationError, LockRequest},
-    keys::{self, KeyError},
+    activation::{ActivationError, LockRequest},
+    keys::KeyError,
     signing::SigningError,
 };
 use countersign_simulator::Profile;
@@ -108,6 +108,26 @@ async fn one_activation_opens_several_keys_and_no_others() {
     let other = single.sign(&id, "1", &request).await;
     assert!(matches!(other, Err(SigningError::Invalid(_))), "{other:?}");
     single.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_with_a_misleading_file_name_is_rejected() {
+    let world = World::ready(Profile::VENDOR).await;
+    let mut listed = files(&["a"]).files().to_vec();
+    listed[0].name = "gnp.\u{202E}exe".into();
+    let purpose = NewPurpose::Sign {
+        keys: vec!["ec".into()],
+        scope: Scope::Manifest {
+            // Only reading accepts such a name.
+            files: listed.try_into().expect("the list is read"),
+        },
+    };
+    let rejected = ask(&world, purpose, "x", Join::SamePurpose).await;
+    assert!(
+        matches!(&rejected, Err(ActivationError::Invalid(why)) if why.contains("U+202E")),
+        "{rejected:?}"
+    );
+    world.app.shutdown().await;
 }
 
 #[tokio::test]
@@ -208,10 +228,13 @@ async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
     let world = World::ready(Profile::VENDOR).await;
     let mut keys = world.hsm_view().await.keys.into_iter();
     let rsa = keys.find(|key| key.label == "rsa").expect("rsa");
-    let mut events = world.app.events.subscribe();
+    let mut events = world.app.announcements.subscribe();
     let admin = operator(&world.people[0].person);
     let allowed = KeySettings { raw_rsa: true };
-    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+    world
+        .app
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
     loop {
@@ -253,7 +276,10 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         "{refused:?}"
     );
     let allowed = KeySettings { raw_rsa: true };
-    keys::put_settings(&world.app, &admin, &rsa.fingerprint, allowed)
+    world
+        .app
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
     let made = world.sign(&id, "2", &request).await.expect("signed");
@@ -266,9 +292,13 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         matches!(refused, Err(SigningError::Invalid(_))),
         "{refused:?}"
     );
-    let wrong_key = keys::put_settings(&world.app, &admin, &ec.fingerprint, allowed).await;
+    let wrong_key = world
+        .app
+        .keys
+        .put_settings(&admin, &ec.fingerprint, allowed)
+        .await;
     assert!(
-        matches!(wrong_key, Err(KeyError::Invalid(_))),
+        matches!(wrong_key, Err(KeyError::RawRsaOnEcKey)),
         "{wrong_key:?}"
     );
     world.wait_for_audit(|event| {
@@ -279,9 +309,12 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
     let lock = LockRequest {
         person: world.people[3].person.clone(),
         actor: operator(&world.people[3].person),
-        admin: false,
+        is_admin: false,
     };
-    activation::lock(&world.app, &terms, lock)
+    world
+        .app
+        .activations
+        .lock(&terms, lock)
         .await
         .expect("locked");
 
@@ -312,7 +345,11 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
         .clone();
     let actor = operator(&world.people[3].person);
     let put = async |admin, key: &_, der| {
-        keys::put_certificate(&world.app, &actor, admin, key, der).await
+        world
+            .app
+            .keys
+            .put_certificate(&actor, admin, key, der)
+            .await
     };
     let garbage = put(true, &ec.fingerprint, b"garbage".to_vec()).await;
     assert!(
@@ -324,7 +361,7 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
     assert!(matches!(other, Err(KeyError::Certificate(_))), "{other:?}");
     let no_admin = put(false, &ec.fingerprint, issued.clone()).await;
     assert!(
-        matches!(no_admin, Err(KeyError::NotAllowed(_))),
+        matches!(no_admin, Err(KeyError::NotSelfSigned)),
         "{no_admin:?}"
     );
     put(true, &ec.fingerprint, issued.clone())
@@ -336,7 +373,10 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
         shown.certificate.as_ref().expect("kept").der.as_bytes(),
         issued
     );
-    keys::remove_certificate(&world.app, &actor, &ec.fingerprint)
+    world
+        .app
+        .keys
+        .remove_certificate(&actor, &ec.fingerprint)
         .await
         .expect("removed");
     let view = world.hsm_view().await;

@@ -8,7 +8,7 @@ use countersign_protocol::{
     purpose::Scope,
 };
 use countersign_server::{
-    activation::{self, ActivationError, LockRequest},
+    activation::{ActivationError, LockRequest},
     signing::SigningError,
 };
 use countersign_simulator::Profile;
@@ -20,12 +20,12 @@ use crate::{
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
-fn lock_request(world: &World, player: usize, admin: bool) -> LockRequest {
+fn lock_request(world: &World, player: usize, is_admin: bool) -> LockRequest {
     let person = world.people[player].person.clone();
     LockRequest {
         actor: operator(&person),
         person,
-        admin,
+        is_admin,
     }
 }
 
@@ -54,9 +54,13 @@ async fn lock_now_ends_a_lease_and_is_proven() {
         .expect("signed");
     let terms = world.view(&id).await.terms;
     // Ben is a custodian, though he has not approved this one.
-    let view = activation::lock(&world.app, &terms, lock_request(&world, 1, false))
+    world
+        .app
+        .activations
+        .lock(&terms, lock_request(&world, 1, false))
         .await
         .expect("locked");
+    let view = world.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
     world.must_be_locked().await;
     let refused = world.sign(&id, "2", &request_for("b", EC)).await;
@@ -86,9 +90,13 @@ async fn only_those_concerned_lock_and_nobody_else_disturbs() {
     let id = world.ask_for_anything("ec", 600, 10).await;
     world.open(&id).await;
     let terms = world.view(&id).await.terms;
-    let refused = activation::lock(&world.app, &terms, lock_request(&world, 4, false)).await;
+    let refused = world
+        .app
+        .activations
+        .lock(&terms, lock_request(&world, 4, false))
+        .await;
     assert!(
-        matches!(refused, Err(ActivationError::NotAllowed(_))),
+        matches!(refused, Err(ActivationError::CannotLock)),
         "{refused:?}"
     );
     world
@@ -149,7 +157,7 @@ async fn nobody_approves_their_own_request() {
         .await;
     let refused = world.task(0, &id).await;
     assert!(
-        matches!(refused, Err(ActivationError::NotAllowed(_))),
+        matches!(refused, Err(ActivationError::OwnRequest)),
         "{refused:?}"
     );
     world.app.shutdown().await;
@@ -168,9 +176,11 @@ async fn too_many_refusals_end_it() {
         world
             .app
             .activations
+            .coordinators()
             .decline(&hsm_id(), id.clone(), custodian, why)
             .await
-            .expect("declined")
+            .expect("declined");
+        world.view(&id).await
     };
     let view = decline(0).await;
     assert_eq!(view.state, ActivationState::Collecting);
@@ -231,7 +241,7 @@ async fn limits_and_names_are_checked_before_anybody_is_asked() {
     let not_a_requester = world.ask(0, sign("ec", manifest()), None).await;
     assert!(matches!(
         not_a_requester,
-        Err(ActivationError::NotAllowed(_))
+        Err(ActivationError::NotARequester)
     ));
     assert!(!world.audit().await.iter().any(
         |event| matches!(event, AuditEvent::ActivationRequested { reason, .. } if reason == "nothing")
@@ -307,10 +317,11 @@ async fn approvals_of_something_else_are_refused_before_the_card_sees_them() {
         let refused = world
             .app
             .activations
+            .coordinators()
             .approve(&hsm_id(), id.clone(), custodian, evidence)
             .await;
         assert!(
-            matches!(refused, Err(ActivationError::Refused(_))),
+            matches!(refused, Err(ActivationError::Rejected(_))),
             "{refused:?}"
         );
     }
@@ -321,10 +332,11 @@ async fn approvals_of_something_else_are_refused_before_the_card_sees_them() {
     let refused = world
         .app
         .activations
+        .coordinators()
         .approve(&hsm_id(), id.clone(), custodian, evidence)
         .await;
     assert!(
-        matches!(refused, Err(ActivationError::Refused(_))),
+        matches!(refused, Err(ActivationError::Rejected(_))),
         "{refused:?}"
     );
     assert_eq!(
@@ -338,10 +350,11 @@ async fn approvals_of_something_else_are_refused_before_the_card_sees_them() {
     let refused = world
         .app
         .activations
+        .coordinators()
         .approve(&hsm_id(), id.clone(), custodian, evidence)
         .await;
     assert!(
-        matches!(refused, Err(ActivationError::Refused(_))),
+        matches!(refused, Err(ActivationError::Rejected(_))),
         "{refused:?}"
     );
     world.app.shutdown().await;

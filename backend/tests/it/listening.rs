@@ -12,7 +12,7 @@ use countersign_protocol::{
     event::Event,
     hsm::HsmState,
 };
-use countersign_server::{http, people, token};
+use countersign_server::events::Change;
 use countersign_simulator::Profile;
 use tokio::task::block_in_place;
 use tungstenite::{Error, Message, WebSocket, client::IntoClientRequest};
@@ -76,15 +76,18 @@ async fn a_revoked_token_hears_no_more() {
     let kept = token_for(&world, &[], None).await.expect("a token");
     let mut ends = Ear::with_token(server, &revoked.secret);
     let mut stays = Ear::with_token(server, &kept.secret);
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     assert_eq!(ends.next(), Some(Event::Resync));
     assert_eq!(stays.next(), Some(Event::Resync));
 
     let doug = &world.people[3].person;
-    token::revoke(&world.app, doug, false, &operator(doug), &revoked.token.id)
+    world
+        .app
+        .tokens
+        .revoke(doug, false, &operator(doug), &revoked.token.id)
         .await
         .expect("revoked");
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     assert_eq!(ends.next(), None);
     assert_eq!(stays.next(), Some(Event::Resync));
     world.app.shutdown().await;
@@ -94,7 +97,7 @@ async fn a_revoked_token_hears_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_logged_out_hears_no_more() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let server = listen(&world.app).await;
     let cookies = [
         log_in(&mut world, &router, 0).await,
@@ -114,7 +117,7 @@ async fn who_logged_out_hears_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_revoked_hears_no_more() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let server = listen(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     let created = token_for(&world, &[], None).await.expect("a token");
@@ -123,10 +126,13 @@ async fn who_was_revoked_hears_no_more() {
         Ear::with_token(server, &created.secret),
     ];
     let (anna, doug) = (&world.people[0].person, &world.people[3].person);
-    people::revoke_key(&world.app, anna, &operator(anna), &doug.id)
+    world
+        .app
+        .people
+        .revoke_key(anna, &operator(anna), &doug.id)
         .await
         .expect("revoked");
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     for ear in &mut ears {
         assert_eq!(ear.next(), None);
     }
@@ -137,18 +143,18 @@ async fn who_was_revoked_hears_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_ended_by_itself_hears_no_more() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let server = listen(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     let mut ear = Ear::with_session(server, &cookie);
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     assert_eq!(ear.next(), Some(Event::Resync));
     sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
         .execute(world.app.store.pool())
         .await
         .expect("ended");
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     assert_eq!(ear.next(), None);
     world.app.shutdown().await;
 }

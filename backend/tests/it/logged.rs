@@ -10,7 +10,7 @@ use axum::{
     extract::ConnectInfo,
     http::{Request, StatusCode},
 };
-use countersign_server::http::{self, Peer};
+use countersign_server::http::Peer;
 use countersign_simulator::Profile;
 use hex_literal::hex;
 use tower::ServiceExt;
@@ -47,7 +47,7 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
         .finish();
     let _to_the_log = tracing::subscriber::set_default(subscriber);
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
 
     // An answer in a session that is over.
     let request = Request::post("/rt/hsm")

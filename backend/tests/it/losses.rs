@@ -6,7 +6,7 @@ use countersign_protocol::{
     hsm::HsmState,
     mechanism::Mechanism,
 };
-use countersign_server::app::App;
+use countersign_server::server::Server;
 use countersign_simulator::Profile;
 
 use crate::world::{World, reason, request_for};
@@ -119,7 +119,7 @@ async fn what_waits_for_an_hsm_that_is_configured_no_more_ends() {
     world.app.shutdown().await;
     let mut config = crate::world::config(world.folder.path(), true);
     config.hsms.clear();
-    world.app = App::open(config).await.expect("opens");
+    world.app = Server::open(config).await.expect("opens");
     world.app.start().await.expect("starts");
     let end = reason(&world.view(&id).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_card::pka::ChallengeBehaviour;
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
     hsm::HsmState,
@@ -9,9 +10,9 @@ use countersign_protocol::{
     mechanism::Mechanism,
 };
 use countersign_server::{
-    activation::{self, LockRequest},
-    app::App,
-    hsm::{Notice, SimulatorConnector},
+    activation::LockRequest,
+    hsm::{NewHsm, Notice},
+    server::{Server, SimulatorConnector},
 };
 use countersign_simulator::Profile;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -34,13 +35,21 @@ impl Late {
     async fn ready() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let card = new_card("TARGET", Profile::VENDOR, None);
-        let app = App::open(config(folder.path(), true)).await.expect("opens");
+        let app = Server::open(config(folder.path(), true))
+            .await
+            .expect("opens");
         app.start_with(BTreeMap::new()).await.expect("starts");
         let connector = Box::new(SimulatorConnector::new(card.clone()));
-        let added = app.hsms.add(&app, hsm_id(), connector).await;
+        let added = app.hsms.add(NewHsm {
+            id: hsm_id(),
+            connector,
+            anchors: app.anchors.clone(),
+            expected: None,
+            behaviour: ChallengeBehaviour::Unknown,
+        });
         let (hsm, mut notices) = added.expect("added");
         let (desk, relayed) = unbounded_channel();
-        app.activations.start(&app, hsm, relayed);
+        app.activations.start(hsm, relayed);
         let (hold, held) = unbounded_channel();
         let relay = desk.clone();
         tokio::spawn(async move {
@@ -66,18 +75,28 @@ impl Late {
         let request = LockRequest {
             actor: operator(&person),
             person,
-            admin: true,
+            is_admin: true,
         };
-        let view = activation::lock(&self.world.app, &terms, request)
+        self.world
+            .app
+            .activations
+            .lock(&terms, request)
             .await
             .expect("locked");
+        let view = self.world.view(id).await;
         assert!(matches!(reason(&view), EndReason::Locked { .. }));
     }
 
     /// The desk has read it: it reads notices before commands.
     async fn arrives(&self, notice: Notice) {
         self.desk.send(notice).expect("the desk listens");
-        let begun = self.world.app.activations.begin(&hsm_id()).await;
+        let begun = self
+            .world
+            .app
+            .activations
+            .coordinators()
+            .begin(&hsm_id())
+            .await;
         begun.expect("answered");
     }
 }

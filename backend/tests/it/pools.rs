@@ -9,7 +9,7 @@ use countersign_card::{
 };
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationState, ActivationView, ApprovalOutcome, EndReason, NewActivation},
+    activation::{ActivationState, ActivationView, EndReason, NewActivation},
     audit::AuditEvent,
     cvc::{Curve, VerifiedDevice},
     dsse::Envelope,
@@ -18,11 +18,11 @@ use countersign_protocol::{
     mechanism::Mechanism,
 };
 use countersign_server::{
-    activation::{self, ActivationError, LockRequest},
-    app::App,
+    activation::{ActivationError, Approved, LockRequest},
     config::{Attachment, Config, HsmConfig},
-    hsm::{self, Connector, SimulatorConnector},
-    signing::{self, SigningError},
+    hsm::Connector,
+    server::{Server, SimulatorConnector},
+    signing::SigningError,
 };
 use countersign_simulator::{Fault, Latency, Profile, Simulator};
 
@@ -55,9 +55,9 @@ fn pool_config(folder: &std::path::Path, count: usize) -> Config {
     config
 }
 
-async fn start(folder: &std::path::Path, hsms: &[Simulator]) -> App {
+async fn start(folder: &std::path::Path, hsms: &[Simulator]) -> Server {
     let config = pool_config(folder, hsms.len());
-    let app = App::open(config).await.expect("opens");
+    let app = Server::open(config).await.expect("opens");
     let connector =
         |hsm: &Simulator| -> Box<dyn Connector> { Box::new(SimulatorConnector::new(hsm.clone())) };
     let connectors: BTreeMap<_, _> = ids(hsms.len())
@@ -185,8 +185,8 @@ impl Pool {
             let evidence = self.world.people[player].approve(&task);
             answered.insert(evidence.activation.clone());
             match self.approve(player, id, evidence).await.expect("accepted") {
-                ApprovalOutcome::Counted { activation } => return (answered.len(), *activation),
-                ApprovalOutcome::SignAgain { task: next } => task = next,
+                Approved::Counted => return (answered.len(), self.world.view(id).await),
+                Approved::SignAgain { task: next } => task = next,
             }
         }
     }
@@ -196,10 +196,14 @@ impl Pool {
         player: usize,
         id: &ActivationId,
         evidence: countersign_protocol::activation::ApprovalEvidence,
-    ) -> Result<ApprovalOutcome, ActivationError> {
+    ) -> Result<Approved, ActivationError> {
         let custodian = self.world.people[player].custodian();
         let terms = self.world.view(id).await.terms;
-        activation::approve(&self.world.app, &terms, &custodian, evidence).await
+        self.world
+            .app
+            .activations
+            .approve(&terms, &custodian, evidence)
+            .await
     }
 
     async fn open(&mut self, id: &ActivationId) {
@@ -228,7 +232,10 @@ impl Pool {
     async fn task(&self, player: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
         let custodian = self.world.people[player].custodian();
         let activations = &self.world.app.activations;
-        let task = activations.task(hsm, member.clone(), custodian).await;
+        let task = activations
+            .coordinators()
+            .task(hsm, member.clone(), custodian)
+            .await;
         task.expect("a task")
     }
 
@@ -244,9 +251,10 @@ impl Pool {
             let evidence = self.world.people[player].approve(&task);
             let id = evidence.activation.clone();
             let activations = &self.world.app.activations;
-            match activations.approve(hsm, id, custodian, evidence).await? {
-                ApprovalOutcome::Counted { .. } => return Ok(()),
-                ApprovalOutcome::SignAgain { task: next } => task = next,
+            let coordinators = activations.coordinators();
+            match coordinators.approve(hsm, id, custodian, evidence).await? {
+                Approved::Counted => return Ok(()),
+                Approved::SignAgain { task: next } => task = next,
             }
         }
     }
@@ -263,7 +271,12 @@ impl Pool {
     /// An admin takes the second HSM away.
     async fn withdraw_second(&self, id: &ActivationId) {
         let admin = operator(&self.world.people[0].person);
-        self.world.app.activations.stop(&second(), &admin).await;
+        self.world
+            .app
+            .activations
+            .coordinators()
+            .remove(&second(), &admin)
+            .await;
         let view = self.world.view(id).await;
         assert!(view.members[1].state.is_ended() && !view.members[0].state.is_ended());
     }
@@ -287,12 +300,10 @@ impl Pool {
 async fn wait_for_hsm(world: &World, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
     for _ in 0..500 {
         let hsm = world.app.hsms.get(hsm).expect("the HSM");
-        let mut connection = world.app.store.read().await.expect("a connection");
-        let view = hsm::view(&mut connection, &hsm).await.expect("a view");
+        let view = world.app.views.hsm(&hsm).await.expect("a view");
         if wanted(&view.state) {
             return;
         }
-        drop(connection);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("HSM {hsm} never came there");
@@ -319,7 +330,7 @@ async fn sign_all(pool: &Pool, id: &ActivationId, names: &[String]) -> Vec<Signi
                     return failed;
                 };
                 let request = request_for(name, EC);
-                let made = signing::sign(&app, &requester, &id, name, &request).await;
+                let made = app.signing.sign(&requester, &id, name, &request).await;
                 failed.extend(made.err());
             }
         });
@@ -416,15 +427,12 @@ async fn an_hsm_that_drops_out_loses_no_request() {
     };
     assert!(matches!(reason, EndReason::HsmLost { .. }), "{reason:?}");
     // Each file once, whoever signed it.
-    let mut connection = pool.world.app.store.read().await.expect("a connection");
-    let signatures = signing::signatures(&mut connection, &id)
-        .await
-        .expect("the record");
+    let views = &pool.world.app.views;
+    let signatures = views.signatures(&id).await.expect("the record");
     assert!(signatures.iter().all(|made| made.activation == id));
     let digests: std::collections::HashSet<_> =
         signatures.iter().map(|made| &made.digest).collect();
     assert_eq!((signatures.len(), digests.len()), (40, 40));
-    drop(connection);
     pool.world.app.shutdown().await;
 }
 
@@ -569,11 +577,8 @@ async fn what_lost_hsms_have_made_counts() {
     // Two of them nobody has; all others were answered, and are answered again.
     let answered = names.len() - failed.len();
     assert_eq!(answered, LIMIT as usize - 2);
-    let mut connection = pool.world.app.store.read().await.expect("a connection");
-    let record = signing::signatures(&mut connection, &id)
-        .await
-        .expect("the record");
-    drop(connection);
+    let views = &pool.world.app.views;
+    let record = views.signatures(&id).await.expect("the record");
     assert_eq!(record.len(), answered);
     let mut again = 0;
     for name in &names {
@@ -669,11 +674,15 @@ async fn lock_now_locks_every_hsm() {
     let request = LockRequest {
         actor: operator(&person),
         person,
-        admin: false,
+        is_admin: false,
     };
-    let view = activation::lock(&pool.world.app, &terms, request)
+    pool.world
+        .app
+        .activations
+        .lock(&terms, request)
         .await
         .expect("locked");
+    let view = pool.world.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { .. }));
     assert!(view.members.iter().all(|member| member.state.is_ended()));
     pool.locked().await;
@@ -718,7 +727,7 @@ async fn an_approval_is_for_one_hsm_only() {
     evidence.activation = id.member(1);
     let refused = pool.approve(0, &id, evidence).await;
     assert!(
-        matches!(refused, Err(ActivationError::Refused(_))),
+        matches!(refused, Err(ActivationError::Rejected(_))),
         "{refused:?}"
     );
     let stranger = pool.world.people[0].approve(&task);
@@ -810,9 +819,7 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let envelope: Envelope = signing::receipt(&pool.world.app, &id)
-        .await
-        .expect("a receipt");
+    let envelope: Envelope = pool.world.app.views.receipt(&id).await.expect("a receipt");
     let key = &pool.world.app.identity.identity().key;
     let receipt: countersign_protocol::receipt::Receipt = envelope.verify(key).expect("signed");
     assert_eq!(receipt.others.len(), 1);

@@ -7,7 +7,7 @@ use axum::{
     http::{Request, Response},
 };
 use countersign_protocol::problem::{Problem, ProblemCode};
-use countersign_server::http::{self, Peer};
+use countersign_server::http::Peer;
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
@@ -31,7 +31,7 @@ async fn attach(router: &Router, method: &str, path: &str, body: Vec<u8>) -> Res
 #[tokio::test]
 async fn events_without_a_web_socket() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let created = token_for(&world, &[], None).await.expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let plain = [("authorization", bearer.as_str())];
@@ -52,7 +52,7 @@ async fn events_without_a_web_socket() {
 #[tokio::test]
 async fn where_cards_are_attached() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     for (method, path, size, wanted) in [
         ("POST", "/rt/hsm", 70_000, ProblemCode::InvalidRequest),
         ("POST", "/rt/hsm", 0, ProblemCode::InvalidRequest),
@@ -70,7 +70,7 @@ async fn where_cards_are_attached() {
 #[tokio::test]
 async fn an_activation_that_is_not_there_is_named() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let created = token_for(&world, &[], None).await.expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let token = [("authorization", bearer.as_str())];

@@ -9,12 +9,11 @@ use countersign_protocol::{
 };
 use countersign_ram::{Instruction, Request};
 use countersign_server::{
-    activation::{self, LockRequest},
-    app::App,
+    activation::LockRequest,
     config::{Attachment, RemoteConfig, UnknownDevices},
-    hsm::HsmError,
-    http::{self, Peer},
-    remote,
+    devices::DeviceError,
+    http::Peer,
+    server::Server,
 };
 use countersign_simulator::{Profile, Simulator};
 use hex_literal::hex;
@@ -45,19 +44,19 @@ async fn world(
         without_secure_channel: false,
     };
     change(&mut config);
-    let app = App::open(config).await.expect("opens");
+    let app = Server::open(config).await.expect("opens");
     app.start().await.expect("starts");
     let server = listen(&app).await;
     let world = World::of(app, hsm, folder).await;
     (world, server)
 }
 
-async fn listen(app: &App) -> SocketAddr {
+async fn listen(app: &Server) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = http::router(app).await.expect("a router");
+    let router = crate::world::router(&app).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
@@ -202,13 +201,24 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     assert_eq!(waiting.device, id);
     assert!(world.app.hsms.all().is_empty());
 
-    let bad = remote::accept(&world.app, &admin, &id, HsmId::new("No name")).await;
-    assert!(matches!(bad, Err(HsmError::Invalid(_))));
+    let bad = world
+        .app
+        .devices
+        .accept(&admin, &id, HsmId::new("No name"))
+        .await;
+    assert!(matches!(bad, Err(DeviceError::Name(_))));
     let nobody_there = DeviceId("ZZNOBODY00001".parse().expect("a name"));
-    let bad = remote::accept(&world.app, &admin, &nobody_there, hsm_id()).await;
-    assert!(matches!(bad, Err(HsmError::Unavailable(_))));
+    let bad = world
+        .app
+        .devices
+        .accept(&admin, &nobody_there, hsm_id())
+        .await;
+    assert!(matches!(bad, Err(DeviceError::NotWaiting(_))));
 
-    remote::accept(&world.app, &admin, &id, hsm_id())
+    world
+        .app
+        .devices
+        .accept(&admin, &id, hsm_id())
         .await
         .expect("accepted");
     assert!(world.app.remote.list_waiting().is_empty());
@@ -222,7 +232,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     world.app.shutdown().await;
     let mut config = config(world.folder.path(), true);
     config.hsms.clear();
-    world.app = App::open(config).await.expect("opens");
+    world.app = Server::open(config).await.expect("opens");
     world.app.start().await.expect("starts");
     let server = listen(&world.app).await;
     let client = attach(server, &world.hsm);
@@ -232,11 +242,14 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
 
     let open = world.ask_for_files("ec", &["a"]).await;
     world.open(&open).await;
-    remote::withdraw(&world.app, &admin, &hsm_id())
+    world
+        .app
+        .devices
+        .remove(&admin, &hsm_id())
         .await
         .expect("withdrawn");
     let told = refused(client).await;
-    assert!(told.contains("withdrew"), "{told}");
+    assert!(told.contains("removed"), "{told}");
     assert!(world.app.hsms.all().is_empty());
     let end = reason(&world.view(&open).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
@@ -244,9 +257,20 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     let other = new_card("OTHER0", Profile::VENDOR, None);
     let other_client = attach(server, &other);
     until(|| world.app.remote.list_waiting().pop()).await;
-    let taken = remote::accept(&world.app, &admin, &device(&other), hsm_id()).await;
-    assert!(matches!(taken, Err(HsmError::Conflict(_))), "{taken:?}");
-    remote::decline(&world.app, &device(&other)).expect("declined");
+    let taken = world
+        .app
+        .devices
+        .accept(&admin, &device(&other), hsm_id())
+        .await;
+    assert!(
+        matches!(taken, Err(DeviceError::NameOfAnotherDevice { .. })),
+        "{taken:?}"
+    );
+    world
+        .app
+        .devices
+        .decline(&device(&other))
+        .expect("declined");
     refused(other_client).await;
     world.app.shutdown().await;
 }
@@ -272,7 +296,7 @@ async fn simulated_devices_are_refused_outside_demo() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config(folder.path(), false);
     config.hsms.clear();
-    let app = App::open(config).await.expect("opens");
+    let app = Server::open(config).await.expect("opens");
     app.start().await.expect("starts");
     let server = listen(&app).await;
     let told = refused(attach(server, &new_card("TARGET", Profile::VENDOR, None))).await;
@@ -490,10 +514,13 @@ async fn a_suppressed_logout_is_noticed() {
     let request = LockRequest {
         actor: operator(&ben),
         person: ben,
-        admin: false,
+        is_admin: false,
     };
     let terms = world.view(&id).await.terms;
-    activation::lock(&world.app, &terms, request)
+    world
+        .app
+        .activations
+        .lock(&terms, request)
         .await
         .expect("locked");
     // Not believed: a key use inside the channel told otherwise, the card was reset, and is not used like that.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use countersign_protocol::{audit::AuditEvent, event::Event, problem::ProblemCode};
-use countersign_server::http;
+use countersign_server::events::Change;
 use countersign_simulator::Profile;
 use time::OffsetDateTime;
 
@@ -39,7 +39,7 @@ async fn ends_in(world: &World, time: time::Duration) -> OffsetDateTime {
 #[tokio::test]
 async fn a_session_that_is_used_lasts() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     let me = [("cookie", cookie.as_str())];
 
@@ -81,7 +81,7 @@ async fn a_session_that_is_used_lasts() {
 #[tokio::test]
 async fn what_cannot_be_cleared_away_keeps_nobody_out() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     log_in(&mut world, &router, 3).await;
     ends_in(&world, -MINUTE).await;
     sqlx::query(
@@ -100,7 +100,7 @@ async fn what_cannot_be_cleared_away_keeps_nobody_out() {
 #[tokio::test]
 async fn only_sessions_are_logged_out() {
     let world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let created = token_for(&world, &[], None).await.expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let token = [("authorization", bearer.as_str())];
@@ -117,7 +117,7 @@ async fn only_sessions_are_logged_out() {
 #[tokio::test]
 async fn the_cookie_outlives_an_hour() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let cookie = set_cookie(&mut world, &router, 3).await;
     let (_, age) = cookie.split_once("Max-Age=").expect("an age");
     let age = age.split(';').next().and_then(|age| age.parse().ok());
@@ -131,7 +131,7 @@ async fn the_cookie_outlives_an_hour() {
 #[tokio::test]
 async fn no_use_brings_a_session_back() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     ends_in(&world, 20 * MINUTE).await;
     let mut busy = world.app.store.write().await.expect("a change");
@@ -154,14 +154,14 @@ async fn no_use_brings_a_session_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_page_alone_is_no_use() {
     let mut world = World::with_people(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let server = listen(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     let mut ear = Ear::with_session(server, &cookie);
     let end_before = ends_in(&world, 20 * MINUTE).await;
     // The caller is looked up again for what is sent.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    world.app.events.publish(Event::Resync);
+    world.app.store.publish(Change::Everything);
     assert_eq!(ear.next(), Some(Event::Resync));
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(end(&world).await, Some(end_before));

@@ -56,9 +56,12 @@ async fn every_mechanism_gives_a_signature_that_verifies() {
         let lock = countersign_server::activation::LockRequest {
             person,
             actor,
-            admin: true,
+            is_admin: true,
         };
-        countersign_server::activation::lock(&world.app, &terms, lock)
+        world
+            .app
+            .activations
+            .lock(&terms, lock)
             .await
             .expect("locked");
     }
@@ -310,7 +313,7 @@ async fn lock_now_overtakes_waiting_signatures() {
     let request = countersign_server::activation::LockRequest {
         person,
         actor,
-        admin: false,
+        is_admin: false,
     };
     let world = &world;
     let attempts = (0..30).map(|number| {
@@ -328,11 +331,12 @@ async fn lock_now_overtakes_waiting_signatures() {
     });
     let (made, locked) = tokio::join!(join_all(attempts), async {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        countersign_server::activation::lock(&world.app, &terms, request).await
+        world.app.activations.lock(&terms, request).await
     });
     let made = made.into_iter().filter(|made| *made).count();
     assert!((1..30).contains(&made), "{made} signatures");
-    let view = locked.expect("locked");
+    locked.expect("locked");
+    let view = world.view(&id).await;
     assert_eq!(
         usize::try_from(view.signatures).expect("few"),
         made,

@@ -1,13 +1,14 @@
 //! The main job, with cards whose challenges live differently.
 
 use countersign_protocol::{
-    activation::{Answer, ApprovalOutcome, EndReason},
+    activation::{Answer, EndReason},
     audit::AuditEvent,
     mechanism::Mechanism,
     receipt::Receipt,
 };
-use countersign_server::signing;
 use countersign_simulator::Profile;
+
+use countersign_server::activation::Approved;
 
 use crate::world::{World, hsm_id, reason, request_for};
 
@@ -31,7 +32,7 @@ async fn main_job(profile: Profile) {
         assert_eq!(view.signatures, 2);
         world.must_be_locked().await;
 
-        let receipt = signing::receipt(&world.app, &id).await.expect("a receipt");
+        let receipt = world.app.views.receipt(&id).await.expect("a receipt");
         let receipt: Receipt = receipt
             .verify(world.app.identity.public_key())
             .expect("signed by the server");
@@ -95,11 +96,12 @@ async fn custodians_may_answer_at_the_same_time() {
                 let outcome = world
                     .app
                     .activations
+                    .coordinators()
                     .approve(&hsm_id(), id.clone(), custodian, evidence)
                     .await;
                 match outcome.expect("an outcome") {
-                    ApprovalOutcome::Counted { .. } => break,
-                    ApprovalOutcome::SignAgain { task: again } => task = again,
+                    Approved::Counted => break,
+                    Approved::SignAgain { task: again } => task = again,
                 }
             }
         }

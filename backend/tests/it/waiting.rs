@@ -7,7 +7,6 @@ use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     id::ActivationId,
 };
-use countersign_server::{http, people, token};
 use countersign_simulator::Profile;
 use tokio::task::JoinHandle;
 
@@ -55,7 +54,7 @@ async fn begun() {
 #[tokio::test]
 async fn whoever_loses_their_credentials_waits_no_longer() {
     let mut world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let cookies = [
         log_in(&mut world, &router, 3).await,
         log_in(&mut world, &router, 3).await,
@@ -71,15 +70,12 @@ async fn whoever_loses_their_credentials_waits_no_longer() {
     begun().await;
 
     let doug = world.people[3].person.clone();
-    token::revoke(
-        &world.app,
-        &doug,
-        false,
-        &operator(&doug),
-        &revoked.token.id,
-    )
-    .await
-    .expect("revoked");
+    world
+        .app
+        .tokens
+        .revoke(&doug, false, &operator(&doug), &revoked.token.id)
+        .await
+        .expect("revoked");
     let status = soon(by_revoked).await.expect("an answer");
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
@@ -93,7 +89,10 @@ async fn whoever_loses_their_credentials_waits_no_longer() {
     begun().await;
     assert!(!by_kept.is_finished() && !logged_in.is_finished());
     let anna = &world.people[0].person;
-    people::revoke_key(&world.app, anna, &operator(anna), &doug.id)
+    world
+        .app
+        .people
+        .revoke_key(anna, &operator(anna), &doug.id)
         .await
         .expect("revoked");
     for waiting in [by_kept, logged_in] {
@@ -107,7 +106,7 @@ async fn whoever_loses_their_credentials_waits_no_longer() {
 #[tokio::test]
 async fn a_session_that_ended_by_itself_gets_no_answer() {
     let mut world = World::ready(Profile::VENDOR).await;
-    let router = http::router(&world.app).await.expect("a router");
+    let router = crate::world::router(&world.app).await;
     let cookie = log_in(&mut world, &router, 3).await;
     let who = ("cookie", cookie);
     let (id, revision) = queued(&world, &router, &who).await;

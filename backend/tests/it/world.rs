@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use countersign_protocol::{
+    Timestamp,
     activation::{
-        ActivationState, ActivationView, ApprovalOutcome, EndReason, Join, NewActivation,
-        NewPurpose, Quorum,
+        ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose, Quorum,
     },
     audit::{Actor, AuditEvent},
     digest::Sha256Digest,
@@ -18,16 +18,21 @@ use countersign_protocol::{
     operator::{Bootstrap, NewInvitation, Person, Role},
     purpose::{NewKeyType, Scope},
     signature::{SignRequest, SignatureView},
+    token::{CreatedToken, NewToken, TokenCertificate},
 };
 use countersign_server::{
-    activation::{self, ActivationError, Requester},
-    app::App,
-    config::{Attachment, Config, HsmConfig, LeaseConfig, RemoteConfig},
-    hsm::{self, Connector, SimulatorConnector, so_pin},
-    people,
-    signing::{self, SigningError},
+    activation::{ActivationError, Approved, Requester},
+    config::{
+        Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig,
+        TrustedProxies,
+    },
+    hsm::{Connector, so_pin},
+    http,
+    server::{Server, SimulatorConnector},
+    signing::SigningError,
     store,
-    tls::{TlsConfig, TrustedProxies},
+    tls::{ClientCertificate, Unusable},
+    tokens::TokenError,
 };
 use countersign_simulator::{Profile, Simulator};
 
@@ -41,7 +46,7 @@ pub fn hsm_id() -> HsmId {
 
 /// Anna (admin and custodian), Ben and Carla (custodians), Doug (requester).
 pub struct World {
-    pub app: App,
+    pub app: Server,
     pub hsm: Simulator,
     pub people: Vec<Player>,
     pub folder: tempfile::TempDir,
@@ -67,18 +72,52 @@ pub fn config(folder: &Path, demo: bool) -> Config {
             so_pin_file: None,
         }],
         lease: LeaseConfig::default(),
+        log: LogConfig::default(),
         remote: RemoteConfig::default(),
         tls: TlsConfig::default(),
         trusted_proxies: TrustedProxies::default(),
     }
 }
 
-pub async fn start(folder: &Path, hsm: &Simulator) -> App {
+pub async fn router(server: &Server) -> axum::Router {
+    let state = server.http_state().await.expect("sessions");
+    http::router(state).expect("a router")
+}
+
+/// Why no token was created.
+#[derive(Debug)]
+pub enum NotCreated {
+    Certificate(Unusable),
+    Token(TokenError),
+}
+
+/// Creates a token as the API does.
+pub async fn create_token(
+    server: &Server,
+    owner: &Person,
+    actor: &Actor,
+    new: &NewToken,
+) -> Result<CreatedToken, NotCreated> {
+    let certificate = new.certificate.as_ref().map(|pem| {
+        let certificate = ClientCertificate::from_pem(pem.as_bytes())?;
+        certificate.check(Timestamp::now())?;
+        Ok::<_, Unusable>(TokenCertificate {
+            fingerprint: certificate.fingerprint,
+            subject: certificate.subject,
+            not_after: certificate.not_after,
+        })
+    });
+    let certificate = certificate.transpose().map_err(NotCreated::Certificate)?;
+    let created = server.tokens.create(owner, actor, new, certificate).await;
+    created.map_err(NotCreated::Token)
+}
+
+pub async fn start(folder: &Path, hsm: &Simulator) -> Server {
     start_with(config(folder, true), hsm).await
 }
 
-pub async fn start_with(config: Config, hsm: &Simulator) -> App {
-    let app = App::open(config).await.expect("opens");
+pub async fn start_with(config: Config, hsm: &Simulator) -> Server {
+    let app = Server::open(config).await.expect("opens");
     let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
     app.start_with(BTreeMap::from([(hsm_id(), connector)]))
         .await
@@ -120,14 +159,17 @@ impl World {
     }
 
     /// People enrolled and confirmed at this server.
-    pub async fn of(app: App, hsm: Simulator, folder: tempfile::TempDir) -> Self {
+    pub async fn of(app: Server, hsm: Simulator, folder: tempfile::TempDir) -> Self {
         let mut world = Self {
             app,
             hsm,
             people: Vec::new(),
             folder,
         };
-        let (code, _) = people::new_bootstrap_code(&world.app)
+        let (code, _) = world
+            .app
+            .people
+            .new_bootstrap_code()
             .await
             .expect("works")
             .expect("a code");
@@ -136,7 +178,10 @@ impl World {
             name: "Anna".into(),
             mail: None,
         };
-        let invited = people::bootstrap(&world.app, &bootstrap)
+        let invited = world
+            .app
+            .people
+            .bootstrap(&bootstrap)
             .await
             .expect("an invitation");
         world.enrol(&invited.link, "ANNA01").await;
@@ -154,15 +199,17 @@ impl World {
                 .await;
             let admin = world.people[0].person.clone();
             let player = world.people.last().expect("somebody");
-            people::confirm(
-                &world.app,
-                &admin,
-                &operator(&admin),
-                &player.person.id,
-                &player.card.fingerprint(),
-            )
-            .await
-            .expect("confirmed");
+            world
+                .app
+                .people
+                .confirm_key(
+                    &admin,
+                    &operator(&admin),
+                    &player.person.id,
+                    &player.card.fingerprint(),
+                )
+                .await
+                .expect("confirmed");
         }
         world
     }
@@ -192,7 +239,9 @@ impl World {
             mail: None,
             roles: vec![role],
         };
-        people::invite(&self.app, &operator(admin), &invitation)
+        self.app
+            .people
+            .invite(&operator(admin), &invitation)
             .await
             .expect("invited")
             .link
@@ -201,8 +250,11 @@ impl World {
     pub async fn enrol(&mut self, link: &str, serial: &str) {
         let mut card = Card::new(serial);
         let (_, code) = link.split_once('#').expect("a code");
-        let opened = people::open(&self.app, code).await.expect("opened");
-        let view = people::enrol(&self.app, &card.enrolment(code, &opened))
+        let opened = self.app.people.open_invitation(code).await.expect("opened");
+        let view = self
+            .app
+            .people
+            .enrol(&card.enrolment(code, &opened))
             .await
             .expect("enrolled");
         self.people.push(Player {
@@ -289,7 +341,8 @@ impl World {
         let person = &self.people[player].person;
         let actor = operator(person);
         let requester = requester(person, &actor, player == 0);
-        activation::create(&self.app, &requester, new).await
+        let (id, is_new) = self.app.activations.create(&requester, new).await?;
+        Ok((self.view(&id).await, is_new))
     }
 
     /// Doug asks for signatures of files.
@@ -335,7 +388,7 @@ impl World {
     ) -> Result<Envelope, ActivationError> {
         let custodian = self.people[player].custodian();
         let terms = self.view(id).await.terms;
-        activation::task(&self.app, &terms, &custodian).await
+        self.app.activations.task(&terms, &custodian).await
     }
 
     /// Lets a custodian answer until the HSM counts them; returns how many answers it took.
@@ -347,12 +400,15 @@ impl World {
             let evidence = self.people[player].approve(&task);
             let custodian = self.people[player].custodian();
             let terms = self.view(id).await.terms;
-            let outcome = activation::approve(&self.app, &terms, &custodian, evidence)
+            let outcome = self
+                .app
+                .activations
+                .approve(&terms, &custodian, evidence)
                 .await
                 .expect("an outcome");
             match outcome {
-                ApprovalOutcome::Counted { activation } => return (answers, *activation),
-                ApprovalOutcome::SignAgain { task: again } => task = again,
+                Approved::Counted => return (answers, self.view(id).await),
+                Approved::SignAgain { task: again } => task = again,
             }
         }
         panic!("the HSM never counted the custodian");
@@ -377,21 +433,27 @@ impl World {
     ) -> Result<SignatureView, SigningError> {
         let person = &self.people[3].person;
         let actor = operator(person);
-        signing::sign(
-            &self.app,
-            &requester(person, &actor, false),
-            id,
-            idempotency_key,
-            request,
-        )
-        .await
+        self.app
+            .signing
+            .sign(
+                &requester(person, &actor, false),
+                id,
+                idempotency_key,
+                request,
+            )
+            .await
     }
 
     pub async fn view(&self, id: &ActivationId) -> ActivationView {
+        self.app.views.activation(id).await.expect("an activation")
+    }
+
+    /// Activations that have not ended, the oldest first.
+    pub async fn active(&self) -> Vec<ActivationId> {
         let mut connection = self.app.store.read().await.expect("a connection");
-        activation::by_id(&mut connection, &self.app, id)
-            .await
-            .expect("an activation")
+        let active = store::activations::active_of(&mut connection, &hsm_id()).await;
+        let active = active.expect("activations").into_iter();
+        active.map(|activation| activation.terms.id).collect()
     }
 
     pub async fn wait_for(
@@ -411,8 +473,7 @@ impl World {
 
     pub async fn hsm_view(&self) -> HsmView {
         let hsm = self.app.hsms.get(&hsm_id()).expect("the HSM");
-        let mut connection = self.app.store.read().await.expect("a connection");
-        hsm::view(&mut connection, &hsm).await.expect("a view")
+        self.app.views.hsm(&hsm).await.expect("a view")
     }
 
     pub async fn wait_for_hsm(&self, ready: impl Fn(&HsmView) -> bool) -> HsmView {

@@ -1,4 +1,4 @@
-//! What an activation is asked for with, where a program cannot ask its user.
+//! Settings of the activations that programs without a command line of their own request.
 
 use std::ffi::OsString;
 
@@ -7,46 +7,45 @@ use serde::Deserialize;
 
 use crate::{config::text, error::ConfigError};
 
-/// Why; custodians read it.
+/// The reason, which custodians read.
 pub const REASON_ENV: &str = "COUNTERSIGN_REASON";
 /// Labels or fingerprints of keys, separated by commas.
 pub const KEYS_ENV: &str = "COUNTERSIGN_KEYS";
-/// How long the lease lasts, in seconds.
+/// Maximum duration of the lease, in seconds.
 pub const LEASE_SECONDS_ENV: &str = "COUNTERSIGN_LEASE_SECONDS";
-/// Signatures under the lease.
+/// Maximum number of signatures under the lease.
 pub const SIGNATURES_ENV: &str = "COUNTERSIGN_SIGNATURES";
-/// How long custodians may take, in seconds.
+/// Time limit for approvals, in seconds.
 pub const COLLECT_SECONDS_ENV: &str = "COUNTERSIGN_COLLECT_SECONDS";
-/// How long a server that cannot be reached is waited for, in seconds.
+/// How long to retry while the server is unreachable, in seconds.
 pub const PATIENCE_SECONDS_ENV: &str = "COUNTERSIGN_PATIENCE_SECONDS";
-/// How long one signature may take, in seconds.
+/// Time limit for one signature, in seconds.
 pub const SIGN_SECONDS_ENV: &str = "COUNTERSIGN_SIGN_SECONDS";
-/// `login` or `sign`.
+/// `login` or `sign`, see [`WaitIn`].
 pub const WAIT_IN_ENV: &str = "COUNTERSIGN_WAIT_IN";
-/// Id of the one activation to be used.
+/// Id of an existing activation that is used instead of requesting one.
 pub const ACTIVATION_ENV: &str = "COUNTERSIGN_ACTIVATION";
 
-/// The table `[activation]` of the configuration; the environment overrides it.
+/// The table `[activation]` of the configuration file, which the environment overrides.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActivationSettings {
-    /// Why; `None`: the program makes one up.
+    /// The reason, which custodians read. Without one, the program chooses it.
     pub reason: Option<String>,
-    /// Labels or fingerprints of the keys; empty: every key that the token may use.
+    /// Labels or fingerprints of the keys. An empty list means every key that the token may use.
     pub keys: Vec<String>,
-    /// How long the lease lasts at most, in seconds.
+    /// Maximum duration of the lease.
     pub lease_seconds: u32,
-    /// Signatures under the lease.
+    /// Maximum number of signatures under the lease.
     pub signatures: u32,
-    /// How long custodians may take, in seconds; `None`: the server's default.
+    /// Time limit for approvals. Without one, the server's default applies.
     pub collect_seconds: Option<u32>,
-    /// How long a server that cannot be reached is waited for, in seconds.
+    /// How long to retry while the server is unreachable.
     pub patience_seconds: u32,
-    /// How long one signature of a PKCS#11 program may take, in seconds, with every try.
+    /// Time limit for one signature of a PKCS#11 program, including all retries.
     pub sign_seconds: u32,
-    /// When PKCS#11 programs wait for the quorum.
     pub wait_in: WaitIn,
-    /// Use this activation, and ask for none.
+    /// Use this activation instead of requesting one.
     #[serde(skip)]
     pub activation: Option<ActivationId>,
 }
@@ -71,10 +70,11 @@ impl Default for ActivationSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitIn {
-    /// In C_Login, as such programs expect.
+    /// In C_Login.
     #[default]
     Login,
-    /// In the first C_SignInit, for that key only: nothing asks for a PIN then, and listing keys asks nobody.
+    /// In the first C_SignInit of a key, for that key only. Programs then prompt for no PIN, and listing keys requests
+    /// no activation.
     Sign,
 }
 

@@ -1,5 +1,3 @@
-//! Activations.
-
 use std::time::Duration;
 
 use countersign_protocol::{
@@ -16,18 +14,16 @@ use crate::{
     path::segment,
 };
 
-/// Longest wait of one [`Client::activation_after`] at the server.
+/// Longest time for which the server holds one [`Client::activation_after`] request.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Which activations are listed.
+/// The activations that [`Client::activations`] lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ActivationFilter {
-    /// Those that have not ended.
+    /// Activations that have not ended.
     #[default]
     Active,
-    /// Those that have.
     Ended,
-    /// Every one.
     All,
 }
 
@@ -41,19 +37,18 @@ impl ActivationFilter {
     }
 }
 
-/// Answer to a request for an activation.
+/// The result of [`Client::request_activation`].
 #[derive(Clone, Debug)]
 pub struct Requested {
-    /// The activation.
     pub activation: ActivationView,
-    /// It was there already: the same requester asked for the same thing for the same reason.
+    /// Whether the activation already existed, because the same requester had requested the same for the same reason.
     pub joined: bool,
 }
 
-/// For [`NewActivation::abandoned_after_seconds`], given how long the program waits for a server that it cannot reach: the
-/// server must not give up first.
-pub fn abandoned_after(patience: Duration) -> Option<u32> {
-    let seconds = patience.saturating_add(LONGEST_WAIT).as_secs();
+/// The value of [`NewActivation::abandoned_after_seconds`] for a program that retries for `retry_time` while the server
+/// is unreachable. It is longer, so that the server does not give the program up first.
+pub fn abandoned_after(retry_time: Duration) -> Option<u32> {
+    let seconds = retry_time.saturating_add(LONGEST_WAIT).as_secs();
     Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
@@ -62,10 +57,7 @@ fn path(id: &ActivationId) -> String {
 }
 
 impl Client {
-    /// Activations that the caller may see, newest first.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Lists the activations that the caller may see, newest first.
     pub fn activations(
         &self,
         filter: ActivationFilter,
@@ -73,12 +65,9 @@ impl Client {
         self.get(&format!("/activations?state={}", filter.as_str()))
     }
 
-    /// Asks for an activation, or joins one. Not repeated automatically.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Requests an activation, or joins an equal one. A failed call is not retried, because it is not idempotent.
     pub fn request_activation(&self, request: &NewActivation) -> Result<Requested, ClientError> {
-        let limit = Limit::Answer(self.timeouts().answer);
+        let limit = Limit::Response(self.timeouts().response);
         let (status, activation) = self.post_with("/activations", request, &[], limit)?;
         Ok(Requested {
             activation,
@@ -86,19 +75,12 @@ impl Client {
         })
     }
 
-    /// One activation.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn activation(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
         self.get(&path(id))
     }
 
-    /// Waits until the activation's revision is larger than `revision`, `wait` (at most [`LONGEST_WAIT`], whole
-    /// seconds) at longest; the answer is the activation as it is then, changed or not.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Returns the activation as soon as its revision is greater than `revision`, or unchanged after `wait`, which is
+    /// limited to [`LONGEST_WAIT`] and rounded down to whole seconds.
     pub fn activation_after(
         &self,
         id: &ActivationId,
@@ -110,18 +92,12 @@ impl Client {
         self.get_within(&path, wait + self.timeouts().grace)
     }
 
-    /// What the calling custodian's helper has to sign now.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Fetches the approval task that the calling custodian's helper has to sign.
     pub fn approval_task(&self, id: &ActivationId) -> Result<ApprovalTaskView, ClientError> {
-        self.post_empty(&format!("{}/task", path(id)), self.timeouts().answer)
+        self.post_empty(&format!("{}/task", path(id)), self.timeouts().response)
     }
 
-    /// Hands in what a custodian's helper signed.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Submits the approval that a custodian's helper signed.
     pub fn approve(
         &self,
         id: &ActivationId,
@@ -130,10 +106,7 @@ impl Client {
         self.post(&format!("{}/approvals", path(id)), evidence)
     }
 
-    /// Declines as a custodian.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Declines the activation on behalf of the calling custodian.
     pub fn decline(
         &self,
         id: &ActivationId,
@@ -142,19 +115,13 @@ impl Client {
         self.post(&format!("{}/decline", path(id)), decline)
     }
 
-    /// Ends the activation; returns when the HSM was proven locked. Before the lease is open, this is the requester's
-    /// withdrawal.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Cancels the activation before it opens, or locks the HSM afterwards. Returns once the server has verified that
+    /// the HSM is locked.
     pub fn lock(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
-        self.post_empty(&format!("{}/lock", path(id)), self.timeouts().answer)
+        self.post_empty(&format!("{}/lock", path(id)), self.timeouts().response)
     }
 
-    /// The [`Receipt`](countersign_protocol::receipt::Receipt), signed by the server.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Fetches the [`Receipt`](countersign_protocol::receipt::Receipt), signed by the server.
     pub fn receipt(&self, id: &ActivationId) -> Result<Envelope, ClientError> {
         self.get(&format!("{}/receipt", path(id)))
     }

@@ -1,4 +1,4 @@
-//! The connection: authentication, time-outs, problem details.
+//! HTTP requests: authentication, time limits, problem details.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,47 +21,45 @@ use crate::{
     url::ServerUrl,
 };
 
-/// Sending a body; manifests have up to some megabytes.
-const SEND: Duration = Duration::from_secs(120);
-/// Reading the answer.
-const RECEIVE: Duration = Duration::from_secs(120);
-/// Longest answer, in bytes: a receipt with all its signatures.
-const LONGEST_ANSWER: u64 = 128 * 1024 * 1024;
+/// Time limit for sending a request body. Manifests can have several megabytes.
+const SEND_TIMEOUT: Duration = Duration::from_secs(120);
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Limit of a response body, in bytes. The longest response is a receipt with all its signatures.
+const MAX_RESPONSE_LENGTH: u64 = 128 * 1024 * 1024;
 
-/// What can be chosen beside server and token.
+/// Options of a client, in addition to server and token.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// PEM file with certificate authorities that are trusted besides the system's.
+    /// PEM file with certificate authorities to trust in addition to the system's.
     pub ca_file: Option<std::path::PathBuf>,
-    /// The certificate by which the client shows who it is.
     pub client_certificate: Option<CertificateFiles>,
     /// Allow unencrypted connections to other machines.
     pub allow_plain_http: bool,
-    /// Repetition of requests that may be repeated safely.
+    /// Retries of idempotent requests.
     pub retry: Retry,
-    /// How long the server may take.
     pub timeouts: Timeouts,
 }
 
-/// How long the server may take before a request has failed.
+/// Time limits, after which a request has failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// For the connection, TLS included.
+    /// For opening the connection, including the TLS handshake.
     pub connect: Duration,
-    /// From the request to the answer, unless a call takes longer by its nature. A card may be busy with others first.
-    pub answer: Duration,
-    /// A long poll is given up this long after the server should have answered.
+    /// From the request to the response. Some calls have a longer limit. The HSM may be busy with other requests first.
+    pub response: Duration,
+    /// How much longer than the server's own limit the client waits for the response of a long poll.
     pub grace: Duration,
-    /// For a signature, all tries together. Those of large RSA keys take seconds each, and others may be served first.
+    /// For one signature, including all retries. A signature of a large RSA key takes seconds, and other requests may
+    /// be served first.
     pub signature: Duration,
 }
 
-/// How long one request may take.
+/// The time limit of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
-    /// From the request to the beginning of the answer, however long sending and receiving take.
-    Answer(Duration),
-    /// The same, for what is short: sending takes no longer, and receiving hardly any time.
+    /// From the request to the beginning of the response. Sending and receiving have limits of their own.
+    Response(Duration),
+    /// The same for short requests and responses, where sending has the same limit and receiving takes hardly any time.
     All(Duration),
 }
 
@@ -69,14 +67,14 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            answer: Duration::from_secs(120),
+            response: Duration::from_secs(120),
             grace: Duration::from_secs(20),
             signature: Duration::from_secs(180),
         }
     }
 }
 
-/// A blocking client. Cheap to clone; clones share connections and the session.
+/// A blocking client. It is cheap to clone, and clones share connections and the session.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -88,23 +86,23 @@ struct Shared {
     agent: Agent,
     server: ServerUrl,
     token: Option<Token>,
-    /// Whether a client certificate is shown.
-    certificate: bool,
+    has_client_certificate: bool,
 }
 
 impl Client {
-    /// A client without a token: for what anybody may do, and, after [`Client::log_in`], with the session's cookie.
+    /// Creates a client without a token, for public calls and for calls with the session cookie after
+    /// [`Client::log_in`].
     ///
     /// # Errors
-    /// [`ClientError::Config`]: the address cannot be used.
+    /// The address is invalid.
     pub fn anonymous(server_url: &str) -> Result<Self, ClientError> {
         Self::new(ServerUrl::parse(server_url)?, None, &Options::default())
     }
 
-    /// A client that acts with an API token.
+    /// Creates a client with an API token.
     ///
     /// # Errors
-    /// [`ClientError::Config`]: the address cannot be used.
+    /// The address is invalid.
     pub fn with_token(server_url: &str, token: Token) -> Result<Self, ClientError> {
         Self::new(
             ServerUrl::parse(server_url)?,
@@ -113,10 +111,10 @@ impl Client {
         )
     }
 
-    /// A client with the configured token, client certificate, or both.
+    /// Creates a client with the configured token, client certificate, or both.
     ///
     /// # Errors
-    /// [`ClientError::Config`]: neither is configured, or something in the configuration cannot be used.
+    /// Neither is configured, or the configuration is invalid.
     pub fn from_settings(settings: Settings) -> Result<Self, ClientError> {
         let Settings {
             server,
@@ -138,10 +136,10 @@ impl Client {
         Self::build(server, token, &options, ca_file.as_ref())
     }
 
-    /// A client with every choice.
+    /// Creates a client with the given options.
     ///
     /// # Errors
-    /// [`ClientError::Config`]: unencrypted address, or files that cannot be used.
+    /// The connection would not be encrypted, or one of the files is unreadable or invalid.
     pub fn new(
         server: ServerUrl,
         token: Option<Token>,
@@ -163,13 +161,13 @@ impl Client {
         server.require_encryption(options.allow_plain_http)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
-            // A redirect is a wrong address; following it would send the token elsewhere.
+            // A redirect means that the address is wrong, and following it would send the token to another server.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .timeout_send_request(Some(SEND))
-            .timeout_send_body(Some(SEND))
-            .timeout_recv_body(Some(RECEIVE));
+            .timeout_send_request(Some(SEND_TIMEOUT))
+            .timeout_send_body(Some(SEND_TIMEOUT))
+            .timeout_recv_body(Some(RECEIVE_TIMEOUT));
         if server.is_https() {
             let roots = roots::load(ca_file)?;
             let certificate = options.client_certificate.as_ref();
@@ -179,7 +177,7 @@ impl Client {
                 .client_cert(certificate);
             config = config.tls_config(tls.build());
         } else if options.client_certificate.is_some() {
-            return Err(ConfigError::ClientCertificateInTheClear {
+            return Err(ConfigError::ClientCertificateWithoutTls {
                 url: server.to_string(),
             }
             .into());
@@ -195,16 +193,16 @@ impl Client {
                 agent,
                 server,
                 token,
-                certificate: options.client_certificate.is_some(),
+                has_client_certificate: options.client_certificate.is_some(),
             }),
             retry: options.retry,
             timeouts: options.timeouts,
         })
     }
 
-    /// The same client with other times.
+    /// Returns a clone with other time limits and retries.
     #[must_use]
-    pub fn paced(&self, timeouts: Timeouts, retry: Retry) -> Self {
+    pub fn with_timeouts(&self, timeouts: Timeouts, retry: Retry) -> Self {
         Self {
             shared: self.shared.clone(),
             retry,
@@ -220,24 +218,23 @@ impl Client {
         let request = self.shared.agent.configure_request(request);
         let request = request.timeout_connect(Some(self.timeouts.connect));
         let request = match limit {
-            Limit::Answer(answer) => request.timeout_recv_response(Some(answer)),
-            // No global time-out: for that, ureq resolves names in a thread, and PKCS#11 modules have none.
-            Limit::All(all) => request
-                .timeout_connect(Some(self.timeouts.connect.min(all)))
-                .timeout_send_request(Some(all))
-                .timeout_send_body(Some(all))
-                .timeout_recv_response(Some(all))
+            Limit::Response(limit) => request.timeout_recv_response(Some(limit)),
+            // ureq's global time limit is not used, because ureq would resolve names in a thread then, and the PKCS#11
+            // module must not start threads.
+            Limit::All(limit) => request
+                .timeout_connect(Some(self.timeouts.connect.min(limit)))
+                .timeout_send_request(Some(limit))
+                .timeout_send_body(Some(limit))
+                .timeout_recv_response(Some(limit))
                 .timeout_recv_body(Some(self.timeouts.grace)),
         };
         self.shared.agent.run(request.build())
     }
 
-    /// The server that is asked.
     pub fn server(&self) -> &ServerUrl {
         &self.shared.server
     }
 
-    /// How long the server may take.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
@@ -246,18 +243,18 @@ impl Client {
         self.retry
     }
 
-    /// GET; repeated after a broken connection, as it changes nothing.
+    /// Sends a GET request, and retries it after a broken connection, because it changes nothing.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.get_within(path, self.timeouts().answer)
+        self.get_within(path, self.timeouts().response)
     }
 
     pub(crate) fn get_within<T: DeserializeOwned>(
         &self,
         path: &str,
-        answer: Duration,
+        limit: Duration,
     ) -> Result<T, ClientError> {
         self.retry().run(
-            // A silent server has had its time: repeating would multiply that.
+            // A request that timed out is not retried, because that would multiply the time limit.
             |error, _| {
                 matches!(
                     error,
@@ -272,34 +269,32 @@ impl Client {
                     .request(Method::GET, path)?
                     .body(())
                     .map_err(|e| self.bad_request(e))?;
-                self.json(self.run(request, Limit::Answer(answer)))
+                self.json(self.run(request, Limit::Response(limit)))
                     .map(|(_, value)| value)
             },
         )
     }
 
-    /// POST with a body.
     pub(crate) fn post<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        self.post_with(path, body, &[], Limit::Answer(self.timeouts().answer))
+        self.post_with(path, body, &[], Limit::Response(self.timeouts().response))
             .map(|(_, value)| value)
     }
 
-    /// POST without a body.
     pub(crate) fn post_empty<T: DeserializeOwned>(
         &self,
         path: &str,
-        answer: Duration,
+        limit: Duration,
     ) -> Result<T, ClientError> {
         let request = self.request(Method::POST, path)?;
-        self.send(request, Vec::new(), Limit::Answer(answer))
+        self.send(request, Vec::new(), Limit::Response(limit))
             .map(|(_, value)| value)
     }
 
-    /// POST with a body, further headers and a time of its own; tells the status.
+    /// Sends a POST request with additional headers and a time limit of its own. Returns the HTTP status too.
     pub(crate) fn post_with<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -317,7 +312,7 @@ impl Client {
         self.send(request, body, limit)
     }
 
-    /// PUT, which is answered without a body.
+    /// Sends a PUT request, whose response has no body.
     pub(crate) fn put<B: Serialize>(&self, path: &str, body: &B) -> Result<(), ClientError> {
         let body = serde_json::to_vec(body).map_err(|e| self.bad_request(e))?;
         let request = self
@@ -325,17 +320,17 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body)
             .map_err(|e| self.bad_request(e))?;
-        self.body(self.run(request, Limit::Answer(self.timeouts.answer)))
+        self.body(self.run(request, Limit::Response(self.timeouts.response)))
             .map(|_| ())
     }
 
-    /// DELETE, which is answered without a body.
+    /// Sends a DELETE request, whose response has no body.
     pub(crate) fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self
             .request(Method::DELETE, path)?
             .body(())
             .map_err(|e| self.bad_request(e))?;
-        self.body(self.run(request, Limit::Answer(self.timeouts.answer)))
+        self.body(self.run(request, Limit::Response(self.timeouts.response)))
             .map(|_| ())
     }
 
@@ -362,9 +357,9 @@ impl Client {
                 value.set_sensitive(true);
                 request = request.header(header::AUTHORIZATION, value);
             }
-            // Whoever names an origin is taken for a browser's page, and those cannot use certificates.
-            None if self.shared.certificate => {}
-            // With a cookie, the server wants to see that the request comes from its own portal.
+            // A request with an Origin header counts as one of a browser, for which the server accepts no certificate.
+            None if self.shared.has_client_certificate => {}
+            // With a session cookie, the server accepts changes only from the origin of its own portal.
             None if changes => {
                 request = request.header(header::ORIGIN, self.shared.server.origin())
             }
@@ -375,24 +370,24 @@ impl Client {
 
     fn json<T: DeserializeOwned>(
         &self,
-        answer: Result<Response<Body>, ureq::Error>,
+        response: Result<Response<Body>, ureq::Error>,
     ) -> Result<(u16, T), ClientError> {
-        let (status, body) = self.body(answer)?;
+        let (status, body) = self.body(response)?;
         let value = serde_json::from_slice(&body).map_err(|e| self.malformed(e.to_string()))?;
         Ok((status, value))
     }
 
-    /// The body of a success; a problem for everything else.
+    /// Returns status and body of a successful response, and an error for every other one.
     fn body(
         &self,
-        answer: Result<Response<Body>, ureq::Error>,
+        response: Result<Response<Body>, ureq::Error>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let mut answer = answer.map_err(|error| self.failed(error))?;
-        let status = answer.status();
-        let body = answer
+        let mut response = response.map_err(|error| self.failed(error))?;
+        let status = response.status();
+        let body = response
             .body_mut()
             .with_config()
-            .limit(LONGEST_ANSWER)
+            .limit(MAX_RESPONSE_LENGTH)
             .read_to_vec()
             .map_err(|error| self.failed(error))?;
         if status.is_success() {
@@ -402,24 +397,26 @@ impl Client {
             return Err(ClientError::Problem(problem));
         }
         Err(match status.as_u16() {
-            // Not the server itself, but a proxy that cannot reach it.
-            code @ (502..=504) => self.unreachable(format!("a proxy in between answered {code}")),
-            code if status.is_redirection() => {
-                self.malformed(format!("it redirects to another address (status {code})"))
+            // These are the answers of a proxy that cannot reach the server.
+            code @ (502..=504) => {
+                self.unreachable(format!("a proxy cannot reach it (HTTP status {code})"))
             }
+            code if status.is_redirection() => self.malformed(format!(
+                "a redirect to another address (HTTP status {code})"
+            )),
             400 if !self.shared.server.is_https() => self.malformed(
-                "status 400 without problem details; perhaps it speaks TLS, and the address begins with https://",
+                "HTTP status 400 without problem details; if the server speaks TLS, its address begins with https://",
             ),
-            code => self.malformed(format!("status {code} without problem details")),
+            code => self.malformed(format!("HTTP status {code} without problem details")),
         })
     }
 
     fn failed(&self, error: ureq::Error) -> ClientError {
         match Failure::from(error) {
             Failure::Network(why) => self.unreachable(why),
-            silence @ Failure::Silence(_) => ClientError::Unreachable {
+            timeout @ Failure::Timeout(_) => ClientError::Unreachable {
                 server: self.shared.server.to_string(),
-                why: silence.to_string(),
+                why: timeout.to_string(),
                 timed_out: true,
             },
             Failure::Tls(why) => ClientError::Tls {
@@ -446,6 +443,6 @@ impl Client {
     }
 
     fn bad_request(&self, error: impl std::fmt::Display) -> ClientError {
-        self.malformed(format!("the request cannot be made: {error}"))
+        self.malformed(format!("the request cannot be built ({error})"))
     }
 }

@@ -1,4 +1,4 @@
-//! The certificate by which this program shows who it is, instead of a token.
+//! Client certificates, which authenticate a program instead of a token.
 
 use std::{
     fs::File,
@@ -14,22 +14,20 @@ use rustls::{
 use ureq::tls::{Certificate, ClientCert, PrivateKey};
 use zeroize::Zeroizing;
 
-use crate::{error::ConfigError, token_file::open_to_others};
+use crate::{error::ConfigError, token_file::is_accessible_to_others};
 
-/// Reads at most this much; more is neither certificate nor key.
-const LONGEST: u64 = 256 * 1024;
+/// Limit for reading a file, in bytes. A larger file is neither a certificate nor a key.
+const MAX_FILE_LENGTH: u64 = 256 * 1024;
 
-/// Where certificate and key are.
+/// Paths of a client certificate and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// PEM with the certificate.
     pub certificate: PathBuf,
-    /// PEM with its private key, unencrypted; only its owner may be able to read it.
+    /// The unencrypted private key. Only its owner may have access to the file.
     pub key: PathBuf,
 }
 
 impl CertificateFiles {
-    /// Reads both.
     pub(crate) fn load(&self) -> Result<ClientCert, ConfigError> {
         let unusable = |file: &Path, what| ConfigError::ClientCertificate {
             file: file.to_owned(),
@@ -49,9 +47,9 @@ impl CertificateFiles {
                 .collect::<Vec<_>>(),
             PrivateKey::from_pem(&pem).map_err(|_| no_key())?,
         );
-        // ureq would panic at the first request.
+        // Check the pair now, because ureq would panic at the first request.
         CertifiedKey::from_der(chain, key, &default_provider())
-            .map_err(|_| unusable(&self.certificate, "certificate of the key"))?;
+            .map_err(|_| unusable(&self.certificate, "certificate for the private key"))?;
         Ok(pair)
     }
 }
@@ -67,14 +65,14 @@ fn read(
         error,
     };
     let opened = File::open(file).map_err(unreadable)?;
-    if secret && open_to_others(&opened).map_err(unreadable)? {
-        return Err(ConfigError::KeyFileOpen {
+    if secret && is_accessible_to_others(&opened).map_err(unreadable)? {
+        return Err(ConfigError::KeyFileAccessible {
             file: file.to_owned(),
         });
     }
     let mut content = Zeroizing::new(Vec::with_capacity(16 * 1024));
     opened
-        .take(LONGEST)
+        .take(MAX_FILE_LENGTH)
         .read_to_end(&mut content)
         .map_err(unreadable)?;
     Ok(content)

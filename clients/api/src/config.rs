@@ -1,4 +1,4 @@
-//! Configuration: flags override the environment, which overrides the file.
+//! Configuration: command-line options override the environment, which overrides the file.
 
 use std::{
     ffi::OsString,
@@ -17,48 +17,41 @@ use crate::{
 pub const CONFIG_ENV: &str = "COUNTERSIGN_CONFIG";
 /// Address of the server.
 pub const SERVER_ENV: &str = "COUNTERSIGN_SERVER";
-/// The token itself.
+/// The API token itself.
 pub const TOKEN_ENV: &str = "COUNTERSIGN_TOKEN";
-/// Path of a file with the token.
+/// Path of a file that contains the API token.
 pub const TOKEN_FILE_ENV: &str = "COUNTERSIGN_TOKEN_FILE";
-/// Path of a PEM file with further certificate authorities.
+/// Path of a PEM file with certificate authorities to trust in addition to the system's.
 pub const CA_FILE_ENV: &str = "COUNTERSIGN_CA_FILE";
-/// Path of a PEM file with the certificate by which this program shows who it is.
+/// Path of a PEM file with the client certificate.
 pub const CLIENT_CERTIFICATE_FILE_ENV: &str = "COUNTERSIGN_CLIENT_CERTIFICATE_FILE";
-/// Path of a PEM file with its private key.
+/// Path of a PEM file with the private key of the client certificate.
 pub const CLIENT_KEY_FILE_ENV: &str = "COUNTERSIGN_CLIENT_KEY_FILE";
-/// `true`: unencrypted connections to other machines are allowed.
+/// `true` allows unencrypted connections to other machines.
 pub const PLAIN_HTTP_ENV: &str = "COUNTERSIGN_ALLOW_PLAIN_HTTP";
-
-/// Program and arguments that print the token, separated by spaces.
+/// A command that prints the API token; its program and arguments are separated by spaces.
 pub const TOKEN_COMMAND_ENV: &str = "COUNTERSIGN_TOKEN_COMMAND";
 
-/// What was given on the command line.
+/// Options of the command line, which override the environment and the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// Configuration file; it must exist then.
+    /// The configuration file. It must exist if it is given here.
     pub config: Option<PathBuf>,
-    /// Address of the server.
     pub server: Option<String>,
-    /// File with the token.
     pub token_file: Option<PathBuf>,
-    /// Further certificate authorities.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Everything that is needed to reach a server.
+/// The complete configuration of a client.
 pub struct Settings {
-    /// The server.
     pub server: ServerUrl,
-    /// The token, if one is configured.
     pub token: Option<Token>,
-    /// The client certificate, if one is configured; no token is needed then.
+    /// With a client certificate, no token is needed.
     pub client_certificate: Option<CertificateFiles>,
-    /// PEM file with certificate authorities that are trusted besides the system's.
     pub ca_file: Option<CaFile>,
     /// Whether unencrypted connections to other machines are allowed.
     pub allow_plain_http: bool,
-    /// What is asked for where the caller does not say it.
+    /// Defaults for activations that a program requests.
     pub activation: ActivationSettings,
     /// The configuration file that was read or looked for.
     pub config_file: PathBuf,
@@ -81,23 +74,17 @@ struct File {
 }
 
 impl Settings {
-    /// Reads `~/.config/countersign/config.toml` (or what replaces it) and the environment.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
+    /// Reads the environment and the configuration file, by default `~/.config/countersign/config.toml`.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::load_from(overrides, &|name| std::env::var_os(name))
     }
 
-    /// [`Self::load`] with another environment.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
+    /// [`Self::load`] with the given environment, for tests.
     pub fn load_from(
         overrides: &Overrides,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, ConfigError> {
-        // An empty variable counts as unset: that is what CI systems make of an unset one.
+        // An empty variable counts as unset, because CI systems pass unset variables on as empty ones.
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
         let home = environment("HOME")
             .or_else(|| environment("USERPROFILE"))
@@ -108,71 +95,15 @@ impl Settings {
 
         let server = match &overrides.server {
             Some(server) => Some(server.clone()),
-            None => text(&environment, SERVER_ENV)?.or(file.server),
+            None => text(&environment, SERVER_ENV)?.or_else(|| file.server.clone()),
         };
         let server = server.ok_or_else(|| ConfigError::NoServer {
             file: config_file.clone(),
         })?;
-        let token = if let Some(path) = &overrides.token_file {
-            Some(token_file::read(path, "the command line")?)
-        } else if let Some(token) = text(&environment, TOKEN_ENV)? {
-            let unusable = |why| ConfigError::Token {
-                origin: TOKEN_ENV.to_owned(),
-                why,
-            };
-            Some(Token::new(Zeroizing::new(token)).map_err(unusable)?)
-        } else if let Some(path) = environment(TOKEN_FILE_ENV) {
-            Some(token_file::read(Path::new(&path), TOKEN_FILE_ENV)?)
-        } else if let Some(command) = text(&environment, TOKEN_COMMAND_ENV)? {
-            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-            Some(token_command::run(&words, TOKEN_COMMAND_ENV)?)
-        } else if let Some(command) = &file.token_command {
-            Some(token_command::run(
-                command,
-                "`token_command` in the configuration",
-            )?)
-        } else if let Some(path) = &file.token_file {
-            Some(token_file::read(
-                &resolve(path),
-                "`token_file` in the configuration",
-            )?)
-        } else {
-            None
-        };
-        let ca_file = |path, named_by| CaFile { path, named_by };
-        let ca_file = if let Some(path) = &overrides.ca_file {
-            Some(ca_file(path.clone(), "`--ca-file`"))
-        } else if let Some(path) = environment(CA_FILE_ENV) {
-            Some(ca_file(path.into(), CA_FILE_ENV))
-        } else {
-            let path = file.ca_file.as_ref().map(resolve);
-            path.map(|path| ca_file(path, "`ca_file` in the configuration"))
-        };
-        let either = |variable, file: &Option<PathBuf>| {
-            environment(variable)
-                .map(PathBuf::from)
-                .or_else(|| file.as_ref().map(resolve))
-        };
-        let client_certificate = match (
-            either(CLIENT_CERTIFICATE_FILE_ENV, &file.client_certificate_file),
-            either(CLIENT_KEY_FILE_ENV, &file.client_key_file),
-        ) {
-            (Some(certificate), Some(key)) => Some(CertificateFiles { certificate, key }),
-            (None, None) => None,
-            _ => return Err(ConfigError::HalfAClientCertificate),
-        };
-        let allow_plain_http = match text(&environment, PLAIN_HTTP_ENV)?.as_deref() {
-            None => file.allow_plain_http,
-            Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            Some(_) => {
-                let why = "it must be `true` or `false`";
-                return Err(ConfigError::Environment {
-                    variable: PLAIN_HTTP_ENV,
-                    why,
-                });
-            }
-        };
+        let token = token(overrides, &environment, &file, &resolve)?;
+        let ca_file = ca_file(overrides, &environment, &file, &resolve);
+        let client_certificate = client_certificate(&environment, &file, &resolve)?;
+        let allow_plain_http = allow_plain_http(&environment, &file)?;
         let server = ServerUrl::parse(&server)?;
         let activation = file.activation.with_environment(&environment)?;
         Ok(Self {
@@ -187,6 +118,88 @@ impl Settings {
     }
 }
 
+/// The token of the source with the highest precedence; other sources are not read.
+fn token(
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    file: &File,
+    resolve: &dyn Fn(&PathBuf) -> PathBuf,
+) -> Result<Option<Token>, ConfigError> {
+    let token = if let Some(path) = &overrides.token_file {
+        token_file::read(path, "the command line")?
+    } else if let Some(token) = text(environment, TOKEN_ENV)? {
+        let invalid = |why| ConfigError::Token {
+            origin: TOKEN_ENV.to_owned(),
+            why,
+        };
+        Token::new(Zeroizing::new(token)).map_err(invalid)?
+    } else if let Some(path) = environment(TOKEN_FILE_ENV) {
+        token_file::read(Path::new(&path), TOKEN_FILE_ENV)?
+    } else if let Some(command) = text(environment, TOKEN_COMMAND_ENV)? {
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        token_command::run(&words, TOKEN_COMMAND_ENV)?
+    } else if let Some(command) = &file.token_command {
+        token_command::run(command, "`token_command` in the configuration")?
+    } else if let Some(path) = &file.token_file {
+        token_file::read(&resolve(path), "`token_file` in the configuration")?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(token))
+}
+
+fn ca_file(
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    file: &File,
+    resolve: &dyn Fn(&PathBuf) -> PathBuf,
+) -> Option<CaFile> {
+    let (path, named_by) = if let Some(path) = &overrides.ca_file {
+        (path.clone(), "`--ca-file`")
+    } else if let Some(path) = environment(CA_FILE_ENV) {
+        (path.into(), CA_FILE_ENV)
+    } else {
+        let path = file.ca_file.as_ref().map(resolve)?;
+        (path, "`ca_file` in the configuration")
+    };
+    Some(CaFile { path, named_by })
+}
+
+fn client_certificate(
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    file: &File,
+    resolve: &dyn Fn(&PathBuf) -> PathBuf,
+) -> Result<Option<CertificateFiles>, ConfigError> {
+    let path = |variable, setting: &Option<PathBuf>| {
+        environment(variable)
+            .map(PathBuf::from)
+            .or_else(|| setting.as_ref().map(resolve))
+    };
+    let certificate = path(CLIENT_CERTIFICATE_FILE_ENV, &file.client_certificate_file);
+    let key = path(CLIENT_KEY_FILE_ENV, &file.client_key_file);
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError::IncompleteClientCertificate),
+    }
+}
+
+fn allow_plain_http(
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    file: &File,
+) -> Result<bool, ConfigError> {
+    match text(environment, PLAIN_HTTP_ENV)?.as_deref() {
+        None => Ok(file.allow_plain_http),
+        Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(ConfigError::Environment {
+            variable: PLAIN_HTTP_ENV,
+            why: "it must be `true` or `false`",
+        }),
+    }
+}
+
+/// The value of a variable, which must be UTF-8.
 pub(crate) fn text(
     environment: &dyn Fn(&str) -> Option<OsString>,
     variable: &'static str,
@@ -196,7 +209,7 @@ pub(crate) fn text(
         .transpose()
         .map_err(|_| ConfigError::Environment {
             variable,
-            why: "it is not UTF-8",
+            why: "it is not valid UTF-8",
         })
 }
 
@@ -210,7 +223,7 @@ fn read_file(
     } else if let Some(path) = environment(CONFIG_ENV) {
         (PathBuf::from(path), Some(CONFIG_ENV))
     } else {
-        // XDG: a relative path there is to be ignored.
+        // The XDG specification requires that a relative path is ignored.
         let directory = environment("XDG_CONFIG_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
@@ -218,7 +231,7 @@ fn read_file(
             .ok_or(ConfigError::NoHome);
         match directory {
             Ok(directory) => (directory.join("countersign").join("config.toml"), None),
-            // Flags and environment may say everything.
+            // Without a file, options and environment can still name everything that is needed.
             Err(_) if overrides.server.is_some() || environment(SERVER_ENV).is_some() => {
                 return Ok((PathBuf::from("config.toml"), File::default()));
             }
@@ -231,7 +244,7 @@ fn read_file(
             return Ok((path, File::default()));
         }
         Err(error) => {
-            let named_by = named_by.unwrap_or("the default");
+            let named_by = named_by.unwrap_or("the default location");
             return Err(ConfigError::Unreadable {
                 file: path,
                 named_by,
@@ -241,19 +254,19 @@ fn read_file(
     };
     match toml::from_str(&content) {
         Ok(file) => Ok((path, file)),
-        // Not the parser's own rendering: it quotes the line, and somebody may have put a token there.
+        // The parser's own rendering would quote the line, which may contain a token by mistake.
         Err(error) => {
             let line = error
                 .span()
                 .and_then(|span| content.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
-            let why = format!("line {line}: {}", error.message());
+            let why = format!("{} in line {line}", error.message());
             Err(ConfigError::Syntax { file: path, why })
         }
     }
 }
 
-/// Paths in the file are relative to it; `~/` is the home directory.
+/// Resolves a path of the file, which is relative to the file's directory or begins with `~/`.
 fn resolve(path: &Path, base: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),

@@ -1,4 +1,4 @@
-//! What can go wrong. Each message says what to do.
+//! Errors of the client. Each message says what to do next.
 
 use std::path::PathBuf;
 
@@ -9,45 +9,33 @@ use crate::failure::TlsFailure;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The server refused; its detail says why and what to do.
+    /// The server rejected the request; the problem's detail says why and what to do.
     #[error("{0}")]
     Problem(Problem),
-    /// No connection, or it broke before the answer was complete.
+    /// There was no connection, or it broke before the response was complete.
     #[error(
-        "cannot reach {server}: {why}. Check the address, the network and that the server runs"
+        "cannot reach {server}: {why}. Check the address, the network and that the server is running"
     )]
     Unreachable {
-        /// The server.
         server: String,
-        /// What happened.
         why: String,
-        /// It was silent for too long, rather than absent.
+        /// Whether the server was silent for too long, rather than not connected.
         timed_out: bool,
     },
-    /// The server's certificate was not accepted.
+    /// The TLS handshake failed, for example because the server's certificate is not trusted.
     #[error(
         "the TLS connection to {server} failed: {why}. {}", .why.advice(
             "name that CA's certificate with `ca_file` in the configuration or COUNTERSIGN_CA_FILE"
         )
     )]
-    Tls {
-        /// The server.
-        server: String,
-        /// What happened.
-        why: TlsFailure,
-    },
-    /// The answer is not one of a Countersign server.
+    Tls { server: String, why: TlsFailure },
+    /// The response is not one of a Countersign server of this version.
     #[error(
-        "the answer of {server} cannot be understood: {why}. Check that the address is that of a Countersign \
-         server, without a path, and that client and server have the same version"
+        "unexpected response from {server}: {why}. Check that the address is that of a Countersign server, without a \
+         path, and that client and server have the same version"
     )]
-    Malformed {
-        /// The server.
-        server: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The configuration cannot be used.
+    Malformed { server: String, why: String },
+    /// The configuration is missing or invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -61,7 +49,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the request may not have reached the server, or its answer not us.
+    /// Whether the request or its response may have been lost on the way.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
@@ -70,145 +58,114 @@ impl ClientError {
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// No server anywhere.
+    /// Neither the command line, the environment nor the file names a server.
     #[error(
-        "no server is configured: write `server = \"https://...\"` to {}, set COUNTERSIGN_SERVER, or name one \
-         with --server", file.display()
+        "no server is configured: write `server = \"https://...\"` to {}, set COUNTERSIGN_SERVER or use --server",
+        file.display()
     )]
     NoServer {
         /// The configuration file that was looked for.
         file: PathBuf,
     },
-    /// Neither home nor configuration directory.
+    /// Neither `HOME` nor `XDG_CONFIG_HOME` is set.
     #[error(
-        "there is no home directory to look for a configuration in: set COUNTERSIGN_CONFIG to a file"
+        "cannot find the configuration because HOME is not set: set COUNTERSIGN_CONFIG to the path of a file"
     )]
     NoHome,
-    /// Not an address.
-    #[error("`{url}` is no server address: {why}. It looks like https://sign.example.org")]
-    Url {
-        /// What was given.
-        url: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// Unencrypted, and not to this machine.
+    /// The server's address is not an origin.
     #[error(
-        "{url} is not encrypted: anybody on the way could read the token. Use https://, or, if you must, set \
-         `allow_plain_http = true` in the configuration"
+        "invalid server address `{url}`: {why}. Expected an address such as https://sign.example.org"
     )]
-    PlainHttp {
-        /// The address.
-        url: String,
-    },
-    /// No readable file.
-    #[error("cannot read {}: {error}. Check the path, which {named_by} gives, and the permissions", file.display())]
+    Url { url: String, why: &'static str },
+    /// The server is on another machine, and its address begins with `http://`.
+    #[error(
+        "{url} is not encrypted, so the token could be read on the network. Use https://, or set \
+         `allow_plain_http = true` in the configuration if you accept that"
+    )]
+    PlainHttp { url: String },
+    /// A file of the configuration cannot be read.
+    #[error("cannot read {}: {error}. Check the path, which comes from {named_by}, and the permissions", file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
-        /// Where its path came from.
+        /// The option, variable or setting that names the file.
         named_by: &'static str,
-        /// What the system said.
         error: std::io::Error,
     },
-    /// Not the TOML that is expected.
-    #[error("{} is no valid configuration: {why}", file.display())]
-    Syntax {
-        /// The file.
-        file: PathBuf,
-        /// The parser's words.
-        why: String,
-    },
-    /// A value of the environment that cannot be used.
-    #[error("{variable} cannot be used: {why}")]
+    /// The configuration file is not TOML, or has an unknown or wrong setting.
+    #[error("invalid configuration file {}: {why}", file.display())]
+    Syntax { file: PathBuf, why: String },
+    /// An environment variable has an invalid value.
+    #[error("invalid value of {variable}: {why}")]
     Environment {
-        /// The variable.
         variable: &'static str,
-        /// What is wrong.
         why: &'static str,
     },
-    /// Every signature would be given up at once.
-    #[error("`sign_seconds` (COUNTERSIGN_SIGN_SECONDS) cannot be used: it must be at least 1")]
+    /// With 0 seconds, every signature would time out at once.
+    #[error("invalid value of `sign_seconds` (COUNTERSIGN_SIGN_SECONDS): it must be at least 1")]
     NoTimeToSign,
-    /// Others could take the token.
+    /// Other users can read or change the token file.
     #[error(
-        "other users can read the token file {}: run `chmod 600 {}`; if somebody else may have read it, revoke \
-         the token in the portal and make a new one", file.display(), file.display()
+        "other users can access the token file {}: run `chmod 600 {}`. If another user may have read it, revoke the \
+         token in the portal and create a new one", file.display(), file.display()
     )]
-    TokenFileOpen {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Others could take the key.
+    TokenFileAccessible { file: PathBuf },
+    /// Other users can read or change the private key of the client certificate.
     #[error(
-        "other users can read the private key {}: run `chmod 600 {}`; if somebody else may have read it, revoke the \
-         token that its certificate stands for and make a new pair", file.display(), file.display()
+        "other users can access the private key {}: run `chmod 600 {}`. If another user may have read it, revoke the \
+         token that is bound to its certificate and create a new key and certificate", file.display(), file.display()
     )]
-    KeyFileOpen {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Not a pair.
-    #[error("{} has no {what} that can be used: it must be PEM", file.display())]
+    KeyFileAccessible { file: PathBuf },
+    /// The file does not hold the expected certificate or private key.
+    #[error("{} does not contain a usable {what}: expected PEM", file.display())]
     ClientCertificate {
-        /// The file.
         file: PathBuf,
-        /// What should be in it.
+        /// The expected content.
         what: &'static str,
     },
-    /// Certificate without key, or the other way round.
+    /// A certificate is configured without its key, or a key without its certificate.
     #[error(
-        "a client certificate needs its key: name both, with `client_certificate_file` and `client_key_file` in the \
-         configuration or COUNTERSIGN_CLIENT_CERTIFICATE_FILE and COUNTERSIGN_CLIENT_KEY_FILE"
+        "a client certificate needs its private key: set both `client_certificate_file` and `client_key_file` in the \
+         configuration, or COUNTERSIGN_CLIENT_CERTIFICATE_FILE and COUNTERSIGN_CLIENT_KEY_FILE"
     )]
-    HalfAClientCertificate,
-    /// Where nobody can see it.
-    #[error("a client certificate is shown in TLS only, and {url} is not encrypted: use https://")]
-    ClientCertificateInTheClear {
-        /// The address.
-        url: String,
-    },
-    /// Not a token.
-    #[error("the token of {origin} is unusable: {why}. Make a new one in the portal under Tokens")]
-    Token {
-        /// File or variable.
-        origin: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// The credential helper failed.
-    #[error("the token command `{command}` of {named_by} failed: {why}. Run it by hand to see why")]
+    IncompleteClientCertificate,
+    /// The server's address begins with `http://`, so that the certificate would never be presented.
+    #[error("a client certificate needs TLS, and {url} is not encrypted: use https://")]
+    ClientCertificateWithoutTls { url: String },
+    /// A file, variable or command gave something that cannot be a token.
+    #[error("invalid token from {origin}: {why}. Create a new one in the portal under Tokens")]
+    Token { origin: String, why: &'static str },
+    /// The program that prints the token failed.
+    #[error(
+        "the token command `{command}` from {named_by} failed: {why}. Run it in a terminal to see why"
+    )]
     TokenCommand {
-        /// The program.
         command: String,
-        /// Where it is named.
+        /// The variable or setting that names the command.
         named_by: &'static str,
-        /// What happened.
         why: String,
     },
-    /// What was wrong when the configuration was first read.
+    /// Repeats the message of an error that an earlier attempt to read the configuration gave.
     #[error("{0}")]
     Earlier(String),
-    /// No token anywhere.
+    /// Neither a token nor a client certificate is configured.
     #[error(
-        "no token is configured: make one in the portal under Tokens, write it to a file with mode 600 and name \
-         that with `token_file` in {}, COUNTERSIGN_TOKEN_FILE or --token-file. A client certificate does, too", file.display()
+        "no token is configured: create one in the portal under Tokens, write it to a file with mode 600 and name the \
+         file with `token_file` in {}, COUNTERSIGN_TOKEN_FILE or --token-file. Alternatively, configure a client \
+         certificate", file.display()
     )]
     NoToken {
-        /// The configuration file.
+        /// The configuration file that was read or looked for.
         file: PathBuf,
     },
-    /// Not a certificate file.
+    /// The file does not hold valid CA certificates.
     #[error(
-        "{}, which {named_by} gives, {why}. It must be PEM with BEGIN CERTIFICATE: \
-         `openssl x509 -noout -text -in FILE` shows what is in it", file.display()
+        "invalid CA file {} from {named_by}: {why}. It must be PEM with BEGIN CERTIFICATE; \
+         `openssl x509 -noout -text -in FILE` shows its content", file.display()
     )]
     CaFile {
-        /// The file.
         file: PathBuf,
-        /// What is wrong.
         why: &'static str,
-        /// Where its path came from.
+        /// The option, variable or setting that names the file.
         named_by: &'static str,
     },
 }

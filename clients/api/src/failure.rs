@@ -1,50 +1,48 @@
-//! Why no answer came, in words.
+//! Transport failures, sorted by what a user can do about them.
 
-/// What stood between request and answer.
+/// Why there was no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// No connection, or it broke.
+    /// The connection could not be opened, or it broke.
     #[error("{0}")]
     Network(String),
-    /// The server was silent for too long.
-    #[error("no answer in time ({0})")]
-    Silence(String),
-    /// What answers is something else, such as plain HTTP.
-    #[error("it does not speak TLS there; perhaps the address begins with http://")]
+    #[error("no response in time ({0})")]
+    Timeout(String),
+    /// The other side answers in plain HTTP or another protocol.
+    #[error("the server does not speak TLS; perhaps the address must begin with http://")]
     NoTls,
-    /// TLS was refused.
     #[error(transparent)]
     Tls(#[from] TlsFailure),
-    /// Nothing that HTTP allows, or this client.
+    /// The request or the response is not valid HTTP, or exceeds a limit of this client.
     #[error("{0}")]
     Other(String),
 }
 
-/// Why a TLS connection was refused.
+/// Why a TLS handshake failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFailure {
-    /// The certificate's issuer is not known here.
-    #[error("no authority that is trusted here has issued the server's certificate")]
+    #[error("the server's certificate was not issued by a trusted authority")]
     UnknownAuthority,
-    /// The server shows a certificate that is for issuing others.
-    #[error("the server's certificate is an authority's own (CA:TRUE)")]
+    /// The server presents a CA certificate as its own.
+    #[error("the server's certificate is a CA certificate (CA:TRUE)")]
     AuthorityItself,
-    /// Anything else, in the library's words.
+    /// Any other failure, with the message of the TLS library.
     #[error("{0}")]
     Other(String),
 }
 
 impl TlsFailure {
-    /// What to do. `name_it`: how an authority's certificate is made known, as in "name its certificate with `--ca`".
+    /// The next step, as a sentence. `name_it` tells how a CA's certificate is made known, such as "name its
+    /// certificate with `--ca`".
     pub fn advice(&self, name_it: &str) -> String {
         match self {
-            Self::UnknownAuthority => format!("If it comes from an own CA, {name_it}"),
-            Self::AuthorityItself => {
-                format!(
-                    "Make one with basicConstraints CA:FALSE, or sign one with it; then {name_it}"
-                )
+            Self::UnknownAuthority => format!("If it was issued by your own CA, {name_it}"),
+            Self::AuthorityItself => format!(
+                "Create a certificate with basicConstraints CA:FALSE, or issue one with this CA. Then {name_it}"
+            ),
+            Self::Other(_) => {
+                "Check the server's certificate and the clocks of both machines".to_owned()
             }
-            Self::Other(_) => "Check the server's certificate, and the clocks".to_owned(),
         }
     }
 }
@@ -54,11 +52,11 @@ impl From<ureq::Error> for Failure {
         use ureq::Error;
         match error {
             Error::Io(error) => of_io(&error),
-            Error::Timeout(which) => Self::Silence(which.to_string()),
-            Error::HostNotFound => Self::Network("there is no host of this name".to_owned()),
+            Error::Timeout(which) => Self::Timeout(which.to_string()),
+            Error::HostNotFound => Self::Network("the host name does not exist".to_owned()),
             Error::ConnectionFailed => Self::Network("the connection failed".to_owned()),
             Error::ConnectProxyFailed(why) => Self::Network(format!("the proxy failed: {why}")),
-            // What a connection that breaks in the middle of an answer looks like.
+            // ureq reports a connection that breaks in the middle of a response as a protocol error.
             error @ Error::Protocol(_) => Self::Network(error.to_string()),
             Error::Rustls(error) => of_rustls(&error),
             error @ (Error::Tls(_) | Error::Pem(_)) => TlsFailure::Other(error.to_string()).into(),
@@ -67,7 +65,7 @@ impl From<ureq::Error> for Failure {
     }
 }
 
-/// rustls reports what it refuses through the stream.
+/// rustls reports certificates that it rejects as an I/O error of the stream.
 fn of_io(error: &std::io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
@@ -83,7 +81,7 @@ fn of_rustls(error: &rustls::Error) -> Failure {
     use rustls::CertificateError::{BadSignature, Other, UnknownIssuer};
     match error {
         rustls::Error::InvalidMessage(_) => Failure::NoTls,
-        // Another authority of the same name has signed it.
+        // The signature is wrong if another authority with the same name issued the certificate.
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             TlsFailure::UnknownAuthority.into()
         }

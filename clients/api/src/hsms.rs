@@ -1,5 +1,3 @@
-//! Signing HSMs and their keys.
-
 use std::time::Duration;
 
 use countersign_protocol::{
@@ -15,48 +13,34 @@ use crate::{
     path::segment,
 };
 
-/// Somebody has to enter the SO-PIN at the server.
-const INITIALISE: Duration = Duration::from_secs(15 * 60);
+/// Initialising takes this long at most, because a person may have to enter the SO-PIN on the server's terminal.
+const INITIALISE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 fn path(id: &HsmId) -> String {
     format!("/hsms/{}", segment(id.as_str()))
 }
 
 impl Client {
-    /// Every signing HSM.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn hsms(&self) -> Result<Vec<HsmView>, ClientError> {
         self.get("/hsms")
     }
 
-    /// One signing HSM.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn hsm(&self, id: &HsmId) -> Result<HsmView, ClientError> {
         self.get(&path(id))
     }
 
-    /// Initialises an HSM, which erases it; waits up to 15 minutes for the SO-PIN at the server.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Initialises an HSM, which erases it. Waits up to 15 minutes for the SO-PIN to be entered on the server.
     pub fn initialise_hsm(&self, id: &HsmId, body: &InitialiseHsm) -> Result<HsmView, ClientError> {
         self.post_with(
             &format!("{}/initialise", path(id)),
             body,
             &[],
-            Limit::Answer(INITIALISE),
+            Limit::Response(INITIALISE_TIMEOUT),
         )
         .map(|(_, hsm)| hsm)
     }
 
-    /// Registers a confirmed key as custodian of an HSM.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Registers a confirmed key as a custodian key of an HSM.
     pub fn register_custodian(
         &self,
         id: &HsmId,
@@ -65,35 +49,23 @@ impl Client {
         self.post(&format!("{}/custodians", path(id)), body)
     }
 
-    /// Keys that can sign, of every HSM.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Lists the signing keys of all HSMs.
     pub fn keys(&self) -> Result<Vec<SigningKeyView>, ClientError> {
         self.get("/keys")
     }
 
-    /// Has the server keep a certificate (DER) for a key.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Stores a certificate (DER) for a key on the server.
     pub fn put_certificate(&self, key: &Fingerprint, der: Vec<u8>) -> Result<(), ClientError> {
         let body = NewCertificate { der: Base64(der) };
         self.put(&format!("/keys/{}/certificate", key.to_hex()), &body)
     }
 
-    /// Removes the certificate that the server keeps for a key; admins only.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Removes the certificate that the server stores for a key. Requires the role admin.
     pub fn remove_certificate(&self, key: &Fingerprint) -> Result<(), ClientError> {
         self.delete(&format!("/keys/{}/certificate", key.to_hex()))
     }
 
-    /// Changes what may be done with a key; admins only.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Changes the settings of a key. Requires the role admin.
     pub fn put_key_settings(
         &self,
         key: &Fingerprint,

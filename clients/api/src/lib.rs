@@ -1,6 +1,6 @@
 //! Blocking client of the Countersign API, for the command line and the PKCS#11 module.
 //!
-//! Starts no threads, prints nothing, ends no process. Every error says what to do.
+//! The client starts no threads, prints nothing and never ends the process. Every error says what to do next.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), countersign_client::ClientError> {

@@ -1,6 +1,7 @@
-//! Paths of the API.
+//! URL paths of the API.
 
-/// Percent-encodes everything that is not unreserved (RFC 3986), so that an id stays one segment of the path.
+/// Percent-encodes all but unreserved characters (RFC 3986) and encodes dots too, so that an id is always exactly one
+/// segment of the path.
 pub fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -16,7 +17,7 @@ pub fn segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn an_id_cannot_lead_elsewhere() {
+    fn an_id_is_one_path_segment() {
         assert_eq!(super::segment("8K3F-2"), "8K3F-2");
         assert_eq!(super::segment("../audit?x"), "%2E%2E%2Faudit%3Fx");
         assert_eq!(super::segment("ü"), "%C3%BC");

@@ -1,4 +1,4 @@
-//! Bootstrap, invitations, enrolment, operators.
+//! Invitations, enrolment and people (operators in the API).
 
 use countersign_protocol::{
     id::{InvitationId, OperatorId},
@@ -11,42 +11,26 @@ use countersign_protocol::{
 use crate::{client::Client, error::ClientError, path::segment};
 
 impl Client {
-    /// Makes the first admin's invitation, with the code that the server printed.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Creates the invitation for the first admin with the one-time code that the server printed.
     pub fn bootstrap(&self, body: &Bootstrap) -> Result<CreatedInvitation, ClientError> {
         self.post("/bootstrap", body)
     }
 
-    /// Opens an invitation: what it offers, and the task for the helper.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Opens an invitation and returns its content and the enrolment task for the helper.
     pub fn open_invitation(&self, body: &OpenInvitation) -> Result<OpenedInvitation, ClientError> {
         self.post("/enrolment/open", body)
     }
 
     /// Enrols a key with an invitation's code.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn enrol(&self, body: &Enrolment) -> Result<OperatorView, ClientError> {
         self.post("/enrolment", body)
     }
 
-    /// Everybody with an account.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn operators(&self) -> Result<Vec<OperatorView>, ClientError> {
         self.get("/operators")
     }
 
-    /// Confirms a key whose fingerprint was compared.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Confirms an enrolled key after its fingerprint was compared with the person.
     pub fn confirm_key(
         &self,
         id: &OperatorId,
@@ -58,37 +42,21 @@ impl Client {
         )
     }
 
-    /// Revokes an operator's key.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn revoke_key(&self, id: &OperatorId) -> Result<OperatorView, ClientError> {
         self.post_empty(
             &format!("/operators/{}/revoke", segment(id.as_str())),
-            self.timeouts().answer,
+            self.timeouts().response,
         )
     }
 
-    /// Invitations.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn invitations(&self) -> Result<Vec<InvitationView>, ClientError> {
         self.get("/invitations")
     }
 
-    /// Invites a person.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn invite(&self, body: &NewInvitation) -> Result<CreatedInvitation, ClientError> {
         self.post("/invitations", body)
     }
 
-    /// Withdraws an invitation.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn revoke_invitation(&self, id: &InvitationId) -> Result<(), ClientError> {
         self.delete(&format!("/invitations/{}", segment(id.as_str())))
     }

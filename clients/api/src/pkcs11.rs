@@ -1,12 +1,12 @@
-//! What the PKCS#11 module and those who explain it have in common.
+//! Facts that the PKCS#11 module and the command line share.
 
 use countersign_protocol::{digest::Sha256Digest, id::HsmId};
 
-/// File name of the module.
+/// File name of the PKCS#11 module.
 pub const MODULE: &str = "libcountersign_pkcs11.so";
 
-/// Number of an HSM's slot. Java takes up to 2^31 - 1, and people write it into files: it must not depend on what other
-/// HSMs there are.
+/// The slot number of an HSM. It depends on the HSM's name alone, because people write it into configuration files, and
+/// is less than 2^31, which is the limit of Java.
 pub fn slot_number(hsm: &HsmId) -> u32 {
     let digest = Sha256Digest::of(format!("countersign slot {hsm}").as_bytes());
     let bytes = std::array::from_fn(|index| digest.as_bytes()[index]);

@@ -1,27 +1,24 @@
-//! What the PKCS#11 module writes down in recording mode, one JSON object a line.
+//! The recording that the PKCS#11 module writes in recording mode, with one JSON object per line.
 
 use countersign_protocol::{cvc::Fingerprint, id::HsmId, signature::SignRequest};
 use serde::{Deserialize, Serialize};
 
-/// The file that the module writes to. Where it is set, nothing is really signed.
+/// Path of the recording. While it is set, the module signs nothing.
 pub const RECORD_ENV: &str = "COUNTERSIGN_RECORD";
 
-/// One request for a signature.
+/// One recorded signature request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recorded {
-    /// The HSM.
     pub hsm: HsmId,
-    /// The key.
     pub key: Fingerprint,
-    /// Its label.
+    /// The label of the key.
     pub label: String,
-    /// What would have been signed.
     pub request: SignRequest,
-    /// Name of the program.
+    /// Name of the program that requested the signature.
     pub program: String,
-    /// Its arguments that are files.
+    /// Arguments of the program that are existing files.
     pub files: Vec<String>,
-    /// The file whose digest it is, if it is one of those.
+    /// The one of these files whose digest the program signs, if there is one.
     pub file: Option<String>,
 }

@@ -1,20 +1,20 @@
-//! Trying again after a broken connection.
+//! Retries after a broken connection.
 
 use std::time::Duration;
 
 use crate::error::ClientError;
 
-/// How often, and how fast, a request that may be repeated safely is repeated.
+/// How often and how fast idempotent requests are retried.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// Attempts in all, at least 1.
+    /// Number of attempts including the first one, at least 1.
     pub attempts: u32,
-    /// Pause before the second attempt; doubles each time.
+    /// Pause before the second attempt; it doubles before each further one.
     pub pause: Duration,
 }
 
 impl Default for Retry {
-    /// Five attempts within about four seconds: a restart of a proxy, not of a data centre.
+    /// Five attempts within about four seconds, which is enough for the restart of a proxy.
     fn default() -> Self {
         Self {
             attempts: 5,
@@ -24,17 +24,17 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Runs `call` until it gives something other than what `again` wants to see repeated.
+    /// Repeats `call` while it fails with an error that `is_retryable`, which also gets the number of the attempt.
     pub(crate) fn run<T>(
         self,
-        again: impl Fn(&ClientError, u32) -> bool,
+        is_retryable: impl Fn(&ClientError, u32) -> bool,
         mut call: impl FnMut() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         let mut attempt = 1;
         let mut pause = self.pause;
         loop {
             match call() {
-                Err(error) if attempt < self.attempts && again(&error, attempt) => {
+                Err(error) if attempt < self.attempts && is_retryable(&error, attempt) => {
                     std::thread::sleep(pause);
                     pause = pause.saturating_mul(2);
                     attempt += 1;

@@ -1,4 +1,4 @@
-//! Which certificate authorities are trusted.
+//! Trusted certificate authorities.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,18 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::error::ConfigError;
 
-/// A PEM file with certificate authorities that are trusted besides the system's.
+/// A PEM file with certificate authorities to trust in addition to the system's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaFile {
-    /// Where it is.
     pub path: PathBuf,
-    /// The option or setting that named it.
+    /// The option or setting that names the file.
     pub named_by: &'static str,
 }
 
-/// The system's authorities and those of `ca_file`; Mozilla's list where the system has none.
+/// Returns the system's authorities and those of `ca_file`, or Mozilla's list if there are none.
 ///
 /// # Errors
-/// [`ConfigError`]: the file cannot be used.
+/// The file cannot be read, or contains no valid certificate.
 pub fn load(ca_file: Option<&CaFile>) -> Result<RootCerts, ConfigError> {
     let mut roots: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
         .certs
@@ -36,10 +35,10 @@ pub fn load(ca_file: Option<&CaFile>) -> Result<RootCerts, ConfigError> {
     })
 }
 
-/// Whether the file can be used.
+/// Checks the file.
 ///
 /// # Errors
-/// [`ConfigError`]: it cannot.
+/// The file cannot be read, or contains no valid certificate.
 pub fn check(ca_file: Option<&CaFile>) -> Result<(), ConfigError> {
     ca_file.map_or(Ok(()), |file| read(file).map(drop))
 }
@@ -55,18 +54,18 @@ fn read(file: &CaFile) -> Result<Vec<Certificate<'static>>, ConfigError> {
         why,
         named_by: file.named_by,
     };
-    let broken = "has a certificate that cannot be read";
+    let broken = "it contains a certificate that cannot be read";
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         if let PemItem::Certificate(certificate) = item.map_err(|_| unusable(broken))? {
-            // Whatever stands between the lines of a PEM passes as its content.
+            // `parse_pem` accepts any base64 between the PEM lines, so the DER is checked here.
             let der = CertificateDer::from_slice(certificate.der());
             webpki::anchor_from_trusted_cert(&der).map_err(|_| unusable(broken))?;
             certificates.push(certificate);
         }
     }
     if certificates.is_empty() {
-        Err(unusable("has no certificate"))
+        Err(unusable("it contains no certificate"))
     } else {
         Ok(certificates)
     }

@@ -1,4 +1,4 @@
-//! The server itself, log-in and log-out.
+//! Public facts about the server, log-in and log-out.
 
 use countersign_protocol::{
     about::About,
@@ -8,42 +8,25 @@ use countersign_protocol::{
 use crate::{client::Client, error::ClientError};
 
 impl Client {
-    /// Public facts of the server.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn about(&self) -> Result<About, ClientError> {
         self.get("/about")
     }
 
-    /// The task that a helper signs to log in.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Fetches the task that a helper signs to log in.
     pub fn login_challenge(&self) -> Result<LoginChallenge, ClientError> {
-        self.post_empty("/session/challenge", self.timeouts().answer)
+        self.post_empty("/session/challenge", self.timeouts().response)
     }
 
-    /// Logs in; this client and its clones keep the session's cookie.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Logs in. This client and its clones then share the session cookie.
     pub fn log_in(&self, body: &LogIn) -> Result<SessionView, ClientError> {
         self.post("/session", body)
     }
 
-    /// Who the server takes the caller for.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Returns the person and the roles that the server knows the caller by.
     pub fn session(&self) -> Result<SessionView, ClientError> {
         self.get("/session")
     }
 
-    /// Logs out.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn log_out(&self) -> Result<(), ClientError> {
         self.delete("/session")
     }

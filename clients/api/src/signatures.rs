@@ -1,5 +1,3 @@
-//! Signatures under an open activation.
-
 use std::time::Instant;
 
 use countersign_protocol::{
@@ -15,23 +13,22 @@ use crate::{
     path::segment,
 };
 
-/// Names one wish for one signature: however often it is sent, the server signs once.
+/// Identifies one signature request, so that the server signs once however often the request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// A new key (UUID version 7).
-    #[expect(clippy::new_without_default, reason = "every key is another one")]
+    #[expect(clippy::new_without_default, reason = "every key is different")]
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
     }
 
-    /// The same for the same request.
+    /// A key that depends on the content of the request alone.
     fn of(request: &SignRequest) -> Self {
         Self(format!("content-{}", canonical_digest(request)))
     }
 
-    /// As it travels.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -42,13 +39,10 @@ fn path(id: &ActivationId) -> String {
 }
 
 impl Client {
-    /// Has one digest signed. Repeated with the same idempotency key after a broken connection, as long as
-    /// [`Timeouts::signature`](crate::Timeouts::signature) allows.
+    /// Signs one digest. After a broken connection, the request is retried with the same idempotency key until
+    /// [`Timeouts::signature`](crate::Timeouts::signature) has passed.
     ///
-    /// The signature is not verified here.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// The caller has to verify the signature.
     pub fn sign(
         &self,
         id: &ActivationId,
@@ -57,10 +51,7 @@ impl Client {
         self.sign_as(id, request, &IdempotencyKey::new())
     }
 
-    /// [`Client::sign`] with a key that the caller keeps, to repeat the request later.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// [`Client::sign`] with an idempotency key of the caller, who can repeat the request later.
     pub fn sign_as(
         &self,
         id: &ActivationId,
@@ -70,11 +61,8 @@ impl Client {
         self.sign_until(id, request, key, self.signature_deadline())
     }
 
-    /// [`Client::sign`] for programs that sign one thing several times: under an activation, the same request gets the
-    /// same signature, which is counted once.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// [`Client::sign`] for programs that sign the same content several times. Under one activation, equal requests
+    /// return the same signature, which counts once.
     pub fn sign_once(
         &self,
         id: &ActivationId,
@@ -82,7 +70,7 @@ impl Client {
     ) -> Result<SignatureView, ClientError> {
         let deadline = self.signature_deadline();
         match self.sign_until(id, request, &IdempotencyKey::of(request), deadline) {
-            // Nobody knows what became of an earlier one; it counts, and this one is another.
+            // The outcome of an earlier attempt is unknown, so it used one signature. Retry under a new key.
             Err(error) if error.code() == Some(ProblemCode::Conflict) => {
                 self.sign_until(id, request, &IdempotencyKey::new(), deadline)
             }
@@ -102,25 +90,23 @@ impl Client {
         deadline: Instant,
     ) -> Result<SignatureView, ClientError> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        // After a broken connection the first request may still be under way, which is a conflict until it is done.
-        let again = |error: &ClientError, attempt| {
-            let open = error.code() == Some(ProblemCode::Conflict) && attempt > 1;
-            (error.is_unreachable() || open) && !left().is_zero()
+        // After a broken connection the server may still process the first request, and reports a conflict until it
+        // has.
+        let is_retryable = |error: &ClientError, attempt| {
+            let pending = error.code() == Some(ProblemCode::Conflict) && attempt > 1;
+            (error.is_unreachable() || pending) && !left().is_zero()
         };
         let headers = [(IDEMPOTENCY_KEY, key.as_str())];
-        let (_, view): (u16, SignatureView) = self.retry().run(again, || {
+        let (_, view): (u16, SignatureView) = self.retry().run(is_retryable, || {
             self.post_with(&path(id), request, &headers, Limit::All(left()))
         })?;
         if view.digest != request.digest || view.mechanism != request.mechanism {
-            return Err(self.malformed("it signed something else than was asked for"));
+            return Err(self.malformed("the signature is for a different request"));
         }
         Ok(view)
     }
 
-    /// Signatures made under an activation so far.
-    ///
-    /// # Errors
-    /// [`ClientError`].
+    /// Lists the signatures that were made under an activation.
     pub fn signatures(&self, id: &ActivationId) -> Result<Vec<SignatureView>, ClientError> {
         self.get(&path(id))
     }

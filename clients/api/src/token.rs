@@ -1,28 +1,29 @@
-//! The secret that stands for its owner.
+//! API tokens, which authenticate a program on behalf of a person.
 
 use zeroize::Zeroizing;
 
-/// Longest token that is accepted, in bytes.
-const LONGEST: usize = 4096;
+/// Limit of a token's length, in bytes.
+const MAX_LENGTH: usize = 4096;
 
-/// An API token. Wiped when dropped; has no `Debug` and no `Display`, so it gets into no log.
+/// An API token. It is wiped when dropped, and implements neither `Debug` nor `Display`, so that it cannot get into a
+/// log.
 pub struct Token(Zeroizing<String>);
 
 impl Token {
-    /// Takes a token as the portal shows it; white space around it is removed.
+    /// Takes a token as the portal shows it, and removes white space around it.
     ///
     /// # Errors
-    /// What is wrong with it: empty, too long, or characters that no token has.
+    /// The text is empty, too long, or contains characters other than printable ASCII. The error says so.
     pub fn new(text: Zeroizing<String>) -> Result<Self, &'static str> {
         let token = text.trim();
         if token.is_empty() {
             return Err("it is empty");
         }
-        if token.len() > LONGEST {
-            return Err("it is too long to be a token");
+        if token.len() > MAX_LENGTH {
+            return Err("it is longer than 4096 bytes");
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("it has characters that no token has; there must be nothing but the token");
+            return Err("it contains spaces or other characters that are not part of a token");
         }
         Ok(Self(Zeroizing::new(token.to_owned())))
     }

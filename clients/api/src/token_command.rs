@@ -1,4 +1,4 @@
-//! Credential helpers: a program that prints the token.
+//! Credential helpers, which are programs that print the token.
 
 use std::{
     io::IsTerminal,
@@ -7,10 +7,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::{error::ConfigError, token::Token};
+use crate::{error::ConfigError, token::Token, words::exit_status};
 
-/// Runs the program, which may ask the person at the terminal, and takes the first line that it prints. Input that is no
-/// terminal is not for it: that may be what is to be signed.
+/// Runs the program and takes the first line that it prints. The program may prompt on the terminal, but it does not
+/// get other standard input, because that may be the data to be signed.
 pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigError> {
     let failed = |why: String| ConfigError::TokenCommand {
         command: command.first().cloned().unwrap_or_default(),
@@ -18,7 +18,7 @@ pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigEr
         why,
     };
     let Some((program, arguments)) = command.split_first() else {
-        return Err(failed("it is empty".into()));
+        return Err(failed("the command is empty".into()));
     };
     let input = if std::io::stdin().is_terminal() {
         Stdio::inherit()
@@ -33,7 +33,10 @@ pub fn run(command: &[String], named_by: &'static str) -> Result<Token, ConfigEr
         .map_err(|error| failed(error.to_string()))?;
     let printed = Zeroizing::new(output.stdout);
     if !output.status.success() {
-        return Err(failed(format!("it ended with {}", output.status)));
+        return Err(failed(format!(
+            "it ended with {}",
+            exit_status(output.status)
+        )));
     }
     let line = printed.split(|byte| *byte == b'\n').next();
     let line = line.and_then(|line| std::str::from_utf8(line).ok());

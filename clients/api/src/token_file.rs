@@ -1,15 +1,13 @@
-//! Files with a token.
-
 use std::{fs::File, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
 use crate::{error::ConfigError, token::Token};
 
-/// Reads at most this much; more is no token file.
-const LONGEST: u64 = 16 * 1024;
+/// Limit for reading a token file, in bytes.
+const MAX_FILE_LENGTH: u64 = 16 * 1024;
 
-/// Reads a token file, unless others can read it too.
+/// Reads a token file, and refuses one that other users can access.
 pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable {
         file: file.to_owned(),
@@ -17,19 +15,19 @@ pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
         error,
     };
     let opened = File::open(file).map_err(unreadable)?;
-    // Directories open, too, and their permissions are another matter. A pipe is fine.
+    // A directory can be opened too, and the permissions below would mean something else for it. A pipe is fine.
     if opened.metadata().map_err(unreadable)?.is_dir() {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    // The opened file is asked, not the path: nobody can exchange it in between.
-    if open_to_others(&opened).map_err(unreadable)? {
-        return Err(ConfigError::TokenFileOpen {
+    // The permissions of the opened file are checked, not those of the path, so that it cannot be replaced in between.
+    if is_accessible_to_others(&opened).map_err(unreadable)? {
+        return Err(ConfigError::TokenFileAccessible {
             file: file.to_owned(),
         });
     }
     let mut text = Zeroizing::new(String::with_capacity(1024));
     opened
-        .take(LONGEST)
+        .take(MAX_FILE_LENGTH)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
     Token::new(text).map_err(|why| ConfigError::Token {
@@ -39,13 +37,13 @@ pub fn read(file: &Path, named_by: &'static str) -> Result<Token, ConfigError> {
 }
 
 #[cfg(unix)]
-pub(crate) fn open_to_others(file: &File) -> std::io::Result<bool> {
+pub(crate) fn is_accessible_to_others(file: &File) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
-/// Elsewhere, access control lists of the user's profile keep others out.
+/// On other systems, the access control lists of the user's profile protect the file.
 #[cfg(not(unix))]
-pub(crate) fn open_to_others(_: &File) -> std::io::Result<bool> {
+pub(crate) fn is_accessible_to_others(_: &File) -> std::io::Result<bool> {
     Ok(false)
 }

@@ -17,36 +17,36 @@ impl ServerUrl {
     /// Reads an address such as `https://sign.example.org`.
     ///
     /// # Errors
-    /// [`ConfigError::Url`].
+    /// The text is not scheme, host and port.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |why| ConfigError::Url {
+        let invalid = |why| ConfigError::Url {
             url: text.to_owned(),
             why,
         };
         let uri: Uri = text
             .trim()
             .parse()
-            .map_err(|_| refuse("it cannot be read"))?;
+            .map_err(|_| invalid("it is not a URL"))?;
         let https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(refuse("it must begin with https://")),
+            _ => return Err(invalid("it must begin with https://")),
         };
         let authority = uri
             .authority()
-            .ok_or_else(|| refuse("there is no host name"))?;
+            .ok_or_else(|| invalid("it has no host name"))?;
         if authority.as_str().contains('@') {
-            return Err(refuse("there must be no user name or password in it"));
+            return Err(invalid("it must not contain a user name or password"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(refuse("there must be nothing behind host and port"));
+            return Err(invalid("it must end after host and port"));
         }
         let host = authority.host().to_ascii_lowercase();
         if host.is_empty() {
-            return Err(refuse("there is no host name"));
+            return Err(invalid("it has no host name"));
         }
-        let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
-        let origin = match authority.port_u16().filter(|port| *port != usual) {
+        let (scheme, default_port) = if https { ("https", 443) } else { ("http", 80) };
+        let origin = match authority.port_u16().filter(|port| *port != default_port) {
             Some(port) => format!("{scheme}://{host}:{port}"),
             None => format!("{scheme}://{host}"),
         };
@@ -57,7 +57,7 @@ impl ServerUrl {
         })
     }
 
-    /// Refuses an unencrypted connection that leaves this machine.
+    /// Returns an error for an unencrypted connection to another machine, unless that is allowed.
     pub(crate) fn require_encryption(&self, allow_plain_http: bool) -> Result<(), ConfigError> {
         if self.https || self.loopback || allow_plain_http {
             Ok(())
@@ -68,12 +68,11 @@ impl ServerUrl {
         }
     }
 
-    /// Scheme, host and, if it is not the usual one, port.
+    /// Scheme, host and, if it is not the default of the scheme, port.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether the connection is encrypted.
     pub const fn is_https(&self) -> bool {
         self.https
     }
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_written_as_browsers_do() {
+    fn an_origin_is_written_as_browsers_write_it() {
         for (text, origin) in [
             ("https://Sign.Example.org/", "https://sign.example.org"),
             ("https://sign.example.org:443", "https://sign.example.org"),
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
+    fn an_invalid_address_is_rejected() {
         for text in [
             "",
             "sign.example.org",
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_this_machine() {
+    fn plain_http_is_allowed_on_this_machine_only() {
         let allowed = |text: &str| {
             ServerUrl::parse(text)
                 .unwrap()
@@ -137,7 +136,7 @@ mod tests {
         ] {
             assert!(allowed(text), "{text}");
         }
-        // Names that only look like this machine.
+        // These names only look like this machine's.
         for text in [
             "http://localhost.example.org",
             "http://127.0.0.1.example.org",

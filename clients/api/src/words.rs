@@ -1,62 +1,45 @@
-//! Activations in words, for terminals and build logs.
+//! Texts about activations for terminals and build logs.
 
-use std::time::Duration;
+use std::{process::ExitStatus, time::Duration};
 
-pub use countersign_protocol::text::{count, printable};
+pub use countersign_protocol::text::{all_of, any_of, count, printable};
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, Answer, EndReason},
     purpose::Purpose,
+    text,
 };
 
-/// "1 second", "2 seconds".
-pub fn seconds(duration: Duration) -> String {
-    count(duration.as_secs(), "second")
+/// "45 s", "5 min", "6 min 30 s", "2 h", "1 h 30 min".
+pub fn duration(duration: Duration) -> String {
+    text::duration(duration.as_secs())
 }
 
-/// To the second, UTC.
+/// How a program ended: "exit code 3", or the signal that ended it.
+pub fn exit_status(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exit code {code}"),
+        None => status.to_string().replace(": ", " "),
+    }
+}
+
+/// A time in UTC, to the second.
 pub fn time(at: &Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// One line: state and who is missing.
-pub fn line(view: &ActivationView) -> String {
+/// The state of an activation in one line, such as "1 of 2 approvals; approved by Ben; waiting for Anna or Carla".
+pub fn status(view: &ActivationView) -> String {
     let mut line = match &view.state {
-        ActivationState::Queued => {
-            format!("Waiting for the HSM {}", view.terms.hsm_names())
-        }
-        ActivationState::Collecting => {
-            let mut line = format!(
-                "{} of {} authenticated",
-                view.authenticated, view.terms.quorum.required
-            );
-            let mut list = |what: &str, wanted: fn(&Answer) -> bool| {
-                let names = people(view, wanted);
-                if !names.is_empty() {
-                    line.push_str(&format!("; {what} {}", names.join(", ")));
-                }
-            };
-            list("present:", |answer| {
-                matches!(answer, Answer::Authenticated { .. })
-            });
-            list("missing:", |answer| matches!(answer, Answer::Missing));
-            list("again needed:", |answer| {
-                matches!(answer, Answer::Forgotten { .. })
-            });
-            list("declined:", |answer| {
-                matches!(answer, Answer::Declined { .. })
-            });
-            line
-        }
-        ActivationState::Open { until, left, .. } => {
-            format!(
-                "Open until {}, {} left",
-                time(until),
-                count(*left, "signature")
-            )
-        }
+        ActivationState::Queued => format!("Queued for HSM {}", view.terms.hsm_names()),
+        ActivationState::Collecting => approvals(view),
+        ActivationState::Open { until, left, .. } => format!(
+            "Open until {}, {} left",
+            time(until),
+            count(*left, "signature")
+        ),
         ActivationState::Ended { reason, at } => {
-            format!("Over since {}: {}", time(at), ending(view, reason))
+            format!("Ended at {}: {}", time(at), end(view, reason))
         }
     };
     if let Some(notice) = &view.notice {
@@ -65,34 +48,115 @@ pub fn line(view: &ActivationView) -> String {
     line
 }
 
-/// How the activation ended. Where custodians declined: who, and why.
-pub fn ending(view: &ActivationView, reason: &EndReason) -> String {
-    let declined: Vec<String> = view
-        .custodians
-        .iter()
-        .filter_map(|custodian| match &custodian.answer {
-            Answer::Declined { reason, .. } => {
-                Some(printable(&format!("{}: {reason}", custodian.person.name)))
-            }
-            _ => None,
-        })
-        .collect();
-    if *reason == EndReason::Declined && !declined.is_empty() {
-        format!("declined by {}", declined.join("; "))
-    } else {
-        printable(&reason.to_string())
-    }
+fn approvals(view: &ActivationView) -> String {
+    let required = count(view.terms.quorum.required.into(), "approval");
+    let mut line = format!("{} of {required}", view.authenticated);
+    let mut add = |introduction: &str, names: String| {
+        if !names.is_empty() {
+            line.push_str(&format!("; {introduction} {names}"));
+        }
+    };
+    let approved = |answer: &Answer| matches!(answer, Answer::Authenticated { .. });
+    add("approved by", all_of(&custodians(view, approved)));
+    let missing = |answer: &Answer| matches!(answer, Answer::Missing);
+    add("waiting for", any_of(&custodians(view, missing)));
+    let forgotten = |answer: &Answer| matches!(answer, Answer::Forgotten { .. });
+    add("must approve again:", all_of(&custodians(view, forgotten)));
+    let declined = |answer: &Answer| matches!(answer, Answer::Declined { .. });
+    add("declined by", all_of(&custodians(view, declined)));
+    line
 }
 
-fn people(view: &ActivationView, wanted: fn(&Answer) -> bool) -> Vec<String> {
+fn custodians(view: &ActivationView, has: impl Fn(&Answer) -> bool) -> Vec<String> {
     view.custodians
         .iter()
-        .filter(|custodian| wanted(&custodian.answer))
+        .filter(|custodian| has(&custodian.answer))
         .map(|custodian| printable(&custodian.person.name))
         .collect()
 }
 
-/// What it is for.
+/// How an activation ended, to follow a colon: "cancelled by Doug".
+pub fn end(view: &ActivationView, reason: &EndReason) -> String {
+    match reason {
+        EndReason::Completed => "completed".to_owned(),
+        EndReason::TimeUsed => "lease expired".to_owned(),
+        EndReason::CountUsed => "signature limit reached".to_owned(),
+        EndReason::Locked { by } => format!("locked by {}", printable(&by.name)),
+        EndReason::Cancelled { by } => format!("cancelled by {}", printable(&by.name)),
+        EndReason::Declined => declined(view),
+        EndReason::Expired => expired(view),
+        EndReason::StillQueued => format!(
+            "expired while queued, because HSM {} was busy or disconnected",
+            view.terms.hsm_names()
+        ),
+        EndReason::Abandoned { seconds } => format!(
+            "abandoned, because no client polled it for {}",
+            duration(Duration::from_secs((*seconds).into()))
+        ),
+        EndReason::HsmLost { why } => format!("HSM lost ({})", printable(why)),
+        EndReason::HsmRemoved { why } => {
+            format!("HSM removed from the server ({})", printable(why))
+        }
+        EndReason::Failed { why } => format!("failed ({})", printable(why)),
+        EndReason::ServerRestarted => "server restarted".to_owned(),
+    }
+}
+
+/// The same as a sentence: "activation 8K3F-92QD was cancelled by Doug".
+pub fn end_sentence(view: &ActivationView, reason: &EndReason) -> String {
+    let how = end(view, reason);
+    let id = &view.terms.id;
+    match reason {
+        EndReason::Completed
+        | EndReason::Expired
+        | EndReason::StillQueued
+        | EndReason::Failed { .. } => format!("activation {id} {how}"),
+        EndReason::Locked { .. }
+        | EndReason::Cancelled { .. }
+        | EndReason::Declined
+        | EndReason::Abandoned { .. } => format!("activation {id} was {how}"),
+        EndReason::TimeUsed
+        | EndReason::CountUsed
+        | EndReason::HsmLost { .. }
+        | EndReason::HsmRemoved { .. }
+        | EndReason::ServerRestarted => format!("activation {id} has ended: {how}"),
+    }
+}
+
+fn declined(view: &ActivationView) -> String {
+    let names: Vec<String> = view
+        .custodians
+        .iter()
+        .filter_map(|custodian| match &custodian.answer {
+            Answer::Declined { reason, .. } => Some(printable(&format!(
+                "{} (\"{reason}\")",
+                custodian.person.name
+            ))),
+            _ => None,
+        })
+        .collect();
+    if names.is_empty() {
+        "declined, because too few custodians are left to reach the quorum".to_owned()
+    } else {
+        format!("declined by {}", all_of(&names))
+    }
+}
+
+fn expired(view: &ActivationView) -> String {
+    let approved = |answer: &Answer| matches!(answer, Answer::Authenticated { .. });
+    let approvals = custodians(view, approved).len();
+    let required = usize::from(view.terms.quorum.required);
+    if approvals < required {
+        format!(
+            "expired with {approvals} of {}",
+            count(required, "approval")
+        )
+    } else {
+        "expired before the quorum was reached".to_owned()
+    }
+}
+
+/// The purpose of an activation, as an infinitive: `sign 3 files with key "firmware"`.
 pub fn purpose(purpose: &Purpose) -> String {
     purpose.in_words(|label, _| format!("\"{}\"", printable(label)))
 }
@@ -102,8 +166,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_second_is_no_plural() {
-        assert_eq!(seconds(Duration::from_secs(1)), "1 second");
-        assert_eq!(seconds(Duration::from_secs(300)), "300 seconds");
+    fn durations_have_units() {
+        assert_eq!(duration(Duration::from_millis(900)), "0 s");
+        assert_eq!(duration(Duration::from_secs(390)), "6 min 30 s");
     }
 }

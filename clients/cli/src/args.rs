@@ -1,4 +1,4 @@
-//! The command line.
+//! Commands and options.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use countersign_protocol::{
 
 use crate::exit;
 
-/// Sign with keys that open only when several people agree
+/// Sign with hardware keys that work only after several custodians approve
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, after_help = exit::HELP, arg_required_else_help = true)]
 pub struct Args {
@@ -24,13 +24,13 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server and output")]
 pub struct Global {
-    /// Address of the server, such as https://sign.example.org
+    /// Address of the server, for example https://sign.example.org
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
-    /// File with the API token; only its owner may be able to read it
+    /// File with the API token, which only its owner may access
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// PEM file with certificate authorities to trust besides the system's
+    /// PEM file with certificate authorities to trust in addition to the system's
     #[arg(long, global = true, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Configuration file [default: ~/.config/countersign/config.toml]
@@ -43,23 +43,23 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Have files signed: asks the custodians, waits, signs, verifies, writes FILE.sig
+    /// Sign files: request approvals, wait, sign, verify, write FILE.sig
     #[command(after_help = exit::HELP)]
     Sign(Sign),
-    /// Verify signatures
+    /// Verify the signatures of files
     Verify(Verify),
-    /// List the keys, or write a public key as PEM
+    /// List the keys, or print a public key as PEM
     Keys(Keys),
-    /// Have a key sign a certificate for itself, which the server keeps: Java and others want one
+    /// Create a self-signed certificate for a key, which Java and some other programs need, and store it on the server
     Certificate(Certificate),
-    /// Run a build whose digests nobody can list beforehand: record them, have them approved, sign for real
+    /// Run a build twice: record what it would sign, get approval for those digests, then sign
     Record(Record),
-    /// Use the keys in other programs, through PKCS#11
+    /// Use the keys in other programs through PKCS#11
     Pkcs11 {
         #[command(subcommand)]
         command: Pkcs11,
     },
-    /// Look at activations, or end one
+    /// List, show, cancel or lock activations
     Activation {
         #[command(subcommand)]
         command: Activation,
@@ -67,39 +67,39 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("under").required(true).multiple(true).args(["key", "activation"]))]
+#[command(group = ArgGroup::new("key or activation").required(true).multiple(true).args(["key", "activation"]))]
 pub struct Sign {
     /// Label or fingerprint of the key
     #[arg(long)]
     pub key: Option<String>,
-    /// HSM, where several have the key
+    /// HSM to use, if several hold the key
     #[arg(long)]
     pub hsm: Option<HsmId>,
-    /// Why; custodians read it
+    /// Reason, which custodians read [default: the names of the files]
     #[arg(long)]
     pub reason: Option<String>,
-    /// Mechanism [default: ecdsa-sha256 or rsa-pkcs1-sha256, by the key's type]
+    /// Signature mechanism [default: ecdsa-sha256 or rsa-pkcs1-sha256, depending on the key]
     #[arg(long, value_name = "MECHANISM")]
     pub mechanism: Option<Mechanism>,
-    /// How long the lease lasts at most, in seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Maximum duration of the lease, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub lease_seconds: Option<u32>,
-    /// How long custodians may take, in seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Time limit for approvals, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub collect_seconds: Option<u32>,
-    /// Write the signatures to this directory [default: beside each file]
+    /// Directory for the signatures [default: next to each file]
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
     /// Replace existing signature files
     #[arg(long)]
     pub force: bool,
-    /// Ask for any digest, not only those of FILES; custodians see that flagged
+    /// Request a lease for any content instead of a list of FILES; custodians are warned about it
     #[arg(long)]
     pub open_scope: bool,
-    /// Signatures of an open scope [default: as many as files]
+    /// Maximum number of signatures with --open-scope [default: the number of files]
     #[arg(long, value_name = "N", requires = "open_scope", value_parser = clap::value_parser!(u32).range(1..))]
     pub signatures: Option<u32>,
-    /// Sign under this open activation instead of asking for one
+    /// Use an open activation instead of requesting one
     #[arg(
         long,
         value_name = "ID",
@@ -112,34 +112,34 @@ pub struct Sign {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("by").required(true).args(["key", "pem"]))]
+#[command(group = ArgGroup::new("key or file").required(true).args(["key", "pem"]))]
 pub struct Verify {
-    /// Label or fingerprint of the key; the server is asked for it
+    /// Label or fingerprint of the key, which is fetched from the server
     #[arg(long)]
     pub key: Option<String>,
-    /// HSM, where several have a key of this label
+    /// HSM to use, if several have a key with this label
     #[arg(long, requires = "key")]
     pub hsm: Option<HsmId>,
-    /// PEM file with the public key; no server is needed
+    /// PEM file with the public key, to verify without a server
     #[arg(long, value_name = "FILE")]
     pub pem: Option<PathBuf>,
-    /// Mechanism [default: ecdsa-sha256 or rsa-pkcs1-sha256, by the key's type]
+    /// Signature mechanism [default: ecdsa-sha256 or rsa-pkcs1-sha256, depending on the key]
     #[arg(long, value_name = "MECHANISM")]
     pub mechanism: Option<Mechanism>,
-    /// Signature of the one file [default: FILE.sig]
+    /// Signature file, if a single file is verified [default: FILE.sig]
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
-    /// Files whose signatures are verified
+    /// Files to verify
     #[arg(required = true, value_name = "FILES")]
     pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Keys {
-    /// Write this key as SubjectPublicKeyInfo in PEM
+    /// Print this public key as SubjectPublicKeyInfo in PEM
     #[arg(long, value_name = "KEY")]
     pub pem: Option<String>,
-    /// HSM, where several have a key of this label
+    /// Limit to the keys of this HSM
     #[arg(long)]
     pub hsm: Option<HsmId>,
 }
@@ -149,59 +149,58 @@ pub struct Certificate {
     /// Label or fingerprint of the key
     #[arg(long)]
     pub key: String,
-    /// HSM, where several have a key of this label
+    /// HSM to use, if several have a key with this label
     #[arg(long)]
     pub hsm: Option<HsmId>,
-    /// Whom the certificate names, such as "CN=Firmware signing,O=Example"
+    /// Subject of the certificate, for example "CN=Firmware signing,O=Example"
     #[arg(long, value_name = "NAME")]
     pub subject: String,
-    /// How long it is valid
+    /// Validity of the certificate, in days
     #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub days: u32,
-    /// Why; custodians read it [default: what the certificate is for]
+    /// Reason, which custodians read [default: the purpose of the certificate]
     #[arg(long)]
     pub reason: Option<String>,
-    /// How long custodians may take, in seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Time limit for approvals, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub collect_seconds: Option<u32>,
-    /// Write the certificate to this file, too, as PEM
+    /// Also write the certificate to this file, as PEM
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The command runs twice. The first time nothing is signed: the PKCS#11 module writes down what would be, and answers with
-bytes that are no signatures. The digests become the list that custodians approve. The second time the module signs what
-is on the list, and nothing else. Whatever the first run wrote is worthless: let the command write it anew.
+The command runs twice. In the first run nothing is signed: the PKCS#11 module records each digest and returns placeholder
+bytes instead of signatures. Custodians then approve the list of recorded digests. In the second run the module signs
+only the digests on that list. The output of the first run is unusable, so the command must write all of it again.
 
-A build is only signed as approved if it makes the same digests twice. SOURCE_DATE_EPOCH is set for both runs, unless it
-is set already.")]
+The build must produce the same digests in both runs. SOURCE_DATE_EPOCH is set for both runs, unless it is already set.")]
 pub struct Record {
-    /// Why; custodians read it [default: COUNTERSIGN_REASON, the configuration's, or the program's name]
+    /// Reason, which custodians read [default: from COUNTERSIGN_REASON, the configuration or the program's name]
     #[arg(long)]
     pub reason: Option<String>,
-    /// How long the lease lasts at most, in seconds [default: the configuration's, or an hour]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Maximum duration of the lease, in seconds [default: from the configuration, or 3600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub lease_seconds: Option<u32>,
-    /// How long custodians may take, in seconds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Time limit for approvals, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub collect_seconds: Option<u32>,
-    /// Only record and ask; print how to run the command for real, and do not wait
+    /// Record and request approval without waiting, and print the command line that signs later
     #[arg(long)]
     pub ask_only: bool,
-    /// The command
+    /// Command to run, with its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Pkcs11 {
-    /// Print where the module is
+    /// Print the path of the PKCS#11 module
     Module,
-    /// Print what to write into the settings of openssl, Java, mkimage, p11-kit and others
+    /// Print settings for OpenSSL, Java, mkimage, p11-kit and other programs
     Env,
-    /// Check everything from the configuration to the keys
+    /// Check the configuration, the server, the HSMs and the keys
     Doctor,
 }
 
@@ -209,27 +208,27 @@ pub enum Pkcs11 {
 pub enum Activation {
     /// List activations, newest first
     List {
-        /// Which
+        /// Filter by state
         #[arg(long, value_enum, default_value_t)]
         state: State,
     },
     /// Show one activation
     Show {
-        /// The activation
+        /// ID of the activation
         id: ActivationId,
-        /// Tell every change until it is over
+        /// Print every change until the activation ends
         #[arg(long)]
         watch: bool,
     },
-    /// End an activation; returns when the HSM is proven locked
-    #[command(group = ArgGroup::new("which").required(true).args(["id", "reason", "all"]))]
+    /// Cancel an activation that is not open yet, or lock an open one and verify that its HSM is locked
+    #[command(group = ArgGroup::new("selection").required(true).args(["id", "reason", "all"]))]
     Lock {
-        /// The activation
+        /// ID of the activation
         id: Option<ActivationId>,
-        /// Those that you asked for with this very reason, such as at the end of a build
+        /// End all your activations with exactly this reason, for example at the end of a build
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: Option<String>,
-        /// Every activation that you asked for, those of other builds included
+        /// End all your activations, including those of other builds
         #[arg(long)]
         all: bool,
     },
@@ -237,12 +236,12 @@ pub enum Activation {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum State {
-    /// Not ended
+    /// Activations that have not ended
     #[default]
     Active,
-    /// Ended
+    /// Activations that have ended
     Ended,
-    /// All
+    /// All activations
     All,
 }
 
@@ -261,7 +260,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_command_line_definition_is_consistent() {
         super::Args::command().debug_assert();
     }
 }

@@ -1,15 +1,13 @@
-//! From the global options to a client.
+//! Creates the client and its settings from the global options.
 
 use countersign_client::{Client, ClientError, Overrides, Settings};
 
 use crate::args::Global;
 
-/// A client with the configured token.
 pub fn client(global: &Global) -> Result<Client, ClientError> {
     Client::from_settings(settings(global)?)
 }
 
-/// The configuration.
 pub fn settings(global: &Global) -> Result<Settings, ClientError> {
     let overrides = Overrides {
         config: global.config.clone(),

@@ -1,4 +1,4 @@
-//! What programs need in their environment, so that the PKCS#11 module in them does as this program does.
+//! Environment variables that give the PKCS#11 module in other programs the same configuration as this program.
 
 use std::ffi::OsString;
 
@@ -6,8 +6,8 @@ use countersign_client::{CA_FILE_ENV, CONFIG_ENV, SERVER_ENV, TOKEN_FILE_ENV};
 
 use crate::args::Global;
 
-/// What the command line said of server and configuration, as variables.
-pub fn of_flags(global: &Global) -> Vec<(&'static str, OsString)> {
+/// The options for server and configuration, as environment variables.
+pub fn of_options(global: &Global) -> Vec<(&'static str, OsString)> {
     let server = global.server.as_ref().map(OsString::from);
     let files = [
         (TOKEN_FILE_ENV, &global.token_file),
@@ -15,7 +15,7 @@ pub fn of_flags(global: &Global) -> Vec<(&'static str, OsString)> {
         (CONFIG_ENV, &global.config),
     ]
     .map(|(name, file)| {
-        // Programs may change their folder.
+        // The paths are absolute, because programs may change their working directory.
         let absolute = file.as_ref().map(|file| {
             std::path::absolute(file).map_or_else(|_| file.clone().into(), OsString::from)
         });
@@ -27,12 +27,12 @@ pub fn of_flags(global: &Global) -> Vec<(&'static str, OsString)> {
         .collect()
 }
 
-/// A variable as a shell takes it.
+/// The assignment of a variable, in shell syntax.
 pub fn assignment(name: &str, value: &OsString) -> String {
     format!("{name}={}", quoted(&value.to_string_lossy()))
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell, if that is necessary.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,6 +1,6 @@
-//! Errors of the command line, each with its exit code and its form in JSON.
+//! Errors of the command line, with their exit codes and their form in JSON.
 
-use countersign_client::{ClientError, words::ending};
+use countersign_client::{ClientError, words::end_sentence};
 use countersign_protocol::{
     activation::{ActivationView, EndReason},
     id::ActivationId,
@@ -9,134 +9,116 @@ use countersign_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::{commands::sign::Partial, exit::Exit, interrupt::Signal};
+use crate::{commands::sign::PartiallySigned, exit::Exit, interrupt::Signal, output::any_of};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// Contradictory or senseless arguments.
+    /// The arguments contradict each other or are incomplete.
     #[error("{0}")]
     Usage(String),
-    /// The server or the way to it.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Files that cannot be signed, read or written.
+    /// Files cannot be signed, read or written, or a program cannot be run.
     #[error("{0}")]
     Files(String),
-    /// What `pkcs11 doctor` found bad.
-    #[error("programs cannot sign yet: see what is marked BAD")]
+    /// `pkcs11 doctor` found a problem that prevents signing.
+    #[error("not ready to sign: see the lines marked BAD")]
     NotReady(Exit),
-    /// No such key, or one that cannot do this.
+    /// The key does not exist, or cannot do this.
     #[error("{0}")]
     Key(String),
-    /// The activation is over.
-    #[error("activation {id} is over: {how}")]
+    #[error("{sentence}")]
     Ended {
-        /// Which.
-        id: ActivationId,
-        /// How it ended.
         reason: EndReason,
-        /// The same for people, with what custodians said.
-        how: String,
+        /// The end as a sentence, with the reasons of custodians that declined.
+        sentence: String,
     },
-    /// The activation is not open.
     #[error(
-        "activation {0} is not open yet: wait with `countersign activation show {0} --watch`, then run this again"
+        "activation {0} is not open yet: wait with `countersign activation show {0} --watch`, then run this command again"
     )]
     NotOpen(ActivationId),
-    /// Files that nobody approved.
     #[error(
-        "not approved under activation {id}: {}. Check that these are the files that were approved{}, or ask for a \
-         new activation", .files.join(", "), choice(.others)
+        "not approved under activation {id}: {}. Check that these are the approved files{}, or request a new activation",
+        .files.join(", "), mechanism_advice(.others)
     )]
     NotInManifest {
-        /// Which.
         id: ActivationId,
-        /// The files.
         files: Vec<String>,
-        /// For what the list has by another hash function.
+        /// Mechanisms for other hash functions that the manifest lists.
         others: Vec<Mechanism>,
     },
-    /// The server gave something that is not what the custodians or the key stand for.
+    /// The server returned something that contradicts the request, the approval or the key.
     #[error("{0}")]
-    Untrue(String),
-    /// Ctrl-C.
+    Untrusted(String),
+    /// Ctrl-C, or an equivalent signal.
     #[error("{0}")]
     Interrupted(String),
-    /// A signal that was for the command of a recording.
+    /// A signal was received while the command of `record` was running.
     #[error("{message}")]
-    Signal {
-        /// Which.
-        signal: Signal,
-        /// For people.
-        message: String,
-    },
-    /// Some signatures, not all.
+    Signal { signal: Signal, message: String },
     #[error("{0}")]
-    Partial(Box<Partial>),
-    /// A certificate that was made, but could not be put where it belongs.
-    #[error("{cause}\nThe certificate was made all the same:\n{pem}")]
-    Certificate {
-        /// What failed.
-        cause: Box<CliError>,
-        /// The certificate.
-        pem: String,
-    },
-    /// Signatures that do not verify.
+    PartiallySigned(Box<PartiallySigned>),
+    /// A certificate was signed, but could not be stored or written.
+    #[error("{cause}\nThe certificate was nevertheless created:\n{pem}")]
+    Certificate { cause: Box<CliError>, pem: String },
+    /// One or more signatures are invalid.
     #[error("{message}")]
     Invalid {
-        /// For people.
         message: String,
-        /// Result of every file.
+        /// The result of every file.
         files: Value,
     },
 }
 
 impl CliError {
-    /// That the activation is over, for this reason.
     pub fn ended(view: &ActivationView, reason: &EndReason) -> Self {
         Self::Ended {
-            id: view.terms.id.clone(),
             reason: reason.clone(),
-            how: ending(view, reason),
+            sentence: end_sentence(view, reason),
         }
     }
 
-    /// The program's exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Client(error) => Exit::of_client(error),
-            Self::Files(_) | Self::Key(_) | Self::Untrue(_) | Self::Invalid { .. } => Exit::Error,
+            Self::Files(_) | Self::Key(_) | Self::Untrusted(_) | Self::Invalid { .. } => {
+                Exit::Error
+            }
             Self::NotReady(exit) => *exit,
             Self::Ended { reason, .. } => Exit::of_end(reason),
             Self::NotOpen(_) | Self::NotInManifest { .. } => Exit::NotApproved,
             Self::Interrupted(_) => Exit::Stopped,
             Self::Signal { signal, .. } => Exit::of_signal(*signal),
-            Self::Partial(partial) => partial.cause.as_ref().map_or(Exit::Error, Self::exit),
+            Self::PartiallySigned(partial) => {
+                partial.cause.as_ref().map_or(Exit::Error, Self::exit)
+            }
             Self::Certificate { cause, .. } => cause.exit(),
         }
     }
 
-    /// Problem details (RFC 9457), with the exit code and what else there is to tell.
+    /// Problem details (RFC 9457) with the exit code and the error's own data.
     pub fn to_json(&self) -> Value {
         let detail = self.to_string();
         let mut problem = match self {
             Self::Client(ClientError::Problem(problem)) => json!(problem),
             Self::Client(ClientError::Unreachable { .. }) => {
-                own("unreachable", "Server not reached", detail)
+                client_problem("unreachable", "Server unreachable", detail)
             }
-            Self::Client(ClientError::Tls { .. }) => own("tls", "TLS failed", detail),
+            Self::Client(ClientError::Tls { .. }) => {
+                client_problem("tls", "TLS connection failed", detail)
+            }
             Self::Client(ClientError::Malformed { .. }) => {
-                own("malformed", "Answer not understood", detail)
+                client_problem("malformed", "Unexpected response", detail)
             }
             Self::Client(ClientError::Config(_)) => {
-                own("configuration", "Configuration not usable", detail)
+                client_problem("configuration", "Invalid configuration", detail)
             }
-            Self::Usage(_) => own("usage", "Command line not understood", detail),
-            Self::Files(_) => own("files", "Files not usable", detail),
-            Self::NotReady(_) => own("not-ready", "Programs cannot sign yet", detail),
-            Self::Key(_) => own("key", "Key not usable", detail),
+            Self::Usage(_) => client_problem("usage", "Usage error", detail),
+            Self::Files(_) => client_problem("files", "File error", detail),
+            Self::NotReady(_) => client_problem("not-ready", "Not ready to sign", detail),
+            Self::Key(_) => client_problem("key", "Key not found or not usable", detail),
             Self::Ended { reason, .. } => {
                 let mut problem = json!(Problem::new(ProblemCode::ActivationEnded, detail));
                 problem["reason"] = json!(reason);
@@ -148,12 +130,16 @@ impl CliError {
                 problem["files"] = json!(files);
                 problem
             }
-            Self::Untrue(_) => own("untrue", "Server not believed", detail),
-            Self::Interrupted(_) | Self::Signal { .. } => own("interrupted", "Interrupted", detail),
-            Self::Partial(partial) => {
+            Self::Untrusted(_) => {
+                client_problem("untrue", "Contradictory response of the server", detail)
+            }
+            Self::Interrupted(_) | Self::Signal { .. } => {
+                client_problem("interrupted", "Interrupted", detail)
+            }
+            Self::PartiallySigned(partial) => {
                 let mut problem = match &partial.cause {
                     Some(cause) => cause.to_json(),
-                    None => own("files", "Files not usable", String::new()),
+                    None => client_problem("files", "File error", String::new()),
                 };
                 problem["detail"] = json!(detail);
                 problem["activation"] = json!(partial.activation);
@@ -167,7 +153,7 @@ impl CliError {
                 problem
             }
             Self::Invalid { files, .. } => {
-                let mut problem = own("signature", "Signature not valid", detail);
+                let mut problem = client_problem("signature", "Invalid signature", detail);
                 problem["files"] = files.clone();
                 problem
             }
@@ -177,8 +163,8 @@ impl CliError {
     }
 }
 
-/// Perhaps only the hash function is another one.
-fn choice(others: &[Mechanism]) -> String {
+/// Advice for the case that only the hash function differs.
+fn mechanism_advice(others: &[Mechanism]) -> String {
     if others.is_empty() {
         return String::new();
     }
@@ -186,10 +172,13 @@ fn choice(others: &[Mechanism]) -> String {
         .iter()
         .map(|other| format!("`--mechanism {other}`"))
         .collect();
-    format!(" (the list has digests that need {})", others.join(" or "))
+    format!(
+        " (the manifest lists digests that need {})",
+        any_of(&others)
+    )
 }
 
-/// A problem that arises here and has no HTTP status.
-fn own(code: &str, title: &str, detail: String) -> Value {
+/// A problem of this program, which has no HTTP status.
+fn client_problem(code: &str, title: &str, detail: String) -> Value {
     json!({ "type": format!("urn:countersign:client:{code}"), "title": title, "detail": detail })
 }

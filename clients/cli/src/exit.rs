@@ -7,49 +7,42 @@ use countersign_protocol::activation::EndReason;
 
 use crate::interrupt::Signal;
 
-/// As `--help` tells them.
+/// The exit codes and the advice about tokens, for `--help`.
 pub const HELP: &str = "\
 Exit codes:
-  0  done
-  1  error, or a signature that is wrong
-  2  the command line makes no sense
-  3  declined by custodians, cancelled, or locked by somebody
-  4  expired without quorum, withdrawn as abandoned, or the lease's time or signatures are used up
-  5  the server cannot be reached
+  0  success
+  1  error, or an invalid signature
+  2  usage error
+  3  declined by custodians, cancelled or locked
+  4  expired, abandoned, or the lease is used up
+  5  server unreachable
   6  not approved: a digest is not in the manifest, or the activation is not open
-  129, 130, 143  SIGHUP, SIGINT or SIGTERM came while the command of `record` ran
+  129, 130, 143  `record` received SIGHUP, SIGINT or SIGTERM while its command was running
 
-No token is taken on the command line, where every user of the machine could read it: put it into a file with
-mode 600 and name that with --token-file, COUNTERSIGN_TOKEN_FILE or `token_file` in the configuration, or set
-COUNTERSIGN_TOKEN.";
+Pass the token in a file or environment variable, not as an argument, because other users can see arguments. Write it to
+a file with mode 600 and name the file with --token-file, COUNTERSIGN_TOKEN_FILE or `token_file` in the configuration, or
+set COUNTERSIGN_TOKEN.";
 
-/// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
     Ok = 0,
-    /// Something failed.
     Error = 1,
-    /// The command line makes no sense.
     Usage = 2,
-    /// Somebody said no.
+    /// A custodian declined, or the activation was cancelled or locked.
     Stopped = 3,
-    /// Time or count is over.
+    /// The activation expired or was abandoned, or its lease is used up.
     Expired = 4,
-    /// No server.
     Unreachable = 5,
-    /// Nobody approved this.
     NotApproved = 6,
-    /// SIGHUP while a command ran: as shells tell it.
+    /// SIGHUP while a command was running. Like shells, this and the next two add 128 to the signal's number.
     Hangup = 129,
-    /// SIGINT while a command ran.
+    /// SIGINT while a command was running.
     Interrupt = 130,
-    /// SIGTERM while a command ran.
+    /// SIGTERM while a command was running.
     Terminated = 143,
 }
 
 impl Exit {
-    /// For the way an activation ended.
     pub const fn of_end(reason: &EndReason) -> Self {
         match reason {
             EndReason::Declined | EndReason::Cancelled { .. } | EndReason::Locked { .. } => {
@@ -68,7 +61,6 @@ impl Exit {
         }
     }
 
-    /// For the signal that ended a command.
     pub const fn of_signal(signal: Signal) -> Self {
         match signal {
             Signal::Hangup => Self::Hangup,
@@ -77,7 +69,6 @@ impl Exit {
         }
     }
 
-    /// For an error of the client.
     pub fn of_client(error: &ClientError) -> Self {
         match error.code() {
             Some(ProblemCode::NotOpen | ProblemCode::NotInManifest) => Self::NotApproved,

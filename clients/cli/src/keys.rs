@@ -1,4 +1,4 @@
-//! Finding a key by the name that the user gave, and what to do with it.
+//! Finds keys by the name that the user gave, and chooses their mechanisms.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,9 +9,12 @@ use countersign_protocol::{
     mechanism::{Hash, Mechanism},
 };
 
-use crate::{error::CliError, output::printable};
+use crate::{
+    error::CliError,
+    output::{all_of, any_of, printable},
+};
 
-/// The key with this label or fingerprint.
+/// Returns the key with this label or fingerprint.
 pub fn find<'a>(
     keys: &'a [SigningKeyView],
     name: &str,
@@ -26,76 +29,81 @@ pub fn find<'a>(
         if let Some(hsm) =
             hsm.filter(|hsm| !keys.is_empty() && keys.iter().all(|key| key.hsm != **hsm))
         {
-            return Err(no_hsm(keys, hsm));
+            return Err(no_key_on_hsm(keys, hsm));
         }
         let known: Vec<String> = keys
             .iter()
             .map(|key| format!("{} (HSM {})", printable(&key.label), key.hsm))
             .collect();
-        let known = if known.is_empty() {
-            "the server has no key at all; is the HSM connected?".to_owned()
+        return Err(CliError::Key(if known.is_empty() {
+            format!("key `{name}` not found: the server has no keys; is the HSM connected?")
         } else {
-            format!("the server has {}", known.join(", "))
-        };
-        return Err(CliError::Key(format!("there is no key `{name}`: {known}")));
+            format!(
+                "key `{name}` not found: the server has {}",
+                known.join(", ")
+            )
+        }));
     };
     if let Some(other) = found.find(|other| other.fingerprint != key.fingerprint) {
         return Err(CliError::Key(format!(
-            "`{name}` stands for different keys on the HSMs {} and {}: choose with --hsm, or name the key by its \
-             fingerprint",
+            "`{name}` is the label of different keys on HSM {} and HSM {}: choose one with --hsm, or use the fingerprint",
             key.hsm, other.hsm
         )));
     }
-    // What signatures are verified with must be what the fingerprint stands for.
+    // Signatures are verified with the public key, so it must be the one that the fingerprint identifies.
     if key.public_key.fingerprint() != key.fingerprint {
-        return Err(CliError::Untrue(format!(
-            "the server gives a public key for `{name}` that does not have the fingerprint it names"
+        return Err(CliError::Untrusted(format!(
+            "the server returned a public key for `{name}` that does not match the key's fingerprint: report this to an \
+             administrator"
         )));
     }
     Ok(key)
 }
 
-/// That this HSM has no key, and which have.
-pub fn no_hsm(keys: &[SigningKeyView], hsm: &HsmId) -> CliError {
+/// The error for an HSM that has no keys. It names the HSMs that have some.
+pub fn no_key_on_hsm(keys: &[SigningKeyView], hsm: &HsmId) -> CliError {
     let hsms: BTreeSet<_> = keys.iter().map(|key| key.hsm.to_string()).collect();
     let hsms: Vec<String> = hsms.into_iter().collect();
-    let others = if hsms.is_empty() {
-        "the server has no key at all".to_owned()
+    CliError::Key(if hsms.is_empty() {
+        format!("HSM {hsm} not found, or it has no keys: the server has no keys")
     } else {
-        format!("those with keys are {}", hsms.join(", "))
-    };
-    CliError::Key(format!("there is no HSM `{hsm}` with a key: {others}"))
+        format!(
+            "HSM {hsm} not found, or it has no keys: the HSMs with keys are {}",
+            all_of(&hsms)
+        )
+    })
 }
 
-/// What signs with this key where nobody says.
-pub const fn usual(key: &PublicKey) -> Mechanism {
+pub const fn default_mechanism(key: &PublicKey) -> Mechanism {
     match key {
         PublicKey::Ec(_) => Mechanism::EcdsaSha256,
         PublicKey::Rsa(_) => Mechanism::RsaPkcs1Sha256,
     }
 }
 
-/// The mechanism that was asked for, or the usual one of the key's type, and its hash.
+/// Returns the requested mechanism, or the default for the key's type, and its hash function.
 pub fn mechanism(
     key: &PublicKey,
-    wanted: Option<Mechanism>,
+    requested: Option<Mechanism>,
 ) -> Result<(Mechanism, Hash), CliError> {
-    let mechanism = wanted.unwrap_or(usual(key));
+    let mechanism = requested.unwrap_or(default_mechanism(key));
     let possible = Mechanism::of_key(key);
     match mechanism.hash() {
         Some(hash) if possible.contains(&mechanism) => Ok((mechanism, hash)),
         _ => {
-            let possible: Vec<&str> = possible.into_iter().map(Mechanism::as_str).collect();
+            let possible: Vec<String> = possible
+                .into_iter()
+                .map(|mechanism| mechanism.as_str().to_owned())
+                .collect();
             Err(CliError::Key(format!(
-                "files cannot be signed by {mechanism} with a key of type {}: choose one of {}",
+                "a key of type {} cannot sign files with {mechanism}: use {}",
                 key.kind(),
-                possible.join(", ")
+                any_of(&possible)
             )))
         }
     }
 }
 
-/// A public key out of a PEM file.
 pub fn read_pem(file: &Path) -> Result<PublicKey, CliError> {
     let pem = std::fs::read_to_string(file)
         .map_err(|error| CliError::Files(format!("{}: {error}", file.display())))?;

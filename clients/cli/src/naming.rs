@@ -1,4 +1,4 @@
-//! Names of files: as custodians read them, and of signatures.
+//! Names of files in the manifest, and paths of signature files.
 
 use std::{
     ffi::OsString,
@@ -7,10 +7,11 @@ use std::{
 
 use countersign_protocol::{limits, text};
 
-/// Ending of signature files.
+/// Extension of signature files.
 pub const SUFFIX: &str = ".sig";
 
-/// The name in the manifest: relative to the working directory where possible, `/` between parts on every system.
+/// Returns the name of a file in the manifest. It is relative to the working directory if possible, and uses `/` on
+/// every system.
 pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, String> {
     let shown = path.display();
     let relative = path.strip_prefix(working_directory).unwrap_or(path);
@@ -21,7 +22,7 @@ pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, Str
             Component::ParentDir => parts.push(".."),
             Component::Normal(part) => {
                 let part = part.to_str().ok_or_else(|| {
-                    format!("{shown}: the name is not UTF-8, so custodians could not read it; rename the file")
+                    format!("{shown}: the name is not valid UTF-8, so custodians could not read it; rename the file")
                 })?;
                 parts.push(part);
             }
@@ -31,13 +32,13 @@ pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, Str
     match text::check(&name, limits::FILE_NAME) {
         Ok(()) => Ok(name),
         Err(why) => Err(format!(
-            "{}: the name {why}; rename the file",
-            text::printable(&name)
+            "\"{}\": the name {why}; rename the file",
+            text::printable(&shown.to_string())
         )),
     }
 }
 
-/// `FILE.sig` beside the file, or in `out_dir`.
+/// Returns the path of `FILE.sig`, next to the file or in `out_dir`.
 pub fn signature_path(file: &Path, out_dir: Option<&Path>) -> PathBuf {
     let with_suffix = |name: &std::ffi::OsStr| {
         let mut name = OsString::from(name);
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_relative_and_plain() {
+    fn names_are_relative_and_normalised() {
         let here = Path::new("/home/build/fw");
         for (path, name) in [
             ("out/a.bin", "out/a.bin"),
@@ -69,23 +70,23 @@ mod tests {
     }
 
     #[test]
-    fn names_that_mislead_are_refused() {
+    fn a_misleading_name_is_rejected() {
         for path in ["a\u{202E}nib.exe", "a\nb", "a\x1b[2J"] {
-            let refusal = display_name(Path::new(path), Path::new("/")).unwrap_err();
+            let error = display_name(Path::new(path), Path::new("/")).unwrap_err();
             assert!(
-                !refusal.contains('\x1b') && !refusal.contains('\u{202E}'),
-                "{refusal:?}"
+                !error.contains('\x1b') && !error.contains('\u{202E}'),
+                "{error:?}"
             );
         }
     }
 
     #[cfg(unix)]
     #[test]
-    fn names_that_are_no_text_are_refused() {
+    fn a_name_that_is_not_utf8_is_rejected() {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a\xFF"));
         assert!(display_name(path, Path::new("/")).is_err());
-        // The signature's own name is no problem.
+        // The path of a signature may be any bytes.
         assert!(
             signature_path(path, None)
                 .as_os_str()
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_lie_beside_or_in_the_directory() {
+    fn a_signature_is_next_to_its_file_or_in_the_directory() {
         let file = Path::new("out/a.tar.gz");
         assert_eq!(signature_path(file, None), Path::new("out/a.tar.gz.sig"));
         assert_eq!(

@@ -1,37 +1,35 @@
-//! Standard output: for people, or one JSON document.
+//! Results on standard output, as text or as one JSON document.
 
 use std::io::Write;
 
-pub use countersign_client::words::{count, printable};
+pub use countersign_client::words::{all_of, any_of, count, printable};
 use serde::Serialize;
 
 use crate::error::CliError;
 
-/// Where results go.
 #[derive(Clone, Copy)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// `json`: one JSON document instead of text.
     pub const fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// The result: `document` as JSON, or `text` for people.
+    /// Prints the result, as the JSON `document` or as `text`.
     pub fn result<T: Serialize>(self, document: &T, text: impl FnOnce() -> String) {
         if self.json {
             match serde_json::to_string_pretty(document) {
                 Ok(document) => print(&document),
-                Err(error) => eprintln!("countersign: the result cannot be written: {error}"),
+                Err(error) => eprintln!("countersign: cannot write the result as JSON: {error}"),
             }
         } else {
             print(&text());
         }
     }
 
-    /// An error.
+    /// Prints an error on standard error, and with `--json` also on standard output.
     pub fn error(self, error: &CliError) {
         eprintln!("countersign: {error}");
         if self.json {
@@ -40,14 +38,14 @@ impl Output {
     }
 }
 
-/// Not `println!`, which panics when the reader has gone.
+/// Prints without `println!`, which would panic if the reader of a pipe has exited.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end());
     let _ = out.flush();
 }
 
-/// Rows under their headings, in aligned columns.
+/// Formats rows under their headings in aligned columns.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter()

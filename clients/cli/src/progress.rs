@@ -1,28 +1,27 @@
-//! Progress on standard error: live on a terminal, plain lines elsewhere.
+//! Progress on standard error: animated on a terminal, and plain lines otherwise.
 
 use std::{cell::RefCell, io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Smaller amounts are hashed before a bar could be read, in bytes.
-const WORTH_A_BAR: u64 = 64 * 1024 * 1024;
+/// Hashing fewer bytes than this shows no bar, because it is faster than anyone could read.
+const MIN_BYTES_FOR_BAR: u64 = 64 * 1024 * 1024;
 
-/// Writes one line.
 pub fn line(text: &str) {
     eprintln!("{text}");
 }
 
-/// Something that takes time.
+/// Shows the progress of an operation until it is dropped.
 pub struct Progress {
     bar: ProgressBar,
-    terminal: bool,
-    last: RefCell<String>,
+    is_terminal: bool,
+    last_status: RefCell<String>,
     what: &'static str,
 }
 
 impl Progress {
     fn new(what: &'static str, length: Option<u64>, template: &str, shown: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let is_terminal = std::io::stderr().is_terminal();
         let target = if shown {
             ProgressDrawTarget::stderr()
         } else {
@@ -34,58 +33,57 @@ impl Progress {
         }
         Self {
             bar,
-            terminal,
-            last: RefCell::default(),
+            is_terminal,
+            last_status: RefCell::default(),
             what,
         }
     }
 
-    /// Reading so many bytes.
+    /// Hashing the given number of bytes.
     pub fn hashing(bytes: u64) -> Self {
         let template = "Hashing  [{bar:30}] {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}";
-        Self::new("Hashing", Some(bytes), template, bytes >= WORTH_A_BAR)
+        Self::new("Hashing", Some(bytes), template, bytes >= MIN_BYTES_FOR_BAR)
     }
 
-    /// Waiting for people.
+    /// Waiting for custodians.
     pub fn waiting() -> Self {
         Self::new("Waiting", None, "{spinner} {msg}  ({elapsed})", true)
     }
 
-    /// Signing so many files.
+    /// Signing the given number of files.
     pub fn signing(files: u64) -> Self {
         let template = "Signing  [{bar:30}] {pos}/{len}  {per_sec}  ETA {eta}";
         Self::new("Signing", Some(files), template, true)
     }
 
-    /// So much more is done.
     pub fn advance(&self, by: u64) {
         self.bar.inc(by);
     }
 
-    /// One more file is done; elsewhere than on a terminal every tenth of them is a line.
+    /// Counts one more file as done. Without a terminal, a line is printed after each tenth of the files.
     pub fn step(&self) {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0).max(1));
-        if !self.terminal && done * 10 / all != (done - 1) * 10 / all {
+        if !self.is_terminal && done * 10 / all != (done - 1) * 10 / all {
             line(&format!("{}: {done} of {all}", self.what));
         }
     }
 
-    /// Where things stand; elsewhere than on a terminal a line, if it is news.
+    /// Shows the status. Without a terminal, a line is printed if the status has changed.
     pub fn status(&self, text: &str) {
-        if self.terminal {
+        if self.is_terminal {
             self.bar.set_message(text.to_owned());
-            if self.last.borrow().is_empty() {
-                // Not before there is something to show.
+            if self.last_status.borrow().is_empty() {
+                // The spinner starts together with its first text.
                 self.bar.enable_steady_tick(Duration::from_millis(120));
             }
-        } else if *self.last.borrow() != text {
+        } else if *self.last_status.borrow() != text {
             line(text);
         }
-        text.clone_into(&mut self.last.borrow_mut());
+        text.clone_into(&mut self.last_status.borrow_mut());
     }
 
-    /// A line that stays.
+    /// Prints a line above the animation.
     pub fn line(&self, text: &str) {
         self.bar.suspend(|| line(text));
     }

@@ -1,25 +1,25 @@
-//! Where an activation stands, in words, and what comes next.
+//! Polls activations and formats them as text.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-pub use countersign_client::words::{line, purpose, time};
-use countersign_client::{Client, ClientError, LONGEST_WAIT};
+pub use countersign_client::words::{purpose, status, time};
+use countersign_client::{Client, ClientError, LONGEST_WAIT, words::duration};
 use countersign_protocol::{
-    activation::{ActivationView, Answer, HsmName},
+    activation::{ActivationState, ActivationView, Answer, EndReason, HsmName},
     id::ActivationId,
     purpose::{Purpose, Scope},
 };
 
 use crate::output::{count, printable, table};
 
-/// A server that answers a long poll at once without news is asked once in this time.
-const CALM: Duration = Duration::from_millis(500);
+/// Minimum time between two polls, in case the server answers a long poll early without a change.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The activation after its next change, or when the server would not wait longer.
-pub fn next(
+/// Returns the activation after its next change, or unchanged after the server's time limit for a long poll.
+pub fn poll(
     client: &Client,
     id: &ActivationId,
     revision: u64,
@@ -27,27 +27,34 @@ pub fn next(
     let start = Instant::now();
     let view = client.activation_after(id, revision, LONGEST_WAIT)?;
     if view.revision <= revision {
-        thread::sleep(CALM.saturating_sub(start.elapsed()));
+        thread::sleep(MIN_POLL_INTERVAL.saturating_sub(start.elapsed()));
     }
     Ok(view)
 }
 
-/// Each HSM with its device; with its state, if there are several.
-fn hsms(view: &ActivationView) -> String {
-    let name = |hsm: &HsmName| format!("{} ({})", hsm.id, hsm.device);
-    if view.members.is_empty() {
-        return name(&view.terms.hsm);
+/// The state in one or a few words. For an ended activation, how it ended.
+pub const fn state_name(state: &ActivationState) -> &'static str {
+    let reason = match state {
+        ActivationState::Queued => return "queued",
+        ActivationState::Collecting => return "waiting for approvals",
+        ActivationState::Open { .. } => return "open",
+        ActivationState::Ended { reason, .. } => reason,
+    };
+    match reason {
+        EndReason::Completed => "completed",
+        EndReason::TimeUsed => "lease expired",
+        EndReason::CountUsed => "signature limit reached",
+        EndReason::Locked { .. } => "locked",
+        EndReason::Cancelled { .. } => "cancelled",
+        EndReason::Declined => "declined",
+        EndReason::Expired => "expired",
+        EndReason::StillQueued => "expired while queued",
+        EndReason::Abandoned { .. } => "abandoned",
+        EndReason::HsmLost { .. } => "HSM lost",
+        EndReason::HsmRemoved { .. } => "HSM removed",
+        EndReason::Failed { .. } => "failed",
+        EndReason::ServerRestarted => "server restarted",
     }
-    let members = view.members.iter().map(|member| {
-        format!(
-            "{}: {}, {} of {}",
-            name(&member.hsm),
-            member.state.as_str(),
-            member.authenticated,
-            member.quorum.required
-        )
-    });
-    members.collect::<Vec<_>>().join("\n            ")
 }
 
 /// Everything about one activation.
@@ -55,37 +62,26 @@ pub fn details(view: &ActivationView) -> String {
     let terms = &view.terms;
     let mut out = format!(
         "Activation  {}\nState       {}\nPurpose     {}\nHSM         {}\nRequester   {}\nReason      {}\n\
-         Lease       {} seconds, {}\nQuorum      {}\nSignatures  {}\nExpires     {}\nPage        {}\n",
+         Lease       up to {}, {}\nQuorum      {}\nSignatures  {}\n",
         terms.id,
-        line(view),
+        status(view),
         purpose(&terms.purpose),
         hsms(view),
         printable(&terms.requester.name),
         printable(&terms.reason),
-        terms.lease.seconds,
-        count(terms.lease.signatures as usize, "signature"),
+        count(terms.lease.signatures, "signature"),
+        duration(Duration::from_secs(terms.lease.seconds.into())),
         terms.quorum,
         view.signatures,
-        time(&terms.expires_at),
-        printable(&view.url),
     );
-    let rows: Vec<Vec<String>> = view
-        .custodians
-        .iter()
-        .map(|custodian| {
-            let answer = match &custodian.answer {
-                Answer::Missing => "missing".to_owned(),
-                Answer::Authenticated { at } => format!("authenticated {}", time(at)),
-                Answer::Forgotten { why } => format!("must authenticate again: {}", printable(why)),
-                Answer::Declined { at, reason } => {
-                    format!("declined {}: {}", time(at), printable(reason))
-                }
-            };
-            vec![printable(&custodian.person.name), answer]
-        })
-        .collect();
-    out.push('\n');
-    out.push_str(&table(&["CUSTODIAN", "ANSWER"], &rows));
+    if matches!(
+        view.state,
+        ActivationState::Queued | ActivationState::Collecting
+    ) {
+        out.push_str(&format!("Approve by  {}\n", time(&terms.expires_at)));
+    }
+    out.push_str(&format!("Page        {}\n\n", printable(&view.url)));
+    out.push_str(&decisions(view));
     if let Purpose::Sign {
         scope: Scope::Manifest { files },
         ..
@@ -96,8 +92,47 @@ pub fn details(view: &ActivationView) -> String {
             .iter()
             .map(|file| vec![file.digest.to_string(), printable(&file.name)])
             .collect();
-        out.push_str(&format!("\nManifest {}\n", files.digest()));
+        out.push_str(&format!("\nManifest digest  {}\n", files.digest()));
         out.push_str(&table(&["DIGEST", "FILE"], &rows));
     }
     out
+}
+
+/// Each HSM with its device, and with the state if the activation has several.
+fn hsms(view: &ActivationView) -> String {
+    let name = |hsm: &HsmName| format!("{} ({})", hsm.id, hsm.device);
+    if view.members.is_empty() {
+        return name(&view.terms.hsm);
+    }
+    let members = view.members.iter().map(|member| {
+        format!(
+            "{}: {}, {} of {}",
+            name(&member.hsm),
+            state_name(&member.state),
+            member.authenticated,
+            count(member.quorum.required, "approval")
+        )
+    });
+    members.collect::<Vec<_>>().join("\n            ")
+}
+
+/// A table of the custodians and their decisions.
+fn decisions(view: &ActivationView) -> String {
+    let rows: Vec<Vec<String>> = view
+        .custodians
+        .iter()
+        .map(|custodian| {
+            let decision = match &custodian.answer {
+                Answer::Missing if view.state.is_ended() => "no response".to_owned(),
+                Answer::Missing => "pending".to_owned(),
+                Answer::Authenticated { at } => format!("approved {}", time(at)),
+                Answer::Forgotten { why } => format!("must approve again: {}", printable(why)),
+                Answer::Declined { at, reason } => {
+                    format!("declined {}: {}", time(at), printable(reason))
+                }
+            };
+            vec![printable(&custodian.person.name), decision]
+        })
+        .collect();
+    table(&["CUSTODIAN", "DECISION"], &rows)
 }

@@ -1,4 +1,4 @@
-//! Waiting for the quorum.
+//! Waits until an activation is open.
 
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{Client, ClientError, LONGEST_WAIT, Requested};
+use countersign_client::{Client, ClientError, LONGEST_WAIT, Requested, words::duration};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     id::ActivationId,
@@ -20,39 +20,45 @@ use crate::{
     status,
 };
 
-/// How long a server may be away while people are asked: a restart, a new network.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// Pause before a server that is away is asked again.
-const PAUSE: Duration = Duration::from_secs(3);
+/// How long to retry while the server is unreachable, which covers a restart or a change of network.
+const RETRY_TIME: Duration = Duration::from_secs(5 * 60);
+const RETRY_PAUSE: Duration = Duration::from_secs(3);
 
-enum Wake {
-    News(Box<ActivationView>),
-    Away(ClientError),
+enum Event {
+    Polled(Box<ActivationView>),
+    Unreachable(ClientError),
     Failed(ClientError),
     Interrupted,
 }
 
-/// What a request says that is waited for here.
+/// The value of `abandonedAfterSeconds` in requests whose activation this program waits for.
 pub fn abandoned_after() -> Option<u32> {
-    // A server that falls silent is found out by the end of a poll, and given up at the end of another one.
-    countersign_client::abandoned_after(PATIENCE + 2 * LONGEST_WAIT)
+    // One poll may pass before a silent server is noticed, and another one before this program gives up.
+    countersign_client::abandoned_after(RETRY_TIME + 2 * LONGEST_WAIT)
 }
 
-/// Who has to agree, until when, and where.
-pub fn announce(asked: &Requested) {
-    let verb = if asked.joined { "Joined" } else { "Asked for" };
-    let terms = &asked.activation.terms;
+/// Prints what is needed to approve the activation: its id, HSM, quorum, deadline and page.
+pub fn announce(requested: &Requested) {
+    let verb = if requested.joined {
+        "Joined"
+    } else {
+        "Requested"
+    };
+    let terms = &requested.activation.terms;
     progress::line(&format!(
-        "{verb} activation {} on the HSM {}: {} must agree by {}",
+        "{verb} activation {} on HSM {}; needs {} approvals by {}",
         terms.id,
         terms.hsm_names(),
         terms.quorum,
         status::time(&terms.expires_at)
     ));
-    progress::line(&format!("Approve at {}", printable(&asked.activation.url)));
+    progress::line(&format!(
+        "Approve at {}",
+        printable(&requested.activation.url)
+    ));
 }
 
-/// Refuses unless signatures can be made now.
+/// Returns an error unless the activation is open.
 pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
     match &view.state {
         ActivationState::Open { .. } => Ok(()),
@@ -63,31 +69,33 @@ pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
     }
 }
 
-/// Returns when the lease is open. On Ctrl-C the activation is cancelled, if it is `ours` alone.
+/// Waits until the activation is open. Ctrl-C cancels the activation, if this run requested it (`is_ours`).
 pub fn until_open(
     client: &Client,
     view: ActivationView,
-    ours: bool,
+    is_ours: bool,
     interrupt: &Interrupt,
 ) -> Result<ActivationView, CliError> {
     let id = view.terms.id.clone();
-    let (sender, wakes) = channel();
+    let (sender, events) = channel();
     let on_interrupt = sender.clone();
-    // The receiver may be gone when the wait is over; then there is nothing to wake.
-    interrupt.listen(Box::new(move || drop(on_interrupt.send(Wake::Interrupted))));
-    watch(client.clone(), id.clone(), view.revision, sender, &view);
-    match news(&wakes, view)? {
+    // Sending fails after the wait has ended, when the receiver no longer exists.
+    interrupt.on_request(Box::new(move || {
+        drop(on_interrupt.send(Event::Interrupted));
+    }));
+    start_polling(client.clone(), id.clone(), view.revision, sender, &view);
+    match receive_until_settled(&events, view)? {
         Some(view) => require_open(&view).map(|()| view),
-        None => Err(CliError::Interrupted(cancel(client, &id, ours))),
+        None => Err(CliError::Interrupted(cancel(client, &id, is_ours))),
     }
 }
 
-/// Asks the server in a thread of its own, since a long poll cannot be interrupted.
-fn watch(
+/// Polls in a thread of its own, because a long poll cannot be interrupted.
+fn start_polling(
     client: Client,
     id: ActivationId,
     mut revision: u64,
-    sender: Sender<Wake>,
+    sender: Sender<Event>,
     view: &ActivationView,
 ) {
     if is_settled(view) {
@@ -95,23 +103,23 @@ fn watch(
     }
     thread::spawn(move || {
         loop {
-            let wake = match status::next(&client, &id, revision) {
+            let event = match status::poll(&client, &id, revision) {
                 Ok(view) => {
                     revision = view.revision;
-                    Wake::News(Box::new(view))
+                    Event::Polled(Box::new(view))
                 }
                 Err(error) if error.is_unreachable() => {
-                    thread::sleep(PAUSE);
-                    Wake::Away(error)
+                    thread::sleep(RETRY_PAUSE);
+                    Event::Unreachable(error)
                 }
-                Err(error) => Wake::Failed(error),
+                Err(error) => Event::Failed(error),
             };
-            let last = match &wake {
-                Wake::News(view) => is_settled(view),
-                Wake::Failed(_) => true,
-                Wake::Away(_) | Wake::Interrupted => false,
+            let is_last = match &event {
+                Event::Polled(view) => is_settled(view),
+                Event::Failed(_) => true,
+                Event::Unreachable(_) | Event::Interrupted => false,
             };
-            if sender.send(wake).is_err() || last {
+            if sender.send(event).is_err() || is_last {
                 return;
             }
         }
@@ -125,54 +133,56 @@ const fn is_settled(view: &ActivationView) -> bool {
     )
 }
 
-/// The activation once it is open or over; `None` when interrupted before.
-fn news(
-    wakes: &Receiver<Wake>,
+/// Returns the activation once it is open or has ended, or `None` after an interrupt.
+fn receive_until_settled(
+    events: &Receiver<Event>,
     mut view: ActivationView,
 ) -> Result<Option<ActivationView>, CliError> {
     let progress = Progress::waiting();
     if !view.state.is_ended() {
-        progress.status(&status::line(&view));
+        progress.status(&status::status(&view));
     }
-    let mut away_since: Option<Instant> = None;
+    let mut unreachable_since: Option<Instant> = None;
     while !is_settled(&view) {
-        match wakes.recv() {
-            Ok(Wake::News(news)) => {
-                if away_since.take().is_some() {
-                    progress.line("The server is back");
+        match events.recv() {
+            Ok(Event::Polled(polled)) => {
+                if unreachable_since.take().is_some() {
+                    progress.line("The server is reachable again");
                 }
-                view = *news;
-                // How it ended is the error that follows.
+                view = *polled;
+                // The end is not shown here, because the error that follows reports it.
                 if !view.state.is_ended() {
-                    progress.status(&status::line(&view));
+                    progress.status(&status::status(&view));
                 }
             }
-            Ok(Wake::Away(error)) => {
-                if away_since.is_none() {
-                    progress.line(&format!("{error}. Trying again for five minutes"));
+            Ok(Event::Unreachable(error)) => {
+                if unreachable_since.is_none() {
+                    progress.line(&format!("{error}. Retrying for {}", duration(RETRY_TIME)));
                 }
-                if away_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                if unreachable_since.get_or_insert_with(Instant::now).elapsed() > RETRY_TIME {
                     return Err(error.into());
                 }
             }
-            Ok(Wake::Failed(error)) => return Err(error.into()),
-            Ok(Wake::Interrupted) | Err(_) => return Ok(None),
+            Ok(Event::Failed(error)) => return Err(error.into()),
+            Ok(Event::Interrupted) | Err(_) => return Ok(None),
         }
     }
     Ok(Some(view))
 }
 
-/// What was done about the activation, in words.
-fn cancel(client: &Client, id: &ActivationId, ours: bool) -> String {
-    if !ours {
+/// Cancels the activation, if it is ours, and returns a message about the result.
+fn cancel(client: &Client, id: &ActivationId, is_ours: bool) -> String {
+    if !is_ours {
         return format!(
-            "interrupted; activation {id} was there before and stays: `countersign activation lock {id}` ends it"
+            "interrupted; activation {id} was requested by another run and stays active; to end it, run \
+             `countersign activation lock {id}`"
         );
     }
     match client.lock(id) {
-        Ok(_) => format!("interrupted; activation {id} is cancelled, nothing was signed"),
+        Ok(_) => format!("interrupted; activation {id} was cancelled, nothing was signed"),
         Err(error) => format!(
-            "interrupted, but activation {id} could not be cancelled ({error}): `countersign activation lock {id}`"
+            "interrupted, but activation {id} could not be cancelled: {error}. To cancel it, run \
+             `countersign activation lock {id}`"
         ),
     }
 }

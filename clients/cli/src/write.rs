@@ -1,4 +1,4 @@
-//! Writing a file so that it is there completely or not at all.
+//! Atomic writing of files: a file is written completely or not at all.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::{Builder, NamedTempFile};
 
-/// A temporary file beside `path`; fails where `path` could not be written either.
+/// Creates a temporary file next to `path`. This fails if `path` cannot be written either.
 pub fn prepare(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -15,18 +15,18 @@ pub fn prepare(path: &Path) -> io::Result<NamedTempFile> {
     };
     let mut builder = Builder::new();
     builder.prefix(".countersign-");
-    // As any new file: signatures are public, and the umask still counts.
+    // Signatures are public, so they get the permissions of any new file. The umask applies.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    // The whole error has the temporary file's name, which tells nobody anything.
+    // Only the kind of the error is kept, because its text names the temporary file, which would confuse users.
     let file = builder.tempfile_in(directory);
     file.map_err(|error| error.kind().into())
 }
 
-/// Whether `path` could be written; nothing is.
+/// Checks whether `path` can be written, without writing it.
 pub fn check(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -34,7 +34,7 @@ pub fn check(path: &Path) -> io::Result<()> {
     prepare(path).map(drop)
 }
 
-/// Writes `content`; an existing file is replaced only with `replace`.
+/// Writes `content`. An existing file is replaced only with `replace`.
 pub fn write(path: &Path, content: &[u8], replace: bool) -> io::Result<()> {
     let mut file = prepare(path)?;
     file.write_all(content)?;
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_replaced_unless_asked_for() {
+    fn an_existing_file_is_replaced_only_on_request() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sig");
         write(&path, b"first", false).unwrap();
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"first");
         write(&path, b"third", true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"third");
-        // No temporary file stays.
+        // No temporary file remains.
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! The way to the server, made when it is first needed.
+//! The API clients of the process, created when they are first needed.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -6,16 +6,15 @@ use countersign_client::{
     ActivationSettings, Client, ClientError, ConfigError, Overrides, Retry, Settings, Timeouts,
 };
 
-/// For what programs do while they start: nobody waits long for a server that is away.
+/// Time limits for calls during the start of a program, which must not hang while the server is unreachable.
 const QUICK: Timeouts = Timeouts {
     connect: Duration::from_secs(3),
-    answer: Duration::from_secs(10),
+    response: Duration::from_secs(10),
     grace: Duration::from_secs(5),
-    // Nobody signs with it.
+    // Not used, because no signature is requested with these limits.
     signature: Duration::from_secs(10),
 };
 
-/// The clients of a process.
 #[derive(Default)]
 pub struct Connection {
     clients: OnceLock<Result<Clients, Failure>>,
@@ -23,14 +22,14 @@ pub struct Connection {
 
 struct Clients {
     quick: Client,
-    patient: Client,
+    regular: Client,
     settings: ActivationSettings,
 }
 
-/// Why there is no client; kept, since settings are read once.
+/// Why the clients could not be created. The failure is stored, because the configuration is read only once.
 struct Failure {
     why: String,
-    configured: bool,
+    is_configured: bool,
 }
 
 impl Connection {
@@ -38,8 +37,8 @@ impl Connection {
         self.clients.get_or_init(|| {
             Clients::load().map_err(|error| Failure {
                 why: error.to_string(),
-                configured: match &error {
-                    // A file without a server is somebody's mistake; no file is nobody's.
+                is_configured: match &error {
+                    // A configuration file without a server is a mistake, but a missing file is not.
                     ClientError::Config(ConfigError::NoServer { file }) => file.exists(),
                     ClientError::Config(ConfigError::NoHome) => false,
                     _ => true,
@@ -48,20 +47,20 @@ impl Connection {
         })
     }
 
-    /// A client that gives up soon.
+    /// The client with short time limits.
     ///
     /// # Errors
-    /// The configuration's.
+    /// The configuration is missing or invalid.
     pub fn quick(&self) -> Result<&Client, ClientError> {
         self.with(|clients| &clients.quick)
     }
 
-    /// A client for what takes its time.
+    /// The client with regular time limits, for activations and signatures.
     ///
     /// # Errors
-    /// The configuration's.
-    pub fn patient(&self) -> Result<&Client, ClientError> {
-        self.with(|clients| &clients.patient)
+    /// The configuration is missing or invalid.
+    pub fn regular(&self) -> Result<&Client, ClientError> {
+        self.with(|clients| &clients.regular)
     }
 
     fn with(&self, choose: impl FnOnce(&Clients) -> &Client) -> Result<&Client, ClientError> {
@@ -73,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// What activations are asked for with.
+    /// The settings of activations, or the defaults if the configuration is invalid.
     pub fn settings(&self) -> ActivationSettings {
         match self.clients() {
             Ok(clients) => clients.settings.clone(),
@@ -81,11 +80,11 @@ impl Connection {
         }
     }
 
-    /// Whether somebody configured anything.
+    /// Whether a configuration exists, even an invalid one.
     pub fn is_configured(&self) -> bool {
         match self.clients() {
             Ok(_) => true,
-            Err(failure) => failure.configured,
+            Err(failure) => failure.is_configured,
         }
     }
 }
@@ -99,15 +98,15 @@ impl Clients {
             attempts: 2,
             ..Retry::default()
         };
-        let patient = Timeouts {
+        let regular = Timeouts {
             connect: QUICK.connect,
             grace: QUICK.grace,
             signature: Duration::from_secs(activation.sign_seconds.into()),
             ..Timeouts::default()
         };
         Ok(Self {
-            quick: client.paced(QUICK, twice),
-            patient: client.paced(patient, Retry::default()),
+            quick: client.with_timeouts(QUICK, twice),
+            regular: client.with_timeouts(regular, Retry::default()),
             settings: activation,
         })
     }

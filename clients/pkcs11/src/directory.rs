@@ -1,4 +1,5 @@
-//! What the server has: slots, tokens, objects. Read without anybody's approval, kept for a moment.
+//! The slots, tokens and objects, fetched from the server and cached for a few seconds. Fetching them needs no
+//! approval.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,50 +20,45 @@ use crate::{
     report,
 };
 
-/// Programs ask for slots many times in a row; this long the same answer is given.
-const FRESH: Duration = Duration::from_secs(5);
+/// How long the slots are cached, because programs list them many times in a row.
+const MAX_AGE: Duration = Duration::from_secs(5);
 
-/// A slot: one signing HSM.
+/// A slot, which corresponds to one signing HSM.
 #[derive(Debug)]
 pub struct Slot {
-    /// Number; the same in every process and on every machine.
+    /// The number of the slot, which is the same in every process and on every machine.
     pub id: CK_SLOT_ID,
-    /// Name of the HSM at the server.
     pub hsm: HsmId,
-    /// The HSM, if it can be used.
+    /// The PKCS#11 token, if the HSM is connected and usable.
     pub token: Option<Token>,
 }
 
-/// The HSM in a slot.
+/// The PKCS#11 token in a slot.
 #[derive(Debug)]
 pub struct Token {
-    /// The device.
     pub device: DeviceView,
-    /// Keys that the API token may use.
+    /// The keys that the API token may use.
     pub keys: Vec<SigningKeyView>,
-    /// Their objects.
     pub objects: Vec<Object>,
 }
 
 impl Token {
-    /// The key that an object belongs to.
     pub fn key_of(&self, object: &Object) -> Option<&SigningKeyView> {
         self.keys.iter().find(|key| key.fingerprint == object.key)
     }
 }
 
-/// The slots of this process.
 #[derive(Default)]
 pub struct Directory {
-    known: Mutex<Known>,
-    /// Held while the server is asked: others wait for the same answer.
-    asking: Mutex<()>,
+    cache: Mutex<Cache>,
+    /// Locked during a request, so that other threads wait for the same response.
+    refresh: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Known {
+struct Cache {
     slots: BTreeMap<CK_SLOT_ID, Arc<Slot>>,
-    asked: Option<Instant>,
+    refreshed_at: Option<Instant>,
     handles: HashMap<(HsmId, String, CK_OBJECT_CLASS), CK_OBJECT_HANDLE>,
 }
 
@@ -71,61 +67,62 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Directory {
-    /// The slots, ordered by number. Without the server there are no tokens in them; why is told once.
+    /// Returns the slots, ordered by number. They contain no tokens while the server is unreachable, which is reported
+    /// on standard error.
     pub fn slots(&self, connection: &Connection) -> Vec<Arc<Slot>> {
         self.refresh(connection);
-        lock(&self.known).slots.values().cloned().collect()
+        lock(&self.cache).slots.values().cloned().collect()
     }
 
-    /// A slot as last seen; the server is asked only if it never was.
+    /// Returns a slot from the cache, which is filled first if it never was.
     pub fn slot(&self, connection: &Connection, id: CK_SLOT_ID) -> Option<Arc<Slot>> {
-        if lock(&self.known).asked.is_none() {
+        if lock(&self.cache).refreshed_at.is_none() {
             self.refresh(connection);
         }
-        lock(&self.known).slots.get(&id).cloned()
+        lock(&self.cache).slots.get(&id).cloned()
     }
 
     fn is_fresh(&self) -> bool {
-        lock(&self.known)
-            .asked
-            .is_some_and(|asked| asked.elapsed() < FRESH)
+        lock(&self.cache)
+            .refreshed_at
+            .is_some_and(|refreshed_at| refreshed_at.elapsed() < MAX_AGE)
     }
 
     fn refresh(&self, connection: &Connection) {
         if self.is_fresh() {
             return;
         }
-        let asking = lock(&self.asking);
+        let refresh = lock(&self.refresh);
         if self.is_fresh() {
             return;
         }
-        let answer = ask(connection);
-        let mut known = lock(&self.known);
-        known.asked = Some(Instant::now());
-        match answer {
-            Ok((hsms, keys)) => known.put(hsms, &keys, connection.settings().wait_in),
+        let fetched = fetch(connection);
+        let mut cache = lock(&self.cache);
+        cache.refreshed_at = Some(Instant::now());
+        match fetched {
+            Ok((hsms, keys)) => cache.fill(hsms, &keys, connection.settings().wait_in),
             Err(error) => {
-                // A machine where nothing is configured has no tokens, and nobody wants to read why.
+                // On a machine without a configuration, programs that merely load the module should see no message.
                 if connection.is_configured() {
                     report::line(&error.to_string());
                 }
-                // Sessions keep what they have; new ones find nothing.
-                known.empty();
+                // Open sessions keep their slot with its token. New ones find no token.
+                cache.remove_tokens();
             }
         }
-        drop(known);
-        drop(asking);
+        drop(cache);
+        drop(refresh);
     }
 }
 
-fn ask(connection: &Connection) -> Result<(Vec<HsmView>, Vec<SigningKeyView>), ClientError> {
+fn fetch(connection: &Connection) -> Result<(Vec<HsmView>, Vec<SigningKeyView>), ClientError> {
     let client = connection.quick()?;
     Ok((client.hsms()?, client.keys()?))
 }
 
-impl Known {
-    /// Slots stay, as programs expect of slots; what was in them cannot be had.
-    fn empty(&mut self) {
+impl Cache {
+    /// Removes the tokens but not the slots, because programs expect slots to stay.
+    fn remove_tokens(&mut self) {
         for slot in self.slots.values_mut() {
             *slot = Arc::new(Slot {
                 id: slot.id,
@@ -135,7 +132,7 @@ impl Known {
         }
     }
 
-    fn put(&mut self, hsms: Vec<HsmView>, keys: &[SigningKeyView], wait_in: WaitIn) {
+    fn fill(&mut self, hsms: Vec<HsmView>, keys: &[SigningKeyView], wait_in: WaitIn) {
         self.slots.clear();
         for hsm in hsms {
             let keys: Vec<_> = keys
@@ -143,15 +140,15 @@ impl Known {
                 .filter(|key| key.hsm == hsm.id)
                 .cloned()
                 .collect();
-            let usable = !matches!(
+            let is_usable = !matches!(
                 hsm.state,
                 HsmState::Absent { .. } | HsmState::Attached | HsmState::Failed { .. }
             );
-            // An HSM that is there, but has nothing for this API token, is no slot.
-            if usable && keys.is_empty() {
+            // A usable HSM without keys for this API token gets no slot.
+            if is_usable && keys.is_empty() {
                 continue;
             }
-            let token = hsm.device.filter(|_| usable).map(|device| {
+            let token = hsm.device.filter(|_| is_usable).map(|device| {
                 let objects = keys.iter().flat_map(|key| {
                     object::objects(&hsm.id, key, wait_in == WaitIn::Login, |class| {
                         let next = CK_OBJECT_HANDLE::try_from(self.handles.len() + 1);

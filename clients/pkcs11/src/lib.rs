@@ -1,7 +1,7 @@
-//! PKCS#11 module whose `C_Login` waits until enough custodians have opened a remote HSM.
+//! PKCS#11 module whose `C_Login` waits until enough custodians have approved and a remote HSM is open.
 //!
-//! [`ffi`] is the only way in: a thin layer that turns pointers into slices and results into return values, and lets no
-//! panic out. Everything behind it is safe Rust on the API client that the command line uses as well.
+//! Programs call [`ffi`], a thin layer that converts pointers to slices and results to return values, and stops panics.
+//! The other modules are safe Rust, except `system`, and use the same API client as the command line.
 
 mod connection;
 mod directory;

@@ -1,4 +1,4 @@
-//! Opening the HSM: an activation is asked for or joined, and its quorum waited for.
+//! Opens the HSM: requests or joins an activation, and waits for its quorum.
 
 use std::{
     collections::HashMap,
@@ -29,23 +29,23 @@ use crate::{
     wait::{self, Outcome},
 };
 
-/// Who is logged in where.
+/// The logins of the process.
 #[derive(Default)]
 pub struct Logins {
     /// Slots after `C_Login`.
     slots: Mutex<HashMap<CK_SLOT_ID, Login>>,
     /// Keys that the first `C_SignInit` opened.
     keys: Mutex<HashMap<(CK_SLOT_ID, Fingerprint), ActivationId>>,
-    /// Held by whoever waits: a second one finds the first one's result.
+    /// Locked during a wait, so that a second thread finds the result of the first one.
     waiting: Mutex<()>,
 }
 
-/// What a `C_Login` opened.
+/// The result of a `C_Login`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     /// Signatures are made under this activation.
     Activation(ActivationId),
-    /// Signatures are only written down.
+    /// Signatures are only recorded.
     Recording,
 }
 
@@ -54,42 +54,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Logins {
-    /// What was opened by `C_Login`.
+    /// The login of a slot by `C_Login`.
     pub fn of_slot(&self, slot: CK_SLOT_ID) -> Option<Login> {
         lock(&self.slots).get(&slot).cloned()
     }
 
-    /// What was opened by the first `C_SignInit` of this key.
+    /// The activation that the first `C_SignInit` of this key opened.
     pub fn of_key(&self, slot: CK_SLOT_ID, key: &Fingerprint) -> Option<ActivationId> {
         lock(&self.keys).get(&(slot, *key)).cloned()
     }
 
-    /// Whether `C_Login` was called for this slot, and the lease not found over since.
+    /// Whether `C_Login` was called for this slot, and the end of its lease was not noticed yet.
     pub fn is_logged_in(&self, slot: CK_SLOT_ID) -> bool {
         lock(&self.slots).contains_key(&slot)
     }
 
-    /// Notes a recording.
-    pub fn record(&self, slot: CK_SLOT_ID) {
+    pub fn start_recording(&self, slot: CK_SLOT_ID) {
         lock(&self.slots).insert(slot, Login::Recording);
     }
 
-    /// Forgets a login; the lease goes on for others.
+    /// Removes the logins of a slot. The lease stays open for other processes. Returns whether `C_Login` was called.
     pub fn forget(&self, slot: CK_SLOT_ID) -> bool {
         lock(&self.keys).retain(|(of, _), _| *of != slot);
         lock(&self.slots).remove(&slot).is_some()
     }
 
-    /// Forgets everything that stands on this activation: it is over.
-    pub fn over(&self, activation: &ActivationId) {
+    /// Removes the logins under an activation that has ended.
+    pub fn forget_activation(&self, activation: &ActivationId) {
         lock(&self.keys).retain(|_, of| of != activation);
         lock(&self.slots).retain(|_, login| *login != Login::Activation(activation.clone()));
     }
 
-    /// `C_Login`: opens every key that the settings name, or every one that the API token may use.
+    /// `C_Login`: opens the keys in the settings, or every key that the API token may use.
     ///
     /// # Errors
-    /// `CKR_USER_ALREADY_LOGGED_IN`; why it was not opened.
+    /// The slot is logged in already, or the HSM was not opened. The reason is reported on standard error.
     pub fn open_slot(
         &self,
         client: &Client,
@@ -104,17 +103,17 @@ impl Logins {
         if self.is_logged_in(slot.id) {
             return Err(Rv(ck::CKR_USER_ALREADY_LOGGED_IN));
         }
-        let keys = chosen(settings, slot, token)?;
+        let keys = configured_keys(settings, slot, token)?;
         let activation = open(client, settings, slot, &keys, finalized)?;
         lock(&self.slots).insert(slot.id, Login::Activation(activation));
         drop(waiting);
         Ok(())
     }
 
-    /// The first `C_SignInit` of a key, where that is what waits.
+    /// The first `C_SignInit` of a key, if `wait_in` is `sign`.
     ///
     /// # Errors
-    /// Why it was not opened.
+    /// The HSM was not opened. The reason is reported on standard error.
     pub fn open_key(
         &self,
         client: &Client,
@@ -123,7 +122,7 @@ impl Logins {
         key: &SigningKeyView,
         finalized: impl Fn() -> bool,
     ) -> Result<ActivationId> {
-        // What is open need not wait for whoever waits for another key.
+        // An open key is returned without the lock, because another thread may wait for another key.
         if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
             return Ok(open);
         }
@@ -138,8 +137,8 @@ impl Logins {
     }
 }
 
-/// The keys to be opened.
-fn chosen<'a>(
+/// The keys to open: those in the settings, or all.
+fn configured_keys<'a>(
     settings: &ActivationSettings,
     slot: &Slot,
     token: &'a Token,
@@ -147,23 +146,22 @@ fn chosen<'a>(
     let keys: Vec<_> = token
         .keys
         .iter()
-        .filter(|key| is_named(settings, &key.label, &key.fingerprint))
+        .filter(|key| is_configured(settings, &key.label, &key.fingerprint))
         .collect();
     if keys.is_empty() {
-        let there: Vec<_> = token.keys.iter().map(|key| printable(&key.label)).collect();
         report::line(&format!(
-            "none of the keys {} of COUNTERSIGN_KEYS or the configuration is on the HSM {}, which has {}",
-            settings.keys.join(", "),
+            "HSM {} has none of the keys in COUNTERSIGN_KEYS or the configuration ({}), but has {}",
             slot.hsm,
-            there.join(", ")
+            settings.keys.join(", "),
+            labels(&token.keys.iter().collect::<Vec<_>>())
         ));
         return Err(Rv(ck::CKR_FUNCTION_FAILED));
     }
     Ok(keys)
 }
 
-/// Whether the settings name this key. An activation that they name says itself which keys it opens.
-fn is_named(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bool {
+/// Whether the settings allow this key. With a configured activation, the activation alone determines the keys.
+fn is_configured(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bool {
     settings.activation.is_some()
         || settings.keys.is_empty()
         || settings
@@ -172,7 +170,8 @@ fn is_named(settings: &ActivationSettings, label: &str, key: &Fingerprint) -> bo
             .any(|name| name == label || *name == key.to_hex())
 }
 
-/// Whether all that was approved has been signed. A later program of the build may ask for some of it again.
+/// Whether everything that was approved has been signed. A later program of the build may request the same signatures
+/// again.
 const fn is_complete(state: &ActivationState) -> bool {
     matches!(
         state,
@@ -191,21 +190,18 @@ fn open(
     finalized: impl Fn() -> bool,
 ) -> Result<ActivationId> {
     let signals = Signals::watch();
-    let patience = patience(settings);
-    let found = wait::reach(patience, &signals, &finalized, || {
-        find(client, settings, keys)
+    let retry_time = retry_time(settings);
+    let found = wait::retry_while_unreachable(retry_time, &signals, &finalized, || {
+        find_or_request(client, settings, keys)
     });
-    let (view, ours) = match found {
-        Ok(found) => found,
-        Err(error) => {
-            report::line(&format!("the HSM {} was not opened: {error}", slot.hsm));
-            return Err(Rv::of_client(&error));
-        }
-    };
+    let (view, is_ours) = found.map_err(|error| {
+        report::line(&format!("HSM {} was not opened: {error}", slot.hsm));
+        Rv::of_client(&error)
+    })?;
     let id = view.terms.id.clone();
     if !covers(&view, keys) {
         report::line(&format!(
-            "activation {id} is for {}, not for {} on the HSM {}",
+            "activation {id} is to {}, but key {} of HSM {} is needed",
             countersign_client::words::purpose(&view.terms.purpose),
             labels(keys),
             slot.hsm
@@ -214,54 +210,67 @@ fn open(
     }
     if settings.activation.is_some() && is_complete(&view.state) {
         report::line(&format!(
-            "everything that activation {id} is for was signed: the same again is answered from the record"
+            "activation {id} is complete; repeated requests return the recorded signatures"
         ));
         return Ok(id);
     }
     if !matches!(view.state, ActivationState::Open { .. }) && !view.state.is_ended() {
-        wait::announce(&view, !ours);
+        wait::announce(&view, !is_ours);
     }
-    match wait::until_open(client, view, patience, &signals, finalized) {
+    let outcome = wait::until_open(client, view, retry_time, &signals, finalized);
+    finish_open(client, slot, id, is_ours, outcome)
+}
+
+/// Reports the outcome of the wait, and converts it to the return value.
+fn finish_open(
+    client: &Client,
+    slot: &Slot,
+    id: ActivationId,
+    is_ours: bool,
+    outcome: Outcome,
+) -> Result<ActivationId> {
+    match outcome {
         Outcome::Open(view) => {
             if let ActivationState::Open { until, left, .. } = &view.state {
                 report::line(&format!(
-                    "the HSM {} is open under activation {id}: {} left, until {}",
+                    "HSM {} is open under activation {id} until {}, {} left",
                     slot.hsm,
-                    count(*left as usize, "signature"),
-                    time(until)
+                    time(until),
+                    count(*left, "signature")
                 ));
             }
             Ok(id)
         }
-        Outcome::Ended(reason, how) => {
+        Outcome::Ended { reason, sentence } => {
             report::line(&format!(
-                "the HSM {} was not opened: activation {id} is over: {how}",
+                "HSM {} was not opened, because {sentence}",
                 slot.hsm
             ));
             Err(Rv::of_end(&reason))
         }
         Outcome::Failed(error) => {
             report::line(&format!(
-                "the HSM {} was not opened: {error}. Run this again soon to join activation {id}: the server withdraws it \
-                 when no program waits for it any more",
+                "HSM {} was not opened: {error}. Run the program again soon to join activation {id}, because the server \
+                 abandons an activation that no program polls",
                 slot.hsm
             ));
             Err(Rv::of_client(&error))
         }
         Outcome::Finalized => Err(Rv(ck::CKR_FUNCTION_CANCELED)),
         Outcome::Interrupted => {
-            report::line(&withdraw(client, &id, ours));
+            report::line(&cancel(client, &id, is_ours));
             Err(Rv(ck::CKR_FUNCTION_CANCELED))
         }
     }
 }
 
-fn patience(settings: &ActivationSettings) -> Duration {
+/// How long to retry while the server is unreachable.
+fn retry_time(settings: &ActivationSettings) -> Duration {
     Duration::from_secs(settings.patience_seconds.into())
 }
 
-/// The activation to wait for, and whether it was asked for here.
-fn find(
+/// Returns the activation to wait for, and whether this call requested it.
+fn find_or_request(
     client: &Client,
     settings: &ActivationSettings,
     keys: &[&SigningKeyView],
@@ -270,26 +279,26 @@ fn find(
         return Ok((client.activation(id)?, false));
     }
     let requested = client.request_activation(&NewActivation {
-        // On every HSM that has them.
+        // Any HSM that holds the keys may sign.
         hsm: None,
         purpose: NewPurpose::Sign {
             keys: keys.iter().map(|key| key.fingerprint.to_hex()).collect(),
             scope: Scope::Open,
         },
-        reason: settings.reason.clone().unwrap_or_else(usual_reason),
+        reason: settings.reason.clone().unwrap_or_else(default_reason),
         lease: Some(LeaseLimits {
             seconds: settings.lease_seconds,
             signatures: settings.signatures,
         }),
         collect_seconds: settings.collect_seconds,
-        abandoned_after_seconds: countersign_client::abandoned_after(patience(settings)),
+        abandoned_after_seconds: countersign_client::abandoned_after(retry_time(settings)),
         join: Join::SameKeys,
     })?;
     Ok((requested.activation, !requested.joined))
 }
 
-/// The same for every program of a build, so that they join each other's activation.
-fn usual_reason() -> String {
+/// A reason that is the same for all programs of a build, so that they join one activation.
+fn default_reason() -> String {
     let host = system::host_name().unwrap_or_else(|| "an unnamed machine".into());
     match std::env::var("USER").or_else(|_| std::env::var("LOGNAME")) {
         Ok(user) if !user.is_empty() => format!("PKCS#11 programs of {user} on {host}"),
@@ -297,12 +306,13 @@ fn usual_reason() -> String {
     }
 }
 
+/// Whether the activation is for at least one of the keys. A configured activation need not be for all of them.
 fn covers(view: &ActivationView, keys: &[&SigningKeyView]) -> bool {
-    let Purpose::Sign { keys: open, .. } = &view.terms.purpose else {
+    let Purpose::Sign { keys: approved, .. } = &view.terms.purpose else {
         return false;
     };
-    // With an activation that was named, whatever it opens is what can be used.
-    keys.iter().any(|key| open.get(&key.fingerprint).is_some())
+    keys.iter()
+        .any(|key| approved.get(&key.fingerprint).is_some())
 }
 
 fn labels(keys: &[&SigningKeyView]) -> String {
@@ -310,17 +320,19 @@ fn labels(keys: &[&SigningKeyView]) -> String {
     labels.join(", ")
 }
 
-fn withdraw(client: &Client, id: &ActivationId, ours: bool) -> String {
-    if !ours {
+/// Cancels the activation, if this call requested it, and returns a message about the result.
+fn cancel(client: &Client, id: &ActivationId, is_ours: bool) -> String {
+    if !is_ours {
         return format!(
-            "interrupted; activation {id} was asked for by another program and stays: `countersign activation lock \
-             {id}` ends it"
+            "interrupted; activation {id} was requested by another program and stays active; to end it, run \
+             `countersign activation lock {id}`"
         );
     }
     match client.lock(id) {
-        Ok(_) => format!("interrupted; activation {id} is cancelled, nothing was signed"),
+        Ok(_) => format!("interrupted; activation {id} was cancelled, nothing was signed"),
         Err(error) => format!(
-            "interrupted, but activation {id} could not be cancelled ({error}): `countersign activation lock {id}`"
+            "interrupted, but activation {id} could not be cancelled: {error}. To cancel it, run \
+             `countersign activation lock {id}`"
         ),
     }
 }
@@ -336,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_key_does_not_wait_for_another_one() {
+    fn an_open_key_does_not_wait_for_another_key() {
         let secret = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32])
             .unwrap_or_else(|error| unreachable!("{error}"));
         let public_key = secret.public_key();
@@ -370,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_complete_activation_is_of_use_after_its_end() {
+    fn only_a_completed_activation_can_be_used_after_its_end() {
         let ended = |reason| ActivationState::Ended {
             reason,
             at: Timestamp::UNIX_EPOCH,
@@ -387,15 +399,15 @@ mod tests {
     }
 
     #[test]
-    fn a_named_activation_says_itself_which_keys_it_opens() {
+    fn a_configured_activation_overrides_the_configured_keys() {
         let key = Fingerprint([1; 32]);
         let mut settings = ActivationSettings {
             keys: vec!["firmware".into()],
             ..ActivationSettings::default()
         };
-        assert!(is_named(&settings, "firmware", &key));
-        assert!(!is_named(&settings, "other", &key));
+        assert!(is_configured(&settings, "firmware", &key));
+        assert!(!is_configured(&settings, "other", &key));
         settings.activation = Some(ActivationId::new("8K3F"));
-        assert!(is_named(&settings, "other", &key));
+        assert!(is_configured(&settings, "other", &key));
     }
 }

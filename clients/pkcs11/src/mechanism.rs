@@ -1,4 +1,4 @@
-//! Mechanisms: which a key offers, and what becomes of the application's input.
+//! PKCS#11 mechanisms: those that a key offers, and how they take the input of a signature.
 
 use countersign_protocol::{
     cvc::PublicKey,
@@ -10,49 +10,46 @@ use cryptoki_sys::{CK_FLAGS, CK_MECHANISM_TYPE, CK_ULONG};
 
 use crate::rv::{Result, Rv};
 
-/// A mechanism as `C_GetMechanismInfo` tells it.
+/// A mechanism with the fields of `C_GetMechanismInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offered {
-    /// Which.
+pub struct OfferedMechanism {
     pub mechanism: CK_MECHANISM_TYPE,
-    /// What it does. Zero: it is only part of others.
+    /// The operations. A mechanism that is only used inside others has none.
     pub flags: CK_FLAGS,
-    /// Sizes of keys in bits.
+    /// The smallest and the largest key size, in bits.
     pub sizes: (CK_ULONG, CK_ULONG),
 }
 
-/// How the input of a signature is taken.
+/// How the input of a signature is interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// The data; hashed here.
+    /// Data, which the module hashes.
     Data(Mechanism),
-    /// The digest; its length says which hash.
+    /// A digest whose length determines the hash function.
     EcdsaDigest,
-    /// DigestInfo (RFC 8017, section 9.2).
+    /// A DigestInfo (RFC 8017, section 9.2).
     DigestInfo,
-    /// The digest for this.
+    /// A digest for this mechanism.
     PssDigest(Mechanism),
-    /// A padded block.
+    /// A block to which the program has applied the padding.
     Block,
 }
 
-/// What `C_SignInit` asked for.
+/// The mechanism and the parameters of `C_SignInit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// How the input is taken.
+pub struct SignParameters {
     pub input: Input,
-    /// Salt in bytes, where it is not as long as the hash.
+    /// The length of the salt in bytes, if it differs from that of the digest.
     pub salt_length: Option<u16>,
 }
 
-/// `CK_RSA_PKCS_PSS_PARAMS`.
+/// The content of `CK_RSA_PKCS_PSS_PARAMS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PssParameters {
-    /// Hash.
     pub hash: CK_MECHANISM_TYPE,
-    /// Mask generation.
+    /// The mask generation function.
     pub mgf: CK_ULONG,
-    /// Salt length.
+    /// The length of the salt.
     pub salt: CK_ULONG,
 }
 
@@ -77,12 +74,12 @@ const HASHES: [(CK_MECHANISM_TYPE, CK_ULONG, Hash); 3] = [
     (ck::CKM_SHA512, ck::CKG_MGF1_SHA512, Hash::Sha512),
 ];
 
-/// What a key offers.
-pub fn of_key(key: &SigningKeyView) -> Vec<Offered> {
+/// The mechanisms of a key.
+pub fn of_key(key: &SigningKeyView) -> Vec<OfferedMechanism> {
     let bits = CK_ULONG::try_from(key.public_key.bits()).unwrap_or(0);
     let sign = ck::CKF_HW | ck::CKF_SIGN;
     let offered = |flags| {
-        move |mechanism| Offered {
+        move |mechanism| OfferedMechanism {
             mechanism,
             flags,
             sizes: (bits, bits),
@@ -108,10 +105,10 @@ pub fn of_key(key: &SigningKeyView) -> Vec<Offered> {
     }
 }
 
-/// What a token with these keys offers. Hashes are listed, since Java takes PSS only from a token that lists them, but
-/// without a flag: nothing is hashed here for its own sake.
-pub fn of_token<'a>(keys: impl Iterator<Item = &'a SigningKeyView>) -> Vec<Offered> {
-    let mut all: Vec<Offered> = Vec::new();
+/// The mechanisms of a token with these keys. Hash functions are listed too, because Java uses PSS only with a token
+/// that lists them. They have no flags, because the module offers no separate hashing.
+pub fn of_token<'a>(keys: impl Iterator<Item = &'a SigningKeyView>) -> Vec<OfferedMechanism> {
+    let mut all: Vec<OfferedMechanism> = Vec::new();
     let mut rsa = false;
     for key in keys {
         rsa |= matches!(key.public_key, PublicKey::Rsa(_));
@@ -129,7 +126,7 @@ pub fn of_token<'a>(keys: impl Iterator<Item = &'a SigningKeyView>) -> Vec<Offer
         }
     }
     if rsa {
-        all.extend(HASHES.map(|(mechanism, ..)| Offered {
+        all.extend(HASHES.map(|(mechanism, ..)| OfferedMechanism {
             mechanism,
             flags: 0,
             sizes: (0, 0),
@@ -138,15 +135,15 @@ pub fn of_token<'a>(keys: impl Iterator<Item = &'a SigningKeyView>) -> Vec<Offer
     all
 }
 
-/// What is meant by a mechanism and its parameters, for this key.
+/// Interprets a mechanism and its parameters for a key.
 ///
 /// # Errors
-/// `CKR_MECHANISM_INVALID`, `CKR_MECHANISM_PARAM_INVALID`, `CKR_KEY_TYPE_INCONSISTENT`.
-pub fn wanted(
+/// The mechanism is unknown or not allowed for the key, its parameters are invalid, or it is for another type of key.
+pub fn sign_parameters(
     key: &SigningKeyView,
     mechanism: CK_MECHANISM_TYPE,
     pss: Option<PssParameters>,
-) -> Result<Wanted> {
+) -> Result<SignParameters> {
     let find = |table: &[(CK_MECHANISM_TYPE, Hash)], scheme| {
         let (_, hash) = table.iter().find(|(known, _)| *known == mechanism)?;
         Mechanism::new(scheme, *hash)
@@ -181,10 +178,10 @@ pub fn wanted(
         }
         _ => None,
     };
-    Ok(Wanted { input, salt_length })
+    Ok(SignParameters { input, salt_length })
 }
 
-/// The salt's length, if it is not that of the hash.
+/// The length of the salt, if it differs from that of the digest.
 fn salt_length(
     key: &SigningKeyView,
     mechanism: Mechanism,
@@ -193,20 +190,21 @@ fn salt_length(
     let invalid = Rv(ck::CKR_MECHANISM_PARAM_INVALID);
     let pss = pss.ok_or(invalid)?;
     let hash = mechanism.hash().ok_or(invalid)?;
-    let same = HASHES
+    let uses_one_hash = HASHES
         .iter()
         .any(|(name, mgf, known)| *known == hash && pss.hash == *name && pss.mgf == *mgf);
-    if !same {
+    if !uses_one_hash {
         return Err(invalid);
     }
-    let usual = hash.digest_len();
+    let digest_length = hash.digest_len();
     let longest = (key.public_key.bits() - 1)
         .div_ceil(8)
-        .checked_sub(usual + 2)
+        .checked_sub(digest_length + 2)
         .ok_or(invalid)?;
-    // libp11 hands on what OpenSSL means by -1, -2 and -3: as the hash, the longest, the longest.
+    // libp11 passes on OpenSSL's special values: -1 is the length of the digest, -2 and -3 are the greatest possible
+    // length.
     let length = match pss.salt {
-        CK_ULONG::MAX => usual,
+        CK_ULONG::MAX => digest_length,
         length if length >= CK_ULONG::MAX - 2 => longest,
         length => usize::try_from(length).map_err(|_| invalid)?,
     };
@@ -214,11 +212,11 @@ fn salt_length(
         return Err(invalid);
     }
     let length_for_server = u16::try_from(length).map_err(|_| invalid)?;
-    Ok((length != usual).then_some(length_for_server))
+    Ok((length != digest_length).then_some(length_for_server))
 }
 
-/// The hash and the digest inside a DigestInfo.
-pub fn open_digest_info(info: &[u8]) -> Option<(Hash, &[u8])> {
+/// Returns the hash function and the digest inside a DigestInfo.
+pub fn parse_digest_info(info: &[u8]) -> Option<(Hash, &[u8])> {
     [Hash::Sha256, Hash::Sha384, Hash::Sha512]
         .into_iter()
         .find_map(|hash| {

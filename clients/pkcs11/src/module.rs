@@ -1,4 +1,4 @@
-//! The state between `C_Initialize` and `C_Finalize`.
+//! The state of the module between `C_Initialize` and `C_Finalize`.
 
 use std::sync::{
     Arc,
@@ -21,19 +21,19 @@ use crate::{
     report,
     rv::{Result, Rv},
     session::{Session, Sessions},
-    sign::{Signing, Under},
+    sign::{Destination, Signing},
 };
 
-/// No lock: after a fork, one that another thread held would be held for ever.
+/// The module of this process. It is not behind a lock, because a lock that another thread holds during a fork would
+/// stay locked in the child.
 static MODULE: ArcSwapOption<Module> = ArcSwapOption::const_empty();
 
-/// What the module knows and does in one process.
 pub struct Module {
-    /// A child that inherits this by fork must not use it: connections belong to the parent.
+    /// The id of the process that initialised the module. A child process must not use it, because the connections
+    /// belong to the parent.
     process: u32,
     connection: Connection,
     directory: Directory,
-    /// Sessions.
     pub sessions: Sessions,
     logins: Logins,
     recorder: Option<Recorder>,
@@ -41,10 +41,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// `C_Initialize`. Asks nobody yet.
-    ///
-    /// # Errors
-    /// `CKR_CRYPTOKI_ALREADY_INITIALIZED`.
+    /// `C_Initialize`, which does not connect to the server yet.
     pub fn initialize() -> Result<()> {
         let current = MODULE.load();
         if current.as_ref().is_some_and(|module| module.is_ours()) {
@@ -64,15 +61,13 @@ impl Module {
         if raced {
             return Err(Rv(ck::CKR_CRYPTOKI_ALREADY_INITIALIZED));
         }
-        // What a parent process left must not be taken apart here: its connections would say good-bye to the server.
+        // The module that a parent process left is not dropped, because closing its connections would end the parent's
+        // too.
         std::mem::forget(current.clone());
         Ok(())
     }
 
-    /// `C_Finalize`. Whoever waits in `C_Login` returns soon.
-    ///
-    /// # Errors
-    /// `CKR_CRYPTOKI_NOT_INITIALIZED`.
+    /// `C_Finalize`. Threads that wait in `C_Login` return soon afterwards.
     pub fn finalize() -> Result<()> {
         let module = Self::get()?;
         module.finalized.store(true, Ordering::SeqCst);
@@ -80,10 +75,7 @@ impl Module {
         Ok(())
     }
 
-    /// The module, if this process initialised it.
-    ///
-    /// # Errors
-    /// `CKR_CRYPTOKI_NOT_INITIALIZED`.
+    /// Returns the module, if this process initialised it.
     pub fn get() -> Result<Arc<Self>> {
         MODULE
             .load_full()
@@ -95,40 +87,31 @@ impl Module {
         self.process == std::process::id()
     }
 
-    /// Every slot.
     pub fn slots(&self) -> Vec<Arc<Slot>> {
         self.directory.slots(&self.connection)
     }
 
-    /// One slot.
-    ///
-    /// # Errors
-    /// `CKR_SLOT_ID_INVALID`.
     pub fn slot(&self, id: CK_SLOT_ID) -> Result<Arc<Slot>> {
         self.directory
             .slot(&self.connection, id)
             .ok_or(Rv(ck::CKR_SLOT_ID_INVALID))
     }
 
-    /// Whether `C_Login` is what waits for the quorum.
+    /// Whether `C_Login` waits for the quorum, or the first `C_SignInit`.
     pub fn waits_in_login(&self) -> bool {
         self.connection.settings().wait_in == WaitIn::Login
     }
 
-    /// Whether private keys can be used.
     pub fn is_logged_in(&self, slot: CK_SLOT_ID) -> bool {
         self.logins.is_logged_in(slot)
     }
 
-    /// Whether a session may see an object.
-    pub fn sees(&self, session: &Session, object: &Object) -> bool {
+    /// Whether an object is visible in a session.
+    pub fn is_visible(&self, session: &Session, object: &Object) -> bool {
         !object.private || self.is_logged_in(session.slot.id)
     }
 
-    /// The object with this handle, as the session sees it.
-    ///
-    /// # Errors
-    /// `CKR_OBJECT_HANDLE_INVALID`.
+    /// Returns the object with this handle, if it is visible in the session.
     pub fn object<'a>(
         &self,
         session: &'a Session,
@@ -137,7 +120,7 @@ impl Module {
         let token = token(&session.slot)?;
         let object = token.objects.iter().find(|object| object.handle == handle);
         object
-            .filter(|object| self.sees(session, object))
+            .filter(|object| self.is_visible(session, object))
             .map(|object| (token, object))
             .ok_or(Rv(ck::CKR_OBJECT_HANDLE_INVALID))
     }
@@ -145,12 +128,12 @@ impl Module {
     /// `C_Login` as user.
     ///
     /// # Errors
-    /// `CKR_USER_ALREADY_LOGGED_IN`, or why the HSM was not opened.
+    /// The slot is logged in already, or the HSM was not opened. The reason is reported on standard error.
     pub fn login(&self, session: &Session) -> Result<()> {
         let slot = &session.slot;
         let token = token(slot)?;
         if !self.waits_in_login() {
-            // Nothing to wait for; the program may believe that it logged in.
+            // Programs that log in although it is not required succeed.
             return Ok(());
         }
         if let Some(recorder) = &self.recorder {
@@ -158,12 +141,12 @@ impl Module {
             if self.is_logged_in(slot.id) {
                 return Err(Rv(ck::CKR_USER_ALREADY_LOGGED_IN));
             }
-            self.logins.record(slot.id);
+            self.logins.start_recording(slot.id);
             return Ok(());
         }
         let client = self
             .connection
-            .patient()
+            .regular()
             .map_err(|_| Rv(ck::CKR_FUNCTION_FAILED))?;
         self.logins
             .open_slot(client, &self.connection.settings(), (slot, token), || {
@@ -171,10 +154,7 @@ impl Module {
             })
     }
 
-    /// `C_Logout`. The lease goes on: other processes of a build use it.
-    ///
-    /// # Errors
-    /// `CKR_USER_NOT_LOGGED_IN`.
+    /// `C_Logout`. The lease stays open, because other processes of a build use it too.
     pub fn logout(&self, session: &Session) -> Result<()> {
         if self.logins.forget(session.slot.id) || !self.waits_in_login() {
             Ok(())
@@ -183,15 +163,15 @@ impl Module {
         }
     }
 
-    /// The last session of a slot was closed.
-    pub fn slot_unused(&self, slot: CK_SLOT_ID) {
+    /// Ends the login of a slot after its last session was closed.
+    pub fn on_last_session_closed(&self, slot: CK_SLOT_ID) {
         self.logins.forget(slot);
     }
 
     /// `C_SignInit`.
     ///
     /// # Errors
-    /// Key or mechanism that cannot be used; `CKR_USER_NOT_LOGGED_IN`.
+    /// The key or the mechanism cannot be used, or the program has to log in first.
     pub fn sign_init(
         &self,
         session: &Session,
@@ -208,15 +188,15 @@ impl Module {
             return Err(Rv(ck::CKR_KEY_HANDLE_INVALID));
         }
         let key = token.key_of(object).ok_or(Rv(ck::CKR_KEY_HANDLE_INVALID))?;
-        let wanted = mechanism::wanted(key, mechanism, pss)
-            .inspect_err(|why| refused(key, mechanism, *why))?;
+        let parameters = mechanism::sign_parameters(key, mechanism, pss)
+            .inspect_err(|error| report_invalid_mechanism(key, mechanism, *error))?;
         if let Some(recorder) = &self.recorder {
-            // Where C_Login waits for nobody, programs may leave it out.
+            // The recording is announced here too, because programs need not log in if `wait_in` is `sign`.
             recorder.announce();
         } else if !self.waits_in_login() {
             let client = self
                 .connection
-                .patient()
+                .regular()
                 .map_err(|_| Rv(ck::CKR_FUNCTION_FAILED))?;
             self.logins.open_key(
                 client,
@@ -226,26 +206,23 @@ impl Module {
                 || self.finalized.load(Ordering::SeqCst),
             )?;
         }
-        Ok(Signing::new(key.clone(), wanted))
+        Ok(Signing::new(key.clone(), parameters))
     }
 
-    /// There, but only for those who logged in.
+    /// Whether the object exists, but is only visible after a login.
     fn is_hidden(&self, session: &Session, handle: CK_OBJECT_HANDLE) -> bool {
         token(&session.slot).is_ok_and(|token| {
             token
                 .objects
                 .iter()
-                .any(|object| object.handle == handle && !self.sees(session, object))
+                .any(|object| object.handle == handle && !self.is_visible(session, object))
         })
     }
 
-    /// The signature.
-    ///
-    /// # Errors
-    /// As [`Signing::finish`].
+    /// Completes a signature, or records it in recording mode.
     pub fn sign(&self, session: &Session, signing: Signing) -> Result<Vec<u8>> {
         if let Some(recorder) = &self.recorder {
-            return signing.finish(&Under::Recording(recorder));
+            return signing.finish(&Destination::Recorder(recorder));
         }
         let slot = session.slot.id;
         let fingerprint: Fingerprint = signing.key().fingerprint;
@@ -257,31 +234,30 @@ impl Module {
         let activation = activation.ok_or(Rv(ck::CKR_USER_NOT_LOGGED_IN))?;
         let client = self
             .connection
-            .patient()
+            .regular()
             .map_err(|_| Rv(ck::CKR_FUNCTION_FAILED))?;
-        let result = signing.finish(&Under::Activation(client, &activation));
+        let result = signing.finish(&Destination::Activation(client, &activation));
         if result == Err(Rv(ck::CKR_USER_NOT_LOGGED_IN)) {
-            self.logins.over(&activation);
+            self.logins.forget_activation(&activation);
         }
         result
     }
 }
 
-/// Custodians may have agreed already, and few programs say what they wanted.
-fn refused(key: &SigningKeyView, mechanism: ck::CK_MECHANISM_TYPE, why: Rv) {
-    if why == Rv(ck::CKR_MECHANISM_INVALID) {
+/// Reports a mechanism that is not offered, because few programs name it in their error.
+fn report_invalid_mechanism(key: &SigningKeyView, mechanism: ck::CK_MECHANISM_TYPE, error: Rv) {
+    if error == Rv(ck::CKR_MECHANISM_INVALID) {
         report::line(&format!(
-            "nothing is signed with {}: the program wants the PKCS#11 mechanism {mechanism:#x}, which is not offered; \
-             hashes are SHA-256, SHA-384 or SHA-512",
+            "key {} does not offer the PKCS#11 mechanism {mechanism:#x}: use a mechanism with SHA-256, SHA-384 or SHA-512",
             printable(&key.label)
         ));
     }
 }
 
-/// The token in a slot.
+/// Returns the token in a slot.
 ///
 /// # Errors
-/// `CKR_TOKEN_NOT_PRESENT`.
+/// The HSM is disconnected or not usable.
 pub fn token(slot: &Slot) -> Result<&Token> {
     slot.token.as_ref().ok_or(Rv(ck::CKR_TOKEN_NOT_PRESENT))
 }

@@ -1,5 +1,4 @@
-//! Objects of a token and their attributes (PKCS#11 v2.40, section 4). Nothing is invented: what is not known is not
-//! served.
+//! Objects of a token and their attributes (PKCS#11 v2.40, section 4). Attributes whose value is unknown are left out.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ use x509_cert::{
 
 use crate::mechanism;
 
-/// Attributes that hold the private key. They exist, and nobody gets them.
+/// Attributes with parts of the private key. They exist, but cannot be read.
 const SECRET: [CK_ATTRIBUTE_TYPE; 7] = [
     ck::CKA_VALUE,
     ck::CKA_PRIVATE_EXPONENT,
@@ -29,56 +28,52 @@ const SECRET: [CK_ATTRIBUTE_TYPE; 7] = [
     ck::CKA_COEFFICIENT,
 ];
 
-/// An attribute that was asked for.
+/// The value of an attribute.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// Its bytes.
     Bytes(&'a [u8]),
-    /// Not for anybody.
+    /// The attribute exists, but cannot be read.
     Sensitive,
-    /// The object has none.
+    /// The object does not have the attribute.
     None,
 }
 
-/// An object of a token.
 #[derive(Debug)]
 pub struct Object {
-    /// Handle; the same in every session of this process.
+    /// The handle, which is the same in every session of this process.
     pub handle: CK_OBJECT_HANDLE,
-    /// Class.
     pub class: CK_OBJECT_CLASS,
-    /// The key that it belongs to.
+    /// The key that the object belongs to.
     pub key: Fingerprint,
-    /// Seen only when logged in.
+    /// Whether the object is visible only after a login.
     pub private: bool,
     attributes: BTreeMap<CK_ATTRIBUTE_TYPE, Vec<u8>>,
 }
 
 impl Object {
-    /// An attribute.
-    pub fn attribute(&self, wanted: CK_ATTRIBUTE_TYPE) -> Value<'_> {
-        if self.class == ck::CKO_PRIVATE_KEY && SECRET.contains(&wanted) {
+    pub fn attribute(&self, attribute: CK_ATTRIBUTE_TYPE) -> Value<'_> {
+        if self.class == ck::CKO_PRIVATE_KEY && SECRET.contains(&attribute) {
             return Value::Sensitive;
         }
         self.attributes
-            .get(&wanted)
+            .get(&attribute)
             .map_or(Value::None, |value| Value::Bytes(value))
     }
 
-    /// Whether every attribute of the template is there with exactly this value.
+    /// Whether the object has every attribute of the template with exactly this value.
     pub fn matches(&self, template: &[(CK_ATTRIBUTE_TYPE, Vec<u8>)]) -> bool {
         template
             .iter()
-            .all(|(wanted, value)| self.attribute(*wanted) == Value::Bytes(value))
+            .all(|(attribute, value)| self.attribute(*attribute) == Value::Bytes(value))
     }
 
-    /// Bytes that the object takes, as far as it is told.
+    /// The total length of the attributes in bytes, for `C_GetObjectSize`.
     pub fn size(&self) -> usize {
         self.attributes.values().map(Vec::len).sum()
     }
 }
 
-/// A number as PKCS#11 lays it out.
+/// Encodes a number as PKCS#11 stores it in an attribute.
 fn number(value: CK_ULONG) -> Vec<u8> {
     value.to_ne_bytes().to_vec()
 }
@@ -118,7 +113,7 @@ impl Builder {
         self
     }
 
-    /// What a private and a public key have in common.
+    /// Adds the attributes that a private and a public key have in common.
     fn key(self, key: &SigningKeyView) -> Self {
         let (key_type, generation) = match &key.public_key {
             PublicKey::Rsa(_) => (ck::CKK_RSA, ck::CKM_RSA_PKCS_KEY_PAIR_GEN),
@@ -136,7 +131,7 @@ impl Builder {
             .with(ck::CKA_PUBLIC_KEY_INFO, key.public_key.to_spki_der())
             .flags(&[(ck::CKA_DERIVE, false)]);
         if key.attested {
-            // The device itself says that it made the key.
+            // The device attests that it generated the key.
             builder = builder
                 .flags(&[(ck::CKA_LOCAL, true)])
                 .with(ck::CKA_KEY_GEN_MECHANISM, number(generation));
@@ -170,7 +165,7 @@ impl Builder {
     }
 }
 
-/// A DER value with a tag of one byte.
+/// Encodes a DER value with a tag of one byte.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     countersign_protocol::cvc::tlv::encode(countersign_protocol::cvc::tlv::Tag(tag.into()), content)
 }
@@ -180,15 +175,15 @@ fn certificate(key: &SigningKeyView) -> Option<(Vec<u8>, Certificate)> {
     Some((der.to_vec(), Certificate::from_der(der).ok()?))
 }
 
-/// The objects of one key. `hide`: the private one is seen only when logged in.
+/// Returns the objects of one key. With `login_required`, the private key is visible only after a login.
 pub fn objects(
     hsm: &HsmId,
     key: &SigningKeyView,
-    hide: bool,
+    login_required: bool,
     mut handle: impl FnMut(CK_OBJECT_CLASS) -> CK_OBJECT_HANDLE,
 ) -> Vec<Object> {
     let mut objects = vec![
-        private_key(hsm, key, hide, handle(ck::CKO_PRIVATE_KEY)),
+        private_key(hsm, key, login_required, handle(ck::CKO_PRIVATE_KEY)),
         public_key(hsm, key, handle(ck::CKO_PUBLIC_KEY)),
     ];
     if let Some((der, certificate)) = certificate(key) {
@@ -198,13 +193,18 @@ pub fn objects(
     objects
 }
 
-fn private_key(hsm: &HsmId, key: &SigningKeyView, hide: bool, handle: CK_OBJECT_HANDLE) -> Object {
+fn private_key(
+    hsm: &HsmId,
+    key: &SigningKeyView,
+    login_required: bool,
+    handle: CK_OBJECT_HANDLE,
+) -> Object {
     let class = ck::CKO_PRIVATE_KEY;
     let allowed = mechanism::of_key(key)
         .into_iter()
         .flat_map(|offered| offered.mechanism.to_ne_bytes())
         .collect();
-    let builder = Builder::new(hsm, key, class, hide)
+    let builder = Builder::new(hsm, key, class, login_required)
         .key(key)
         .with(ck::CKA_ALLOWED_MECHANISMS, allowed)
         .flags(&[

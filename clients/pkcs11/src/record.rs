@@ -1,4 +1,4 @@
-//! Recording: digests are written down, and what is answered can be taken for no signature.
+//! Recording mode: digests are recorded, and placeholder bytes are returned that cannot be mistaken for a signature.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,34 +18,34 @@ use crate::{
 
 pub use countersign_client::recording::RECORD_ENV;
 
-/// What stands in the place of a signature, as often as it takes.
-const MARK: &[u8] = b"RECORDED BY COUNTERSIGN - NOT A SIGNATURE - ";
-/// Files that are larger are named, but not compared.
-const LARGEST_FILE: u64 = 1 << 30;
+/// The text that is repeated in the place of a signature.
+const PLACEHOLDER: &[u8] = b"RECORDED BY COUNTERSIGN - NOT A SIGNATURE - ";
+/// Larger files are recorded by name, but not hashed to find out whether the program signs them.
+const MAX_HASHED_FILE: u64 = 1 << 30;
 
-/// Writes down what a program has signed.
+/// Appends signature requests to the recording.
 pub struct Recorder(PathBuf);
 
 impl Recorder {
-    /// The recorder that the environment names.
+    /// Returns a recorder if `COUNTERSIGN_RECORD` is set.
     pub fn from_environment() -> Option<Self> {
         std::env::var_os(RECORD_ENV)
             .filter(|file| !file.is_empty())
             .map(|file| Self(file.into()))
     }
 
-    /// Says that nothing is signed: whoever set the variable by mistake must not find out later.
+    /// Reports that nothing is signed, so that a variable that was set by mistake is noticed immediately.
     pub fn announce(&self) {
         report::line(&format!(
-            "recording to {}: nothing is signed",
+            "recording to {}, nothing is signed",
             self.0.display()
         ));
     }
 
-    /// Writes the request down; answers bytes as long as a signature.
+    /// Records the request, and returns a placeholder with the length of a signature.
     ///
     /// # Errors
-    /// `CKR_FUNCTION_FAILED`: the file cannot be written.
+    /// The recording cannot be written.
     pub fn sign(&self, key: &SigningKeyView, request: &SignRequest) -> Result<Vec<u8>> {
         let recorded = Recorded {
             hsm: key.hsm.clone(),
@@ -58,7 +58,7 @@ impl Recorder {
         };
         self.append(&recorded).map_err(|error| {
             report::line(&format!(
-                "the recording {} cannot be written: {error}",
+                "cannot write the recording {}: {error}",
                 self.0.display()
             ));
             Rv(ck::CKR_FUNCTION_FAILED)
@@ -67,14 +67,14 @@ impl Recorder {
             PublicKey::Ec(key) => 2 * key.curve().field_len(),
             PublicKey::Rsa(key) => key.modulus().len(),
         };
-        // Some programs refuse a number larger than the modulus.
+        // The first byte is 0, because some programs reject a number greater than the modulus.
         Ok(std::iter::once(0)
-            .chain(MARK.iter().copied().cycle())
+            .chain(PLACEHOLDER.iter().copied().cycle())
             .take(length)
             .collect())
     }
 
-    /// One line per request; several processes write to one file.
+    /// Appends a line with a single write, because several processes write to one file.
     fn append(&self, recorded: &Recorded) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(recorded)?;
         line.push(b'\n');
@@ -84,7 +84,7 @@ impl Recorder {
 }
 
 fn arguments() -> Vec<String> {
-    // The program's own arguments, which its language may hide from libraries.
+    // The arguments are read from /proc, because a language's runtime may hide them from libraries.
     let command = std::fs::read("/proc/self/cmdline").unwrap_or_default();
     let words = command.split(|byte| *byte == 0);
     words
@@ -101,7 +101,7 @@ fn program() -> String {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-/// Arguments that are files. No others are written down: a PIN may be among them.
+/// The program's arguments that are files. Other arguments are not recorded, because a PIN may be among them.
 fn files() -> Vec<String> {
     arguments()
         .into_iter()
@@ -110,8 +110,8 @@ fn files() -> Vec<String> {
         .collect()
 }
 
-/// Program and files of this process, in words.
-pub fn origin() -> String {
+/// The name of this program and its arguments that are files.
+pub fn program_and_files() -> String {
     let files = files();
     let program = program();
     if files.is_empty() {
@@ -121,11 +121,11 @@ pub fn origin() -> String {
     }
 }
 
-/// Whether the program signs this very file.
+/// Whether the request is for the digest of this file.
 fn is_digest_of(file: &str, request: &SignRequest) -> bool {
     let hash = |mut hasher: Hasher| -> std::io::Result<Vec<u8>> {
         let mut file = File::open(file)?;
-        if file.metadata()?.len() > LARGEST_FILE {
+        if file.metadata()?.len() > MAX_HASHED_FILE {
             return Ok(Vec::new());
         }
         let mut buffer = vec![0; 64 * 1024];

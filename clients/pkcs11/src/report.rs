@@ -1,4 +1,4 @@
-//! Standard error: what the program around us will not tell its user.
+//! Messages on standard error, for what a PKCS#11 program does not report to its user.
 
 use std::{io::IsTerminal, sync::Mutex};
 
@@ -6,9 +6,9 @@ use crate::system::write_stderr;
 
 static LAST: Mutex<String> = Mutex::new(String::new());
 
-/// One line for people and build logs; the same line twice in a row is one. Programs repeat what failed.
+/// Prints a line, unless it is the same as the last one, because programs repeat calls that failed.
 pub fn line(text: &str) {
-    // Never wait here: after a fork nobody may be left to unlock.
+    // The lock is only tried, because after a fork the thread that holds it may not exist.
     let mut last = LAST.try_lock().ok();
     if last.as_ref().is_none_or(|last| **last != text) {
         write_stderr(&format!("countersign: {text}\n"));
@@ -18,47 +18,46 @@ pub fn line(text: &str) {
     }
 }
 
-/// A line that is replaced by the next one, on a terminal only.
-pub struct Live(bool);
+/// A line on a terminal that is replaced by the next one. Without a terminal, nothing is shown.
+pub struct LiveLine {
+    is_terminal: bool,
+}
 
-impl Live {
-    /// Finds out whether there is a terminal.
+impl LiveLine {
     pub fn new() -> Self {
-        Self(std::io::stderr().is_terminal())
+        Self {
+            is_terminal: std::io::stderr().is_terminal(),
+        }
     }
 
-    /// Whether there is a terminal.
     pub const fn is_terminal(&self) -> bool {
-        self.0
+        self.is_terminal
     }
 
-    /// Whether the text can be such a line: one that wraps could not be replaced.
+    /// Whether the text fits into one line of a terminal, because wrapped text could not be replaced.
     pub fn fits(&self, text: &str) -> bool {
-        self.0 && text.chars().count() < width()
+        self.is_terminal && text.chars().count() < width()
     }
 
-    /// Replaces the line.
     pub fn show(&self, text: &str) {
-        if self.0 {
+        if self.is_terminal {
             write_stderr(&format!("\r\x1b[K{text}"));
         }
     }
 
-    /// Removes the line.
     pub fn clear(&self) {
-        if self.0 {
+        if self.is_terminal {
             write_stderr("\r\x1b[K");
         }
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveLine {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-/// Columns of the terminal.
 fn width() -> usize {
     crate::system::terminal_columns().unwrap_or(80)
 }

@@ -4,15 +4,15 @@ use countersign_client::{ClientError, protocol::activation::EndReason};
 use cryptoki_sys as ck;
 use cryptoki_sys::CK_RV;
 
-/// What a function returns instead of `CKR_OK`.
+/// An error, as the return value of a PKCS#11 function other than `CKR_OK`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rv(pub CK_RV);
 
-/// What a function does, or why not.
 pub type Result<T> = std::result::Result<T, Rv>;
 
 impl Rv {
-    /// For the way an activation ended. Never one of the PIN codes, whose texts send people looking for a PIN.
+    /// The value for the end of an activation. The values about PINs are not used, because their texts would make
+    /// people look for a PIN.
     pub const fn of_end(reason: &EndReason) -> Self {
         Self(match reason {
             EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {
@@ -21,7 +21,7 @@ impl Rv {
             EndReason::Expired | EndReason::StillQueued | EndReason::Abandoned { .. } => {
                 ck::CKR_FUNCTION_CANCELED
             }
-            // The lease was there, and is over.
+            // The lease was open and has ended.
             EndReason::Completed | EndReason::TimeUsed | EndReason::CountUsed => {
                 ck::CKR_USER_NOT_LOGGED_IN
             }
@@ -32,7 +32,6 @@ impl Rv {
         })
     }
 
-    /// For an error of the client.
     pub const fn of_client(error: &ClientError) -> Self {
         Self(match error {
             ClientError::Unreachable { .. } | ClientError::Tls { .. } => ck::CKR_DEVICE_ERROR,

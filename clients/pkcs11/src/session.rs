@@ -1,5 +1,3 @@
-//! Sessions.
-
 use std::{
     collections::HashMap,
     sync::{
@@ -17,36 +15,36 @@ use crate::{
     sign::Signing,
 };
 
-/// A session. Several threads may hold it; what it does, it does one after the other.
+/// A session. Several threads may share it, but their operations run one after the other.
 pub struct Session {
-    /// Its slot, as it was when the session was opened.
+    /// The slot in the state at the opening of the session.
     pub slot: Arc<Slot>,
-    /// Opened for reading and writing, although there is nothing to write.
+    /// Whether the session was opened for writing, although nothing can be written.
     pub read_write: bool,
-    work: Mutex<Work>,
+    operations: Mutex<Operations>,
 }
 
-/// What is under way in a session.
+/// The active operations of a session.
 #[derive(Default)]
-pub struct Work {
-    /// Objects that `C_FindObjects` still has to tell.
+pub struct Operations {
+    /// Found objects that `C_FindObjects` has not returned yet.
     pub find: Option<Vec<CK_OBJECT_HANDLE>>,
-    /// A signature.
     pub sign: Option<Signing>,
 }
 
 impl Session {
-    /// What is under way.
-    pub fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn operations(&self) -> MutexGuard<'_, Operations> {
+        self.operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Every session of the process.
+/// The open sessions of the process.
 #[derive(Default)]
 pub struct Sessions {
     open: Mutex<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
-    last: AtomicU64,
+    last_handle: AtomicU64,
 }
 
 impl Sessions {
@@ -54,23 +52,18 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session.
     pub fn add(&self, slot: Arc<Slot>, read_write: bool) -> CK_SESSION_HANDLE {
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.last_handle.fetch_add(1, Ordering::Relaxed) + 1;
         let handle = CK_SESSION_HANDLE::try_from(number).unwrap_or(CK_SESSION_HANDLE::MAX);
         let session = Session {
             slot,
             read_write,
-            work: Mutex::default(),
+            operations: Mutex::default(),
         };
         self.open().insert(handle, Arc::new(session));
         handle
     }
 
-    /// A session.
-    ///
-    /// # Errors
-    /// `CKR_SESSION_HANDLE_INVALID`.
     pub fn get(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
         self.open()
             .get(&handle)
@@ -78,10 +71,7 @@ impl Sessions {
             .ok_or(Rv(ck::CKR_SESSION_HANDLE_INVALID))
     }
 
-    /// Closes a session; tells its slot, and whether it was the slot's last one.
-    ///
-    /// # Errors
-    /// `CKR_SESSION_HANDLE_INVALID`.
+    /// Removes a session. Returns its slot, and whether the session was the last one of the slot.
     pub fn remove(&self, handle: CK_SESSION_HANDLE) -> Result<(ck::CK_SLOT_ID, bool)> {
         let mut open = self.open();
         let session = open
@@ -91,12 +81,12 @@ impl Sessions {
         Ok((slot, !open.values().any(|other| other.slot.id == slot)))
     }
 
-    /// Closes every session of a slot.
+    /// Removes every session of a slot.
     pub fn remove_all(&self, slot: ck::CK_SLOT_ID) {
         self.open().retain(|_, session| session.slot.id != slot);
     }
 
-    /// Sessions of a slot, and those of them for writing.
+    /// Returns the number of a slot's sessions, and how many of them were opened for writing.
     pub fn count(&self, slot: ck::CK_SLOT_ID) -> (usize, usize) {
         let open = self.open();
         let of_slot = || open.values().filter(|session| session.slot.id == slot);

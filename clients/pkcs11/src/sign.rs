@@ -1,10 +1,10 @@
-//! One signature: the input is collected or hashed here, only a digest goes to the server.
+//! A signature operation. The module collects or hashes the input and sends only a digest to the server.
 
 use std::time::Instant;
 
 use countersign_client::{
     Client, ClientError,
-    words::{ending, printable, seconds},
+    words::{end_sentence, printable},
 };
 use countersign_protocol::{
     activation::ActivationState,
@@ -20,26 +20,21 @@ use cryptoki_sys as ck;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::{
-    mechanism::{Input, Wanted, open_digest_info},
+    mechanism::{Input, SignParameters, parse_digest_info},
     report,
     rv::{Result, Rv},
 };
 
-/// Nothing that is signed without hashing is longer: a block of RSA 4096.
-const LONGEST: usize = 512;
+/// Limit of the input that is signed without hashing, in bytes. The longest is a block for RSA 4096.
+const MAX_INPUT_LENGTH: usize = 512;
 
-/// A hash under way.
 pub enum Hasher {
-    /// SHA-256.
     Sha256(Sha256),
-    /// SHA-384.
     Sha384(Sha384),
-    /// SHA-512.
     Sha512(Sha512),
 }
 
 impl Hasher {
-    /// Nothing hashed yet.
     pub fn new(hash: Hash) -> Self {
         match hash {
             Hash::Sha256 => Self::Sha256(Sha256::new()),
@@ -48,7 +43,6 @@ impl Hasher {
         }
     }
 
-    /// Takes a piece.
     pub fn update(&mut self, data: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(data),
@@ -57,7 +51,6 @@ impl Hasher {
         }
     }
 
-    /// The digest.
     pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Sha256(hasher) => hasher.finalize().to_vec(),
@@ -67,33 +60,31 @@ impl Hasher {
     }
 }
 
-/// What has come in so far.
+/// The input so far, hashed or as it is.
 enum Collected {
     Hash(Hasher),
     Bytes(Vec<u8>),
 }
 
-/// A signature under way in a session.
+/// The active signature operation of a session.
 pub struct Signing {
     key: SigningKeyView,
-    wanted: Wanted,
+    parameters: SignParameters,
     collected: Collected,
-    /// `C_SignUpdate` was called: only `C_SignFinal` may follow.
-    in_parts: bool,
+    /// Whether `C_SignUpdate` was called, so that only `C_SignFinal` may follow.
+    is_multipart: bool,
 }
 
-/// What a signature is made under.
-pub enum Under<'a> {
-    /// An open activation.
+/// Where the request for a signature goes.
+pub enum Destination<'a> {
+    /// To the server, under an open activation.
     Activation(&'a Client, &'a ActivationId),
-    /// A recording.
-    Recording(&'a crate::record::Recorder),
+    Recorder(&'a crate::record::Recorder),
 }
 
 impl Signing {
-    /// Begins.
-    pub fn new(key: SigningKeyView, wanted: Wanted) -> Self {
-        let collected = match wanted.input {
+    pub fn new(key: SigningKeyView, parameters: SignParameters) -> Self {
+        let collected = match parameters.input {
             Input::Data(mechanism) => mechanism
                 .hash()
                 .map_or(Collected::Bytes(Vec::new()), |hash| {
@@ -103,23 +94,22 @@ impl Signing {
         };
         Self {
             key,
-            wanted,
+            parameters,
             collected,
-            in_parts: false,
+            is_multipart: false,
         }
     }
 
-    /// The key.
     pub fn key(&self) -> &SigningKeyView {
         &self.key
     }
 
     /// Whether `C_SignUpdate` was called.
-    pub fn in_parts(&self) -> bool {
-        self.in_parts
+    pub fn is_multipart(&self) -> bool {
+        self.is_multipart
     }
 
-    /// Length of the signature in bytes.
+    /// The length of the signature in bytes.
     pub fn signature_len(&self) -> usize {
         match &self.key.public_key {
             PublicKey::Ec(key) => 2 * key.curve().field_len(),
@@ -127,16 +117,16 @@ impl Signing {
         }
     }
 
-    /// Takes a piece of the input.
+    /// Adds input. `is_multipart` tells whether it comes from `C_SignUpdate`.
     ///
     /// # Errors
-    /// `CKR_DATA_LEN_RANGE`.
-    pub fn update(&mut self, data: &[u8], in_parts: bool) -> Result<()> {
-        self.in_parts |= in_parts;
+    /// The input is too long for a mechanism without hashing.
+    pub fn update(&mut self, data: &[u8], is_multipart: bool) -> Result<()> {
+        self.is_multipart |= is_multipart;
         match &mut self.collected {
             Collected::Hash(hasher) => hasher.update(data),
             Collected::Bytes(bytes) => {
-                if bytes.len() + data.len() > LONGEST {
+                if bytes.len() + data.len() > MAX_INPUT_LENGTH {
                     return Err(Rv(ck::CKR_DATA_LEN_RANGE));
                 }
                 bytes.extend_from_slice(data);
@@ -145,14 +135,15 @@ impl Signing {
         Ok(())
     }
 
-    /// Has the signature made.
+    /// Requests the signature.
     ///
     /// # Errors
-    /// Input that cannot be signed; what the server said, told on standard error too.
-    pub fn finish(self, under: &Under<'_>) -> Result<Vec<u8>> {
+    /// The input cannot be signed with this mechanism, or the server returned an error, which is reported on standard
+    /// error.
+    pub fn finish(self, destination: &Destination<'_>) -> Result<Vec<u8>> {
         let Self {
             key,
-            wanted,
+            parameters,
             collected,
             ..
         } = self;
@@ -160,19 +151,23 @@ impl Signing {
             Collected::Hash(hasher) => hasher.finish(),
             Collected::Bytes(bytes) => bytes,
         };
-        let request = request(&key, wanted, input)?;
-        match under {
-            Under::Activation(client, activation) => {
-                let signature = make(client, activation, &key, &request)?;
-                plain(&key, &signature)
+        let request = request(&key, parameters, input)?;
+        match destination {
+            Destination::Activation(client, activation) => {
+                let signature = request_signature(client, activation, &key, &request)?;
+                to_pkcs11(&key, &signature)
             }
-            Under::Recording(recorder) => recorder.sign(&key, &request),
+            Destination::Recorder(recorder) => recorder.sign(&key, &request),
         }
     }
 }
 
-fn request(key: &SigningKeyView, wanted: Wanted, input: Vec<u8>) -> Result<SignRequest> {
-    let (mechanism, digest) = match wanted.input {
+fn request(
+    key: &SigningKeyView,
+    parameters: SignParameters,
+    input: Vec<u8>,
+) -> Result<SignRequest> {
+    let (mechanism, digest) = match parameters.input {
         Input::Data(mechanism) => (mechanism, input),
         Input::PssDigest(mechanism) => {
             if mechanism.hash().map(Hash::digest_len) != Some(input.len()) {
@@ -187,27 +182,27 @@ fn request(key: &SigningKeyView, wanted: Wanted, input: Vec<u8>) -> Result<SignR
                 64 => Mechanism::EcdsaSha512,
                 length => {
                     report::line(&format!(
-                        "a digest of {length} bytes is not signed: use SHA-256, SHA-384 or SHA-512"
+                        "cannot sign a digest of {length} bytes: use SHA-256, SHA-384 or SHA-512"
                     ));
                     return Err(Rv(ck::CKR_DATA_LEN_RANGE));
                 }
             };
             (mechanism, input)
         }
-        Input::DigestInfo => match open_digest_info(&input) {
+        Input::DigestInfo => match parse_digest_info(&input) {
             Some((hash, digest)) => {
                 let mechanism = Mechanism::new(Scheme::RsaPkcs1, hash);
                 let mechanism = mechanism.ok_or(Rv(ck::CKR_MECHANISM_INVALID))?;
                 (mechanism, digest.to_vec())
             }
-            // Whoever may pad may have anything padded.
+            // With raw RSA allowed, input that is not a DigestInfo is padded and signed too.
             None if key.mechanisms.contains(&Mechanism::RsaRaw) => {
                 (Mechanism::RsaRaw, pad(key, &input)?)
             }
             None => {
                 report::line(&format!(
-                    "the key {} signs only DigestInfo of SHA-256, SHA-384 or SHA-512 by CKM_RSA_PKCS: choose one of \
-                     these hashes, or let an admin allow raw RSA for the key",
+                    "key {} signs only a DigestInfo of SHA-256, SHA-384 or SHA-512 with CKM_RSA_PKCS: use one of these \
+                     hash functions, or ask an admin to allow raw RSA for the key",
                     printable(&key.label)
                 ));
                 return Err(Rv(ck::CKR_DATA_INVALID));
@@ -225,11 +220,11 @@ fn request(key: &SigningKeyView, wanted: Wanted, input: Vec<u8>) -> Result<SignR
         key: Some(key.fingerprint),
         mechanism,
         digest,
-        salt_length: wanted.salt_length,
+        salt_length: parameters.salt_length,
     })
 }
 
-/// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2) around what is no DigestInfo.
+/// Applies the padding of EMSA-PKCS1-v1_5 (RFC 8017, section 9.2) to input that is not a DigestInfo.
 fn pad(key: &SigningKeyView, input: &[u8]) -> Result<Vec<u8>> {
     let length = Mechanism::RsaRaw.input_len(&key.public_key);
     let padding = length
@@ -239,19 +234,21 @@ fn pad(key: &SigningKeyView, input: &[u8]) -> Result<Vec<u8>> {
     Ok([&[0, 1], vec![0xFF; padding].as_slice(), &[0], input].concat())
 }
 
-fn make(
+fn request_signature(
     client: &Client,
     activation: &ActivationId,
     key: &SigningKeyView,
     request: &SignRequest,
 ) -> Result<Vec<u8>> {
-    let asked = Instant::now();
+    let start = Instant::now();
     let made = client.sign_once(activation, request);
-    let made = made.map_err(|error| refused(client, activation, key, request, &error, asked))?;
+    let made =
+        made.map_err(|error| report_failure(client, activation, key, request, &error, start))?;
     let signature = made.signature.0;
     if request.verify(&key.public_key, &signature).is_err() {
         report::line(&format!(
-            "the server's signature does not verify with the key {}: it is not used; tell an admin",
+            "the signature that the server returned does not verify with key {} and is not used: report this to an \
+             administrator",
             printable(&key.label)
         ));
         return Err(Rv(ck::CKR_DEVICE_ERROR));
@@ -259,37 +256,37 @@ fn make(
     Ok(signature)
 }
 
-fn refused(
+/// Reports why there is no signature, and returns the matching return value.
+fn report_failure(
     client: &Client,
     activation: &ActivationId,
     key: &SigningKeyView,
     request: &SignRequest,
     error: &ClientError,
-    asked: Instant,
+    start: Instant,
 ) -> Rv {
-    let what = format!("nothing was signed with {}", printable(&key.label));
+    let what = format!("nothing was signed with key {}", printable(&key.label));
     let hash = request.mechanism.hash();
     let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
     match (error.code(), digest) {
         (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
-            let over = client.activation(activation).ok().and_then(|view| {
+            let end = client.activation(activation).ok().and_then(|view| {
                 let ActivationState::Ended { reason, .. } = &view.state else {
                     return None;
                 };
-                let how = ending(&view, reason);
-                Some(format!("activation {activation} is over: {how}"))
+                Some(end_sentence(&view, reason))
             });
-            let why = over.unwrap_or_else(|| error.to_string());
-            report::line(&format!("{what}: {why}"));
+            let why = end.unwrap_or_else(|| error.to_string());
+            report::line(&format!("{what}, because {why}"));
             Rv(ck::CKR_USER_NOT_LOGGED_IN)
         }
-        // Of a hash function that the list does not have, the digest is not on it either.
+        // The server rejects the mechanism if the manifest lists no digest of its hash function at all.
         (Some(ProblemCode::NotInManifest | ProblemCode::MechanismRefused), Some(digest)) => {
             report::line(&format!(
-                "{what}: the digest {digest} ({}) was not recorded or listed, so custodians did not approve it under \
-                 activation {activation}. Something in the input changed since: a time stamp (set SOURCE_DATE_EPOCH), \
-                 a path, another version of a file",
-                crate::record::origin()
+                "{what}, because the digest {digest} ({}) was not recorded or listed and custodians did not approve it under \
+                 activation {activation}. The input has changed since: check time stamps (set SOURCE_DATE_EPOCH), paths and \
+                 versions of files",
+                crate::record::program_and_files()
             ));
             Rv(ck::CKR_DATA_INVALID)
         }
@@ -299,30 +296,31 @@ fn refused(
         }
         _ if error.is_unreachable() => {
             let limit = client.timeouts().signature;
-            let why = if asked.elapsed() < limit {
+            let why = if start.elapsed() < limit {
                 error.to_string()
             } else {
-                format!(
-                    "the {} of `sign_seconds` (COUNTERSIGN_SIGN_SECONDS) are over",
-                    seconds(limit)
-                )
+                format!("no response within {} s (sign_seconds)", limit.as_secs())
             };
             report::line(&format!(
-                "no signature with {} has come back: {why}. It may have been made: the same again under activation \
-                 {activation} gets it, and counts once",
+                "no signature with key {} was received: {why}. The HSM may have made it: retrying under activation \
+                 {activation} returns the same signature and counts only once",
                 printable(&key.label)
             ));
             Rv::of_client(error)
         }
+        // The outcome may be unknown here, so the message does not claim that nothing was signed.
         _ => {
-            report::line(&format!("{what}: {error}"));
+            report::line(&format!(
+                "no signature with key {} was received: {error}",
+                printable(&key.label)
+            ));
             Rv::of_client(error)
         }
     }
 }
 
-/// The signature as PKCS#11 has it: r and s of equal length for ECDSA.
-pub fn plain(key: &SigningKeyView, signature: &[u8]) -> Result<Vec<u8>> {
+/// Converts the signature to the format of PKCS#11, which is r and s of equal length for ECDSA.
+pub fn to_pkcs11(key: &SigningKeyView, signature: &[u8]) -> Result<Vec<u8>> {
     match &key.public_key {
         PublicKey::Rsa(_) => Ok(signature.to_vec()),
         PublicKey::Ec(key) => EcSignature::from_der(signature, key.curve())

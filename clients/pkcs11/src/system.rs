@@ -1,4 +1,5 @@
-//! The operating system: signals, the terminal's width. The only unsafe code besides the function list.
+//! Signals, the terminal's width and other functions of the operating system. Except for [`crate::ffi`], this is the
+//! only module with unsafe code.
 #![expect(
     unsafe_code,
     reason = "signal handlers and ioctl have no safe interface"
@@ -9,16 +10,15 @@ use std::{
     sync::atomic::{AtomicBool, AtomicI32, Ordering},
 };
 
-/// The signal that came while somebody waited; 0: none.
+/// The first signal that was received during a wait, or 0.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
-/// Whether somebody waits already: handlers belong to the first.
+/// Whether a thread has installed the handlers.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// What ends a program that does not handle it.
 const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
-/// Notes the first signal; the second one does what it always did.
-extern "C" fn note(signal: libc::c_int) {
+/// The handler, which stores the first signal. A second one has its default action.
+extern "C" fn store(signal: libc::c_int) {
     if CAUGHT.swap(signal, Ordering::SeqCst) != 0 {
         // SAFETY: `signal` and `raise` may be called in a handler (POSIX, "Signal Concepts").
         unsafe {
@@ -28,12 +28,12 @@ extern "C" fn note(signal: libc::c_int) {
     }
 }
 
-/// While this exists, a signal that would have ended the program is noted instead. Signals that the program handles or
-/// ignores itself are left alone.
+/// While this exists, a signal that would end the program is stored instead. Signals that the program itself handles or
+/// ignores are not changed.
 pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
 
 impl Signals {
-    /// Begins to note signals; does nothing if another thread does so already.
+    /// Installs the handlers, unless another thread has installed them already.
     pub fn watch() -> Self {
         let mut replaced = Vec::new();
         if WATCHED.swap(true, Ordering::SeqCst) {
@@ -45,7 +45,7 @@ impl Signals {
             let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
             // SAFETY: as above.
             let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
-            ours.sa_sigaction = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            ours.sa_sigaction = store as extern "C" fn(libc::c_int) as libc::sighandler_t;
             // SAFETY: both pointers are to live local variables.
             unsafe {
                 if libc::sigaction(signal, std::ptr::null(), &raw mut before) == 0
@@ -62,7 +62,7 @@ impl Signals {
         Self(replaced)
     }
 
-    /// The signal that came, if one did.
+    /// The first signal that was received.
     pub fn caught(&self) -> Option<i32> {
         match CAUGHT.load(Ordering::SeqCst) {
             0 => None,
@@ -71,14 +71,14 @@ impl Signals {
     }
 }
 
-/// Stops noting, and lets the noted signal do what it would have done: however the wait ended, it is not swallowed.
+/// Restores the handlers and raises the stored signal, so that it has its usual effect after the wait.
 impl Drop for Signals {
     fn drop(&mut self) {
         if self.0.is_empty() {
             return;
         }
         for (signal, before) in &self.0 {
-            // SAFETY: the pointer is to a live value that the system gave.
+            // SAFETY: the pointer is to a live value that `sigaction` wrote.
             unsafe {
                 libc::sigaction(*signal, before, std::ptr::null_mut());
             }
@@ -93,7 +93,7 @@ impl Drop for Signals {
     }
 }
 
-/// Columns of the terminal at standard error.
+/// The number of columns of the terminal at standard error.
 pub fn terminal_columns() -> Option<usize> {
     // SAFETY: all-zero bytes are a valid `winsize`.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
@@ -102,16 +102,15 @@ pub fn terminal_columns() -> Option<usize> {
     (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
-/// Name of the machine.
 pub fn host_name() -> Option<String> {
     let mut buffer = [0_u8; 256];
-    // SAFETY: the buffer is as long as said; the last byte stays zero.
+    // SAFETY: the buffer is longer than the given length, so the last byte stays zero.
     let result = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) };
     let name = buffer.split(|byte| *byte == 0).next()?;
     (result == 0 && !name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Writes to standard error without any lock: after a fork, one might be held for ever.
+/// Writes to standard error without a lock, because after a fork a lock may never be released.
 pub fn write_stderr(text: &str) {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
@@ -119,9 +118,9 @@ pub fn write_stderr(text: &str) {
         let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
         match usize::try_from(written) {
             Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
-            // A signal came in between; the rest is still to be said.
+            // A signal interrupted the call, which is repeated for the rest of the text.
             Err(_) if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
-            // Nobody is left to be told.
+            // The failure is ignored, because it cannot be reported anywhere.
             _ => return,
         }
     }

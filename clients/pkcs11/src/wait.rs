@@ -1,4 +1,4 @@
-//! Waiting for the quorum: one request a second, no thread, so that nothing is left behind.
+//! Waits for the quorum. The module polls once per second without a thread, so that nothing is left running afterwards.
 
 use std::{
     thread,
@@ -7,7 +7,7 @@ use std::{
 
 use countersign_client::{
     Client, ClientError,
-    words::{ending, line, printable, seconds, time},
+    words::{duration, end_sentence, printable, status, time},
 };
 use countersign_protocol::{
     Timestamp,
@@ -16,44 +16,49 @@ use countersign_protocol::{
 };
 
 use crate::{
-    report::{self, Live},
+    report::{self, LiveLine},
     system::Signals,
 };
 
-/// The server holds each request this long; a signal is noticed as soon.
+/// The server holds each request for this long, so a signal is noticed after this time at the latest.
 const POLL: Duration = Duration::from_secs(1);
-/// Build systems stop jobs that say nothing.
+/// Interval of lines without news, because build systems stop jobs without output.
 const HEARTBEAT: Duration = Duration::from_secs(300);
 
-/// How the wait ended.
+/// The result of the wait.
 pub enum Outcome {
     /// The lease is open.
     Open(Box<ActivationView>),
-    /// It never will be: why, and how that is said.
-    Ended(EndReason, String),
-    /// The server is gone, or refuses.
+    /// The activation has ended.
+    Ended {
+        reason: EndReason,
+        /// The end as a sentence.
+        sentence: String,
+    },
+    /// The server is unreachable, or rejects the request.
     Failed(ClientError),
-    /// A signal came.
+    /// A signal was received.
     Interrupted,
-    /// `C_Finalize` was called meanwhile.
+    /// Another thread called `C_Finalize`.
     Finalized,
 }
 
-/// Waits until the activation is open or over.
+/// Waits until the activation is open or has ended.
 pub fn until_open(
     client: &Client,
     mut view: ActivationView,
-    patience: Duration,
+    retry_time: Duration,
     signals: &Signals,
     finalized: impl Fn() -> bool,
 ) -> Outcome {
-    let live = Live::new();
-    let mut told = String::new();
-    let mut spoke = Instant::now();
-    let mut away: Option<Instant> = None;
+    let mut display = Display::new();
+    let mut unreachable_since: Option<Instant> = None;
     loop {
         if let ActivationState::Ended { reason, .. } = &view.state {
-            return Outcome::Ended(reason.clone(), ending(&view, reason));
+            return Outcome::Ended {
+                reason: reason.clone(),
+                sentence: end_sentence(&view, reason),
+            };
         }
         if signals.caught().is_some() {
             return Outcome::Interrupted;
@@ -64,77 +69,99 @@ pub fn until_open(
         if let ActivationState::Open { .. } = &view.state {
             return Outcome::Open(Box::new(view));
         }
-        if away.is_none() {
-            let status = line(&view);
-            let left = left(&view);
-            let full = format!("countersign: {left}: {status}");
-            if live.fits(&full) {
-                live.show(&full);
-            } else {
-                if told != status {
-                    live.clear();
-                    report::line(&status);
-                    spoke = Instant::now();
-                    told = status;
-                } else if !live.is_terminal() && spoke.elapsed() > HEARTBEAT {
-                    report::line(&format!("still waiting, {left}: {told}"));
-                    spoke = Instant::now();
-                }
-                live.show(&format!("countersign: {left}"));
-            }
+        if unreachable_since.is_none() {
+            display.show(&view);
         }
-        let asked = Instant::now();
+        let polled_at = Instant::now();
         match client.activation_after(&view.terms.id, view.revision, POLL) {
-            Ok(news) => {
-                if away.take().is_some() {
-                    live.clear();
-                    report::line("the server is back");
+            Ok(polled) => {
+                if unreachable_since.take().is_some() {
+                    display.live.clear();
+                    report::line("the server is reachable again");
                 }
-                let same = news.revision <= view.revision;
-                view = news;
-                if same {
-                    thread::sleep(POLL.saturating_sub(asked.elapsed()));
+                let is_unchanged = polled.revision <= view.revision;
+                view = polled;
+                if is_unchanged {
+                    thread::sleep(POLL.saturating_sub(polled_at.elapsed()));
                 }
             }
             Err(error) if error.is_unreachable() => {
-                let since = *away.get_or_insert_with(|| {
-                    live.clear();
-                    report::line(&unreachable(&error, patience));
-                    asked
+                let since = *unreachable_since.get_or_insert_with(|| {
+                    display.live.clear();
+                    report::line(&retrying(&error, retry_time));
+                    polled_at
                 });
-                if since.elapsed() >= patience {
+                if since.elapsed() >= retry_time {
                     return Outcome::Failed(error);
                 }
-                thread::sleep(POLL.saturating_sub(asked.elapsed()));
+                thread::sleep(POLL.saturating_sub(polled_at.elapsed()));
             }
             Err(error) => return Outcome::Failed(error),
         }
     }
 }
 
-/// What the server says; one that cannot be reached is asked again as long as patience, user and program allow. One that is
-/// back may not have found its HSMs yet.
-pub fn reach<T>(
-    patience: Duration,
+/// Shows the status of the wait: as one live line if it fits on the terminal, and otherwise as a line for each change.
+struct Display {
+    live: LiveLine,
+    last_status: String,
+    last_line_at: Instant,
+}
+
+impl Display {
+    fn new() -> Self {
+        Self {
+            live: LiveLine::new(),
+            last_status: String::new(),
+            last_line_at: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, view: &ActivationView) {
+        let status = status(view);
+        let time_left = time_left(view);
+        let full = format!("countersign: {time_left}: {status}");
+        if self.live.fits(&full) {
+            self.live.show(&full);
+            return;
+        }
+        if self.last_status != status {
+            self.live.clear();
+            report::line(&status);
+            self.last_line_at = Instant::now();
+            self.last_status = status;
+        } else if !self.live.is_terminal() && self.last_line_at.elapsed() > HEARTBEAT {
+            report::line(&format!("still waiting, {time_left}: {status}"));
+            self.last_line_at = Instant::now();
+        }
+        self.live.show(&format!("countersign: {time_left}"));
+    }
+}
+
+/// Repeats a call while the server is unreachable, until `retry_time` has passed, a signal is received or the module is
+/// finalized. A server that has just become reachable may not have found its HSMs yet, so the call is repeated then
+/// too.
+pub fn retry_while_unreachable<T>(
+    retry_time: Duration,
     signals: &Signals,
     finalized: impl Fn() -> bool,
     call: impl Fn() -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    let since = Instant::now();
-    let mut was_away = false;
+    let start = Instant::now();
+    let mut was_unreachable = false;
     loop {
         let result = call();
-        was_away |= matches!(&result, Err(error) if error.is_unreachable());
+        was_unreachable |= matches!(&result, Err(error) if error.is_unreachable());
         match result {
             Err(error)
-                if was_away
+                if was_unreachable
                     && (error.is_unreachable()
                         || error.code() == Some(ProblemCode::HsmUnavailable))
-                    && since.elapsed() < patience
+                    && start.elapsed() < retry_time
                     && signals.caught().is_none()
                     && !finalized() =>
             {
-                report::line(&unreachable(&error, patience));
+                report::line(&retrying(&error, retry_time));
                 thread::sleep(POLL);
             }
             result => return result,
@@ -142,12 +169,12 @@ pub fn reach<T>(
     }
 }
 
-fn unreachable(error: &ClientError, patience: Duration) -> String {
-    format!("{error}. Trying again for {}", seconds(patience))
+fn retrying(error: &ClientError, retry_time: Duration) -> String {
+    format!("{error}. Retrying for {}", duration(retry_time))
 }
 
-/// Time left, in words.
-fn left(view: &ActivationView) -> String {
+/// The time until the deadline for approvals.
+fn time_left(view: &ActivationView) -> String {
     let left = view.terms.expires_at.duration_since(Timestamp::now());
     let seconds = left.as_secs().max(0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -158,15 +185,15 @@ fn left(view: &ActivationView) -> String {
     }
 }
 
-/// Where to approve, and who has to.
+/// Reports what is needed to approve the activation: its id, purpose, HSM, quorum, deadline and page.
 pub fn announce(view: &ActivationView, joined: bool) {
     let terms = &view.terms;
-    let verb = if joined { "joined" } else { "asked for" };
+    let verb = if joined { "joined" } else { "requested" };
     report::line(&format!(
-        "{verb} activation {} to {} on the HSM {}: {} must agree by {}. Approve at {}",
+        "{verb} activation {} on HSM {} to {}; needs {} approvals by {}. Approve at {}",
         terms.id,
-        countersign_client::words::purpose(&terms.purpose),
         terms.hsm_names(),
+        countersign_client::words::purpose(&terms.purpose),
         terms.quorum,
         time(&terms.expires_at),
         printable(&view.url)
@@ -181,34 +208,35 @@ mod tests {
 
     use super::*;
 
-    /// What comes of these answers, one after the other.
-    fn reached(answers: Vec<Result<u8, ClientError>>) -> Result<u8, ClientError> {
-        let answers = RefCell::new(answers.into_iter());
-        let next = || answers.borrow_mut().next();
-        let over = || unreachable!("it was asked once too often");
-        let patience = Duration::from_secs(60);
-        reach(
-            patience,
+    /// The result of calls that have these results, one after the other.
+    fn result_of(results: Vec<Result<u8, ClientError>>) -> Result<u8, ClientError> {
+        let results = RefCell::new(results.into_iter());
+        let next = || results.borrow_mut().next();
+        retry_while_unreachable(
+            Duration::from_secs(60),
             &Signals::watch(),
             || false,
-            || next().unwrap_or_else(over),
+            || next().unwrap_or_else(|| unreachable!("there were too many attempts")),
         )
     }
 
     #[test]
-    fn an_hsm_is_waited_for_only_behind_a_server_that_was_away() {
-        let away = || {
+    fn an_unavailable_hsm_is_retried_only_after_the_server_was_unreachable() {
+        let unreachable = || {
             Err(ClientError::Unreachable {
                 server: "sign.example.org".into(),
                 why: "refused".into(),
                 timed_out: false,
             })
         };
-        let absent = || {
-            let problem = Problem::new(ProblemCode::HsmUnavailable, "absent");
+        let unavailable = || {
+            let problem = Problem::new(ProblemCode::HsmUnavailable, "disconnected");
             Err(ClientError::Problem(problem))
         };
-        assert!(matches!(reached(vec![away(), absent(), Ok(1)]), Ok(1)));
-        assert!(reached(vec![absent()]).is_err());
+        assert!(matches!(
+            result_of(vec![unreachable(), unavailable(), Ok(1)]),
+            Ok(1)
+        ));
+        assert!(result_of(vec![unavailable()]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What stands around every page: name, navigation, who is logged in, the live connection, notices.
+//! The frame around every page: name, navigation, user, live connection, notices.
 
 use countersign_protocol::operator::Role;
 use leptos::prelude::*;
@@ -11,7 +11,6 @@ use crate::{
     work::Work,
 };
 
-/// Name, navigation, who is logged in.
 #[component]
 pub fn Header() -> impl IntoView {
     let portal = Portal::here();
@@ -28,7 +27,7 @@ pub fn Header() -> impl IntoView {
                     "Countersign" <span class="brand-server">{server}</span>
                 </span>
             </a>
-            {move || portal.me().map(|me| view! { <Nav /><Who name=me.person.name /> })}
+            {move || portal.me().map(|me| view! { <Nav /><User name=me.person.name /> })}
         </header>
     }
     .into_any()
@@ -39,7 +38,7 @@ fn Nav() -> impl IntoView {
     let portal = Portal::here();
     let path = use_location().pathname;
     let link = move |href: &'static str, testid: &'static str, name: &'static str| {
-        let here = move || {
+        let is_current = move || {
             path.with(|path| {
                 path == href
                     || (href == "/activations" && path.starts_with("/a/"))
@@ -48,7 +47,7 @@ fn Nav() -> impl IntoView {
         };
         view! {
             <li>
-                <a href=href data-testid=testid aria-current=move || here().then_some("page")>
+                <a href=href data-testid=testid aria-current=move || is_current().then_some("page")>
                     {name}
                 </a>
             </li>
@@ -65,7 +64,7 @@ fn Nav() -> impl IntoView {
                 {link("/activations", "nav-activations", "Activations")}
                 {link("/people", "nav-people", "People")} {link("/hsms", "nav-hsms", "HSMs")}
                 {has_tokens.then(|| link("/tokens", "nav-tokens", "Tokens"))}
-                {reads_audit.then(|| link("/audit", "nav-audit", "Audit"))}
+                {reads_audit.then(|| link("/audit", "nav-audit", "Audit log"))}
             </ul>
         </nav>
     }
@@ -73,24 +72,21 @@ fn Nav() -> impl IntoView {
 }
 
 #[component]
-fn Who(
-    /// The person's name.
-    name: String,
-) -> impl IntoView {
+fn User(name: String) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let log_out = move |_| {
         work.run(async move {
             portal.delete("/session").await?;
-            // Nothing of this person stays in memory, whatever is still under way.
+            // Reloading clears the memory and stops every pending request of this session.
             browser::reload();
             Ok(())
         });
     };
     let connection = move || match portal.connection.get() {
-        Connection::Connecting => ("wait", "connecting …"),
-        Connection::Live => ("good", "live"),
-        Connection::Lost => ("bad", "reconnecting …"),
+        Connection::Connecting => ("wait", "Connecting…"),
+        Connection::Live => ("good", "Live"),
+        Connection::Lost => ("bad", "Reconnecting…"),
     };
     view! {
         <div class="who">
@@ -108,7 +104,7 @@ fn Who(
     .into_any()
 }
 
-/// What everybody should know before reading on.
+/// Notices that apply to every page.
 #[component]
 pub fn Notices() -> impl IntoView {
     let portal = Portal::here();
@@ -122,7 +118,7 @@ pub fn Notices() -> impl IntoView {
                 .then(|| {
                     view! {
                         <p class="notice wait" data-testid="demo">
-                            "Demonstration: simulated cards are accepted here. Nothing on this server is secure."
+                            "Demonstration: this server accepts simulated cards. Nothing on it is secure."
                         </p>
                     }
                 })}
@@ -130,9 +126,9 @@ pub fn Notices() -> impl IntoView {
                 .then(|| {
                     view! {
                         <p class="notice wait">
-                            "This server's own address is "
+                            "You opened the portal at another address, so changes are disabled. Continue at "
                             <a href=origin.clone() rel="external">{origin.clone()}</a>
-                            ". From here it accepts no changes."
+                            "."
                         </p>
                     }
                 })}
@@ -147,7 +143,7 @@ pub fn Notices() -> impl IntoView {
                     .then(|| {
                         view! {
                             <p class="notice" data-testid="notice">
-                                "The connection to the server is lost, and is being tried again. What you see may be old."
+                                "Connection lost. Reconnecting… This page may be out of date."
                             </p>
                         }
                     })

@@ -1,4 +1,4 @@
-//! Pages for people who have logged in; everybody else sees the log-in, and afterwards the page that they came for.
+//! Pages that require a session. Without one the log-in is shown, and after it the page that was requested.
 
 use leptos::prelude::*;
 
@@ -9,29 +9,29 @@ use crate::{
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
+enum Access {
     Unknown,
-    Closed,
-    Open,
+    Denied,
+    Granted,
 }
 
-/// The page behind the log-in.
-pub fn for_members(page: fn() -> AnyView) -> impl Fn() -> AnyView + Send + Clone + 'static {
+/// The page, or the log-in in its place.
+pub fn logged_in(page: fn() -> AnyView) -> impl Fn() -> AnyView + Send + Clone + 'static {
     move || {
         let portal = Portal::here();
-        // A change of the session that is neither log-in nor log-out must not build the page anew.
-        let door = Memo::new(move |_| {
+        // Only a log-in or a log-out rebuilds the page; other changes of the session do not.
+        let access = Memo::new(move |_| {
             portal.session.with(|session| match session {
-                Session::Unknown => Door::Unknown,
-                Session::Out => Door::Closed,
-                Session::In(_) => Door::Open,
+                Session::Unknown => Access::Unknown,
+                Session::Out => Access::Denied,
+                Session::In(_) => Access::Granted,
             })
         });
         view! {
-            {move || match door.get() {
-                Door::Unknown => view! { <Loading /> }.into_any(),
-                Door::Closed => view! { <pages::LogIn /> }.into_any(),
-                Door::Open => page(),
+            {move || match access.get() {
+                Access::Unknown => view! { <Loading /> }.into_any(),
+                Access::Denied => view! { <pages::LogIn /> }.into_any(),
+                Access::Granted => page(),
             }}
         }
         .into_any()

@@ -1,4 +1,4 @@
-//! Activations as entries of a list.
+//! Lists of activations.
 
 use countersign_protocol::activation::{ActivationState, ActivationView};
 use leptos::prelude::*;
@@ -12,10 +12,8 @@ use crate::{
 /// Activations, one entry each.
 #[component]
 pub fn ActivationRows(
-    /// The activations.
-    #[prop(into)]
-    views: Signal<Vec<ActivationView>>,
-    /// For tests; the activation's id is put behind it.
+    #[prop(into)] views: Signal<Vec<ActivationView>>,
+    /// Test id; the activation's id is appended.
     testid: &'static str,
 ) -> impl IntoView {
     view! {
@@ -24,14 +22,12 @@ pub fn ActivationRows(
     .into_any()
 }
 
-/// Activations under a title; nothing where there are none.
+/// Activations under a heading. An empty section is not shown.
 #[component]
 pub fn ActivationSection(
-    /// What they have in common.
     title: &'static str,
-    /// The activations.
     views: Memo<Vec<ActivationView>>,
-    /// For tests; the activation's id is put behind it.
+    /// Test id; the activation's id is appended.
     testid: &'static str,
 ) -> impl IntoView {
     let any = Memo::new(move |_| !views.with(Vec::is_empty));
@@ -53,10 +49,10 @@ pub fn ActivationSection(
     .into_any()
 }
 
-/// The entry; all of it is one link.
+/// One entry. All of it is one link.
 fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
     let terms = view.with_untracked(|view| view.terms.clone());
-    let from = format!(
+    let origin = format!(
         "{} · HSM {} · {}",
         terms.requester.name,
         terms.hsm_names(),
@@ -69,9 +65,9 @@ fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
                 href=format!("/a/{}", terms.id)
                 data-testid=format!("{testid}-{}", terms.id)
             >
-                <span class="row-title">{words::purpose(&terms.purpose)}</span>
-                <span class="row-text">{terms.reason}</span>
-                <span class="quiet">{from}</span>
+                <span class="row-title">{terms.reason}</span>
+                <span class="row-text">{words::purpose(&terms.purpose)}</span>
+                <span class="quiet">{origin}</span>
             </a>
             <div class="row-side">{move || view.with(side)}</div>
         </li>
@@ -81,15 +77,12 @@ fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
 
 fn side(view: &ActivationView) -> AnyView {
     let clock = use_context::<Clock>();
-    let where_it_stands = match view.state {
-        ActivationState::Queued => "waits for the HSM".into_any(),
+    let approvals = words::approvals(view.authenticated, view.terms.quorum);
+    let details = match view.state {
+        ActivationState::Queued => "Starts when the HSM is free".into_any(),
         ActivationState::Collecting => {
             let expires_at = view.terms.expires_at;
-            let needed = view.terms.quorum.required;
-            view! {
-                {format!("{} of {needed} · expires ", view.authenticated)} <When at=expires_at />
-            }
-            .into_any()
+            view! { {format!("{approvals} · expires ")} <When at=expires_at /> }.into_any()
         }
         ActivationState::Open { until, left, .. } => view! {
             {format!("{} left · ", words::count(left, "signature"))}
@@ -97,19 +90,19 @@ fn side(view: &ActivationView) -> AnyView {
         }
         .into_any(),
         ActivationState::Ended { ref reason, at } => {
-            view! { {reason.to_string()} " · " <When at=at /> }.into_any()
+            view! { {words::end_sentence(reason, Some(approvals))} " " <When at=at /> }.into_any()
         }
     };
     let seals = (!view.state.is_ended()).then(|| view.custodians.clone());
     view! {
         <Badge tone=tone(&view.state) text=words::state_name(&view.state) />
         {seals.map(|custodians| view! { <QuorumSeals custodians=custodians /> })}
-        <span class="quiet">{where_it_stands}</span>
+        <span class="quiet">{details}</span>
     }
     .into_any()
 }
 
-/// Colour of a state.
+/// Class of the badge for a state.
 pub fn tone(state: &ActivationState) -> &'static str {
     match state {
         ActivationState::Queued => "plain",

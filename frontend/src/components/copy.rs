@@ -4,13 +4,14 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::browser;
 
-/// A button that copies.
+/// A button that copies a text and reports whether that worked.
 #[component]
 pub fn CopyButton(
-    /// What is copied.
     text: String,
+    /// Verb and object, such as "Copy link".
+    label: &'static str,
 ) -> impl IntoView {
-    let done = RwSignal::new("Copy");
+    let shown = RwSignal::new(label);
     view! {
         <button
             type="button"
@@ -19,11 +20,11 @@ pub fn CopyButton(
                 let text = text.clone();
                 spawn_local(async move {
                     let copied = browser::copy(&text).await;
-                    done.try_set(if copied { "Copied" } else { "Select and copy it by hand" });
+                    shown.try_set(if copied { "Copied" } else { "Select and copy it by hand" });
                 });
             }
         >
-            <span aria-live="polite">{done}</span>
+            <span aria-live="polite">{shown}</span>
         </button>
     }
     .into_any()

@@ -1,31 +1,31 @@
-//! A button that unfolds a form below itself.
+//! A button that opens a form below itself.
 
 use leptos::{ev, prelude::*};
 
 use crate::browser;
 
-/// The button and what it unfolds; Escape and *Close* fold it again, and the focus goes along.
+/// The button and its panel. Escape and *Close* close the panel and return the focus to the button.
 #[component]
 pub fn Disclosure(
-    /// Whether it is unfolded.
+    /// Whether the panel is open.
     open: RwSignal<bool>,
-    /// What the button says.
+    /// Label of the button. It ends in "…", because the act itself happens in the panel.
     #[prop(into)]
     label: String,
-    /// For tests; also the element's id.
+    /// Test id and id of the element.
     #[prop(into)]
     testid: String,
     /// Class of the button.
     #[prop(optional)]
     class: &'static str,
-    /// What is unfolded.
+    /// Content of the panel.
     children: ChildrenFn,
 ) -> impl IntoView {
     let panel = format!("{testid}-panel");
     let controls = panel.clone();
     let first_field = format!("#{panel} :is(input, select, textarea, button):not([data-fold])");
     let button = format!("#{testid}");
-    // Not on the first run: a page does not begin in the middle.
+    // The first run must not move the focus: a page begins at its heading.
     Effect::new(move |before: Option<bool>| {
         let now = open.get();
         match before {

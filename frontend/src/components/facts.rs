@@ -7,9 +7,8 @@ use crate::words;
 /// One line of a description list.
 #[component]
 pub fn Fact(
-    /// What it is.
+    /// Name of the value.
     name: &'static str,
-    /// Its value.
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -21,26 +20,21 @@ pub fn Fact(
     .into_any()
 }
 
-/// A word in a coloured frame; the word says it all, the colour only helps.
+/// A word in a coloured frame. The word alone is sufficient, because not everyone sees the colour.
 #[component]
 pub fn Badge(
     /// `good`, `wait`, `bad`, `busy` or `plain`.
     tone: &'static str,
-    /// The word.
+    /// The word, with a capital letter.
     #[prop(into)]
     text: String,
-    /// For tests.
-    #[prop(optional)]
-    testid: Option<&'static str>,
+    #[prop(optional)] testid: Option<&'static str>,
 ) -> impl IntoView {
     view! { <span class=format!("badge {tone}") data-testid=testid>{text}</span> }.into_any()
 }
 
 /// A digest or fingerprint in groups that people can compare.
 #[component]
-pub fn Digest(
-    /// In hex.
-    hex: String,
-) -> impl IntoView {
+pub fn Digest(hex: String) -> impl IntoView {
     view! { <code class="digest">{words::grouped(&hex)}</code> }.into_any()
 }

@@ -5,27 +5,24 @@ use leptos::prelude::*;
 /// One line of text, or a number.
 #[component]
 pub fn TextField(
-    /// What is asked for.
-    label: &'static str,
-    /// Where it goes.
+    /// Label above the field.
+    #[prop(into)]
+    label: String,
+    /// The text that was typed.
     value: RwSignal<String>,
-    /// For tests; also the element's id.
+    /// Test id and id of the element.
     testid: &'static str,
     /// Help below the field.
     #[prop(optional, into)]
     hint: Signal<String>,
-    /// `text`, `number`, `email`.
+    /// Type of the input: `text`, `number` or `email`.
     #[prop(default = "text")]
     kind: &'static str,
-    /// Must be filled in.
+    /// Whether the field must be filled in.
     #[prop(default = true.into(), into)]
     required: Signal<bool>,
-    /// Smallest number.
-    #[prop(optional, into)]
-    min: Option<&'static str>,
-    /// Largest number.
-    #[prop(optional, into)]
-    max: Option<String>,
+    #[prop(optional, into)] min: Option<String>,
+    #[prop(optional, into)] max: Option<String>,
 ) -> impl IntoView {
     let hint_id = format!("{testid}-hint");
     let described_by = hint_id.clone();
@@ -56,18 +53,16 @@ pub fn TextField(
     .into_any()
 }
 
-/// Yes or no.
+/// A checkbox.
 #[component]
 pub fn CheckField(
-    /// What is asked.
+    /// Label beside the box.
     #[prop(into)]
     label: String,
-    /// Where the answer goes.
+    /// Whether the box is ticked.
     value: RwSignal<bool>,
-    /// For tests.
-    #[prop(into)]
-    testid: String,
-    /// Help below the field.
+    #[prop(into)] testid: String,
+    /// Help below the label.
     #[prop(optional)]
     hint: &'static str,
 ) -> impl IntoView {

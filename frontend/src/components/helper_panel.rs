@@ -1,18 +1,19 @@
-//! Whether card helper and card are there, and what to do if not.
+//! Status of the card helper and its cards.
 
 use leptos::prelude::*;
 
+use super::Prose;
 use crate::{
-    helper::{Helper, Status, advice, step_words},
+    helper::{Helper, Status, advice, step_text},
     portal::Portal,
 };
 
-/// Connects to the helper when it is shown.
+/// The status, and what to do about it. The panel connects to the helper when it is shown.
 #[component]
 pub fn HelperPanel() -> impl IntoView {
     let helper = Helper::here();
     let portal = Portal::here();
-    // The port is known once the server has answered.
+    // The helper's port is part of the server's first answer.
     Effect::new(move |_| {
         if portal.about.with(Option::is_some)
             && helper
@@ -25,7 +26,7 @@ pub fn HelperPanel() -> impl IntoView {
     let advice = Memo::new(move |_| {
         helper.status.with(|status| {
             let advice = advice(status);
-            (advice.tone, advice.what, advice.then)
+            (advice.tone, advice.status, advice.action)
         })
     });
     let failed =
@@ -37,7 +38,12 @@ pub fn HelperPanel() -> impl IntoView {
                 <p role="status" class="helper-what" data-testid="helper-status">
                     {move || advice.get().1}
                 </p>
-                <p class="hint">{move || advice.get().2}</p>
+                <p class="hint">
+                    {move || {
+                        let action = advice.get().2;
+                        (!action.is_empty()).then(|| view! { <Prose text=action /> })
+                    }}
+                </p>
                 {move || {
                     failed()
                         .then(|| {
@@ -58,7 +64,7 @@ pub fn HelperPanel() -> impl IntoView {
     .into_any()
 }
 
-/// What the helper waits for, while a request runs.
+/// The helper's current step while a request runs.
 #[component]
 pub fn HelperProgress(
     /// Whether a request runs.
@@ -73,7 +79,7 @@ pub fn HelperProgress(
                         view! {
                             <p class="progress" data-testid="helper-progress">
                                 <span class="spinner" aria-hidden="true"></span>
-                                {step_words(helper.step.get())}
+                                {step_text(helper.step.get())}
                             </p>
                         }
                     })

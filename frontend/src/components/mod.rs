@@ -1,4 +1,4 @@
-//! Pieces that several pages are made of.
+//! Components that several pages use.
 
 mod activation_rows;
 mod copy;
@@ -8,6 +8,7 @@ mod field;
 mod helper_panel;
 mod page;
 mod problem;
+mod prose;
 mod quorum;
 mod rows;
 mod time;
@@ -21,6 +22,7 @@ pub use field::{CheckField, TextField};
 pub use helper_panel::{HelperPanel, HelperProgress};
 pub use page::{Empty, Loading, Page};
 pub use problem::{ProblemView, WorkProblem};
+pub use prose::Prose;
 pub use quorum::QuorumSeals;
 pub use rows::Rows;
 pub use time::When;

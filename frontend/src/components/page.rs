@@ -1,4 +1,4 @@
-//! The frame of a page: its heading takes the focus, so that keyboard and screen reader begin there.
+//! The frame of a page. Its heading takes the focus, so that keyboard and screen reader begin there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,16 +6,16 @@ use leptos::prelude::*;
 
 use crate::browser;
 
-/// The browser itself begins at the top after loading; only later pages take the focus.
+/// After loading, the browser itself begins at the top, so only later pages take the focus.
 static NAVIGATED: AtomicBool = AtomicBool::new(false);
 
-/// A page.
+/// A page with its heading.
 #[component]
 pub fn Page(
-    /// Heading, also the window's title.
+    /// Heading and title of the window.
     #[prop(into)]
     title: Signal<String>,
-    /// What stands below the heading.
+    /// Content below the heading.
     children: Children,
 ) -> impl IntoView {
     if NAVIGATED.swap(true, Ordering::Relaxed) {
@@ -29,17 +29,14 @@ pub fn Page(
     .into_any()
 }
 
-/// While the first answer is on its way.
+/// Stands in for content until the first answer arrives.
 #[component]
 pub fn Loading() -> impl IntoView {
-    view! { <p class="quiet" role="status">"Loading …"</p> }.into_any()
+    view! { <p class="quiet" role="status">"Loading…"</p> }.into_any()
 }
 
-/// A list without entries: says what to do next.
+/// Stands in for an empty list and says what to do next.
 #[component]
-pub fn Empty(
-    /// What to say.
-    children: Children,
-) -> impl IntoView {
+pub fn Empty(children: Children) -> impl IntoView {
     view! { <div class="empty">{children()}</div> }.into_any()
 }

@@ -1,18 +1,15 @@
-//! Problems: what happened, and what to do.
+//! Problems: what happened, and what to do next.
 
 use countersign_protocol::problem::Problem;
 use leptos::prelude::*;
 
+use super::Prose;
 use crate::work::Work;
 
-/// A problem, or nothing.
+/// The problem, if there is one. Every problem of every page is shown here.
 #[component]
-pub fn ProblemView(
-    /// The problem.
-    #[prop(into)]
-    problem: Signal<Option<Problem>>,
-) -> impl IntoView {
-    // The region is there before the problem, so that screen readers notice what comes into it.
+pub fn ProblemView(#[prop(into)] problem: Signal<Option<Problem>>) -> impl IntoView {
+    // The region exists before the problem does, because screen readers announce only what is added to it.
     view! {
         <div role="alert">
             {move || {
@@ -22,7 +19,9 @@ pub fn ProblemView(
                         view! {
                             <div class="problem" data-testid="problem">
                                 <strong>{problem.title}</strong>
-                                <p>{problem.detail}</p>
+                                <p>
+                                    <Prose text=problem.detail />
+                                </p>
                             </div>
                         }
                     })
@@ -32,11 +31,8 @@ pub fn ProblemView(
     .into_any()
 }
 
-/// How the last run of a form or button failed.
+/// The problem of the last run of a form or button.
 #[component]
-pub fn WorkProblem(
-    /// The form's or button's work.
-    work: Work,
-) -> impl IntoView {
+pub fn WorkProblem(work: Work) -> impl IntoView {
     view! { <ProblemView problem=work.problem /> }
 }

@@ -1,16 +1,18 @@
-//! The quorum as seals: one per registered custodian, stamped by who has authenticated.
+//! The quorum as seals.
 
 use countersign_protocol::activation::{Answer, CustodianProgress};
 use leptos::prelude::*;
 
-/// A row of seals. Decoration: the same stands next to it in words.
+/// One seal per registered custodian, stamped for an approval. Screen readers skip the seals, because the text beside them says
+/// the same.
 #[component]
 pub fn QuorumSeals(
-    /// Registered custodians and their answers.
+    /// Registered custodians and their decisions.
     custodians: Vec<CustodianProgress>,
 ) -> impl IntoView {
     let seals = custodians.into_iter().map(|custodian| {
         let class = match custodian.answer {
+            Answer::Missing | Answer::Forgotten { .. } if custodian.revoked => "seal declined",
             Answer::Missing => "seal",
             Answer::Authenticated { .. } => "seal stamped",
             Answer::Forgotten { .. } => "seal forgotten",

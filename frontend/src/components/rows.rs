@@ -1,4 +1,4 @@
-//! Lists that live events change.
+//! Lists that change with live events.
 
 use std::sync::Arc;
 
@@ -6,26 +6,25 @@ use leptos::prelude::*;
 
 type Row = Arc<dyn Fn(String) -> AnyView + Send + Sync>;
 
-/// A row stays the element that it is for as long as its item is there: news of other items take neither the focus
-/// nor an unfolded form away.
+/// Keyed rows: an update of one item keeps the focus and the open forms of the others.
 #[component]
 pub fn Rows<T>(
-    /// What is listed, in this order.
+    /// The items in their order.
     #[prop(into)]
     items: Signal<Vec<T>>,
-    /// Tells items apart.
+    /// Identifies an item.
     key: fn(&T) -> String,
-    /// One row. It is made once and follows its item.
+    /// Builds one row. It is called once per item; the row then follows its item.
     row: impl Fn(Memo<T>) -> AnyView + Send + Sync + 'static,
 ) -> impl IntoView
 where
     T: Clone + PartialEq + Send + Sync + 'static,
 {
     let keys = Memo::new(move |_| items.with(|items| items.iter().map(key).collect::<Vec<_>>()));
-    let made = move |wanted: String| {
+    let build = move |wanted: String| {
         let find = move |items: &Vec<T>| items.iter().find(|item| key(item) == wanted).cloned();
         match items.with_untracked(&find) {
-            // What has left the list keeps its last state, until its row is gone too.
+            // An item that has left the list keeps its last state until its row is removed.
             Some(first) => row(Memo::new(move |last: Option<&T>| {
                 items
                     .with(&find)
@@ -35,8 +34,8 @@ where
             None => ().into_any(),
         }
     };
-    // Without the types, so that this is in the program once and not once for every list.
-    keyed(keys.into(), Arc::new(made))
+    // Not generic over the item, so that the program contains it once and not once per list.
+    keyed(keys.into(), Arc::new(build))
 }
 
 fn keyed(keys: Signal<Vec<String>>, row: Row) -> AnyView {

@@ -1,20 +1,26 @@
-//! Times: relative to read, exact to point at.
+//! Points in time.
 
 use countersign_protocol::Timestamp;
 use leptos::prelude::*;
 
 use crate::clock::{self, Clock};
 
-/// "3 min ago", with the exact time in the title.
+/// "3 min ago (28 Nov 2026, 06:53 UTC)", with the local time in the title.
 #[component]
-pub fn When(
-    /// The time.
-    at: Timestamp,
-) -> impl IntoView {
-    let clock = use_context::<Clock>();
+pub fn When(at: Timestamp) -> impl IntoView {
+    let absolute = clock::absolute(at);
+    let text = match use_context::<Clock>() {
+        Some(clock) => view! {
+            <span>{move || clock::relative(at, clock.now())}</span>
+            " "
+            <span>{format!("({absolute})")}</span>
+        }
+        .into_any(),
+        None => view! { <span>{absolute}</span> }.into_any(),
+    };
     view! {
-        <time datetime=at.to_string() title=clock::exact(at)>
-            {move || clock.map_or_else(|| at.to_string(), |clock| clock::relative(at, clock.now()))}
+        <time datetime=at.to_string() title=clock::local(at)>
+            {text}
         </time>
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! A button that shows that its work is under way.
+//! A button that shows that its work is running.
 
 use leptos::prelude::*;
 
@@ -7,20 +7,19 @@ use crate::work::Work;
 /// Submits the form around it, or calls `on_press`.
 #[component]
 pub fn WorkButton(
-    /// What it starts.
+    /// The work that it starts.
     work: Work,
-    /// What it says.
-    label: &'static str,
-    /// For tests.
+    /// Verb and object.
     #[prop(into)]
-    testid: String,
-    /// `primary`, `danger` or nothing.
+    label: String,
+    #[prop(into)] testid: String,
+    /// `primary`, `danger` or empty.
     #[prop(optional)]
     class: &'static str,
-    /// Without it, the button submits its form.
+    /// Called on a click. Without it, the button submits its form.
     #[prop(optional)]
     on_press: Option<Callback<()>>,
-    /// Not possible now.
+    /// Whether the button can't be used now.
     #[prop(optional, into)]
     disabled: Signal<bool>,
 ) -> impl IntoView {
@@ -34,7 +33,7 @@ pub fn WorkButton(
             type=kind
             class=class
             data-testid=testid
-            // A disabled button would lose the focus while it works.
+            // Not `disabled` while the work runs: a disabled button loses the focus.
             aria-disabled=move || work.busy.get().then_some("true")
             disabled=move || disabled.get()
             on:click=move |_| {

@@ -1,4 +1,4 @@
-//! What to tell people about the helper: what is the case, and what to do.
+//! Texts about the helper: what happened, and what to do next.
 
 use countersign_protocol::{
     helper::{CardState, HelperError, HelperErrorCode, PinState, ReaderView, Step},
@@ -12,50 +12,49 @@ use crate::{browser, words, work::problem};
 pub struct Advice {
     /// Class of the light: `good`, `wait` or `bad`.
     pub tone: &'static str,
-    /// What is the case.
-    pub what: String,
-    /// What to do; empty: nothing.
-    pub then: String,
+    pub status: String,
+    /// The next action of the user; empty if none is needed.
+    pub action: String,
 }
 
-fn say(tone: &'static str, what: impl Into<String>, then: impl Into<String>) -> Advice {
+fn say(tone: &'static str, status: impl Into<String>, action: impl Into<String>) -> Advice {
     Advice {
         tone,
-        what: what.into(),
-        then: then.into(),
+        status: status.into(),
+        action: action.into(),
     }
 }
 
-/// A status in words.
+/// The status and the next action of the user.
 pub fn advice(status: &Status) -> Advice {
     match status {
-        Status::Unused | Status::Connecting => say("wait", "Looking for your card helper …", ""),
-        Status::Asking => say(
+        Status::Unused | Status::Connecting => say("wait", "Looking for your card helper…", ""),
+        Status::Prompting => say(
             "wait",
             "Waiting for your permission",
-            "The card helper asks whether this site may talk to it: look at its window. Your browser may ask too, about \
-             apps on this device: choose Allow.",
+            "The card helper's window asks whether to allow this site: choose Allow. Your browser may also ask about apps on \
+             this device: choose Allow there, too.",
         ),
         Status::NotRunning => say(
             "bad",
             "Card helper not running",
             format!(
-                "Start countersign-helper on this computer; this page finds it by itself. If it runs, it may have been told \
-                 not to talk to {}: wait a minute and press Try again.",
+                "Start `countersign-helper` on this computer. If it is running, you may have denied {}: wait 1 minute, \
+                 then select “Try again”.",
                 browser::origin()
             ),
         ),
-        Status::NotAllowed => say(
+        Status::Denied => say(
             "bad",
-            "The card helper was not allowed to talk to this site",
-            "Nothing was sent. Press Try again after a minute and choose “always” or “this time” in the helper's window. If no \
-             window opens, the helper's log tells why.",
+            "The card helper denied this site",
+            "Nothing was sent. Wait 1 minute, select “Try again”, and choose Allow in the helper's window. If no window \
+             opens, the helper's log shows the reason.",
         ),
         Status::Blocked => say(
             "bad",
             "Your browser blocks the card helper",
-            "The browser was told not to let this site talk to apps on this device. Click the icon left of the address, \
-             allow “apps on device”, then press Try again. Safari can't do it: use another browser.",
+            "This site isn't allowed to connect to apps on this device. Select the icon to the left of the address, allow \
+             “Apps on device”, then select “Try again”. Safari doesn't support this: use another browser.",
         ),
         Status::OtherVersion { message } => say(
             "bad",
@@ -64,8 +63,8 @@ pub fn advice(status: &Status) -> Advice {
         ),
         Status::Lost => say(
             "bad",
-            "The connection to the card helper was lost",
-            "It is tried again by itself. If that takes long, start countersign-helper again.",
+            "Connection to the card helper lost",
+            "Reconnecting… If this takes long, restart `countersign-helper`.",
         ),
         Status::Ready {
             version, readers, ..
@@ -77,10 +76,10 @@ fn cards(version: &str, readers: &[ReaderView]) -> Advice {
     let ready: Vec<_> = readers.iter().filter_map(super::ready).collect();
     if let [card] = ready.as_slice() {
         return match pin_advice(card.pin) {
-            Some(then) => say(
+            Some(action) => say(
                 "bad",
                 format!("Card {} can't be used yet", card.device),
-                then,
+                action,
             ),
             None => say(
                 "good",
@@ -88,14 +87,18 @@ fn cards(version: &str, readers: &[ReaderView]) -> Advice {
                 match card.pin {
                     PinState::Ready {
                         tries: Some(tries @ ..3),
-                    } => format!("{} left.", words::count(tries, "PIN try")),
+                    } => match tries {
+                        1 => "1 PIN try left: a wrong PIN blocks the card.".to_owned(),
+                        tries => format!("{} left.", words::count(tries, "PIN try")),
+                    },
                     _ => String::new(),
                 },
             ),
         };
     }
     if !ready.is_empty() {
-        return say("good", format!("{} cards are ready", ready.len()), "");
+        let cards = words::count(ready.len() as u64, "card");
+        return say("good", format!("{cards} are ready"), "");
     }
     let unusable = readers.iter().find_map(|reader| match &reader.card {
         CardState::Unusable { why } => Some((&reader.name, why)),
@@ -107,13 +110,13 @@ fn cards(version: &str, readers: &[ReaderView]) -> Advice {
             "bad",
             "No card reader",
             format!(
-                "Card helper {version} runs. Connect your reader, or the USB stick with the card."
+                "Card helper {version} is running. Connect your card reader, or the USB stick that contains the card."
             ),
         ),
         None => say(
             "bad",
             "No card",
-            "Insert your card into the reader; this page notices it by itself.",
+            "Insert your card into the reader. This page updates automatically.",
         ),
     }
 }
@@ -122,42 +125,42 @@ fn pin_advice(pin: PinState) -> Option<&'static str> {
     match pin {
         PinState::Ready { .. } => None,
         PinState::Blocked => Some(
-            "Its PIN is blocked. Your admin can reset it only if the card was set up so; otherwise enrol a spare card.",
+            "Its PIN is blocked. Your admin can reset it only if the card was set up that way. Otherwise enrol a spare card.",
         ),
-        PinState::NotSet => Some("It has no PIN. Initialise it with a PIN before it is used here."),
+        PinState::NotSet => Some("It has no PIN. Initialise it with a PIN before you use it here."),
         PinState::Transport => Some(
-            "It still has its transport PIN. Change the PIN first, for example with pkcs15-tool --change-pin.",
+            "It still has its transport PIN. Change the PIN first, for example with `pkcs15-tool --change-pin`.",
         ),
     }
 }
 
-/// What the helper waits for.
-pub fn step_words(step: Option<Step>) -> &'static str {
+/// The step that the helper carries out.
+pub fn step_text(step: Option<Step>) -> &'static str {
     match step {
-        None => "Asking the card helper …",
+        None => "Contacting the card helper…",
         Some(Step::WaitingForConsent) => {
-            "Look at the helper's window: it shows what you are about to allow. Compare it with this page."
+            "Check the helper's window. It shows what you approve; compare it with this page."
         }
-        Some(Step::WaitingForPin) => "Type the PIN at the helper, not here.",
-        Some(Step::GeneratingKey) => "The card makes a key. That can take a minute.",
-        Some(Step::Signing) => "The card signs …",
+        Some(Step::WaitingForPin) => "Enter the PIN in the helper's window, not here.",
+        Some(Step::GeneratingKey) => "The card generates a key. This can take 1 minute.",
+        Some(Step::Signing) => "The card signs…",
     }
 }
 
-/// The helper's refusal.
-pub fn refused(error: HelperError) -> Problem {
+/// An error of the helper.
+pub fn helper_problem(error: HelperError) -> Problem {
     let title = match error.code {
         HelperErrorCode::Version => "Card helper and page have different versions",
         HelperErrorCode::Invalid => "The helper could not do this",
-        HelperErrorCode::TaskRefused => "The helper refused the server's request",
-        HelperErrorCode::Declined => "Declined at the helper",
-        HelperErrorCode::PromptFailed => "The helper could not ask you",
-        HelperErrorCode::Unanswered => "No answer at the helper",
+        HelperErrorCode::TaskRefused => "The helper rejected the server's request",
+        HelperErrorCode::Declined => "Cancelled in the helper's window",
+        HelperErrorCode::PromptFailed => "The helper could not show its window",
+        HelperErrorCode::Unanswered => "No answer in the helper's window",
         HelperErrorCode::PinCancelled => "No PIN was entered",
-        HelperErrorCode::PinWrong => "PIN wrong",
+        HelperErrorCode::PinWrong => "Wrong PIN",
         HelperErrorCode::PinBlocked => "PIN blocked",
-        HelperErrorCode::CardMissing => "Your card is not here",
-        HelperErrorCode::CardRefused => "This card can't do it",
+        HelperErrorCode::CardMissing => "Your card is not inserted",
+        HelperErrorCode::CardRefused => "The card can't do this",
         HelperErrorCode::CardLost => "The card was removed",
         HelperErrorCode::Busy => "The helper is busy",
         HelperErrorCode::Internal => "The helper failed",
@@ -165,16 +168,16 @@ pub fn refused(error: HelperError) -> Problem {
     problem(title, error.message)
 }
 
-/// No answer came.
+/// A request that can't be sent, or whose answer was lost.
 pub fn not_connected(status: &Status) -> Problem {
     let advice = advice(status);
-    problem(&advice.what, advice.then)
+    problem(&advice.status, advice.action)
 }
 
-/// An answer to another question.
+/// An answer that does not belong to the request.
 pub fn unexpected() -> Problem {
     problem(
-        "The helper's answer isn't understood",
+        "The helper sent an unknown message",
         "Update the helper, then reload the page.",
     )
 }

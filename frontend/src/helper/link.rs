@@ -1,4 +1,4 @@
-//! The connection itself: opening it, finding out why it fails, and one request after the other.
+//! The connection itself: it opens, classifies failures, and sends one request after the other.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
@@ -14,19 +14,20 @@ use leptos::{prelude::*, task::spawn_local};
 use super::Status;
 use crate::{
     browser,
-    later::{Later, Sender, later},
+    oneshot::{self, Receiver, Sender},
     socket::{Socket, SocketEvent},
 };
 
-/// A refused or answered connection on loopback takes milliseconds. What takes longer waits for a person.
-const PATIENCE_MS: u32 = 1_500;
+/// On loopback, a connection is accepted or refused within milliseconds. A longer one waits for a decision of the user.
+const PROMPT_AFTER_MS: u32 = 1_500;
 const FIRST_PAUSE_MS: u32 = 2_000;
-/// Browsers slow down connections that fail in a row; pausing longer than they do keeps the measure above right.
+/// Browsers delay connections after repeated failures. This pause is longer than their delay, so that [`PROMPT_AFTER_MS`]
+/// still measures the connection alone.
 const LONGEST_PAUSE_MS: u32 = 30_000;
 
 type Reply = Result<Answer, HelperError>;
 
-/// Shared by the callbacks of the socket and the tasks that wait.
+/// State that the callbacks of the socket share with the waiting tasks.
 #[derive(Clone)]
 pub struct Link {
     inner: Rc<RefCell<Inner>>,
@@ -38,12 +39,12 @@ pub struct Link {
 struct Inner {
     socket: Option<Socket>,
     port: u16,
-    /// Counts connections, so that news of an earlier one is ignored.
+    /// Number of the current connection, so that events of an earlier one are ignored.
     connection: u32,
     next_id: u64,
     /// The helper handles one request at a time.
-    asked: Option<(u64, Sender<Reply>)>,
-    waiting: VecDeque<(Operation, Sender<Reply>)>,
+    pending: Option<(u64, Sender<Reply>)>,
+    queue: VecDeque<(Operation, Sender<Reply>)>,
     pause: u32,
 }
 
@@ -56,7 +57,7 @@ impl Link {
         }
     }
 
-    /// Connects, unless there is a connection or one is being made.
+    /// Connects, unless a connection exists or is being established.
     pub fn connect(&self, port: u16) {
         if self.inner.borrow().socket.is_some() {
             return;
@@ -70,7 +71,7 @@ impl Link {
         self.status.set(Status::Connecting);
         let link = self.clone();
         let url = format!("ws://127.0.0.1:{port}{HELPER_PATH}");
-        let socket = Socket::open(&url, move |event| link.event(connection, event));
+        let socket = Socket::open(&url, move |event| link.handle_event(connection, event));
         if socket.is_none() {
             self.status.set(Status::Blocked);
             return;
@@ -78,23 +79,20 @@ impl Link {
         self.inner.borrow_mut().socket = socket;
         let link = self.clone();
         spawn_local(async move {
-            TimeoutFuture::new(PATIENCE_MS).await;
+            TimeoutFuture::new(PROMPT_AFTER_MS).await;
             let still_trying = link.status.get_untracked() == Status::Connecting;
             if link.inner.borrow().connection == connection && still_trying {
-                link.status.set(Status::Asking);
+                link.status.set(Status::Prompting);
             }
         });
     }
 
-    /// Queues a request. The answer is nothing if the connection is lost first.
-    pub fn ask(&self, operation: Operation) -> Later<Reply> {
-        let (sender, reply) = later();
+    /// Queues a request. The receiver yields `None` if the connection is lost first.
+    pub fn send(&self, operation: Operation) -> Receiver<Reply> {
+        let (sender, reply) = oneshot::channel();
         let connected = self.inner.borrow().socket.is_some();
         if connected {
-            self.inner
-                .borrow_mut()
-                .waiting
-                .push_back((operation, sender));
+            self.inner.borrow_mut().queue.push_back((operation, sender));
             if self.status.with_untracked(Status::is_ready) {
                 self.send_next();
             }
@@ -102,25 +100,25 @@ impl Link {
         reply
     }
 
-    fn event(&self, connection: u32, event: SocketEvent) {
+    fn handle_event(&self, connection: u32, event: SocketEvent) {
         if self.inner.borrow().connection != connection {
             return;
         }
         match event {
             SocketEvent::Open => self.greet(),
             SocketEvent::Text(text) => match serde_json::from_str(&text) {
-                Ok(message) => self.message(message),
+                Ok(message) => self.handle_message(message),
                 Err(_) => self.close(Status::OtherVersion {
-                    message: "The helper's message isn't understood.".to_owned(),
+                    message: "The helper sent an unknown message. Update the helper, then reload the page.".to_owned(),
                 }),
             },
-            SocketEvent::Closed => self.closed(),
+            SocketEvent::Closed => self.handle_closed(),
         }
     }
 
     fn greet(&self) {
         let link = self.clone();
-        let hello = link.ask_first(Operation::Hello {
+        let hello = link.send_first(Operation::Hello {
             protocol: HELPER_PROTOCOL,
         });
         spawn_local(async move {
@@ -134,16 +132,16 @@ impl Link {
                     message,
                 })) => link.close(Status::OtherVersion { message }),
                 Some(_) => link.close(Status::OtherVersion {
-                    message: "The helper's greeting isn't understood.".to_owned(),
+                    message: "The helper sent an unknown greeting. Update the helper, then reload the page.".to_owned(),
                 }),
-                // Lost, and reported already.
+                // The connection was lost; `handle_closed` reports that.
                 None => {}
             }
         });
     }
 
     async fn list_cards(&self, version: String, demo: bool) {
-        if let Some(Ok(Answer::Cards { readers })) = self.ask_first(Operation::ListCards).await {
+        if let Some(Ok(Answer::Cards { readers })) = self.send_first(Operation::ListCards).await {
             self.status.set(Status::Ready {
                 version,
                 demo,
@@ -153,15 +151,15 @@ impl Link {
         }
     }
 
-    fn message(&self, message: Message) {
+    fn handle_message(&self, message: Message) {
         match message {
             Message::Reply { id, result } => {
-                let asked = self
+                let pending = self
                     .inner
                     .borrow_mut()
-                    .asked
-                    .take_if(|(asked, _)| *asked == id);
-                if let Some((_, sender)) = asked {
+                    .pending
+                    .take_if(|(pending, _)| *pending == id);
+                if let Some((_, sender)) = pending {
                     self.step.set(None);
                     sender.send(result);
                     if self.status.with_untracked(Status::is_ready) {
@@ -180,12 +178,12 @@ impl Link {
         }
     }
 
-    /// Before everything that waits.
-    fn ask_first(&self, operation: Operation) -> Later<Reply> {
-        let (sender, reply) = later();
+    /// Sends a request before all queued ones.
+    fn send_first(&self, operation: Operation) -> Receiver<Reply> {
+        let (sender, reply) = oneshot::channel();
         self.inner
             .borrow_mut()
-            .waiting
+            .queue
             .push_front((operation, sender));
         self.send_next();
         reply
@@ -193,10 +191,10 @@ impl Link {
 
     fn send_next(&self) {
         let mut inner = self.inner.borrow_mut();
-        if inner.asked.is_some() {
+        if inner.pending.is_some() {
             return;
         }
-        let Some((operation, sender)) = inner.waiting.pop_front() else {
+        let Some((operation, sender)) = inner.queue.pop_front() else {
             return;
         };
         inner.next_id += 1;
@@ -204,15 +202,15 @@ impl Link {
         let request = Request { id, operation };
         if let (Some(socket), Ok(text)) = (&inner.socket, serde_json::to_string(&request)) {
             socket.send(&text);
-            inner.asked = Some((id, sender));
+            inner.pending = Some((id, sender));
         }
     }
 
-    fn closed(&self) {
+    fn handle_closed(&self) {
         match self.status.get_untracked() {
             Status::Ready { .. } => self.close(Status::Lost),
-            // Somebody was asked, and said no or nothing.
-            Status::Asking => self.close(Status::NotAllowed),
+            // The user was prompted and denied the permission or did not decide.
+            Status::Prompting => self.close(Status::Denied),
             _ => {
                 self.close(Status::NotRunning);
                 let link = self.clone();
@@ -230,17 +228,17 @@ impl Link {
         let dropped = {
             let mut inner = self.inner.borrow_mut();
             inner.connection += 1;
-            let waiting = std::mem::take(&mut inner.waiting);
-            (inner.socket.take(), inner.asked.take(), waiting)
+            let queued = std::mem::take(&mut inner.queue);
+            (inner.socket.take(), inner.pending.take(), queued)
         };
         self.step.set(None);
         self.status.set(status);
-        // Whoever waits wakes up now, and finds the new status.
+        // Dropping the senders wakes the waiting tasks, which then read the new status.
         drop(dropped);
         self.retry_later();
     }
 
-    /// Helpers are started while the page is open.
+    /// Retries after a pause, because the user may start the helper while the page is open.
     fn retry_later(&self) {
         let link = self.clone();
         let (connection, pause, port) = {
@@ -250,8 +248,8 @@ impl Link {
         };
         spawn_local(async move {
             TimeoutFuture::new(pause).await;
-            let same = link.inner.borrow().connection == connection;
-            if same && link.status.with_untracked(Status::may_retry) {
+            let is_current = link.inner.borrow().connection == connection;
+            if is_current && link.status.with_untracked(Status::may_retry) {
                 link.connect(port);
             }
         });

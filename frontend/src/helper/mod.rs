@@ -1,10 +1,10 @@
-//! The card helper on this machine: one connection, one request at a time, and what to tell people about it.
+//! The card helper on the user's computer: one connection, one request at a time, and advice about its state.
 
 mod advice;
 mod link;
 mod status;
 
-pub use advice::{advice, step_words};
+pub use advice::{advice, step_text};
 pub use status::Status;
 
 use countersign_protocol::{
@@ -20,19 +20,19 @@ use leptos::prelude::*;
 use crate::portal::Portal;
 use link::Link;
 
-/// The helper, as pages use it.
+/// The connection to the card helper; a cheap handle.
 #[derive(Clone, Copy)]
 pub struct Helper {
     portal: Portal,
-    /// Where the connection stands, and what cards there are.
+    /// State of the connection, with the readers and cards.
     pub status: RwSignal<Status>,
-    /// What the helper waits for; `None`: it handles no request of ours.
+    /// The step of the current request; `None` without a request.
     pub step: RwSignal<Option<Step>>,
     link: StoredValue<Link, LocalStorage>,
 }
 
 impl Helper {
-    /// Not connected yet: nobody is asked for anything before a page needs it.
+    /// Does not connect yet, so that the user is not prompted for a permission before a page needs the helper.
     pub fn new(portal: Portal) -> Self {
         let status = RwSignal::new(Status::Unused);
         let step = RwSignal::new(None);
@@ -44,19 +44,19 @@ impl Helper {
         }
     }
 
-    /// The helper of this page.
+    /// The helper that the app provides.
     pub fn here() -> Self {
         use_context().unwrap_or_else(|| Self::new(Portal::here()))
     }
 
-    /// Connects, unless that was done.
+    /// Connects, unless a connection exists.
     pub fn connect(self) {
         if let Some(about) = self.portal.about.get_untracked() {
             self.link.with_value(|link| link.connect(about.helper_port));
         }
     }
 
-    /// Cards that can be used.
+    /// Usable cards.
     pub fn cards(self) -> Vec<CardView> {
         self.status.with(|status| match status {
             Status::Ready { readers, .. } => readers.iter().filter_map(ready).cloned().collect(),
@@ -64,7 +64,7 @@ impl Helper {
         })
     }
 
-    /// Keys that can be a custodian's, each with its card.
+    /// Keys that meet the requirements for enrolment, each with its card.
     pub fn keys(self) -> Vec<(CardView, CardKeyView)> {
         let cards = self.cards().into_iter();
         cards
@@ -76,59 +76,59 @@ impl Helper {
             .collect()
     }
 
-    /// A log-in statement.
+    /// Requests a log-in statement that the card signs.
     ///
     /// # Errors
-    /// What happened at the helper, and what to do.
+    /// The helper is not connected, or the user or the card refused.
     pub async fn log_in(self, task: Envelope, key: Fingerprint) -> Result<Envelope, Problem> {
-        match self.ask(Operation::LogIn { task, key }).await? {
+        match self.send(Operation::LogIn { task, key }).await? {
             Answer::Statement { statement } => Ok(statement),
             _ => Err(advice::unexpected()),
         }
     }
 
-    /// The `.pka` triple of a key, and the statement that goes with it.
+    /// Enrols a key; returns its `.pka` triple and the signed statement.
     ///
     /// # Errors
-    /// As [`Self::log_in`].
+    /// The helper is not connected, or the user or the card refused.
     pub async fn enrol(
         self,
         task: Envelope,
         card: DeviceId,
         key: EnrolKey,
     ) -> Result<(Base64, Envelope), Problem> {
-        match self.ask(Operation::Enrol { task, card, key }).await? {
+        match self.send(Operation::Enrol { task, card, key }).await? {
             Answer::Enrolled { pka, statement } => Ok((pka, statement)),
             _ => Err(advice::unexpected()),
         }
     }
 
-    /// An approval; `again` within the PIN session of the one before.
+    /// Requests an approval that the card signs. `again` reuses the consent and the PIN session of the one before.
     ///
     /// # Errors
-    /// As [`Self::log_in`].
+    /// The helper is not connected, or the user or the card refused.
     pub async fn approve(self, task: Envelope, again: bool) -> Result<ApprovalEvidence, Problem> {
         let operation = if again {
             Operation::ApproveAgain { task }
         } else {
             Operation::Approve { task }
         };
-        match self.ask(operation).await? {
+        match self.send(operation).await? {
             Answer::Approved { evidence } => Ok(*evidence),
             _ => Err(advice::unexpected()),
         }
     }
 
-    /// Ends the PIN session. Nothing depends on the answer: the helper ends it by itself after a minute.
+    /// Ends the PIN session. The result does not matter, because the helper ends the session after 1 minute anyway.
     pub async fn finish(self) {
-        let _ = self.ask(Operation::Finish).await;
+        let _ = self.send(Operation::Finish).await;
     }
 
-    async fn ask(self, operation: Operation) -> Result<Answer, Problem> {
+    async fn send(self, operation: Operation) -> Result<Answer, Problem> {
         self.connect();
-        let reply = self.link.with_value(|link| link.ask(operation));
+        let reply = self.link.with_value(|link| link.send(operation));
         match reply.await {
-            Some(result) => result.map_err(advice::refused),
+            Some(result) => result.map_err(advice::helper_problem),
             None => Err(advice::not_connected(&self.status.get_untracked())),
         }
     }

@@ -1,36 +1,32 @@
-//! Where the connection to the helper stands.
+//! State of the connection to the helper.
 
 use countersign_protocol::helper::ReaderView;
 
-/// States that people have to do something different about.
+/// States of the connection that call for different actions.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Status {
-    /// No page has needed it.
+    /// No page has needed the helper yet.
     Unused,
-    /// Trying.
+    /// The connection is being established.
     Connecting,
-    /// It takes longer than a connection takes: somebody is being asked, by the helper or by the browser.
-    Asking,
-    /// Nobody answers.
+    /// Connecting takes longer than usual, because the helper or the browser prompts the user for a permission.
+    Prompting,
+    /// No program listens on the helper's port.
     NotRunning,
-    /// Somebody said no.
-    NotAllowed,
-    /// The browser was told to keep pages from talking to this machine.
+    /// The user denied the permission, or did not decide in time.
+    Denied,
+    /// The browser is set to block connections from this site to this computer.
     Blocked,
     /// The helper speaks another version of the messages.
-    OtherVersion {
-        /// What the helper says.
-        message: String,
-    },
-    /// It was connected, and is gone.
+    OtherVersion { message: String },
+    /// An established connection was lost.
     Lost,
-    /// Connected.
+    /// The helper is connected.
     Ready {
-        /// Version of the helper.
         version: String,
-        /// Simulated cards are in use.
+        /// Whether simulated cards are in use.
         demo: bool,
-        /// Readers and cards.
+        /// Readers with their cards.
         readers: Vec<ReaderView>,
     },
 }
@@ -41,7 +37,7 @@ impl Status {
         matches!(self, Self::Ready { .. })
     }
 
-    /// Whether it makes sense to try again without being told.
+    /// Whether the link retries automatically.
     pub fn may_retry(&self) -> bool {
         matches!(self, Self::NotRunning | Self::Lost)
     }

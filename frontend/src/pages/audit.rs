@@ -1,4 +1,6 @@
-//! The audit log: every change, newest first.
+//! The audit log, newest entries first.
+
+use std::collections::HashMap;
 
 use countersign_protocol::audit::{AuditEntry, AuditEvent, AuditPage};
 use leptos::prelude::*;
@@ -11,10 +13,10 @@ use crate::{
     work::Work,
 };
 
-/// Entries that one request brings.
-const STEP: usize = 100;
+/// Entries per request.
+const PAGE_SIZE: usize = 100;
 
-/// The page; `?activation=ID` shows the entries of one activation.
+/// The page. `?activation=ID` shows only the entries of one activation.
 #[component]
 pub fn Audit() -> impl IntoView {
     let portal = Portal::here();
@@ -23,7 +25,7 @@ pub fn Audit() -> impl IntoView {
     let entries = RwSignal::new(Vec::<AuditEntry>::new());
     let total = RwSignal::new(0_u64);
     let work = Work::new();
-    // An activation's entries end with its request, however far back that is.
+    // The oldest entry of an activation is its request, so older pages are fetched until that one is found.
     let older = move || async move {
         loop {
             let before = entries.with_untracked(|all| all.last().map(|entry| entry.index));
@@ -33,7 +35,7 @@ pub fn Audit() -> impl IntoView {
                 at_start
                     || only
                         .get_untracked()
-                        .is_none_or(|id| all.iter().any(|entry| requests(entry, &id)))
+                        .is_none_or(|id| all.iter().any(|entry| is_request(entry, &id)))
             });
             if done {
                 return Ok(());
@@ -42,53 +44,48 @@ pub fn Audit() -> impl IntoView {
     };
     work.run(older());
     Effect::new(move |_| {
-        let heard = portal.audit_total.get();
-        // New entries come to the front while the page is open; after a failure the user tries again.
+        let known = portal.audit_total.get();
+        // New entries are added in front while the page is open. After a failure the user tries again.
         let idle = !work.busy.get() && work.problem.with_untracked(Option::is_none);
-        if idle && heard > total.get_untracked() {
+        if idle && known > total.get_untracked() {
             work.run(async move { fetch(portal, entries, total, None).await });
         }
     });
     let shown = Memo::new(move |_| {
         let only = only.get();
         entries.with(|all| {
-            let those = all
+            let selected = all
                 .iter()
                 .filter(|entry| only.as_ref().is_none_or(|id| concerns(entry, id)));
-            those.cloned().collect::<Vec<_>>()
+            selected.cloned().collect::<Vec<_>>()
         })
     });
+    let names = Memo::new(move |_| entries.with(|all| words::audit_names(all)));
     let more = move || {
         entries.with(|all| all.last().is_some_and(|entry| entry.index > 0)) && only.get().is_none()
     };
     view! {
         <Page title="Audit log">
-            {move || {
-                let filtered = only
-                    .get()
-                    .map(|id| {
-                        let href = format!("/a/{id}");
-                        view! {
-                            <p class="lead">
-                                "Only entries of " <a href=href>{id}</a> ". " <a href="/audit">"Show all"</a>
-                            </p>
-                        }
-                    });
-                let all = view! {
-                    <p class="lead">
-                        {format!("{}, newest first. Nothing is ever changed or removed.", words::count(total.get(), "entry"))}
-                    </p>
-                };
-                if let Some(filtered) = filtered { filtered.into_any() } else { all.into_any() }
-            }}
+            <Lead only=only total=total />
             <WorkProblem work=work />
             {move || {
                 (shown.with(Vec::is_empty) && !work.busy.get())
-                    .then(|| view! { <Empty><p>"No entries here."</p></Empty> })
+                    .then(|| {
+                        let text = if only.get().is_some() {
+                            "No entries for this activation. Check its id."
+                        } else {
+                            "No entries yet. Every change on this server adds one."
+                        };
+                        view! {
+                            <Empty>
+                                <p>{text}</p>
+                            </Empty>
+                        }
+                    })
             }}
             <ol class="audit">
                 <For each=move || shown.get() key=|entry| entry.index let:entry>
-                    <Entry entry=entry />
+                    <Entry entry=entry names=names />
                 </For>
             </ol>
             {move || {
@@ -108,7 +105,28 @@ pub fn Audit() -> impl IntoView {
     }
 }
 
-/// One page of the log, put where it belongs.
+#[component]
+fn Lead(only: Memo<Option<String>>, total: RwSignal<u64>) -> impl IntoView {
+    let text = move || match only.get() {
+        Some(id) => {
+            let href = format!("/a/{id}");
+            view! {
+                "Only entries of activation "
+                <a href=href>{id}</a>
+                ". "
+                <a href="/audit">"Show all entries"</a>
+            }
+            .into_any()
+        }
+        None => {
+            let entries = words::count(total.get(), "entry");
+            format!("{entries}, newest first. Entries are never changed or deleted.").into_any()
+        }
+    };
+    view! { <p class="lead">{text}</p> }.into_any()
+}
+
+/// Fetches one page of the log and merges it into the entries.
 async fn fetch(
     portal: Portal,
     entries: RwSignal<Vec<AuditEntry>>,
@@ -116,12 +134,15 @@ async fn fetch(
     before: Option<u64>,
 ) -> crate::api::Answer<()> {
     let before = before.map_or(String::new(), |index| format!("&before={index}"));
-    let page: AuditPage = portal.get(&format!("/audit?limit={STEP}{before}")).await?;
+    let page: AuditPage = portal
+        .get(&format!("/audit?limit={PAGE_SIZE}{before}"))
+        .await?;
     total.try_set(page.total);
     entries.try_update(|all| {
         let newest = all.first().map(|entry| entry.index);
         let joins = page.entries.last().map(|entry| entry.index) <= newest.map(|index| index + 1);
-        // More news than one page: what lies behind the gap is fetched again on demand.
+        // There are more new entries than fit on one page. The older ones behind the gap are dropped and fetched again on
+        // demand.
         if before.is_empty() && newest.is_some() && !joins {
             all.clear();
         }
@@ -133,8 +154,9 @@ async fn fetch(
 }
 
 #[component]
-fn Entry(entry: AuditEntry) -> impl IntoView {
-    let text = words::event_words(&entry);
+fn Entry(entry: AuditEntry, names: Memo<HashMap<String, String>>) -> impl IntoView {
+    let event = entry.event.clone();
+    let text = move || names.with(|names| words::event_words(&event, names));
     let by = words::actor(&entry.actor);
     let raw = serde_json::to_string_pretty(&entry).unwrap_or_default();
     view! {
@@ -158,7 +180,7 @@ fn Entry(entry: AuditEntry) -> impl IntoView {
     .into_any()
 }
 
-/// Whether an entry is about this activation.
+/// Whether the entry belongs to this activation.
 fn concerns(entry: &AuditEntry, id: &str) -> bool {
     match &entry.event {
         AuditEvent::ActivationRequested { activation, .. }
@@ -173,7 +195,7 @@ fn concerns(entry: &AuditEntry, id: &str) -> bool {
     }
 }
 
-/// Whether an entry is this activation's first.
-fn requests(entry: &AuditEntry, id: &str) -> bool {
+/// Whether the entry is the first of this activation.
+fn is_request(entry: &AuditEntry, id: &str) -> bool {
     matches!(&entry.event, AuditEvent::ActivationRequested { activation, .. } if activation.as_str() == id)
 }

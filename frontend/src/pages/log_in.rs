@@ -15,7 +15,7 @@ use crate::{
     work::{Work, problem},
 };
 
-/// The page, shown in place of every page that needs a log-in.
+/// The page. It is shown in the place of every page that requires a session.
 #[component]
 pub fn LogIn() -> impl IntoView {
     let portal = Portal::here();
@@ -30,7 +30,7 @@ pub fn LogIn() -> impl IntoView {
                 if new.get() {
                     view! {
                         <p class="lead">
-                            "This server is new: nobody is known here yet. Begin with the one-time code that it printed."
+                            "This server isn't set up yet. Use the one-time code that it printed when it first started."
                         </p>
                         <p>
                             <a class="button primary" href="/setup" data-testid="to-setup">
@@ -54,7 +54,7 @@ fn WithCard() -> impl IntoView {
     let work = Work::new();
     let chosen = RwSignal::new(None::<Fingerprint>);
     let keys = Memo::new(move |_| helper.keys());
-    // A card that was taken away takes the choice along.
+    // The choice is void once its card is removed.
     let key = move || {
         keys.with(|keys| {
             let mut fingerprints = keys.iter().map(|(_, key)| key.fingerprint);
@@ -69,10 +69,7 @@ fn WithCard() -> impl IntoView {
         let key = untrack(key);
         work.run(async move {
             let key = key.ok_or_else(|| {
-                problem(
-                    "There is no key to log in with",
-                    "Insert the card that you enrolled with.",
-                )
+                problem("No usable key", "Insert the card that you enrolled with.")
             })?;
             let challenge: LoginChallenge = api::act("/session/challenge").await?;
             let statement = helper.log_in(challenge.task, key).await?;
@@ -83,7 +80,7 @@ fn WithCard() -> impl IntoView {
     };
     let no_key = move || helper.status.with(crate::helper::Status::is_ready) && key().is_none();
     view! {
-        <p class="lead">"Your card is your account. The PIN is typed at the card helper, never here."</p>
+        <p class="lead">"Log in with your card. Enter the PIN only in the card helper, never in the browser."</p>
         <form class="card form" on:submit=submit>
             <HelperPanel />
             {move || {
@@ -110,7 +107,7 @@ fn WithCard() -> impl IntoView {
                     .then(|| {
                         view! {
                             <p class="hint">
-                                "No key on these cards can be a custodian's. Keys are enrolled with an invitation from an admin."
+                                "None of these cards holds a usable key. To enrol one, ask an admin for an invitation."
                             </p>
                         }
                     })
@@ -126,7 +123,7 @@ fn WithCard() -> impl IntoView {
             />
         </form>
         <p class="quiet">
-            "No account? An admin of this server sends you an invitation, a link that works once."
+            "No account? Ask an admin of this server for an invitation, a link that works once."
         </p>
     }
     .into_any()
@@ -154,7 +151,7 @@ fn choice(
             />
             <span>
                 {format!("{}{name}", key.label)}
-                <span class="hint">{format!("card {} · {}", card.device, fingerprint.short())}</span>
+                <span class="hint">{format!("Card {} · key {}", card.device, fingerprint.short())}</span>
             </span>
         </label>
     }

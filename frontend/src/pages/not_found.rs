@@ -1,15 +1,14 @@
-//! An address that is no page.
+//! The page for an unknown address.
 
 use leptos::prelude::*;
 
 use crate::components::Page;
 
-/// The page.
 #[component]
 pub fn NotFound() -> impl IntoView {
     view! {
-        <Page title="No such page">
-            <p>"The address may be mistyped. " <a href="/">"Go to the home page"</a> "."</p>
+        <Page title="Page not found">
+            <p>"Check the address, or " <a href="/">"go to the home page"</a> "."</p>
         </Page>
     }
 }

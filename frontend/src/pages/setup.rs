@@ -1,4 +1,4 @@
-//! First start: the one-time code makes the first invitation.
+//! First start: the one-time code creates the invitation of the first admin.
 
 use countersign_protocol::operator::{Bootstrap, CreatedInvitation};
 use leptos::prelude::*;
@@ -11,7 +11,6 @@ use crate::{
     work::Work,
 };
 
-/// The page.
 #[component]
 pub fn Setup() -> impl IntoView {
     let portal = Portal::here();
@@ -26,7 +25,7 @@ pub fn Setup() -> impl IntoView {
                 if done() {
                     view! {
                         <p>
-                            "This server has its first admin already. "
+                            "This server already has an admin. "
                             <a href="/">"Log in"</a> ", or ask an admin for an invitation."
                         </p>
                     }
@@ -61,16 +60,16 @@ fn Form() -> impl IntoView {
     };
     view! {
         <p class="lead">
-            "You become the first admin. The next page enrols your card; there is no password anywhere."
+            "You become the first admin. The next page enrols your card. Countersign uses no passwords."
         </p>
         <form class="card form" on:submit=submit>
             <TextField
                 label="One-time code"
                 value=code
                 testid="setup-code"
-                hint="The server printed it on its terminal at its first start."
+                hint="The server printed it on its terminal when it first started."
             />
-            <TextField label="Your name" value=name testid="setup-name" hint="As others shall see it." />
+            <TextField label="Your name" value=name testid="setup-name" hint="Shown to your colleagues." />
             <WorkProblem work=work />
             <WorkButton work=work label="Continue" testid="setup-submit" class="primary" />
         </form>

@@ -1,14 +1,19 @@
 //! Audit entries in words.
 
+use std::collections::HashMap;
+
 use countersign_protocol::{
     audit::{Actor, AuditEntry, AuditEvent},
+    cvc::Fingerprint,
+    hsm::KeySettings,
+    lease::LeaseLimits,
     statement::ApprovedPurpose,
 };
 
-use super::{count, roles};
+use super::{activation::quoted, clause, count, end_sentence, mechanism_name, roles};
 use crate::clock;
 
-/// Who caused it.
+/// The person, program or server that caused the entry.
 pub fn actor(actor: &Actor) -> String {
     match actor {
         Actor::Server => "Server".to_owned(),
@@ -18,7 +23,7 @@ pub fn actor(actor: &Actor) -> String {
     }
 }
 
-/// The wire's name of the event, such as `hsm-attached`.
+/// The wire's name of the event, such as `hsm-attached`. Tests look for it; people never see it.
 pub fn event_name(event: &AuditEvent) -> String {
     serde_json::to_value(event)
         .ok()
@@ -26,151 +31,217 @@ pub fn event_name(event: &AuditEvent) -> String {
         .unwrap_or_default()
 }
 
-/// The entry as one sentence without its subject.
-pub fn event_words(entry: &AuditEntry) -> String {
-    match &entry.event {
-        AuditEvent::ServerStarted { version } => {
-            format!("started, version {version}; every HSM is locked first")
-        }
-        AuditEvent::Bootstrapped { name } => {
-            format!("used the one-time code: {name} becomes the first admin")
-        }
+/// Names of invited people and labels of tokens, by the ids with which later entries refer to them.
+pub fn audit_names(entries: &[AuditEntry]) -> HashMap<String, String> {
+    let names = entries.iter().filter_map(|entry| match &entry.event {
         AuditEvent::Invited {
-            name,
-            roles: as_roles,
-            ..
-        } => {
-            format!("invited {name} as {}", roles(as_roles))
+            invitation, name, ..
+        } => Some((invitation.to_string(), name.clone())),
+        AuditEvent::TokenCreated { token, label, .. } => Some((token.to_string(), label.clone())),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// The rest of a sentence that begins with the [`actor`]. `names` are those of [`audit_names`].
+pub fn event_words(event: &AuditEvent, names: &HashMap<String, String>) -> String {
+    clause(&predicate(event, names))
+}
+
+fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
+    use AuditEvent as Event;
+    match event {
+        Event::ServerStarted { version } => {
+            format!("started with version {version} and locks every HSM first")
         }
-        AuditEvent::InvitationRevoked { .. } => "withdrew an invitation".to_owned(),
-        AuditEvent::KeyEnrolled {
+        Event::Bootstrapped { name } => {
+            format!("used the one-time code: {name} is invited as the first admin")
+        }
+        Event::Invited {
+            name,
+            roles: offered,
+            ..
+        } => format!("invited {name} as {}", roles(offered)),
+        Event::InvitationRevoked { invitation } => match names.get(invitation.as_str()) {
+            Some(name) => format!("revoked the invitation for {name}"),
+            None => format!("revoked invitation {invitation}"),
+        },
+        Event::KeyEnrolled {
             person,
             chr,
             device,
             anchor,
             ..
-        } => format!(
-            "enrolled the key {} of {} on card {device}, vouched for by {anchor}",
-            chr.as_str(),
+        } => {
+            let (chr, name) = (chr.as_str(), &person.name);
+            format!("enrolled key {chr} of {name} on card {device}, certified by {anchor}")
+        }
+        Event::EnrolmentRefused { why, .. } => {
+            format!("tried to enrol a key, which the server rejected: {why}")
+        }
+        Event::KeyConfirmed { person, .. } => format!(
+            "compared the fingerprint and confirmed the key of {}",
             person.name
         ),
-        AuditEvent::EnrolmentRefused { name, why } => {
-            format!("enrolment of {name} was refused: {why}")
-        }
-        AuditEvent::KeyConfirmed { person, .. } => {
+        Event::KeyRevoked { person, .. } => format!("revoked the key of {}", person.name),
+        Event::LoggedIn { .. } => "logged in".to_owned(),
+        Event::LoggedOut => "logged out".to_owned(),
+        Event::TokenCreated {
+            label,
+            certificate: None,
+            ..
+        } => format!("created token “{label}”"),
+        Event::TokenCreated {
+            label,
+            certificate: Some(certificate),
+            ..
+        } => {
+            let digest = certificate.short();
             format!(
-                "compared the fingerprint and confirmed the key of {}",
-                person.name
+                "created token “{label}”, bound to the client certificate with SHA-256 {digest}…"
             )
         }
-        AuditEvent::KeyRevoked { person, .. } => format!("revoked the key of {}", person.name),
-        AuditEvent::LoggedIn { .. } => "logged in".to_owned(),
-        AuditEvent::LoggedOut => "logged out".to_owned(),
-        AuditEvent::TokenCreated {
-            label, certificate, ..
-        } => match certificate {
-            None => format!("made the token “{label}”"),
-            Some(certificate) => format!(
-                "made the token “{label}”, for which a client certificate stands (SHA-256 {})",
-                certificate.short()
-            ),
+        Event::TokenRevoked { token } => match names.get(token.as_str()) {
+            Some(label) => format!("revoked token “{label}”"),
+            None => format!("revoked token {token}"),
         },
-        AuditEvent::TokenRevoked { .. } => "revoked a token".to_owned(),
-        AuditEvent::HsmAttached { hsm, device } => {
-            format!("HSM {hsm} attached: device {device}, verified and locked")
+        Event::HsmAttached { hsm, device } => {
+            format!("attached HSM {hsm} (device {device}), verified and locked")
         }
-        AuditEvent::HsmLost { hsm, why } => format!("HSM {hsm} was lost: {why}"),
-        AuditEvent::RemoteHsmAccepted { hsm, device } => {
-            format!("accepted the device {device}, attached from afar, as HSM {hsm}")
+        Event::HsmLost { hsm, why } => format!("lost HSM {hsm}: {why}"),
+        Event::RemoteHsmAccepted { hsm, device } => {
+            format!("accepted the remote device {device} as HSM {hsm}")
         }
-        AuditEvent::RemoteHsmWithdrawn { hsm, device } => {
-            format!("withdrew HSM {hsm}: the device {device} is not used any more")
+        Event::RemoteHsmWithdrawn { hsm, device } => {
+            format!("removed HSM {hsm} (device {device}) from this server")
         }
-        AuditEvent::HsmRefused { hsm, why } => format!("HSM {hsm} was refused: {why}"),
-        AuditEvent::HsmInitialised {
+        Event::HsmRefused { hsm, why } => format!("rejected HSM {hsm}: {why}"),
+        Event::HsmInitialised {
             hsm,
             quorum,
             allow_replace,
             ..
-        } => format!(
-            "initialised HSM {hsm}: everything erased, {quorum} custodians, keys {} be replaced later",
-            if *allow_replace { "can" } else { "can't" }
-        ),
-        AuditEvent::CustodianRegistered { hsm, person, .. } => {
-            format!("registered {}'s key in HSM {hsm}", person.name)
+        } => {
+            let replace = if *allow_replace { "can" } else { "can't" };
+            format!(
+                "initialised HSM {hsm} with a quorum of {quorum}. Everything on it was erased, and registered keys \
+                 {replace} be replaced later"
+            )
         }
-        AuditEvent::ActivationRequested {
+        Event::CustodianRegistered { hsm, person, .. } => {
+            format!("registered the key of {} in HSM {hsm}", person.name)
+        }
+        Event::ActivationRequested {
             activation,
             hsm,
             purpose,
             reason,
             lease,
             ..
-        } => format!(
-            "asked to {} on HSM {hsm} ({activation}), {} within {}: {reason}",
-            approved(purpose),
-            count(lease.signatures, "signature"),
-            clock::length(lease.seconds)
-        ),
-        AuditEvent::Approved {
+        } => {
+            let purpose = requested(purpose, *lease);
+            format!("requested activation {activation} on HSM {hsm}: {purpose}. Reason: “{reason}”")
+        }
+        Event::Approved {
             activation,
             authenticated,
             ..
-        } => format!(
-            "approved {activation}; the HSM counts {}",
-            count(*authenticated, "custodian")
-        ),
-        AuditEvent::Declined { activation, reason } => format!("declined {activation}: {reason}"),
-        AuditEvent::CustodiansForgotten { activation, why } => {
-            format!("the HSM forgot its custodians for {activation}: {why}")
+        } => {
+            let approvals = count(*authenticated, "approval");
+            format!("approved activation {activation}, which now has {approvals}")
         }
-        AuditEvent::LeaseOpened { activation } => {
-            format!("the quorum is met, the lease of {activation} is open")
+        Event::Declined { activation, reason } => {
+            format!("declined activation {activation}. Reason: “{reason}”")
         }
-        AuditEvent::KeyGenerated {
+        Event::CustodiansForgotten { activation, why } => {
+            format!("reset the approvals for activation {activation}: {why}")
+        }
+        Event::LeaseOpened { activation } => {
+            format!("opened activation {activation} because the quorum was reached")
+        }
+        Event::KeyGenerated {
             hsm,
             label,
             activation,
             ..
-        } => {
-            format!("generated the key “{label}” on HSM {hsm} ({activation})")
-        }
-        AuditEvent::Signed {
+        } => format!("generated key “{label}” on HSM {hsm} under activation {activation}"),
+        Event::Signed {
             mechanism,
             digest,
             activation,
             ..
-        } => format!(
-            "signed {} … with {mechanism} ({activation})",
-            digest.get(..16).unwrap_or(digest)
-        ),
-        AuditEvent::CertificateStored { key, .. } => {
-            format!("kept a certificate for the key {}", key.short())
+        } => {
+            let digest = digest.get(..16).unwrap_or(digest);
+            let mechanism = mechanism_name(*mechanism);
+            format!("signed digest {digest}… with {mechanism} under activation {activation}")
         }
-        AuditEvent::CertificateRemoved { key, .. } => {
-            format!("removed the certificate of the key {}", key.short())
+        Event::CertificateStored { key, .. } => {
+            format!("stored a certificate for key {}", key.short())
         }
-        AuditEvent::KeySettingsChanged { key, settings } => format!(
-            "{} raw RSA for the key {}",
-            if settings.raw_rsa {
-                "allowed"
-            } else {
-                "forbade"
-            },
-            key.short()
-        ),
-        AuditEvent::ActivationEnded {
+        Event::CertificateRemoved { key, .. } => {
+            format!("removed the certificate of key {}", key.short())
+        }
+        Event::KeySettingsChanged { key, settings } => settings_changed(key, *settings),
+        Event::ActivationEnded {
             activation,
             reason,
             signatures,
-        } => format!(
-            "{activation} ended: {reason}; {}",
-            count(*signatures, "signature")
-        ),
-        AuditEvent::HsmLocked { hsm, proof } => format!("HSM {hsm} is locked: {proof}"),
+        } => {
+            let signatures = count(*signatures, "signature");
+            let end = end_sentence(reason, None);
+            format!("ended activation {activation} after {signatures}. {end}")
+        }
+        Event::HsmLocked { hsm, proof } => {
+            format!("locked HSM {hsm} and verified the lock: {proof}")
+        }
     }
 }
 
-fn approved(purpose: &ApprovedPurpose) -> String {
-    purpose.in_words(|label, _| format!("“{label}”"))
+fn settings_changed(key: &Fingerprint, settings: KeySettings) -> String {
+    let verb = if settings.raw_rsa {
+        "allowed"
+    } else {
+        "disallowed"
+    };
+    format!("{verb} raw RSA for key {}", key.short())
+}
+
+fn requested(purpose: &ApprovedPurpose, lease: LeaseLimits) -> String {
+    let limits = format!(
+        "up to {} in {}",
+        count(lease.signatures, "signature"),
+        clock::length(lease.seconds)
+    );
+    let words = purpose.in_words(|label, _| quoted(label));
+    match purpose {
+        ApprovedPurpose::GenerateKey { .. } => words,
+        _ => format!("{words}, {limits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::id::TokenId;
+
+    use super::*;
+
+    #[test]
+    fn a_revoked_token_is_named_by_its_label_where_that_is_known() {
+        let token = TokenId::new("7f3a");
+        let entry = AuditEntry {
+            index: 0,
+            at: Default::default(),
+            actor: Actor::Server,
+            event: AuditEvent::TokenCreated {
+                token: token.clone(),
+                label: "pipeline".to_owned(),
+                certificate: None,
+            },
+        };
+        let revoked = AuditEvent::TokenRevoked { token };
+        let names = audit_names(&[entry]);
+        assert_eq!(event_words(&revoked, &names), "revoked token “pipeline”.");
+        let unknown = HashMap::new();
+        assert_eq!(event_words(&revoked, &unknown), "revoked token 7f3a.");
+    }
 }

@@ -5,23 +5,27 @@ use countersign_protocol::{
     id::ActivationId,
 };
 
-/// One word, as stable as the wire's.
+use super::sentence;
+use crate::clock;
+
+/// The state as a label.
 pub fn hsm_state_name(state: &HsmState) -> &'static str {
     match state {
-        HsmState::Absent { .. } => "absent",
-        HsmState::Attached => "attached",
-        HsmState::Uninitialised => "uninitialised",
-        HsmState::Registering => "registering",
-        HsmState::Locked => "locked",
-        HsmState::Collecting { .. } => "collecting",
-        HsmState::Open { .. } => "open",
-        HsmState::Failed { .. } => "failed",
+        HsmState::Absent { .. } => "Disconnected",
+        HsmState::Attached => "Verifying",
+        HsmState::Uninitialised => "Uninitialised",
+        HsmState::Registering => "Registering custodians",
+        HsmState::Locked => "Locked",
+        HsmState::Collecting { .. } => "Waiting for approvals",
+        HsmState::Open { .. } => "Open",
+        HsmState::Failed { .. } => "Rejected",
     }
 }
 
-fn served(activation: Option<&ActivationId>) -> String {
+/// The server hides the id of an activation that the user must not see.
+fn user(activation: Option<&ActivationId>) -> String {
     activation.map_or_else(
-        || "somebody else's activation".to_owned(),
+        || "another requester".to_owned(),
         |id| format!("activation {id}"),
     )
 }
@@ -30,40 +34,48 @@ fn served(activation: Option<&ActivationId>) -> String {
 pub fn hsm_state(state: &HsmState) -> String {
     match state {
         HsmState::Absent { .. } => {
-            "Not connected. Requests wait until it is plugged in again.".to_owned()
+            "Disconnected. Requests wait until it is connected again.".to_owned()
         }
-        HsmState::Attached => "Connected; its certificates are being verified.".to_owned(),
+        HsmState::Attached => "Connected. Its certificates are being verified.".to_owned(),
         HsmState::Uninitialised => {
-            "A genuine device without a quorum. Initialise it to begin.".to_owned()
+            "Genuine, but without a quorum. Initialise it to begin.".to_owned()
         }
         HsmState::Registering => {
             "The quorum is set. Register the custodians' keys to complete it.".to_owned()
         }
-        HsmState::Locked => "Locked. It opens when enough custodians authenticate.".to_owned(),
-        HsmState::Collecting { activation } => {
-            format!(
-                "Locked. Custodians are being asked for {}.",
-                served(activation.as_ref())
-            )
+        HsmState::Locked => "Locked. It opens when enough custodians approve.".to_owned(),
+        HsmState::Collecting { activation } => format!(
+            "Locked. Waiting for approvals for {}.",
+            user(activation.as_ref())
+        ),
+        HsmState::Open {
+            activation, until, ..
+        } => format!(
+            "Open for {} until {}.",
+            user(activation.as_ref()),
+            clock::absolute(*until)
+        ),
+        HsmState::Failed { why } => {
+            let rejected = sentence(&format!("Rejected: {why}"));
+            format!("{rejected} The server won't use this HSM.")
         }
-        HsmState::Open { activation, .. } => format!("Open for {}.", served(activation.as_ref())),
-        HsmState::Failed { why } => format!("Refused, never used: {why}"),
     }
 }
 
-/// Whom a key's certificate names, and until when.
+/// The certificate's subject, issuer, end of validity and place.
 pub fn certificate(certificate: Option<&CertificateView>) -> String {
     let Some(certificate) = certificate else {
-        return "No certificate: Java and some others do not see the key.".to_owned();
+        return "No certificate yet. Java and some other programs need one to see the key."
+            .to_owned();
     };
     let place = match certificate.place {
         CertificatePlace::Device => "on the device",
-        CertificatePlace::Server => "kept by the server",
+        CertificatePlace::Server => "on the server",
     };
     format!(
-        "Certificate of {}, issued by {}, valid until {}, {place}.",
+        "Certificate of {}, issued by {}, valid until {}, stored {place}.",
         certificate.subject,
         certificate.issuer,
-        certificate.not_after.strftime("%Y-%m-%d")
+        clock::date(certificate.not_after)
     )
 }

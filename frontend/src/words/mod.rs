@@ -1,22 +1,19 @@
-//! Wire types as words for people.
+//! Wire types and server texts as words for people.
 
 mod activation;
 mod audit;
+mod count;
 mod hsm;
+mod prose;
+mod role;
 
-pub use activation::{purpose, state_name};
-pub use audit::{actor, event_name, event_words};
+pub use activation::{
+    approvals, end_sentence, key_names, mechanism_name, more_approvals, purpose, state_name,
+};
+pub use audit::{actor, audit_names, event_name, event_words};
+pub use count::{count, number};
 pub use hsm::{certificate, hsm_state, hsm_state_name};
+pub use prose::{Span, clause, sentence, spans};
+pub use role::{role_name, roles};
 
-pub use countersign_protocol::text::{all_of as names, count, grouped};
-
-use countersign_protocol::operator::Role;
-
-/// "admin, custodian".
-pub fn roles(roles: &[Role]) -> String {
-    roles
-        .iter()
-        .map(|role| role.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
+pub use countersign_protocol::text::{all_of, any_of, grouped};

@@ -1,4 +1,4 @@
-//! A card and a key as they were seen; used to find them again after the user was asked.
+//! A card and a key as they were found, so that the same ones can be used after the prompts.
 
 use countersign_protocol::{
     cvc::{
@@ -13,40 +13,34 @@ use crate::{advice, consent::Signer};
 /// A verified card in a reader.
 #[derive(Clone, Debug)]
 pub struct FoundCard {
-    /// Which of the desk's sources.
+    /// The index of its source in [`super::CardReaders`].
     pub(super) source: usize,
-    /// In which reader.
+    /// The name of its reader.
     pub(super) reader: String,
-    /// The card.
     pub device: VerifiedDevice,
-    /// Its label.
     pub label: String,
-    /// Firmware version.
+    /// The firmware version.
     pub version: Option<String>,
-    /// Its PIN.
     pub pin: PinState,
-    /// Its keys.
-    pub(super) keys: Vec<SeenKey>,
+    pub(super) keys: Vec<CardKey>,
 }
 
-/// A key as it was seen.
+/// A key in the key list of a card.
 #[derive(Clone, Debug)]
-pub(super) struct SeenKey {
+pub(super) struct CardKey {
     pub(super) view: CardKeyView,
     pub(super) public_key: PublicKey,
     pub(super) request: Option<AuthenticatedRequest>,
 }
 
-/// A key on a card.
+/// A key together with its card.
 #[derive(Clone, Debug)]
 pub struct FoundKey {
-    /// The card.
     pub card: FoundCard,
-    key: SeenKey,
+    key: CardKey,
 }
 
 impl FoundCard {
-    /// One of its keys.
     pub(crate) fn key(&self, fingerprint: &Fingerprint) -> Result<FoundKey, HelperError> {
         let key = self
             .keys
@@ -59,7 +53,7 @@ impl FoundCard {
         })
     }
 
-    /// Keys that an HSM can register, and what vouches for them.
+    /// The keys that an HSM can register, with their attestations.
     pub(crate) fn attested_keys(&self) -> impl Iterator<Item = (CardKeyView, PkaFile)> {
         self.keys.iter().filter_map(|key| {
             let request = key.request.clone()?;
@@ -74,7 +68,7 @@ impl FoundCard {
         })
     }
 
-    /// As pages see it.
+    /// The card in the form that pages receive.
     pub(super) fn view(&self) -> CardView {
         CardView {
             device: self.device.id().clone(),
@@ -88,12 +82,11 @@ impl FoundCard {
 }
 
 impl FoundKey {
-    /// Whether the key makes signatures as public key authentication needs them.
+    /// Checks that the key can make the signatures of public key authentication.
     pub(crate) fn check_suitable(&self) -> Result<(), HelperError> {
         check_custodian_key(&self.key.public_key).map_err(advice::card_refused)
     }
 
-    /// As consents name it.
     pub(crate) fn signer(&self) -> Signer {
         Signer {
             card: self.card.device.id().clone(),

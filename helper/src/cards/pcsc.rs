@@ -1,4 +1,4 @@
-//! Cards in readers of this machine.
+//! Cards in the PC/SC readers of this machine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,12 @@ use countersign_card::{
 
 use super::{CardSource, Reader};
 
-/// How long to wait before a failed watch is begun anew, or the next change is looked for.
-const PAUSE: Duration = Duration::from_secs(5);
-const SHORT_PAUSE: Duration = Duration::from_millis(300);
-const WAIT: Duration = Duration::from_secs(30);
+/// The pause before a failed watch is restarted.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// The pause after a change, because contacts bounce while a card is inserted.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+/// How long one wait for a change may take.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The system's PC/SC readers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,9 +39,9 @@ impl CardSource for PcscSource {
         std::thread::spawn(move || {
             loop {
                 if let Err(error) = watch_until_failure(&changed) {
-                    tracing::debug!("readers can't be watched: {error}");
+                    tracing::debug!("cannot watch readers: {error}");
                 }
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(RETRY_PAUSE);
             }
         });
     }
@@ -48,10 +50,9 @@ impl CardSource for PcscSource {
 fn watch_until_failure(changed: &dyn Fn()) -> Result<(), TransportError> {
     let mut watch = ReaderWatch::new()?;
     loop {
-        if watch.wait(WAIT)? {
+        if watch.wait(WATCH_TIMEOUT)? {
             changed();
         }
-        // Cards bounce while they are inserted.
-        std::thread::sleep(SHORT_PAUSE);
+        std::thread::sleep(DEBOUNCE);
     }
 }

@@ -1,4 +1,4 @@
-//! Simulated cards, each in a reader of its own.
+//! Simulated cards, each in its own reader.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -8,7 +8,7 @@ use countersign_simulator::{Latency, Simulator};
 
 use super::{CardSource, Reader};
 
-/// Cards from files; they are always inserted.
+/// Simulated cards, which are always inserted.
 pub struct SimulatedSource {
     cards: Vec<(String, Simulator)>,
 }
@@ -17,13 +17,13 @@ impl SimulatedSource {
     /// Opens the card files.
     ///
     /// # Errors
-    /// A file can't be read.
+    /// A file cannot be read.
     pub fn open(files: &[PathBuf]) -> anyhow::Result<Self> {
         let mut cards = Vec::new();
         for (number, file) in files.iter().enumerate() {
             let shown = file.display();
-            let card =
-                Simulator::open(file).with_context(|| format!("the simulated card {shown}"))?;
+            let card = Simulator::open(file)
+                .with_context(|| format!("cannot open simulated card {shown}"))?;
             cards.push((
                 file.file_stem().map_or_else(
                     || number.to_string(),
@@ -35,7 +35,7 @@ impl SimulatedSource {
         Ok(Self::new(cards))
     }
 
-    /// The same, as slow as a real device.
+    /// Makes the cards as slow as a real device.
     #[must_use]
     pub fn with_device_times(self) -> Self {
         for (_, card) in &self.cards {
@@ -44,7 +44,7 @@ impl SimulatedSource {
         self
     }
 
-    /// Cards that are open already.
+    /// Uses cards that are already open.
     pub fn new(cards: impl IntoIterator<Item = (String, Simulator)>) -> Self {
         let named = cards.into_iter().enumerate();
         let named = named.map(|(number, (name, card))| {
@@ -70,8 +70,8 @@ impl CardSource for SimulatedSource {
 
     fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
         let found = self.cards.iter().find(|(name, _)| name == reader);
-        let (_, card) =
-            found.ok_or_else(|| TransportError::Unavailable("no such simulated card".into()))?;
+        let (_, card) = found
+            .ok_or_else(|| TransportError::Unavailable(format!("no simulated card in {reader}")))?;
         Ok(Box::new(card.connect()))
     }
 

@@ -1,32 +1,31 @@
-//! Where cards come from.
+//! The interface to readers and their cards.
 
 use std::sync::Arc;
 
 use countersign_card::{Transport, TransportError};
 
-/// A reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
-    /// Name; unique within its source.
+    /// The name, which is unique within its source.
     pub name: String,
-    /// Whether a card is in it.
+    /// Whether a card is inserted.
     pub occupied: bool,
 }
 
 /// Readers of one kind. All methods block.
 pub trait CardSource: Send + Sync {
-    /// The readers that are here now.
+    /// The readers that are connected now.
     ///
     /// # Errors
-    /// [`TransportError`]: none of the readers can be used.
+    /// No reader of this source can be used.
     fn readers(&self) -> Result<Vec<Reader>, TransportError>;
 
-    /// Connects to the card in a reader, for this program alone until the connection is dropped.
+    /// Connects to the card in a reader, exclusively until the connection is dropped.
     ///
     /// # Errors
-    /// [`TransportError`].
+    /// The reader or its card is missing, fails, or is in use by another program.
     fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError>;
 
-    /// Calls `changed` whenever a card or reader comes or goes, for as long as the program runs.
+    /// Calls `changed` whenever a card or reader is added or removed, for as long as the program runs.
     fn watch(self: Arc<Self>, changed: Box<dyn Fn() + Send>);
 }

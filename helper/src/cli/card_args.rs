@@ -1,4 +1,4 @@
-//! From options to card sources and trust anchors.
+//! Builds card sources and trust anchors from the options.
 
 use std::sync::Arc;
 
@@ -29,9 +29,9 @@ impl CardArgs {
         for (name, file) in &self.anchor {
             let shown = file.display();
             let data =
-                std::fs::read(file).with_context(|| format!("reading the trust anchor {shown}"))?;
+                std::fs::read(file).with_context(|| format!("cannot read trust anchor {shown}"))?;
             let anchor = TrustAnchor::from_certificate(name, AnchorKind::Configured, &data)
-                .with_context(|| format!("{shown} is no trust anchor"))?;
+                .with_context(|| format!("{shown} cannot be used as a trust anchor"))?;
             anchors = anchors.with(anchor)?;
         }
         #[cfg(feature = "simulator")]

@@ -1,4 +1,4 @@
-//! Where the configuration is.
+//! Finds the configuration directory.
 
 use std::path::PathBuf;
 
@@ -7,9 +7,9 @@ use anyhow::Context;
 use super::ConfigArgs;
 
 impl ConfigArgs {
-    pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
-        if let Some(folder) = &self.config_dir {
-            return Ok(folder.clone());
+    pub(super) fn directory(&self) -> anyhow::Result<PathBuf> {
+        if let Some(directory) = &self.config_dir {
+            return Ok(directory.clone());
         }
         let variable = |name| {
             std::env::var_os(name)
@@ -25,10 +25,10 @@ impl ConfigArgs {
                 .or_else(|| variable("HOME").map(|home| home.join(".config")))
         };
         base.map(|base| base.join("countersign-helper"))
-            .context("no home folder is known: name a folder with --config-dir")
+            .context("cannot find the home directory: set --config-dir")
     }
 
-    /// An option may stand before or behind the subcommand.
+    /// The option can be before or after the subcommand.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             config_dir: other.config_dir.or(self.config_dir),

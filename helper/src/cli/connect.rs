@@ -9,7 +9,7 @@ use countersign_client::roots::CaFile;
 use super::CardArgs;
 use crate::remote::{Address, Attachment, PinCommands, Stop, Terminal, attach};
 
-/// Ended by Ctrl-C, as shells count it.
+/// The exit status of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
 /// Options of `connect`.
@@ -17,19 +17,19 @@ const INTERRUPTED: i32 = 130;
 pub struct ConnectArgs {
     /// Address of the server, such as https://sign.example.org/rt/hsm.
     url: String,
-    /// Reader of the card, or how its name begins; the default is the first reader with a card.
+    /// Reader of the card, or the beginning of its name [default: the first reader with a card].
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
-    /// End at the first failure, and do not wait for the card.
+    /// Exit at the first failure, and do not wait for a card.
     #[arg(long)]
     once: bool,
-    /// Trust the certificate authorities in this file too (PEM).
+    /// Also trust the certificate authorities in this PEM file.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Allow an unencrypted connection to another computer.
     #[arg(long)]
     allow_http: bool,
-    /// Pass on PIN commands that the server sends in the clear, without asking. Whoever runs the server then knows the PIN.
+    /// Forward unencrypted PIN commands without asking. The server then learns the PIN.
     #[arg(long)]
     allow_pin_commands: bool,
     #[command(flatten)]
@@ -45,28 +45,28 @@ pub(super) fn connect(args: ConnectArgs) -> anyhow::Result<()> {
         }),
         sources: args.cards.sources()?,
         reader: args.reader,
-        pins: match (args.allow_pin_commands, somebody_is_there()) {
-            (true, _) => PinCommands::Allowed,
-            (false, true) => PinCommands::Asked,
-            (false, false) => PinCommands::Refused,
+        pins: match (args.allow_pin_commands, is_interactive()) {
+            (true, _) => PinCommands::All,
+            (false, true) => PinCommands::Ask,
+            (false, false) => PinCommands::EncryptedOnly,
         },
         once: args.once,
     };
     let stop = Arc::new(Stop::default());
     let stopper = stop.clone();
     ctrlc::set_handler(move || {
-        // The card first: the connection may be waiting for long, and ends with the process.
+        // Only the card is reset here. The connection can block for a long time, and ends with the process.
         stopper.stop();
         std::process::exit(INTERRUPTED);
     })
-    .context("Ctrl-C can't be caught")?;
+    .context("cannot handle Ctrl-C")?;
     if !attach(&attachment, &stop, &Terminal::default())? {
         std::process::exit(INTERRUPTED);
     }
     Ok(())
 }
 
-/// Whether a question can be asked on a terminal.
-fn somebody_is_there() -> bool {
+/// Whether the user can be asked on a terminal.
+fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }

@@ -1,18 +1,18 @@
 //! `countersign-helper origins`.
 
 use super::ConfigArgs;
-use crate::origin::{Origin, OriginBook};
+use crate::origin::{Origin, OriginStore};
 
 pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
-    let known = OriginBook::new(&config.folder()?).list()?;
+    let known = OriginStore::new(&config.directory()?).list()?;
     if known.is_empty() {
-        println!("no page is known yet");
+        println!("No origins yet. The helper asks when a page connects for the first time.");
     }
     for origin in known {
         let allowed = if origin.allowed {
             "always allowed"
         } else {
-            "asked each time"
+            "asks each time"
         };
         let key = match origin.server_key {
             Some(key) => format!("server key \"{}\"", key.words().join(" ")),
@@ -24,7 +24,7 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
             origin.since.strftime("%Y-%m-%d")
         );
         for page in &origin.attached_by {
-            println!("    cards are attached to it whenever {page} wants it");
+            println!("    always attaches a card when {page} requests it");
         }
     }
     Ok(())
@@ -32,9 +32,9 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
 
 pub(super) fn forget(config: &ConfigArgs, origin: &Origin) -> anyhow::Result<()> {
     anyhow::ensure!(
-        OriginBook::new(&config.folder()?).forget(origin)?,
-        "{origin} isn't known"
+        OriginStore::new(&config.directory()?).forget(origin)?,
+        "unknown origin {origin}: `countersign-helper origins` lists all origins"
     );
-    println!("forgotten: {origin}");
+    println!("forgot {origin}: its permissions are revoked and its server key is deleted");
     Ok(())
 }

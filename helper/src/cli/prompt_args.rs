@@ -1,4 +1,4 @@
-//! How the user is asked.
+//! Selects how the user is prompted.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,10 +13,10 @@ use crate::prompt::{PinentryPrompt, Prompt, TerminalPrompt, find_pinentry};
 /// Options of commands that ask for consent and PIN.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PromptArgs {
-    /// Pinentry program; the default is the first that is found.
+    /// Pinentry program [default: the first one found on the search path].
     #[arg(long, value_name = "PROGRAM")]
     pinentry: Option<PathBuf>,
-    /// How to ask for consent and PIN.
+    /// Where to ask for consent and PIN.
     #[arg(long, value_enum, default_value_t)]
     prompt: PromptKind,
 }
@@ -36,9 +36,9 @@ impl PromptArgs {
             (PromptKind::Terminal, _) => Ok(Arc::new(TerminalPrompt::new())),
             (PromptKind::Pinentry, program) => {
                 let program = program.or_else(find_pinentry).context(
-                    "no pinentry was found: install one (such as pinentry-gnome3 or pinentry-qt), or use --prompt terminal",
+                    "no pinentry found: install one (such as pinentry-gnome3 or pinentry-qt), or use --prompt terminal",
                 )?;
-                tracing::info!("prompts: {}", program.display());
+                tracing::info!("selected pinentry {}", program.display());
                 Ok(Arc::new(PinentryPrompt::new(
                     program,
                     &config.join("lists"),

@@ -4,15 +4,14 @@ use countersign_protocol::helper::{CardState, PinState};
 
 use super::CardArgs;
 use crate::{
-    cards::CardDesk,
+    cards::CardReaders,
     prompt::text::{count, printable},
 };
 
 pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
-    let desk = CardDesk::new(args.sources()?, args.anchors()?);
-    let readers = desk.list();
+    let readers = CardReaders::new(args.sources()?, args.anchors()?).list();
     if readers.is_empty() {
-        println!("no reader found: connect one, and check that pcscd is running");
+        println!("No readers found. Connect a reader, and check that pcscd is running.");
     }
     for reader in readers {
         println!("{}", printable(&reader.name));
@@ -21,7 +20,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
             CardState::Unusable { why } => println!("  {}", printable(&why)),
             CardState::Ready(card) => {
                 println!(
-                    "  {} \"{}\", {}",
+                    "  {} \"{}\", certified by {}",
                     card.device.serial(),
                     printable(&card.label),
                     card.anchor
@@ -33,7 +32,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
                         .map_or_else(|| key.fingerprint.short(), |chr| chr.to_string());
                     let suitable = key
                         .unsuitable
-                        .map_or(String::new(), |why| format!(" (no custodian key: {why})"));
+                        .map_or(String::new(), |why| format!(" (not usable: {why})"));
                     println!(
                         "  key {name} \"{}\", {}{}",
                         printable(&key.label),
@@ -53,6 +52,6 @@ fn pin(state: PinState) -> String {
         PinState::Ready { tries: None } => "ready".to_owned(),
         PinState::Blocked => "blocked".to_owned(),
         PinState::NotSet => "not set".to_owned(),
-        PinState::Transport => "transport PIN, change it first".to_owned(),
+        PinState::Transport => "transport PIN: change it first".to_owned(),
     }
 }

@@ -12,13 +12,13 @@ use crate::{
     loopback,
 };
 
-/// How long threads with cards may take to let them go.
-const SHUT_DOWN: Duration = Duration::from_secs(5);
+/// How long threads may take to release their cards.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Options of `run`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
-    /// Loopback port; 0: the system chooses one.
+    /// Loopback port. With 0, the system chooses one.
     #[arg(long, default_value_t = DEFAULT_HELPER_PORT)]
     port: u16,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
-    let config = args.config.folder()?;
+    let config = args.config.directory()?;
     let prompt = args.prompt.prompt(&config)?;
     let helper = Helper::new(Setup {
         config,
@@ -43,16 +43,16 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
     });
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(serve(args.port, args.web_client, helper));
-    // Cards are reset by then; a server that holds its answer is not waited for.
-    runtime.shutdown_timeout(SHUT_DOWN);
+    // Threads reset their cards within this time. A thread that still waits for a server's answer is abandoned.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
 
 async fn serve(port: u16, web_client: WebClientArgs, helper: Arc<Helper>) -> anyhow::Result<()> {
-    let loopback = loopback::bind(port)
-        .await
-        .with_context(|| format!("127.0.0.1:{port} can't be used; is another helper running?"))?;
-    // For programs that chose port 0.
+    let loopback = loopback::bind(port).await.with_context(|| {
+        format!("cannot listen on 127.0.0.1:{port}: check whether another helper is running")
+    })?;
+    // Programs that start the helper with port 0 read this line.
     writeln!(
         std::io::stdout(),
         "listening on 127.0.0.1:{}",
@@ -61,11 +61,11 @@ async fn serve(port: u16, web_client: WebClientArgs, helper: Arc<Helper>) -> any
     tokio::select! {
         () = web_client.serve(helper.clone()) => Ok(()),
         ended = loopback::serve(loopback, helper) => ended.context("the loopback listener failed"),
-        signal = stop() => signal.context("waiting for signals"),
+        signal = stop() => signal.context("cannot wait for signals"),
     }
 }
 
-/// Ctrl-C or SIGTERM: connections are dropped, which logs cards out.
+/// Waits for Ctrl-C or SIGTERM. Connections are dropped afterwards, which logs cards out.
 async fn stop() -> std::io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,38 +1,37 @@
-//! Approving an activation.
+//! The consent to an approval.
 
 use countersign_card::pka::Challenge;
 use countersign_protocol::{
     activation::{ActivationTerms, Pool},
-    cvc::{Fingerprint, VerifiedDevice},
+    cvc::{AnchorKind, Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
     purpose::{Purpose, Scope},
     task::ApproveTask,
 };
 
-use super::{Consent, Explained, Signer};
+use super::{Consent, ConsentSubject, Signer};
 use crate::{
     advice,
     prompt::{ConsentText, text},
     task::Server,
 };
 
-/// An approval to be consented to: the HSM is verified, the challenge has a sound length.
+/// An approval that needs consent. Its HSM is verified, and its challenge has a valid length.
 #[derive(Clone, Debug)]
 pub struct ApprovalRequest {
     server: Server,
     terms: ActivationTerms,
     device: VerifiedDevice,
     challenge: Challenge,
-    authenticated: Vec<String>,
+    approved_by: Vec<String>,
     signer: Signer,
 }
 
 impl ApprovalRequest {
-    /// Puts together what was verified.
-    ///
     /// # Errors
-    /// The device is not the one that the terms name, the challenge is out of bounds, or the key is not the task's.
+    /// The device is not the one that the terms name, the challenge has an invalid length, or the signer's key is not
+    /// the task's.
     pub(crate) fn new(
         server: Server,
         task: ApproveTask,
@@ -44,43 +43,54 @@ impl ApprovalRequest {
             device_certificates: _,
             challenge,
             key,
-            authenticated,
+            authenticated: approved_by,
         } = task;
         if *device.id() != terms.hsm.device {
             return Err(advice::task_refused(format!(
-                "The certificates are of {}, but {} is to be opened.",
-                device.id(),
-                terms.hsm.device
+                "The request names HSM {}, but its certificates belong to {}.",
+                terms.hsm.device,
+                device.id()
             )));
         }
-        // A shorter challenge can be guessed; a longer one could be the content of something else.
+        // A shorter challenge is guessable; a longer one could be other data in disguise.
         let challenge = Challenge::new(challenge.as_bytes()).map_err(|error| {
             advice::task_refused(format!("The HSM's challenge is invalid: {error}."))
         })?;
+        if let Purpose::Sign {
+            scope: Scope::Manifest { files },
+            ..
+        } = &terms.purpose
+        {
+            // Reading the task does not check the names.
+            files
+                .check_names()
+                .map_err(|error| advice::task_refused(format!("In this request, {error}.")))?;
+        }
         if key != signer.key || signer.card == terms.hsm.device {
-            return Err(advice::task_refused("The key isn't one of your own cards."));
+            return Err(advice::task_refused(
+                "The key isn't on one of your own cards.",
+            ));
         }
         Ok(Self {
             server,
             terms,
             device,
             challenge,
-            authenticated,
+            approved_by,
             signer,
         })
     }
 
-    /// The terms.
     pub fn terms(&self) -> &ActivationTerms {
         &self.terms
     }
 
-    /// The HSM that is opened.
+    /// The HSM that the approval opens.
     pub fn device(&self) -> &VerifiedDevice {
         &self.device
     }
 
-    /// SHA-256 over the HSM's device certificate.
+    /// SHA-256 of the HSM's device certificate.
     pub fn device_certificate(&self) -> Sha256Digest {
         Sha256Digest::of(self.device.chain().device.raw())
     }
@@ -90,18 +100,16 @@ impl ApprovalRequest {
         &self.challenge
     }
 
-    /// Identity key of the server.
     pub fn server_key(&self) -> Fingerprint {
         self.server.key
     }
 
-    /// Card and key that sign.
     pub fn signer(&self) -> &Signer {
         &self.signer
     }
 
     /// One line for the PIN prompt.
-    pub fn purpose(&self) -> String {
+    pub fn summary(&self) -> String {
         let terms = &self.terms;
         let what = match terms.members().len() {
             1 => terms.hsm.id.to_string(),
@@ -113,8 +121,8 @@ impl ApprovalRequest {
 }
 
 impl Consent<ApprovalRequest> {
-    /// The same consent for a fresh challenge, or for another HSM of the pool that was shown: everything else must be what
-    /// the user saw.
+    /// Extends the consent to a fresh challenge, or to another HSM of the pool that was shown. Everything else must be
+    /// what the user saw.
     pub(crate) fn again(
         &self,
         server: Server,
@@ -127,32 +135,29 @@ impl Consent<ApprovalRequest> {
             && same_device
             && renewed.server == self.0.server;
         if !same {
-            return Err(advice::task_refused("This isn't what you consented to."));
+            return Err(advice::task_refused(
+                "The request changed after you consented.",
+            ));
         }
         Ok(Self(renewed))
     }
 }
 
-impl Explained for ApprovalRequest {
+impl ConsentSubject for ApprovalRequest {
     fn text(&self) -> ConsentText {
         let terms = &self.terms;
-        let hsm = format!(
-            "{} ({}, genuine: {})",
-            terms.hsm.id,
-            self.device.id().serial(),
-            self.device.anchor()
-        );
-        let mut consent =
-            ConsentText::new("Countersign: approve?", "Approve and enter PIN").fact("Open", &hsm);
+        let hsm = format!("{}, serial {}", terms.hsm.id, self.device.id().serial());
+        let mut consent = ConsentText::new("Countersign: approve request", "Approve and enter PIN")
+            .fact("HSM", &hsm)
+            .fact("Genuine", &genuine(&self.device));
         if let Some(pool) = &terms.pool {
-            consent = consent.fact("And", &others(terms, pool));
+            consent = consent.fact("Also opens", &other_hsms(terms, pool));
         }
         consent = consent
-            .fact("For", &purpose(&terms.purpose))
-            .fact(
-                "Asked by",
-                &format!("{}, {}", terms.requester.name, minutes(terms.requested_at)),
-            )
+            .fact("Purpose", &purpose(&terms.purpose))
+            .fact("Requester", &terms.requester.name)
+            .fact("Requested", &minutes(terms.requested_at))
+            .fact("Approve by", &minutes(terms.expires_at))
             .fact("Reason", &terms.reason)
             .fact("Limits", &limits(terms));
         if let Purpose::Sign {
@@ -168,33 +173,63 @@ impl Explained for ApprovalRequest {
             );
         }
         consent = consent
-            .fact("Quorum", &quorum(terms, &self.authenticated))
+            .fact("Quorum", &format!("{} custodians", terms.quorum))
+            .fact("Approvals", &approvals(terms, &self.approved_by))
             .fact("Activation", terms.id.as_str())
-            .fact("Signing as", &self.signer.to_string());
+            .fact("Your card", &self.signer.to_string());
         consent = super::with_server(consent, &self.server);
         match &terms.purpose {
-            Purpose::Sign { scope: Scope::Open, .. } => consent.warning(
-                "OPEN SCOPE: there is no list of files. Until the limits are reached, the requester can have \
-                 anything signed.",
-            ),
-            Purpose::Sign { scope: Scope::Manifest { files }, .. } => consent.list(
-                &format!("The {}", text::count(files.files().len(), "file")),
+            Purpose::Sign {
+                keys,
+                scope: Scope::Open,
+            } => {
+                let these = if keys.only().is_some() {
+                    "this key"
+                } else {
+                    "these keys"
+                };
+                // The name of the requester is on its own line, because a name such as "nobody" would mislead in this sentence.
+                consent.warning(&format!(
+                    "NO FILE LIST: until the limits are reached, the requester can have anything signed with {these}."
+                ))
+            }
+            Purpose::Sign {
+                scope: Scope::Manifest { files },
+                ..
+            } => consent.list(
+                &format!("Files ({})", files.files().len()),
                 &format!("files-{}.txt", terms.digest().short()),
-                files.files().iter().map(|file| (file.name.as_str(), file.digest.to_string())),
+                files
+                    .files()
+                    .iter()
+                    .map(|file| (file.name.as_str(), file.digest.to_string())),
             ),
             Purpose::GenerateKey { .. } => consent,
         }
     }
+
+    fn cancelled(&self) -> HelperError {
+        advice::approval_cancelled()
+    }
 }
 
-/// The other HSMs of a pool. Each one's chain is verified before anything is signed for it.
-fn others(terms: &ActivationTerms, pool: &Pool) -> String {
+fn genuine(device: &VerifiedDevice) -> String {
+    match device.anchor_kind() {
+        AnchorKind::Simulated => "NO: simulated, protects nothing".to_owned(),
+        AnchorKind::Production | AnchorKind::Test | AnchorKind::Configured => {
+            format!("yes, certified by {}", device.anchor())
+        }
+    }
+}
+
+/// The other HSMs of a pool. The chain of each is verified before anything is signed for it.
+fn other_hsms(terms: &ActivationTerms, pool: &Pool) -> String {
     let others = pool.hsms().iter().filter(|hsm| **hsm != terms.hsm);
     let names: Vec<_> = others
         .map(|hsm| format!("{} ({})", hsm.id, hsm.device.serial()))
         .collect();
     format!(
-        "{}: they have the same keys; the limits are those of all together",
+        "{}: same keys; limits apply to all together",
         names.join(", ")
     )
 }
@@ -204,7 +239,10 @@ fn purpose(purpose: &Purpose) -> String {
         Some(key) => format!("\"{label}\" ({})", text::grouped(&key.short())),
         None => format!("\"{label}\""),
     });
-    text::capitalised(&words.replacen("sign any content", "sign ANY content", 1))
+    match words.strip_prefix("sign any content") {
+        Some(keys) => format!("Sign ANY content{keys}"),
+        None => text::capitalised(&words),
+    }
 }
 
 fn limits(terms: &ActivationTerms) -> String {
@@ -214,30 +252,36 @@ fn limits(terms: &ActivationTerms) -> String {
             scope: Scope::Manifest { files },
             ..
         } => {
-            format!("only these {}", text::count(files.files().len(), "digest"))
+            format!(
+                "only the {} listed",
+                text::count(files.files().len(), "file")
+            )
         }
         Purpose::Sign {
             scope: Scope::Open, ..
-        } => "any digest".to_owned(),
-        Purpose::GenerateKey { .. } => "one key, then locked".to_owned(),
+        } => "ANY content".to_owned(),
+        Purpose::GenerateKey { .. } => "1 new key, then the HSM locks".to_owned(),
     };
     format!(
-        "{}, {}, {scope}",
+        "up to {}, up to {} after opening, {scope}",
         text::count(lease.signatures, "signature"),
         text::duration(lease.seconds)
     )
 }
 
-fn quorum(terms: &ActivationTerms, authenticated: &[String]) -> String {
-    let so_far = match authenticated {
-        [] => "nobody yet".to_owned(),
-        names => names.join(", "),
+/// The approvals so far, and what one more does.
+fn approvals(terms: &ActivationTerms, approved_by: &[String]) -> String {
+    let required = usize::from(terms.quorum.required);
+    let names = match approved_by {
+        [] => String::new(),
+        names => format!(" ({})", names.join(", ")),
     };
-    format!(
-        "{} needed; authenticated: {so_far}; you would be number {}",
-        terms.quorum,
-        authenticated.len() + 1
-    )
+    let yours = match approved_by.len() + 1 {
+        number if number >= required => "yours opens the HSM at once".to_owned(),
+        1 => "yours is the first".to_owned(),
+        number => format!("yours is number {number}"),
+    };
+    format!("{} of {required} so far{names}; {yours}", approved_by.len())
 }
 
 fn minutes(at: countersign_protocol::Timestamp) -> String {

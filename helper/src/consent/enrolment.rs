@@ -1,4 +1,4 @@
-//! Enrolling a key.
+//! The consent to an enrolment.
 
 use countersign_protocol::{
     cvc::{Chr, DeviceId},
@@ -6,64 +6,64 @@ use countersign_protocol::{
     operator::Role,
 };
 
-use super::{Explained, Signer, with_server};
+use super::{ConsentSubject, Signer, with_server};
 use crate::{prompt::ConsentText, task::Server};
 
-/// An enrolment to be consented to.
+/// An enrolment that needs consent.
 #[derive(Clone, Debug)]
 pub struct EnrolmentRequest {
-    /// Where.
     pub server: Server,
-    /// The invitation.
     pub invitation: InvitationId,
-    /// The person who was invited.
+    /// The name of the invited person.
     pub person: String,
-    /// Roles offered.
+    /// The roles that the invitation grants.
     pub roles: Vec<Role>,
     /// The server's nonce.
     pub nonce: String,
-    /// On which card.
     pub card: DeviceId,
-    /// The card's label.
     pub card_label: String,
-    /// Which key.
     pub key: KeyChoice,
 }
 
 /// The key that is enrolled.
 #[derive(Clone, Debug)]
 pub enum KeyChoice {
-    /// One that is on the card.
+    /// An existing key of the card.
     Existing(Signer),
-    /// A new one.
+    /// A new key.
     Generate {
-        /// Its label.
         label: String,
-        /// Its name.
+        /// The key ID.
         chr: Chr,
     },
 }
 
-impl Explained for EnrolmentRequest {
+impl ConsentSubject for EnrolmentRequest {
     fn text(&self) -> ConsentText {
         let roles: Vec<_> = self.roles.iter().map(|role| role.as_str()).collect();
         let key = match &self.key {
             KeyChoice::Existing(signer) => {
-                format!("{}, fingerprint {}", signer, signer.key.words().join(" "))
+                format!(
+                    "existing key {}, fingerprint {}",
+                    signer.key_id(),
+                    signer.key.words().join(" ")
+                )
             }
-            KeyChoice::Generate { label, chr } => format!(
-                "a new key {chr} \"{label}\" (brainpoolP256r1), generated on card \"{}\" ({})",
-                self.card_label,
-                self.card.serial()
-            ),
+            KeyChoice::Generate { label, chr } => {
+                format!("new key {chr} \"{label}\" (brainpoolP256r1), generated on this card")
+            }
         };
         with_server(
-            ConsentText::new("Countersign: enrol your key?", "Enrol"),
+            ConsentText::new("Countersign: enrol key", "Enrol"),
             &self.server,
         )
         .fact("Person", &self.person)
         .fact("Roles", &roles.join(", "))
         .fact("Invitation", self.invitation.as_str())
+        .fact(
+            "Your card",
+            &format!("\"{}\", serial {}", self.card_label, self.card.serial()),
+        )
         .fact("Key", &key)
     }
 }

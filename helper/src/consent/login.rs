@@ -1,25 +1,23 @@
-//! Logging in.
+//! The consent to a log-in.
 
-use super::{Explained, Signer, with_server};
+use super::{ConsentSubject, Signer, with_server};
 use crate::{prompt::ConsentText, task::Server};
 
-/// A log-in to be consented to.
+/// A log-in that needs consent.
 #[derive(Clone, Debug)]
 pub struct LoginRequest {
-    /// Where.
     pub server: Server,
     /// The server's nonce.
     pub nonce: String,
-    /// As whom.
     pub signer: Signer,
 }
 
-impl Explained for LoginRequest {
+impl ConsentSubject for LoginRequest {
     fn text(&self) -> ConsentText {
         with_server(
-            ConsentText::new("Countersign: log in?", "Log in"),
+            ConsentText::new("Countersign: log in", "Log in"),
             &self.server,
         )
-        .fact("Signing as", &self.signer.to_string())
+        .fact("Your card", &self.signer.to_string())
     }
 }

@@ -1,28 +1,26 @@
-//! Generating a key that is exported.
+//! The consent to generating a key for export.
 
 use countersign_protocol::cvc::{Chr, DeviceId};
 
-use super::Explained;
+use super::ConsentSubject;
 use crate::prompt::ConsentText;
 
-/// A new key to be consented to.
+/// A new key that needs consent.
 #[derive(Clone, Debug)]
 pub struct NewKeyRequest {
-    /// On which card.
     pub card: DeviceId,
-    /// The card's label.
     pub card_label: String,
     /// The key's label.
     pub label: String,
-    /// Its name.
+    /// The key ID.
     pub chr: Chr,
 }
 
-impl Explained for NewKeyRequest {
+impl ConsentSubject for NewKeyRequest {
     fn text(&self) -> ConsentText {
-        let card = format!("\"{}\" ({})", self.card_label, self.card.serial());
-        ConsentText::new("Countersign: generate a key?", "Generate")
-            .fact("Card", &card)
+        let card = format!("\"{}\", serial {}", self.card_label, self.card.serial());
+        ConsentText::new("Countersign: generate key", "Generate key")
+            .fact("Your card", &card)
             .fact(
                 "Key",
                 &format!("{} \"{}\" (brainpoolP256r1)", self.chr, self.label),

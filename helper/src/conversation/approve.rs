@@ -1,4 +1,4 @@
-//! Approving an activation, and once more where the HSM wants a fresh challenge.
+//! Approves an activation, and approves it again if the HSM requires a fresh challenge.
 
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,23 @@ use crate::{
     advice,
     cards::PinSession,
     consent::{ApprovalRequest, Consent},
+    prompt::PinPurpose,
     task::CheckedTask,
 };
 
 /// How long a PIN session waits for [`countersign_protocol::helper::Operation::ApproveAgain`].
 const SESSION: Duration = Duration::from_secs(60);
-/// And how much longer for each further HSM of a pool.
-const FURTHER: Duration = Duration::from_secs(10);
+/// How much longer it waits for each further HSM of a pool.
+const PER_FURTHER_HSM: Duration = Duration::from_secs(10);
 
-/// A PIN session that can answer one more challenge of the same consent.
-pub(super) struct Held {
+/// A PIN session that can sign for a further challenge under the same consent.
+pub(super) struct ApprovalSession {
     session: PinSession,
     consent: Consent<ApprovalRequest>,
     until: Instant,
 }
 
-impl Held {
+impl ApprovalSession {
     pub(super) fn until(&self) -> Instant {
         self.until
     }
@@ -50,18 +51,22 @@ impl Conversation {
             .find_key(&approve.key, Some(&approve.terms.hsm.device))?;
         found.check_suitable()?;
         let further = approve.terms.members().len().saturating_sub(1);
-        let further = FURTHER * u32::try_from(further).unwrap_or_default();
+        let further = PER_FURTHER_HSM * u32::try_from(further).unwrap_or_default();
         let request = ApprovalRequest::new(task.server.clone(), approve, device, found.signer())?;
         let (consent, mut session) = {
-            let seat = self.sit()?;
-            let consent = self.agree(request, &task, &seat, caller)?;
-            let session = self.unlock(&found.card, &consent.what().purpose(), &seat, caller)?;
+            let prompt = self.acquire_prompt()?;
+            let consent = self.obtain_consent(request, &task, &prompt, caller)?;
+            let purpose = PinPurpose {
+                action: "Approve",
+                text: consent.subject().summary(),
+            };
+            let session = self.unlock(&found.card, purpose, &prompt, caller)?;
             (consent, session)
         };
         caller.step(Step::Signing);
         let evidence = session.approve(&consent)?;
-        self.helper.tasks.answered(&task);
-        self.held = Some(Held {
+        self.helper.tasks.mark_answered(&task);
+        self.approval_session = Some(ApprovalSession {
             session,
             consent,
             until: Instant::now() + SESSION + further,
@@ -76,15 +81,18 @@ impl Conversation {
         envelope: &Envelope,
         caller: &Caller,
     ) -> Result<Answer, HelperError> {
-        // Taken out: an error of any kind ends the session.
-        let mut held = self.held.take().ok_or_else(advice::no_session)?;
+        // The session is taken out here, so that any error ends it.
+        let mut open = self
+            .approval_session
+            .take()
+            .ok_or_else(advice::no_session)?;
         let (task, approve) = self.check_approve(envelope)?;
         let device = self.verify_hsm(&approve)?;
-        held.consent = held.consent.again(task.server.clone(), approve, device)?;
+        open.consent = open.consent.again(task.server.clone(), approve, device)?;
         caller.step(Step::Signing);
-        let evidence = held.session.approve(&held.consent)?;
-        self.helper.tasks.answered(&task);
-        self.held = Some(held);
+        let evidence = open.session.approve(&open.consent)?;
+        self.helper.tasks.mark_answered(&task);
+        self.approval_session = Some(open);
         Ok(Answer::Approved {
             evidence: Box::new(evidence),
         })
@@ -99,18 +107,18 @@ impl Conversation {
             return Err(wrong_kind());
         };
         if approve.terms.expires_at <= Timestamp::now() {
-            return Err(advice::task_refused("The time for this approval is over."));
+            return Err(advice::task_refused("This request has expired."));
         }
         Ok((task, *approve))
     }
 
-    /// The HSM's chain is verified here, whatever the server says of it.
+    /// Verifies the HSM's certificate chain. What the server states about the HSM is not trusted.
     fn verify_hsm(&self, approve: &ApproveTask) -> Result<VerifiedDevice, HelperError> {
         DeviceChain::from_ef(approve.device_certificates.as_bytes())
             .and_then(|chain| chain.verify(self.helper.cards.anchors()))
             .map_err(|why| {
                 advice::task_refused(format!(
-                    "The signing HSM isn't proven to be genuine: {why}."
+                    "The signing HSM couldn't be verified as genuine: {why}."
                 ))
             })
     }

@@ -1,4 +1,4 @@
-//! Enrolling a key that is on a card, or a new one.
+//! Enrols an existing key of a card, or a new one.
 
 use countersign_protocol::{
     cvc::{Chr, DeviceId},
@@ -13,6 +13,7 @@ use super::{Caller, Conversation, wrong_kind};
 use crate::{
     advice,
     consent::{EnrolmentRequest, KeyChoice},
+    prompt::PinPurpose,
 };
 
 impl Conversation {
@@ -55,12 +56,15 @@ impl Conversation {
             card_label: found.label.clone(),
             key: choice,
         };
-        let seat = self.sit()?;
-        let consent = self.agree(request, &task, &seat, caller)?;
-        let purpose = format!("Enrol a key at {}", self.origin);
-        let mut session = self.unlock(&found, &purpose, &seat, caller)?;
+        let prompt = self.acquire_prompt()?;
+        let consent = self.obtain_consent(request, &task, &prompt, caller)?;
+        let purpose = PinPurpose {
+            action: "Enrol",
+            text: format!("Enrol a key at {}", self.origin),
+        };
+        let mut session = self.unlock(&found, purpose, &prompt, caller)?;
         let (pka, statement) = session.enrol(consent, &|step: Step| caller.step(step))?;
-        self.helper.tasks.answered(&task);
+        self.helper.tasks.mark_answered(&task);
         Ok(Answer::Enrolled {
             pka: pka.into(),
             statement,
@@ -68,12 +72,12 @@ impl Conversation {
     }
 }
 
-/// Label and name, if a new key may have them.
+/// Checks the label and key ID of a new key.
 pub(crate) fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
     let label = label.trim();
     text::check(label, limits::KEY_LABEL)
         .map_err(|why| advice::invalid(format!("The key's label {why}. Choose another label.")))?;
-    // What a card may hold is wider than what a new name may be.
+    // `Chr` accepts names that exist on cards; new names follow the stricter rules of `parse_new`.
     let chr = Chr::parse_new(chr.as_str()).map_err(advice::invalid)?;
     Ok((label.to_owned(), chr))
 }

@@ -8,7 +8,7 @@ use countersign_protocol::{
 };
 
 use super::{Caller, Conversation, wrong_kind};
-use crate::consent::LoginRequest;
+use crate::{consent::LoginRequest, prompt::PinPurpose};
 
 impl Conversation {
     pub(super) fn log_in(
@@ -28,13 +28,16 @@ impl Conversation {
             nonce,
             signer: found.signer(),
         };
-        let seat = self.sit()?;
-        let consent = self.agree(request, &task, &seat, caller)?;
-        let purpose = format!("Log in to {}", self.origin);
-        let mut session = self.unlock(&found.card, &purpose, &seat, caller)?;
+        let prompt = self.acquire_prompt()?;
+        let consent = self.obtain_consent(request, &task, &prompt, caller)?;
+        let purpose = PinPurpose {
+            action: "Log in",
+            text: format!("Log in to {}", self.origin),
+        };
+        let mut session = self.unlock(&found.card, purpose, &prompt, caller)?;
         caller.step(Step::Signing);
         let statement = session.log_in(consent)?;
-        self.helper.tasks.answered(&task);
+        self.helper.tasks.mark_answered(&task);
         Ok(Answer::Statement { statement })
     }
 }

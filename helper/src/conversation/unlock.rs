@@ -1,32 +1,32 @@
-//! From consent to an unlocked card: at most one PIN try.
+//! Asks for the PIN and unlocks the card, with at most one PIN try.
 
 use countersign_protocol::helper::{HelperError, PinState, Step};
 
 use super::{Caller, Conversation};
 use crate::{
     advice,
-    cards::{CardDesk, FoundCard, PinSession},
-    prompt::{ConsentText, PinRequest, Seat},
+    cards::{CardReaders, FoundCard, PinSession},
+    prompt::{ConsentText, PinPurpose, PinRequest, PromptGuard},
 };
 
 impl Conversation {
     pub(super) fn unlock(
         &self,
         card: &FoundCard,
-        purpose: &str,
-        seat: &Seat<'_>,
+        purpose: PinPurpose,
+        prompt: &PromptGuard<'_>,
         caller: &Caller,
     ) -> Result<PinSession, HelperError> {
-        unlock(&self.helper.cards, card, purpose, seat, caller)
+        unlock(&self.helper.cards, card, purpose, prompt, caller)
     }
 }
 
-/// Asks for the PIN and logs in.
+/// Asks for the PIN and verifies it. The last try needs a consent of its own.
 pub(crate) fn unlock(
-    cards: &CardDesk,
+    readers: &CardReaders,
     card: &FoundCard,
-    purpose: &str,
-    seat: &Seat<'_>,
+    purpose: PinPurpose,
+    prompt: &PromptGuard<'_>,
     caller: &Caller,
 ) -> Result<PinSession, HelperError> {
     let tries = match card.pin {
@@ -35,28 +35,31 @@ pub(crate) fn unlock(
         PinState::NotSet => return Err(advice::pin_not_set()),
         PinState::Transport => return Err(advice::pin_transport()),
     };
-    let name = format!("{} ({})", card.label, card.device.id().serial());
+    let (label, serial) = (card.label.clone(), card.device.id().serial());
     caller.step(Step::WaitingForPin);
     if tries == Some(1) {
-        let agreed = seat.consent(&last_try(&name), &caller.patience);
-        if !agreed.map_err(advice::not_answered)? {
+        let confirmed = prompt.consent(&last_try(&label, serial), &caller.deadline);
+        if !confirmed.map_err(advice::prompt_failed)? {
             return Err(advice::pin_cancelled());
         }
     }
     let request = PinRequest {
-        purpose: purpose.to_owned(),
-        card: name,
+        purpose,
+        card_label: label,
+        card_serial: serial.to_owned(),
         tries,
     };
-    let pin = seat
-        .pin(&request, &caller.patience)
-        .map_err(advice::not_answered)?
+    let pin = prompt
+        .pin(&request, &caller.deadline)
+        .map_err(advice::prompt_failed)?
         .ok_or_else(advice::pin_cancelled)?;
-    cards.unlock(card, &pin)
+    readers.unlock(card, &pin)
 }
 
-fn last_try(card: &str) -> ConsentText {
+fn last_try(label: &str, serial: &str) -> ConsentText {
     ConsentText::new("Countersign: last PIN try", "Use the last try")
-        .fact("Card", card)
-        .warning("One try is left. A wrong PIN blocks this card, and its key is lost for you unless it can be reset.")
+        .fact("Card", &format!("\"{label}\", serial {serial}"))
+        .warning(
+            "1 try left. Another wrong PIN blocks this card. You then lose its key unless the card's PIN can be reset.",
+        )
 }

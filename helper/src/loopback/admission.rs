@@ -1,11 +1,11 @@
-//! What a request must look like before anybody is asked anything.
+//! Checks the form of a request before the user is asked about its page.
 
 use axum::http::{HeaderMap, Method, Version, header, request::Parts};
 use countersign_protocol::{about::HELPER_PATH, loopback::is_loopback_origin};
 
 use crate::origin::{Origin, split_port};
 
-/// The origin of a request that has the only acceptable form; `None`: refuse, without telling why.
+/// The origin of a request that has the only acceptable form. Returns `None` if the request must be rejected.
 pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
     let path = parts.uri.path_and_query()?.as_str();
     let form = parts.version == Version::HTTP_11
@@ -15,25 +15,26 @@ pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
     if !form {
         return None;
     }
-    // Another name that resolves to this machine is how DNS rebinding comes in.
-    let host = only(&parts.headers, header::HOST).filter(|host| is_here(host, port));
+    // A DNS rebinding attack uses another name that resolves to this machine.
+    let host =
+        single_header(&parts.headers, header::HOST).filter(|host| names_this_machine(host, port));
     if host.is_none() {
-        tracing::warn!("refused: the Host header doesn't name this machine and port");
+        tracing::warn!("rejected a request: its Host header does not name this machine and port");
         return None;
     }
-    let origin = only(&parts.headers, header::ORIGIN).and_then(|text| {
+    let origin = single_header(&parts.headers, header::ORIGIN).and_then(|text| {
         Origin::parse(text)
-            .inspect_err(|error| tracing::warn!(origin = ?text, "refused: {error}"))
+            .inspect_err(|error| tracing::warn!(origin = ?text, "rejected a request: {error}"))
             .ok()
     });
     if origin.is_none() {
-        tracing::warn!("refused: no acceptable Origin header");
+        tracing::warn!("rejected a request: no acceptable Origin header");
     }
     origin
 }
 
-/// Whether a Host header names this computer and port.
-pub(crate) fn is_here(host: &str, port: u16) -> bool {
+/// Whether a Host header names this machine and port.
+pub(crate) fn names_this_machine(host: &str, port: u16) -> bool {
     match split_port(host) {
         Ok((name, Some(text))) => is_loopback_origin(name) && text == port.to_string(),
         Ok((name, None)) => is_loopback_origin(name) && port == 80,
@@ -41,8 +42,8 @@ pub(crate) fn is_here(host: &str, port: u16) -> bool {
     }
 }
 
-/// The value of a header that is there exactly once.
-pub(crate) fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+/// The value of a header that is present exactly once.
+pub(crate) fn single_header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
@@ -54,7 +55,7 @@ pub(crate) fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str
 mod tests {
     use super::*;
 
-    fn verdict(uri: &str, headers: &[(&str, &str)]) -> Option<Origin> {
+    fn checked(uri: &str, headers: &[(&str, &str)]) -> Option<Origin> {
         let mut request = axum::http::Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -65,17 +66,17 @@ mod tests {
     const ORIGIN: (&str, &str) = ("origin", "https://a.example");
 
     #[test]
-    fn loopback_names_with_our_port_pass() {
+    fn loopback_names_with_the_helpers_port_are_accepted() {
         for host in ["127.0.0.1:27183", "[::1]:27183", "localhost:27183"] {
             assert!(
-                verdict("/v1", &[("host", host), ORIGIN]).is_some(),
+                checked("/v1", &[("host", host), ORIGIN]).is_some(),
                 "{host}"
             );
         }
     }
 
     #[test]
-    fn other_hosts_are_refused() {
+    fn other_hosts_are_rejected() {
         for host in [
             "",
             "127.0.0.1",
@@ -93,25 +94,25 @@ mod tests {
             "127.0.0.1:27183,evil.example",
         ] {
             assert!(
-                verdict("/v1", &[("host", host), ORIGIN]).is_none(),
+                checked("/v1", &[("host", host), ORIGIN]).is_none(),
                 "{host:?}"
             );
         }
-        assert!(verdict("/v1", &[ORIGIN]).is_none());
+        assert!(checked("/v1", &[ORIGIN]).is_none());
         let host = ("host", "127.0.0.1:27183");
-        assert!(verdict("/v1", &[host, host, ORIGIN]).is_none());
+        assert!(checked("/v1", &[host, host, ORIGIN]).is_none());
     }
 
     #[test]
-    fn exactly_one_origin_is_needed() {
+    fn exactly_one_origin_is_required() {
         let host = ("host", "127.0.0.1:27183");
-        assert!(verdict("/v1", &[host]).is_none());
-        assert!(verdict("/v1", &[host, ORIGIN, ORIGIN]).is_none());
-        assert!(verdict("/v1", &[host, ("origin", "null")]).is_none());
+        assert!(checked("/v1", &[host]).is_none());
+        assert!(checked("/v1", &[host, ORIGIN, ORIGIN]).is_none());
+        assert!(checked("/v1", &[host, ("origin", "null")]).is_none());
     }
 
     #[test]
-    fn one_path_without_query() {
+    fn only_one_path_without_query_is_accepted() {
         let host = ("host", "127.0.0.1:27183");
         for uri in [
             "/",
@@ -121,7 +122,7 @@ mod tests {
             "/V1",
             "http://127.0.0.1:27183/v1",
         ] {
-            assert!(verdict(uri, &[host, ORIGIN]).is_none(), "{uri}");
+            assert!(checked(uri, &[host, ORIGIN]).is_none(), "{uri}");
         }
     }
 }

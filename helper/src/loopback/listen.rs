@@ -1,4 +1,4 @@
-//! Listening on 127.0.0.1 and ::1, with a limit on connections.
+//! Listens on 127.0.0.1 and ::1, with a limit on connections.
 
 use std::{
     io,
@@ -17,52 +17,52 @@ use tokio::{
 
 use super::peer;
 
-/// Open connections, both addresses together.
-const MOST_CONNECTIONS: usize = 32;
+/// The most open connections on both addresses together.
+const MAX_CONNECTIONS: usize = 32;
 
 /// The open listeners.
 pub struct Loopback {
     v4: TcpListener,
     v6: Option<TcpListener>,
-    /// The port of both.
+    /// The port of both listeners.
     pub port: u16,
 }
 
-/// Opens both loopback addresses; 0 lets the system choose a port. Machines without IPv6 do with 127.0.0.1.
+/// Opens both loopback addresses, or only 127.0.0.1 on a machine without IPv6. Port 0 lets the system choose a port.
 ///
 /// # Errors
-/// 127.0.0.1 can't be listened on, usually since another helper is running.
+/// The port on 127.0.0.1 cannot be opened, usually because another helper is running.
 pub async fn bind(port: u16) -> io::Result<Loopback> {
     let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = v4.local_addr()?.port();
     let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port))
         .await
-        .inspect_err(|error| tracing::info!("not listening on [::1]:{port}: {error}"))
+        .inspect_err(|error| tracing::info!("could not listen on [::1]:{port}: {error}"))
         .ok();
     Ok(Loopback { v4, v6, port })
 }
 
 impl Loopback {
-    /// The listeners, sharing one limit.
-    pub(crate) fn into_guarded(self) -> Vec<Guarded> {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    /// The listeners, which share one limit.
+    pub(crate) fn into_listeners(self) -> Vec<OwnConnections> {
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         std::iter::once(self.v4)
             .chain(self.v6)
-            .map(|listener| Guarded {
+            .map(|listener| OwnConnections {
                 listener,
-                places: places.clone(),
+                permits: permits.clone(),
             })
             .collect()
     }
 }
 
-/// Accepts connections of this user's programs only.
-pub(crate) struct Guarded {
+/// A listener that accepts connections only from programs of the same user.
+pub(crate) struct OwnConnections {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-impl axum::serve::Listener for Guarded {
+impl axum::serve::Listener for OwnConnections {
     type Io = Connection;
     type Addr = SocketAddr;
 
@@ -71,23 +71,23 @@ impl axum::serve::Listener for Guarded {
             let (stream, peer) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!("accept: {error}");
+                    tracing::warn!("could not accept a connection: {error}");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     continue;
                 }
             };
-            let Ok(place) = self.places.clone().try_acquire_owned() else {
-                tracing::warn!("refused: too many connections");
+            let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+                tracing::warn!("rejected a connection: {MAX_CONNECTIONS} connections are open");
                 continue;
             };
-            let ours = stream
+            let same_user = stream
                 .local_addr()
-                .is_ok_and(|local| peer::is_ours(local, peer));
-            if ours {
+                .is_ok_and(|local| peer::is_same_user(local, peer));
+            if same_user {
                 return (
                     Connection {
                         stream,
-                        _place: place,
+                        _permit: permit,
                     },
                     peer,
                 );
@@ -100,10 +100,10 @@ impl axum::serve::Listener for Guarded {
     }
 }
 
-/// A connection that counts until it is closed.
+/// A connection that holds its permit until it is closed.
 pub(crate) struct Connection {
     stream: TcpStream,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl AsyncRead for Connection {

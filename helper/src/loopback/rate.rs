@@ -1,30 +1,29 @@
-//! How fast a page may send messages.
+//! Limits how fast a page can send messages.
 
 use std::time::{Duration, Instant};
 
-/// Messages that may come at once.
+/// The number of messages that are handled without delay.
 const BURST: u32 = 30;
-/// Afterwards one message each so often.
-const EVERY: Duration = Duration::from_millis(100);
+/// The interval of further messages.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Slows a sender down by reading more slowly; nothing is dropped.
+/// Slows a sender down by reading more slowly. No message is dropped.
 pub(super) struct Rate {
-    /// When the bucket will be full again.
+    /// When the full burst is available again.
     full_at: Instant,
 }
 
 impl Rate {
-    /// A full bucket.
     pub(super) fn new() -> Self {
         Self {
             full_at: Instant::now(),
         }
     }
 
-    /// Takes one message; how long to wait before it is handled.
+    /// Counts one message, and returns how long to wait before it is handled.
     pub(super) fn take(&mut self, now: Instant) -> Duration {
-        self.full_at = self.full_at.max(now) + EVERY;
-        (self.full_at - now).saturating_sub(EVERY * BURST)
+        self.full_at = self.full_at.max(now) + INTERVAL;
+        (self.full_at - now).saturating_sub(INTERVAL * BURST)
     }
 }
 
@@ -33,13 +32,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_then_it_trickles() {
+    fn messages_after_a_burst_are_delayed() {
         let now = Instant::now();
         let mut rate = Rate { full_at: now };
         for _ in 0..BURST {
             assert_eq!(rate.take(now), Duration::ZERO);
         }
-        assert_eq!(rate.take(now), EVERY);
+        assert_eq!(rate.take(now), INTERVAL);
         assert_eq!(rate.take(now + Duration::from_secs(60)), Duration::ZERO);
     }
 }

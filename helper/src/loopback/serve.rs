@@ -1,4 +1,4 @@
-//! HTTP: one kind of upgrade, and one answer for everything else.
+//! The HTTP server: one kind of upgrade, and the same rejection for every other request.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::{
 use super::{admission, listen::Loopback, session};
 use crate::{
     helper::Helper,
-    prompt::{CancelOnDrop, Patience},
+    prompt::{CancelOnDrop, Deadline},
 };
 
-/// A complete manifest fits into one message.
-const LARGEST_MESSAGE: usize = 8 << 20;
+/// Large enough for a message with a complete manifest.
+const MAX_MESSAGE: usize = 8 << 20;
 
 #[derive(Clone)]
 struct Context {
@@ -27,7 +27,7 @@ struct Context {
 /// Serves until a listener fails.
 ///
 /// # Errors
-/// The listener's.
+/// A listener fails.
 pub async fn serve(loopback: Loopback, helper: Arc<Helper>) -> std::io::Result<()> {
     let context = Context {
         helper,
@@ -35,7 +35,7 @@ pub async fn serve(loopback: Loopback, helper: Arc<Helper>) -> std::io::Result<(
     };
     let router = Router::new().fallback(handle).with_state(context);
     let mut listeners = tokio::task::JoinSet::new();
-    for listener in loopback.into_guarded() {
+    for listener in loopback.into_listeners() {
         let router = router.clone();
         listeners.spawn(async move { axum::serve(listener, router).await });
     }
@@ -49,28 +49,29 @@ pub async fn serve(loopback: Loopback, helper: Arc<Helper>) -> std::io::Result<(
 async fn handle(State(context): State<Context>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let Some(origin) = admission::check(&parts, context.port) else {
-        return refusal();
+        return rejection();
     };
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
-        return refusal();
+        return rejection();
     };
-    let patience = Patience::minutes(5);
-    // The browser may give up first; then the question disappears.
-    let _cancel = CancelOnDrop(patience.clone());
-    let (helper, asked) = (context.helper.clone(), origin.clone());
-    let admitted =
-        tokio::task::spawn_blocking(move || helper.gate().admit(&asked, &patience)).await;
-    if !matches!(admitted, Ok(true)) {
-        return refusal();
+    let deadline = Deadline::minutes(5);
+    // If the browser gives up first, this future is dropped and the prompt closes.
+    let _cancel = CancelOnDrop(deadline.clone());
+    let (helper, page) = (context.helper.clone(), origin.clone());
+    let allowed =
+        tokio::task::spawn_blocking(move || helper.origin_policy().may_connect(&page, &deadline))
+            .await;
+    if !matches!(allowed, Ok(true)) {
+        return rejection();
     }
     upgrade
-        .max_message_size(LARGEST_MESSAGE)
-        .max_frame_size(LARGEST_MESSAGE)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| session::run(socket, context.helper, origin))
 }
 
-/// The same words for whoever asks for whatever, so that nothing can be learnt from them.
-fn refusal() -> Response {
+/// The same response for every rejected request, so that it reveals nothing.
+fn rejection() -> Response {
     (
         StatusCode::FORBIDDEN,
         [(header::CONNECTION, "close")],

@@ -1,4 +1,4 @@
-//! One page's connection: messages in, answers and news out, until either side leaves.
+//! The connection of one page: requests in, replies and notifications out, until either side closes it.
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,27 +12,27 @@ use crate::{
     conversation::{Caller, Conversation},
     helper::Helper,
     origin::Origin,
-    prompt::Patience,
+    prompt::Deadline,
 };
 
-/// A finished request: the conversation comes back with the answer.
+/// A finished request: the conversation and the reply.
 type Finished = (Conversation, Message);
 
 struct Session {
     socket: WebSocket,
-    /// Away while a request is handled.
+    /// `None` while a thread handles a request.
     conversation: Option<Conversation>,
     work: Option<JoinHandle<Finished>>,
     steps: mpsc::UnboundedReceiver<Message>,
     step_sender: mpsc::UnboundedSender<Message>,
-    patience: Patience,
+    deadline: Deadline,
     rate: Rate,
 }
 
-/// The connection is over.
+/// The connection was closed.
 struct Closed;
 
-/// Serves one connection to its end; cards are logged out afterwards.
+/// Serves one connection until it closes, then logs cards out.
 pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) {
     tracing::info!(%origin, "connected");
     let mut changes = helper.card_changes();
@@ -43,17 +43,17 @@ pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) 
         work: None,
         steps,
         step_sender,
-        // Each prompt sets its own deadline; this only carries the call-off.
-        patience: Patience::unlimited(),
+        // Each prompt sets its own time limit; this deadline is only used to cancel.
+        deadline: Deadline::unlimited(),
         rate: Rate::new(),
     };
-    while session.turn(&mut changes).await.is_ok() {}
-    session.leave().await;
+    while session.handle_event(&mut changes).await.is_ok() {}
+    session.close().await;
     tracing::info!(%origin, "disconnected");
 }
 
 impl Session {
-    async fn turn(
+    async fn handle_event(
         &mut self,
         changes: &mut tokio::sync::broadcast::Receiver<()>,
     ) -> Result<(), Closed> {
@@ -70,7 +70,7 @@ impl Session {
             Some(step) = self.steps.recv() => self.send(&step).await,
             finished = finish(&mut self.work) => self.finished(finished).await,
             changed = changes.recv() => match changed {
-                // Missed news are one news.
+                // Lagging is fine: one notification covers all missed changes.
                 Ok(()) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
                     self.send(&Message::CardsChanged).await
                 }
@@ -87,7 +87,7 @@ impl Session {
             Err(error) => {
                 let id = request_id(text);
                 return self
-                    .send(&reply(id, Err(advice::not_understood(&error))))
+                    .send(&reply(id, Err(advice::unknown_message(&error))))
                     .await;
             }
         };
@@ -98,19 +98,19 @@ impl Session {
         Ok(())
     }
 
-    /// Cards and prompts block: a thread does the work.
+    /// Handles the request on its own thread, because cards and prompts block.
     fn start(&mut self, mut conversation: Conversation, request: Request) {
         let (id, operation) = (request.id, request.operation);
         let steps = self.step_sender.clone();
-        let patience = self.patience.clone();
+        let deadline = self.deadline.clone();
         self.work = Some(tokio::task::spawn_blocking(move || {
             let report = move |step: Step| {
                 let _ = steps.send(Message::Progress { id, step });
             };
-            let caller = Caller::new(patience, Box::new(report));
+            let caller = Caller::new(deadline, Box::new(report));
             let result = conversation.answer(operation, &caller);
             if let Err(error) = &result {
-                tracing::info!(code = ?error.code, "refused: {error}");
+                tracing::info!(code = ?error.code, "rejected a request: {error}");
             }
             (conversation, reply(id, result))
         }));
@@ -118,7 +118,7 @@ impl Session {
 
     async fn finished(&mut self, finished: Option<Finished>) -> Result<(), Closed> {
         self.work = None;
-        // The thread failed, and the PIN session with it.
+        // A failed thread has also ended the PIN session.
         let (conversation, message) = finished.ok_or(Closed)?;
         self.conversation = Some(conversation);
         while let Ok(step) = self.steps.try_recv() {
@@ -147,15 +147,15 @@ impl Session {
             .map_err(|_| Closed)
     }
 
-    /// Nobody waits any more: prompts close, the card is logged out.
-    async fn leave(mut self) {
-        self.patience.cancel();
+    /// Closes open prompts and logs the card out.
+    async fn close(mut self) {
+        self.deadline.cancel();
         let working = match self.work.take() {
             Some(work) => work.await.ok().map(|(conversation, _)| conversation),
             None => None,
         };
         let conversation = working.or(self.conversation.take());
-        // Logging out talks to the card, which blocks.
+        // The conversation logs the card out on drop, which blocks.
         let _ = tokio::task::spawn_blocking(move || drop(conversation)).await;
     }
 }
@@ -164,7 +164,7 @@ fn reply(id: u64, result: Result<Answer, HelperError>) -> Message {
     Message::Reply { id, result }
 }
 
-/// The id of a message that is otherwise not understood.
+/// The id of a message that could not be parsed otherwise.
 fn request_id(text: &str) -> u64 {
     #[derive(serde::Deserialize)]
     struct Id {

@@ -1,7 +1,7 @@
-//! The Assuan line protocol, as far as a pinentry speaks it.
+//! The part of the Assuan line protocol that pinentry programs use.
 //!
-//! The crate `pinentry` panics on texts beyond 1000 bytes, can't be interrupted and sets no title for
-//! confirmations; a consent needs all three.
+//! The crate `pinentry` is not used because it panics on texts longer than 1000 bytes, can't be interrupted, and sets no
+//! title for confirmations.
 
 use std::{
     io::{Read, Write},
@@ -12,16 +12,16 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::Patience;
+use super::Deadline;
 
-/// Longest line without its end (libassuan's limit is 1002 with CR LF).
+/// The longest line without its line end (libassuan's limit is 1002 bytes with CR LF).
 const MAX_LINE: usize = 1000;
-/// How often a waiting command looks whether patience is over.
+/// How often a waiting command checks its deadline.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a pinentry may take to leave after BYE.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a pinentry may take to exit after BYE.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Error codes of libgpg-error that mean "the user said no".
+/// The error codes of libgpg-error that mean that the user cancelled.
 const CANCELLED: [u32; 3] = [99, 114, 198];
 
 /// A running pinentry.
@@ -34,22 +34,22 @@ pub(super) struct Assuan {
 /// Bytes that may be a PIN.
 type Secret = Zeroizing<Vec<u8>>;
 
-/// Why a command was not done. Never quotes what came from the pinentry beyond numbers.
+/// Why a command failed. Messages contain only numbers from the pinentry, because its output can contain the PIN.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AssuanError {
-    /// The program can't be started or written to.
+    /// The program cannot be started or written to.
     #[error("pinentry: {0}")]
     Io(#[from] std::io::Error),
-    /// It ended or broke the protocol.
-    #[error("pinentry ended or answered what is not Assuan")]
+    /// The program ended, or its output is not Assuan.
+    #[error("pinentry ended, or its output is not Assuan")]
     Protocol,
-    /// The user said no.
+    /// The user cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// It reports an error.
-    #[error("pinentry reports error {0}; it may have no display and no terminal to ask on")]
+    /// The program reports an error.
+    #[error("pinentry reports error {0}; it may have no display or terminal")]
     Refused(u32),
-    /// Nobody answered in time, or nobody waits any more.
+    /// The deadline has expired.
     #[error("no answer in time")]
     TimedOut,
     /// A text does not fit into one line.
@@ -59,7 +59,7 @@ pub(super) enum AssuanError {
 
 impl Assuan {
     /// Starts the program and waits for its greeting.
-    pub(super) fn start(mut command: Command, patience: &Patience) -> Result<Self, AssuanError> {
+    pub(super) fn start(mut command: Command, deadline: &Deadline) -> Result<Self, AssuanError> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,16 +77,16 @@ impl Assuan {
             input,
             lines,
         };
-        started.reply(patience)?;
+        started.reply(deadline)?;
         Ok(started)
     }
 
-    /// Sends a command and waits for its end; the data lines, decoded.
+    /// Sends a command, waits for its end, and returns its decoded data lines.
     pub(super) fn command(
         &mut self,
         verb: &str,
         argument: Option<&str>,
-        patience: &Patience,
+        deadline: &Deadline,
     ) -> Result<Secret, AssuanError> {
         let mut line = encode(verb, argument);
         if line.len() > MAX_LINE {
@@ -95,13 +95,13 @@ impl Assuan {
         line.push('\n');
         self.input.write_all(line.as_bytes())?;
         self.input.flush()?;
-        self.reply(patience)
+        self.reply(deadline)
     }
 
-    fn reply(&mut self, patience: &Patience) -> Result<Secret, AssuanError> {
+    fn reply(&mut self, deadline: &Deadline) -> Result<Secret, AssuanError> {
         let mut data = Zeroizing::new(Vec::with_capacity(MAX_LINE));
         loop {
-            let line = self.line(patience)?;
+            let line = self.line(deadline)?;
             match split_word(&line) {
                 (b"OK", _) => return Ok(data),
                 (b"D", encoded) => decode_into(&mut data, encoded),
@@ -113,9 +113,9 @@ impl Assuan {
         }
     }
 
-    fn line(&self, patience: &Patience) -> Result<Secret, AssuanError> {
+    fn line(&self, deadline: &Deadline) -> Result<Secret, AssuanError> {
         loop {
-            if patience.is_over() {
+            if deadline.is_expired() {
                 return Err(AssuanError::TimedOut);
             }
             match self.lines.recv_timeout(TICK) {
@@ -128,10 +128,10 @@ impl Assuan {
 }
 
 impl Drop for Assuan {
-    /// Asks it to leave, then makes it: no window stays that nobody listens to.
+    /// Asks the program to exit, then kills it, so that no orphaned window stays open.
     fn drop(&mut self) {
         let _ = self.input.write_all(b"BYE\n");
-        let until = Instant::now() + FAREWELL;
+        let until = Instant::now() + EXIT_TIMEOUT;
         while Instant::now() < until {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return;
@@ -143,7 +143,7 @@ impl Drop for Assuan {
     }
 }
 
-/// Reads without a buffer that would outlive the PIN in it.
+/// Reads lines without a buffer that could keep a copy of the PIN.
 fn forward_lines(mut from: ChildStdout, mut to: impl FnMut(Secret) -> bool) -> std::io::Result<()> {
     let mut chunk = Zeroizing::new([0; 256]);
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
@@ -160,7 +160,7 @@ fn forward_lines(mut from: ChildStdout, mut to: impl FnMut(Secret) -> bool) -> s
                     return Ok(());
                 }
             } else if line.len() < MAX_LINE {
-                // Capacity is never passed: no reallocation leaves a copy behind.
+                // The line stays within its capacity, so that no reallocation leaves a copy of the PIN.
                 line.push(byte);
             }
         }
@@ -219,7 +219,7 @@ fn failure(rest: &[u8]) -> AssuanError {
         .ok()
         .and_then(|code| code.parse().ok())
         .unwrap_or(0);
-    // The upper half names the program that reports it.
+    // The upper half identifies the program that reports the error.
     match code & 0xFFFF {
         code if CANCELLED.contains(&code) => AssuanError::Cancelled,
         62 => AssuanError::TimedOut,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_read_without_their_source() {
+    fn error_codes_are_read_without_their_source() {
         assert!(matches!(
             failure(b"83886179 Operation cancelled"),
             AssuanError::Cancelled

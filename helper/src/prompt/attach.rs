@@ -1,38 +1,37 @@
-//! What is asked before a card is attached to a server because a page wants it.
+//! The question before a card is attached to a server at a page's request.
 
 use super::ConsentText;
-use crate::origin::Attaching;
+use crate::origin::AttachRequest;
 
 /// The question.
 #[derive(Clone, Debug)]
 pub struct AttachQuestion {
-    /// Who asks, and for which server.
-    pub wish: Attaching,
-    /// Reader of the card; `None`: there is no card yet.
+    pub request: AttachRequest,
+    /// The card's reader, or `None` if no reader holds a free card yet.
     pub reader: Option<String>,
 }
 
 impl AttachQuestion {
-    /// The text, both sides named.
+    /// The text, which names both the page and the server.
     pub fn text(&self) -> ConsentText {
-        let page = self.wish.page.as_ref().map_or(
-            "a page that does not say which site it belongs to",
+        let page = self.request.page.as_ref().map_or(
+            "an unknown site (the page did not identify itself)",
             |page| page.as_str(),
         );
         let reader = self.reader.as_deref();
-        ConsentText::new("Countersign: attach a card?", "Attach")
-            .fact("Asked by", page)
-            .fact("Server", self.wish.server.as_str())
-            .fact("Card in", reader.unwrap_or("no reader yet: insert it first"))
+        ConsentText::new("Countersign: attach card", "Attach")
+            .fact("Requested by", page)
+            .fact("Server", self.request.server.as_str())
+            .fact("Reader", reader.unwrap_or("no card yet: insert it first"))
             .warning(
-                "The server will send commands to this card: it reads what is on it, can change what no PIN protects, and can use \
-                 an HSM that custodians open for it. The helper passes no PIN on, and the card is reset afterwards.",
+                "The server can read this card, change data that no PIN protects, and use keys that custodians open. The \
+                 helper passes no PIN on and resets the card afterwards.",
             )
-            .warning("Agree only if you have just started this on that page, and both are yours.")
+            .warning("Continue only if you started this on that page and trust both.")
     }
 
-    /// Whether "always" can be offered: any page could be one that says nothing.
-    pub const fn may_be_kept(&self) -> bool {
-        self.wish.page.is_some()
+    /// Whether "always" can be offered. A page that does not identify itself could be any page.
+    pub const fn can_be_stored(&self) -> bool {
+        self.request.page.is_some()
     }
 }

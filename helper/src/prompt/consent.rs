@@ -1,14 +1,14 @@
-//! The text of a consent: facts first, then what to be careful about, then the list of files.
+//! The text of a consent: facts, then warnings, then the list of files.
 
 use super::text::printable;
 
-/// What the user is asked to agree to. All values are escaped when they are added.
+/// The content of a consent prompt. All values are escaped when they are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentText {
     /// Title of the window.
     pub title: String,
-    /// Label of the button that agrees.
-    pub agree: String,
+    /// Label of the button that gives consent.
+    pub confirm: String,
     facts: Vec<(String, String)>,
     warnings: Vec<String>,
     list: Option<ConsentList>,
@@ -17,41 +17,38 @@ pub struct ConsentText {
 /// Something too long for one window, such as the files of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentList {
-    /// What the list is.
     pub heading: String,
-    /// Name for a file that holds the list.
+    /// The name of the file to write if the list is too long for windows.
     pub file_name: String,
-    /// One line each.
     pub lines: Vec<String>,
 }
 
 impl ConsentText {
-    /// An empty consent; title and button are the helper's own words.
-    pub fn new(title: &str, agree: &str) -> Self {
+    /// Starts a consent. Title and button are not escaped, so they must be the helper's own text.
+    pub fn new(title: &str, confirm: &str) -> Self {
         Self {
             title: title.to_owned(),
-            agree: agree.to_owned(),
+            confirm: confirm.to_owned(),
             facts: Vec::new(),
             warnings: Vec::new(),
             list: None,
         }
     }
 
-    /// Adds a fact; its value may come from outside.
+    /// Adds a fact. Its value may come from the server or a page.
     #[must_use]
     pub fn fact(mut self, label: &str, value: &str) -> Self {
         self.facts.push((label.to_owned(), printable(value)));
         self
     }
 
-    /// Adds a warning.
     #[must_use]
     pub fn warning(mut self, text: &str) -> Self {
         self.warnings.push(printable(text));
         self
     }
 
-    /// Adds the list.
+    /// Sets the list.
     #[must_use]
     pub fn list<'a>(
         mut self,
@@ -75,7 +72,7 @@ impl ConsentText {
         let width = self
             .facts
             .iter()
-            .map(|(label, _)| label.len())
+            .map(|(label, _)| label.chars().count())
             .max()
             .unwrap_or(0);
         let facts = self
@@ -86,12 +83,11 @@ impl ConsentText {
         facts.chain(warnings).collect()
     }
 
-    /// The list, if there is one.
     pub fn files(&self) -> Option<&ConsentList> {
         self.list.as_ref()
     }
 
-    /// Everything, for terminals and logs of tests.
+    /// The complete text, for terminals and tests.
     pub fn full(&self) -> String {
         let mut lines = vec![self.title.clone(), String::new()];
         lines.extend(self.lines());
@@ -109,13 +105,13 @@ mod tests {
 
     #[test]
     fn values_are_escaped_and_complete() {
-        let text = ConsentText::new("Approve?", "Approve")
-            .fact("Asked by", "Doug\nQuorum  9 of 9")
-            .warning("open scope")
+        let text = ConsentText::new("Approve", "Approve")
+            .fact("Requester", "Doug\nQuorum  9 of 9")
+            .warning("no file list")
             .list("Files", "x", [("a\u{202E}b", "00".to_owned())]);
         assert_eq!(
             text.full(),
-            "Approve?\n\nAsked by  Doug\\u{a}Quorum  9 of 9\n! open scope\n\nFiles\n00  a\\u{202e}b"
+            "Approve\n\nRequester  Doug\\u{a}Quorum  9 of 9\n! no file list\n\nFiles\n00  a\\u{202e}b"
         );
     }
 }

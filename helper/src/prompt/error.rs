@@ -1,12 +1,12 @@
-//! Why a question has no answer. Not the same as a no.
+//! Why a prompt has no answer, which is not the same as cancelling.
 
-/// The user said neither yes nor no.
+/// The user neither confirmed nor cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    /// Nothing could be shown, or it broke off.
+    /// The prompt could not be shown, or it failed while it was open.
     #[error("{0}")]
     Failed(String),
-    /// Nobody answered in time, or nobody waits any more.
+    /// The deadline expired, or the caller cancelled the prompt.
     #[error("no answer in time")]
     Unanswered,
 }

@@ -1,18 +1,18 @@
-//! A text cut into windows: pinentry takes at most 1000 bytes in one line of its protocol.
+//! Splits a text into windows, because pinentry accepts at most 1000 bytes in one line of its protocol.
 
-/// What fits into one window.
+/// The capacity of one window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
-    /// Bytes, escaped.
+    /// Bytes after escaping.
     pub(super) bytes: usize,
-    /// Lines of a terminal, after wrapping.
+    /// Terminal lines after wrapping.
     pub(super) rows: usize,
 }
 
-/// Characters of a terminal's line inside pinentry-curses' frame.
+/// Characters per line inside the frame of pinentry-curses.
 const COLUMNS: usize = 70;
 
-/// Splits at line ends, and long lines at characters.
+/// Splits the text between lines, and long lines between characters.
 pub(super) fn split(lines: &[String], size: Size) -> Vec<String> {
     let mut pages: Vec<String> = Vec::new();
     let mut used = 0;
@@ -40,12 +40,12 @@ fn rows(line: &str) -> usize {
     line.chars().count().div_ceil(COLUMNS).max(1)
 }
 
-/// Bytes that a text takes once escaped.
+/// The number of bytes of a text after escaping.
 pub(super) fn cost(text: &str) -> usize {
     text.chars().map(char_cost).sum()
 }
 
-/// A line end is sent as `%0A`.
+/// The number of bytes of a line end, which is sent as `%0A`.
 const NEW_LINE: usize = 3;
 
 fn char_cost(c: char) -> usize {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_hold_everything_within_the_budget() {
+    fn pages_contain_the_whole_text_within_the_size() {
         let lines: Vec<String> = (0..50)
             .map(|n| format!("line {n} {}", "%é".repeat(n)))
             .collect();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn terminals_get_fewer_lines() {
+    fn terminal_pages_are_limited_by_rows() {
         let lines: Vec<String> = (0..10)
             .map(|n| format!("{n}{}", "x".repeat(COLUMNS)))
             .collect();

@@ -9,7 +9,7 @@ use std::{
 use countersign_card::Pin;
 
 use super::{
-    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError,
+    AttachQuestion, ConsentText, Deadline, OriginAnswer, PinRequest, Prompt, PromptError,
     assuan::{Assuan, AssuanError},
     consent::ConsentList,
     origin_question, pages, pin_from,
@@ -17,31 +17,31 @@ use super::{
 };
 use crate::{origin::Origin, private_file};
 
-/// With windows.
+/// Programs that show windows.
 const GRAPHICAL: [&str; 4] = [
     "pinentry-gnome3",
     "pinentry-qt",
     "pinentry-gtk-2",
     "pinentry-mac",
 ];
-/// On terminals, and whatever the system has chosen.
+/// The terminal program, and the system's default.
 const PLAIN: [&str; 2] = ["pinentry-curses", "pinentry"];
-/// Bytes of text in one window: the protocol's line minus the command, with room to spare.
-const PAGE: usize = 900;
-/// Lines that pinentry-curses can show on the smallest usual terminal, beside its frame and buttons.
+/// Bytes of text in one window: a line of the protocol minus the command, with some reserve.
+const PAGE_BYTES: usize = 900;
+/// Lines of text that pinentry-curses can show on a terminal of 24 lines.
 const TERMINAL_ROWS: usize = 14;
-/// A list that needs more windows than this goes to a file.
-const MOST_LIST_PAGES: usize = 4;
+/// A list that needs more windows than this is written to a file.
+const MAX_LIST_PAGES: usize = 4;
 
-/// Asks with a pinentry program, started anew for each prompt.
+/// Prompts with a pinentry program, which is started for each prompt.
 pub struct PinentryPrompt {
     program: PathBuf,
-    /// Where long lists are put for the user to read.
+    /// The directory for lists that are too long for windows.
     lists: PathBuf,
     page: pages::Size,
 }
 
-/// The first pinentry on the search path; those with windows first where there is a display.
+/// Finds the first pinentry on the search path. If there is a display, graphical programs come first.
 pub fn find_pinentry() -> Option<PathBuf> {
     let display = cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY"]
@@ -53,16 +53,20 @@ pub fn find_pinentry() -> Option<PathBuf> {
         PLAIN.iter().chain(&GRAPHICAL)
     };
     let path = std::env::var_os("PATH")?;
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let directories: Vec<_> = std::env::split_paths(&path).collect();
     names
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .flat_map(|name| {
+            directories
+                .iter()
+                .map(move |directory| directory.join(name))
+        })
         .find(|candidate| candidate.is_file())
 }
 
 impl PinentryPrompt {
-    /// Prompts with `program`; long lists are written to files in `lists`.
+    /// Prompts with `program`. Long lists are written to files in the directory `lists`.
     pub fn new(program: PathBuf, lists: &Path) -> Self {
-        // `pinentry` is often a link to the one that the system has chosen.
+        // `pinentry` is often a link to the system's default.
         let real = std::fs::canonicalize(&program).unwrap_or_else(|_| program.clone());
         let curses = real
             .file_name()
@@ -71,15 +75,18 @@ impl PinentryPrompt {
         Self {
             program,
             lists: lists.to_owned(),
-            page: pages::Size { bytes: PAGE, rows },
+            page: pages::Size {
+                bytes: PAGE_BYTES,
+                rows,
+            },
         }
     }
 
-    fn start(&self, patience: &Patience) -> Result<Assuan, AssuanError> {
-        let mut assuan = Assuan::start(Command::new(&self.program), patience)?;
+    fn start(&self, deadline: &Deadline) -> Result<Assuan, AssuanError> {
+        let mut assuan = Assuan::start(Command::new(&self.program), deadline)?;
         for option in terminal_options() {
-            // Programs with windows may not know these.
-            match assuan.command("OPTION", Some(&option), patience) {
+            // Graphical programs may not know these options.
+            match assuan.command("OPTION", Some(&option), deadline) {
                 Ok(_) | Err(AssuanError::Refused(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -87,83 +94,79 @@ impl PinentryPrompt {
         Ok(assuan)
     }
 
-    fn confirm(&self, window: &Window, patience: &Patience) -> Result<(), AssuanError> {
-        let mut assuan = self.start(patience)?;
-        window.set_up(&mut assuan, patience)?;
-        assuan.command("CONFIRM", None, patience).map(|_| ())
+    fn confirm(&self, window: &Window, deadline: &Deadline) -> Result<(), AssuanError> {
+        let mut assuan = self.start(deadline)?;
+        window.set_up(&mut assuan, deadline)?;
+        assuan.command("CONFIRM", None, deadline).map(|_| ())
     }
 
     fn ask_pin(
         &self,
         request: &PinRequest,
-        patience: &Patience,
+        deadline: &Deadline,
     ) -> Result<Option<Pin>, AssuanError> {
-        let mut assuan = self.start(patience)?;
+        let mut assuan = self.start(deadline)?;
         let window = Window {
-            title: "Countersign: card PIN",
+            title: &request.title(),
             text: &request.text(),
-            ok: "Sign",
+            ok: request.purpose.action,
             cancel: "Cancel",
         };
-        window.set_up(&mut assuan, patience)?;
-        assuan.command("SETPROMPT", Some("PIN:"), patience)?;
-        let typed = assuan.command("GETPIN", None, patience)?;
+        window.set_up(&mut assuan, deadline)?;
+        assuan.command("SETPROMPT", Some("PIN:"), deadline)?;
+        let typed = assuan.command("GETPIN", None, deadline)?;
         Ok(pin_from(&typed))
     }
 
-    /// A second window, because not every pinentry has a third button.
-    fn keep(&self, title: &str, question: &str, patience: &Patience) -> OriginAnswer {
-        let keep = Window {
+    /// Asks in a second window whether to store the permission, because not every pinentry has a third button.
+    fn ask_always(&self, title: &str, question: &str, deadline: &Deadline) -> OriginAnswer {
+        let window = Window {
             title,
             text: question,
             ok: "Always",
             cancel: "Only this time",
         };
-        match self.confirm(&keep, &patience.renewed(Duration::from_secs(60))) {
+        match self.confirm(&window, &deadline.with_timeout(Duration::from_secs(60))) {
             Ok(()) => OriginAnswer::Always,
             Err(_) => OriginAnswer::ThisTime,
         }
     }
 
-    fn show_notice(&self, text: &str, patience: &Patience) -> Result<(), AssuanError> {
-        // What does not fit was some server's, and is in the log.
+    fn show_notice(&self, text: &str, deadline: &Deadline) -> Result<(), AssuanError> {
+        // Only a server's text can be longer than a page, and the log has all of it.
         let mut pages = pages::split(&[printable(text)], self.page);
         pages.truncate(1);
-        let mut assuan = self.start(patience)?;
+        let mut assuan = self.start(deadline)?;
         let window = Window {
             title: "Countersign",
             text: &pages.concat(),
             ok: "Close",
             cancel: "Close",
         };
-        window.set_up(&mut assuan, patience)?;
-        assuan.command("MESSAGE", None, patience).map(|_| ())
+        window.set_up(&mut assuan, deadline)?;
+        assuan.command("MESSAGE", None, deadline).map(|_| ())
     }
 
-    /// The list as further windows, or as a file that the consent names.
+    /// The list as further windows, or as a file if it is too long.
     fn list_pages(&self, list: &ConsentList) -> std::io::Result<(Vec<String>, Option<ListFile>)> {
         let mut lines = vec![list.heading.clone()];
         lines.extend(list.lines.iter().cloned());
         let pages = pages::split(&lines, self.page);
-        if pages.len() <= MOST_LIST_PAGES {
+        if pages.len() <= MAX_LIST_PAGES {
             return Ok((pages, None));
         }
         let file = ListFile::write(&self.lists, list)?;
         Ok((Vec::new(), Some(file)))
     }
 
-    fn show_consent(&self, text: &ConsentText, patience: &Patience) -> Result<(), AssuanError> {
+    fn show_consent(&self, text: &ConsentText, deadline: &Deadline) -> Result<(), AssuanError> {
         let mut lines = text.lines();
         let (further, file) = match text.files() {
             Some(list) => self.list_pages(list)?,
             None => (Vec::new(), None),
         };
         if let (Some(file), Some(list)) = (&file, text.files()) {
-            lines.push(format!(
-                "{} are listed in {}",
-                list.heading,
-                file.0.display()
-            ));
+            lines.push(format!("{}: see {}", list.heading, file.0.display()));
         }
         let mut all = pages::split(&lines, self.page);
         all.extend(further);
@@ -177,81 +180,79 @@ impl PinentryPrompt {
             let window = Window {
                 title: &title,
                 text: page,
-                ok: if last { &text.agree } else { "Next page" },
-                cancel: "Decline",
+                ok: if last { &text.confirm } else { "Next page" },
+                cancel: "Cancel",
             };
-            self.confirm(&window, patience)?;
+            self.confirm(&window, deadline)?;
         }
         Ok(())
     }
 }
 
 impl Prompt for PinentryPrompt {
-    fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer {
-        let allow = Window {
-            title: "Countersign: a new page",
+    fn allow_origin(&self, origin: &Origin, deadline: &Deadline) -> OriginAnswer {
+        let title = "Countersign: allow site";
+        let window = Window {
+            title,
             text: &origin_question(origin),
             ok: "Allow",
-            cancel: "No",
+            cancel: "Deny",
         };
-        if !agreed(self.confirm(&allow, patience)).unwrap_or(false) {
+        if !confirmed(self.confirm(&window, deadline)).unwrap_or(false) {
             return OriginAnswer::No;
         }
-        self.keep(
-            "Countersign: a new page",
-            &format!("Allow {origin} always?"),
-            patience,
-        )
+        self.ask_always(title, &format!("Always allow {origin}?"), deadline)
     }
 
-    fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
+    fn allow_attaching(&self, question: &AttachQuestion, deadline: &Deadline) -> OriginAnswer {
         let text = question.text();
-        if !agreed(self.show_consent(&text, patience)).unwrap_or(false) {
+        if !confirmed(self.show_consent(&text, deadline)).unwrap_or(false) {
             return OriginAnswer::No;
         }
-        let Some(page) = &question.wish.page else {
+        let Some(page) = &question.request.page else {
             return OriginAnswer::ThisTime;
         };
-        let server = &question.wish.server;
-        self.keep(
+        let server = &question.request.server;
+        self.ask_always(
             &text.title,
-            &format!("Attach a card without asking whenever {page} wants it for {server}?"),
-            patience,
+            &format!("Always attach a card to {server} when {page} requests it?"),
+            deadline,
         )
     }
 
-    fn notice(&self, text: &str, patience: &Patience) {
-        // Nothing depends on it; the log has what went wrong.
-        let _ = answered(self.show_notice(text, patience));
+    fn notice(&self, text: &str, deadline: &Deadline) {
+        // A notice is optional, and the log has the failure.
+        let _ = answered(self.show_notice(text, deadline));
     }
 
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
-        agreed(self.show_consent(text, patience))
+    fn consent(&self, text: &ConsentText, deadline: &Deadline) -> Result<bool, PromptError> {
+        confirmed(self.show_consent(text, deadline))
     }
 
-    fn pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, PromptError> {
-        answered(self.ask_pin(request, patience)).map(Option::flatten)
+    fn pin(&self, request: &PinRequest, deadline: &Deadline) -> Result<Option<Pin>, PromptError> {
+        answered(self.ask_pin(request, deadline)).map(Option::flatten)
     }
 }
 
-/// `None`: the user said no. A window that did not open must not look like that, neither to the user nor in the log.
+/// Returns `None` if the user cancelled. A window that did not open is an error, so that neither the user nor the log
+/// takes it for a cancellation.
 fn answered<T>(result: Result<T, AssuanError>) -> Result<Option<T>, PromptError> {
     match result {
         Ok(answer) => Ok(Some(answer)),
         Err(AssuanError::Cancelled) => Ok(None),
         Err(AssuanError::TimedOut) => {
-            tracing::info!("a prompt was closed: no answer in time");
+            tracing::info!("prompt expired without an answer");
             Err(PromptError::Unanswered)
         }
         Err(error) => {
-            tracing::error!("a prompt could not be shown: {error}");
+            tracing::error!("prompt failed: {error}");
             Err(PromptError::Failed(error.to_string()))
         }
     }
 }
 
-fn agreed(result: Result<(), AssuanError>) -> Result<bool, PromptError> {
-    answered(result).map(|yes| yes.is_some())
+fn confirmed(result: Result<(), AssuanError>) -> Result<bool, PromptError> {
+    answered(result).map(|answer| answer.is_some())
 }
 
 struct Window<'a> {
@@ -262,20 +263,20 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn set_up(&self, assuan: &mut Assuan, patience: &Patience) -> Result<(), AssuanError> {
+    fn set_up(&self, assuan: &mut Assuan, deadline: &Deadline) -> Result<(), AssuanError> {
         for (verb, value) in [
             ("SETTITLE", self.title),
             ("SETDESC", self.text),
             ("SETOK", self.ok),
             ("SETCANCEL", self.cancel),
         ] {
-            assuan.command(verb, Some(value), patience)?;
+            assuan.command(verb, Some(value), deadline)?;
         }
         Ok(())
     }
 }
 
-/// What pinentry-curses needs to find this terminal.
+/// The options with which pinentry-curses finds this terminal.
 fn terminal_options() -> Vec<String> {
     let tty = std::env::var("GPG_TTY").ok().or_else(|| {
         let link = std::fs::read_link("/proc/self/fd/0").ok()?;
@@ -293,13 +294,13 @@ fn terminal_options() -> Vec<String> {
         .collect()
 }
 
-/// A list in a file, removed when the question was answered.
+/// A list in a file, which is removed when the prompt closes.
 struct ListFile(PathBuf);
 
 impl ListFile {
-    fn write(folder: &Path, list: &ConsentList) -> std::io::Result<Self> {
+    fn write(directory: &Path, list: &ConsentList) -> std::io::Result<Self> {
         use std::io::Write;
-        let path = folder.join(&list.file_name);
+        let path = directory.join(&list.file_name);
         private_file::replace(&path, |file| {
             writeln!(file, "{}", list.heading)?;
             list.lines

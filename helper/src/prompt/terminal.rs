@@ -15,7 +15,7 @@ use countersign_card::Pin;
 use zeroize::Zeroizing;
 
 use super::{
-    AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, Prompt, PromptError,
+    AttachQuestion, ConsentText, Deadline, OriginAnswer, PinRequest, Prompt, PromptError,
     origin_question, text::printable,
 };
 use crate::origin::Origin;
@@ -25,30 +25,29 @@ const TERMINAL: &str = "/dev/tty";
 #[cfg(windows)]
 const TERMINAL: &str = "CONIN$";
 
-/// Asks on this terminal; the PIN without echo.
+/// Prompts on the terminal of this process, and reads the PIN without echo.
 #[derive(Default)]
 pub struct TerminalPrompt {
-    /// A read that nobody waits for any more still has the terminal.
+    /// Whether a thread still reads from the terminal, possibly for a prompt that has expired.
     reading: Arc<AtomicBool>,
 }
 
 impl TerminalPrompt {
-    /// Prompts on the terminal of this process.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shows `text` and reads an answer in a thread of its own, since a terminal can't be told to stop.
+    /// Shows `text` and reads the answer on its own thread, because a read from a terminal can't be interrupted.
     fn ask<T: Send + 'static>(
         &self,
         text: &str,
-        patience: &Patience,
+        deadline: &Deadline,
         read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, PromptError> {
         if self.reading.swap(true, Ordering::SeqCst) {
-            let _ = show("\n(an earlier question was given up: press Enter, then ask again)\n");
+            let _ = show("\n(the previous prompt timed out: press Enter, then try again)\n");
             return Err(PromptError::Failed(
-                "its terminal still waits for Enter after an earlier question".to_owned(),
+                "the terminal still waits for Enter after the previous prompt".to_owned(),
             ));
         }
         let (sender, answer) = channel();
@@ -64,10 +63,10 @@ impl TerminalPrompt {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => return Err(unusable(&error)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(unusable(&"the reader ended without an answer"));
+                    return Err(unusable(&"the reading thread ended without an answer"));
                 }
-                Err(RecvTimeoutError::Timeout) if patience.is_over() => {
-                    let _ = show("\n(given up: no answer in time. Press Enter)\n");
+                Err(RecvTimeoutError::Timeout) if deadline.is_expired() => {
+                    let _ = show("\n(timed out: press Enter)\n");
                     return Err(PromptError::Unanswered);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -77,42 +76,42 @@ impl TerminalPrompt {
 }
 
 impl Prompt for TerminalPrompt {
-    fn allow_origin(&self, origin: &Origin, patience: &Patience) -> OriginAnswer {
+    fn allow_origin(&self, origin: &Origin, deadline: &Deadline) -> OriginAnswer {
         let text = format!(
             "\n{}\n\nAllow? [always / once / NO] ",
             origin_question(origin)
         );
-        match self.ask(&text, patience, read_line).as_deref() {
+        match self.ask(&text, deadline, read_line).as_deref() {
             Ok("always") => OriginAnswer::Always,
             Ok("once") => OriginAnswer::ThisTime,
             _ => OriginAnswer::No,
         }
     }
 
-    fn allow_attaching(&self, question: &AttachQuestion, patience: &Patience) -> OriginAnswer {
-        let keep = question.may_be_kept();
-        let choice = if keep { "always / once" } else { "once" };
+    fn allow_attaching(&self, question: &AttachQuestion, deadline: &Deadline) -> OriginAnswer {
+        let storable = question.can_be_stored();
+        let choice = if storable { "always / once" } else { "once" };
         let text = format!("\n{}\n\nAttach? [{choice} / NO] ", question.text().full());
-        match self.ask(&text, patience, read_line).as_deref() {
-            Ok("always") if keep => OriginAnswer::Always,
+        match self.ask(&text, deadline, read_line).as_deref() {
+            Ok("always") if storable => OriginAnswer::Always,
             Ok("once") => OriginAnswer::ThisTime,
             _ => OriginAnswer::No,
         }
     }
 
-    fn notice(&self, text: &str, _: &Patience) {
-        // Nobody can be told where nobody reads.
+    fn notice(&self, text: &str, _: &Deadline) {
+        // A notice is optional, so a failing terminal is ignored.
         let _ = show(&format!("\n{}\n", printable(text)));
     }
 
-    fn consent(&self, text: &ConsentText, patience: &Patience) -> Result<bool, PromptError> {
-        let question = format!("\n{}\n\n{}? [yes / NO] ", text.full(), text.agree);
-        Ok(self.ask(&question, patience, read_line)? == "yes")
+    fn consent(&self, text: &ConsentText, deadline: &Deadline) -> Result<bool, PromptError> {
+        let question = format!("\n{}\n\n{}? [yes / NO] ", text.full(), text.confirm);
+        Ok(self.ask(&question, deadline, read_line)? == "yes")
     }
 
-    fn pin(&self, request: &PinRequest, patience: &Patience) -> Result<Option<Pin>, PromptError> {
-        let text = format!("\n{}\nPIN (empty: cancel): ", request.text());
-        let typed = self.ask(&text, patience, || {
+    fn pin(&self, request: &PinRequest, deadline: &Deadline) -> Result<Option<Pin>, PromptError> {
+        let text = format!("\n{}\nPIN (leave empty to cancel): ", request.text());
+        let typed = self.ask(&text, deadline, || {
             rpassword::read_password().map(Zeroizing::new)
         })?;
         Ok(Pin::new(typed).ok())
@@ -120,8 +119,8 @@ impl Prompt for TerminalPrompt {
 }
 
 fn unusable(why: &dyn std::fmt::Display) -> PromptError {
-    tracing::error!("the terminal can't be used for prompts: {why}");
-    PromptError::Failed(format!("the terminal can't be used for prompts: {why}"))
+    tracing::error!("prompt on the terminal failed: {why}");
+    PromptError::Failed(format!("the terminal cannot be used for prompts: {why}"))
 }
 
 fn show(text: &str) -> std::io::Result<()> {

@@ -1,9 +1,9 @@
-//! The address that a card is attached to.
+//! The address of the server that a card is attached to.
 
 use countersign_protocol::{loopback::is_loopback, text::printable};
 use ureq::http::Uri;
 
-/// Address of a RAMOverHTTP server: path and query are kept as they are.
+/// The address of a RAMOverHTTP server. Path and query are sent unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     uri: Uri,
@@ -11,27 +11,26 @@ pub struct Address {
     loopback: bool,
 }
 
-/// Why an address is not used.
+/// Why an address is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAddress {
-    /// No URL.
     #[error(
-        "`{0}` is no address of a server: write it like https://sign.example.org/rt/hsm, without a name or password"
+        "invalid server address `{0}`: expected a URL such as https://sign.example.org/rt/hsm, without a user name or password"
     )]
     Url(String),
-    /// Plain http over a network.
+    /// Unencrypted HTTP over a network.
     #[error(
-        "{0} is not encrypted: whoever listens on the way learns its token, and can send the card commands of their own. \
-         Use https, or --allow-http if the way is safe"
+        "{0} is not encrypted: anyone on the network path can read its token and send commands to the card. Use https, or \
+         --allow-http if the path is safe"
     )]
     PlainHttp(String),
 }
 
 impl Address {
-    /// Reads an address. Unencrypted ones are for this computer only, unless `allow_http`.
+    /// Parses an address. Unencrypted addresses are accepted only for this computer, unless `allow_http` is set.
     ///
     /// # Errors
-    /// [`InvalidAddress`].
+    /// The text is not an address, or the address is not encrypted.
     pub fn parse(text: &str, allow_http: bool) -> Result<Self, InvalidAddress> {
         let invalid = || InvalidAddress::Url(beginning(text.trim()));
         let uri: Uri = text.trim().parse().map_err(|_| invalid())?;
@@ -42,12 +41,12 @@ impl Address {
         };
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(invalid)?;
-        // No user, no password, and no half of one in a port's place.
-        let whole = match uri.port_u16() {
+        // The authority must contain only host and port: no user name, no password, and no part of one instead of a port.
+        let expected = match uri.port_u16() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        if uri.authority().is_none_or(|all| *all != *whole) {
+        if uri.authority().is_none_or(|all| *all != *expected) {
             return Err(invalid());
         }
         let loopback = is_loopback(host);
@@ -59,7 +58,7 @@ impl Address {
         if https || loopback || allow_http {
             Ok(address)
         } else {
-            Err(InvalidAddress::PlainHttp(address.shown()))
+            Err(InvalidAddress::PlainHttp(address.origin()))
         }
     }
 
@@ -75,15 +74,16 @@ impl Address {
         self.loopback
     }
 
-    /// Scheme, host and port: what follows may hold a token.
-    pub fn shown(&self) -> String {
+    /// Scheme, host and port, for display. The path can contain a token, so it is never shown.
+    pub fn origin(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
         let authority = self.uri.authority().map_or("", |all| all.as_str());
         format!("{scheme}://{authority}")
     }
 }
 
-/// Scheme and host of what is no address: what follows may hold a token, and what is before an `@` a password.
+/// The part of an invalid address that is safe to show: scheme and host. A token can follow, and a password can precede an
+/// `@`.
 fn beginning(text: &str) -> String {
     let scheme = text.find("://").map_or(0, |at| at + "://".len());
     let (scheme, rest) = text.split_at(scheme);
@@ -101,15 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_kept_and_their_tokens_not_shown() {
+    fn the_address_is_sent_unchanged_but_its_token_is_not_shown() {
         let address = Address::parse("https://a.example:8443/rt/hsm/SECRET?x=1", false).unwrap();
         assert_eq!(address.uri().path(), "/rt/hsm/SECRET");
         assert_eq!(address.uri().query(), Some("x=1"));
-        assert_eq!(address.shown(), "https://a.example:8443");
+        assert_eq!(address.origin(), "https://a.example:8443");
     }
 
     #[test]
-    fn what_is_no_address_is_not_shown_whole() {
+    fn an_invalid_address_is_shown_without_its_secrets() {
         for bad in [
             "htps://a.example/rt/hsm/SECRET",
             "https://me:SECRET@a.example/rt",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn unencrypted_addresses_are_for_this_computer() {
+    fn unencrypted_addresses_are_accepted_for_this_computer_only() {
         for good in [
             "http://127.0.0.1:1/x",
             "http://[::1]/x",

@@ -1,4 +1,4 @@
-//! Attaching a card for as long as the server wants it: waits for the card, connects again.
+//! Attaches a card until the server has finished: waits for the card, and reconnects after failures.
 
 use std::{
     sync::Arc,
@@ -18,45 +18,42 @@ use super::{
 };
 use crate::cards::CardSource;
 
-/// How often a missing card is looked for.
-const LOOK: Duration = Duration::from_secs(1);
-/// A pause is interrupted this fast.
-const SLICE: Duration = Duration::from_millis(100);
+/// How often to look for a missing card.
+const CARD_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a pause checks whether it was stopped.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is attached to what.
+/// The card, the server and the rules of their sessions.
 pub struct Attachment {
-    /// The server.
+    /// The server's address.
     pub address: Address,
-    /// Certificate authorities that are trusted besides the system's (PEM).
+    /// Certificate authorities (PEM) that are trusted in addition to the system's.
     pub ca_file: Option<CaFile>,
-    /// Where cards are.
     pub sources: Vec<Arc<dyn CardSource>>,
-    /// How the reader's name begins; without it, the first reader with a card.
+    /// The beginning of the reader's name, or `None` for the first reader with a card.
     pub reader: Option<String>,
-    /// Whether readable PIN commands reach the card.
+    /// Which PIN commands reach the card.
     pub pins: PinCommands,
-    /// Give up at the first failure.
+    /// Whether to give up at the first failure.
     pub once: bool,
 }
 
-/// Why a card is not attached any more.
+/// Why a card is no longer attached.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// Certificate authorities.
     #[error(transparent)]
     Trust(#[from] countersign_client::ConfigError),
-    /// The server's word.
-    #[error("the server refuses this card: {0}")]
+    #[error("the server rejected this card: {0}")]
     Refused(String),
-    /// Something that will not pass by itself, or must not be waited for.
+    /// A permanent failure, or any failure if there is only one attempt.
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-/// Attaches a card until the server has finished (`true`) or the person has stopped (`false`). Blocks.
+/// Attaches a card. Returns `true` when the server has finished, and `false` when the user has stopped. Blocks.
 ///
 /// # Errors
-/// [`AttachError`].
+/// The authorities cannot be loaded, the server rejects the card, or a session fails permanently.
 pub fn attach(
     attachment: &Attachment,
     stop: &Stop,
@@ -70,36 +67,39 @@ pub fn attach(
             return Ok(false);
         };
         let began = Instant::now();
-        report.tell(&format!(
-            "Attaching the card in {reader} to {}",
-            attachment.address.shown()
+        report.status(&format!(
+            "Attaching the card in reader {reader} to {}",
+            attachment.address.origin()
         ));
         let exchange = Exchange::new(&attachment.address, &trust);
         let error = match session::run(&exchange, card, attachment.pins, stop, report) {
             Ok(End::Finished) => {
-                report.tell("The server has finished; the card was reset");
+                report.status("The server has finished; the card was reset");
                 return Ok(true);
             }
             Ok(End::Stopped) => {
-                report.tell("Stopped; the card was reset");
+                report.status("Stopped; the card was reset");
                 return Ok(false);
             }
             Ok(End::Refused(why)) => return Err(AttachError::Refused(why)),
             Err(error) => error,
         };
-        let passes = match &error {
-            // Certificates are renewed while nobody is here to start this again.
-            SessionError::Exchange(error) => error.passes() && !(first && error.is_of_setup()),
+        let temporary = match &error {
+            // After the first attempt, a certificate error is treated as temporary, because the certificate may be about to be
+            // renewed and no one may be present to restart this program.
+            SessionError::Exchange(error) => {
+                error.is_temporary() && !(first && error.is_configuration_error())
+            }
             SessionError::Card(_) => true,
             SessionError::Message(_) => false,
         };
-        if attachment.once || !passes {
+        if attachment.once || !temporary {
             return Err(error.into());
         }
         first = false;
         let wait = pause.after(began);
-        report.tell(&format!(
-            "Not attached: {error}. The card was reset; next try in {:.0} s",
+        report.status(&format!(
+            "Not attached: {error}. The card was reset; next attempt in {:.0} s",
             wait.as_secs_f64().ceil()
         ));
         if !sleep(wait, stop) {
@@ -108,14 +108,14 @@ pub fn attach(
     }
 }
 
-/// Whether the time passed without a stop.
+/// Sleeps, and returns `false` if it was stopped meanwhile.
 fn sleep(time: Duration, stop: &Stop) -> bool {
     let until = Instant::now() + time;
     while Instant::now() < until {
         if stop.is_stopped() {
             return false;
         }
-        std::thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
+        std::thread::sleep(STOP_INTERVAL.min(until.saturating_duration_since(Instant::now())));
     }
     !stop.is_stopped()
 }
@@ -127,7 +127,7 @@ fn wait_for_card(
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<Option<Found>, SessionError> {
-    let mut told = None;
+    let mut reported = None;
     while !stop.is_stopped() {
         let why = match find(attachment) {
             Ok(found) => return Ok(Some(found)),
@@ -136,37 +136,37 @@ fn wait_for_card(
         if attachment.once {
             return Err(why.into());
         }
-        if told.as_ref() != Some(&why) {
-            report.tell(&format!("Waiting for a card: {why}"));
-            told = Some(why);
+        if reported.as_ref() != Some(&why) {
+            report.status(&format!("Waiting for a card: {why}"));
+            reported = Some(why);
         }
-        sleep(LOOK, stop);
+        sleep(CARD_INTERVAL, stop);
     }
     Ok(None)
 }
 
 fn find(attachment: &Attachment) -> Result<Found, TransportError> {
     let wanted = attachment.reader.as_deref().unwrap_or_default();
-    let mut there = false;
+    let mut has_reader = false;
     for source in &attachment.sources {
         for reader in source.readers()? {
             if !reader.name.starts_with(wanted) {
                 continue;
             }
-            there = true;
+            has_reader = true;
             if reader.occupied {
                 let card = source.connect(&reader.name)?;
                 return Ok((reader.name, card));
             }
         }
     }
-    Err(if there {
+    Err(if has_reader {
         TransportError::Removed
     } else if wanted.is_empty() {
         TransportError::Unavailable("connect one, and check that pcscd is running".into())
     } else {
         TransportError::Unavailable(format!(
-            "none has a name that begins with `{wanted}`; `countersign-helper readers` lists them"
+            "no reader's name begins with `{wanted}`; `countersign-helper readers` lists all readers"
         ))
     })
 }

@@ -1,27 +1,28 @@
-//! The session of somebody else's browser, which a session with a card belongs to.
+//! The cookies of a browser's session that a session with a card is part of.
 
 use ureq::{Agent, Cookie, http::Uri};
 
-/// Longer ones are no session's name.
-const LONGEST: usize = 4096;
+/// The most bytes of a session.
+const MAX_LENGTH: usize = 4096;
 
-/// Cookies that are sent with the first POST already. Whoever knows them is that browser: never shown.
+/// Cookies that are sent from the first POST on. They give access to the browser's session, so they are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionCookies(Vec<String>);
 
-/// Text that cannot be sent as cookies.
+/// The text cannot be sent as cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session cannot be written as a cookie")]
+#[error("the session cannot be sent as a cookie")]
 pub struct InvalidCookie;
 
 impl SessionCookies {
-    /// With `=`: cookies as they are (`NAME=VALUE`, divided by `;`); otherwise the value of the cookie `JSESSIONID`.
+    /// Parses a session. A text with `=` contains whole cookies (`NAME=VALUE`, separated by `;`). Any other text is the value
+    /// of the cookie `JSESSIONID`.
     ///
     /// # Errors
-    /// [`InvalidCookie`].
+    /// The text cannot be sent as cookies.
     pub fn parse(session: &str) -> Result<Self, InvalidCookie> {
         if session.is_empty()
-            || session.len() > LONGEST
+            || session.len() > MAX_LENGTH
             || !session.bytes().all(|byte| byte.is_ascii_graphic())
         {
             return Err(InvalidCookie);
@@ -45,8 +46,8 @@ impl SessionCookies {
         }
     }
 
-    /// Puts them where the answers' cookies go too.
-    pub(super) fn send_to(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
+    /// Adds the cookies to the jar that also stores the server's cookies.
+    pub(super) fn add_to(&self, agent: &Agent, uri: &Uri) -> Result<(), ureq::Error> {
         let mut jar = agent.cookie_jar_lock();
         for cookie in &self.0 {
             jar.insert(Cookie::parse(format!("{cookie}; Path=/"), uri)?, uri)?;
@@ -54,8 +55,8 @@ impl SessionCookies {
         Ok(())
     }
 
-    /// The server has given a cookie of the same name, for a narrower path: one of both is enough, and its own is newer.
-    pub(super) fn give_way(&self, agent: &Agent, uri: &Uri) {
+    /// Removes each cookie that the server has replaced by a newer one of the same name for a narrower path.
+    pub(super) fn remove_replaced(&self, agent: &Agent, uri: &Uri) {
         let mut jar = agent.cookie_jar_lock();
         for cookie in &self.0 {
             let name = cookie.split('=').next().unwrap_or_default();
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_session_gets_its_usual_name() {
+    fn a_session_without_a_name_becomes_jsessionid() {
         let of = |text| SessionCookies::parse(text).map(|cookies| cookies.0);
         assert_eq!(of("abc"), Ok(vec!["JSESSIONID=abc".to_owned()]));
         assert_eq!(of("S=a=b"), Ok(vec!["S=a=b".to_owned()]));
@@ -80,6 +81,6 @@ mod tests {
         for bad in ["", "=x", "a;b", "A=1;b", "a b", "a\r\nX: y", "ä"] {
             assert_eq!(of(bad), Err(InvalidCookie), "{bad:?}");
         }
-        assert_eq!(of(&"a".repeat(LONGEST + 1)), Err(InvalidCookie));
+        assert_eq!(of(&"a".repeat(MAX_LENGTH + 1)), Err(InvalidCookie));
     }
 }

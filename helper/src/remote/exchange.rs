@@ -1,4 +1,4 @@
-//! POSTs to one server, with the session's cookies.
+//! Posts messages to one server, with the cookies of the session.
 
 use std::time::Duration;
 
@@ -20,96 +20,89 @@ use ureq::{
 
 use super::{address::Address, cookie::SessionCookies};
 
-const CONNECT: Duration = Duration::from_secs(10);
-const SEND: Duration = Duration::from_secs(60);
-/// Servers hold a POST while there is nothing to do: up to 30 s among those that are known.
-const ANSWER: Duration = Duration::from_secs(90);
-/// A message has at most 65,535 bytes and a header.
-const LONGEST_ANSWER: u64 = 65_535 + 4;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Servers delay their answer while they have no commands. The known servers delay it by up to 30 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+/// A message of at most 65,535 bytes, and its header.
+const MAX_ANSWER: u64 = 65_535 + 4;
 
-/// What a server answered.
+/// A server's answer.
 pub enum Reply {
-    /// Something to do.
+    /// Instructions to carry out.
     Work(Request),
     /// The server has finished.
     Finished,
 }
 
-/// Why a session cannot go on.
+/// Why a session cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The way to the server.
     #[error("the connection to the server failed: {0}")]
     Network(Failure),
-    /// The server's certificate is not accepted, or TLS fails otherwise.
     #[error("the TLS connection to the server failed: {why}. {advice}")]
-    Tls {
-        /// What is wrong.
-        why: TlsFailure,
-        /// What to do.
-        advice: String,
-    },
-    /// The server gave up, or has forgotten the session.
-    #[error("the server ended the connection")]
-    Gone,
-    /// The server has trouble of its own.
-    #[error("the server answered with status {0}")]
-    Trouble(StatusCode),
-    /// No such address there.
+    Tls { why: TlsFailure, advice: String },
+    /// The server gave up or no longer knows the session.
+    #[error("the server ended the session")]
+    SessionEnded,
+    #[error("the server reports a failure of its own (HTTP status {0}): try again later")]
+    ServerFailure(StatusCode),
     #[error(
-        "the server knows no such address: check the path behind its name (and the token in it, where it wants one)"
+        "the server does not know this address: check its path, and the token if the path contains one"
     )]
     NotFound,
-    /// What servers that speak TLS answer to who does not.
+    /// Servers that use TLS answer this to an unencrypted request.
     #[error(
-        "the server answered with status 400: perhaps it speaks TLS, and the address begins with https://"
+        "the server rejected the request (HTTP status 400): if it uses TLS, the address begins with https://"
     )]
-    PerhapsTls,
-    /// The address leads elsewhere.
-    #[error(
-        "the server answered with status {0}, which this protocol does not know: check the address"
-    )]
+    PossiblyTls,
+    /// The address probably belongs to another service.
+    #[error("unexpected answer from the server (HTTP status {0}): check the address")]
     Unexpected(StatusCode),
-    /// Not this protocol.
+    /// The answer is not a RAMOverHTTP message.
     #[error(
-        "the server's answer is not understood ({0}): is this the address of a RAMOverHTTP server?"
+        "unexpected answer from the server ({0}): check that this is the address of a RAMOverHTTP server"
     )]
     Message(#[from] MessageError),
 }
 
 impl ExchangeError {
-    /// Whether the server said that this session is over.
+    /// Whether the server ended this session with its answer.
     pub const fn ends_session(&self) -> bool {
         match self {
-            Self::Gone | Self::NotFound | Self::PerhapsTls | Self::Unexpected(_) => true,
-            Self::Network(_) | Self::Tls { .. } | Self::Trouble(_) | Self::Message(_) => false,
+            Self::SessionEnded | Self::NotFound | Self::PossiblyTls | Self::Unexpected(_) => true,
+            Self::Network(_) | Self::Tls { .. } | Self::ServerFailure(_) | Self::Message(_) => {
+                false
+            }
         }
     }
 
-    /// Whether it is a mistake in the address or the options, if no try went further before.
-    pub const fn is_of_setup(&self) -> bool {
+    /// Whether the address or the options are probably wrong, if this is the first attempt.
+    pub const fn is_configuration_error(&self) -> bool {
         matches!(self, Self::Tls { .. } | Self::Network(Failure::NoTls))
     }
 
-    /// Whether it may be better the next time.
-    pub const fn passes(&self) -> bool {
+    /// Whether another attempt can succeed.
+    pub const fn is_temporary(&self) -> bool {
         match self {
-            Self::Network(_) | Self::Tls { .. } | Self::Gone | Self::Trouble(_) => true,
-            Self::NotFound | Self::PerhapsTls | Self::Unexpected(_) | Self::Message(_) => false,
+            Self::Network(_) | Self::Tls { .. } | Self::SessionEnded | Self::ServerFailure(_) => {
+                true
+            }
+            Self::NotFound | Self::PossiblyTls | Self::Unexpected(_) | Self::Message(_) => false,
         }
     }
 }
 
-/// Whom to trust: read once, used for every session.
+/// The trusted certificate authorities, which are loaded once and used for every session.
 #[derive(Clone)]
 pub struct Trust {
     roots: Option<RootCerts>,
-    /// How one more authority is made known.
-    more: &'static str,
+    /// Advice on how to trust another authority.
+    ca_advice: &'static str,
 }
 
 impl Trust {
-    /// The system's authorities, and those of `ca_file`.
+    /// Trusts the system's authorities and those in `ca_file`.
     ///
     /// # Errors
     /// The file cannot be used.
@@ -120,45 +113,44 @@ impl Trust {
             roots::check(ca_file)?;
             None
         };
-        let more = "name that CA's certificate with `--ca`";
-        Ok(Self { roots, more })
+        let ca_advice = "name that CA's certificate with `--ca`";
+        Ok(Self { roots, ca_advice })
     }
 
-    /// The system's authorities, where nobody can name another one.
+    /// Trusts the system's authorities only, for sessions without a command line.
     ///
     /// # Errors
-    /// As [`Self::load`].
-    pub fn of_system(address: &Address) -> Result<Self, ConfigError> {
-        let more = "add that CA's certificate to those that this system trusts";
-        Self::load(address, None).map(|trust| Self { more, ..trust })
+    /// The system's authorities cannot be loaded.
+    pub fn load_system(address: &Address) -> Result<Self, ConfigError> {
+        let ca_advice = "add that CA's certificate to those that this system trusts";
+        Self::load(address, None).map(|trust| Self { ca_advice, ..trust })
     }
 }
 
-/// POSTs to one server; cookies are kept as long as this.
+/// Posts to one server. Cookies are kept as long as this value.
 pub struct Exchange {
     agent: Agent,
     address: Address,
     cookies: Option<SessionCookies>,
-    /// How one more authority is made known.
-    more: &'static str,
+    /// Advice on how to trust another authority.
+    ca_advice: &'static str,
 }
 
 impl Exchange {
-    /// Nothing was posted yet.
     pub fn new(address: &Address, trust: &Trust) -> Self {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
-            // Following one would lose the message, or give it to somebody else.
+            // A followed redirect would lose the message or send it to another server.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("countersign-helper/", env!("CARGO_PKG_VERSION")))
             .accept("*/*")
             .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(CONNECT))
-            .timeout_send_request(Some(SEND))
-            .timeout_send_body(Some(SEND))
-            .timeout_recv_response(Some(ANSWER))
-            .timeout_recv_body(Some(ANSWER));
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_send_request(Some(SEND_TIMEOUT))
+            .timeout_send_body(Some(SEND_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .timeout_recv_body(Some(ANSWER_TIMEOUT));
         if let Some(roots) = &trust.roots {
             config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
         }
@@ -169,28 +161,28 @@ impl Exchange {
             agent: config.build().new_agent(),
             address: address.clone(),
             cookies: None,
-            more: trust.more,
+            ca_advice: trust.ca_advice,
         }
     }
 
-    /// As a part of a session that exists already.
+    /// Makes the exchange part of a session that exists already.
     ///
     /// # Errors
-    /// They are no cookies for this server.
+    /// The cookies are not valid for this server.
     pub fn with_cookies(mut self, cookies: Option<&SessionCookies>) -> Result<Self, ExchangeError> {
         if let Some(cookies) = cookies {
             cookies
-                .send_to(&self.agent, self.address.uri())
+                .add_to(&self.agent, self.address.uri())
                 .map_err(|error| self.failed(error))?;
             self.cookies = Some(cookies.clone());
         }
         Ok(self)
     }
 
-    /// Posts a message.
+    /// Posts a message and returns the answer.
     ///
     /// # Errors
-    /// [`ExchangeError`].
+    /// The connection fails, or the answer is not a message.
     pub fn post(&self, message: &[u8]) -> Result<Reply, ExchangeError> {
         let mut response = self
             .agent
@@ -200,24 +192,24 @@ impl Exchange {
             .send(message)
             .map_err(|error| self.failed(error))?;
         if let Some(cookies) = &self.cookies {
-            cookies.give_way(&self.agent, self.address.uri());
+            cookies.remove_replaced(&self.agent, self.address.uri());
         }
         match response.status() {
             StatusCode::OK => {
                 let body = response
                     .body_mut()
                     .with_config()
-                    .limit(LONGEST_ANSWER)
+                    .limit(MAX_ANSWER)
                     .read_to_vec()
                     .map_err(|error| self.failed(error))?;
                 Ok(Reply::Work(Request::parse(&body)?))
             }
             StatusCode::NO_CONTENT => Ok(Reply::Finished),
-            StatusCode::GATEWAY_TIMEOUT => Err(ExchangeError::Gone),
+            StatusCode::GATEWAY_TIMEOUT => Err(ExchangeError::SessionEnded),
             StatusCode::NOT_FOUND => Err(ExchangeError::NotFound),
-            StatusCode::BAD_REQUEST if !self.address.is_https() => Err(ExchangeError::PerhapsTls),
+            StatusCode::BAD_REQUEST if !self.address.is_https() => Err(ExchangeError::PossiblyTls),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(ExchangeError::Trouble(status))
+                Err(ExchangeError::ServerFailure(status))
             }
             status => Err(ExchangeError::Unexpected(status)),
         }
@@ -226,7 +218,7 @@ impl Exchange {
     fn failed(&self, error: ureq::Error) -> ExchangeError {
         match error.into() {
             Failure::Tls(why) => ExchangeError::Tls {
-                advice: why.advice(self.more),
+                advice: why.advice(self.ca_advice),
                 why,
             },
             other => ExchangeError::Network(other),

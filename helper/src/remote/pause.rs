@@ -1,13 +1,13 @@
-//! How long to wait before the next try.
+//! How long to wait before the next attempt.
 
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
-/// A session of this length was a good one.
-const GOOD: Duration = Duration::from_secs(30);
+/// A session of this length counts as a success, which resets the pause.
+const SUCCESS: Duration = Duration::from_secs(30);
 
-/// Grows with every failure in a row.
+/// A pause that doubles with every consecutive failure.
 pub struct Pause(Duration);
 
 impl Pause {
@@ -15,15 +15,16 @@ impl Pause {
         Self(FIRST)
     }
 
-    /// The next pause, after a try that began then. Never the same for many clients of a server that restarts.
+    /// The pause after an attempt that began at this time. It is randomised, so that the clients of a restarted server do not
+    /// all connect at the same time.
     pub fn after(&mut self, began: Instant) -> Duration {
-        if began.elapsed() >= GOOD {
+        if began.elapsed() >= SUCCESS {
             self.0 = FIRST;
         }
         let pause = self.0;
         self.0 = (self.0 * 2).min(LONGEST);
         let mut random = [0];
-        // Without random numbers all clients come at the same time, which is no reason to stay away.
+        // The randomness is optional, so a failing generator is ignored.
         let _ = getrandom::fill(&mut random);
         pause.mul_f64(0.5 + f64::from(random[0]) / 512.0)
     }
@@ -34,13 +35,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_limit_and_begin_anew_after_a_good_session() {
+    fn pauses_grow_to_a_limit_and_are_reset_by_a_long_session() {
         let mut pause = Pause::new();
         let now = Instant::now();
         let pauses: Vec<_> = (0..10).map(|_| pause.after(now)).collect();
         assert!(pauses[0] <= FIRST);
         assert!(pauses[9] > Duration::from_secs(29) && pauses[9] <= LONGEST);
-        if let Some(long_ago) = now.checked_sub(GOOD) {
+        if let Some(long_ago) = now.checked_sub(SUCCESS) {
             assert!(pause.after(long_ago) <= FIRST);
         }
     }

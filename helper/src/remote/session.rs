@@ -1,4 +1,4 @@
-//! One session: from the initiation until one of the sides has had enough.
+//! One session, from the initiation until one side ends it.
 
 use std::{
     sync::{
@@ -20,13 +20,13 @@ use super::{
 };
 use crate::prompt::text::duration;
 
-/// Answered in the card's place: security status not satisfied.
-const NOT_PASSED_ON: [u8; 2] = [0x69, 0x82];
+/// The answer to a refused command: security status not satisfied.
+const REFUSED: [u8; 2] = [0x69, 0x82];
 
-/// How long a stop waits for a card that is at work.
-const AT_WORK: Duration = Duration::from_secs(2);
+/// How long a stop waits for the command that the card executes.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The person at the card can stop at any time; the card is logged out at once.
+/// Stops a session at any time, and resets the card at once.
 #[derive(Default)]
 pub struct Stop {
     stopped: AtomicBool,
@@ -34,30 +34,29 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Takes the card away from the session, and resets it. A card at work is waited for, but not for long: it is reset
-    /// when this process ends.
+    /// Takes the card from the session and resets it. If the card executes a command for too long, it is reset when this
+    /// process ends.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        let until = Instant::now() + AT_WORK;
+        let until = Instant::now() + COMMAND_TIMEOUT;
         while self.card.try_lock().is_err() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
         if Instant::now() < until {
-            self.take_card();
+            self.reset_card();
         }
     }
 
-    /// Whether it was stopped.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    fn lend(&self, card: Box<dyn Transport>) {
+    fn insert_card(&self, card: Box<dyn Transport>) {
         *self.card.lock().unwrap_or_else(PoisonError::into_inner) = Some(card);
     }
 
-    /// Whatever the server did to the card ends here.
-    fn take_card(&self) {
+    /// Takes the card from the session and resets it, which reverts every state that the server set.
+    fn reset_card(&self) {
         let card = self
             .card
             .lock()
@@ -66,7 +65,7 @@ impl Stop {
         if let Some(mut card) = card
             && let Err(error) = card.reset()
         {
-            tracing::debug!("the card could not be reset at the end: {error}");
+            tracing::debug!("could not reset the card at the end of the session: {error}");
         }
     }
 
@@ -82,32 +81,29 @@ impl Stop {
     }
 }
 
-/// How a session ended where nothing failed.
+/// How a session ended without a failure.
 #[derive(Debug)]
 pub enum End {
     /// The server has finished.
     Finished,
-    /// The server will have nothing to do with this card, and says why.
+    /// The server rejected the card, for this reason.
     Refused(String),
-    /// The person at the card stopped it.
+    /// The user stopped the session.
     Stopped,
 }
 
 /// Why a session failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The server, or the way to it.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
-    /// The card.
     #[error(transparent)]
     Card(#[from] TransportError),
-    /// An answer that cannot be written.
     #[error("the card's answers do not fit into a message: {0}")]
     Message(#[from] MessageError),
 }
 
-/// Runs one session with a card that nobody else uses meanwhile. At its end the card is reset.
+/// Runs one session with a card that no one else uses, and resets the card afterwards.
 pub fn run(
     exchange: &Exchange,
     mut card: Box<dyn Transport>,
@@ -123,9 +119,9 @@ pub fn run(
         max_command: size(limits.command),
         max_response: size(limits.response),
     };
-    stop.lend(card);
+    stop.insert_card(card);
     let end = converse(exchange, &first.encode()?, pins, stop, report);
-    stop.take_card();
+    stop.reset_card();
     match end {
         _ if stop.is_stopped() => Ok(End::Stopped),
         end => end,
@@ -141,7 +137,7 @@ fn converse(
 ) -> Result<End, SessionError> {
     let mut message = initiation.to_vec();
     let mut filter = Filter::new(pins);
-    // Some servers tell of a failure as they tell of a refusal, and go on: what they do next says which it is.
+    // Some servers use the same notification for a failure and for a rejection. Only what follows shows which one it is.
     let mut failure = None;
     loop {
         if stop.is_stopped() {
@@ -154,14 +150,14 @@ fn converse(
             (Err(error), Some(why)) if error.ends_session() => return Ok(End::Refused(why)),
             (Err(error), _) => return Err(error.into()),
         };
-        let done = follow(request, &mut filter, stop, report);
-        failure = done.failure;
-        message = done.answer.encode()?;
-        match done.then {
-            Then::GoOn => {}
-            Then::Close(why) => return Ok(End::Refused(why)),
-            Then::Fail(error) => {
-                // The server is told, and then nothing more can come of this session.
+        let executed = execute(request, &mut filter, stop, report);
+        failure = executed.failure;
+        message = executed.answer.encode()?;
+        match executed.next {
+            Next::Continue => {}
+            Next::Close(why) => return Ok(End::Refused(why)),
+            Next::Fail(error) => {
+                // The server learns of the failure before the session ends.
                 exchange.post(&message)?;
                 return Err(error.into());
             }
@@ -169,41 +165,41 @@ fn converse(
     }
 }
 
-/// What was done for a request.
-struct Done {
+/// The result of a request.
+struct Executed {
     answer: Answer,
-    /// The server's words, if the last of them told of a failure.
+    /// The text of the last notification, if it reports a failure.
     failure: Option<String>,
-    then: Then,
+    next: Next,
 }
 
-enum Then {
-    GoOn,
+enum Next {
+    Continue,
     Close(String),
     Fail(TransportError),
 }
 
-/// Follows the instructions in their order.
-fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Report) -> Done {
+/// Executes the instructions in their order.
+fn execute(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Report) -> Executed {
     let mut answer = Answer::default();
     let mut failure = None;
-    let mut then = Then::GoOn;
+    let mut next = Next::Continue;
     for instruction in request.instructions {
         let outcome = match instruction {
             Instruction::Command(command) => {
                 answer.executed += 1;
-                pass_on(&command, filter, stop, report).map(Outcome::Response)
+                forward(&command, filter, stop, report).map(Outcome::Response)
             }
             Instruction::Reset => stop
                 .with_card(|card| card.reset())
                 .map(|atr| Outcome::Atr(atr.0)),
             Instruction::Notify(notification) => {
-                report.tell(&news(&notification));
+                report.status(&notification_text(&notification));
                 failure = (notification.id < 0).then_some(notification.text);
                 continue;
             }
             Instruction::Close(why) => {
-                then = Then::Close(why);
+                next = Next::Close(why);
                 break;
             }
         };
@@ -211,20 +207,20 @@ fn follow(request: Request, filter: &mut Filter, stop: &Stop, report: &dyn Repor
             Ok(outcome) => answer.outcomes.push(outcome),
             Err(error) => {
                 answer.outcomes.push(Outcome::Failed(error.to_string()));
-                then = Then::Fail(error);
+                next = Next::Fail(error);
                 break;
             }
         }
     }
-    Done {
+    Executed {
         answer,
         failure,
-        then,
+        next,
     }
 }
 
-/// The server's words for the person, and how long it will take.
-fn news(notification: &Notification) -> String {
+/// The server's text for the user, and the time that the server expects to take.
+fn notification_text(notification: &Notification) -> String {
     match notification.seconds {
         Some(seconds) if seconds > 0 => format!(
             "Server: {} (about {})",
@@ -235,24 +231,24 @@ fn news(notification: &Notification) -> String {
     }
 }
 
-fn pass_on(
+fn forward(
     command: &[u8],
     filter: &mut Filter,
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<Vec<u8>, TransportError> {
-    let stays = match filter.judge(command) {
-        Verdict::Passes => None,
-        Verdict::Stays(what) => Some(what),
-        Verdict::Ask(what) if report.allows(what) => None,
+    let refused = match filter.check(command) {
+        Verdict::Forward => None,
+        Verdict::Refuse(what) => Some(what),
+        Verdict::Ask(what) if report.allows_pin_command(what) => None,
         Verdict::Ask(what) => {
-            filter.declined();
+            filter.deny();
             Some(what)
         }
     };
-    if let Some(what) = stays {
+    if let Some(what) = refused {
         report.refused(what);
-        return Ok(NOT_PASSED_ON.to_vec());
+        return Ok(REFUSED.to_vec());
     }
     stop.with_card(|card| card.transmit(command))
 }

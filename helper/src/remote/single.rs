@@ -1,4 +1,4 @@
-//! One session with a card that is there, for whoever waits for its end.
+//! Runs one session with a card that is already connected.
 
 use countersign_card::Transport;
 
@@ -12,10 +12,10 @@ use super::{
     session::{self, End, SessionError, Stop},
 };
 
-/// Runs one whole session: `true` when the server has finished, `false` when it was stopped. Blocks.
+/// Runs one session. Returns `true` when the server has finished, and `false` if the session was stopped. Blocks.
 ///
 /// # Errors
-/// [`AttachError`].
+/// The connection, the server or the card fails, or the server refuses the card.
 pub fn attach_once(
     address: &Address,
     cookies: Option<&SessionCookies>,
@@ -24,7 +24,7 @@ pub fn attach_once(
     stop: &Stop,
     report: &dyn Report,
 ) -> Result<bool, AttachError> {
-    let trust = Trust::of_system(address)?;
+    let trust = Trust::load_system(address)?;
     let exchange = Exchange::new(address, &trust)
         .with_cookies(cookies)
         .map_err(SessionError::from)?;

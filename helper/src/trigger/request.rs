@@ -1,27 +1,27 @@
-//! What a page asks for, in the query of its request.
+//! Parses the query of a page's request.
 
 use crate::{
     origin::{InvalidOrigin, Origin},
     remote::{Address, InvalidAddress, InvalidCookie, SessionCookies},
 };
 
-/// A wish for a card.
+/// A request to attach a card.
 #[derive(Clone)]
 pub(super) struct Trigger {
-    /// The RAMOverHTTP server.
+    /// The address of the RAMOverHTTP server.
     pub(super) address: Address,
-    /// Its origin: what the user agrees to.
+    /// The server's origin, which the user allows.
     pub(super) server: Origin,
-    /// Session of the browser that this belongs to.
+    /// The browser's session that the card's session becomes part of.
     pub(super) session: Option<SessionCookies>,
-    /// The page wants the card unlocked first.
+    /// Whether the page requests that the PIN is verified first.
     pub(super) pin: bool,
 }
 
-/// Why a query is no wish that can be fulfilled.
+/// Why a query cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoTrigger {
-    #[error("the request names no server (url=...), or more than one")]
+pub(super) enum InvalidTrigger {
+    #[error("the request must name exactly one server (url=...)")]
     Url,
     #[error(transparent)]
     Address(#[from] InvalidAddress),
@@ -32,8 +32,9 @@ pub(super) enum NoTrigger {
 }
 
 impl Trigger {
-    /// Reads `url=URL[&sessionId=ID][&pinrequired=REF]`. Nothing is decoded: pages that are made for this write the address as it is.
-    pub(super) fn parse(query: &str) -> Result<Self, NoTrigger> {
+    /// Parses `url=URL[&sessionId=ID][&pinrequired=REF]`. Nothing is decoded, because pages for CardContact's web client
+    /// write the address unencoded.
+    pub(super) fn parse(query: &str) -> Result<Self, InvalidTrigger> {
         let values = |wanted: &'static str| {
             query.split('&').filter_map(move |pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -42,11 +43,11 @@ impl Trigger {
         };
         let mut urls = values("url");
         let (Some(url), None) = (urls.next(), urls.next()) else {
-            return Err(NoTrigger::Url);
+            return Err(InvalidTrigger::Url);
         };
         let address = Address::parse(url, false)?;
-        let server = Origin::parse(&address.shown())
-            .map_err(|error| NoTrigger::Origin(address.shown(), error))?;
+        let server = Origin::parse(&address.origin())
+            .map_err(|error| InvalidTrigger::Origin(address.origin(), error))?;
         let mut sessions = values("sessionId");
         let session = match (sessions.next(), sessions.next()) {
             (None, _) => None,
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parameters_are_taken_as_they_are() {
+    fn parameters_are_not_decoded() {
         let full = Trigger::parse(
             "x=1&sessionId=S=a;T=b&url=https://a.example:8443/rt/hsm%2F&pinrequired=81",
         )
@@ -84,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_doubtful_is_no_trigger() {
+    fn invalid_or_ambiguous_queries_are_rejected() {
         for query in [
             "",
             "url",
             "url=",
             "URL=https://a.example/",
             "url=https://a.example/&url=https://b.example/",
-            // Encoded, as no page for this writes it.
+            // Encoded, unlike the pages for CardContact's web client.
             "url=https%3A%2F%2Fa.example%2F",
             "url=http://a.example/rt",
             "url=http://127.0.0.2/rt",

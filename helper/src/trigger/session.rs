@@ -1,75 +1,75 @@
-//! Consent, card, and the whole session. Blocks.
+//! Runs one session: asks the user, connects to the card, and attaches it. Blocks.
 
 use std::sync::Arc;
 
 use super::request::Trigger;
 use crate::{
     helper::Helper,
-    origin::{Attaching, Origin},
-    prompt::{AttachQuestion, Patience, text::printable},
+    origin::{AttachRequest, Origin},
+    prompt::{AttachQuestion, Deadline, text::printable},
     remote::{PinCommands, Report, Stop, attach_once},
 };
 
-/// What the page gets to see.
+/// The result that the page sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The server has finished.
     Passed,
-    /// Something failed after the user agreed, or can't ever work.
+    /// The session failed after the user allowed it, or the request can never succeed.
     Failed,
-    /// Refused, or nobody waits any more: nothing.
-    Nothing,
+    /// The user denied the request, or the page no longer waits.
+    NoResponse,
 }
 
-/// Asks the user, and does what was asked for. `turn` is given back when the card is.
+/// Asks the user and runs the session. `slot` is released together with the card.
 pub(super) fn run(
     helper: &Arc<Helper>,
     trigger: &Trigger,
     page: Option<Origin>,
     reader: &str,
-    turn: impl Send + 'static,
-    patience: &Patience,
+    slot: impl Send + 'static,
+    deadline: &Deadline,
     stop: &Stop,
 ) -> Outcome {
-    let wish = Attaching {
+    let request = AttachRequest {
         page,
         server: trigger.server.clone(),
     };
     if trigger.pin {
-        return refuse_pin(helper, &wish);
+        return refuse_pin(helper, &request);
     }
     let question = AttachQuestion {
         reader: helper.cards.free_reader(reader),
-        wish: wish.clone(),
+        request: request.clone(),
     };
-    if !helper.gate().admit_attaching(&question, patience) {
-        return Outcome::Nothing;
+    if !helper.origin_policy().may_attach(&question, deadline) {
+        return Outcome::NoResponse;
     }
-    if !helper.may_ask(&trigger.server) {
-        tracing::warn!("refused: {wish}: too often within a minute");
+    if !helper.within_rate_limit(&trigger.server) {
+        tracing::warn!("rejected {request}: too many sessions within 1 min");
         return Outcome::Failed;
     }
     let Some(reader) = question.reader.or_else(|| helper.cards.free_reader(reader)) else {
-        tell(
+        notify(
             helper,
             format!(
-                "No card could be attached to {}: none is in a reader, or it is in use. Insert it, then start again on the page.",
-                wish.server
+                "No card was attached to {}: no card is inserted, or it is in use. Insert the card, then start again on the page.",
+                request.server
             ),
         );
         return Outcome::Failed;
     };
-    let card = match helper.cards.lend(&reader, &wish.server, turn) {
+    let card = match helper.cards.connect_for(&reader, &request.server, slot) {
         Ok(card) => card,
         Err(error) => {
-            tell(
+            notify(
                 helper,
-                format!("No card could be attached to {}: {error}", wish.server),
+                format!("No card was attached to {}: {error}", request.server),
             );
             return Outcome::Failed;
         }
     };
-    tracing::info!("attaching {wish}, in {reader}");
+    tracing::info!("attached {request}, in reader {reader}");
     let cookies = trigger.session.as_ref();
     let ended = attach_once(
         &trigger.address,
@@ -81,19 +81,22 @@ pub(super) fn run(
     );
     match ended {
         Ok(true) => {
-            tracing::info!("{}: finished; the card was reset", wish.server);
+            tracing::info!("{} finished; the card was reset", request.server);
             Outcome::Passed
         }
         Ok(false) => {
-            tracing::info!("{}: nobody waits any more; the card was reset", wish.server);
-            Outcome::Nothing
+            tracing::info!(
+                "the page closed its session with {}; the card was reset",
+                request.server
+            );
+            Outcome::NoResponse
         }
         Err(error) => {
-            tell(
+            notify(
                 helper,
                 format!(
-                    "The card is no longer attached to {}: {error}. It was reset. You can start again on the page.",
-                    wish.server
+                    "The card is no longer attached to {}: {error}. The card was reset. You can start again on the page.",
+                    request.server
                 ),
             );
             Outcome::Failed
@@ -101,42 +104,43 @@ pub(super) fn run(
     }
 }
 
-/// With a verified PIN the server could make the card sign anything: what a card signs is for the user to see, here.
-fn refuse_pin(helper: &Arc<Helper>, wish: &Attaching) -> Outcome {
+/// Refuses to verify a PIN, because the server could then make the card sign content that the helper never showed.
+fn refuse_pin(helper: &Arc<Helper>, request: &AttachRequest) -> Outcome {
     let text = format!(
-        "Refused: {wish}. The page wants your PIN to be verified first; the server could then use every key on the card unseen. \
-         Nothing was sent. If you want this, use CardContact's client, with a card that approves nothing here."
+        "The helper refused {request}. The page requires your PIN to be verified first, which would let the server use every \
+         key on the card unseen. Nothing was sent. If you need this, use CardContact's client with a card that isn't a \
+         custodian's card."
     );
-    if helper.gate().turn_away(wish) {
-        tell(helper, text);
+    if helper.origin_policy().deny(request) {
+        notify(helper, text);
     } else {
         tracing::warn!("{text}");
     }
     Outcome::Failed
 }
 
-/// Tells the user, without waiting until it is read. The log has it in any case.
-fn tell(helper: &Arc<Helper>, text: String) {
+/// Logs the text and shows it to the user, without waiting until it is read.
+fn notify(helper: &Arc<Helper>, text: String) {
     tracing::warn!("{}", printable(&text));
     let helper = helper.clone();
     std::thread::spawn(move || {
-        if let Some(seat) = helper.prompts.sit() {
-            seat.notice(&text);
+        if let Some(prompt) = helper.prompts.try_acquire() {
+            prompt.notice(&text);
         }
     });
 }
 
-/// What happens is for the log; how it ends, for the user's eyes.
+/// Writes the events of a session to the log.
 struct Log;
 
 impl Report for Log {
-    fn tell(&self, line: &str) {
+    fn status(&self, line: &str) {
         tracing::info!("{}", printable(line));
     }
 
     fn refused(&self, what: &str) {
         tracing::warn!(
-            "refused: the server sent {what}. Nothing reached the card: a page's server may not unlock it"
+            "refused {what} from the server: it did not reach the card, because a page's server must not unlock it"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! Logging in, enrolling and approving: what is shown, what is signed, what a wrong PIN does.
+//! Log-in, enrolment and approval: what is shown, what is signed, and what a wrong PIN does.
 
-use countersign_helper::prompt::played::Shown;
+use countersign_helper::prompt::scripted::Shown;
 use countersign_protocol::{
     activation::ApprovalEvidence,
     cvc::{Curve, EcSignature, PkaFile, attestation},
@@ -11,7 +11,7 @@ use countersign_protocol::{
     task::Task,
 };
 
-use crate::support::{ORIGIN, PlayedCard, Portal, Rig, anchors, silent, wait_until};
+use crate::support::{ORIGIN, Portal, TestCard, TestHelper, anchors, silent, wait_until};
 
 const CHALLENGE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -22,21 +22,21 @@ fn evidence(answer: Result<Answer, countersign_protocol::helper::HelperError>) -
     }
 }
 
-/// What the server and the HSM would check.
-fn check(rig: &Rig, evidence: &ApprovalEvidence, challenge: &[u8]) -> Approval {
-    let card = rig.card();
+/// Checks what the server and the HSM would check.
+fn check(helper: &TestHelper, evidence: &ApprovalEvidence, challenge: &[u8]) -> Approval {
+    let card = helper.card();
     assert_eq!(evidence.challenge.as_bytes(), challenge);
     let approval: Approval = evidence.statement.verify(&card.public_key).unwrap();
     let expected = Approval::new(
-        &rig.server.terms(),
-        Sha256Digest::of(rig.server.hsm.device.raw()),
+        &helper.server.terms(),
+        Sha256Digest::of(helper.server.hsm.device.raw()),
         challenge,
-        rig.server.fingerprint(),
+        helper.server.fingerprint(),
         card.key,
         approval.predicate.at,
     );
     assert_eq!(approval, expected);
-    let input = [rig.server.hsm.device.chr().as_bytes(), challenge].concat();
+    let input = [helper.server.hsm.device.chr().as_bytes(), challenge].concat();
     let response =
         EcSignature::from_plain(evidence.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
     card.public_key
@@ -46,45 +46,45 @@ fn check(rig: &Rig, evidence: &ApprovalEvidence, challenge: &[u8]) -> Approval {
 }
 
 fn approve(
-    rig: &Rig,
+    helper: &TestHelper,
     portal: &mut Portal,
     challenge: &[u8],
 ) -> Result<Answer, countersign_protocol::helper::HelperError> {
-    portal.ask(Operation::Approve {
-        task: rig.server.approve(rig.card().key, challenge),
+    portal.request(Operation::Approve {
+        task: helper.server.approve(helper.card().key, challenge),
     })
 }
 
 #[test]
 fn a_login_is_bound_to_page_server_and_nonce() {
-    let rig = Rig::with_card();
-    let answer = rig.portal().ask(Operation::LogIn {
-        task: rig.server.log_in(),
-        key: rig.card().key,
+    let helper = TestHelper::with_card();
+    let answer = helper.portal().request(Operation::LogIn {
+        task: helper.server.log_in(),
+        key: helper.card().key,
     });
     let Ok(Answer::Statement { statement }) = answer else {
         panic!("{answer:?}")
     };
-    let login: LoginStatement = statement.verify(&rig.card().public_key).unwrap();
+    let login: LoginStatement = statement.verify(&helper.card().public_key).unwrap();
     assert_eq!(
         (login.origin.as_str(), login.nonce.as_str()),
         (ORIGIN, "nonce-1")
     );
     assert_eq!(
         (login.server_key, login.key),
-        (rig.server.fingerprint(), rig.card().key)
+        (helper.server.fingerprint(), helper.card().key)
     );
 }
 
 #[test]
 fn an_existing_key_is_enrolled() {
-    let rig = Rig::with_card();
+    let helper = TestHelper::with_card();
     let key = EnrolKey::Existing {
-        fingerprint: rig.card().key,
+        fingerprint: helper.card().key,
     };
-    let card = rig.card().device.id().clone();
-    let answer = rig.portal().ask(Operation::Enrol {
-        task: rig.server.enrol(),
+    let card = helper.card().device.id().clone();
+    let answer = helper.portal().request(Operation::Enrol {
+        task: helper.server.enrol(),
         card,
         key,
     });
@@ -93,14 +93,14 @@ fn an_existing_key_is_enrolled() {
     };
     let attested =
         attestation::verify(&PkaFile::parse(pka.as_bytes()).unwrap(), &anchors()).unwrap();
-    assert_eq!(attested.fingerprint(), rig.card().key);
+    assert_eq!(attested.fingerprint(), helper.card().key);
     let enrolment: EnrolmentStatement = statement.verify(attested.public_key()).unwrap();
     assert_eq!(enrolment.person, "Anna Example");
     assert_eq!(
         (enrolment.origin.as_str(), enrolment.nonce.as_str()),
         (ORIGIN, "nonce-2")
     );
-    let Shown::Consent(text) = &rig.user.shown()[0] else {
+    let Shown::Consent(text) = &helper.user.shown()[0] else {
         panic!()
     };
     for fact in [
@@ -108,7 +108,7 @@ fn an_existing_key_is_enrolled() {
         "custodian",
         ORIGIN,
         "inv-1",
-        &rig.card().key.words().join(" "),
+        &helper.card().key.words().join(" "),
     ] {
         assert!(text.contains(fact), "{fact} in {text}");
     }
@@ -116,15 +116,15 @@ fn an_existing_key_is_enrolled() {
 
 #[test]
 fn a_new_key_is_generated_and_enrolled() {
-    let rig = Rig::with_card();
+    let helper = TestHelper::with_card();
     let key = EnrolKey::Generate {
         label: "second".to_owned(),
         chr: "DEANNA00001".parse().unwrap(),
     };
-    let card = rig.card().device.id().clone();
-    let mut portal = rig.portal();
-    let answer = portal.ask(Operation::Enrol {
-        task: rig.server.enrol(),
+    let card = helper.card().device.id().clone();
+    let mut portal = helper.portal();
+    let answer = portal.request(Operation::Enrol {
+        task: helper.server.enrol(),
         card,
         key,
     });
@@ -141,14 +141,14 @@ fn a_new_key_is_generated_and_enrolled() {
     assert_eq!(attested.chr().as_str(), "DEANNA00001");
     assert_eq!(file.request.inner_car(), attested.chr());
     attested.check_custodian_policy().unwrap();
-    assert_ne!(attested.fingerprint(), rig.card().key);
+    assert_ne!(attested.fingerprint(), helper.card().key);
     let enrolment: EnrolmentStatement = statement.verify(attested.public_key()).unwrap();
     assert_eq!(enrolment.key, attested.fingerprint());
 }
 
 #[test]
-fn bad_names_of_new_keys_are_refused_unasked() {
-    let rig = Rig::with_card();
+fn invalid_names_of_new_keys_are_refused_without_a_prompt() {
+    let helper = TestHelper::with_card();
     for (label, chr) in [
         ("x", "deanna00001"),
         ("", "DEANNA00001"),
@@ -158,59 +158,61 @@ fn bad_names_of_new_keys_are_refused_unasked() {
             label: label.to_owned(),
             chr: chr.parse().unwrap(),
         };
-        let card = rig.card().device.id().clone();
-        let error = rig
+        let card = helper.card().device.id().clone();
+        let error = helper
             .portal()
-            .ask(Operation::Enrol {
-                task: rig.server.enrol(),
+            .request(Operation::Enrol {
+                task: helper.server.enrol(),
                 card,
                 key,
             })
             .unwrap_err();
         assert_eq!(error.code, HelperErrorCode::Invalid);
     }
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn an_approval_says_what_was_shown() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
+fn every_fact_of_an_approval_is_shown() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
     let approval = check(
-        &rig,
-        &evidence(approve(&rig, &mut portal, &CHALLENGE)),
+        &helper,
+        &evidence(approve(&helper, &mut portal, &CHALLENGE)),
         &CHALLENGE,
     );
     assert_eq!(
         portal.steps,
         [Step::WaitingForConsent, Step::WaitingForPin, Step::Signing]
     );
-    let [Shown::Consent(text), Shown::Pin(pin)] = &rig.user.shown()[..] else {
+    let [Shown::Consent(text), Shown::Pin(pin)] = &helper.user.shown()[..] else {
         panic!()
     };
     let terms = &approval.predicate.terms;
-    let manifest = countersign_helper::prompt::text::grouped(&match &rig.server.terms().purpose {
-        Purpose::Sign {
-            scope: Scope::Manifest { files },
-            ..
-        } => files.digest().to_string(),
-        _ => panic!(),
-    });
+    let manifest =
+        countersign_helper::prompt::text::grouped(&match &helper.server.terms().purpose {
+            Purpose::Sign {
+                scope: Scope::Manifest { files },
+                ..
+            } => files.digest().to_string(),
+            _ => panic!(),
+        });
     let mut facts = vec![
         terms.activation.as_str().to_owned(),
         terms.hsm.id.to_string(),
-        rig.server.hsm.device.chr().holder().to_owned(),
+        helper.server.hsm.device.chr().holder().to_owned(),
         terms.requester.name.clone(),
         terms.reason.clone(),
         "2 h".to_owned(),
         "2 signatures".to_owned(),
         terms.quorum.to_string(),
         "fit-2026".to_owned(),
-        "2026-10-02 14:05".to_owned(),
-        "Ben".to_owned(),
+        "2026-10-02 14:05 UTC".to_owned(),
+        "2099-01-01 00:00 UTC".to_owned(),
+        "1 of 2 so far (Ben); yours opens the HSM".to_owned(),
         ORIGIN.to_owned(),
-        rig.server.fingerprint().words().join(" "),
-        rig.card().device.id().serial().to_owned(),
+        helper.server.fingerprint().words().join(" "),
+        helper.card().device.id().serial().to_owned(),
         manifest,
     ];
     for subject in &approval.subject {
@@ -223,9 +225,9 @@ fn an_approval_says_what_was_shown() {
 }
 
 #[test]
-fn an_open_scope_is_flagged() {
-    let rig = Rig::with_card().enrolled();
-    let mut task = rig.server.approve_task(rig.card().key, &CHALLENGE);
+fn any_content_is_shown_with_a_warning() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
     let Purpose::Sign { keys, .. } = task.terms.purpose else {
         panic!()
     };
@@ -233,298 +235,340 @@ fn an_open_scope_is_flagged() {
         keys,
         scope: Scope::Open,
     };
-    let task = rig.server.task(Task::Approve(Box::new(task)));
-    rig.portal().ask(Operation::Approve { task }).unwrap();
-    let Shown::Consent(text) = &rig.user.shown()[0] else {
+    let task = helper.server.task(Task::Approve(Box::new(task)));
+    helper
+        .portal()
+        .request(Operation::Approve { task })
+        .unwrap();
+    let Shown::Consent(text) = &helper.user.shown()[0] else {
         panic!()
     };
     assert!(
-        text.contains("OPEN SCOPE") && text.contains("ANY content"),
+        text.contains("NO FILE LIST") && text.contains("ANY content"),
         "{text}"
     );
 }
 
 #[test]
-fn a_fresh_challenge_is_answered_in_the_same_session() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
-    let before = rig.verify_count();
+fn a_misleading_file_name_is_refused_without_a_prompt() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
+    let Purpose::Sign {
+        scope: Scope::Manifest { files },
+        ..
+    } = &mut task.terms.purpose
+    else {
+        panic!()
+    };
+    let mut listed = files.files().to_vec();
+    listed[0].name = "gnp.\u{202E}exe".to_owned();
+    // Only reading accepts such a name.
+    *files = listed.try_into().unwrap();
+    let task = helper.server.task(Task::Approve(Box::new(task)));
+    let error = helper
+        .portal()
+        .request(Operation::Approve { task })
+        .unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert!(error.message.contains("U+202E"), "{}", error.message);
+    assert_eq!(helper.user.shown(), []);
+}
+
+#[test]
+fn a_fresh_challenge_is_signed_in_the_same_session() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
+    let before = helper.verify_count();
     check(
-        &rig,
-        &evidence(approve(&rig, &mut portal, &CHALLENGE)),
+        &helper,
+        &evidence(approve(&helper, &mut portal, &CHALLENGE)),
         &CHALLENGE,
     );
-    let shown = rig.user.shown();
-    let again = rig.server.approve(rig.card().key, &[9; 16]);
+    let shown = helper.user.shown();
+    let again = helper.server.approve(helper.card().key, &[9; 16]);
     check(
-        &rig,
-        &evidence(portal.ask(Operation::ApproveAgain { task: again })),
+        &helper,
+        &evidence(portal.request(Operation::ApproveAgain { task: again })),
         &[9; 16],
     );
-    assert_eq!(rig.user.shown(), shown);
-    assert_eq!(rig.verify_count() - before, 1);
-    assert_eq!(portal.ask(Operation::Finish), Ok(Answer::Finished));
-    let late = rig.server.approve(rig.card().key, &[7; 8]);
+    assert_eq!(helper.user.shown(), shown);
+    assert_eq!(helper.verify_count() - before, 1);
+    assert_eq!(portal.request(Operation::Finish), Ok(Answer::Finished));
+    let late = helper.server.approve(helper.card().key, &[7; 8]);
     let error = portal
-        .ask(Operation::ApproveAgain { task: late })
+        .request(Operation::ApproveAgain { task: late })
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::Invalid);
 }
 
 #[test]
-fn other_terms_end_the_session() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
-    approve(&rig, &mut portal, &CHALLENGE).unwrap();
-    let signed = rig.sign_count();
-    let mut other = rig.server.approve_task(rig.card().key, &[9; 8]);
+fn changed_terms_end_the_session() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
+    approve(&helper, &mut portal, &CHALLENGE).unwrap();
+    let signed = helper.sign_count();
+    let mut other = helper.server.approve_task(helper.card().key, &[9; 8]);
     other.terms.lease.signatures += 1;
-    let task = rig.server.task(Task::Approve(Box::new(other)));
-    let error = portal.ask(Operation::ApproveAgain { task }).unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused);
-    let same = rig.server.approve(rig.card().key, &[9; 8]);
-    portal
-        .ask(Operation::ApproveAgain { task: same })
+    let task = helper.server.task(Task::Approve(Box::new(other)));
+    let error = portal
+        .request(Operation::ApproveAgain { task })
         .unwrap_err();
-    assert_eq!(rig.sign_count(), signed);
+    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    let same = helper.server.approve(helper.card().key, &[9; 8]);
+    portal
+        .request(Operation::ApproveAgain { task: same })
+        .unwrap_err();
+    assert_eq!(helper.sign_count(), signed);
 }
 
 #[test]
-fn a_closed_page_frees_the_card() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
-    approve(&rig, &mut portal, &CHALLENGE).unwrap();
-    let mut other = rig.portal();
+fn a_closed_page_releases_the_card() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
+    approve(&helper, &mut portal, &CHALLENGE).unwrap();
+    let mut other = helper.portal();
     assert_eq!(
-        approve(&rig, &mut other, &CHALLENGE).unwrap_err().code,
+        approve(&helper, &mut other, &CHALLENGE).unwrap_err().code,
         HelperErrorCode::Busy
     );
     drop(portal);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while let Err(error) = approve(&rig, &mut other, &CHALLENGE) {
+    while let Err(error) = approve(&helper, &mut other, &CHALLENGE) {
         assert_eq!(error.code, HelperErrorCode::Busy);
-        assert!(std::time::Instant::now() < until, "the card was not freed");
+        assert!(
+            std::time::Instant::now() < until,
+            "the card was not released"
+        );
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 
 #[test]
-fn false_hsms_and_challenges_are_refused_unasked() {
-    let rig = Rig::with_card().enrolled();
-    let good = rig.server.approve_task(rig.card().key, &CHALLENGE);
+fn invalid_hsms_and_challenges_are_refused_without_a_prompt() {
+    let helper = TestHelper::with_card().enrolled();
+    let good = helper.server.approve_task(helper.card().key, &CHALLENGE);
     let mut broken = Vec::new();
     for length in [0, 7, 33, 200] {
         let mut task = good.clone();
         task.challenge.0 = vec![1; length];
         broken.push(task);
     }
-    // Another genuine device than the terms name.
+    // A genuine device, but not the one that the terms name.
     let mut task = good.clone();
-    task.device_certificates.0 = rig.card().device.chain().to_ef();
+    task.device_certificates.0 = helper.card().device.chain().to_ef();
     broken.push(task);
-    // A doctored certificate.
+    // A modified certificate.
     let mut task = good.clone();
-    let end = rig.server.hsm.device.raw().len() - 1;
+    let end = helper.server.hsm.device.raw().len() - 1;
     task.device_certificates.0[end] ^= 1;
     broken.push(task);
     let mut task = good.clone();
     task.device_certificates.0.clear();
     broken.push(task);
-    // Over.
+    // An expired request.
     let mut task = good.clone();
     task.terms.expires_at = "2020-01-01T00:00:00Z".parse().unwrap();
     broken.push(task);
     for task in broken {
-        let task = rig.server.task(Task::Approve(Box::new(task)));
-        let error = rig.portal().ask(Operation::Approve { task }).unwrap_err();
+        let task = helper.server.task(Task::Approve(Box::new(task)));
+        let error = helper
+            .portal()
+            .request(Operation::Approve { task })
+            .unwrap_err();
         assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
     }
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn the_signing_hsm_is_never_a_custodians_card() {
-    let rig = Rig::with_card().enrolled();
-    let mut task = rig.server.approve_task(rig.card().key, &CHALLENGE);
-    task.terms.hsm.device = rig.card().device.id().clone();
-    task.device_certificates.0 = rig.card().device.chain().to_ef();
-    let task = rig.server.task(Task::Approve(Box::new(task)));
-    let error = rig.portal().ask(Operation::Approve { task }).unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::CardMissing);
-    assert_eq!(rig.user.shown(), []);
-}
-
-#[test]
-fn an_unknown_key_is_missing() {
-    let rig = Rig::with_card().enrolled();
-    let key = countersign_protocol::cvc::Fingerprint([3; 32]);
-    let error = rig
+fn the_signing_hsm_is_not_used_as_a_custodians_card() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
+    task.terms.hsm.device = helper.card().device.id().clone();
+    task.device_certificates.0 = helper.card().device.chain().to_ef();
+    let task = helper.server.task(Task::Approve(Box::new(task)));
+    let error = helper
         .portal()
-        .ask(Operation::LogIn {
-            task: rig.server.log_in(),
+        .request(Operation::Approve { task })
+        .unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::CardMissing);
+    assert_eq!(helper.user.shown(), []);
+}
+
+#[test]
+fn an_unknown_key_is_reported_as_missing() {
+    let helper = TestHelper::with_card().enrolled();
+    let key = countersign_protocol::cvc::Fingerprint([3; 32]);
+    let error = helper
+        .portal()
+        .request(Operation::LogIn {
+            task: helper.server.log_in(),
             key,
         })
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::CardMissing);
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn one_try_per_consent_and_none_without() {
-    let rig = Rig::with_card().enrolled();
-    let before = rig.verify_count();
-    rig.user.next_pin(Some("000000"));
-    let error = approve(&rig, &mut rig.portal(), &CHALLENGE).unwrap_err();
+fn each_consent_uses_at_most_one_pin_try() {
+    let helper = TestHelper::with_card().enrolled();
+    let before = helper.verify_count();
+    helper.user.enter_next_pin(Some("000000"));
+    let error = approve(&helper, &mut helper.portal(), &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::PinWrong);
     assert!(
         error.message.contains("2 tries left") && error.message.contains("Nothing was sent"),
         "{error}"
     );
-    assert_eq!(rig.verify_count() - before, 1);
-    assert_eq!(rig.sign_count(), 0);
-    // The page goes on asking; the user doesn't.
-    rig.user.consents(false);
-    let mut portal = rig.portal();
+    assert_eq!(helper.verify_count() - before, 1);
+    assert_eq!(helper.sign_count(), 0);
+    // The page keeps sending requests, but the user cancels.
+    helper.user.answer_consents(false);
+    let mut portal = helper.portal();
     for _ in 0..8 {
-        approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
-        let task = rig.server.approve(rig.card().key, &[5; 8]);
-        portal.ask(Operation::ApproveAgain { task }).unwrap_err();
+        approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
+        let task = helper.server.approve(helper.card().key, &[5; 8]);
         portal
-            .ask(Operation::LogIn {
-                task: rig.server.log_in(),
-                key: rig.card().key,
+            .request(Operation::ApproveAgain { task })
+            .unwrap_err();
+        portal
+            .request(Operation::LogIn {
+                task: helper.server.log_in(),
+                key: helper.card().key,
             })
             .unwrap_err();
     }
-    rig.user.consents(true);
-    rig.user.pins(None);
-    let error = approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
+    helper.user.answer_consents(true);
+    helper.user.enter_pin(None);
+    let error = approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::PinCancelled);
-    assert_eq!(rig.verify_count() - before, 1);
-    assert_eq!(rig.sign_count(), 0);
+    assert_eq!(helper.verify_count() - before, 1);
+    assert_eq!(helper.sign_count(), 0);
 }
 
 #[test]
-fn the_last_try_needs_a_second_yes() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
+fn the_last_pin_try_needs_a_second_consent() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
     for _ in 0..2 {
-        rig.user.next_pin(Some("000000"));
-        approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
+        helper.user.enter_next_pin(Some("000000"));
+        approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
     }
-    let before = rig.verify_count();
-    rig.user.next_consent(true);
-    rig.user.next_consent(false);
-    let error = approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
+    let before = helper.verify_count();
+    helper.user.answer_next_consent(true);
+    helper.user.answer_next_consent(false);
+    let error = approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::PinCancelled);
-    let Some(Shown::Consent(text)) = rig.user.shown().pop() else {
+    let Some(Shown::Consent(text)) = helper.user.shown().pop() else {
         panic!()
     };
     assert!(text.contains("last PIN try"), "{text}");
-    assert_eq!(rig.verify_count(), before);
-    // Blocked: refused without a prompt for the PIN.
-    rig.user.next_pin(Some("000000"));
-    let error = approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
+    assert_eq!(helper.verify_count(), before);
+    // A blocked card is refused without a PIN prompt.
+    helper.user.enter_next_pin(Some("000000"));
+    let error = approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::PinBlocked);
-    let shown = rig.user.shown().len();
-    let error = approve(&rig, &mut portal, &CHALLENGE).unwrap_err();
+    let shown = helper.user.shown().len();
+    let error = approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::PinBlocked);
     assert!(
-        !rig.user.shown()[shown..]
+        !helper.user.shown()[shown..]
             .iter()
             .any(|prompt| matches!(prompt, Shown::Pin(_)))
     );
 }
 
 #[test]
-fn several_cards_and_the_right_one_is_chosen() {
-    let rig = Rig::start(vec![PlayedCard::brainpool(1), PlayedCard::brainpool(2)]).enrolled();
-    let second = &rig.cards[1];
-    let task = rig.server.approve(second.key, &CHALLENGE);
-    let evidence = evidence(rig.portal().ask(Operation::Approve { task }));
+fn the_card_with_the_requested_key_is_chosen() {
+    let helper =
+        TestHelper::start(vec![TestCard::with_ec_key(1), TestCard::with_ec_key(2)]).enrolled();
+    let second = &helper.cards[1];
+    let task = helper.server.approve(second.key, &CHALLENGE);
+    let evidence = evidence(helper.portal().request(Operation::Approve { task }));
     let approval: Approval = evidence.statement.verify(&second.public_key).unwrap();
     assert_eq!(approval.predicate.key, second.key);
 }
 
 #[test]
-fn a_page_that_leaves_while_the_user_reads_gets_nothing_signed() {
-    let rig = Rig::with_card().enrolled();
-    rig.user.hesitates();
-    let mut portal = rig.portal();
-    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+fn a_page_that_closes_during_the_prompt_gets_no_signature() {
+    let helper = TestHelper::with_card().enrolled();
+    helper.user.block_next_consent();
+    let mut portal = helper.portal();
+    let task = helper.server.approve(helper.card().key, &CHALLENGE);
     portal.post(Operation::Approve { task });
-    wait_until(|| !rig.user.shown().is_empty());
-    // Another page has to wait meanwhile.
-    let mut other = rig.portal();
-    let error = approve(&rig, &mut other, &CHALLENGE).unwrap_err();
+    wait_until(|| !helper.user.shown().is_empty());
+    // Another page cannot open a prompt at the same time.
+    let mut other = helper.portal();
+    let error = approve(&helper, &mut other, &CHALLENGE).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::Busy);
-    // So has the same page.
+    // Neither can the same page.
     assert_eq!(
-        portal.ask(Operation::ListCards).unwrap_err().code,
+        portal.request(Operation::ListCards).unwrap_err().code,
         HelperErrorCode::Busy
     );
     drop(portal);
-    wait_until(|| approve(&rig, &mut other, &CHALLENGE).is_ok());
-    // The late yes counted for nothing: only the other page's approval was signed.
-    assert_eq!((rig.verify_count(), rig.sign_count()), (1, 2));
+    wait_until(|| approve(&helper, &mut other, &CHALLENGE).is_ok());
+    // The late consent was ignored: only the other page's approval was signed.
+    assert_eq!((helper.verify_count(), helper.sign_count()), (1, 2));
 }
 
 #[test]
-fn the_session_is_bounded_and_its_end_logs_the_card_out() {
-    let rig = Rig::with_card().enrolled();
-    let mut page = rig.conversation();
-    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+fn the_session_has_a_time_limit_and_its_end_logs_the_card_out() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut page = helper.conversation();
+    let task = helper.server.approve(helper.card().key, &CHALLENGE);
     page.answer(Operation::Approve { task }, &silent()).unwrap();
     let ends = page.session_ends().unwrap();
     assert!(ends <= std::time::Instant::now() + std::time::Duration::from_secs(60));
     page.end_session();
     assert_eq!(page.session_ends(), None);
-    assert_eq!(rig.card().pin_status(), [0x63, 0xC3]);
+    assert_eq!(helper.card().pin_status(), [0x63, 0xC3]);
 }
 
 #[test]
 fn a_dropped_conversation_logs_the_card_out() {
-    let rig = Rig::with_card().enrolled();
-    let mut page = rig.conversation();
-    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+    let helper = TestHelper::with_card().enrolled();
+    let mut page = helper.conversation();
+    let task = helper.server.approve(helper.card().key, &CHALLENGE);
     page.answer(Operation::Approve { task }, &silent()).unwrap();
     drop(page);
-    assert_eq!(rig.card().pin_status(), [0x63, 0xC3]);
+    assert_eq!(helper.card().pin_status(), [0x63, 0xC3]);
 }
 
 #[test]
-fn a_pulled_card_is_lost_with_its_session() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
-    approve(&rig, &mut portal, &CHALLENGE).unwrap();
-    rig.card().simulator.remove();
+fn a_removed_card_ends_its_session() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
+    approve(&helper, &mut portal, &CHALLENGE).unwrap();
+    helper.card().simulator.remove();
     let again = || Operation::ApproveAgain {
-        task: rig.server.approve(rig.card().key, &[2; 8]),
+        task: helper.server.approve(helper.card().key, &[2; 8]),
     };
-    let error = portal.ask(again()).unwrap_err();
+    let error = portal.request(again()).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::CardLost, "{error}");
-    rig.card().simulator.insert();
+    helper.card().simulator.insert();
     assert_eq!(
-        portal.ask(again()).unwrap_err().code,
+        portal.request(again()).unwrap_err().code,
         HelperErrorCode::Invalid
     );
-    let shown = rig.user.shown().len();
-    approve(&rig, &mut portal, &CHALLENGE).unwrap();
-    assert_eq!(rig.user.shown().len(), shown + 2);
+    let shown = helper.user.shown().len();
+    approve(&helper, &mut portal, &CHALLENGE).unwrap();
+    assert_eq!(helper.user.shown().len(), shown + 2);
 }
 
 #[test]
-fn another_card_in_the_reader_gets_no_pin() {
-    let rig = Rig::with_card().enrolled();
-    // Between consent and PIN somebody else uses up a try: what was shown is no longer true.
-    rig.user.hesitates();
-    let mut portal = rig.portal();
-    let task = rig.server.approve(rig.card().key, &CHALLENGE);
+fn a_card_that_changed_after_the_consent_gets_no_pin() {
+    let helper = TestHelper::with_card().enrolled();
+    // Another program uses up a PIN try between consent and PIN, so the prompt showed an outdated number.
+    helper.user.block_next_consent();
+    let mut portal = helper.portal();
+    let task = helper.server.approve(helper.card().key, &CHALLENGE);
     portal.post(Operation::Approve { task });
-    wait_until(|| !rig.user.shown().is_empty());
-    rig.card().waste_a_try();
-    rig.user.goes_on();
+    wait_until(|| !helper.user.shown().is_empty());
+    helper.card().use_up_a_pin_try();
+    helper.user.unblock();
     let error = portal.reply().1.unwrap_err();
     assert_eq!(error.code, HelperErrorCode::CardLost);
-    assert_eq!(rig.verify_count(), 0);
+    assert_eq!(helper.verify_count(), 0);
 }

@@ -1,13 +1,13 @@
-//! Who is let in: raw requests, before and instead of the upgrade.
+//! Which connections are accepted, tested with raw requests.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
-use countersign_helper::prompt::{OriginAnswer, played::Shown};
+use countersign_helper::prompt::{OriginAnswer, scripted::Shown};
 
-use crate::support::{ORIGIN, Rig};
+use crate::support::{ORIGIN, TestHelper};
 
 fn send(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -27,7 +27,7 @@ fn send(address: SocketAddr, request: &str) -> String {
     if !answer.starts_with("HTTP/1.1 101") {
         let mut rest = String::new();
         let closed = stream.read_to_string(&mut rest);
-        assert!(closed.is_ok(), "the connection is closed after a refusal");
+        assert!(closed.is_ok(), "the connection stays open");
         answer.push_str(&rest);
     }
     answer
@@ -46,7 +46,8 @@ fn upgrade(method: &str, path: &str, headers: &[&str]) -> String {
     request
 }
 
-fn is_constant_refusal(answer: &str) -> bool {
+/// Whether the answer is the same as for every rejected request.
+fn is_rejection(answer: &str) -> bool {
     let head = answer.to_ascii_lowercase();
     answer.starts_with("HTTP/1.1 403 ")
         && !head.contains("access-control-")
@@ -55,11 +56,11 @@ fn is_constant_refusal(answer: &str) -> bool {
 }
 
 #[test]
-fn a_well_formed_request_of_an_allowed_page_is_upgraded() {
-    let rig = Rig::without_cards();
-    let host = format!("Host: 127.0.0.1:{}", rig.port);
+fn a_valid_request_of_an_allowed_page_is_upgraded() {
+    let helper = TestHelper::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", helper.port);
     let answer = send(
-        rig.address(),
+        helper.address(),
         &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]),
     );
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -67,14 +68,14 @@ fn a_well_formed_request_of_an_allowed_page_is_upgraded() {
 }
 
 #[test]
-fn the_ipv6_address_serves_too() {
-    let rig = Rig::without_cards();
-    let address = SocketAddr::new("::1".parse().unwrap(), rig.port);
+fn the_ipv6_address_is_served_too() {
+    let helper = TestHelper::without_cards();
+    let address = SocketAddr::new("::1".parse().unwrap(), helper.port);
     if TcpStream::connect(address).is_err() {
-        eprintln!("no IPv6 here");
+        eprintln!("skipped: this machine has no IPv6");
         return;
     }
-    let host = format!("Host: [::1]:{}", rig.port);
+    let host = format!("Host: [::1]:{}", helper.port);
     let answer = send(
         address,
         &upgrade("GET", "/v1", &[&host, &format!("Origin: {ORIGIN}")]),
@@ -83,9 +84,9 @@ fn the_ipv6_address_serves_too() {
 }
 
 #[test]
-fn wrong_hosts_are_refused_before_anybody_is_asked() {
-    let rig = Rig::without_cards();
-    let port = rig.port;
+fn wrong_hosts_are_rejected_without_a_prompt() {
+    let helper = TestHelper::without_cards();
+    let port = helper.port;
     let origin = format!("Origin: {ORIGIN}");
     for hosts in [
         vec![format!("Host: evil.example:{port}")],
@@ -106,17 +107,17 @@ fn wrong_hosts_are_refused_before_anybody_is_asked() {
     ] {
         let mut headers: Vec<&str> = hosts.iter().map(String::as_str).collect();
         headers.push(&origin);
-        let answer = send(rig.address(), &upgrade("GET", "/v1", &headers));
-        // Some are refused by the HTTP library already.
+        let answer = send(helper.address(), &upgrade("GET", "/v1", &headers));
+        // The HTTP library rejects some of them.
         assert!(answer.starts_with("HTTP/1.1 4"), "{hosts:?}: {answer}");
     }
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn wrong_origins_are_refused_before_anybody_is_asked() {
-    let rig = Rig::without_cards();
-    let host = format!("Host: 127.0.0.1:{}", rig.port);
+fn wrong_origins_are_rejected_without_a_prompt() {
+    let helper = TestHelper::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", helper.port);
     let good = format!("Origin: {ORIGIN}");
     for origins in [
         vec![],
@@ -135,16 +136,16 @@ fn wrong_origins_are_refused_before_anybody_is_asked() {
     ] {
         let mut headers = vec![host.as_str()];
         headers.extend(origins.iter().copied());
-        let answer = send(rig.address(), &upgrade("GET", "/v1", &headers));
-        assert!(is_constant_refusal(&answer), "{origins:?}: {answer}");
+        let answer = send(helper.address(), &upgrade("GET", "/v1", &headers));
+        assert!(is_rejection(&answer), "{origins:?}: {answer}");
     }
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn nothing_but_the_upgrade_exists() {
-    let rig = Rig::without_cards();
-    let host = format!("Host: 127.0.0.1:{}", rig.port);
+fn every_request_but_the_upgrade_is_rejected() {
+    let helper = TestHelper::without_cards();
+    let host = format!("Host: 127.0.0.1:{}", helper.port);
     let origin = format!("Origin: {ORIGIN}");
     let headers = [host.as_str(), origin.as_str()];
     for (method, path) in [
@@ -162,39 +163,39 @@ fn nothing_but_the_upgrade_exists() {
         ("GET", "/v1/../v1"),
         ("BREW", "/v1"),
     ] {
-        let answer = send(rig.address(), &upgrade(method, path, &headers));
-        assert!(is_constant_refusal(&answer), "{method} {path}: {answer}");
+        let answer = send(helper.address(), &upgrade(method, path, &headers));
+        assert!(is_rejection(&answer), "{method} {path}: {answer}");
     }
     let plain = format!("GET /v1 HTTP/1.1\r\n{host}\r\n{origin}\r\n\r\n");
-    assert!(is_constant_refusal(&send(rig.address(), &plain)));
+    assert!(is_rejection(&send(helper.address(), &plain)));
     let preflight = format!(
         "OPTIONS /v1 HTTP/1.1\r\n{host}\r\n{origin}\r\nAccess-Control-Request-Method: GET\r\n\
          Access-Control-Request-Private-Network: true\r\n\r\n"
     );
-    assert!(is_constant_refusal(&send(rig.address(), &preflight)));
-    assert_eq!(rig.user.shown(), []);
+    assert!(is_rejection(&send(helper.address(), &preflight)));
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn a_stranger_is_asked_about_once_and_gets_nothing() {
-    let rig = Rig::without_cards();
-    rig.user.origin(OriginAnswer::No);
-    let host = format!("Host: localhost:{}", rig.port);
+fn a_denied_page_is_asked_about_once_and_is_rejected() {
+    let helper = TestHelper::without_cards();
+    helper.user.answer_origins(OriginAnswer::No);
+    let host = format!("Host: localhost:{}", helper.port);
     for _ in 0..5 {
         let answer = send(
-            rig.address(),
+            helper.address(),
             &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example"]),
         );
-        assert!(is_constant_refusal(&answer), "{answer}");
+        assert!(is_rejection(&answer), "{answer}");
     }
-    // Another port is another origin.
+    // The same host with another port is another origin.
     let answer = send(
-        rig.address(),
+        helper.address(),
         &upgrade("GET", "/v1", &[&host, "Origin: https://evil.example:8443"]),
     );
-    assert!(is_constant_refusal(&answer), "{answer}");
+    assert!(is_rejection(&answer), "{answer}");
     assert_eq!(
-        rig.user.shown(),
+        helper.user.shown(),
         [
             Shown::Origin("https://evil.example".to_owned()),
             Shown::Origin("https://evil.example:8443".to_owned())

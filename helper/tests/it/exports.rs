@@ -1,41 +1,44 @@
-//! `.pka` files for HSMs that are set up without the portal.
+//! The export of `.pka` files for HSMs that are set up without the portal.
 
 use std::sync::Arc;
 
 use countersign_helper::{
-    cards::{CardDesk, SimulatedSource},
+    cards::{CardReaders, SimulatedSource},
     export,
-    prompt::{PromptDesk, played::Played, played::Shown},
+    prompt::{Prompts, scripted::ScriptedPrompt, scripted::Shown},
 };
 use countersign_protocol::{
     cvc::{Chr, PkaFile, attestation},
     helper::HelperErrorCode,
 };
 
-use crate::support::{PIN, PlayedCard, anchors};
+use crate::support::{PIN, TestCard, anchors};
 
-fn desk(cards: &[&PlayedCard]) -> CardDesk {
+fn readers(cards: &[&TestCard]) -> CardReaders {
     let named = cards
         .iter()
         .map(|card| ("card".to_owned(), card.simulator.clone()));
-    CardDesk::new(vec![Arc::new(SimulatedSource::new(named))], anchors())
+    CardReaders::new(vec![Arc::new(SimulatedSource::new(named))], anchors())
 }
 
 fn new_name() -> Chr {
     "DENEWKEY00001".parse().unwrap()
 }
 
-/// Generates on the only card, with this person at the machine.
-fn generate(card: &PlayedCard, user: &Arc<Played>) -> Result<export::ExportedKey, HelperErrorCode> {
-    let prompts = PromptDesk::new(user.clone());
-    export::generate(&desk(&[card]), &prompts, None, "spare", &new_name())
+/// Generates a key on the only card.
+fn generate(
+    card: &TestCard,
+    user: &Arc<ScriptedPrompt>,
+) -> Result<export::ExportedKey, HelperErrorCode> {
+    let prompts = Prompts::new(user.clone());
+    export::generate(&readers(&[card]), &prompts, None, "spare", &new_name())
         .map_err(|error| error.code)
 }
 
 #[test]
 fn the_only_key_needs_no_name_and_no_pin() {
-    let card = PlayedCard::brainpool(1);
-    let exported = export::find(&desk(&[&card]), None).unwrap();
+    let card = TestCard::with_ec_key(1);
+    let exported = export::find(&readers(&[&card]), None).unwrap();
     assert_eq!(exported.key.fingerprint, card.key);
     let file = PkaFile::parse(&exported.file.to_old_format()).unwrap();
     let attested = attestation::verify(&file, &anchors()).unwrap();
@@ -44,29 +47,29 @@ fn the_only_key_needs_no_name_and_no_pin() {
 }
 
 #[test]
-fn several_keys_are_told_apart_by_label_or_name() {
-    let (one, two) = (PlayedCard::brainpool(1), PlayedCard::brainpool(2));
-    let desk = desk(&[&one, &two]);
-    let error = export::find(&desk, None).err().unwrap();
+fn one_of_several_keys_is_selected_by_label_or_key_id() {
+    let (one, two) = (TestCard::with_ec_key(1), TestCard::with_ec_key(2));
+    let readers = readers(&[&one, &two]);
+    let error = export::find(&readers, None).err().unwrap();
     assert!(error.message.contains("custodian 1") && error.message.contains("DECUST200001"));
     for name in ["custodian 2", "DECUST200001"] {
-        let found = export::find(&desk, Some(name)).unwrap();
+        let found = export::find(&readers, Some(name)).unwrap();
         assert_eq!(found.key.fingerprint, two.key);
     }
-    let error = export::find(&desk, Some("custodian 3")).err().unwrap();
+    let error = export::find(&readers, Some("custodian 3")).err().unwrap();
     assert!(error.message.contains("custodian 1"));
 }
 
 #[test]
-fn a_key_that_no_hsm_registers_is_not_exported() {
-    let rsa = PlayedCard::new(1, countersign_card::KeyKind::Rsa(2048));
-    assert!(export::find(&desk(&[&rsa]), None).is_err());
+fn a_key_that_an_hsm_cannot_register_is_not_exported() {
+    let rsa = TestCard::new(1, countersign_card::KeyKind::Rsa(2048));
+    assert!(export::find(&readers(&[&rsa]), None).is_err());
 }
 
 #[test]
 fn a_new_key_is_generated_after_consent_and_pin() {
-    let card = PlayedCard::brainpool(1);
-    let user = Arc::new(Played::agreeable(PIN));
+    let card = TestCard::with_ec_key(1);
+    let user = Arc::new(ScriptedPrompt::approving(PIN));
     let exported = generate(&card, &user).unwrap();
     assert_eq!(exported.file.request.chr(), &new_name());
     assert_eq!(exported.key.label, "spare");
@@ -76,37 +79,38 @@ fn a_new_key_is_generated_after_consent_and_pin() {
             if what.contains("DENEWKEY00001") && what.contains(card.device.id().serial())),
         "{shown:?}"
     );
-    // It is the one on the card, which is logged out.
-    let found = export::find(&desk(&[&card]), Some("spare")).unwrap();
+    // The key is on the card, and the card is logged out.
+    let found = export::find(&readers(&[&card]), Some("spare")).unwrap();
     assert!(found.file == exported.file);
     assert_eq!(card.pin_status(), [0x63, 0xC3]);
 }
 
 #[test]
 fn without_consent_or_pin_nothing_is_generated() {
-    let card = PlayedCard::brainpool(1);
-    let declines = Arc::new(Played::agreeable(PIN));
-    declines.consents(false);
-    let refused = generate(&card, &declines).err();
+    let card = TestCard::with_ec_key(1);
+    let user = Arc::new(ScriptedPrompt::approving(PIN));
+    user.answer_consents(false);
+    let refused = generate(&card, &user).err();
     assert_eq!(refused, Some(HelperErrorCode::Declined));
     assert_eq!(card.pin_status(), [0x63, 0xC3]);
 
-    let mistyped = Arc::new(Played::agreeable("000000"));
-    let refused = generate(&card, &mistyped).err();
+    let user = Arc::new(ScriptedPrompt::approving("000000"));
+    let refused = generate(&card, &user).err();
     assert_eq!(refused, Some(HelperErrorCode::PinWrong));
     assert_eq!(card.pin_status(), [0x63, 0xC2], "one try");
-    // Still the only key.
-    assert!(export::find(&desk(&[&card]), None).is_ok());
+    // The card still holds only one key.
+    assert!(export::find(&readers(&[&card]), None).is_ok());
 }
 
 #[test]
-fn with_several_cards_one_must_be_named() {
-    let (one, two) = (PlayedCard::brainpool(1), PlayedCard::brainpool(2));
-    let desk = desk(&[&one, &two]);
-    let prompts = PromptDesk::new(Arc::new(Played::agreeable(PIN)));
+fn with_several_cards_one_must_be_selected() {
+    let (one, two) = (TestCard::with_ec_key(1), TestCard::with_ec_key(2));
+    let readers = readers(&[&one, &two]);
+    let prompts = Prompts::new(Arc::new(ScriptedPrompt::approving(PIN)));
     let serial = two.device.id().serial();
-    let error = export::generate(&desk, &prompts, None, "spare", &new_name());
+    let error = export::generate(&readers, &prompts, None, "spare", &new_name());
     assert!(error.err().unwrap().message.contains(serial));
-    let made = export::generate(&desk, &prompts, Some(serial), "spare", &new_name()).unwrap();
-    assert_eq!(&made.card, two.device.id());
+    let exported =
+        export::generate(&readers, &prompts, Some(serial), "spare", &new_name()).unwrap();
+    assert_eq!(&exported.card, two.device.id());
 }

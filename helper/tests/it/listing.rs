@@ -1,4 +1,4 @@
-//! What pages learn of readers, cards and keys.
+//! The list of readers, cards and keys that pages receive.
 
 use countersign_card::KeyKind;
 use countersign_protocol::{
@@ -6,10 +6,10 @@ use countersign_protocol::{
     helper::{Answer, CardState, CardView, HelperErrorCode, Operation, PinState},
 };
 
-use crate::support::{PlayedCard, Rig};
+use crate::support::{TestCard, TestHelper};
 
-fn cards(rig: &Rig) -> Vec<CardView> {
-    let Ok(Answer::Cards { readers }) = rig.portal().ask(Operation::ListCards) else {
+fn cards(helper: &TestHelper) -> Vec<CardView> {
+    let Ok(Answer::Cards { readers }) = helper.portal().request(Operation::ListCards) else {
         panic!()
     };
     readers
@@ -22,56 +22,63 @@ fn cards(rig: &Rig) -> Vec<CardView> {
 }
 
 #[test]
-fn no_reader_is_an_empty_list() {
-    assert_eq!(cards(&Rig::without_cards()), []);
+fn without_readers_the_list_is_empty() {
+    assert_eq!(cards(&TestHelper::without_cards()), []);
 }
 
 #[test]
-fn a_card_shows_its_device_keys_and_tries() {
-    let rig = Rig::with_card();
-    let [card] = &cards(&rig)[..] else { panic!() };
-    assert_eq!(card.device, *rig.card().device.id());
+fn a_card_is_listed_with_its_device_keys_and_pin_tries() {
+    let helper = TestHelper::with_card();
+    let [card] = &cards(&helper)[..] else {
+        panic!()
+    };
+    assert_eq!(card.device, *helper.card().device.id());
     assert_eq!(card.pin, PinState::Ready { tries: Some(3) });
     let [key] = &card.keys[..] else { panic!() };
-    assert_eq!(key.fingerprint, rig.card().key);
+    assert_eq!(key.fingerprint, helper.card().key);
     assert_eq!(key.label, "custodian 1");
     assert_eq!(key.kind, "EC brainpoolP256r1");
     assert_eq!(key.unsuitable, None);
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn a_key_that_cannot_be_a_custodians_says_why() {
-    let rig = Rig::start(vec![PlayedCard::new(1, KeyKind::Ec(Curve::Secp384r1))]).enrolled();
-    let [card] = &cards(&rig)[..] else { panic!() };
+fn an_unsuitable_key_is_listed_with_the_reason() {
+    let helper =
+        TestHelper::start(vec![TestCard::new(1, KeyKind::Ec(Curve::Secp384r1))]).enrolled();
+    let [card] = &cards(&helper)[..] else {
+        panic!()
+    };
     let why = card.keys[0].unsuitable.clone().unwrap();
     assert!(
         why.contains("secp384r1") && why.contains("brainpoolP256r1"),
         "{why}"
     );
-    let task = rig.server.log_in();
-    let error = rig
+    let task = helper.server.log_in();
+    let error = helper
         .portal()
-        .ask(Operation::LogIn {
+        .request(Operation::LogIn {
             task,
-            key: rig.card().key,
+            key: helper.card().key,
         })
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::CardRefused);
-    assert_eq!(rig.user.shown(), []);
+    assert_eq!(helper.user.shown(), []);
 }
 
 #[test]
-fn a_card_in_a_session_is_listed_without_disturbing_it() {
-    let rig = Rig::with_card().enrolled();
-    let mut portal = rig.portal();
+fn listing_does_not_disturb_an_open_session() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
     portal
-        .ask(Operation::Approve {
-            task: rig.server.approve(rig.card().key, &[1; 8]),
+        .request(Operation::Approve {
+            task: helper.server.approve(helper.card().key, &[1; 8]),
         })
         .unwrap();
-    assert_eq!(cards(&rig).len(), 1);
-    portal.ask(Operation::ListCards).unwrap();
-    let again = rig.server.approve(rig.card().key, &[2; 8]);
-    portal.ask(Operation::ApproveAgain { task: again }).unwrap();
+    assert_eq!(cards(&helper).len(), 1);
+    portal.request(Operation::ListCards).unwrap();
+    let again = helper.server.approve(helper.card().key, &[2; 8]);
+    portal
+        .request(Operation::ApproveAgain { task: again })
+        .unwrap();
 }

@@ -1,4 +1,4 @@
-//! The helper as pages and cards meet it: real sockets, played user, simulated cards.
+//! Tests of the helper through real sockets, with a scripted user and simulated cards.
 
 #![cfg(feature = "simulator")]
 #![allow(

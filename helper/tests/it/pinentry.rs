@@ -1,4 +1,4 @@
-//! A scripted pinentry program at the other end of the real protocol.
+//! The real pinentry protocol, with a shell script as the pinentry program.
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -7,17 +7,17 @@ use std::{
 };
 
 use countersign_helper::{
-    origin::Attaching,
+    origin::AttachRequest,
     prompt::{
-        AttachQuestion, ConsentText, OriginAnswer, Patience, PinRequest, PinentryPrompt, Prompt,
-        PromptError,
+        AttachQuestion, ConsentText, Deadline, OriginAnswer, PinPurpose, PinRequest,
+        PinentryPrompt, Prompt, PromptError,
     },
 };
 
-/// Keeps every line that it is sent in `log`, answers CONFIRM and GETPIN as told.
-fn script(folder: &Path, on_confirm: &str, on_getpin: &str) -> PathBuf {
-    let path = folder.join("pinentry.sh");
-    let log = folder.join("log");
+/// A pinentry that logs every line it receives, and answers CONFIRM and GETPIN with these shell commands.
+fn script(directory: &Path, on_confirm: &str, on_getpin: &str) -> PathBuf {
+    let path = directory.join("pinentry.sh");
+    let log = directory.join("log");
     let text = format!(
         "#!/bin/sh\n\
          echo 'OK Pleased to meet you'\n\
@@ -38,21 +38,21 @@ fn script(folder: &Path, on_confirm: &str, on_getpin: &str) -> PathBuf {
     path
 }
 
-struct Desk {
-    folder: tempfile::TempDir,
+struct ScriptedPinentry {
+    directory: tempfile::TempDir,
     prompt: PinentryPrompt,
 }
 
-fn desk(on_confirm: &str, on_getpin: &str) -> Desk {
-    let folder = tempfile::tempdir().unwrap();
-    let program = script(folder.path(), on_confirm, on_getpin);
-    let prompt = PinentryPrompt::new(program, &folder.path().join("lists"));
-    Desk { folder, prompt }
+fn pinentry(on_confirm: &str, on_getpin: &str) -> ScriptedPinentry {
+    let directory = tempfile::tempdir().unwrap();
+    let program = script(directory.path(), on_confirm, on_getpin);
+    let prompt = PinentryPrompt::new(program, &directory.path().join("lists"));
+    ScriptedPinentry { directory, prompt }
 }
 
-impl Desk {
+impl ScriptedPinentry {
     fn sent(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap();
         log.lines().map(str::to_owned).collect()
     }
 
@@ -67,60 +67,64 @@ impl Desk {
 const CANCEL: &str = "echo 'ERR 83886179 Operation cancelled <Pinentry>'";
 
 fn text() -> ConsentText {
-    ConsentText::new("Countersign: approve?", "Approve").fact("Reason", "100 %\nsure")
+    ConsentText::new("Countersign: approve request", "Approve").fact("Reason", "100 %\nsure")
 }
 
 fn pin_request() -> PinRequest {
     PinRequest {
-        purpose: "Approve 8K3F".into(),
-        card: "Anna (ZZ1)".into(),
+        purpose: PinPurpose {
+            action: "Approve",
+            text: "Approve 8K3F".into(),
+        },
+        card_label: "Anna".into(),
+        card_serial: "ZZ1".into(),
         tries: Some(3),
     }
 }
 
 #[test]
 fn consent_is_shown_escaped_and_answered() {
-    let desk = desk("echo OK", CANCEL);
+    let pinentry = pinentry("echo OK", CANCEL);
     assert_eq!(
-        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        pinentry.prompt.consent(&text(), &Deadline::minutes(1)),
         Ok(true)
     );
     assert_eq!(
-        desk.sent_with("SETDESC"),
+        pinentry.sent_with("SETDESC"),
         ["SETDESC Reason  100 %25%5Cu{a}sure"]
     );
     assert_eq!(
-        desk.sent_with("SETTITLE"),
-        ["SETTITLE Countersign: approve?"]
+        pinentry.sent_with("SETTITLE"),
+        ["SETTITLE Countersign: approve request"]
     );
-    assert_eq!(desk.sent_with("SETOK"), ["SETOK Approve"]);
-    assert_eq!(desk.sent_with("SETCANCEL"), ["SETCANCEL Decline"]);
+    assert_eq!(pinentry.sent_with("SETOK"), ["SETOK Approve"]);
+    assert_eq!(pinentry.sent_with("SETCANCEL"), ["SETCANCEL Cancel"]);
 }
 
 #[test]
-fn cancel_means_no() {
-    let desk = desk(CANCEL, CANCEL);
+fn cancelling_means_no() {
+    let pinentry = pinentry(CANCEL, CANCEL);
     assert_eq!(
-        desk.prompt.consent(&text(), &Patience::minutes(1)),
+        pinentry.prompt.consent(&text(), &Deadline::minutes(1)),
         Ok(false)
     );
     assert!(matches!(
-        desk.prompt.pin(&pin_request(), &Patience::minutes(1)),
+        pinentry.prompt.pin(&pin_request(), &Deadline::minutes(1)),
         Ok(None)
     ));
     let origin = "https://a.example".parse().unwrap();
     assert_eq!(
-        desk.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        pinentry.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::No
     );
 }
 
 #[test]
-fn a_pin_comes_back_and_too_short_ones_do_not() {
-    let good = desk(CANCEL, "echo 'D 6482%319'; echo OK");
+fn a_valid_pin_is_returned_and_a_short_one_is_not() {
+    let good = pinentry(CANCEL, "echo 'D 6482%319'; echo OK");
     assert!(
         good.prompt
-            .pin(&pin_request(), &Patience::minutes(1))
+            .pin(&pin_request(), &Deadline::minutes(1))
             .is_ok_and(|pin| pin.is_some())
     );
     let description = good.sent_with("SETDESC").concat();
@@ -128,12 +132,17 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
         description.contains("Approve 8K3F") && description.contains("3 tries left"),
         "{description}"
     );
+    assert_eq!(
+        good.sent_with("SETTITLE"),
+        ["SETTITLE Countersign: PIN for card Anna"]
+    );
+    assert_eq!(good.sent_with("SETOK"), ["SETOK Approve"]);
     assert!(!good.sent().concat().contains("648219"));
     for short in ["echo 'D 1234'; echo OK", "echo OK"] {
         assert!(matches!(
-            desk(CANCEL, short)
+            pinentry(CANCEL, short)
                 .prompt
-                .pin(&pin_request(), &Patience::minutes(1)),
+                .pin(&pin_request(), &Deadline::minutes(1)),
             Ok(None)
         ));
     }
@@ -142,9 +151,9 @@ fn a_pin_comes_back_and_too_short_ones_do_not() {
 #[test]
 fn a_new_page_is_asked_about_in_two_steps() {
     let origin = "https://a.example".parse().unwrap();
-    let always = desk("echo OK", CANCEL);
+    let always = pinentry("echo OK", CANCEL);
     assert_eq!(
-        always.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        always.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::Always
     );
     assert!(
@@ -153,61 +162,62 @@ fn a_new_page_is_asked_about_in_two_steps() {
             .iter()
             .all(|line| line.contains("https://a.example"))
     );
-    // Agrees to the first question only.
-    let once = desk(
+    // Confirms the first question only.
+    let once = pinentry(
         "if [ -e \"$0.asked\" ]; then echo 'ERR 83886194 Not confirmed'; else : > \"$0.asked\"; echo OK; fi",
         CANCEL,
     );
     assert_eq!(
-        once.prompt.allow_origin(&origin, &Patience::minutes(1)),
+        once.prompt.allow_origin(&origin, &Deadline::minutes(1)),
         OriginAnswer::ThisTime
     );
 }
 
 #[test]
-fn a_card_for_a_server_is_asked_about_with_both_sides_and_kept_for_a_known_page_only() {
+fn attaching_is_asked_with_page_and_server_and_stored_for_a_known_page_only() {
     let question = |page: Option<&str>| AttachQuestion {
-        wish: Attaching {
+        request: AttachRequest {
             page: page.map(|page| page.parse().unwrap()),
             server: "https://b.example".parse().unwrap(),
         },
         reader: None,
     };
-    let ask = |desk: &Desk, page| {
-        desk.prompt
-            .allow_attaching(&question(page), &Patience::minutes(1))
+    let ask = |pinentry: &ScriptedPinentry, page| {
+        pinentry
+            .prompt
+            .allow_attaching(&question(page), &Deadline::minutes(1))
     };
-    let agrees = desk("echo OK", CANCEL);
+    let confirms = pinentry("echo OK", CANCEL);
     assert_eq!(
-        ask(&agrees, Some("https://a.example")),
+        ask(&confirms, Some("https://a.example")),
         OriginAnswer::Always
     );
-    for line in agrees.sent_with("SETDESC") {
+    for line in confirms.sent_with("SETDESC") {
         assert!(line.contains("https://a.example") && line.contains("https://b.example"));
     }
-    let agrees = desk("echo OK", CANCEL);
-    assert_eq!(ask(&agrees, None), OriginAnswer::ThisTime);
-    let declines = desk(CANCEL, CANCEL);
-    assert_eq!(ask(&declines, Some("https://a.example")), OriginAnswer::No);
-    assert_eq!(declines.sent_with("CONFIRM").len(), 1);
+    let confirms = pinentry("echo OK", CANCEL);
+    assert_eq!(ask(&confirms, None), OriginAnswer::ThisTime);
+    let cancels = pinentry(CANCEL, CANCEL);
+    assert_eq!(ask(&cancels, Some("https://a.example")), OriginAnswer::No);
+    assert_eq!(cancels.sent_with("CONFIRM").len(), 1);
 }
 
 #[test]
-fn a_notice_is_one_window_whatever_a_server_says() {
-    let desk = desk(CANCEL, CANCEL);
+fn a_notice_is_one_window_even_for_a_long_text() {
+    let pinentry = pinentry(CANCEL, CANCEL);
     let text = format!("The server said: {}", "a\nb\u{202E}".repeat(2000));
-    desk.prompt.notice(&text, &Patience::minutes(1));
-    assert_eq!(desk.sent_with("MESSAGE").len(), 1);
-    assert!(desk.sent().iter().all(|line| line.len() <= 1000));
-    assert!(!desk.sent().concat().contains('\u{202E}'));
+    pinentry.prompt.notice(&text, &Deadline::minutes(1));
+    assert_eq!(pinentry.sent_with("MESSAGE").len(), 1);
+    assert!(pinentry.sent().iter().all(|line| line.len() <= 1000));
+    assert!(!pinentry.sent().concat().contains('\u{202E}'));
 }
 
 #[test]
-fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
+fn a_program_that_hangs_exits_or_breaks_the_protocol_is_neither_yes_nor_no() {
     let started = Instant::now();
     for (reaction, seconds, unanswered) in [
         ("sleep 60", 1, true),
-        // Its own timeout.
+        // The program's own timeout.
         ("echo 'ERR 83886142 Timeout <Pinentry>'", 60, true),
         ("exit 1", 60, false),
         ("echo 'what?'", 60, false),
@@ -220,10 +230,10 @@ fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
             false,
         ),
     ] {
-        let desk = desk(reaction, reaction);
-        let patience = || Patience::lasting(Duration::from_secs(seconds));
-        let consent = desk.prompt.consent(&text(), &patience());
-        let pin = desk.prompt.pin(&pin_request(), &patience());
+        let pinentry = pinentry(reaction, reaction);
+        let deadline = || Deadline::after(Duration::from_secs(seconds));
+        let consent = pinentry.prompt.consent(&text(), &deadline());
+        let pin = pinentry.prompt.pin(&pin_request(), &deadline());
         for error in [consent.err(), pin.err()] {
             assert_eq!(
                 error.map(|error| error == PromptError::Unanswered),
@@ -235,23 +245,23 @@ fn a_program_that_hangs_dies_or_babbles_is_neither_yes_nor_no() {
     assert!(started.elapsed() < Duration::from_secs(20));
     let missing = PinentryPrompt::new("/nowhere/pinentry".into(), Path::new("/tmp"));
     assert!(matches!(
-        missing.consent(&text(), &Patience::minutes(1)),
+        missing.consent(&text(), &Deadline::minutes(1)),
         Err(PromptError::Failed(_))
     ));
 }
 
 #[test]
-fn a_call_off_closes_the_window() {
-    let desk = desk("sleep 60", CANCEL);
-    let patience = Patience::minutes(1);
-    let other = patience.clone();
+fn cancelling_the_deadline_closes_the_window() {
+    let pinentry = pinentry("sleep 60", CANCEL);
+    let deadline = Deadline::minutes(1);
+    let other = deadline.clone();
     let caller = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         other.cancel();
     });
     let started = Instant::now();
     assert_eq!(
-        desk.prompt.consent(&text(), &patience),
+        pinentry.prompt.consent(&text(), &deadline),
         Err(PromptError::Unanswered)
     );
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -259,15 +269,18 @@ fn a_call_off_closes_the_window() {
 }
 
 #[test]
-fn long_texts_come_in_pages_and_no_page_is_skipped() {
-    let desk = desk("echo OK", CANCEL);
+fn long_texts_are_shown_in_pages_without_gaps() {
+    let pinentry = pinentry("echo OK", CANCEL);
     let long = ConsentText::new("Title", "Approve").fact("Reason", &"x".repeat(2000));
-    assert_eq!(desk.prompt.consent(&long, &Patience::minutes(1)), Ok(true));
-    let pages = desk.sent_with("SETDESC");
+    assert_eq!(
+        pinentry.prompt.consent(&long, &Deadline::minutes(1)),
+        Ok(true)
+    );
+    let pages = pinentry.sent_with("SETDESC");
     assert_eq!(pages.len(), 3);
     assert!(pages.iter().all(|page| page.len() <= 1000));
     assert_eq!(pages.concat().matches('x').count(), 2000);
-    let buttons = desk.sent_with("SETOK");
+    let buttons = pinentry.sent_with("SETOK");
     assert_eq!(
         buttons,
         ["SETOK Next page", "SETOK Next page", "SETOK Approve"]
@@ -275,28 +288,28 @@ fn long_texts_come_in_pages_and_no_page_is_skipped() {
 }
 
 #[test]
-fn short_lists_are_pages_and_long_lists_are_files() {
+fn short_lists_are_shown_in_pages_and_long_lists_in_a_file() {
     let files = |count: usize| {
         let names: Vec<_> = (0..count).map(|n| format!("file-{n}.bin")).collect();
-        ConsentText::new("T", "A").fact("Open", "x").list(
-            "The files",
+        ConsentText::new("T", "A").fact("HSM", "x").list(
+            "Files",
             "files-0011.txt",
             names.iter().map(|name| (name.as_str(), "ab".repeat(32))),
         )
     };
-    let short = desk("echo OK", CANCEL);
+    let short = pinentry("echo OK", CANCEL);
     assert_eq!(
-        short.prompt.consent(&files(5), &Patience::minutes(1)),
+        short.prompt.consent(&files(5), &Deadline::minutes(1)),
         Ok(true)
     );
     assert!(short.sent_with("SETDESC").concat().contains("file-4.bin"));
     // The script copies the list while the window is open.
-    let long = desk(
+    let long = pinentry(
         "cp \"$(dirname \"$0\")/lists/files-0011.txt\" \"$0.copy\"; echo OK",
         CANCEL,
     );
     assert_eq!(
-        long.prompt.consent(&files(500), &Patience::minutes(1)),
+        long.prompt.consent(&files(500), &Deadline::minutes(1)),
         Ok(true)
     );
     assert!(
@@ -304,8 +317,8 @@ fn short_lists_are_pages_and_long_lists_are_files() {
             .concat()
             .contains("lists/files-0011.txt")
     );
-    let copy = std::fs::read_to_string(long.folder.path().join("pinentry.sh.copy")).unwrap();
+    let copy = std::fs::read_to_string(long.directory.path().join("pinentry.sh.copy")).unwrap();
     assert_eq!(copy.lines().count(), 501);
     assert!(copy.contains("file-499.bin"));
-    assert!(!long.folder.path().join("lists/files-0011.txt").exists());
+    assert!(!long.directory.path().join("lists/files-0011.txt").exists());
 }

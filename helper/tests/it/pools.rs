@@ -1,4 +1,4 @@
-//! One consent for all the HSMs of a pool, and for nothing else.
+//! One consent covers all HSMs of a pool, and nothing else.
 
 use countersign_protocol::{
     activation::{HsmName, Pool},
@@ -11,7 +11,7 @@ use countersign_protocol::{
     task::{ApproveTask, Task},
 };
 
-use crate::support::{Rig, signing_hsm};
+use crate::support::{TestHelper, signing_hsm};
 
 const CHALLENGE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -22,9 +22,9 @@ fn name(id: &str, chain: &DeviceChain) -> HsmName {
     }
 }
 
-/// The task for the first HSM of a pool, and the one for its other HSM.
-fn tasks(rig: &Rig, second: &DeviceChain) -> (ApproveTask, ApproveTask) {
-    let mut first = rig.server.approve_task(rig.card().key, &CHALLENGE);
+/// The tasks for the first and the second HSM of a pool.
+fn tasks(helper: &TestHelper, second: &DeviceChain) -> (ApproveTask, ApproveTask) {
+    let mut first = helper.server.approve_task(helper.card().key, &CHALLENGE);
     let hsms = vec![first.terms.hsm.clone(), name("second", second)];
     first.terms.pool = Some(Pool::new(hsms).unwrap());
     let mut other = first.clone();
@@ -36,80 +36,80 @@ fn tasks(rig: &Rig, second: &DeviceChain) -> (ApproveTask, ApproveTask) {
     (first, other)
 }
 
-fn task(rig: &Rig, task: ApproveTask) -> countersign_protocol::dsse::Envelope {
-    rig.server.task(Task::Approve(Box::new(task)))
+fn task(helper: &TestHelper, task: ApproveTask) -> countersign_protocol::dsse::Envelope {
+    helper.server.task(Task::Approve(Box::new(task)))
 }
 
 #[test]
-fn the_other_hsm_is_approved_in_the_same_session() {
-    let rig = Rig::with_card().enrolled();
+fn the_second_hsm_is_approved_in_the_same_session() {
+    let helper = TestHelper::with_card().enrolled();
     let second = signing_hsm("900002");
-    let (first, other) = tasks(&rig, &second);
-    let mut portal = rig.portal();
-    let before = rig.verify_count();
+    let (first, other) = tasks(&helper, &second);
+    let mut portal = helper.portal();
+    let before = helper.verify_count();
     portal
-        .ask(Operation::Approve {
-            task: task(&rig, first),
+        .request(Operation::Approve {
+            task: task(&helper, first),
         })
         .unwrap();
-    let shown = rig.user.shown();
+    let shown = helper.user.shown();
     let text = format!("{shown:?}");
     let device = DeviceId(second.device.chr().clone());
     assert!(text.contains(device.serial()), "{text}");
 
-    let answer = portal.ask(Operation::ApproveAgain {
-        task: task(&rig, other.clone()),
+    let answer = portal.request(Operation::ApproveAgain {
+        task: task(&helper, other.clone()),
     });
     let Ok(Answer::Approved { evidence }) = answer else {
         panic!("{answer:?}")
     };
     assert_eq!(evidence.activation, other.terms.id);
-    let card = rig.card();
+    let card = helper.card();
     let approval: Approval = evidence.statement.verify(&card.public_key).unwrap();
     let expected = Approval::new(
         &other.terms,
         Sha256Digest::of(second.device.raw()),
         other.challenge.as_bytes(),
-        rig.server.fingerprint(),
+        helper.server.fingerprint(),
         card.key,
         approval.predicate.at,
     );
     assert_eq!(approval, expected);
-    assert_eq!(rig.user.shown(), shown, "asked once");
-    assert_eq!(rig.verify_count() - before, 1, "one PIN");
+    assert_eq!(helper.user.shown(), shown, "more than one consent");
+    assert_eq!(helper.verify_count() - before, 1, "one PIN");
 }
 
 #[test]
-fn what_was_not_shown_is_not_approved() {
-    let rig = Rig::with_card().enrolled();
+fn a_request_that_was_not_shown_is_not_approved() {
+    let helper = TestHelper::with_card().enrolled();
     let (second, third) = (signing_hsm("900002"), signing_hsm("900003"));
-    let (first, other) = tasks(&rig, &second);
-    // A genuine device, but none of the pool.
-    let mut stranger = other.clone();
-    stranger.terms.hsm = name("second", &third);
-    stranger.device_certificates = Base64(third.to_ef());
-    // The pool's device by name, another by its certificates.
-    let mut posing = other.clone();
-    posing.device_certificates = Base64(third.to_ef());
+    let (first, other) = tasks(&helper, &second);
+    // A genuine device that is not part of the pool.
+    let mut outsider = other.clone();
+    outsider.terms.hsm = name("second", &third);
+    outsider.device_certificates = Base64(third.to_ef());
+    // The pool's device by name, but another device by its certificates.
+    let mut impostor = other.clone();
+    impostor.device_certificates = Base64(third.to_ef());
     let mut more = other.clone();
     more.terms.lease.signatures += 1;
     let mut id = other.clone();
     id.terms.id = other.terms.id.activation().member(2);
-    for wrong in [stranger, posing, more, id] {
-        let mut portal = rig.portal();
+    for wrong in [outsider, impostor, more, id] {
+        let mut portal = helper.portal();
         portal
-            .ask(Operation::Approve {
-                task: task(&rig, first.clone()),
+            .request(Operation::Approve {
+                task: task(&helper, first.clone()),
             })
             .unwrap();
-        let signed = rig.sign_count();
+        let signed = helper.sign_count();
         let error = portal
-            .ask(Operation::ApproveAgain {
-                task: task(&rig, wrong),
+            .request(Operation::ApproveAgain {
+                task: task(&helper, wrong),
             })
             .unwrap_err();
         assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
-        assert_eq!(rig.sign_count(), signed);
-        portal.ask(Operation::Finish).unwrap();
+        assert_eq!(helper.sign_count(), signed);
+        portal.request(Operation::Finish).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! A card that is attached to servers elsewhere: well-behaved ones, broken ones, curious ones.
+//! Sessions of a card with remote servers: correct, faulty and malicious ones.
 
 use std::{
     io::{Read, Write},
@@ -20,26 +20,28 @@ use countersign_simulator::{NewCard, Profile, Simulator};
 use hex_literal::hex;
 use zeroize::Zeroizing;
 
-use crate::remote_server::{Heard, Say, Server};
+use crate::remote_server::{ReceivedPost, Server, ServerReply};
 
 const ATR: &[u8] = &hex!("3BFE1800008131FE458031815448534D31738021408107FA");
 const PIN: &str = "648219";
 
+/// Records what the user sees, and answers for the user.
 #[derive(Default)]
-struct Told {
+struct RecordedReport {
     lines: Mutex<Vec<String>>,
-    /// How often the person was asked about a PIN, and what they answer.
-    asked: AtomicUsize,
+    /// The number of questions about PIN commands.
+    questions: AtomicUsize,
+    /// The answer to them.
     allows: bool,
 }
 
-impl Report for Told {
-    fn tell(&self, line: &str) {
+impl Report for RecordedReport {
+    fn status(&self, line: &str) {
         self.lines.lock().unwrap().push(line.to_owned());
     }
 
-    fn allows(&self, _: &str) -> bool {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+    fn allows_pin_command(&self, _: &str) -> bool {
+        self.questions.fetch_add(1, Ordering::SeqCst);
         self.allows
     }
 }
@@ -54,24 +56,28 @@ fn card() -> Simulator {
     .expect("a card")
 }
 
-struct Run {
+struct SessionResult {
     result: Result<bool, AttachError>,
-    heard: Vec<Heard>,
-    told: Vec<String>,
-    asked: usize,
+    received: Vec<ReceivedPost>,
+    lines: Vec<String>,
+    questions: usize,
 }
 
-fn run_with(card: &Simulator, answers: Vec<Say>, change: impl FnOnce(&mut Attachment)) -> Run {
-    run_for(Told::default(), card, answers, change)
-}
-
-fn run_for(
-    told: Told,
+fn run_with(
     card: &Simulator,
-    answers: Vec<Say>,
+    answers: Vec<ServerReply>,
     change: impl FnOnce(&mut Attachment),
-) -> Run {
-    let server = Server::saying(answers);
+) -> SessionResult {
+    run_with_report(RecordedReport::default(), card, answers, change)
+}
+
+fn run_with_report(
+    report: RecordedReport,
+    card: &Simulator,
+    answers: Vec<ServerReply>,
+    change: impl FnOnce(&mut Attachment),
+) -> SessionResult {
+    let server = Server::answering(answers);
     let mut attachment = Attachment {
         address: Address::parse(&server.address, false).expect("an address"),
         ca_file: None,
@@ -80,57 +86,60 @@ fn run_for(
             card.clone(),
         )]))],
         reader: None,
-        pins: PinCommands::Refused,
+        pins: PinCommands::EncryptedOnly,
         once: true,
     };
     change(&mut attachment);
-    let result = attach(&attachment, &Stop::default(), &told);
-    Run {
+    let result = attach(&attachment, &Stop::default(), &report);
+    SessionResult {
         result,
-        heard: server.heard(),
-        asked: told.asked.into_inner(),
-        told: told.lines.into_inner().unwrap(),
+        received: server.received(),
+        questions: report.questions.into_inner(),
+        lines: report.lines.into_inner().unwrap(),
     }
 }
 
-fn run(answers: Vec<Say>) -> Run {
+fn run(answers: Vec<ServerReply>) -> SessionResult {
     run_with(&card(), answers, |_| {})
 }
 
-fn finished() -> Say {
-    Say::Status("204 No Content", "", vec![])
+fn finished() -> ServerReply {
+    ServerReply::Status("204 No Content", "", vec![])
 }
 
-fn work(instructions: Vec<Instruction>) -> Say {
-    Say::Work(Request { instructions }.encode().expect("a message"))
+fn work(instructions: Vec<Instruction>) -> ServerReply {
+    ServerReply::Instructions(Request { instructions }.encode().expect("a message"))
 }
 
-/// The session that is documented for CardContact's client, byte for byte.
 #[test]
-fn the_recorded_session() {
+fn a_recorded_session_of_cardcontacts_client_is_repeated_byte_for_byte() {
     let cookie = "Set-Cookie: JSESSIONID=0123456789ABCDEF; Path=/; HttpOnly\r\n";
     let first = hex!("AA19221100A404000BE82B0601040181C31F020100220400200081").to_vec();
-    let ended = run(vec![
-        Say::Status("200 OK", cookie, first),
-        Say::Work(hex!("AA02C000").to_vec()),
-        Say::Work(hex!("AA00").to_vec()),
-        Say::Work(hex!("AA0DE00B0201000C065369676E6564").to_vec()),
+    let session = run(vec![
+        ServerReply::Status("200 OK", cookie, first),
+        ServerReply::Instructions(hex!("AA02C000").to_vec()),
+        ServerReply::Instructions(hex!("AA00").to_vec()),
+        ServerReply::Instructions(hex!("AA0DE00B0201000C065369676E6564").to_vec()),
         finished(),
     ]);
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
     assert!(
-        ended.told.contains(&"Server: Signed".to_owned()),
+        session.lines.contains(&"Server: Signed".to_owned()),
         "{:?}",
-        ended.told
+        session.lines
     );
-    let bodies: Vec<_> = ended.heard.iter().map(|post| post.body.clone()).collect();
+    let bodies: Vec<_> = session
+        .received
+        .iter()
+        .map(|post| post.body.clone())
+        .collect();
     assert_eq!(bodies.len(), 5);
-    // Initiation: the ATR, and the sizes that this client knows.
+    // The initiation: the ATR, and the maximum sizes of this client.
     assert_eq!(
         bodies[0],
         [&hex!("E822C018")[..], ATR, &hex!("C10204D0C20204D0")].concat()
     );
-    // What the card says when it is selected is its own; its answers are in their order, and counted.
+    // The answer to SELECT depends on the card. All answers follow in order, with their number.
     assert!(bodies[1].starts_with(&hex!("AB")));
     assert!(
         bodies[1].ends_with(&hex!("2302 63C3 800102")),
@@ -143,9 +152,9 @@ fn the_recorded_session() {
     );
     assert_eq!(bodies[3], hex!("AB03800100"));
     assert_eq!(bodies[4], hex!("AB03800100"));
-    for (number, post) in ended.heard.iter().enumerate() {
+    for (number, post) in session.received.iter().enumerate() {
         assert_eq!(post.line, "POST /rt/hsm?session=42 HTTP/1.1");
-        assert_eq!(post.connection, 1, "one connection for all");
+        assert_eq!(post.connection, 1, "more than one connection");
         assert_eq!(
             post.header("content-type"),
             Some("application/org.openscdp-content-mgt-response;version=1.0")
@@ -165,8 +174,8 @@ fn the_recorded_session() {
 }
 
 #[test]
-fn statuses_that_end_it_and_those_that_pass() {
-    for (status, passes) in [
+fn temporary_statuses_are_retried_and_others_end_the_session() {
+    for (status, temporary) in [
         ("404 Not Found", false),
         ("302 Found", false),
         ("401 Unauthorized", false),
@@ -176,29 +185,32 @@ fn statuses_that_end_it_and_those_that_pass() {
         ("503 Service Unavailable", true),
         ("504 Gateway Timeout", true),
     ] {
-        let ended = run(vec![Say::Status(
+        let session = run(vec![ServerReply::Status(
             status,
             "Location: /elsewhere\r\n",
             vec![],
         )]);
-        assert!(ended.result.is_err(), "{status}");
+        assert!(session.result.is_err(), "{status}");
         let again = run_with(
             &card(),
-            // A second try comes only where it may help.
-            if passes {
-                vec![Say::Status(status, "", vec![]), finished()]
+            if temporary {
+                vec![ServerReply::Status(status, "", vec![]), finished()]
             } else {
-                vec![Say::Status(status, "", vec![])]
+                vec![ServerReply::Status(status, "", vec![])]
             },
             |attachment| attachment.once = false,
         );
-        assert_eq!(again.result.is_ok(), passes, "{status}");
-        assert_eq!(again.heard.len(), if passes { 2 } else { 1 }, "{status}");
+        assert_eq!(again.result.is_ok(), temporary, "{status}");
+        assert_eq!(
+            again.received.len(),
+            if temporary { 2 } else { 1 },
+            "{status}"
+        );
     }
 }
 
 #[test]
-fn what_is_not_understood_ends_it() {
+fn an_invalid_message_ends_the_session() {
     for body in [
         vec![],
         hex!("AB03800100").to_vec(),
@@ -206,101 +218,104 @@ fn what_is_not_understood_ends_it() {
         hex!("AA03E20100").to_vec(),
         vec![0xAA; 70_000],
     ] {
-        let ended = run(vec![Say::Work(body)]);
-        assert!(ended.result.is_err());
-        assert_eq!(ended.heard.len(), 1, "nothing more is said");
+        let session = run(vec![ServerReply::Instructions(body)]);
+        assert!(session.result.is_err());
+        assert_eq!(session.received.len(), 1, "more than one POST");
     }
 }
 
-fn failure() -> Say {
+fn failure() -> ServerReply {
     work(vec![Instruction::Notify(Notification {
         id: -1,
-        text: "This is no HSM of ours".into(),
+        text: "unknown HSM".into(),
         seconds: None,
     })])
 }
 
 #[test]
-fn a_refusal_is_reported_in_the_servers_words_and_final() {
-    let close = Instruction::Close("This is no HSM of ours".into());
-    for said in [
-        vec![failure(), Say::Status("504 Gateway Timeout", "", vec![])],
-        vec![failure(), Say::Status("404 Not Found", "", vec![])],
+fn a_rejection_is_final_and_reported_in_the_servers_words() {
+    let close = Instruction::Close("unknown HSM".into());
+    for answers in [
+        vec![
+            failure(),
+            ServerReply::Status("504 Gateway Timeout", "", vec![]),
+        ],
+        vec![failure(), ServerReply::Status("404 Not Found", "", vec![])],
         vec![failure(), finished()],
         vec![work(vec![close])],
     ] {
-        let posts = said.len();
-        let ended = run_with(&card(), said, |attachment| attachment.once = false);
-        let Err(AttachError::Refused(why)) = ended.result else {
-            panic!("{:?}", ended.result);
+        let posts = answers.len();
+        let session = run_with(&card(), answers, |attachment| attachment.once = false);
+        let Err(AttachError::Refused(why)) = session.result else {
+            panic!("{:?}", session.result);
         };
-        assert_eq!(why, "This is no HSM of ours");
-        assert_eq!(ended.heard.len(), posts);
+        assert_eq!(why, "unknown HSM");
+        assert_eq!(session.received.len(), posts);
     }
 }
 
 #[test]
-fn a_failure_ends_no_session_that_the_server_goes_on_with() {
-    let ended = run(vec![failure(), work(vec![Instruction::Reset]), finished()]);
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
-    let told = |line: &String| line.contains("This is no HSM of ours");
-    assert!(ended.told.iter().any(told), "{:?}", ended.told);
-    assert_eq!(ended.heard[1].body, hex!("AB03800100"));
+fn a_failure_does_not_end_a_session_that_the_server_continues() {
+    let session = run(vec![failure(), work(vec![Instruction::Reset]), finished()]);
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    let reported = |line: &String| line.contains("unknown HSM");
+    assert!(session.lines.iter().any(reported), "{:?}", session.lines);
+    assert_eq!(session.received[1].body, hex!("AB03800100"));
 }
 
 #[test]
-fn a_way_that_breaks_after_a_failure_is_no_refusal() {
+fn a_connection_that_breaks_after_a_failure_is_retried() {
     for broken in [
-        Say::HangUp,
-        Say::Status("503 Service Unavailable", "", vec![]),
+        ServerReply::HangUp,
+        ServerReply::Status("503 Service Unavailable", "", vec![]),
     ] {
-        let ended = run_with(&card(), vec![failure(), broken, finished()], |attachment| {
+        let session = run_with(&card(), vec![failure(), broken, finished()], |attachment| {
             attachment.once = false
         });
-        assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
+        assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
     }
 }
 
 #[test]
-fn a_broken_connection_is_tried_again_with_a_new_session() {
+fn a_broken_connection_is_retried_with_a_new_session() {
     let cookie = "Set-Cookie: S=1; Path=/\r\n";
-    let ended = run_with(
+    let session = run_with(
         &card(),
         vec![
-            Say::Status("200 OK", cookie, hex!("AA00").to_vec()),
-            Say::HangUp,
+            ServerReply::Status("200 OK", cookie, hex!("AA00").to_vec()),
+            ServerReply::HangUp,
             finished(),
         ],
         |attachment| attachment.once = false,
     );
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
-    let firsts: Vec<_> = ended.heard.iter().map(|post| post.body[0]).collect();
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    let firsts: Vec<_> = session.received.iter().map(|post| post.body[0]).collect();
     assert_eq!(firsts, [0xE8, 0xAB, 0xE8]);
-    assert_eq!(ended.heard[1].header("cookie"), Some("S=1"));
+    assert_eq!(session.received[1].header("cookie"), Some("S=1"));
     assert_eq!(
-        ended.heard[2].header("cookie"),
+        session.received[2].header("cookie"),
         None,
-        "a session of its own"
+        "the cookie of the old session"
     );
 }
 
 #[test]
-fn servers_that_close_or_chunk_are_understood() {
-    let ended = run(vec![
-        Say::Chunked(hex!("AA06220400200081").to_vec()),
-        Say::Chunked(hex!("AA00").to_vec()),
+fn chunked_answers_and_closed_connections_are_handled() {
+    let session = run(vec![
+        ServerReply::Chunked(hex!("AA06220400200081").to_vec()),
+        ServerReply::Chunked(hex!("AA00").to_vec()),
         finished(),
     ]);
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
-    assert_eq!(ended.heard[2].connection, 3);
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    assert_eq!(session.received[2].connection, 3);
 }
 
 #[test]
-fn no_readable_pin_reaches_the_card() {
+fn a_readable_pin_does_not_reach_the_card() {
     let card = card();
     let select = hex!("00A404000BE82B0601040181C31F020100").to_vec();
     let verify = hex!("0020008106363438323139").to_vec();
-    let ended = run_with(
+    let session = run_with(
         &card,
         vec![
             work(vec![
@@ -312,15 +327,15 @@ fn no_readable_pin_reaches_the_card() {
         ],
         |_| {},
     );
-    // In the card's place the helper answers 6982; the state says that nobody tried.
+    // The helper answers 6982 instead of the card. The PIN status shows that no try was used.
     assert!(
-        ended.heard[1]
+        session.received[1]
             .body
             .ends_with(&hex!("2302 6982 2302 63C3 800103")),
         "{:02X?}",
-        ended.heard[1].body
+        session.received[1].body
     );
-    assert!(ended.told.iter().any(|line| line.contains("VERIFY")));
+    assert!(session.lines.iter().any(|line| line.contains("VERIFY")));
 
     let allowed = run_with(
         &card,
@@ -331,14 +346,16 @@ fn no_readable_pin_reaches_the_card() {
             ]),
             finished(),
         ],
-        |attachment| attachment.pins = PinCommands::Allowed,
+        |attachment| attachment.pins = PinCommands::All,
     );
     assert!(
-        allowed.heard[1].body.ends_with(&hex!("2302 9000 800102")),
+        allowed.received[1]
+            .body
+            .ends_with(&hex!("2302 9000 800102")),
         "{:02X?}",
-        allowed.heard[1].body
+        allowed.received[1].body
     );
-    // What the server did ended with the session.
+    // The log-in ended with the session.
     let mut after = SmartCardHsm::open(card.connect()).expect("selects");
     assert!(matches!(
         after.pin_status(PinKind::User),
@@ -347,9 +364,9 @@ fn no_readable_pin_reaches_the_card() {
 }
 
 #[test]
-fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
+fn the_user_can_allow_each_pin_command() {
     let verify = hex!("0020008106363438323139").to_vec();
-    let server_says = || {
+    let server_answers = || {
         vec![
             work(vec![
                 Instruction::Command(hex!("00A404000BE82B0601040181C31F020100").to_vec()),
@@ -359,65 +376,61 @@ fn the_person_at_the_card_can_allow_a_pin_at_its_moment() {
             finished(),
         ]
     };
-    let asked = |attachment: &mut Attachment| attachment.pins = PinCommands::Asked;
-    let yes = Told {
+    let ask = |attachment: &mut Attachment| attachment.pins = PinCommands::Ask;
+    let allows = || RecordedReport {
         allows: true,
-        ..Told::default()
+        ..RecordedReport::default()
     };
-    let allowed = run_for(yes, &card(), server_says(), asked);
+    let allowed = run_with_report(allows(), &card(), server_answers(), ask);
     assert!(
-        allowed.heard[1]
+        allowed.received[1]
             .body
             .ends_with(&hex!("2302 9000 2302 9000 800103")),
         "{:02X?}",
-        allowed.heard[1].body
+        allowed.received[1].body
     );
-    assert_eq!(allowed.asked, 2, "each at its moment");
+    assert_eq!(allowed.questions, 2, "one question for each command");
 
-    let declined = run_for(Told::default(), &card(), server_says(), asked);
+    let denied = run_with_report(RecordedReport::default(), &card(), server_answers(), ask);
     assert!(
-        declined.heard[1]
+        denied.received[1]
             .body
             .ends_with(&hex!("2302 6982 2302 6982 800103")),
         "{:02X?}",
-        declined.heard[1].body
+        denied.received[1].body
     );
-    assert_eq!(declined.asked, 1, "a no holds for the session");
+    assert_eq!(denied.questions, 1, "a no holds for the session");
 
-    // A server that runs where nobody is asked gets nothing.
-    let alone = run_for(
-        Told {
-            allows: true,
-            ..Told::default()
-        },
-        &card(),
-        server_says(),
-        |_| {},
+    // Without a terminal, the command is refused without a question.
+    let unattended = run_with_report(allows(), &card(), server_answers(), |_| {});
+    assert_eq!(unattended.questions, 0);
+    assert!(
+        unattended.received[1]
+            .body
+            .ends_with(&hex!("2302 6982 800103"))
     );
-    assert_eq!(alone.asked, 0);
-    assert!(alone.heard[1].body.ends_with(&hex!("2302 6982 800103")));
 }
 
 #[test]
-fn a_pin_cannot_be_dressed_up() {
+fn a_disguised_pin_does_not_reach_the_card() {
     let card = card();
-    let dressed = [
+    let disguised = [
         // Channel 16 of ISO/IEC 7816-4, which has the bits of secure messaging.
         hex!("4C20008106363438323139").to_vec(),
-        // Secure messaging in name only, and with a checksum only.
+        // Secure messaging according to the class byte only, and with a checksum only.
         hex!("0C20008106363438323139").to_vec(),
         hex!("0C200081128106363438323139 8E083811CDCEEBAFF09A00").to_vec(),
-        // Extended length, parts, an envelope, the reader as go-between.
+        // Extended length, a chained command, an envelope, a command to the reader.
         hex!("00200081000006363438323139").to_vec(),
         hex!("1020008106363438323139").to_vec(),
         hex!("00C200000B0020008106363438323139").to_vec(),
         hex!("FF0000000B0020008106363438323139").to_vec(),
     ];
-    let count = dressed.len();
-    let ended = run_with(
+    let count = disguised.len();
+    let session = run_with(
         &card,
         vec![
-            work(dressed.into_iter().map(Instruction::Command).collect()),
+            work(disguised.into_iter().map(Instruction::Command).collect()),
             finished(),
         ],
         |_| {},
@@ -426,14 +439,14 @@ fn a_pin_cannot_be_dressed_up() {
         .flatten()
         .collect();
     assert!(
-        ended.heard[1].body[2..].starts_with(&refusals),
+        session.received[1].body[2..].starts_with(&refusals),
         "{:02X?}",
-        ended.heard[1].body
+        session.received[1].body
     );
 }
 
 #[test]
-fn the_servers_news_reach_the_person_with_the_time_it_takes() {
+fn notifications_of_the_server_are_reported_with_their_duration() {
     let note = |id, text: &str, seconds| {
         Instruction::Notify(Notification {
             id,
@@ -441,29 +454,29 @@ fn the_servers_news_reach_the_person_with_the_time_it_takes() {
             seconds,
         })
     };
-    let ended = run(vec![
+    let session = run(vec![
         work(vec![
             note(1, "Generating a key", Some(90)),
             note(0, "Done", None),
         ]),
         finished(),
     ]);
-    let news: Vec<_> = ended
-        .told
+    let lines: Vec<_> = session
+        .lines
         .iter()
         .filter(|line| line.starts_with("Server: "))
         .collect();
-    assert_eq!(news.len(), 2);
-    assert!(news[0].contains("Generating a key") && news[0].contains("1 min 30 s"));
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains("Generating a key") && lines[0].contains("1 min 30 s"));
 }
 
 #[test]
-fn a_login_from_before_is_gone_when_a_session_begins() {
+fn an_earlier_login_is_reset_when_a_session_begins() {
     let card = card();
     let mut before = SmartCardHsm::open(card.connect()).expect("selects");
     let pin = Pin::new(Zeroizing::new(PIN.into())).expect("a PIN");
     before.verify_pin(&pin).expect("logged in");
-    let ended = run_with(
+    let session = run_with(
         &card,
         vec![
             work(vec![Instruction::Command(hex!("00200081").to_vec())]),
@@ -471,33 +484,33 @@ fn a_login_from_before_is_gone_when_a_session_begins() {
         ],
         |_| {},
     );
-    // Not even selected.
-    assert_eq!(ended.heard[1].body, hex!("AB0723026D00800101"));
+    // 6D00, because the application is not even selected.
+    assert_eq!(session.received[1].body, hex!("AB0723026D00800101"));
 }
 
 #[test]
-fn a_card_that_is_pulled_out_is_reported_and_waited_for() {
+fn the_helper_waits_for_a_removed_card() {
     let card = card();
     card.remove();
-    let server_says = vec![
-        Say::Status("504 Gateway Timeout", "", vec![]),
+    let server_answers = vec![
+        ServerReply::Status("504 Gateway Timeout", "", vec![]),
         work(vec![Instruction::Command(hex!("00200081").to_vec())]),
         finished(),
     ];
-    // Without a card nothing is posted at all: the helper waits.
+    // Without a card, the helper waits and posts nothing.
     let inserter = card.clone();
     let insert = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(300));
         inserter.insert();
     });
-    let ended = run_with(&card, server_says, |attachment| attachment.once = false);
+    let session = run_with(&card, server_answers, |attachment| attachment.once = false);
     insert.join().expect("inserted");
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
-    assert_eq!(ended.heard.len(), 3);
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    assert_eq!(session.received.len(), 3);
 }
 
 #[test]
-fn many_commands_in_one_request_are_answered_in_their_order() {
+fn many_commands_in_one_request_are_answered_in_order() {
     let mut commands = vec![Instruction::Command(
         hex!("00A404000BE82B0601040181C31F020100").to_vec(),
     )];
@@ -505,14 +518,17 @@ fn many_commands_in_one_request_are_answered_in_their_order() {
         commands.push(Instruction::Command(hex!("0084000008").to_vec()));
         commands.push(Instruction::Command(hex!("00200081").to_vec()));
     }
-    let ended = run(vec![work(commands), finished()]);
-    assert!(matches!(ended.result, Ok(true)), "{:?}", ended.result);
-    assert!(ended.heard[1].body.ends_with(&hex!("230263C380020191")));
+    let session = run(vec![work(commands), finished()]);
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    assert!(
+        session.received[1]
+            .body
+            .ends_with(&hex!("230263C380020191"))
+    );
 }
 
-/// Nobody comes back to an https address at which there is plain HTTP, and nothing is tried for ever.
 #[test]
-fn a_wrong_scheme_ends_it_and_is_told() {
+fn an_https_address_of_a_server_without_tls_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let server = std::thread::spawn(move || {
@@ -520,35 +536,38 @@ fn a_wrong_scheme_ends_it_and_is_told() {
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    let ended = run_with(&card(), vec![], |attachment| {
+    let session = run_with(&card(), vec![], |attachment| {
         attachment.address =
             Address::parse(&format!("https://localhost:{port}/rt/hsm"), false).expect("an address");
         attachment.once = false;
     });
     server.join().expect("the server panicked");
-    let error = ended.result.expect_err("it is no TLS").to_string();
+    let error = session
+        .result
+        .expect_err("the server has no TLS")
+        .to_string();
     assert!(error.contains("http://"), "{error}");
 }
 
 #[test]
-fn a_bad_request_without_tls_may_be_for_https() {
-    let bad = Say::Status("400 Bad Request", "", b"TLS here".to_vec());
+fn a_bad_request_without_tls_suggests_https() {
+    let bad = ServerReply::Status("400 Bad Request", "", b"TLS here".to_vec());
     let error = run(vec![bad])
         .result
-        .expect_err("it is refused")
+        .expect_err("the request is rejected")
         .to_string();
     assert!(error.contains("begins with https://"), "{error}");
 }
 
 #[test]
-fn a_file_of_authorities_is_read_even_where_it_is_not_needed() {
-    let ended = run_with(&card(), vec![], |attachment| {
+fn the_ca_file_is_read_even_if_it_is_not_needed() {
+    let session = run_with(&card(), vec![], |attachment| {
         attachment.ca_file = Some(CaFile {
             path: "no-such-file.pem".into(),
             named_by: "`--ca`",
         });
     });
-    let error = ended.result.expect_err("there is no file");
+    let error = session.result.expect_err("the file does not exist");
     let text = error.to_string();
     assert!(matches!(error, AttachError::Trust(_)), "{text}");
     assert!(

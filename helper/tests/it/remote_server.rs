@@ -1,4 +1,4 @@
-//! A RAMOverHTTP server that says what the test wants it to say, and keeps what it hears.
+//! A RAMOverHTTP server that sends scripted answers and records what it receives.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,76 +7,76 @@ use std::{
     thread::JoinHandle,
 };
 
-/// A POST as it came.
+/// A POST that was received.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// Number of the connection.
+pub struct ReceivedPost {
+    /// The number of the connection, from 1.
     pub connection: usize,
-    /// First line.
+    /// The request line.
     pub line: String,
-    /// Headers, names in small letters.
+    /// The headers, with names in lowercase.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Heard {
+impl ReceivedPost {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(header, _)| header == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// What is answered next.
-pub enum Say {
-    /// A status line's number and reason, further header lines, and the body.
+/// One answer of the server.
+pub enum ServerReply {
+    /// The status with its reason, further header lines, and the body.
     Status(&'static str, &'static str, Vec<u8>),
-    /// 200 with this body.
-    Work(Vec<u8>),
-    /// 200, in chunks, and the connection is closed.
+    /// Status 200 with this body.
+    Instructions(Vec<u8>),
+    /// Status 200 with this body in chunks, after which the connection is closed.
     Chunked(Vec<u8>),
-    /// Nothing: the connection is closed.
+    /// The connection is closed without an answer.
     HangUp,
 }
 
-/// A server for as many POSTs as it has answers.
+/// A server that accepts as many POSTs as it has answers.
 pub struct Server {
     pub address: String,
-    heard: Receiver<Heard>,
+    received: Receiver<ReceivedPost>,
     thread: JoinHandle<()>,
 }
 
 impl Server {
-    pub fn saying(answers: Vec<Say>) -> Self {
-        Self::saying_at(0, answers)
+    pub fn answering(answers: Vec<ServerReply>) -> Self {
+        Self::answering_at(0, answers)
     }
 
-    /// 0: any port.
-    pub fn saying_at(port: u16, answers: Vec<Say>) -> Self {
+    /// Uses this port, or any port for 0.
+    pub fn answering_at(port: u16, answers: Vec<ServerReply>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let address = format!(
             "http://127.0.0.1:{}/rt/hsm?session=42",
             listener.local_addr().expect("an address").port()
         );
-        let (sender, heard) = channel();
+        let (sender, received) = channel();
         let thread = std::thread::spawn(move || serve(&listener, answers, &sender));
         Self {
             address,
-            heard,
+            received,
             thread,
         }
     }
 
-    /// All that was heard, once everything was said.
-    pub fn heard(self) -> Vec<Heard> {
+    /// All received POSTs, after all answers were sent.
+    pub fn received(self) -> Vec<ReceivedPost> {
         self.thread.join().expect("the server panicked");
-        self.heard.into_iter().collect()
+        self.received.into_iter().collect()
     }
 }
 
-fn serve(listener: &TcpListener, answers: Vec<Say>, heard: &Sender<Heard>) {
+fn serve(listener: &TcpListener, answers: Vec<ServerReply>, received: &Sender<ReceivedPost>) {
     let mut open: Option<BufReader<TcpStream>> = None;
     let mut connection = 0;
-    for say in answers {
+    for answer in answers {
         let post = loop {
             if let Some(reader) = &mut open
                 && let Some(post) = read(reader, connection)
@@ -87,14 +87,14 @@ fn serve(listener: &TcpListener, answers: Vec<Say>, heard: &Sender<Heard>) {
             open = Some(BufReader::new(listener.accept().expect("a client").0));
         };
         let reader = open.as_mut().expect("a connection");
-        heard.send(post).expect("the test listens");
+        received.send(post).expect("the test receives");
         let stream = reader.get_mut();
-        match say {
-            Say::Status(status, headers, body) => {
+        match answer {
+            ServerReply::Status(status, headers, body) => {
                 write(stream, status, headers, &body);
             }
-            Say::Work(body) => write(stream, "200 OK", "", &body),
-            Say::Chunked(body) => {
+            ServerReply::Instructions(body) => write(stream, "200 OK", "", &body),
+            ServerReply::Chunked(body) => {
                 let head =
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
                 stream.write_all(head.as_bytes()).expect("sent");
@@ -106,7 +106,7 @@ fn serve(listener: &TcpListener, answers: Vec<Say>, heard: &Sender<Heard>) {
                 stream.write_all(b"0\r\n\r\n").expect("sent");
                 open = None;
             }
-            Say::HangUp => open = None,
+            ServerReply::HangUp => open = None,
         }
     }
 }
@@ -116,7 +116,7 @@ fn write(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
         "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
-    // 204 has no body, and no length.
+    // A response with status 204 has neither body nor length.
     let head = if status.starts_with("204") {
         format!("HTTP/1.1 {status}\r\n{headers}\r\n")
     } else {
@@ -126,7 +126,7 @@ fn write(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     stream.write_all(body).expect("sent");
 }
 
-fn read(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Heard> {
+fn read(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<ReceivedPost> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
@@ -145,7 +145,7 @@ fn read(reader: &mut BufReader<TcpStream>, connection: usize) -> Option<Heard> {
     let length = headers.iter().find(|(name, _)| name == "content-length")?;
     let mut body = vec![0; length.1.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    Some(Heard {
+    Some(ReceivedPost {
         connection,
         line: line.trim_end().to_owned(),
         headers,

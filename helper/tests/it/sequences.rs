@@ -1,6 +1,7 @@
-//! Whatever a page sends, in whatever order: no PKA response without its approval, nothing signed without consent.
+//! Random sequences of requests. No PKA response leaves the helper without its approval, and nothing is signed without
+//! consent.
 
-use countersign_helper::prompt::played::Shown;
+use countersign_helper::prompt::scripted::Shown;
 use countersign_protocol::{
     cvc::{Curve, EcSignature},
     digest::Sha256Digest,
@@ -11,23 +12,23 @@ use countersign_protocol::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Rig, Server, silent};
+use crate::support::{Server, TestHelper, silent};
 
-/// One thing that a hostile page may do.
+/// A request that a hostile page can send.
 #[derive(Clone, Debug)]
-enum Move {
-    LogIn(Quality),
-    Enrol(Quality),
-    Approve(Quality, u8),
-    Again(Quality, u8),
+enum PageRequest {
+    LogIn(TaskVariant),
+    Enrol(TaskVariant),
+    Approve(TaskVariant, u8),
+    Again(TaskVariant, u8),
     List,
     Finish,
 }
 
-/// How good the task is that it passes on.
+/// The task in a request: valid, or with one defect.
 #[derive(Clone, Copy, Debug)]
-enum Quality {
-    Good,
+enum TaskVariant {
+    Valid,
     OtherServer,
     OtherOrigin,
     Expired,
@@ -35,75 +36,83 @@ enum Quality {
     WrongKind,
 }
 
-fn quality() -> impl Strategy<Value = Quality> {
+fn variant() -> impl Strategy<Value = TaskVariant> {
     prop_oneof![
-        6 => Just(Quality::Good),
-        1 => Just(Quality::OtherServer),
-        1 => Just(Quality::OtherOrigin),
-        1 => Just(Quality::Expired),
-        3 => Just(Quality::OtherTerms),
-        1 => Just(Quality::WrongKind),
+        6 => Just(TaskVariant::Valid),
+        1 => Just(TaskVariant::OtherServer),
+        1 => Just(TaskVariant::OtherOrigin),
+        1 => Just(TaskVariant::Expired),
+        3 => Just(TaskVariant::OtherTerms),
+        1 => Just(TaskVariant::WrongKind),
     ]
 }
 
-fn moves() -> impl Strategy<Value = Vec<(Move, bool, bool)>> {
-    let one = prop_oneof![
-        1 => quality().prop_map(Move::LogIn),
-        1 => quality().prop_map(Move::Enrol),
-        3 => (quality(), any::<u8>()).prop_map(|(q, c)| Move::Approve(q, c)),
-        4 => (quality(), any::<u8>()).prop_map(|(q, c)| Move::Again(q, c)),
-        1 => Just(Move::List),
-        1 => Just(Move::Finish),
+fn requests() -> impl Strategy<Value = Vec<(PageRequest, bool, bool)>> {
+    let request = prop_oneof![
+        1 => variant().prop_map(PageRequest::LogIn),
+        1 => variant().prop_map(PageRequest::Enrol),
+        3 => (variant(), any::<u8>()).prop_map(|(q, c)| PageRequest::Approve(q, c)),
+        4 => (variant(), any::<u8>()).prop_map(|(q, c)| PageRequest::Again(q, c)),
+        1 => Just(PageRequest::List),
+        1 => Just(PageRequest::Finish),
     ];
-    // With the user's answers to consent and PIN; the PIN itself is always right, else the card would be blocked.
-    let step = (one, prop::bool::weighted(0.8), prop::bool::weighted(0.9));
+    // With the user's answers to consent and PIN prompt. The PIN is always correct, so that the card is not blocked.
+    let step = (
+        request,
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.9),
+    );
     let steps = prop::collection::vec(step, 1..12);
-    // Most begin with a good approval: what comes then is what matters.
+    // Most sequences begin with a valid approval, because it opens the session that the later requests attack.
     (prop::bool::weighted(0.7), steps).prop_map(|(begin, mut steps)| {
         if begin {
-            steps.insert(0, (Move::Approve(Quality::Good, 0), true, true));
+            steps.insert(0, (PageRequest::Approve(TaskVariant::Valid, 0), true, true));
         }
         steps
     })
 }
 
-fn seal(rig: &Rig, quality: Quality, mut task: Task) -> Envelope {
+fn seal(helper: &TestHelper, variant: TaskVariant, mut task: Task) -> Envelope {
     use crate::support::ORIGIN;
-    if let (Quality::OtherTerms, Task::Approve(approve)) = (quality, &mut task) {
+    if let (TaskVariant::OtherTerms, Task::Approve(approve)) = (variant, &mut task) {
         approve.terms.reason.push('!');
     }
-    match quality {
-        Quality::Good | Quality::OtherTerms => rig.server.task(task),
-        Quality::OtherServer => Server::new(9).task(task),
-        Quality::OtherOrigin => rig.server.task_for("https://evil.example", 300, task),
-        Quality::Expired => rig.server.task_for(ORIGIN, -5, task),
-        Quality::WrongKind => match task {
-            Task::LogIn { .. } => rig.server.enrol(),
-            _ => rig.server.log_in(),
+    match variant {
+        TaskVariant::Valid | TaskVariant::OtherTerms => helper.server.task(task),
+        TaskVariant::OtherServer => Server::new(9).task(task),
+        TaskVariant::OtherOrigin => helper.server.task_for("https://evil.example", 300, task),
+        TaskVariant::Expired => helper.server.task_for(ORIGIN, -5, task),
+        TaskVariant::WrongKind => match task {
+            Task::LogIn { .. } => helper.server.enrol(),
+            _ => helper.server.log_in(),
         },
     }
 }
 
-fn operation(rig: &Rig, what: &Move) -> Operation {
-    let card = rig.card();
-    let approve =
-        |challenge: u8| Task::Approve(Box::new(rig.server.approve_task(card.key, &[challenge; 8])));
-    match what {
-        Move::LogIn(quality) => Operation::LogIn {
+fn operation(helper: &TestHelper, request: &PageRequest) -> Operation {
+    let card = helper.card();
+    let approve = |challenge: u8| {
+        Task::Approve(Box::new(
+            helper.server.approve_task(card.key, &[challenge; 8]),
+        ))
+    };
+    match request {
+        PageRequest::LogIn(variant) => Operation::LogIn {
             task: seal(
-                rig,
-                *quality,
+                helper,
+                *variant,
                 Task::LogIn {
                     nonce: "n".to_owned(),
                 },
             ),
             key: card.key,
         },
-        Move::Enrol(quality) => Operation::Enrol {
+        PageRequest::Enrol(variant) => Operation::Enrol {
             task: seal(
-                rig,
-                *quality,
-                rig.server
+                helper,
+                *variant,
+                helper
+                    .server
                     .enrol()
                     .peek::<countersign_protocol::task::ServerTask>()
                     .unwrap()
@@ -114,23 +123,26 @@ fn operation(rig: &Rig, what: &Move) -> Operation {
                 fingerprint: card.key,
             },
         },
-        Move::Approve(quality, challenge) => Operation::Approve {
-            task: seal(rig, *quality, approve(*challenge)),
+        PageRequest::Approve(variant, challenge) => Operation::Approve {
+            task: seal(helper, *variant, approve(*challenge)),
         },
-        Move::Again(quality, challenge) => Operation::ApproveAgain {
-            task: seal(rig, *quality, approve(*challenge)),
+        PageRequest::Again(variant, challenge) => Operation::ApproveAgain {
+            task: seal(helper, *variant, approve(*challenge)),
         },
-        Move::List => Operation::ListCards,
-        Move::Finish => Operation::Finish,
+        PageRequest::List => Operation::ListCards,
+        PageRequest::Finish => Operation::Finish,
     }
 }
 
-/// A response that left the helper is beside an approval of the same HSM and challenge, for terms that were shown.
-fn check_answer(rig: &Rig, answer: &Answer) {
+/// Checks that a response comes with an approval of the same HSM and challenge, for terms that were shown.
+fn check_answer(helper: &TestHelper, answer: &Answer) {
     let Answer::Approved { evidence } = answer else {
         return;
     };
-    let approval: Approval = evidence.statement.verify(&rig.card().public_key).unwrap();
+    let approval: Approval = evidence
+        .statement
+        .verify(&helper.card().public_key)
+        .unwrap();
     let device = approval.predicate.terms.hsm.device.clone();
     assert_eq!(
         approval.predicate.challenge,
@@ -139,13 +151,14 @@ fn check_answer(rig: &Rig, answer: &Answer) {
     let input = [device.as_bytes(), evidence.challenge.as_bytes()].concat();
     let response =
         EcSignature::from_plain(evidence.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
-    rig.card()
+    helper
+        .card()
         .public_key
         .verify_prehash(Sha256Digest::of(&input).as_bytes(), &response)
         .unwrap();
-    let shown = rig.user.shown();
+    let shown = helper.user.shown();
     let last = shown.iter().rev().find_map(|prompt| match prompt {
-        Shown::Consent(text) if text.contains("approve?") => Some(text),
+        Shown::Consent(text) if text.contains("approve request") => Some(text),
         _ => None,
     });
     assert!(last.unwrap().contains(&approval.predicate.terms.reason));
@@ -155,32 +168,32 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_signed_without_consent(moves in moves()) {
-        let rig = Rig::with_card().enrolled();
-        let mut page = rig.conversation();
+    fn nothing_is_signed_without_consent(requests in requests()) {
+        let helper = TestHelper::with_card().enrolled();
+        let mut page = helper.conversation();
         let (mut consents, mut signatures) = (0, 0);
-        for (what, consent, pin) in moves {
-            rig.user.consents(consent);
-            rig.user.pins(pin.then_some(crate::support::PIN));
-            let asked = rig.user.shown().len();
-            let signed = rig.sign_count();
-            let answer = page.answer(operation(&rig, &what), &silent());
-            let prompts = &rig.user.shown()[asked..];
-            let agreed = consent && pin && prompts.iter().any(|p| matches!(p, Shown::Consent(_)));
-            consents += u64::from(agreed);
-            let made = rig.sign_count() - signed;
-            signatures += made;
-            let expected = match (&what, &answer) {
-                (Move::Approve(..) | Move::Again(..), Ok(_)) => 2,
-                (Move::LogIn(_) | Move::Enrol(_), Ok(_)) => 1,
+        for (request, consent, pin) in requests {
+            helper.user.answer_consents(consent);
+            helper.user.enter_pin(pin.then_some(crate::support::PIN));
+            let shown_before = helper.user.shown().len();
+            let signed_before = helper.sign_count();
+            let answer = page.answer(operation(&helper, &request), &silent());
+            let prompts = &helper.user.shown()[shown_before..];
+            let consented = consent && pin && prompts.iter().any(|p| matches!(p, Shown::Consent(_)));
+            consents += u64::from(consented);
+            let signed = helper.sign_count() - signed_before;
+            signatures += signed;
+            let expected = match (&request, &answer) {
+                (PageRequest::Approve(..) | PageRequest::Again(..), Ok(_)) => 2,
+                (PageRequest::LogIn(_) | PageRequest::Enrol(_), Ok(_)) => 1,
                 _ => 0,
             };
-            prop_assert_eq!(made, expected);
-            if made > 0 && !matches!(what, Move::Again(..)) {
-                prop_assert!(agreed, "signed without consent: {:?}", what);
+            prop_assert_eq!(signed, expected);
+            if signed > 0 && !matches!(request, PageRequest::Again(..)) {
+                prop_assert!(consented, "signed without consent: {:?}", request);
             }
             if let Ok(answer) = &answer {
-                check_answer(&rig, answer);
+                check_answer(&helper, answer);
             }
         }
         prop_assert!(signatures == 0 || consents > 0);

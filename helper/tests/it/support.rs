@@ -1,4 +1,4 @@
-//! A running helper with played user and simulated cards, and a server that gives tasks.
+//! A running helper with a scripted user and simulated cards, and a server that signs tasks.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -17,8 +17,8 @@ use countersign_helper::{
     conversation::{Caller, Conversation},
     helper::{Helper, Setup},
     loopback,
-    origin::OriginBook,
-    prompt::{Patience, played::Played},
+    origin::OriginStore,
+    prompt::{Deadline, scripted::ScriptedPrompt},
 };
 use countersign_protocol::{
     Timestamp,
@@ -41,43 +41,43 @@ use tungstenite::{WebSocket, client::IntoClientRequest};
 pub const ORIGIN: &str = "https://sign.example.org";
 pub const PIN: &str = "648219";
 
-/// A helper, in this process.
-pub struct Rig {
+/// A helper in this process.
+pub struct TestHelper {
     pub port: u16,
-    pub user: Arc<Played>,
+    pub user: Arc<ScriptedPrompt>,
     pub helper: Arc<Helper>,
     pub server: Server,
-    pub cards: Vec<PlayedCard>,
+    pub cards: Vec<TestCard>,
     pub config: tempfile::TempDir,
-    counts: Arc<Counts>,
+    counts: Arc<CommandCounts>,
     _runtime: tokio::runtime::Runtime,
 }
 
 /// A simulated custodian's card with one key.
-pub struct PlayedCard {
+pub struct TestCard {
     pub simulator: Simulator,
     pub device: VerifiedDevice,
     pub key: Fingerprint,
     pub public_key: PublicKey,
 }
 
-impl Rig {
+impl TestHelper {
     pub fn without_cards() -> Self {
         Self::start(Vec::new())
     }
 
     pub fn with_card() -> Self {
-        Self::start(vec![PlayedCard::brainpool(1)])
+        Self::start(vec![TestCard::with_ec_key(1)])
     }
 
-    pub fn start(cards: Vec<PlayedCard>) -> Self {
+    pub fn start(cards: Vec<TestCard>) -> Self {
         let config = tempfile::tempdir().unwrap();
-        let user = Arc::new(Played::agreeable(PIN));
+        let user = Arc::new(ScriptedPrompt::approving(PIN));
         let named = cards
             .iter()
             .map(|card| ("card".to_owned(), card.simulator.clone()));
-        let counts = Arc::new(Counts::default());
-        let source: Arc<dyn CardSource> = Arc::new(Counting {
+        let counts = Arc::new(CommandCounts::default());
+        let source: Arc<dyn CardSource> = Arc::new(CountingSource {
             inner: SimulatedSource::new(named),
             counts: counts.clone(),
         });
@@ -88,7 +88,7 @@ impl Rig {
             anchors: anchors(),
             demo: true,
         });
-        OriginBook::new(config.path())
+        OriginStore::new(config.path())
             .allow(&ORIGIN.parse().unwrap())
             .unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -115,10 +115,11 @@ impl Rig {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    /// The server's key is known already.
+    /// Pins the server's key.
     pub fn enrolled(self) -> Self {
-        let book = OriginBook::new(self.config.path());
-        book.pin(&ORIGIN.parse().unwrap(), &self.server.fingerprint())
+        let origins = OriginStore::new(self.config.path());
+        origins
+            .pin(&ORIGIN.parse().unwrap(), &self.server.fingerprint())
             .unwrap();
         self
     }
@@ -127,7 +128,7 @@ impl Rig {
         Portal::connect(self.port)
     }
 
-    /// Without socket and threads.
+    /// A connection without socket and threads.
     pub fn conversation(&self) -> Conversation {
         let mut conversation = Conversation::new(self.helper.clone(), ORIGIN.parse().unwrap());
         conversation
@@ -141,32 +142,36 @@ impl Rig {
         conversation
     }
 
-    pub fn card(&self) -> &PlayedCard {
+    pub fn card(&self) -> &TestCard {
         &self.cards[0]
     }
 
-    /// PIN tries that reached cards.
+    /// The number of PIN tries that reached cards.
     pub fn verify_count(&self) -> u64 {
         self.counts.verify.load(Ordering::SeqCst)
     }
 
-    /// Signatures that cards were asked for.
+    /// The number of signatures that cards were requested to make.
     pub fn sign_count(&self) -> u64 {
         self.counts.sign.load(Ordering::SeqCst)
     }
 }
 
-/// Waits for what another thread does.
-pub fn wait_until(mut done: impl FnMut() -> bool) {
+/// Waits until another thread has established this condition.
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(std::time::Instant::now() < until, "it did not happen");
+    while !condition() {
+        assert!(
+            std::time::Instant::now() < until,
+            "the condition did not become true"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
+/// A caller that ignores the steps.
 pub fn silent() -> Caller {
-    Caller::new(Patience::minutes(1), Box::new(|_| {}))
+    Caller::new(Deadline::minutes(1), Box::new(|_| {}))
 }
 
 pub fn anchors() -> TrustAnchors {
@@ -179,25 +184,25 @@ pub fn pin(text: &str) -> Pin {
     Pin::new(zeroize::Zeroizing::new(text.to_owned())).unwrap()
 }
 
-/// What the helper sent to cards.
+/// The number of commands that the helper sent to cards.
 #[derive(Default)]
-struct Counts {
+struct CommandCounts {
     verify: AtomicU64,
     sign: AtomicU64,
 }
 
-/// Looks at the commands on their way.
-struct Counting {
+/// Counts the commands to its cards.
+struct CountingSource {
     inner: SimulatedSource,
-    counts: Arc<Counts>,
+    counts: Arc<CommandCounts>,
 }
 
 struct CountingTransport {
     inner: Box<dyn Transport>,
-    counts: Arc<Counts>,
+    counts: Arc<CommandCounts>,
 }
 
-impl CardSource for Counting {
+impl CardSource for CountingSource {
     fn readers(&self) -> Result<Vec<Reader>, TransportError> {
         self.inner.readers()
     }
@@ -215,7 +220,7 @@ impl CardSource for Counting {
 
 impl Transport for CountingTransport {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        // Without data (plain: nothing behind the header; protected: no cryptogram) VERIFY only asks for the state.
+        // VERIFY without data (unprotected: only a header; protected: no cryptogram) queries the status.
         let has_data = if command[0] & 0x0C == 0 {
             command.len() > 5
         } else {
@@ -225,7 +230,7 @@ impl Transport for CountingTransport {
             assert_ne!(
                 command[0] & 0x0C,
                 0,
-                "a PIN travels in the secure channel only"
+                "a PIN must be sent in the secure channel"
             );
             self.counts.verify.fetch_add(1, Ordering::SeqCst);
         }
@@ -259,7 +264,7 @@ fn simulator(serial: &str) -> Simulator {
     .unwrap()
 }
 
-/// A device that is to be opened; only its certificates matter here.
+/// The certificates of a signing HSM.
 pub fn signing_hsm(serial: &str) -> DeviceChain {
     SmartCardHsm::open(simulator(serial).connect())
         .unwrap()
@@ -267,20 +272,20 @@ pub fn signing_hsm(serial: &str) -> DeviceChain {
         .unwrap()
 }
 
-impl PlayedCard {
-    /// Status word of a VERIFY without PIN, asked beside the helper.
+impl TestCard {
+    /// The status word of a VERIFY without PIN, which another program sends.
     pub fn pin_status(&self) -> [u8; 2] {
         let answer = self.simulator.process(&[0x00, 0x20, 0x00, 0x81]).unwrap();
         answer.try_into().unwrap()
     }
 
-    /// Another program tries a wrong PIN.
-    pub fn waste_a_try(&self) {
+    /// Enters a wrong PIN in another program.
+    pub fn use_up_a_pin_try(&self) {
         let mut driver = SmartCardHsm::open(self.simulator.connect()).unwrap();
         driver.verify_pin(&pin("111111")).unwrap_err();
     }
 
-    pub fn brainpool(number: u32) -> Self {
+    pub fn with_ec_key(number: u32) -> Self {
         Self::new(number, KeyKind::Ec(Curve::BrainpoolP256r1))
     }
 
@@ -319,8 +324,8 @@ pub struct Portal {
 
 impl Portal {
     pub fn connect(port: u16) -> Self {
-        let mut portal = Self::connect_silently(port);
-        let hello = portal.ask(Operation::Hello {
+        let mut portal = Self::connect_without_hello(port);
+        let hello = portal.request(Operation::Hello {
             protocol: HELPER_PROTOCOL,
         });
         assert!(
@@ -336,8 +341,8 @@ impl Portal {
         portal
     }
 
-    /// Without hello.
-    pub fn connect_silently(port: u16) -> Self {
+    /// Connects without a hello.
+    pub fn connect_without_hello(port: u16) -> Self {
         let mut request = format!("ws://127.0.0.1:{port}/v1")
             .into_client_request()
             .unwrap();
@@ -356,7 +361,7 @@ impl Portal {
         }
     }
 
-    pub fn ask(&mut self, operation: Operation) -> Result<Answer, HelperError> {
+    pub fn request(&mut self, operation: Operation) -> Result<Answer, HelperError> {
         let id = self.next;
         self.next += 1;
         self.send(&serde_json::to_string(&Request { id, operation }).unwrap());
@@ -365,7 +370,7 @@ impl Portal {
         result
     }
 
-    /// Without waiting for the reply.
+    /// Sends a request without waiting for its reply.
     pub fn post(&mut self, operation: Operation) {
         self.send(
             &serde_json::to_string(&Request {
@@ -396,7 +401,7 @@ impl Portal {
     }
 }
 
-/// A server with its identity key, and the signing HSM that it has.
+/// A server with its identity key and its signing HSM.
 pub struct Server {
     key: EcSecretKey,
     pub hsm: DeviceChain,
@@ -425,7 +430,7 @@ impl Server {
         }
     }
 
-    /// A task for this origin that is valid for so long; no two are the same.
+    /// A unique task for this origin, valid for this number of seconds.
     pub fn task_for(&self, origin: &str, seconds: i64, task: Task) -> Envelope {
         let mut serial = self.serial.lock().unwrap();
         *serial += 1;

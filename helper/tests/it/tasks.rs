@@ -1,8 +1,8 @@
-//! Tasks that must be refused before any prompt, and the server's key.
+//! Tasks that must be refused without a prompt, and the pinning of the server's key.
 
 use countersign_helper::{
-    origin::OriginBook,
-    prompt::{PromptError, played::Shown},
+    origin::OriginStore,
+    prompt::{PromptError, scripted::Shown},
 };
 use countersign_protocol::{
     dsse::Envelope,
@@ -10,22 +10,22 @@ use countersign_protocol::{
     task::{ServerTask, Task},
 };
 
-use crate::support::{ORIGIN, Rig, Server};
+use crate::support::{ORIGIN, Server, TestHelper};
 
-fn log_in(rig: &Rig, task: Envelope) -> Operation {
+fn log_in(helper: &TestHelper, task: Envelope) -> Operation {
     Operation::LogIn {
         task,
-        key: rig.card().key,
+        key: helper.card().key,
     }
 }
 
-fn refused_unasked(rig: &Rig, operation: Operation, words: &str) {
-    let before = rig.user.shown();
-    let error = rig.portal().ask(operation).unwrap_err();
+fn refused_without_prompt(helper: &TestHelper, operation: Operation, words: &str) {
+    let before = helper.user.shown();
+    let error = helper.portal().request(operation).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
     assert!(error.message.contains(words), "{error}");
-    assert_eq!(rig.user.shown(), before, "no prompt was opened");
-    assert_eq!(rig.sign_count(), 0);
+    assert_eq!(helper.user.shown(), before, "a prompt was opened");
+    assert_eq!(helper.sign_count(), 0);
 }
 
 fn login_task() -> Task {
@@ -36,24 +36,24 @@ fn login_task() -> Task {
 
 #[test]
 fn a_task_for_another_page_is_refused() {
-    let rig = Rig::with_card();
-    let task = rig
+    let helper = TestHelper::with_card();
+    let task = helper
         .server
         .task_for("https://evil.example", 300, login_task());
-    refused_unasked(&rig, log_in(&rig, task), "https://evil.example");
+    refused_without_prompt(&helper, log_in(&helper, task), "https://evil.example");
 }
 
 #[test]
-fn an_old_task_is_refused() {
-    let rig = Rig::with_card();
-    let task = rig.server.task_for(ORIGIN, -1, login_task());
-    refused_unasked(&rig, log_in(&rig, task), "too old");
+fn an_expired_task_is_refused() {
+    let helper = TestHelper::with_card();
+    let task = helper.server.task_for(ORIGIN, -1, login_task());
+    refused_without_prompt(&helper, log_in(&helper, task), "expired");
 }
 
 #[test]
 fn a_task_with_a_wrong_signature_is_refused() {
-    let rig = Rig::with_card();
-    let good = rig.server.log_in();
+    let helper = TestHelper::with_card();
+    let good = helper.server.log_in();
     let mut flipped = good.clone();
     let end = flipped.signatures[0].sig.0.len() - 1;
     flipped.signatures[0].sig.0[end] ^= 1;
@@ -61,7 +61,7 @@ fn a_task_with_a_wrong_signature_is_refused() {
     none.signatures.clear();
     let mut two = good.clone();
     two.signatures.push(good.signatures[0].clone());
-    // Another server's signature over the same content.
+    // Another server's signature of the same content.
     let mut foreign = good.clone();
     let content: ServerTask = good.peek().unwrap();
     foreign.signatures = Server::new(8).sign(&content).signatures;
@@ -71,23 +71,26 @@ fn a_task_with_a_wrong_signature_is_refused() {
         .replace("nonce-1", "nonce-2")
         .into_bytes();
     for task in [flipped, none, two, foreign, changed] {
-        refused_unasked(&rig, log_in(&rig, task), "isn't signed by the server");
+        refused_without_prompt(
+            &helper,
+            log_in(&helper, task),
+            "isn't signed with the server key",
+        );
     }
     let mut other = good;
     other.payload_type = "application/vnd.in-toto+json".to_owned();
-    refused_unasked(&rig, log_in(&rig, other), "can't read");
+    refused_without_prompt(&helper, log_in(&helper, other), "can't read");
 }
 
 #[test]
-fn a_changed_server_key_is_refused_and_explained() {
-    let rig = Rig::with_card().enrolled();
+fn a_changed_server_key_is_refused_with_both_keys() {
+    let helper = TestHelper::with_card().enrolled();
     let other = Server::new(8);
-    refused_unasked(
-        &rig,
-        log_in(&rig, other.log_in()),
-        "isn't the one you enrolled with",
-    );
-    let error = rig.portal().ask(log_in(&rig, other.log_in())).unwrap_err();
+    refused_without_prompt(&helper, log_in(&helper, other.log_in()), "has changed");
+    let error = helper
+        .portal()
+        .request(log_in(&helper, other.log_in()))
+        .unwrap_err();
     assert!(
         error
             .message
@@ -97,73 +100,82 @@ fn a_changed_server_key_is_refused_and_explained() {
 
 #[test]
 fn a_task_of_another_kind_is_refused() {
-    let rig = Rig::with_card().enrolled();
-    refused_unasked(&rig, log_in(&rig, rig.server.enrol()), "something else");
-    refused_unasked(
-        &rig,
-        log_in(&rig, rig.server.approve(rig.card().key, &[1; 8])),
-        "something else",
+    let helper = TestHelper::with_card().enrolled();
+    refused_without_prompt(&helper, log_in(&helper, helper.server.enrol()), "differ");
+    refused_without_prompt(
+        &helper,
+        log_in(&helper, helper.server.approve(helper.card().key, &[1; 8])),
+        "differ",
     );
-    refused_unasked(
-        &rig,
+    refused_without_prompt(
+        &helper,
         Operation::Approve {
-            task: rig.server.log_in(),
+            task: helper.server.log_in(),
         },
-        "something else",
+        "differ",
     );
 }
 
 #[test]
-fn an_approval_of_an_unknown_server_is_refused() {
-    let rig = Rig::with_card();
-    let task = rig.server.approve(rig.card().key, &[1; 8]);
-    refused_unasked(&rig, Operation::Approve { task }, "doesn't know the key");
+fn an_approval_for_an_unknown_server_is_refused() {
+    let helper = TestHelper::with_card();
+    let task = helper.server.approve(helper.card().key, &[1; 8]);
+    refused_without_prompt(
+        &helper,
+        Operation::Approve { task },
+        "doesn't know the server key",
+    );
 }
 
 #[test]
-fn the_first_login_shows_and_keeps_the_servers_key() {
-    let rig = Rig::with_card();
-    let answer = rig.portal().ask(log_in(&rig, rig.server.log_in()));
+fn the_first_login_shows_and_pins_the_servers_key() {
+    let helper = TestHelper::with_card();
+    let answer = helper
+        .portal()
+        .request(log_in(&helper, helper.server.log_in()));
     assert!(matches!(answer, Ok(Answer::Statement { .. })), "{answer:?}");
-    let words = rig.server.fingerprint().words().join(" ");
-    let [Shown::Consent(first), Shown::Pin(_)] = &rig.user.shown()[..] else {
+    let words = helper.server.fingerprint().words().join(" ");
+    let [Shown::Consent(first), Shown::Pin(_)] = &helper.user.shown()[..] else {
         panic!()
     };
     assert!(
         first.contains(&words) && first.contains("First contact"),
         "{first}"
     );
-    let known = OriginBook::new(rig.config.path())
+    let known = OriginStore::new(helper.config.path())
         .find(&ORIGIN.parse().unwrap())
         .unwrap()
         .unwrap();
-    assert_eq!(known.server_key, Some(rig.server.fingerprint()));
-    rig.portal().ask(log_in(&rig, rig.server.log_in())).unwrap();
-    let Shown::Consent(second) = &rig.user.shown()[2] else {
+    assert_eq!(known.server_key, Some(helper.server.fingerprint()));
+    helper
+        .portal()
+        .request(log_in(&helper, helper.server.log_in()))
+        .unwrap();
+    let Shown::Consent(second) = &helper.user.shown()[2] else {
         panic!()
     };
     assert!(!second.contains("First contact"));
 }
 
 #[test]
-fn a_declined_login_keeps_nothing() {
-    let rig = Rig::with_card();
-    rig.user.consents(false);
-    let error = rig
+fn a_cancelled_login_pins_no_key() {
+    let helper = TestHelper::with_card();
+    helper.user.answer_consents(false);
+    let error = helper
         .portal()
-        .ask(log_in(&rig, rig.server.log_in()))
+        .request(log_in(&helper, helper.server.log_in()))
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::Declined);
-    let known = OriginBook::new(rig.config.path())
+    let known = OriginStore::new(helper.config.path())
         .find(&ORIGIN.parse().unwrap())
         .unwrap()
         .unwrap();
     assert_eq!(known.server_key, None);
-    assert_eq!((rig.verify_count(), rig.sign_count()), (0, 0));
+    assert_eq!((helper.verify_count(), helper.sign_count()), (0, 0));
 }
 
 #[test]
-fn a_question_without_an_answer_is_no_refusal() {
+fn a_prompt_without_an_answer_is_reported_differently_from_a_cancelled_one() {
     let failed = || PromptError::Failed("no display".into());
     for (prompt, error, code) in [
         (1, failed(), HelperErrorCode::PromptFailed),
@@ -171,61 +183,68 @@ fn a_question_without_an_answer_is_no_refusal() {
         (1, PromptError::Unanswered, HelperErrorCode::Unanswered),
         (2, PromptError::Unanswered, HelperErrorCode::Unanswered),
     ] {
-        let rig = Rig::with_card().enrolled();
-        rig.user.fails_at(prompt, error);
-        let told = rig
+        let helper = TestHelper::with_card().enrolled();
+        helper.user.fail_from(prompt, error);
+        let reported = helper
             .portal()
-            .ask(log_in(&rig, rig.server.log_in()))
+            .request(log_in(&helper, helper.server.log_in()))
             .unwrap_err();
-        assert_eq!(told.code, code);
-        assert_eq!(rig.user.shown().len(), prompt);
-        assert_eq!((rig.verify_count(), rig.sign_count()), (0, 0));
+        assert_eq!(reported.code, code);
+        assert_eq!(helper.user.shown().len(), prompt);
+        assert_eq!((helper.verify_count(), helper.sign_count()), (0, 0));
     }
 }
 
 #[test]
-fn an_answered_task_raises_no_second_prompt() {
-    let rig = Rig::with_card().enrolled();
-    let task = rig.server.log_in();
-    rig.portal().ask(log_in(&rig, task.clone())).unwrap();
-    let shown = rig.user.shown();
-    let error = rig.portal().ask(log_in(&rig, task)).unwrap_err();
+fn an_answered_task_opens_no_second_prompt() {
+    let helper = TestHelper::with_card().enrolled();
+    let task = helper.server.log_in();
+    helper
+        .portal()
+        .request(log_in(&helper, task.clone()))
+        .unwrap();
+    let shown = helper.user.shown();
+    let error = helper.portal().request(log_in(&helper, task)).unwrap_err();
     assert_eq!(error.code, HelperErrorCode::TaskRefused);
-    let declined = rig.server.log_in();
-    rig.user.next_consent(false);
-    rig.portal()
-        .ask(log_in(&rig, declined.clone()))
+    let declined = helper.server.log_in();
+    helper.user.answer_next_consent(false);
+    helper
+        .portal()
+        .request(log_in(&helper, declined.clone()))
         .unwrap_err();
-    let error = rig.portal().ask(log_in(&rig, declined)).unwrap_err();
+    let error = helper
+        .portal()
+        .request(log_in(&helper, declined))
+        .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::TaskRefused);
-    assert_eq!(rig.user.shown().len(), shown.len() + 1);
+    assert_eq!(helper.user.shown().len(), shown.len() + 1);
 }
 
 #[test]
-fn nothing_is_answered_before_hello() {
-    let rig = Rig::with_card();
-    let mut portal = crate::support::Portal::connect_silently(rig.port);
+fn requests_before_hello_are_refused() {
+    let helper = TestHelper::with_card();
+    let mut portal = crate::support::Portal::connect_without_hello(helper.port);
     assert_eq!(
-        portal.ask(Operation::ListCards).unwrap_err().code,
+        portal.request(Operation::ListCards).unwrap_err().code,
         HelperErrorCode::Version
     );
     assert_eq!(
         portal
-            .ask(Operation::Hello { protocol: 99 })
+            .request(Operation::Hello { protocol: 99 })
             .unwrap_err()
             .code,
         HelperErrorCode::Version
     );
     assert_eq!(
-        portal.ask(Operation::ListCards).unwrap_err().code,
+        portal.request(Operation::ListCards).unwrap_err().code,
         HelperErrorCode::Version
     );
 }
 
 #[test]
-fn messages_that_are_not_understood_are_answered() {
-    let rig = Rig::with_card();
-    let mut portal = rig.portal();
+fn unknown_messages_are_answered_with_an_error() {
+    let helper = TestHelper::with_card();
+    let mut portal = helper.portal();
     for (text, id) in [
         ("{\"id\":77,\"op\":\"sign\",\"digest\":\"00\"}", 77),
         ("nonsense", 0),

@@ -1,4 +1,4 @@
-//! Pages that ask for a card as they ask CardContact's web client: by loading an image.
+//! Pages that request a card as they request it from CardContact's web client, by loading an image.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use countersign_card::{
 };
 use countersign_helper::{
     loopback,
-    prompt::{OriginAnswer, played::Shown},
+    prompt::{OriginAnswer, scripted::Shown},
     trigger::{self, WebClient},
 };
 use countersign_protocol::helper::{Answer, CardState, Operation};
@@ -21,8 +21,8 @@ use countersign_ram::{Instruction, Notification, Request};
 use hex_literal::hex;
 
 use crate::{
-    remote_server::{Say, Server},
-    support::{PIN, PlayedCard, Rig, pin, wait_until},
+    remote_server::{Server, ServerReply},
+    support::{PIN, TestCard, TestHelper, pin, wait_until},
 };
 
 const PASSED: &[u8] = include_bytes!("../../src/trigger/passed.png");
@@ -31,19 +31,19 @@ const PAGE: &str = "https://portal.example";
 const SELECT: [u8; 17] = hex!("00A404000BE82B0601040181C31F020100");
 const STATUS: [u8; 4] = hex!("00200081");
 
-/// A helper that pages can reach both ways.
-struct Desk {
-    rig: Rig,
+/// A helper that serves the WebSocket and the trigger.
+struct WebClientHelper {
+    helper: TestHelper,
     port: u16,
     _runtime: tokio::runtime::Runtime,
 }
 
-impl Desk {
+impl WebClientHelper {
     fn new() -> Self {
-        Self::with(Rig::with_card(), "")
+        Self::with(TestHelper::with_card(), "")
     }
 
-    fn with(rig: Rig, reader: &str) -> Self {
+    fn with(helper: TestHelper, reader: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -52,12 +52,12 @@ impl Desk {
         let loopback = runtime.block_on(loopback::bind(0)).unwrap();
         let port = loopback.port;
         let client = WebClient {
-            helper: rig.helper.clone(),
+            helper: helper.helper.clone(),
             reader: reader.to_owned(),
         };
         runtime.spawn(trigger::serve(loopback, client));
         Self {
-            rig,
+            helper,
             port,
             _runtime: runtime,
         }
@@ -79,7 +79,7 @@ impl Desk {
         format!("Host: 127.0.0.1:{}", self.port)
     }
 
-    /// As a browser loads an image of `page`.
+    /// Loads the image in the way of a browser that shows `page`.
     fn load(&self, page: &str, query: &str) -> TcpStream {
         let referer = format!("Referer: {page}/");
         self.send("GET", &format!("/ocf.png?{query}"), &[self.host(), referer])
@@ -89,36 +89,35 @@ impl Desk {
         Reply::read(self.load(PAGE, query))
     }
 
-    /// Questions and notices about cards for servers.
     fn shown(&self) -> Vec<Shown> {
-        self.rig.user.shown()
+        self.helper.user.shown()
     }
 
-    /// The card is logged in, and stays so until somebody touches it.
-    fn log_in_beside(&self) -> SmartCardHsm {
-        let mut driver = SmartCardHsm::open(self.rig.card().simulator.connect()).unwrap();
+    /// Logs the card in with another program. It stays logged in until the helper accesses it.
+    fn log_in_elsewhere(&self) -> SmartCardHsm {
+        let mut driver = SmartCardHsm::open(self.helper.card().simulator.connect()).unwrap();
         driver.verify_pin(&pin(PIN)).unwrap();
         driver
     }
 
-    fn is_untouched(&self) -> bool {
-        self.rig.card().pin_status() == hex!("9000")
+    fn is_still_logged_in(&self) -> bool {
+        self.helper.card().pin_status() == hex!("9000")
     }
 }
 
-/// All bytes until the connection was closed.
+/// All bytes that were received until the connection was closed.
 #[derive(Debug)]
 struct Reply(Vec<u8>);
 
 impl Reply {
     fn read(mut stream: TcpStream) -> Self {
         let mut bytes = Vec::new();
-        // A connection that is closed on unread bytes is reset.
+        // A connection that is closed with unread bytes is reset.
         let _ = stream.read_to_end(&mut bytes);
         Self(bytes)
     }
 
-    fn is_nothing(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -135,7 +134,7 @@ impl Reply {
     }
 }
 
-/// Without query: pages that are made for this write none.
+/// The address without its query, because such pages write none.
 fn address(server: &Server) -> &str {
     server.address.split('?').next().unwrap()
 }
@@ -144,8 +143,8 @@ fn origin(server: &Server) -> &str {
     address(server).strip_suffix("/rt/hsm").unwrap()
 }
 
-fn finished() -> Say {
-    Say::Status("204 No Content", "", vec![])
+fn finished() -> ServerReply {
+    ServerReply::Status("204 No Content", "", vec![])
 }
 
 fn work(commands: &[&[u8]]) -> Vec<u8> {
@@ -157,17 +156,17 @@ fn work(commands: &[&[u8]]) -> Vec<u8> {
 }
 
 fn whole_session() -> Server {
-    Server::saying(vec![
-        Say::Status("200 OK", "", work(&[&SELECT, &STATUS])),
-        Say::Work(hex!("AA00").to_vec()),
+    Server::answering(vec![
+        ServerReply::Status("200 OK", "", work(&[&SELECT, &STATUS])),
+        ServerReply::Instructions(hex!("AA00").to_vec()),
         finished(),
     ])
 }
 
-/// A server that takes a POST and says nothing.
-struct Silent(TcpListener);
+/// A server that accepts a POST and does not answer.
+struct SilentServer(TcpListener);
 
-impl Silent {
+impl SilentServer {
     fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
@@ -176,7 +175,7 @@ impl Silent {
         format!("url=http://{}/rt/hsm", self.0.local_addr().unwrap())
     }
 
-    /// The session that is under way.
+    /// Accepts the helper's POST.
     fn session(&self) -> TcpStream {
         let (mut stream, _) = self.0.accept().unwrap();
         let mut head = [0; 4];
@@ -185,101 +184,117 @@ impl Silent {
         stream
     }
 
-    fn is_left_alone(&self) -> bool {
+    fn has_no_connection(&self) -> bool {
         self.0.set_nonblocking(true).unwrap();
         self.0.accept().is_err()
     }
 }
 
 #[test]
-fn a_page_is_asked_about_once_and_its_session_runs_to_the_end() {
-    let desk = Desk::new();
+fn a_page_is_asked_about_once_and_its_session_completes() {
+    let web_client = WebClientHelper::new();
     let server = whole_session();
     let query = format!("url={}&sessionId=0123ABCD", address(&server));
-    let reply = desk.trigger(&query);
+    let reply = web_client.trigger(&query);
     assert!(reply.is_image(PASSED), "{reply:?}");
     let head = reply.head();
     assert!(head.contains(&format!("access-control-allow-origin: {PAGE}")));
     assert!(head.contains("connection: close"));
-    let [Shown::Attaching(text)] = &desk.shown()[..] else {
-        panic!("{:?}", desk.shown())
+    let [Shown::Attaching(text)] = &web_client.shown()[..] else {
+        panic!("{:?}", web_client.shown())
     };
     for side in [PAGE, origin(&server), "Simulated reader 1"] {
         assert!(text.contains(side), "{side} in {text}");
     }
-    let heard = server.heard();
-    assert_eq!(heard.len(), 3);
-    for post in &heard {
+    let received = server.received();
+    assert_eq!(received.len(), 3);
+    for post in &received {
         assert_eq!(post.line, "POST /rt/hsm HTTP/1.1");
         assert_eq!(post.header("cookie"), Some("JSESSIONID=0123ABCD"));
     }
-    assert!(heard[0].body.starts_with(&hex!("E8")));
-    assert!(heard[1].body.ends_with(&hex!("230263C3800102")));
+    assert!(received[0].body.starts_with(&hex!("E8")));
+    assert!(received[1].body.ends_with(&hex!("230263C3800102")));
 
-    // "Always" holds for this page and this server together.
+    // "Always" is valid for this page and this server together.
     let again = whole_session();
     let other_port = format!("url={}", address(&again));
-    assert!(desk.trigger(&other_port).is_image(PASSED));
-    assert_eq!(desk.shown().len(), 2, "another server is another question");
-    assert_eq!(again.heard()[0].header("cookie"), None);
+    assert!(web_client.trigger(&other_port).is_image(PASSED));
+    assert_eq!(
+        web_client.shown().len(),
+        2,
+        "no question about another server"
+    );
+    assert_eq!(again.received()[0].header("cookie"), None);
     let port = other_port
         .split(['/', ':'])
         .nth(4)
         .unwrap()
         .parse::<u16>()
         .unwrap();
-    let same = Server::saying_at(port, vec![finished()]);
-    assert!(desk.trigger(&other_port).is_image(PASSED));
-    assert_eq!(desk.shown().len(), 2, "the same ones are not");
-    same.heard();
-    let same = Server::saying_at(port, vec![finished()]);
-    let elsewhere = Reply::read(desk.load("https://evil.example", &other_port));
+    let same = Server::answering_at(port, vec![finished()]);
+    assert!(web_client.trigger(&other_port).is_image(PASSED));
+    assert_eq!(
+        web_client.shown().len(),
+        2,
+        "a second question about the same pair"
+    );
+    same.received();
+    let same = Server::answering_at(port, vec![finished()]);
+    let elsewhere = Reply::read(web_client.load("https://evil.example", &other_port));
     assert!(elsewhere.is_image(PASSED));
-    assert_eq!(desk.shown().len(), 3, "another page is another question");
-    same.heard();
+    assert_eq!(
+        web_client.shown().len(),
+        3,
+        "no question about another page"
+    );
+    same.received();
 }
 
 #[test]
-fn a_session_of_the_browser_is_sent_as_it_is_and_replaced_by_the_servers_own() {
-    let desk = Desk::new();
+fn the_browsers_session_cookie_is_sent_until_the_server_replaces_it() {
+    let web_client = WebClientHelper::new();
     let cookie = "Set-Cookie: sid=new; Path=/rt\r\n";
-    let server = Server::saying(vec![
-        Say::Status("200 OK", cookie, hex!("AA00").to_vec()),
+    let server = Server::answering(vec![
+        ServerReply::Status("200 OK", cookie, hex!("AA00").to_vec()),
         finished(),
     ]);
     let query = format!("sessionId=sid=a=b&url={}", address(&server));
-    assert!(desk.trigger(&query).is_image(PASSED));
-    let heard = server.heard();
-    assert_eq!(heard[0].header("cookie"), Some("sid=a=b"));
-    assert_eq!(heard[1].header("cookie"), Some("sid=new"));
+    assert!(web_client.trigger(&query).is_image(PASSED));
+    let received = server.received();
+    assert_eq!(received[0].header("cookie"), Some("sid=a=b"));
+    assert_eq!(received[1].header("cookie"), Some("sid=new"));
 }
 
 #[test]
-fn a_servers_failure_is_the_other_image_and_the_person_learns_why() {
-    let desk = Desk::new();
+fn a_failed_session_shows_the_other_image_and_a_notice_with_the_reason() {
+    let web_client = WebClientHelper::new();
     let no = Notification {
         id: -1,
-        text: "This is no HSM of ours".into(),
+        text: "unknown HSM".into(),
         seconds: None,
     };
     let refusal = Request {
         instructions: vec![Instruction::Notify(no)],
     };
-    let gone = || Say::Status("504 Gateway Timeout", "", vec![]);
-    for (said, words) in [
+    let gone = || ServerReply::Status("504 Gateway Timeout", "", vec![]);
+    for (answers, words) in [
         (
-            vec![Say::Work(refusal.encode().unwrap()), gone()],
-            "This is no HSM of ours",
+            vec![ServerReply::Instructions(refusal.encode().unwrap()), gone()],
+            "unknown HSM",
         ),
-        (vec![Say::Status("404 Not Found", "", vec![])], "address"),
-        (vec![Say::HangUp], "connection"),
+        (
+            vec![ServerReply::Status("404 Not Found", "", vec![])],
+            "address",
+        ),
+        (vec![ServerReply::HangUp], "connection"),
     ] {
-        let server = Server::saying(said);
-        let reply = desk.trigger(&format!("url={}", address(&server)));
+        let server = Server::answering(answers);
+        let reply = web_client.trigger(&format!("url={}", address(&server)));
         assert!(reply.is_image(FAILED), "{reply:?}");
-        server.heard();
+        server.received();
         wait_until(|| {
-            desk.shown()
+            web_client
+                .shown()
                 .iter()
                 .any(|shown| matches!(shown, Shown::Notice(text) if text.contains(words)))
         });
@@ -287,59 +302,62 @@ fn a_servers_failure_is_the_other_image_and_the_person_learns_why() {
 }
 
 #[test]
-fn who_is_declined_gets_no_answer_and_no_card() {
-    let desk = Desk::new();
-    desk.rig.user.origin(OriginAnswer::No);
-    let _driver = desk.log_in_beside();
-    let server = Silent::new();
+fn a_denied_page_gets_no_response_and_no_card() {
+    let web_client = WebClientHelper::new();
+    web_client.helper.user.answer_origins(OriginAnswer::No);
+    let _driver = web_client.log_in_elsewhere();
+    let server = SilentServer::new();
     for _ in 0..3 {
-        let reply = desk.trigger(&server.query());
-        assert!(reply.is_nothing(), "{reply:?}");
+        let reply = web_client.trigger(&server.query());
+        assert!(reply.is_empty(), "{reply:?}");
     }
-    assert_eq!(desk.shown().len(), 1, "no is no for a while");
-    assert!(desk.is_untouched());
-    assert!(server.is_left_alone());
+    assert_eq!(web_client.shown().len(), 1, "more than one question");
+    assert!(web_client.is_still_logged_in());
+    assert!(server.has_no_connection());
 }
 
 #[test]
-fn once_is_once_and_a_page_that_hides_is_always_asked_about() {
-    let desk = Desk::new();
-    desk.rig.user.origin(OriginAnswer::ThisTime);
-    let server = Server::saying(vec![finished(), finished()]);
+fn this_time_is_one_session_and_an_unknown_page_is_always_asked_about() {
+    let web_client = WebClientHelper::new();
+    web_client
+        .helper
+        .user
+        .answer_origins(OriginAnswer::ThisTime);
+    let server = Server::answering(vec![finished(), finished()]);
     let query = format!("url={}", address(&server));
-    assert!(desk.trigger(&query).is_image(PASSED));
-    assert!(desk.trigger(&query).is_image(PASSED));
-    assert_eq!(desk.shown().len(), 2);
-    server.heard();
+    assert!(web_client.trigger(&query).is_image(PASSED));
+    assert!(web_client.trigger(&query).is_image(PASSED));
+    assert_eq!(web_client.shown().len(), 2);
+    server.received();
 
-    desk.rig.user.origin(OriginAnswer::Always);
-    let server = Server::saying(vec![finished(), finished()]);
+    web_client.helper.user.answer_origins(OriginAnswer::Always);
+    let server = Server::answering(vec![finished(), finished()]);
     let target = format!("/x?url={}", address(&server));
     for origins in [vec![], vec!["Origin: null".to_owned()]] {
-        let headers = [vec![desk.host()], origins].concat();
-        let reply = Reply::read(desk.send("GET", &target, &headers));
+        let headers = [vec![web_client.host()], origins].concat();
+        let reply = Reply::read(web_client.send("GET", &target, &headers));
         assert!(reply.is_image(PASSED));
         assert!(!reply.head().contains("access-control-allow-origin"));
     }
-    assert_eq!(desk.shown().len(), 4);
-    server.heard();
+    assert_eq!(web_client.shown().len(), 4);
+    server.received();
 }
 
 #[test]
-fn a_page_that_may_talk_to_the_helper_must_ask_for_a_card_all_the_same() {
-    let desk = Desk::new();
-    let server = Server::saying(vec![finished()]);
-    let book = countersign_helper::origin::OriginBook::new(desk.rig.config.path());
-    book.allow(&origin(&server).parse().unwrap()).unwrap();
-    let reply = Reply::read(desk.load(origin(&server), &format!("url={}", address(&server))));
+fn permission_to_use_the_helper_does_not_include_attaching() {
+    let web_client = WebClientHelper::new();
+    let server = Server::answering(vec![finished()]);
+    let origins = countersign_helper::origin::OriginStore::new(web_client.helper.config.path());
+    origins.allow(&origin(&server).parse().unwrap()).unwrap();
+    let reply = Reply::read(web_client.load(origin(&server), &format!("url={}", address(&server))));
     assert!(reply.is_image(PASSED));
-    assert!(matches!(desk.shown()[..], [Shown::Attaching(_)]));
-    server.heard();
+    assert!(matches!(web_client.shown()[..], [Shown::Attaching(_)]));
+    server.received();
 }
 
 #[test]
-fn what_is_no_wish_gets_no_answer() {
-    let desk = Desk::new();
+fn an_invalid_request_gets_no_response() {
+    let web_client = WebClientHelper::new();
     let url = "url=https://a.example/rt/hsm";
     for query in [
         "",
@@ -351,28 +369,28 @@ fn what_is_no_wish_gets_no_answer() {
         &format!("{url}&sessionId="),
         &format!("{url}&sessionId=a;b"),
     ] {
-        assert!(desk.trigger(query).is_nothing(), "{query}");
+        assert!(web_client.trigger(query).is_empty(), "{query}");
     }
-    // Without any query the image is known to say "failed".
-    let reply = Reply::read(desk.send("GET", "/ocf.png", &[desk.host()]));
+    // Without a query, CardContact's client shows the failed image.
+    let reply = Reply::read(web_client.send("GET", "/ocf.png", &[web_client.host()]));
     assert!(reply.is_image(FAILED), "{reply:?}");
     for method in ["POST", "HEAD", "PUT"] {
-        let reply = Reply::read(desk.send(method, &format!("/?{url}"), &[desk.host()]));
-        assert!(reply.is_nothing(), "{method}: {reply:?}");
+        let reply = Reply::read(web_client.send(method, &format!("/?{url}"), &[web_client.host()]));
+        assert!(reply.is_empty(), "{method}: {reply:?}");
     }
-    assert_eq!(desk.shown(), []);
+    assert_eq!(web_client.shown(), []);
 }
 
 #[test]
-fn other_names_of_this_computer_get_no_answer() {
-    let desk = Desk::new();
-    let port = desk.port;
+fn other_names_of_this_computer_get_no_response() {
+    let web_client = WebClientHelper::new();
+    let port = web_client.port;
     for hosts in [
         vec![format!("Host: evil.example:{port}")],
         vec![format!("Host: 127.0.0.1.nip.example:{port}")],
         vec![format!("Host: 127.0.0.1:{}", port.wrapping_add(1))],
         vec!["Host: 127.0.0.1".to_owned()],
-        vec![desk.host(), desk.host()],
+        vec![web_client.host(), web_client.host()],
         vec!["X: y".to_owned()],
     ] {
         for target in [
@@ -380,100 +398,104 @@ fn other_names_of_this_computer_get_no_answer() {
             "/",
             "http://evil.example/?url=https://a.example/",
         ] {
-            let reply = Reply::read(desk.send("GET", target, &hosts));
-            assert!(reply.is_nothing(), "{hosts:?} {target}: {reply:?}");
+            let reply = Reply::read(web_client.send("GET", target, &hosts));
+            assert!(reply.is_empty(), "{hosts:?} {target}: {reply:?}");
         }
     }
-    assert_eq!(desk.shown(), []);
+    assert_eq!(web_client.shown(), []);
 }
 
 #[test]
-fn a_page_that_wants_the_pin_verified_is_refused_with_a_note() {
-    let desk = Desk::new();
-    let server = Silent::new();
-    let _driver = desk.log_in_beside();
+fn a_page_that_requires_the_pin_is_refused_with_a_notice() {
+    let web_client = WebClientHelper::new();
+    let server = SilentServer::new();
+    let _driver = web_client.log_in_elsewhere();
     for _ in 0..3 {
-        let reply = desk.trigger(&format!("{}&pinrequired=129", server.query()));
+        let reply = web_client.trigger(&format!("{}&pinrequired=129", server.query()));
         assert!(reply.is_image(FAILED), "{reply:?}");
     }
-    wait_until(|| !desk.shown().is_empty());
-    let [Shown::Notice(text)] = &desk.shown()[..] else {
-        panic!("told once, and asked for nothing: {:?}", desk.shown())
+    wait_until(|| !web_client.shown().is_empty());
+    let [Shown::Notice(text)] = &web_client.shown()[..] else {
+        panic!("expected one notice only: {:?}", web_client.shown())
     };
     assert!(text.contains("PIN") && text.contains(PAGE));
-    assert!(desk.is_untouched());
-    assert!(server.is_left_alone());
+    assert!(web_client.is_still_logged_in());
+    assert!(server.has_no_connection());
 }
 
 #[test]
-fn a_pages_server_cannot_unlock_the_card_in_any_way() {
-    let desk = Desk::new();
+fn a_pages_server_cannot_unlock_the_card() {
+    let web_client = WebClientHelper::new();
     let mut channel = Channel::derive(&[1; 32], &[2; 8]);
     let verify = Command::new(0, 0x20, 0, 0x81).with_data(PIN.as_bytes());
-    let sealed = channel.protect_command(&verify).encode();
+    let encrypted = channel.protect_command(&verify).encode();
     let change = Command::new(0, 0x24, 0, 0x81).with_data(*b"648219648219");
     let change = channel.protect_command(&change).encode();
     let plain = verify.with_le(Le::Short).encode();
-    let server = Server::saying(vec![
-        Say::Work(work(&[&SELECT, &plain, &sealed, &change, &STATUS])),
+    let server = Server::answering(vec![
+        ServerReply::Instructions(work(&[&SELECT, &plain, &encrypted, &change, &STATUS])),
         finished(),
     ]);
-    let before = desk.rig.verify_count();
+    let before = web_client.helper.verify_count();
     assert!(
-        desk.trigger(&format!("url={}", address(&server)))
+        web_client
+            .trigger(&format!("url={}", address(&server)))
             .is_image(PASSED)
     );
-    let heard = server.heard();
+    let received = server.received();
     assert!(
-        heard[1]
+        received[1]
             .body
             .ends_with(&hex!("23026982 23026982 23026982 230263C3 800105")),
         "{:02X?}",
-        heard[1].body
+        received[1].body
     );
-    assert_eq!(desk.rig.verify_count(), before);
+    assert_eq!(web_client.helper.verify_count(), before);
 }
 
 #[test]
-fn one_page_at_a_time_and_its_card_is_seen_as_lent() {
-    let desk = Desk::new();
-    let server = Silent::new();
-    let first = desk.load(PAGE, &server.query());
+fn one_page_at_a_time_attaches_a_card_and_the_card_is_listed_as_in_use() {
+    let web_client = WebClientHelper::new();
+    let server = SilentServer::new();
+    let first = web_client.load(PAGE, &server.query());
     let session = server.session();
 
-    let second = desk.trigger(&server.query());
-    assert!(second.is_nothing(), "{second:?}");
-    let Ok(Answer::Cards { readers }) = desk.rig.portal().ask(Operation::ListCards) else {
+    let second = web_client.trigger(&server.query());
+    assert!(second.is_empty(), "{second:?}");
+    let Ok(Answer::Cards { readers }) = web_client.helper.portal().request(Operation::ListCards)
+    else {
         panic!()
     };
     assert!(matches!(readers[0].card, CardState::Unusable { .. }));
 
-    // The server hangs up: the first page hears of it, and the card is back.
+    // When the server hangs up, the first page sees the failure, and the card is free again.
     drop(session);
     assert!(Reply::read(first).is_image(FAILED));
-    let next = Server::saying(vec![finished()]);
+    let next = Server::answering(vec![finished()]);
     assert!(
-        desk.trigger(&format!("url={}", address(&next)))
+        web_client
+            .trigger(&format!("url={}", address(&next)))
             .is_image(PASSED)
     );
-    next.heard();
+    next.received();
 }
 
 #[test]
-fn a_page_that_leaves_takes_its_session_with_it() {
-    let desk = Desk::new();
-    let server = Silent::new();
-    let page = desk.load(PAGE, &server.query());
+fn closing_the_page_ends_its_session() {
+    let web_client = WebClientHelper::new();
+    let server = SilentServer::new();
+    let page = web_client.load(PAGE, &server.query());
     let _session = server.session();
     drop(page);
-    // At once, though the server has still not answered.
-    let next = Server::saying(vec![finished()]);
+    // The next session starts at once, although the first server has not answered.
+    let next = Server::answering(vec![finished()]);
     assert!(
-        desk.trigger(&format!("url={}", address(&next)))
+        web_client
+            .trigger(&format!("url={}", address(&next)))
             .is_image(PASSED)
     );
-    next.heard();
-    let mut driver = SmartCardHsm::open(desk.rig.card().simulator.connect()).unwrap();
+    next.received();
+    let mut driver = SmartCardHsm::open(web_client.helper.card().simulator.connect()).unwrap();
     assert!(matches!(
         driver.pin_status(PinKind::User),
         Ok(PinStatus::NotVerified { .. })
@@ -481,68 +503,71 @@ fn a_page_that_leaves_takes_its_session_with_it() {
 }
 
 #[test]
-fn a_card_that_approves_is_not_taken_away() {
-    let desk = Desk::with(Rig::with_card().enrolled(), "");
-    let rig = &desk.rig;
-    let mut portal = rig.portal();
-    let task = rig.server.approve(rig.card().key, &[1; 8]);
-    portal.ask(Operation::Approve { task }).unwrap();
-    let server = Silent::new();
-    assert!(desk.trigger(&server.query()).is_image(FAILED));
-    assert!(server.is_left_alone());
-    let again = rig.server.approve(rig.card().key, &[2; 8]);
-    portal.ask(Operation::ApproveAgain { task: again }).unwrap();
+fn a_card_in_a_pin_session_is_not_attached() {
+    let web_client = WebClientHelper::with(TestHelper::with_card().enrolled(), "");
+    let helper = &web_client.helper;
+    let mut portal = helper.portal();
+    let task = helper.server.approve(helper.card().key, &[1; 8]);
+    portal.request(Operation::Approve { task }).unwrap();
+    let server = SilentServer::new();
+    assert!(web_client.trigger(&server.query()).is_image(FAILED));
+    assert!(server.has_no_connection());
+    let again = helper.server.approve(helper.card().key, &[2; 8]);
+    portal
+        .request(Operation::ApproveAgain { task: again })
+        .unwrap();
 }
 
 #[test]
 fn the_reader_can_be_chosen() {
-    let cards = vec![PlayedCard::brainpool(1), PlayedCard::brainpool(2)];
-    let desk = Desk::with(Rig::start(cards), "Simulated reader 2");
-    let server = Server::saying(vec![finished()]);
+    let cards = vec![TestCard::with_ec_key(1), TestCard::with_ec_key(2)];
+    let web_client = WebClientHelper::with(TestHelper::start(cards), "Simulated reader 2");
+    let server = Server::answering(vec![finished()]);
     assert!(
-        desk.trigger(&format!("url={}", address(&server)))
+        web_client
+            .trigger(&format!("url={}", address(&server)))
             .is_image(PASSED)
     );
-    let [Shown::Attaching(text)] = &desk.shown()[..] else {
+    let [Shown::Attaching(text)] = &web_client.shown()[..] else {
         panic!()
     };
     assert!(text.contains("Simulated reader 2"));
-    server.heard();
-    let nobody = Desk::with(Rig::without_cards(), "");
-    let server = Silent::new();
-    assert!(nobody.trigger(&server.query()).is_image(FAILED));
-    assert!(server.is_left_alone());
+    server.received();
+    let empty = WebClientHelper::with(TestHelper::without_cards(), "");
+    let server = SilentServer::new();
+    assert!(empty.trigger(&server.query()).is_image(FAILED));
+    assert!(server.has_no_connection());
 }
 
 #[test]
-fn browsers_may_ask_whether_a_page_may_ask() {
-    let desk = Desk::new();
+fn a_preflight_is_answered_without_a_prompt() {
+    let web_client = WebClientHelper::new();
     let headers = [
-        desk.host(),
+        web_client.host(),
         format!("Origin: {PAGE}"),
         "Access-Control-Request-Method: GET".to_owned(),
         "Access-Control-Request-Private-Network: true".to_owned(),
     ];
-    let reply = Reply::read(desk.send("OPTIONS", "/?url=https://a.example/", &headers));
+    let reply = Reply::read(web_client.send("OPTIONS", "/?url=https://a.example/", &headers));
     let head = reply.head();
     assert!(head.starts_with("http/1.1 204 "), "{head}");
     assert!(head.contains(&format!("access-control-allow-origin: {PAGE}")));
     assert!(head.contains("access-control-allow-private-network: true"));
-    assert_eq!(desk.shown(), []);
+    assert_eq!(web_client.shown(), []);
 }
 
 #[test]
-fn requests_have_a_size_and_a_time() {
-    let desk = Desk::new();
+fn requests_are_limited_in_size_and_time() {
+    let web_client = WebClientHelper::new();
     let long = format!("/?url=https://a.example/{}", "x".repeat(100_000));
-    let reply = Reply::read(desk.send("GET", &long, &[desk.host()]));
+    let reply = Reply::read(web_client.send("GET", &long, &[web_client.host()]));
     assert!(!reply.is_image(PASSED) && !reply.is_image(FAILED));
-    let mut slow = TcpStream::connect(("127.0.0.1", desk.port)).unwrap();
+    let mut slow = TcpStream::connect(("127.0.0.1", web_client.port)).unwrap();
     slow.set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
     slow.write_all(b"GET /?url=").unwrap();
     let began = Instant::now();
     let closed = slow.read(&mut [0]);
     assert!(closed.is_ok() && began.elapsed() < Duration::from_secs(25));
-    assert_eq!(desk.shown(), []);
+    assert_eq!(web_client.shown(), []);
 }

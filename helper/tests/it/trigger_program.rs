@@ -1,4 +1,4 @@
-//! The trigger of the program as it is started by people.
+//! The trigger in the real program.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,24 +10,24 @@ use std::{
 
 use countersign_simulator::{NewCard, Profile, Simulator};
 
-/// Agrees to everything.
+/// A pinentry that confirms everything.
 const PINENTRY: &str = "#!/bin/sh\necho OK\nwhile IFS= read -r line; do echo OK; done\n";
 
 struct Program {
     child: Child,
-    /// Of the WebSocket.
+    /// The port of the WebSocket.
     port: u16,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl Program {
-    /// With one simulated card.
+    /// Starts the program with one simulated card.
     fn start(trigger_port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let pinentry = folder.path().join("pinentry");
+        let directory = tempfile::tempdir().unwrap();
+        let pinentry = directory.path().join("pinentry");
         std::fs::write(&pinentry, PINENTRY).unwrap();
         std::fs::set_permissions(&pinentry, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let card = folder.path().join("anna.card");
+        let card = directory.path().join("anna.card");
         let new = NewCard {
             serial: "000009".to_owned(),
             label: "program".to_owned(),
@@ -43,7 +43,7 @@ impl Program {
             .arg("--pinentry")
             .arg(&pinentry)
             .arg("--config-dir")
-            .arg(folder.path())
+            .arg(directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -55,16 +55,16 @@ impl Program {
         Self {
             child,
             port,
-            _folder: folder,
+            _directory: directory,
         }
     }
 
-    /// The first line of its log that has these words in it.
-    fn log(&mut self, words: &str) -> String {
+    /// The first line of the log that contains this text.
+    fn log_line(&mut self, text: &str) -> String {
         let stderr = BufReader::new(self.child.stderr.as_mut().unwrap());
-        let line = stderr.lines().map(Result::unwrap);
-        line.into_iter()
-            .find(|line| line.contains(words))
+        let mut lines = stderr.lines().map(Result::unwrap);
+        lines
+            .find(|line| line.contains(text))
             .expect("not in the log")
     }
 
@@ -81,18 +81,18 @@ impl Drop for Program {
 }
 
 #[test]
-fn a_port_that_is_taken_does_not_keep_the_helper_from_its_work() {
+fn the_helper_serves_pages_even_if_the_web_client_port_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let mut program = Program::start(port);
-    program.log(&port.to_string());
+    program.log_line(&port.to_string());
     assert!(program.is_serving());
 }
 
 #[test]
-fn the_program_ends_at_once_though_a_server_holds_its_answer() {
+fn the_program_exits_promptly_while_a_server_delays_its_answer() {
     let mut program = Program::start(0);
-    let line = program.log("web client on port");
+    let line = program.log_line("web client: listening on port");
     let port: u16 = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/rt/hsm", server.local_addr().unwrap());

@@ -1,20 +1,22 @@
 //! Command and response APDUs (ISO/IEC 7816-4).
 
-/// Most response data that is asked for.
+use zeroize::{Zeroize, Zeroizing};
+
+/// The `Le` field: how much response data a command expects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Le {
-    /// As much as a short APDU carries: 256.
+    /// Up to 256 bytes, in a short APDU.
     Short,
-    /// Exactly so many, 1 to 256, in a short APDU.
+    /// This number of bytes, 1 to 255, in a short APDU.
     Exactly(u8),
-    /// As much as an extended APDU carries: 65536.
+    /// Up to 65,536 bytes, in an extended APDU.
     Extended,
-    /// Exactly so many, in an extended APDU.
+    /// This number of bytes, 1 to 65,535, in an extended APDU.
     ExactlyExtended(u16),
 }
 
 impl Le {
-    /// Number of bytes.
+    /// Largest number of bytes in the response.
     pub const fn bytes(self) -> usize {
         match self {
             Self::Short => 256,
@@ -29,30 +31,36 @@ impl Le {
     }
 }
 
-/// A command.
+/// A command APDU. Its data can be a PIN, so it is wiped when the command is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Class.
+    /// Class byte.
     pub cla: u8,
-    /// Instruction.
+    /// Instruction byte.
     pub ins: u8,
-    /// First parameter.
+    /// First parameter byte.
     pub p1: u8,
-    /// Second parameter.
+    /// Second parameter byte.
     pub p2: u8,
-    /// Data.
+    /// Command data, at most 65,535 bytes.
     pub data: Vec<u8>,
-    /// Wanted response length; `None`: no data is expected.
+    /// Expected response data; `None` if the response has no data.
     pub le: Option<Le>,
 }
 
-/// Bytes that are no command.
+impl Drop for Command {
+    fn drop(&mut self) {
+        self.data.zeroize();
+    }
+}
+
+/// The bytes are not a command APDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bytes are not a command APDU")]
 pub struct InvalidCommand;
 
 impl Command {
-    /// A command without data and answer.
+    /// Creates a command without data that expects no response data.
     pub const fn new(cla: u8, ins: u8, p1: u8, p2: u8) -> Self {
         Self {
             cla,
@@ -64,24 +72,28 @@ impl Command {
         }
     }
 
-    /// Adds data.
+    /// Sets the command data.
     #[must_use]
     pub fn with_data(mut self, data: impl Into<Vec<u8>>) -> Self {
+        self.data.zeroize();
         self.data = data.into();
         self
     }
 
-    /// Expects an answer.
+    /// Sets the expected response data.
     #[must_use]
     pub fn with_le(mut self, le: Le) -> Self {
         self.le = Some(le);
         self
     }
 
-    /// Encodes; extended where data or wanted answer need it.
-    pub fn encode(&self) -> Vec<u8> {
+    /// Encodes the command as a short APDU, or as an extended APDU if the data or `le` require it. The bytes are wiped when
+    /// they are dropped.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let extended = self.data.len() > 255 || self.le.is_some_and(Le::is_extended);
-        let mut out = vec![self.cla, self.ins, self.p1, self.p2];
+        // Header, data, and two length fields. The buffer never grows, because growing would leave an unwiped copy.
+        let mut out = Zeroizing::new(Vec::with_capacity(4 + 3 + self.data.len() + 3));
+        out.extend_from_slice(&[self.cla, self.ins, self.p1, self.p2]);
         let length = u16::try_from(self.data.len())
             .unwrap_or(u16::MAX)
             .to_be_bytes();
@@ -102,17 +114,17 @@ impl Command {
                 };
                 out.extend_from_slice(&count.to_be_bytes());
             } else {
-                // 256 is written as 0.
+                // 256 is encoded as 0.
                 out.push(u8::try_from(le.bytes()).unwrap_or(0));
             }
         }
         out
     }
 
-    /// Decodes.
+    /// Decodes a short or extended command APDU.
     ///
     /// # Errors
-    /// [`InvalidCommand`].
+    /// A length field does not match the number of bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCommand> {
         let [cla, ins, p1, p2, body @ ..] = bytes else {
             return Err(InvalidCommand);
@@ -156,12 +168,12 @@ impl Command {
     }
 }
 
-/// Header only: data may be a PIN.
+/// Shows the header only, because the data can be a PIN.
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{:02X} {:02X} {:02X} {:02X} ({} bytes)",
+            "{:02X} {:02X} {:02X} {:02X} ({} bytes of data)",
             self.cla,
             self.ins,
             self.p1,
@@ -171,73 +183,73 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Status bytes of a response.
+/// Status word of a response (SW1 SW2), with the meaning that the SmartCard-HSM gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StatusWord(pub u16);
 
 impl StatusWord {
-    /// Done.
+    /// The command succeeded.
     pub const OK: Self = Self(0x9000);
-    /// PKA slot is registered and authenticated.
+    /// Status of a custodian's slot: its key is registered and has authenticated.
     pub const SLOT_AUTHENTICATED: Self = Self(0x9001);
-    /// End of file reached; normal.
+    /// The end of the file was reached.
     pub const END_OF_FILE: Self = Self(0x6282);
-    /// Authentication failed; as PIN status: public key authentication is active.
+    /// Authentication failed. As the status of a PIN: public key authentication is active and not complete.
     pub const AUTHENTICATION_FAILED: Self = Self(0x6300);
-    /// Execution error.
+    /// The card failed to execute the command.
     pub const EXECUTION_ERROR: Self = Self(0x6400);
-    /// Wrong length.
+    /// A length is wrong.
     pub const WRONG_LENGTH: Self = Self(0x6700);
-    /// Secure messaging is not supported.
+    /// The card does not support secure messaging.
     pub const SM_UNSUPPORTED: Self = Self(0x6882);
-    /// Not authenticated.
+    /// The security status is not satisfied: not authenticated.
     pub const NOT_AUTHENTICATED: Self = Self(0x6982);
-    /// PIN blocked.
+    /// The PIN is blocked.
     pub const BLOCKED: Self = Self(0x6983);
-    /// Reference data not usable: transport PIN; key use counter exhausted.
+    /// The reference data cannot be used: the PIN is a transport PIN, or the key's use counter is exhausted.
     pub const NOT_USABLE: Self = Self(0x6984);
-    /// Conditions not satisfied.
+    /// The conditions of use are not satisfied.
     pub const CONDITIONS: Self = Self(0x6985);
-    /// Command not allowed.
+    /// The command is not allowed.
     pub const NOT_ALLOWED: Self = Self(0x6986);
-    /// Secure messaging object missing.
+    /// A secure messaging object is missing.
     pub const SM_MISSING: Self = Self(0x6987);
-    /// Secure messaging object wrong.
+    /// A secure messaging object is wrong.
     pub const SM_WRONG: Self = Self(0x6988);
-    /// Wrong data.
+    /// The command data is wrong.
     pub const WRONG_DATA: Self = Self(0x6A80);
-    /// Function not supported; algorithm not allowed for the key.
+    /// The function is not supported, or the algorithm is not allowed for the key.
     pub const NOT_SUPPORTED: Self = Self(0x6A81);
-    /// File not found.
+    /// The file does not exist.
     pub const FILE_NOT_FOUND: Self = Self(0x6A82);
-    /// No space.
+    /// The card has no space left.
     pub const NO_SPACE: Self = Self(0x6A84);
-    /// There is one already.
+    /// The object already exists or is in use.
     pub const FILE_EXISTS: Self = Self(0x6A89);
-    /// Wrong P1 P2.
+    /// The parameters P1 and P2 are wrong.
     pub const WRONG_P1P2: Self = Self(0x6A86);
-    /// Reference not found.
+    /// The referenced data does not exist.
     pub const REFERENCE_NOT_FOUND: Self = Self(0x6A88);
-    /// Wrong parameters.
+    /// The parameters are wrong, such as an offset after the end of the file.
     pub const WRONG_PARAMETERS: Self = Self(0x6B00);
-    /// Instruction unknown, or application not selected.
+    /// The instruction is unknown, or the application is not selected.
     pub const UNKNOWN_INSTRUCTION: Self = Self(0x6D00);
-    /// Class not supported.
+    /// The class is not supported.
     pub const UNKNOWN_CLASS: Self = Self(0x6E00);
-    /// Unspecified error.
+    /// An unspecified error.
     pub const ERROR: Self = Self(0x6F00);
 
-    /// `63Cx`: tries left.
+    /// Creates the status `63Cx`: the PIN is not verified, and `tries` tries are left.
     pub const fn with_tries(tries: u8) -> Self {
         Self(0x63C0 | (tries as u16 & 0x0F))
     }
 
-    /// Whether it is 9000.
+    /// Whether the status is 9000.
     pub const fn is_ok(self) -> bool {
         self.0 == 0x9000
     }
 
-    /// Tries left, if this is `63Cx`.
+    /// Number of tries left if the status is `63Cx`.
     pub const fn tries(self) -> Option<u8> {
         if self.0 & 0xFFF0 == 0x63C0 {
             Some((self.0 & 0x0F) as u8)
@@ -248,16 +260,16 @@ impl StatusWord {
 
     const fn meaning(self) -> &'static str {
         match self.0 {
-            0x9000 | 0x9001 => "done",
+            0x9000 | 0x9001 => "success",
             0x6282 => "end of file",
             0x6300 => "authentication failed",
             0x63C0..=0x63CF => "PIN not verified",
             0x6400 | 0x6581 | 0x6F00 => "error in the card",
             0x6700 => "wrong length",
-            0x6882 | 0x6987 | 0x6988 => "secure messaging refused",
+            0x6882 | 0x6987 | 0x6988 => "secure messaging rejected",
             0x6982 => "not authenticated",
             0x6983 => "PIN blocked",
-            0x6984 => "not usable",
+            0x6984 => "cannot be used",
             0x6985 => "conditions not satisfied",
             0x6986 => "not allowed",
             0x6A80 => "wrong data",
@@ -266,8 +278,8 @@ impl StatusWord {
             0x6A84 => "no space left",
             0x6A86 | 0x6B00 => "wrong parameters",
             0x6A88 => "not found",
-            0x6A89 => "exists already, or is in use",
-            0x6D00 | 0x6E00 => "command unknown",
+            0x6A89 => "already exists or is in use",
+            0x6D00 | 0x6E00 => "unknown command",
             _ => "unknown status",
         }
     }
@@ -285,20 +297,17 @@ impl std::fmt::Debug for StatusWord {
     }
 }
 
-/// A response.
+/// A response APDU.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
-    /// Data.
+    /// Response data.
     pub data: Vec<u8>,
-    /// Status.
+    /// Status word.
     pub sw: StatusWord,
 }
 
 impl Response {
-    /// Splits data and status.
-    ///
-    /// # Errors
-    /// Fewer than two bytes: `None`.
+    /// Decodes a response APDU; `None` if it has fewer than two bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (data, sw) = bytes.split_last_chunk::<2>()?;
         Some(Self {
@@ -307,7 +316,7 @@ impl Response {
         })
     }
 
-    /// Data and status bytes.
+    /// Encodes the data followed by the status word.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.data.clone();
         out.extend_from_slice(&self.sw.0.to_be_bytes());
@@ -322,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_cases_in_both_lengths() {
+    fn all_four_cases_are_encoded_in_both_lengths() {
         let header = || Command::new(0, 0xB1, 0x2F, 2);
         for (command, bytes) in [
             (header(), "00B12F02"),
@@ -345,20 +354,20 @@ mod tests {
             ),
         ] {
             let bytes = hex::decode(bytes.replace(' ', "")).expect("hex");
-            assert_eq!(command.encode(), bytes);
+            assert_eq!(*command.encode(), bytes);
             assert_eq!(Command::parse(&bytes), Ok(command));
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(data in proptest::collection::vec(any::<u8>(), 0..2000), le in prop_oneof![
+        fn an_encoded_command_is_decoded(data in proptest::collection::vec(any::<u8>(), 0..2000), le in prop_oneof![
             Just(None), Just(Some(Le::Short)), Just(Some(Le::Extended)), (1u8..).prop_map(|n| Some(Le::Exactly(n)))]) {
             let mut command = Command::new(0x80, 0x68, 1, 0x70).with_data(data);
             command.le = le;
             let again = Command::parse(&command.encode()).expect("decodes");
             prop_assert_eq!(&again.data, &command.data);
-            // In an extended APDU a short wish becomes an extended one of the same size.
+            // In an extended APDU a short `Le` becomes an extended one of the same size.
             prop_assert_eq!(again.le.map(Le::bytes), command.le.map(Le::bytes));
         }
 

@@ -1,94 +1,112 @@
-//! What can go wrong with a card, in words that say what to do.
+//! Errors of card operations.
 
 use countersign_cvc::{
     CertificateError, ChainError, KeyError, RequestError, SignatureError, tlv::TlvError,
 };
 
-use crate::{apdu::StatusWord, transport::TransportError};
+use crate::{apdu::StatusWord, driver::InvalidOptions, transport::TransportError};
 
-/// Why a card operation failed.
+/// The reason why a card operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardError {
-    /// The way to the card.
+    /// The connection to the card failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// Not a SmartCard-HSM.
-    #[error("this is not a SmartCard-HSM (no such application on the card)")]
+    /// The card does not have the application.
+    #[error("this card is not a SmartCard-HSM: the application is not installed on it")]
     NotASmartCardHsm,
-    /// Unusable certificates.
+    /// The device certificates cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The card cannot do chip authentication or secure messaging.
-    #[error("the card refuses a secure channel ({0}): it cannot be used over a network")]
-    SecureChannelUnsupported(StatusWord),
-    /// The card could not prove that it has the key of its certificate.
+    /// The card does not support chip authentication or secure messaging.
     #[error(
-        "the card failed to prove its identity: it may be a forgery or somebody is in the middle; do not use it"
+        "the card does not support a secure channel ({0}): connect it to a local reader, because it cannot be used over a network"
+    )]
+    SecureChannelUnsupported(StatusWord),
+    /// The card did not prove that it has the key of its device certificate.
+    #[error(
+        "the card could not prove its identity: it can be a forgery, or an attacker can be in the connection. Do not use it"
     )]
     ChipAuthenticationFailed,
     /// The secure channel broke.
-    #[error("the secure channel to the card broke; the card is logged out")]
+    #[error("the secure channel to the card broke, so its logins ended: connect to the card again")]
     ChannelLost,
-    /// Wrong PIN.
-    #[error("the PIN is wrong; {tries_left} tries left")]
+    /// The PIN or SO-PIN is wrong.
+    #[error("the PIN is wrong: {} left", tries(*.tries_left))]
     WrongPin {
-        /// Tries left.
+        /// Number of tries left.
         tries_left: u8,
     },
-    /// PIN blocked.
+    /// The PIN or SO-PIN has no tries left.
     #[error(
-        "the card's PIN is blocked: reset it with the SO-PIN if the card was set up so, else enrol a spare card"
+        "the card's PIN is blocked: reset it with the SO-PIN if the card allows that, or enrol a spare card"
     )]
     PinBlocked,
-    /// Not open.
-    #[error("the card refuses: not authenticated ({0})")]
+    /// The card is locked: the PIN is not verified, or the quorum has not authenticated.
+    #[error("the card is locked, {0}: authenticate with the PIN or the quorum first")]
     NotAuthenticated(StatusWord),
-    /// Counter at zero.
-    #[error("the key's use counter is exhausted: the card will never use this key again")]
+    /// The use counter of the key is at 0.
+    #[error(
+        "the key's use counter is exhausted: the card never uses this key again. Generate a new key"
+    )]
     KeyUseCounterExhausted,
-    /// Not for this key.
+    /// The key's list of algorithms does not contain the algorithm.
     #[error("the card does not allow this algorithm for this key")]
     AlgorithmNotAllowed,
-    /// No such key.
-    #[error("there is no such key on the card")]
+    /// The key does not exist.
+    #[error("the key does not exist on the card")]
     NoSuchKey,
-    /// No free key reference.
-    #[error("the card is full: no key reference is free")]
+    /// The card has no free key reference or no space.
+    #[error("the card is full: delete a key that is no longer used")]
     Full,
-    /// No domain.
+    /// The device has no key domains.
     #[error(
-        "the device was initialised without key domains: its keys cannot be copied, nor copies taken in. Initialise it with DKEK shares"
+        "the device was initialised without key domains, so its keys cannot be exported or imported: initialise it with DKEK shares"
     )]
     NoKeyDomain,
-    /// Another key encryption key.
+    /// The DKEK is not the one that wrapped the key, or the wrapped key is damaged.
     #[error(
-        "the device has another DKEK than the one that wrapped the key, or the wrapped key is damaged: import the same DKEK shares first"
+        "the wrapped key was exported with another DKEK or is damaged: import the same DKEK shares into both devices"
     )]
     WrongDkek,
-    /// PKA is not set up.
+    /// Public key authentication is not set up.
     #[error(
         "the device is not set up for public key authentication: initialise it with a quorum first"
     )]
     PkaNotConfigured,
-    /// Registration refused.
-    #[error("the device refuses to register this key: {0}")]
+    /// The device refused to register a custodian's key.
+    #[error("the device refused to register this key: {0}")]
     RegistrationRefused(&'static str),
-    /// Any other status word.
-    #[error("the card refused to {what}: {sw}")]
+    /// The card returned another status word.
+    #[error("the card refused {what}: {sw}")]
     Refused {
-        /// What was tried.
+        /// Operation, as a noun phrase such as "generation of a key".
         what: &'static str,
-        /// Its answer.
+        /// Status word of the response.
         sw: StatusWord,
     },
-    /// An answer that makes no sense.
-    #[error("the card answered nonsense to `{what}`: {why}")]
+    /// A response or a file has an unexpected form.
+    #[error("unexpected data ({what}): {why}")]
     Malformed {
-        /// What was tried.
+        /// Operation or data, as a noun phrase such as "reading of certificates".
         what: &'static str,
-        /// What is wrong.
+        /// Description of the problem.
         why: String,
     },
+    /// The options of an initialisation are invalid. No command was sent.
+    #[error(transparent)]
+    Options(#[from] InvalidOptions),
+    /// The operating system did not provide random numbers.
+    #[error("the operating system's random generator failed: {0}")]
+    Random(String),
+}
+
+/// A number of tries with its noun.
+fn tries(count: u8) -> String {
+    match count {
+        1 => "1 try".into(),
+        count => format!("{count} tries"),
+    }
 }
 
 impl CardError {
@@ -99,7 +117,7 @@ impl CardError {
         }
     }
 
-    /// Whether the connection, or what the card knew, is gone.
+    /// Whether the connection to the card or the state of its session is lost.
     pub fn is_connection_lost(&self) -> bool {
         matches!(self, Self::Transport(_) | Self::ChannelLost)
     }
@@ -116,9 +134,9 @@ macro_rules! malformed {
 }
 
 malformed! {
-    TlvError => "read an answer",
-    CertificateError => "read certificates",
-    RequestError => "read a key request",
-    SignatureError => "read a signature",
-    KeyError => "read a key",
+    TlvError => "response of the card",
+    CertificateError => "certificate",
+    RequestError => "key request",
+    SignatureError => "signature",
+    KeyError => "public key",
 }

@@ -1,7 +1,9 @@
 //! APDUs, secure channel and driver for the SmartCard-HSM (Nitrokey HSM 2).
 //!
-//! Everything blocks: one thread owns a card. A [`Transport`] carries APDUs to a card in a reader, to a simulated one, or
-//! over a network; [`SmartCardHsm`] speaks to whatever is behind it.
+//! All calls block, and one thread owns a card. A [`Transport`] carries APDUs to a card in a local reader, to a simulated card,
+//! or over a network. [`SmartCardHsm`] is the driver on top of it.
+//!
+//! Command data can be a PIN, so commands and their encoded bytes are wiped when they are dropped.
 
 #![warn(missing_docs)]
 
@@ -18,7 +20,7 @@ pub mod transport;
 pub use countersign_cvc::tlv;
 pub use driver::{
     ApplicationInfo, DkekShare, InitializeOptions, InvalidOptions, KeyDomain, KeyDomainOptions,
-    KeyInfo, KeyKind, KeySpec, LockProof, PinKind, PinStatus, PkaOptions, SignAlgorithm,
+    KeyInfo, KeyKind, KeySpec, LockCheck, LockProof, PinKind, PinStatus, PkaOptions, SignAlgorithm,
     SmartCardHsm, TokenInfo, WrappedKey, option_bits,
 };
 pub use error::CardError;

@@ -1,4 +1,4 @@
-//! Cards in readers of this machine, through the system's PC/SC service.
+//! Cards in local readers, through the system's PC/SC service.
 
 use std::{ffi::CString, time::Duration};
 
@@ -6,12 +6,12 @@ use pcsc::{Card, Context, Disposition, Protocols, Scope, ShareMode, State};
 
 use crate::transport::{ApduLimits, Atr, Locality, Transport, TransportError};
 
-/// A reader and what is in it.
+/// A reader and the card in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reader {
-    /// Name.
+    /// Name of the reader.
     pub name: String,
-    /// The card's answer to reset; `None`: empty.
+    /// Answer to reset of the card; `None` if the reader is empty.
     pub atr: Option<Atr>,
 }
 
@@ -24,10 +24,10 @@ impl From<pcsc::Error> for TransportError {
             Error::SharingViolation => Self::InUse,
             Error::Timeout => Self::Timeout,
             Error::NoService | Error::ServiceStopped => {
-                Self::Unavailable("no PC/SC service is running: install and start pcscd".into())
+                Self::Unavailable("no PC/SC service is running. Install and start pcscd".into())
             }
             Error::UnknownReader | Error::ReaderUnavailable | Error::NoReadersAvailable => {
-                Self::Unavailable("there is no such reader: plug it in".into())
+                Self::Unavailable("no reader has this name. Plug it in, or check its name".into())
             }
             other => Self::Failed(other.to_string()),
         }
@@ -38,10 +38,10 @@ fn context() -> Result<Context, TransportError> {
     Ok(Context::establish(Scope::User)?)
 }
 
-/// Lists readers. No service means no readers.
+/// Lists the readers. The list is empty if no PC/SC service is running.
 ///
 /// # Errors
-/// [`TransportError`].
+/// The PC/SC service failed.
 pub fn readers() -> Result<Vec<Reader>, TransportError> {
     match context() {
         Ok(context) => list(&context),
@@ -76,20 +76,22 @@ fn list(context: &Context) -> Result<Vec<Reader>, TransportError> {
         .collect())
 }
 
-/// Exclusive connection to the card in one reader. When it is dropped the card is reset: really logged out.
+/// Exclusive connection to the card in one reader. Dropping it resets the card, which ends every login.
 pub struct PcscTransport {
     card: Card,
     reader: String,
 }
 
 impl PcscTransport {
-    /// Connects. Nobody else can use the card meanwhile.
+    /// Connects to the card in the reader of this name. Other programs cannot use the card until the connection is dropped.
     ///
     /// # Errors
-    /// [`TransportError::InUse`], [`TransportError::Removed`] and others.
+    /// [`TransportError::InUse`] if another program uses the card; [`TransportError::Removed`] if the reader is empty;
+    /// [`TransportError::Unavailable`] if the reader does not exist.
     pub fn connect(reader: &str) -> Result<Self, TransportError> {
-        let name = CString::new(reader)
-            .map_err(|_| TransportError::Unavailable("a reader's name has no zero bytes".into()))?;
+        let name = CString::new(reader).map_err(|_| {
+            TransportError::Unavailable("a reader name must not contain zero bytes".into())
+        })?;
         let card = context()?.connect(&name, ShareMode::Exclusive, Protocols::ANY)?;
         Ok(Self {
             card,
@@ -124,27 +126,27 @@ impl Transport for PcscTransport {
     }
 }
 
-/// Tells when readers or cards come and go.
+/// Watches for readers and cards that are connected or removed.
 pub struct ReaderWatch {
     context: Context,
     seen: Vec<Reader>,
 }
 
 impl ReaderWatch {
-    /// Begins to watch.
+    /// Begins to watch all readers.
     ///
     /// # Errors
-    /// [`TransportError::Unavailable`] without a PC/SC service.
+    /// [`TransportError::Unavailable`] if no PC/SC service is running.
     pub fn new() -> Result<Self, TransportError> {
         let context = context()?;
         let seen = list(&context)?;
         Ok(Self { context, seen })
     }
 
-    /// Waits for a change, at most so long; returns whether there was one.
+    /// Waits until a reader or card changes, or until the timeout; returns whether something changed.
     ///
     /// # Errors
-    /// [`TransportError`].
+    /// The PC/SC service failed or was stopped.
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, TransportError> {
         let mut states: Vec<_> = self
             .seen
@@ -158,7 +160,7 @@ impl ReaderWatch {
                 };
                 Some(pcsc::ReaderState::new(name, state))
             })
-            // A new reader is an event too.
+            // Announces new readers.
             .chain([pcsc::ReaderState::new(
                 pcsc::PNP_NOTIFICATION(),
                 State::UNAWARE,

@@ -1,15 +1,17 @@
-//! PINs: wiped when dropped, and printable by nothing.
+//! PINs, which are wiped when they are dropped and cannot be printed.
 
 use zeroize::Zeroizing;
 
-/// A text that cannot be a PIN.
+/// The reason why a text is not accepted as a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPin {
-    /// Wrong length.
-    #[error("a PIN has 6 to 16 characters")]
+    /// The PIN is too short or too long.
+    #[error(
+        "a PIN must have 6 to 16 bytes (letters without accents and digits take one byte each)"
+    )]
     Length,
-    /// Not a SO-PIN.
-    #[error("the SO-PIN is 16 hex digits")]
+    /// The text is not a SO-PIN.
+    #[error("the SO-PIN must be 16 hex digits")]
     SoPin,
 }
 
@@ -18,10 +20,10 @@ pub enum InvalidPin {
 pub struct Pin(Zeroizing<Vec<u8>>);
 
 impl Pin {
-    /// Takes what was typed.
+    /// Creates a PIN from its text, which is encoded in UTF-8.
     ///
     /// # Errors
-    /// [`InvalidPin::Length`].
+    /// [`InvalidPin::Length`] unless the text has 6 to 16 bytes.
     pub fn new(text: Zeroizing<String>) -> Result<Self, InvalidPin> {
         if (6..=16).contains(&text.len()) {
             Ok(Self(Zeroizing::new(text.as_bytes().to_vec())))
@@ -35,22 +37,23 @@ impl Pin {
     }
 }
 
-/// The initialisation code (SO-PIN), 8 bytes.
+/// The initialisation code (SO-PIN) of 8 bytes.
 #[derive(Clone)]
-pub struct SoPin(Zeroizing<[u8; 8]>);
+pub struct SoPin(Zeroizing<Vec<u8>>);
 
 impl SoPin {
-    /// Takes 16 hex digits, as all tools of this card do.
+    /// Reads 16 hex digits, the form in which other tools for this card expect the SO-PIN. Blanks around them are ignored.
     ///
     /// # Errors
-    /// [`InvalidPin::SoPin`].
+    /// [`InvalidPin::SoPin`] if the text is not 16 hex digits.
     pub fn from_hex(text: &str) -> Result<Self, InvalidPin> {
-        let mut bytes = Zeroizing::new([0; 8]);
-        hex::decode_to_slice(text.trim(), bytes.as_mut()).map_err(|_| InvalidPin::SoPin)?;
+        // On the heap, because a move of an array would leave an unwiped copy on the stack.
+        let mut bytes = Zeroizing::new(vec![0; 8]);
+        hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidPin::SoPin)?;
         Ok(Self(bytes))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_ref()
+        &self.0
     }
 }

@@ -1,8 +1,8 @@
-//! Public key authentication: status, challenge, and the procedure that works with all known cards.
+//! Public key authentication: status, challenge, and a procedure that works with all known cards.
 //!
-//! Some cards keep one challenge for all custodians and forget everybody when a new one is fetched; others consume a
-//! challenge with every response. [`Round`] finds out which, and says what to do. Nothing is assumed; the count always
-//! comes from the card.
+//! Some cards use one challenge for all custodians and discard the authentications when a new challenge is fetched. Other cards
+//! accept only one response to a challenge. [`Round`] detects the behaviour and reports what to do. The number of
+//! authentications always comes from the card.
 
 use countersign_cvc::{Chr, DeviceId, EcSignature, PublicKey};
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,20 @@ use sha2::{Digest, Sha256};
 
 use crate::{driver::SmartCardHsm, error::CardError};
 
-/// PKA status as the card reports it.
+/// Status of public key authentication as the card reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PkaStatus {
-    /// m: keys in all.
+    /// Number of keys in the quorum (m).
     pub total: u8,
-    /// Keys still to be registered.
+    /// Number of keys that are not registered yet.
     pub missing: u8,
-    /// n: keys needed.
+    /// Number of keys that must authenticate (n).
     pub required: u8,
-    /// Keys that have authenticated.
+    /// Number of keys that have authenticated.
     pub authenticated: u8,
 }
+
+pub(crate) const QUORUM_STATUS: &str = "status of the quorum";
 
 impl PkaStatus {
     pub(crate) fn parse(data: &[u8]) -> Result<Self, CardError> {
@@ -32,25 +34,28 @@ impl PkaStatus {
                 required: *required,
                 authenticated: *authenticated,
             }),
-            _ => Err(CardError::malformed("tell its quorum", "not four bytes")),
+            _ => Err(CardError::malformed(
+                QUORUM_STATUS,
+                "the response does not have four bytes",
+            )),
         }
     }
 }
 
-/// A challenge of a device, 8 to 32 bytes.
+/// A challenge of a device: 8 to 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Challenge(Vec<u8>);
 
-/// Not a challenge.
+/// The bytes are not a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a challenge has 8 to 32 bytes, this one {0}")]
+#[error("a challenge must have 8 to 32 bytes, not {0}")]
 pub struct InvalidChallenge(usize);
 
 impl Challenge {
-    /// Checks the length.
+    /// Creates a challenge from its bytes.
     ///
     /// # Errors
-    /// [`InvalidChallenge`].
+    /// [`InvalidChallenge`] unless there are 8 to 32 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, InvalidChallenge> {
         if (8..=32).contains(&bytes.len()) {
             Ok(Self(bytes.to_vec()))
@@ -59,12 +64,12 @@ impl Challenge {
         }
     }
 
-    /// The bytes.
+    /// The bytes of the challenge.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// What a custodian's key signs: SHA-256 over device identity and challenge.
+    /// The digest that a custodian's key signs: SHA-256 over the device identity followed by the challenge.
     pub fn digest(&self, device: &DeviceId) -> [u8; 32] {
         Sha256::new()
             .chain_update(device.as_bytes())
@@ -74,67 +79,67 @@ impl Challenge {
     }
 }
 
-/// What is known of how long a device's challenge lives.
+/// How long a challenge of a device remains valid, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChallengeBehaviour {
-    /// Not known yet.
+    /// The behaviour is not known yet.
     #[default]
     Unknown,
-    /// One challenge serves several custodians.
+    /// One challenge can be answered by several custodians.
     Kept,
-    /// A response consumes the challenge; custodians who have authenticated still count.
+    /// A response invalidates the challenge, but the authentications so far remain.
     SingleUse,
-    /// A fresh challenge makes the device forget who has authenticated.
+    /// A new challenge makes the device discard the authentications so far.
     ResetOnChallenge,
 }
 
 /// A custodian's response to a challenge.
 #[derive(Clone, Debug)]
 pub struct PkaResponse<'a> {
-    /// Name of the key.
+    /// Holder reference of the key.
     pub name: &'a Chr,
     /// The registered key.
     pub key: &'a PublicKey,
-    /// The challenge that was answered.
+    /// The challenge that the response answers.
     pub challenge: &'a Challenge,
-    /// The answer.
+    /// Signature over [`Challenge::digest`].
     pub signature: &'a EcSignature,
 }
 
-/// What became of a response.
+/// Result of a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RespondOutcome {
-    /// The card's count has risen.
+    /// The card has added this custodian to its count.
     Counted(PkaStatus),
-    /// This custodian counted already.
+    /// The card had already counted this custodian.
     AlreadyCounted(PkaStatus),
-    /// The response does not verify; nothing was sent to the card.
+    /// The signature does not verify, so the response was not sent to the card.
     WrongSignature,
-    /// The response is to an older challenge; nothing was sent to the card.
+    /// The response answers an older challenge, so it was not sent to the card.
     StaleChallenge,
-    /// The card refuses a response that is good: it wants a fresh challenge, which is ready. If the others were
-    /// forgotten, they must authenticate again.
+    /// The card refused a valid response, so the challenge had expired. A new challenge has been fetched, and the custodian
+    /// must answer it.
     NeedsFreshChallenge {
-        /// Whether those who had authenticated count no more.
+        /// Whether the card has discarded the other authentications, so that those custodians must authenticate again.
         others_forgotten: bool,
-        /// The card's status now.
+        /// Status of the card after the new challenge.
         status: PkaStatus,
     },
 }
 
-/// One round of collecting responses.
+/// One attempt to reach the quorum: it collects the responses of the custodians.
 #[derive(Debug)]
 pub struct Round {
     device: DeviceId,
     behaviour: ChallengeBehaviour,
     challenge: Option<Challenge>,
-    /// The challenge has been used in a response that the card counted.
+    /// The card has accepted a response to the challenge.
     used: bool,
 }
 
 impl Round {
-    /// Begins a round; `behaviour` is what was learnt of this device before.
+    /// Begins a round with a device, whose `behaviour` may be known from an earlier round.
     pub fn new(device: DeviceId, behaviour: ChallengeBehaviour) -> Self {
         Self {
             device,
@@ -144,16 +149,16 @@ impl Round {
         }
     }
 
-    /// What is known of the device by now.
+    /// Behaviour of the device, as far as this round has detected it.
     pub fn behaviour(&self) -> ChallengeBehaviour {
         self.behaviour
     }
 
-    /// The challenge that custodians are to sign now. A new one is fetched only where there is none, or where the device is
-    /// known to consume them without forgetting anybody.
+    /// Returns the challenge that the next custodian must sign. A new one is fetched only if there is none, or if the device is
+    /// known to accept only one response without discarding the other authentications.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses the command.
     pub fn challenge(&mut self, card: &mut SmartCardHsm) -> Result<Challenge, CardError> {
         let consumed = self.used && self.behaviour == ChallengeBehaviour::SingleUse;
         match &self.challenge {
@@ -172,7 +177,7 @@ impl Round {
     /// Presents a response to the card.
     ///
     /// # Errors
-    /// The card's; a refusal is an outcome, not an error.
+    /// The connection to the card is lost, or its status cannot be read. A refused response is not an error.
     pub fn respond(
         &mut self,
         card: &mut SmartCardHsm,
@@ -203,7 +208,7 @@ impl Round {
                 RespondOutcome::AlreadyCounted(after)
             });
         }
-        // The signature is good, so it is the challenge that the card does not want any more.
+        // The signature is valid, so the card must have refused the challenge.
         self.fetch(card)?;
         let now = status(card)?;
         let others_forgotten = now.authenticated < before.authenticated;
@@ -230,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_the_worked_one() {
+    fn the_digest_matches_the_test_vector() {
         let device: DeviceId = "ZZSIM00000200001".parse().expect("a device id");
         let challenge = Challenge::new(&hex!("0123456789ABCDEF")).expect("8 bytes");
         assert_eq!(

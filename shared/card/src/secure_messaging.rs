@@ -11,7 +11,7 @@ use countersign_cvc::{
 };
 use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::apdu::{Command, Le, Response, StatusWord};
 
@@ -24,15 +24,15 @@ const EXPECTED: Tag = Tag(0x97);
 const STATUS: Tag = Tag(0x99);
 const CHECKSUM: Tag = Tag(0x8E);
 const BLOCK: usize = 16;
-/// Class bits that say "protected, header authenticated".
+/// Class bits of a protected command whose header is authenticated.
 const PROTECTED: u8 = 0x0C;
 
-/// Why a protected message was refused.
+/// A protected message was not accepted: it is malformed, or its checksum is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the message is not protected by this channel")]
+#[error("the message is not protected with the keys of this secure channel")]
 pub struct NotAuthentic;
 
-/// Keys and counter of one channel. The counter goes up by one for every command and every response.
+/// Keys and send sequence counter of a secure channel. Every command and every response increases the counter by one.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Channel {
     encryption: [u8; 16],
@@ -41,7 +41,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Derives the keys from the shared secret and the card's nonce.
+    /// Derives the session keys from the shared secret and the card's nonce (BSI TR-03110-3, section A.2.3).
     pub fn derive(secret: &[u8], nonce: &[u8]) -> Self {
         let derive = |number: u8| {
             let digest = Sha1::new()
@@ -60,7 +60,7 @@ impl Channel {
         }
     }
 
-    /// The card's proof that it knows the keys, over the host's ephemeral point.
+    /// Authentication token of 8 bytes over the host's ephemeral point, with which the card proves that it knows the keys.
     pub fn token(&self, ephemeral: &EcPublicKey) -> [u8; 8] {
         let message = TlvWriter::new()
             .with(Tag(0x06), &CA_ECDH_AES_128)
@@ -84,8 +84,15 @@ impl Channel {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Vec<u8> {
+        // The plain text can be a PIN, so it is padded and encrypted in one buffer that never grows.
+        let length = (plain.len() + 1).next_multiple_of(BLOCK);
+        let mut buffer = Zeroizing::new(Vec::with_capacity(length));
+        buffer.extend_from_slice(plain);
+        pad(&mut buffer);
+        let (blocks, _) = aes::Block::slice_as_chunks_mut(&mut buffer);
         cbc::Encryptor::<aes::Aes128>::new(&self.encryption.into(), &self.iv().into())
-            .encrypt_padded_vec::<Iso7816>(plain)
+            .encrypt_blocks(blocks);
+        std::mem::take(&mut *buffer)
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Result<Vec<u8>, NotAuthentic> {
@@ -128,7 +135,7 @@ impl Channel {
         self.mac(&message)
     }
 
-    /// Host: protects a command.
+    /// Host: protects a command. The result does not contain the plain command data.
     pub fn protect_command(&mut self, command: &Command) -> Command {
         self.counter = self.counter.wrapping_add(1);
         let mut objects = Vec::new();
@@ -156,10 +163,10 @@ impl Channel {
         }
     }
 
-    /// Host: checks and opens a response.
+    /// Host: verifies and decrypts a response.
     ///
     /// # Errors
-    /// [`NotAuthentic`]; the channel must not be used any more.
+    /// [`NotAuthentic`] if the response is not authentic. The channel must not be used afterwards.
     pub fn open_response(&mut self, data: &[u8]) -> Result<Response, NotAuthentic> {
         self.counter = self.counter.wrapping_add(1);
         let objects = tlv::parse_all(data).map_err(|_| NotAuthentic)?;
@@ -186,14 +193,14 @@ impl Channel {
         })
     }
 
-    /// Host: protects commands that are all sent before the first answer is opened; see [`Self::open_responses`].
+    /// Host: protects commands that are all sent before the first response is opened; see [`Self::open_responses`].
     pub fn protect_commands(&mut self, commands: &[Command]) -> Vec<Command> {
         let start = self.counter;
         let protected = commands
             .iter()
             .map(|command| {
                 let protected = self.protect_command(command);
-                // The counter of its response.
+                // Skips the counter of the response.
                 self.counter = self.counter.wrapping_add(1);
                 protected
             })
@@ -202,10 +209,10 @@ impl Channel {
         protected
     }
 
-    /// Host: checks and opens the responses to [`Self::protect_commands`], in the same order.
+    /// Host: verifies and decrypts the responses to [`Self::protect_commands`], in the same order.
     ///
     /// # Errors
-    /// [`NotAuthentic`]; the channel must not be used any more.
+    /// [`NotAuthentic`] if a response is not authentic. The channel must not be used afterwards.
     pub fn open_responses(
         &mut self,
         responses: &[Response],
@@ -213,17 +220,17 @@ impl Channel {
         responses
             .iter()
             .map(|response| {
-                // The counter of its command.
+                // Skips the counter of the command.
                 self.counter = self.counter.wrapping_add(1);
                 self.open_response(&response.data)
             })
             .collect()
     }
 
-    /// Card: checks and opens a command.
+    /// Card: verifies and decrypts a command.
     ///
     /// # Errors
-    /// [`NotAuthentic`]; the channel must not be used any more.
+    /// [`NotAuthentic`] if the command is not authentic. The channel must not be used afterwards.
     pub fn open_command(&mut self, protected: &Command) -> Result<Command, NotAuthentic> {
         self.counter = self.counter.wrapping_add(1);
         let objects = tlv::parse_all(&protected.data).map_err(|_| NotAuthentic)?;
@@ -259,7 +266,7 @@ impl Channel {
         })
     }
 
-    /// Card: protects a response to a command with this instruction.
+    /// Card: protects the response to a command with the instruction `ins`.
     pub fn protect_response(&mut self, ins: u8, response: &Response) -> Response {
         self.counter = self.counter.wrapping_add(1);
         let mut objects = Vec::new();
@@ -285,22 +292,22 @@ fn same(ours: &[u8], theirs: &[u8]) -> bool {
     ours.ct_eq(theirs).into()
 }
 
-/// Whether a command is protected.
+/// Whether the class byte marks a command as protected.
 pub const fn is_protected(command: &Command) -> bool {
     command.cla & PROTECTED == PROTECTED
 }
 
-/// Content of the GENERAL AUTHENTICATE data: the host's ephemeral point.
+/// Command data of GENERAL AUTHENTICATE, which contains the host's ephemeral point.
 pub fn general_authenticate(ephemeral: &EcPublicKey) -> Vec<u8> {
     TlvWriter::new()
         .with(Tag(0x80), ephemeral.point())
         .wrap(Tag(0x7C))
 }
 
-/// Host: from the card's answer to GENERAL AUTHENTICATE to a channel, if the card proves its key.
+/// Host: derives the secure channel from the response to GENERAL AUTHENTICATE and verifies the card's authentication token.
 ///
 /// # Errors
-/// [`NotAuthentic`]: malformed, or the token is wrong.
+/// [`NotAuthentic`] if the response is malformed or the token is wrong.
 pub fn establish(
     ephemeral: &EcSecretKey,
     device: &EcPublicKey,

@@ -1,76 +1,78 @@
-//! How APDUs reach a card.
+//! Transports, which carry APDUs to a card.
 
-/// Answer to reset.
+/// Answer to reset (ISO/IEC 7816-3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Atr(pub Vec<u8>);
 
-/// Whether the way to the card can be listened to.
+/// Where the card is, which decides whether plain commands are acceptable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Locality {
-    /// On this machine.
+    /// The card is connected to this machine.
     Local,
-    /// Across a network: nothing but the secure channel will do.
+    /// The card is across a network, so that commands must be sent in the secure channel.
     Remote,
 }
 
-/// Longest APDUs that the way to the card carries, in bytes.
+/// Longest APDUs that a transport carries, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ApduLimits {
-    /// Whole command APDU.
+    /// Longest command APDU.
     pub command: usize,
-    /// Whole response APDU.
+    /// Longest response APDU.
     pub response: usize,
 }
 
 impl ApduLimits {
-    /// What every SmartCard-HSM since JCOP 3 and every usual reader can do.
+    /// Limits that every SmartCard-HSM since JCOP 3 and every common reader supports.
     pub const USUAL: Self = Self {
         command: 1232,
         response: 1232,
     };
 }
 
-/// Why a command did not reach the card, or its answer did not come back.
+/// The reason why a command did not reach the card, or its response did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No card.
+    /// The reader is empty.
     #[error("the card was removed: insert it again")]
     Removed,
-    /// Somebody reset the card; all its state is gone.
-    #[error("another program reset the card: close it and try again")]
+    /// Another program reset the card, so that the state of its session is lost.
+    #[error("another program reset the card: close that program and try again")]
     ResetByOther,
-    /// Somebody else has the card.
+    /// Another program has an exclusive connection to the card.
     #[error(
-        "another program is using the card: close it (scdaemon, a browser, OpenSC) and try again"
+        "another program is using the card: close that program (such as scdaemon, a browser or OpenSC) and try again"
     )]
     InUse,
-    /// No answer in time.
-    #[error("the card did not answer in time")]
+    /// The card did not respond in time.
+    #[error("the card did not respond in time: remove it, insert it and try again")]
     Timeout,
-    /// No reader of that name, or no PC/SC service.
+    /// There is no reader with that name, or no PC/SC service is running.
     #[error("the reader is not available: {0}")]
     Unavailable(String),
-    /// The network, or whoever has the card at the other end.
+    /// The connection to a card across a network ended. The text is complete in itself.
     #[error("{0}")]
     Disconnected(String),
-    /// Anything else.
+    /// The reader failed for another reason.
     #[error("the reader failed: {0}")]
     Failed(String),
 }
 
-/// A way to one card. Blocking; owned by one thread.
+/// A connection to one card. All methods block, and one thread owns the connection.
 pub trait Transport: Send {
-    /// Sends one command APDU; returns response data and the two status bytes.
+    /// Sends one command APDU and returns the response APDU: data followed by the two status bytes.
+    ///
+    /// The command can contain a PIN, so an implementation must wipe its own copies.
     ///
     /// # Errors
-    /// [`TransportError`]; the state of the card is unknown afterwards.
+    /// The connection failed. The state of the card is unknown afterwards.
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError>;
 
-    /// Sends several commands that do not depend on each other's answers, in this order; where the way to the card is long,
-    /// in one trip. As many responses.
+    /// Sends command APDUs that do not depend on each other's responses, in this order, and returns as many responses. Across a
+    /// network they take one round trip.
     ///
     /// # Errors
-    /// As [`Self::transmit`]; some of the commands may have been executed.
+    /// The connection failed. The card may have executed some of the commands.
     fn transmit_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
         commands
             .iter()
@@ -78,19 +80,19 @@ pub trait Transport: Send {
             .collect()
     }
 
-    /// Resets the card: everything that it knew of logins is gone.
+    /// Resets the card, which ends every login.
     ///
     /// # Errors
-    /// [`TransportError`].
+    /// The connection failed, or the reader is empty.
     fn reset(&mut self) -> Result<Atr, TransportError>;
 
-    /// Name for people: reader or simulator.
+    /// Name of the reader or simulator, for display.
     fn name(&self) -> &str;
 
-    /// Whether the way can be listened to.
+    /// Whether the card is on this machine or across a network.
     fn locality(&self) -> Locality;
 
-    /// Longest APDUs.
+    /// Longest APDUs that this transport carries.
     fn limits(&self) -> ApduLimits {
         ApduLimits::USUAL
     }

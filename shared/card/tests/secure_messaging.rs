@@ -1,4 +1,4 @@
-//! Worked vectors of chip authentication and secure messaging, byte by byte.
+//! Test vectors of chip authentication and secure messaging, byte by byte.
 
 #![allow(clippy::expect_used, reason = "tests")]
 
@@ -34,7 +34,7 @@ fn ephemeral() -> EcSecretKey {
 }
 
 fn host() -> Channel {
-    establish(&ephemeral(), device().ec_public_key(), &ANSWER).expect("the token is good")
+    establish(&ephemeral(), device().ec_public_key(), &ANSWER).expect("the token is right")
 }
 
 fn card() -> Channel {
@@ -44,7 +44,7 @@ fn card() -> Channel {
     Channel::derive(&secret, &hex!("A1A2A3A4A5A6A7A8"))
 }
 
-/// Commands, their protected form, the answers and theirs; in this order, since the counter runs.
+/// Commands with their protected form, and responses with theirs. The order matters because of the send sequence counter.
 fn exchanges() -> Vec<(Command, Vec<u8>, Response, Vec<u8>)> {
     let answer = |data: &[u8], sw| Response {
         data: data.to_vec(),
@@ -88,11 +88,11 @@ fn the_host_sends_its_ephemeral_point() {
 }
 
 #[test]
-fn the_host_protects_and_opens_as_in_the_vectors() {
+fn the_host_side_matches_the_test_vectors() {
     let mut channel = host();
     for (command, protected, response, bytes) in exchanges() {
         assert_eq!(
-            channel.protect_command(&command).encode(),
+            *channel.protect_command(&command).encode(),
             protected,
             "{command:?}"
         );
@@ -104,7 +104,7 @@ fn the_host_protects_and_opens_as_in_the_vectors() {
 }
 
 #[test]
-fn the_card_opens_and_protects_as_in_the_vectors() {
+fn the_card_side_matches_the_test_vectors() {
     let mut channel = card();
     assert_eq!(
         channel.token(ephemeral().ec_public_key()),
@@ -121,7 +121,7 @@ fn the_card_opens_and_protects_as_in_the_vectors() {
 }
 
 #[test]
-fn the_other_form_of_data_object_is_read_too() {
+fn the_data_object_of_even_instructions_is_read_too() {
     let mut channel = host();
     let exchanges = exchanges();
     for (command, _, _, bytes) in &exchanges[..2] {
@@ -138,7 +138,7 @@ fn the_other_form_of_data_object_is_read_too() {
 }
 
 #[test]
-fn a_card_without_the_key_is_found_out() {
+fn a_card_without_the_device_key_is_rejected() {
     let other = key([9; 32]);
     assert!(establish(&ephemeral(), other.ec_public_key(), &ANSWER).is_err());
     let mut token = ANSWER;
@@ -147,7 +147,7 @@ fn a_card_without_the_key_is_found_out() {
 }
 
 #[test]
-fn a_replayed_response_is_refused() {
+fn a_replayed_response_is_rejected() {
     let mut channel = host();
     let (command, _, _, bytes) = exchanges().swap_remove(0);
     channel.protect_command(&command);
@@ -160,7 +160,7 @@ fn a_replayed_response_is_refused() {
 
 proptest! {
     #[test]
-    fn both_ends_understand_each_other(ins in any::<u8>(), data in proptest::collection::vec(any::<u8>(), 0..900), answer in proptest::collection::vec(any::<u8>(), 0..900)) {
+    fn a_protected_exchange_arrives_unchanged_at_both_ends(ins in any::<u8>(), data in proptest::collection::vec(any::<u8>(), 0..900), answer in proptest::collection::vec(any::<u8>(), 0..900)) {
         let (mut host, mut card) = (host(), card());
         let command = Command::new(0, ins, 1, 2).with_data(data).with_le(Le::Extended);
         let wire = Command::parse(&host.protect_command(&command).encode()).expect("a command");
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_bit_is_refused(position in 0usize..16, bit in 0u8..8) {
+    fn a_response_with_a_changed_bit_is_rejected(position in 0usize..16, bit in 0u8..8) {
         let mut channel = host();
         let (command, _, _, mut bytes) = exchanges().swap_remove(0);
         channel.protect_command(&command);
@@ -182,9 +182,9 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_command_is_refused(position in 0usize..18, bit in 0u8..8) {
+    fn a_command_with_a_changed_bit_is_rejected(position in 0usize..18, bit in 0u8..8) {
         let mut bytes = PIN_STATUS.to_vec();
-        // Another length is another command form; without the class bits it is no protected command at all.
+        // A changed length gives another form of command, and without the class bits the command is not protected.
         prop_assume!(position != 4 && (position, bit) != (0, 2) && (position, bit) != (0, 3));
         bytes[position] ^= 1 << bit;
         bytes.push(0);
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn any_answer_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_responses_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = host().open_response(&bytes);
         let _ = establish(&ephemeral(), device().ec_public_key(), &bytes);
     }

@@ -7,53 +7,51 @@ use crate::{
     public_key::PublicKey,
 };
 
-/// Holder part of the card simulator's root. Its private key is public, so it must never be trusted outside demo and test.
+/// Holder part of the name of the card simulator's root. Its private key is public, so only demos and tests may trust it.
 pub const SIMULATED_ROOT_HOLDER: &str = "ZZSIMROOT";
 
 const PRODUCTION: &[u8] = include_bytes!("../anchors/cardcontact-production-root.cvc");
 const TEST: &[u8] = include_bytes!("../anchors/cardcontact-test-root.cvc");
 
-/// What an anchor may be used for.
+/// The kind of device that an anchor certifies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AnchorKind {
-    /// Genuine devices.
+    /// Genuine devices of the vendor.
     Production,
     /// The vendor's test devices.
     Test,
-    /// Added by configuration.
+    /// Devices under a root that the configuration adds.
     Configured,
-    /// Simulated cards.
+    /// Simulated cards, which protect nothing.
     Simulated,
 }
 
-/// Why a certificate cannot be an anchor.
+/// The reason why a certificate is not accepted as an anchor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorError {
-    /// Not a certificate.
+    /// The bytes are not a certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// Not a root.
-    #[error("{0} is signed by {1}: an anchor must be a root, signed by itself")]
+    /// The certificate names another issuer, so it is not a root.
+    #[error("{0} was issued by {1}: an anchor must be a self-signed root certificate")]
     NotSelfSigned(Chr, Chr),
-    /// Signature.
-    #[error("the root's own signature is not good: {0}")]
+    /// The self-signature does not verify.
+    #[error("the root certificate is not signed by its own key: {0}")]
     Signature(#[from] SignatureError),
-    /// Two roots of one name.
-    #[error(
-        "there is another anchor named {0} with a different key: remove one of them from the configuration"
-    )]
+    /// Another root has the same name and a different key.
+    #[error("two anchors named {0} have different keys: remove one of them from the configuration")]
     NameTaken(Chr),
-    /// A simulated root where none may be.
+    /// The simulated root was offered as a real one.
     #[error(
-        "{0} is the root of simulated cards, whose key is public: it is accepted in demo and test only"
+        "{0} is the root of simulated cards, whose private key is public: it is accepted in demo and test mode only"
     )]
     Simulated(Chr),
-    /// A real root in the place of a simulated one.
+    /// A real root was offered as the simulated one.
     #[error("{0} is not the root of simulated cards")]
     NotSimulated(Chr),
 }
 
-/// A root that is trusted.
+/// A trusted root certificate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrustAnchor {
     name: String,
@@ -63,11 +61,11 @@ pub struct TrustAnchor {
 }
 
 impl TrustAnchor {
-    /// Checks a self-signed root certificate. The root of simulated cards is taken as [`AnchorKind::Simulated`] only, and no
-    /// other root is.
+    /// Checks a self-signed root certificate, `data` being the card-verifiable certificate with its tag 7F21. The root of
+    /// simulated cards, and no other root, is accepted as [`AnchorKind::Simulated`].
     ///
     /// # Errors
-    /// [`AnchorError`].
+    /// The certificate cannot be read, is not self-signed, or does not match `kind`.
     pub fn from_certificate(
         name: &str,
         kind: AnchorKind,
@@ -95,27 +93,27 @@ impl TrustAnchor {
         }
     }
 
-    /// Name for people.
+    /// Name for display.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Kind.
+    /// The kind of device that this anchor certifies.
     pub fn kind(&self) -> AnchorKind {
         self.kind
     }
 
-    /// The root's name.
+    /// Holder reference of the root.
     pub fn chr(&self) -> &Chr {
         self.certificate.chr()
     }
 
-    /// The root's certificate.
+    /// The root certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// The root's key.
+    /// Public key of the root.
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
@@ -126,7 +124,7 @@ impl TrustAnchor {
 pub struct TrustAnchors(Vec<TrustAnchor>);
 
 impl TrustAnchors {
-    /// CardContact's production root and nothing else.
+    /// Only CardContact's production root.
     pub fn production() -> Self {
         Self::default().with_built_in(
             "CardContact production root",
@@ -142,7 +140,7 @@ impl TrustAnchors {
     }
 
     fn with_built_in(mut self, name: &str, kind: AnchorKind, data: &[u8]) -> Self {
-        // The built-in files are checked by a test; a broken one would only mean one anchor less.
+        // A test checks the built-in files. A damaged file would leave out its anchor, so that fewer devices are accepted.
         self.0
             .extend(TrustAnchor::from_certificate(name, kind, data));
         self
@@ -151,7 +149,8 @@ impl TrustAnchors {
     /// Adds an anchor of a real PKI.
     ///
     /// # Errors
-    /// [`AnchorError::Simulated`], [`AnchorError::NameTaken`].
+    /// [`AnchorError::Simulated`] for the root of simulated cards; [`AnchorError::NameTaken`] if a root with this name has
+    /// another key.
     pub fn with(self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
         if anchor.kind == AnchorKind::Simulated {
             return Err(AnchorError::Simulated(anchor.chr().clone()));
@@ -159,10 +158,10 @@ impl TrustAnchors {
         self.add(anchor)
     }
 
-    /// Adds the root of simulated cards: demo and test only.
+    /// Adds the root of simulated cards, for demos and tests only.
     ///
     /// # Errors
-    /// [`AnchorError::NotSimulated`], [`AnchorError::NameTaken`].
+    /// [`AnchorError::NotSimulated`] for any other root; [`AnchorError::NameTaken`] if a root with this name has another key.
     pub fn with_simulated(self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
         if anchor.kind != AnchorKind::Simulated {
             return Err(AnchorError::NotSimulated(anchor.chr().clone()));
@@ -170,7 +169,7 @@ impl TrustAnchors {
         self.add(anchor)
     }
 
-    /// Roots are found by name, so two keys under one name would be a matter of luck.
+    /// Rejects a second key under a known name: roots are looked up by name, so the result would depend on their order.
     fn add(mut self, anchor: TrustAnchor) -> Result<Self, AnchorError> {
         match self.find(anchor.chr()) {
             Some(known) if known.key == anchor.key => {}
@@ -180,17 +179,17 @@ impl TrustAnchors {
         Ok(self)
     }
 
-    /// Whether devices under anchors of this kind are accepted.
+    /// Whether there is an anchor of this kind.
     pub fn allows(&self, kind: AnchorKind) -> bool {
         self.0.iter().any(|anchor| anchor.kind == kind)
     }
 
-    /// The anchor with this name.
+    /// Finds an anchor by the holder reference of its root.
     pub fn find(&self, chr: &Chr) -> Option<&TrustAnchor> {
         self.0.iter().find(|anchor| anchor.chr() == chr)
     }
 
-    /// All of them.
+    /// Iterates over the anchors in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &TrustAnchor> {
         self.0.iter()
     }
@@ -201,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_roots_are_good() {
+    fn the_built_in_roots_are_accepted() {
         let anchors = TrustAnchors::production().with_test();
         let names: Vec<_> = anchors.iter().map(|anchor| anchor.chr().as_str()).collect();
         assert_eq!(names, ["DESRCACC100001", "UTSRCACC100001"]);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_self_signed_is_no_anchor() {
+    fn a_certificate_that_is_not_self_signed_is_rejected_as_an_anchor() {
         let issuer = include_bytes!("../testdata/annex-issuer.cvc");
         assert!(matches!(
             TrustAnchor::from_certificate("issuer", AnchorKind::Configured, issuer),
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_root_is_no_anchor() {
+    fn a_damaged_root_is_rejected_as_an_anchor() {
         let mut root = PRODUCTION.to_vec();
         let last = root.len() - 1;
         root[last] ^= 1;

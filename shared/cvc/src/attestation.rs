@@ -1,6 +1,7 @@
 //! Key attestation: proof that a private key was generated in a genuine device.
 //!
-//! The proof says nothing about time, use counter or exportability (SmartCard-HSM protocol, key attestation).
+//! The proof does not cover the time of generation, the use counter, or whether the key can be exported. It is the
+//! authenticated request that GENERATE ASYMMETRIC KEY PAIR of a SmartCard-HSM returns.
 
 use crate::{
     anchor::TrustAnchors,
@@ -13,42 +14,44 @@ use crate::{
     public_key::PublicKey,
 };
 
-/// Why a key is not accepted; one reason each.
+/// The reason why a key is not accepted as attested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttestationError {
-    /// Unreadable.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] PkaFileError),
-    /// The device.
+    /// The device is not genuine.
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// The request names another device.
-    #[error("the key was generated in {named}, but the certificates are of {presented}")]
+    #[error(
+        "the request names device {named}, but the certificates belong to device {presented}: export the key again from its card"
+    )]
     OtherDevice {
-        /// Named by the request.
+        /// Device that the request names.
         named: Chr,
-        /// Presented.
+        /// Device that the certificate names.
         presented: Chr,
     },
-    /// Not signed by the device.
+    /// The outer signature is not by the device's key.
     #[error(
-        "the request is not signed by the device: the key was not generated in it, or the request was changed ({0})"
+        "the request is not signed by the device: the key was not generated there, or the request was changed ({0})"
     )]
     OuterSignature(SignatureError),
-    /// Not signed by the key.
-    #[error("the request is not signed by its own key: the public key was swapped ({0})")]
+    /// The inner signature is not by the key in the request.
+    #[error("the request is not signed by its own key: the public key was replaced ({0})")]
     InnerSignature(SignatureError),
-    /// The key cannot be a custodian's.
+    /// The kind of key does not suit public key authentication.
     #[error(
-        "this key is {found}: custodian keys must be EC on brainpoolP256r1 (or secp256r1). Generate one on the card"
+        "this key is {found}, but a custodian's key must be EC brainpoolP256r1 or EC secp256r1: generate one on the card"
     )]
     UnsuitableKey {
-        /// What it is.
+        /// Kind of the key, such as "RSA 2048".
         found: String,
     },
 }
 
-/// A key that lives in a genuine device. Only [`verify`] makes one.
+/// A key that was generated in a genuine device. Only [`verify`] constructs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AttestedKey {
     chr: Chr,
@@ -56,10 +59,10 @@ pub struct AttestedKey {
     device: VerifiedDevice,
 }
 
-/// Verifies chain, then the device's signature, then the key's own.
+/// Verifies the device chain, then the device's signature over the request, then the request's signature by its own key.
 ///
 /// # Errors
-/// [`AttestationError`], the first reason found.
+/// The first of these checks that fails.
 pub fn verify(file: &PkaFile, anchors: &TrustAnchors) -> Result<AttestedKey, AttestationError> {
     let device = file.chain.verify(anchors)?;
     if file.request.outer_car() != &device.id().0 {
@@ -82,39 +85,40 @@ pub fn verify(file: &PkaFile, anchors: &TrustAnchors) -> Result<AttestedKey, Att
 }
 
 impl AttestedKey {
-    /// The key's name.
+    /// Holder reference of the key.
     pub fn chr(&self) -> &Chr {
         &self.chr
     }
 
-    /// The key.
+    /// The attested public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// Its device.
+    /// The device in which the key was generated.
     pub fn device(&self) -> &VerifiedDevice {
         &self.device
     }
 
-    /// Its fingerprint.
+    /// Fingerprint of the attested key.
     pub fn fingerprint(&self) -> Fingerprint {
         self.public_key.fingerprint()
     }
 
-    /// Whether the key can be a custodian's: PKA signatures are 64 bytes.
+    /// Checks that a custodian can use the key: see [`check_custodian_key`].
     ///
     /// # Errors
-    /// [`AttestationError::UnsuitableKey`].
+    /// [`AttestationError::UnsuitableKey`] if the key is of another kind.
     pub fn check_custodian_policy(&self) -> Result<(), AttestationError> {
         check_custodian_key(&self.public_key)
     }
 }
 
-/// Whether a key can be a custodian's.
+/// Checks that a custodian can use a key. Public key authentication takes signatures of 64 bytes, so the key must be EC on
+/// brainpoolP256r1 or secp256r1.
 ///
 /// # Errors
-/// [`AttestationError::UnsuitableKey`].
+/// [`AttestationError::UnsuitableKey`] if the key is of another kind.
 pub fn check_custodian_key(key: &PublicKey) -> Result<(), AttestationError> {
     match key.curve() {
         Some(Curve::BrainpoolP256r1 | Curve::Secp256r1) => Ok(()),

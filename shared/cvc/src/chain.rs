@@ -8,69 +8,71 @@ use crate::{
     public_key::PublicKey,
 };
 
-/// Issuer name of development devices with firmware 0.17 and before.
+/// Issuer of development devices with firmware 0.17 or older.
 const DEVELOPMENT_ISSUER: &str = "DECA00001";
 
-/// Why a device is not accepted.
+/// The reason why a device is not accepted as genuine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// Certificates cannot be read.
+    /// A certificate cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// There are not two certificates.
-    #[error("the device holds {0} certificate(s); device and issuer certificate are needed")]
-    Count(usize),
-    /// A development device.
+    /// The file does not begin with two certificates.
     #[error(
-        "this device has firmware 0.17 or older and a development certificate without a root: use a newer device"
+        "expected the certificates of the device and its issuer, found {0}: the device's file 2F02 is damaged or was overwritten"
+    )]
+    Count(usize),
+    /// The device is a development device, which no root certifies.
+    #[error(
+        "this device has a development certificate (firmware 0.17 or older), which no root certifies: use a newer device"
     )]
     DevelopmentDevice,
-    /// The two certificates do not belong together.
+    /// The device certificate names another issuer.
     #[error(
-        "the device certificate names {expected} as its issuer, but the issuer certificate is of {found}"
+        "the device certificate was issued by {expected}, but the issuer certificate belongs to {found}"
     )]
     WrongIssuer {
-        /// Named by the device.
+        /// Issuer that the device certificate names.
         expected: Chr,
-        /// Presented.
+        /// Holder of the issuer certificate.
         found: Chr,
     },
-    /// The issuer certificate is a root.
-    #[error(
-        "the issuer certificate is the root {0} itself: a device is certified by an issuer below the root"
-    )]
+    /// The issuer certificate is a root certificate.
+    #[error("the issuer certificate is the root {0}: expected an issuer that the root certifies")]
     RootAsIssuer(Chr),
-    /// The device's key is no EC key.
-    #[error("the device's key is {found}: SmartCard-HSMs have EC device keys")]
+    /// The device's key is not an EC key.
+    #[error("the device's key is {found}: expected an EC key, as every SmartCard-HSM has one")]
     NotEcDevice {
-        /// What it is.
+        /// Kind of the key, such as "RSA 2048".
         found: String,
     },
-    /// The root is not trusted.
-    #[error("the device's root {0} is not trusted here: if it is yours, add it as a trust anchor")]
+    /// The root is not one of the trust anchors.
+    #[error(
+        "the device's root {0} is not a trust anchor: if the root is your own, add it to the configuration"
+    )]
     UnknownRoot(Chr),
-    /// A simulated card outside demo and test.
+    /// The device is a simulated card, and the trust anchors do not include its root.
     #[error("this is a simulated card (root {0}): it is accepted in demo and test mode only")]
     SimulatedRoot(Chr),
-    /// The issuer's certificate is not signed by the root.
+    /// The root did not sign the issuer certificate.
     #[error("the issuer certificate is not signed by the root {root}: {why}")]
     IssuerSignature {
-        /// The root.
+        /// Name of the trust anchor.
         root: Chr,
-        /// What is wrong.
+        /// The failed verification.
         why: SignatureError,
     },
-    /// The device's certificate is not signed by the issuer.
+    /// The issuer did not sign the device certificate.
     #[error("the device certificate is not signed by its issuer {issuer}: {why}")]
     DeviceSignature {
-        /// The issuer.
+        /// Name of the issuer.
         issuer: Chr,
-        /// What is wrong.
+        /// The failed verification.
         why: SignatureError,
     },
 }
 
-/// Device and issuer certificate as a device presents them; nothing is verified yet.
+/// Device and issuer certificate as a device presents them, not verified yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceChain {
     /// Device certificate.
@@ -80,10 +82,10 @@ pub struct DeviceChain {
 }
 
 impl DeviceChain {
-    /// Reads EF 2F02. A root behind the two is ignored: roots never come from a card.
+    /// Reads the content of EF 2F02. A root after the two certificates is ignored, because roots never come from a card.
     ///
     /// # Errors
-    /// [`ChainError::Count`], [`ChainError::DevelopmentDevice`], [`ChainError::Certificate`].
+    /// The file does not begin with two certificates, or one of them cannot be read.
     pub fn from_ef(data: &[u8]) -> Result<Self, ChainError> {
         let mut certificates = split_certificates(data)?.into_iter();
         let count = certificates.len();
@@ -96,16 +98,17 @@ impl DeviceChain {
         }
     }
 
-    /// Both certificates, as in EF 2F02.
+    /// Encodes both certificates as in EF 2F02.
     pub fn to_ef(&self) -> Vec<u8> {
         [self.device.raw(), self.issuer.raw()].concat()
     }
 
-    /// Verifies the chain up to a trusted root. Dates are not checked: the vendor's software does not either, and devices
-    /// in use would stop working.
+    /// Verifies the chain up to a trusted root. Validity dates are not checked: the vendor's software does not check them
+    /// either, and devices in use would stop working.
     ///
     /// # Errors
-    /// [`ChainError`].
+    /// The root is not trusted, a signature does not verify, or the certificates do not form a chain of device, issuer and
+    /// root.
     pub fn verify(&self, anchors: &TrustAnchors) -> Result<VerifiedDevice, ChainError> {
         if self.device.car() != self.issuer.chr() {
             return Err(ChainError::WrongIssuer {
@@ -113,7 +116,7 @@ impl DeviceChain {
                 found: self.issuer.chr().clone(),
             });
         }
-        // Else an issuer, certified by the root, would pass for a device.
+        // Otherwise an issuer, which the root certifies, would be accepted as a device.
         if self.issuer.car() == self.issuer.chr() {
             return Err(ChainError::RootAsIssuer(self.issuer.chr().clone()));
         }
@@ -161,7 +164,7 @@ impl DeviceChain {
     }
 }
 
-/// A genuine device. Only [`DeviceChain::verify`] makes one.
+/// A genuine device. Only [`DeviceChain::verify`] constructs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedDevice {
     id: DeviceId,
@@ -173,32 +176,32 @@ pub struct VerifiedDevice {
 }
 
 impl VerifiedDevice {
-    /// Its identity.
+    /// Identity of the device.
     pub fn id(&self) -> &DeviceId {
         &self.id
     }
 
-    /// Its key, always EC: signs attestations, and is one end of the secure channel.
+    /// Device key, always EC. It signs attestations and authenticates the secure channel.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// Name of the anchor that vouches for it.
+    /// Display name of the trust anchor that certifies the device.
     pub fn anchor(&self) -> &str {
         &self.anchor
     }
 
-    /// Kind of that anchor.
+    /// Kind of that trust anchor.
     pub fn anchor_kind(&self) -> AnchorKind {
         self.kind
     }
 
-    /// `/root/issuer/device`, holder parts only.
+    /// Path `/root/issuer/device`, from the holder parts of the names.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The certificates.
+    /// The verified certificates.
     pub fn chain(&self) -> &DeviceChain {
         &self.chain
     }

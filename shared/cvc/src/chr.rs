@@ -2,39 +2,39 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Characters behind the holder part: the sequence number.
+/// Length of the sequence number that follows the holder part.
 const SEQUENCE: usize = 5;
 
-/// A certificate holder reference: 2 letters country, 1 to 9 characters mnemonic, 5 characters sequence.
+/// A certificate holder reference: country code (2 letters), mnemonic (1 to 9 characters), sequence number (5 characters).
 ///
 /// Source: BSI TR-03110-3, section "Certificate Holder Reference".
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Chr(String);
 
-/// Why a text is no holder reference.
+/// The reason why a text is not accepted as a holder reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChrError {
-    /// Wrong length.
+    /// The name is too short or too long.
     #[error(
-        "the name `{0}` has {1} characters; 8 to 16 are needed: 2 letters country, 1 to 9 characters, 5 characters sequence"
+        "the name `{0}` has {1} characters, expected 8 to 16: country code (2 letters), mnemonic (1 to 9 characters), sequence number (5 characters)"
     )]
     Length(String, usize),
-    /// Not two letters in front.
-    #[error("the name `{0}` must begin with two capital letters, the country code, such as DE")]
+    /// The name does not begin with a country code.
+    #[error("the name `{0}` must begin with a country code of two capital letters, such as DE")]
     Country(String),
-    /// Characters that cannot be used.
-    #[error("the name `{0}` may have capital letters and digits only")]
+    /// The name contains other characters than capital letters and digits.
+    #[error("the name `{0}` must consist of capital letters and digits")]
     Characters(String),
-    /// Not readable text at all.
-    #[error("a certificate carries a name that is not printable text of 8 to 16 characters")]
+    /// The bytes are not 8 to 16 printable ASCII characters.
+    #[error("a name in the certificate is not a text of 8 to 16 printable characters")]
     Unreadable,
 }
 
 impl Chr {
-    /// Takes a name as a card presents it: printable, 8 to 16 characters.
+    /// Reads a name as a card presents it. Names in use do not always follow the rules for new names.
     ///
     /// # Errors
-    /// [`ChrError::Unreadable`].
+    /// [`ChrError::Unreadable`] unless it is 8 to 16 printable ASCII characters.
     pub fn from_card_bytes(bytes: &[u8]) -> Result<Self, ChrError> {
         let printable = bytes.iter().all(u8::is_ascii_graphic);
         match std::str::from_utf8(bytes) {
@@ -43,10 +43,10 @@ impl Chr {
         }
     }
 
-    /// Checks a name for a new key, by all rules.
+    /// Checks a name for a new key, which must follow all rules. Blanks around it are removed.
     ///
     /// # Errors
-    /// See [`ChrError`].
+    /// The name has a wrong length, a wrong character, or no country code.
     pub fn parse_new(text: &str) -> Result<Self, ChrError> {
         let text = text.trim();
         let count = text.chars().count();
@@ -65,7 +65,7 @@ impl Chr {
         Ok(Self(text.to_owned()))
     }
 
-    /// Everything but the sequence number.
+    /// The name without its sequence number.
     pub fn holder(&self) -> &str {
         &self.0[..self.0.len() - SEQUENCE]
     }
@@ -75,7 +75,7 @@ impl Chr {
         &self.0
     }
 
-    /// The name as in a certificate.
+    /// The name as encoded in a certificate.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -87,12 +87,12 @@ impl Chr {
 pub struct DeviceId(pub Chr);
 
 impl DeviceId {
-    /// Serial number as tools show it: the holder part.
+    /// Serial number as other tools show it: the holder part of the name.
     pub fn serial(&self) -> &str {
         self.0.holder()
     }
 
-    /// The bytes that a PKA response signs.
+    /// The identity as it is signed in a response of public key authentication.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -103,8 +103,8 @@ impl DeviceId {
     }
 }
 
-macro_rules! text {
-    ($name:ty, $make:expr) => {
+macro_rules! impl_text {
+    ($name:ty, $from_chr:expr) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
@@ -121,14 +121,14 @@ macro_rules! text {
             type Err = ChrError;
 
             fn from_str(text: &str) -> Result<Self, ChrError> {
-                Chr::from_card_bytes(text.as_bytes()).map($make)
+                Chr::from_card_bytes(text.as_bytes()).map($from_chr)
             }
         }
     };
 }
 
-text!(Chr, |chr| chr);
-text!(DeviceId, DeviceId);
+impl_text!(Chr, |chr| chr);
+impl_text!(DeviceId, DeviceId);
 
 impl Serialize for Chr {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn holder_is_all_but_the_sequence_number() {
+    fn the_holder_part_excludes_the_sequence_number() {
         let device: DeviceId = "ZZSIM00000200001".parse().expect("a device id");
         assert_eq!(device.serial(), "ZZSIM000002");
     }

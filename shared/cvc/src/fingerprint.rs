@@ -1,31 +1,31 @@
-//! Fingerprints of keys.
+//! Fingerprints of public keys.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::words::WORDS;
 
-/// SHA-256 over a SubjectPublicKeyInfo.
+/// SHA-256 over the DER encoding of a SubjectPublicKeyInfo.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// Text that is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no fingerprint: 64 hex digits are needed")]
+#[error("`{0}` is not a fingerprint: expected 64 hex digits")]
 pub struct InvalidFingerprint(String);
 
 impl Fingerprint {
-    /// 64 hex digits.
+    /// The fingerprint as 64 lower-case hex digits.
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
     }
 
-    /// The first eight hex digits, for people who compare at a glance.
+    /// The first eight hex digits, to tell keys apart at a glance. They do not identify a key securely.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..4])
     }
 
-    /// Six words for two people on the telephone: 48 bits. Enough where keys are attested, as a card needs about a second to
-    /// make one; elsewhere compare all of [`Self::to_hex`].
+    /// Six words that encode the first 48 bits, for comparison by phone. They suffice for attested keys, because a card needs
+    /// about a second to generate one. For other keys compare all of [`Self::to_hex`].
     pub fn words(&self) -> [&'static str; 6] {
         let [a, b, c, d, e, f, ..] = self.0;
         [a, b, c, d, e, f].map(|byte| WORDS[usize::from(byte)])

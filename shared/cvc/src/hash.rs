@@ -1,8 +1,8 @@
-//! Hash functions of signatures.
+//! Hash functions for signatures.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// A SHA-2 hash.
+/// A SHA-2 hash function (FIPS 180-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HashAlgorithm {
     /// SHA-256.
@@ -23,7 +23,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// DigestInfo up to the digest (RFC 8017, section 9.2, note 1).
+    /// The part of a DigestInfo that precedes the digest (RFC 8017, section 9.2, note 1).
     pub const fn digest_info(self) -> [u8; 19] {
         let (oid, length) = match self {
             Self::Sha256 => (0x01, 0x20),
@@ -53,7 +53,7 @@ impl HashAlgorithm {
         ]
     }
 
-    /// The digest of some data.
+    /// Hashes `data`.
     pub fn digest(self, data: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(data).to_vec(),
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_info_is_the_one_of_the_rfc() {
+    fn the_digest_info_matches_rfc_8017() {
         assert_eq!(
             HashAlgorithm::Sha256.digest_info(),
             hex_literal::hex!("3031300d060960864801650304020105000420")

@@ -1,4 +1,4 @@
-//! Issuing certificates and requests: for the card simulator and for tests.
+//! Issuing of certificates and requests, for the card simulator and for tests.
 
 use sha2::{Digest, Sha256};
 
@@ -10,23 +10,23 @@ use crate::{
     tlv::{Tag, TlvWriter},
 };
 
-/// CardContact's device role, 1.3.6.1.4.1.24991.3.1.1.
+/// Object identifier of CardContact's device roles, 1.3.6.1.4.1.24991.3.1.1.
 const DEVICE_ROLE: &[u8] = &[
     0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x03, 0x01, 0x01,
 ];
 
 /// A key that can sign certificates.
 pub trait CvcSigner {
-    /// Why signing failed.
+    /// The reason why signing failed.
     type Error;
 
-    /// The public key.
+    /// Public half of the signing key.
     fn public_key(&self) -> PublicKey;
 
-    /// Signs with SHA-256: plain `r || s`, or RSASSA-PKCS1-v1_5.
+    /// Signs a message with SHA-256. The result is a plain ECDSA signature `r || s`, or RSASSA-PKCS1-v1_5.
     ///
     /// # Errors
-    /// The signer's.
+    /// The signer cannot use its key.
     fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
 }
 
@@ -42,25 +42,25 @@ impl CvcSigner for EcSecretKey {
     }
 }
 
-/// Contents of a certificate to be issued.
+/// Contents of a certificate to issue.
 #[derive(Clone, Debug)]
 pub struct NewCertificate<'a> {
-    /// Issuer.
+    /// Name of the issuer.
     pub car: &'a Chr,
-    /// Holder.
+    /// Name of the holder.
     pub chr: &'a Chr,
-    /// The holder's key.
+    /// Public key of the holder.
     pub key: &'a PublicKey,
-    /// Role; roots carry curve parameters, others inherit them.
+    /// Role of the holder. Only roots carry curve parameters; the other certificates inherit them.
     pub role: Role,
-    /// First and last day.
+    /// First and last day of validity.
     pub validity: (Date, Date),
 }
 
-/// Issues a certificate.
+/// Issues a certificate, encoded with its tag 7F21 (BSI TR-03110-3, annex D).
 ///
 /// # Errors
-/// The signer's.
+/// The signer cannot use its key.
 pub fn certificate<S: CvcSigner>(
     new: &NewCertificate<'_>,
     signer: &S,
@@ -84,10 +84,10 @@ pub fn certificate<S: CvcSigner>(
     sign(body, signer)
 }
 
-/// Makes a plain request of a new key, signed by itself.
+/// Creates a plain request for a new key, signed by that key and encoded with its tag 7F21.
 ///
 /// # Errors
-/// The signer's.
+/// The signer cannot use its key.
 pub fn request<S: CvcSigner>(car: &Chr, chr: &Chr, signer: &S) -> Result<Vec<u8>, S::Error> {
     let body = TlvWriter::new()
         .with(Tag::PROFILE, &[0])
@@ -98,10 +98,10 @@ pub fn request<S: CvcSigner>(car: &Chr, chr: &Chr, signer: &S) -> Result<Vec<u8>
     sign(body, signer)
 }
 
-/// Makes an authenticated request: a plain one, vouched for by a device.
+/// Creates an authenticated request: a plain request that a device signs, encoded with its tag 67.
 ///
 /// # Errors
-/// The device signer's.
+/// The device's signer cannot use its key.
 pub fn authenticated_request<S: CvcSigner>(
     request: &[u8],
     device: &Chr,
@@ -126,7 +126,7 @@ fn sign<S: CvcSigner>(body: Vec<u8>, signer: &S) -> Result<Vec<u8>, S::Error> {
         .wrap(Tag::CERTIFICATE))
 }
 
-/// Content of a public key object (7F49).
+/// Content of a public key object (tag 7F49).
 fn key_object(key: &PublicKey, with_parameters: bool) -> Vec<u8> {
     match key {
         PublicKey::Rsa(key) => TlvWriter::new()

@@ -1,6 +1,7 @@
 //! Card-verifiable certificates (CVC), device chains and key attestation of the SmartCard-HSM.
 //!
-//! No I/O, no randomness; compiles to WebAssembly. Formats follow BSI TR-03110 part 3 as the SmartCard-HSM uses it.
+//! The crate does no I/O, needs no random numbers, and compiles to WebAssembly. The formats follow BSI TR-03110-3 as the
+//! SmartCard-HSM uses it.
 
 #![warn(missing_docs)]
 

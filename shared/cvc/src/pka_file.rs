@@ -1,7 +1,7 @@
-//! `.pka` files: a key's request with the certificates of its device, as exported for registration.
+//! `.pka` files: the authenticated request of a key with the certificates of its device, exported for registration.
 //!
 //! OpenSC writes `30 { 67, 7F21 device, 7F21 issuer }`; Smart Card Shell writes `30 { 06 oid, 61 { 7F21 }, 62 { 7F21 },
-//! 63 { 67 } }`. Which certificate is which is decided by names.
+//! 63 { 67 } }`. The names in the certificates decide which one is the device's.
 
 use crate::{
     certificate::{Certificate, CertificateError},
@@ -10,36 +10,36 @@ use crate::{
     tlv::{self, Tag, TlvError, TlvWriter},
 };
 
-/// 1.3.6.1.4.1.24991.4.3.1.
+/// Object identifier of Smart Card Shell's format, 1.3.6.1.4.1.24991.4.3.1.
 const PKA_OID: &[u8] = &[
     0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x04, 0x03, 0x01,
 ];
 
-/// Why bytes are not a `.pka` file.
+/// The reason why bytes are not accepted as a `.pka` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PkaFileError {
-    /// Not TLV, or something behind it.
+    /// The bytes are not exactly one TLV object.
     #[error("this is not a .pka file: {0}")]
     Tlv(#[from] TlvError),
-    /// Wrong objects.
+    /// The file does not hold exactly one request and two certificates.
     #[error(
-        "this is not a .pka file: it must hold one key request and two device certificates. Export it again with the helper, sc-hsm-tool or Smart Card Shell"
+        "this is not a .pka file: expected one key request and two certificates. Export the key again with the helper, sc-hsm-tool or Smart Card Shell"
     )]
     Contents,
-    /// Bad certificate.
+    /// A certificate cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// Bad request.
+    /// The request cannot be read.
     #[error(transparent)]
     Request(#[from] RequestError),
 }
 
-/// A key's request and the chain of the device that vouches for it; nothing is verified yet.
+/// The request of a key and the certificates of the device that attests it, not verified yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PkaFile {
-    /// The key's request.
+    /// Authenticated request of the key.
     pub request: AuthenticatedRequest,
-    /// The device's certificates.
+    /// Certificates of the device and its issuer.
     pub chain: DeviceChain,
 }
 
@@ -47,7 +47,7 @@ impl PkaFile {
     /// Reads either format.
     ///
     /// # Errors
-    /// [`PkaFileError`].
+    /// The file does not hold exactly one request and two certificates, or one of them cannot be read.
     pub fn parse(data: &[u8]) -> Result<Self, PkaFileError> {
         let outer = tlv::parse_exact(data)?;
         if outer.tag != Tag::SEQUENCE {
@@ -80,7 +80,7 @@ impl PkaFile {
         };
         let first_is_device = first.chr() == request.outer_car() && first.car() == second.chr();
         let second_is_device = second.chr() == request.outer_car() && second.car() == first.chr();
-        // Where names decide nothing the format's own order counts, and verification tells what is wrong.
+        // If the names do not decide, the order of the format applies, and verification reports what is wrong.
         let swapped = if first_is_device == second_is_device {
             issuer_first
         } else {
@@ -100,7 +100,7 @@ impl PkaFile {
         Ok(Self { request, chain })
     }
 
-    /// Certificate of the device that the key was generated in.
+    /// Certificate of the device in which the key was generated.
     pub fn device(&self) -> &Certificate {
         &self.chain.device
     }
@@ -110,7 +110,7 @@ impl PkaFile {
         &self.chain.issuer
     }
 
-    /// OpenSC's format.
+    /// Writes OpenSC's format.
     pub fn to_old_format(&self) -> Vec<u8> {
         TlvWriter::new()
             .with_raw(self.request.raw())
@@ -119,7 +119,7 @@ impl PkaFile {
             .wrap(Tag::SEQUENCE)
     }
 
-    /// Smart Card Shell's format.
+    /// Writes Smart Card Shell's format.
     pub fn to_new_format(&self) -> Vec<u8> {
         TlvWriter::new()
             .with(Tag::OID, PKA_OID)

@@ -1,4 +1,4 @@
-//! Public keys of any kind.
+//! Public keys, EC or RSA.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,18 +10,18 @@ use crate::{
     rsa_key::RsaPublicKey,
 };
 
-/// A public key.
+/// A public key, EC or RSA.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub enum PublicKey {
-    /// Elliptic curve.
+    /// An EC key.
     Ec(EcPublicKey),
-    /// RSA.
+    /// An RSA key.
     Rsa(RsaPublicKey),
 }
 
 impl PublicKey {
-    /// The curve, if it is an EC key.
+    /// The curve of an EC key; `None` for an RSA key.
     pub fn curve(&self) -> Option<Curve> {
         match self {
             Self::Ec(key) => Some(key.curve()),
@@ -29,7 +29,7 @@ impl PublicKey {
         }
     }
 
-    /// Kind and size for people: "EC secp256r1", "RSA 2048".
+    /// Kind and size for display, such as "EC secp256r1" or "RSA 2048".
     pub fn kind(&self) -> String {
         match self {
             Self::Ec(key) => format!("EC {}", key.curve()),
@@ -37,7 +37,7 @@ impl PublicKey {
         }
     }
 
-    /// Size in bits.
+    /// Size in bits of the field or modulus.
     pub fn bits(&self) -> usize {
         match self {
             Self::Ec(key) => key.curve().bits(),
@@ -45,11 +45,11 @@ impl PublicKey {
         }
     }
 
-    /// Verifies a signature with SHA-256 over a message: ECDSA with plain `r || s`, or RSASSA-PKCS1-v1_5. These are the
-    /// two forms in card-verifiable certificates.
+    /// Verifies a signature over the SHA-256 of a message, encoded as in card-verifiable certificates: ECDSA as plain
+    /// `r || s`, RSA as RSASSA-PKCS1-v1_5.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// The signature is malformed or does not verify.
     pub fn verify_sha256(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         match self {
             Self::Ec(key) => {
@@ -63,7 +63,7 @@ impl PublicKey {
     /// Verifies an ECDSA signature over a digest.
     ///
     /// # Errors
-    /// [`SignatureError`]; an RSA key gives [`SignatureError::WrongKeyType`].
+    /// [`SignatureError::WrongKeyType`] for an RSA key; otherwise the signature does not verify.
     pub fn verify_prehash(
         &self,
         digest: &[u8],
@@ -75,13 +75,13 @@ impl PublicKey {
         }
     }
 
-    /// SHA-256 over the SubjectPublicKeyInfo.
+    /// Fingerprint of the key: SHA-256 over its SubjectPublicKeyInfo in DER.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(self.to_spki_der()).into())
     }
 }
 
-/// Form in JSON.
+/// JSON representation, with numbers and points in hex.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Wire {

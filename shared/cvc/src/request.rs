@@ -1,4 +1,4 @@
-//! Authenticated requests: what key generation returns, and what attests a key.
+//! Authenticated requests, which key generation returns and which attest the new key.
 
 use crate::{
     certificate::{Certificate, CertificateError},
@@ -8,28 +8,28 @@ use crate::{
     tlv::{self, Tag, TlvError},
 };
 
-/// Why bytes are not an authenticated request.
+/// The reason why bytes are not accepted as an authenticated request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Not TLV.
-    #[error("the key's request is malformed: {0}")]
+    /// The bytes are not TLV.
+    #[error("the key request is malformed: {0}")]
     Tlv(#[from] TlvError),
-    /// Something else.
+    /// The objects are not those of an authenticated request.
     #[error(
-        "this is not an authenticated request (67 with exactly 7F21, 42 and 5F37): export the key again from its card"
+        "this is not an authenticated request (expected tag 67 with 7F21, 42 and 5F37): export the key again from its card"
     )]
     NotARequest,
-    /// The inner request.
-    #[error("the request inside is malformed: {0}")]
+    /// The inner request is malformed.
+    #[error("the inner key request is malformed: {0}")]
     Inner(#[from] CertificateError),
-    /// The outer name.
+    /// The name of the device is malformed.
     #[error(transparent)]
     Name(#[from] ChrError),
 }
 
-/// An authenticated request: the new key's own request, signed again by the device.
+/// An authenticated request: a request that the new key signs (the inner request), signed again by the device.
 ///
-/// Source: SmartCard-HSM, GENERATE ASYMMETRIC KEY PAIR; BSI TR-03110-3, annex D.2.
+/// Source: BSI TR-03110-3, annex D.2; the SmartCard-HSM returns it from GENERATE ASYMMETRIC KEY PAIR.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuthenticatedRequest {
     raw: Vec<u8>,
@@ -41,10 +41,10 @@ pub struct AuthenticatedRequest {
 }
 
 impl AuthenticatedRequest {
-    /// Reads a request with its tag 67: exactly three objects, nothing behind.
+    /// Reads a request with its tag 67, which must hold exactly three objects.
     ///
     /// # Errors
-    /// [`RequestError`].
+    /// The objects are others, a name or key is malformed, or bytes follow the request.
     pub fn parse(data: &[u8]) -> Result<Self, RequestError> {
         let outer = tlv::parse_exact(data)?;
         let parts = tlv::parse_all(outer.value)?;
@@ -66,14 +66,14 @@ impl AuthenticatedRequest {
         })
     }
 
-    /// The bytes, tag included.
+    /// The encoded request with its tag.
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// Content without the tag: what REGISTER PUBLIC KEY takes.
+    /// Content of the request without tag and length, as MANAGE PUBLIC KEY AUTHENTICATION expects it.
     pub fn content(&self) -> &[u8] {
-        // Parsed once already, so this cannot fail.
+        // Cannot fail, because these bytes have been parsed before.
         tlv::parse_exact(&self.raw).map_or(&[], |outer| outer.value)
     }
 
@@ -82,33 +82,33 @@ impl AuthenticatedRequest {
         self.inner.chr()
     }
 
-    /// Issuer named in the new key's own request.
+    /// Authority reference in the inner request.
     pub fn inner_car(&self) -> &Chr {
         self.inner.car()
     }
 
-    /// The device that vouches for it.
+    /// Name of the device that signed the request.
     pub fn outer_car(&self) -> &Chr {
         &self.outer_car
     }
 
-    /// The new key.
+    /// The new public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 
-    /// Proof of possession: the inner request is signed by the new key.
+    /// Verifies the proof of possession: the new key signed the inner request.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// The inner signature is malformed or does not verify.
     pub fn verify_inner(&self) -> Result<(), SignatureError> {
         self.inner.verify_with(&self.public_key)
     }
 
-    /// Attestation: the whole is signed by the device.
+    /// Verifies the attestation: the device with this key signed the inner request and its own name.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// The outer signature is malformed or does not verify.
     pub fn verify_outer(&self, device: &PublicKey) -> Result<(), SignatureError> {
         device.verify_sha256(&self.signed, &self.outer_signature)
     }

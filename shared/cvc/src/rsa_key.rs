@@ -5,26 +5,26 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::{ec::SignatureError, hash::HashAlgorithm};
 
-/// Sizes that SmartCard-HSMs know.
+/// Sizes of modulus that SmartCard-HSMs support.
 const BITS: std::ops::RangeInclusive<u32> = 1024..=4096;
 
-/// An RSA public key.
+/// An RSA public key of 1024 to 4096 bits.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RsaPublicKey {
     modulus: Vec<u8>,
     exponent: Vec<u8>,
 }
 
-/// Why bytes are not an RSA key.
+/// The bytes are not an RSA key of a supported size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the RSA key is malformed, or its size is not between 1024 and 4096 bits")]
+#[error("the RSA key is malformed or its size is not 1024 to 4096 bits")]
 pub struct RsaKeyError;
 
 impl RsaPublicKey {
-    /// Takes modulus and exponent, big endian.
+    /// Creates the key with a big-endian modulus and public exponent.
     ///
     /// # Errors
-    /// [`RsaKeyError`].
+    /// The numbers are not an RSA key, or the size of the modulus is not supported.
     pub fn new(modulus: &[u8], exponent: &[u8]) -> Result<Self, RsaKeyError> {
         let key = Self {
             modulus: strip(modulus).to_vec(),
@@ -56,7 +56,7 @@ impl RsaPublicKey {
         &self.exponent
     }
 
-    /// Size in bits.
+    /// Size of the modulus in bits.
     pub fn bits(&self) -> usize {
         let zeros = self.modulus.first().map_or(0, |byte| byte.leading_zeros());
         self.modulus.len() * 8 - usize::try_from(zeros).unwrap_or(0)
@@ -65,7 +65,7 @@ impl RsaPublicKey {
     /// Verifies RSASSA-PKCS1-v1_5 over a digest (RFC 8017, section 8.2).
     ///
     /// # Errors
-    /// [`SignatureError::Wrong`].
+    /// [`SignatureError::Wrong`] if the signature does not verify or the digest has another length.
     pub fn verify_pkcs1(
         &self,
         hash: HashAlgorithm,
@@ -83,10 +83,10 @@ impl RsaPublicKey {
             .map_err(|_| SignatureError::Wrong)
     }
 
-    /// Verifies RSASSA-PSS over a digest; MGF1 with the same hash, salt of `salt_len` bytes (RFC 8017, section 8.1).
+    /// Verifies RSASSA-PSS over a digest (RFC 8017, section 8.1), with MGF1 over the same hash and a salt of `salt_len` bytes.
     ///
     /// # Errors
-    /// [`SignatureError::Wrong`].
+    /// [`SignatureError::Wrong`] if the signature does not verify or the digest has another length.
     pub fn verify_pss(
         &self,
         hash: HashAlgorithm,
@@ -110,10 +110,11 @@ impl RsaPublicKey {
         .map_err(|_| SignatureError::Wrong)
     }
 
-    /// Verifies the bare RSA operation (RFC 8017, section 5.2.2): `block` and `signature` are as long as the modulus.
+    /// Verifies an RSA operation without padding (RFC 8017, section 5.2.2). `block` and `signature` have the length of the
+    /// modulus.
     ///
     /// # Errors
-    /// [`SignatureError::Wrong`].
+    /// [`SignatureError::Wrong`] if the signature does not verify or the block has another length.
     pub fn verify_raw(&self, block: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let key = self.library_key().map_err(|_| SignatureError::Wrong)?;
         let signature = BoxedUint::from_be_slice(signature, key.n().bits_precision())
@@ -128,9 +129,6 @@ impl RsaPublicKey {
     }
 
     /// Verifies RSASSA-PKCS1-v1_5 with SHA-256 over a message.
-    ///
-    /// # Errors
-    /// [`SignatureError::Wrong`].
     pub(crate) fn verify_message(
         &self,
         message: &[u8],

@@ -1,4 +1,4 @@
-//! SubjectPublicKeyInfo (RFC 5280, RFC 5480, RFC 3279): public keys for everybody else.
+//! SubjectPublicKeyInfo (RFC 5280, RFC 5480, RFC 3279): the encoding of public keys that other software reads.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -17,38 +17,38 @@ const RSA_ENCRYPTION: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
 
-/// Why bytes are not a public key.
+/// The reason why bytes are not accepted as a public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpkiError {
-    /// Not DER, or something behind it.
+    /// The bytes are not exactly one DER object.
     #[error("this is not a public key: {0}")]
     Tlv(#[from] TlvError),
-    /// Wrong objects.
+    /// The object is not a SubjectPublicKeyInfo.
     #[error(
-        "this is not a public key: it must be a SubjectPublicKeyInfo, as `openssl pkey -pubout` writes it"
+        "this is not a public key: expected a SubjectPublicKeyInfo, as `openssl pkey -pubout` writes it"
     )]
     Malformed,
     /// Neither EC nor RSA.
     #[error("the key is neither EC nor RSA")]
     UnknownKind,
-    /// No named curve that is known.
+    /// The curve is unknown, or its parameters are explicit.
     #[error(
-        "the key is on an unknown curve, or on one without a name: use brainpoolP256r1 or secp256r1"
+        "the key is on an unknown curve or has explicit parameters: use brainpoolP256r1 or secp256r1"
     )]
     UnknownCurve,
-    /// The point is wrong.
+    /// The point is not on the curve.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The RSA numbers are wrong.
+    /// The RSA key is malformed or has an unsupported size.
     #[error(transparent)]
     RsaKey(#[from] RsaKeyError),
-    /// No PEM block.
-    #[error("there is no `BEGIN PUBLIC KEY` block in the file")]
+    /// The text does not contain a PEM block of this type.
+    #[error("expected a PEM block `BEGIN PUBLIC KEY`, found none")]
     NoPem,
 }
 
 impl PublicKey {
-    /// SubjectPublicKeyInfo in DER.
+    /// Writes a SubjectPublicKeyInfo in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
         let (algorithm, key) = match self {
             Self::Ec(key) => (
@@ -75,7 +75,7 @@ impl PublicKey {
             .wrap(Tag::SEQUENCE)
     }
 
-    /// SubjectPublicKeyInfo in PEM, as openssl reads it.
+    /// Writes a SubjectPublicKeyInfo in PEM (RFC 7468), as openssl does.
     pub fn to_spki_pem(&self) -> String {
         let text = STANDARD.encode(self.to_spki_der());
         let mut pem = format!("{BEGIN}\n");
@@ -91,14 +91,14 @@ impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in DER.
     ///
     /// # Errors
-    /// [`SpkiError`].
+    /// The structure is wrong, or the key is not a valid key of a supported kind.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, SpkiError> {
         let outer = tlv::parse_all(sequence(der)?)?;
         let [algorithm, bits] = outer.as_slice() else {
             return Err(SpkiError::Malformed);
         };
         let key = match bits.value.split_first() {
-            // No unused bits.
+            // The first octet is the number of unused bits.
             Some((0, key)) if bits.tag == Tag::BIT_STRING => key,
             _ => return Err(SpkiError::Malformed),
         };
@@ -127,10 +127,10 @@ impl PublicKey {
         }
     }
 
-    /// Reads a PEM block `PUBLIC KEY`.
+    /// Reads the first PEM block `PUBLIC KEY` of a text (RFC 7468).
     ///
     /// # Errors
-    /// [`SpkiError`].
+    /// [`SpkiError::NoPem`] if there is no such block; otherwise as [`Self::from_spki_der`].
     pub fn from_spki_pem(pem: &str) -> Result<Self, SpkiError> {
         let body: String = pem
             .split_once(BEGIN)
@@ -142,7 +142,7 @@ impl PublicKey {
     }
 }
 
-/// Content of exactly one SEQUENCE.
+/// Content octets of exactly one SEQUENCE.
 fn sequence(der: &[u8]) -> Result<&[u8], SpkiError> {
     let object = tlv::parse_exact(der)?;
     if object.tag == Tag::SEQUENCE {

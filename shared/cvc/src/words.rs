@@ -1,6 +1,6 @@
-//! Words for reading fingerprints aloud: common, short, and no two alike.
+//! Word list for reading fingerprints aloud. The words are short, common and easy to tell apart.
 
-/// One word per byte value.
+/// One word for each byte value.
 pub(crate) const WORDS: [&str; 256] = [
     "acorn", "actor", "album", "alley", "amber", "angle", "ankle", "apple", "apron", "arena",
     "armor", "arrow", "atlas", "attic", "audio", "autumn", "bacon", "badge", "bagel", "baker",

@@ -407,6 +407,9 @@ pub struct CustodianProgress {
     pub chr: Chr,
     /// The custodian's decision so far.
     pub answer: Answer,
+    /// Whether the key was revoked: no approval by it is accepted.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// A custodian's decision about an activation.

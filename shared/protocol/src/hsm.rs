@@ -191,6 +191,9 @@ pub struct RegisteredCustodian {
     pub registered_at: Timestamp,
     /// The admin who registered the key.
     pub registered_by: Person,
+    /// Whether the key was revoked: the device still holds it, but the server accepts no approval by it.
+    #[serde(default)]
+    pub revoked: bool,
 }
 
 /// The body of `POST /api/v1/hsms/{id}/initialise`, which erases everything on the HSM. The SO-PIN comes from the

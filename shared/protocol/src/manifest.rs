@@ -20,7 +20,12 @@ pub struct ManifestFile {
     pub digest: FileDigest,
 }
 
-/// A checked list of files: it is not empty, no name occurs twice, and all names are readable.
+/// A checked list of files: it is not empty, and no name occurs twice.
+///
+/// A new manifest has readable names only; [`Manifest::new`] and [`Manifest::check_names`] check them. Reading JSON does
+/// not check the names, so that a manifest that an older version accepted can still be read after the check became
+/// stricter. A program that receives a manifest for a decision, as a server does in a request and a helper in a task,
+/// therefore calls [`Manifest::check_names`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
 pub struct Manifest(Vec<ManifestFile>);
@@ -48,30 +53,30 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Checks the list and keeps its order.
+    /// Checks the list with its names, and keeps its order.
     ///
     /// # Errors
-    /// The first rule of [`ManifestError`] that the list breaks.
+    /// A rule of [`ManifestError`] that the list breaks.
     pub fn new(files: Vec<ManifestFile>) -> Result<Self, ManifestError> {
-        if files.is_empty() {
-            return Err(ManifestError::Empty);
-        }
-        if files.len() > MAX_FILES {
-            return Err(ManifestError::TooManyFiles(files.len()));
-        }
-        let mut names = std::collections::HashSet::new();
-        for file in &files {
+        let manifest = Self::try_from(files)?;
+        manifest.check_names()?;
+        Ok(manifest)
+    }
+
+    /// Checks that every name is readable, which a manifest from JSON does not guarantee.
+    ///
+    /// # Errors
+    /// The first name that is not readable, as [`ManifestError::UnreadableName`].
+    pub fn check_names(&self) -> Result<(), ManifestError> {
+        for file in &self.0 {
             text::check(&file.name, limits::FILE_NAME).map_err(|why| {
                 ManifestError::UnreadableName {
                     name: file.name.clone(),
                     why,
                 }
             })?;
-            if !names.insert(file.name.as_str()) {
-                return Err(ManifestError::DuplicateName(file.name.clone()));
-            }
         }
-        Ok(Self(files))
+        Ok(())
     }
 
     /// The files in the order in which the requester listed them.
@@ -97,16 +102,59 @@ impl Manifest {
     }
 }
 
+/// Accepts every name, because the list can come from a database; see [`Manifest::check_names`].
 impl TryFrom<Vec<ManifestFile>> for Manifest {
     type Error = ManifestError;
 
     fn try_from(files: Vec<ManifestFile>) -> Result<Self, Self::Error> {
-        Self::new(files)
+        if files.is_empty() {
+            return Err(ManifestError::Empty);
+        }
+        if files.len() > MAX_FILES {
+            return Err(ManifestError::TooManyFiles(files.len()));
+        }
+        let mut names = std::collections::HashSet::new();
+        if let Some(file) = files.iter().find(|file| !names.insert(file.name.as_str())) {
+            return Err(ManifestError::DuplicateName(file.name.clone()));
+        }
+        Ok(Self(files))
     }
 }
 
 impl From<Manifest> for Vec<ManifestFile> {
     fn from(manifest: Manifest) -> Self {
         manifest.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(name: &str) -> String {
+        let digest = "00".repeat(32);
+        serde_json::json!([{ "name": name, "sha256": digest }]).to_string()
+    }
+
+    #[test]
+    fn a_stored_manifest_can_be_read_although_its_names_are_refused_in_new_requests() {
+        let stored = json("a\u{2003}b");
+        let manifest: Manifest = serde_json::from_str(&stored).expect("the manifest is read");
+        assert!(matches!(
+            manifest.check_names(),
+            Err(ManifestError::UnreadableName { .. })
+        ));
+        assert!(Manifest::new(manifest.files().to_vec()).is_err());
+        let written = serde_json::to_string(&manifest).expect("serialisation succeeds");
+        assert_eq!(
+            serde_json::from_str::<Manifest>(&written).expect("the manifest is read"),
+            manifest
+        );
+    }
+
+    #[test]
+    fn readable_names_pass_the_check_of_new_requests() {
+        let manifest: Manifest = serde_json::from_str(&json("a b")).expect("the manifest is read");
+        assert_eq!(manifest.check_names(), Ok(()));
     }
 }

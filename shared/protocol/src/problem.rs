@@ -62,7 +62,8 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    const ALL: [Self; 18] = [
+    /// Every code, for documents and tests that must be complete.
+    pub const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::NotAuthenticated,
         Self::NotAllowed,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     limits::MAX_KEYS,
     manifest::Manifest,
-    text::{count, plural},
+    text::{all_of, count, plural},
 };
 
 /// What may be done while the HSM is open. Nothing else is possible.
@@ -112,13 +112,13 @@ impl KeySet {
         self.0.iter()
     }
 
-    /// The keys in words, such as `key "release"` or `keys "a", "b"`; see [`Purpose::in_words`].
+    /// The keys in words, such as `key "release"` or `keys "a" and "b"`; see [`Purpose::in_words`].
     pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
         let names: Vec<_> = self
             .iter()
             .map(|key| name(&key.label, Some(&key.fingerprint)))
             .collect();
-        format!("{} {}", plural(names.len(), "key"), names.join(", "))
+        format!("{} {}", plural(names.len(), "key"), all_of(&names))
     }
 
     /// The key, if it is the only one.

@@ -158,7 +158,8 @@ fn list<S: AsRef<str>>(names: &[S], conjunction: &str) -> String {
 }
 
 /// A duration such as "2 h 30 min" or "45 s".
-pub fn duration(seconds: u32) -> String {
+pub fn duration(seconds: impl Into<u64>) -> String {
+    let seconds = seconds.into();
     let parts = [
         (seconds / 3600, "h"),
         (seconds / 60 % 60, "min"),
@@ -342,9 +343,17 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!(grouped("7f3a91c022"), "7f3a 91c0 22");
-        assert_eq!(duration(7200), "2 h");
-        assert_eq!(duration(5445), "1 h 30 min 45 s");
-        assert_eq!(duration(0), "0 s");
+        for (seconds, text) in [
+            (0_u32, "0 s"),
+            (1, "1 s"),
+            (300, "5 min"),
+            (390, "6 min 30 s"),
+            (5400, "1 h 30 min"),
+            (5445, "1 h 30 min 45 s"),
+            (7200, "2 h"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
         assert_eq!(capitalised("sign 1 file"), "Sign 1 file");
         assert_eq!(capitalised(""), "");
     }

@@ -420,6 +420,12 @@ fn purposes_are_put_into_words() {
         ApprovedPurpose::of(&listed).in_words(quoted),
         "sign listed files with key \"firmware\""
     );
+    let keys = [("boot", 1), ("firmware", 2)].map(|(label, byte)| KeyName {
+        label: label.into(),
+        fingerprint: Fingerprint([byte; 32]),
+    });
+    let keys = KeySet::new(keys.into()).expect("the keys are valid");
+    assert_eq!(keys.in_words(quoted), "keys \"boot\" and \"firmware\"");
     let any = terms(Scope::Open).purpose;
     assert_eq!(
         any.in_words(quoted),

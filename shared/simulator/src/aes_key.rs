@@ -12,22 +12,22 @@ use countersign_card::apdu::StatusWord;
 use zeroize::Zeroizing;
 
 const BLOCK: usize = 16;
-/// Hosts mix their own into the first block.
+/// The card uses an IV of zeros. A host combines its own IV with the first block.
 const IV: [u8; BLOCK] = [0; BLOCK];
 
-/// Algorithms of the cipher command.
+// Algorithms of the cipher command.
 const CBC_ENCRYPT: u8 = 0x10;
 const CBC_DECRYPT: u8 = 0x11;
 const CMAC: u8 = 0x18;
 
-/// What a key may be used for unless its list says otherwise; 99, derivation, is not played.
+/// Algorithms of a key without a list of its own. Key derivation (99) is not implemented.
 pub const DEFAULT_ALGORITHMS: [u8; 4] = [CBC_ENCRYPT, CBC_DECRYPT, CMAC, 0x99];
 
-/// A key of 16, 24 or 32 bytes.
+/// An AES key of 16, 24 or 32 bytes.
 #[derive(Clone)]
 pub struct AesKey(Zeroizing<Vec<u8>>);
 
-/// Evaluates an expression with `$A` as the AES of the key's length.
+/// Evaluates an expression with `$A` as the AES variant for the length of the key.
 macro_rules! with_aes {
     ($key:expr, $A:ident => $body:expr) => {
         match $key.0.len() {
@@ -48,7 +48,7 @@ macro_rules! with_aes {
 }
 
 impl AesKey {
-    /// Takes a key.
+    /// Creates a key; fails if it has another length.
     pub fn new(key: &[u8]) -> Result<Self, StatusWord> {
         match key.len() {
             16 | 24 | 32 => Ok(Self(Zeroizing::new(key.to_vec()))),
@@ -56,12 +56,12 @@ impl AesKey {
         }
     }
 
-    /// The key, for the one who has to store it.
+    /// The key, for storage.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// One of the algorithms of the cipher command.
+    /// Applies an algorithm of the cipher command.
     pub fn apply(&self, algorithm: u8, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
         let error = |_: InvalidLength| StatusWord::ERROR;
         match algorithm {
@@ -93,13 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vectors_of_nist() {
+    fn results_match_the_vectors_of_nist() {
         // SP 800-38B, section D.1, example 2.
         let key = AesKey::new(&hex!("2b7e151628aed2a6abf7158809cf4f3c")).expect("a key");
         let block = hex!("6bc1bee22e409f96e93d7e117393172a");
         let mac = hex!("070a16b46b4d4144f79bdd9dd04a287c");
         assert_eq!(key.apply(CMAC, &block), Ok(mac.to_vec()));
-        // SP 800-38A, section F.1.5; with a zero IV the first block is that of ECB.
+        // SP 800-38A, section F.1.5. With an IV of zeros the first block equals that of ECB.
         let key = hex!("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
         let key = AesKey::new(&key).expect("a key");
         let cipher = hex!("f3eed1bdb5d2a03c064b5a7e3db181f8");

@@ -1,4 +1,4 @@
-//! The card: takes a command APDU, gives a response APDU.
+//! The card, which processes command APDUs.
 
 use std::collections::VecDeque;
 
@@ -14,58 +14,58 @@ use crate::{
     session::Session,
 };
 
-/// Access to keys is controlled by what was set up at initialisation.
+/// A simulated card. Its initialisation determines who can use its keys.
 pub struct Card {
-    /// What is kept.
+    /// State that survives a loss of power.
     pub data: CardData,
-    /// What is forgotten.
+    /// State that ends with SELECT, a reset or a loss of power.
     pub session: Session,
-    /// The data has changed and must be saved before the answer goes out.
+    /// The data has changed and must be saved before the response is sent.
     pub dirty: bool,
-    /// Status of the last command, also where the answer was protected.
+    /// Status word of the last command, before protection by secure messaging.
     pub last: StatusWord,
-    /// Numbers that the card will draw before random ones.
-    pub foreseen: VecDeque<u8>,
+    /// Bytes that the card uses instead of random ones, until none is left.
+    pub fixed_random: VecDeque<u8>,
 }
 
-/// What a command gives: data, or a status word that is not 9000.
+/// Result of a command: response data, or a status word other than 9000.
 pub type Outcome = Result<Vec<u8>, StatusWord>;
 
 impl Card {
-    /// A card without power.
+    /// Creates a card in the state before its first reset.
     pub fn new(data: CardData) -> Self {
         Self {
             data,
             session: Session::default(),
             dirty: false,
             last: StatusWord::OK,
-            foreseen: VecDeque::new(),
+            fixed_random: VecDeque::new(),
         }
     }
 
-    /// Reset, or power on.
+    /// Resets the card or powers it on.
     pub fn reset(&mut self) {
         self.session = Session::default();
     }
 
-    /// Processes one command APDU. Never fails: whatever comes, there is a status word.
+    /// Processes one command APDU. Every input, even a malformed one, gets a response with a status word.
     pub fn process(&mut self, bytes: &[u8]) -> Vec<u8> {
         let Ok(command) = Command::parse(bytes) else {
             return self.refuse(StatusWord::WRONG_LENGTH).encode();
         };
-        self.answer(&command).encode()
+        self.respond(&command).encode()
     }
 
-    fn answer(&mut self, command: &Command) -> Response {
+    fn respond(&mut self, command: &Command) -> Response {
         if !is_protected(command) {
-            // The first command outside ends the channel.
+            // The first plain command ends the secure channel.
             self.session.channel = None;
             return self.execute(command);
         }
         if !self.data.profile.secure_messaging {
             return self.refuse(StatusWord::UNKNOWN_CLASS);
         }
-        // Whatever is wrong with it, the channel is gone.
+        // Any error in a protected command ends the channel.
         let channel = self.session.channel.take();
         let checksum = tlv::parse_all(&command.data)
             .is_ok_and(|objects| tlv::find(&objects, Tag(0x8E)).is_some());
@@ -77,7 +77,7 @@ impl Card {
         };
         let response = self.execute(&inner);
         let protected = channel.protect_response(inner.ins, &response);
-        // SELECT of the application ends the channel too; GENERAL AUTHENTICATE has made another.
+        // SELECT of the application ends the channel too, and GENERAL AUTHENTICATE has opened another one.
         let selection = inner.ins == 0xA4 && inner.p1 == 0x04;
         if !selection && self.session.channel.is_none() {
             self.session.channel = Some(channel);
@@ -103,14 +103,14 @@ impl Card {
         }
     }
 
-    /// Draws random numbers, unless a test has foreseen others.
-    pub fn draw(&mut self, numbers: &mut [u8]) -> Result<(), StatusWord> {
-        getrandom::fill(numbers).map_err(|_| StatusWord::ERROR)?;
-        for (number, foreseen) in numbers
+    /// Fills `bytes` with random bytes, or with the bytes that a test has fixed.
+    pub fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), StatusWord> {
+        getrandom::fill(bytes).map_err(|_| StatusWord::ERROR)?;
+        for (byte, fixed) in bytes
             .iter_mut()
-            .zip(std::iter::from_fn(|| self.foreseen.pop_front()))
+            .zip(std::iter::from_fn(|| self.fixed_random.pop_front()))
         {
-            *number = foreseen;
+            *byte = fixed;
         }
         Ok(())
     }
@@ -120,12 +120,12 @@ impl Card {
         pka.keys.len() >= usize::from(pka.total)
     }
 
-    /// Whether the quorum is met.
+    /// Whether the quorum has authenticated.
     pub fn quorum_met(&self) -> bool {
         self.session.granted
     }
 
-    /// Whether keys may be used and files written.
+    /// Whether files can be written and, apart from [`Self::demand_keys`], keys can be used.
     pub fn is_open(&self) -> bool {
         const COMBINED: u16 = 0x0010;
         if self.session.initialising {
@@ -133,10 +133,10 @@ impl Card {
         }
         match (&self.data.pka, &self.data.user_pin) {
             (None, _) => self.session.user,
-            // Until the last key is registered there is no quorum to ask for.
+            // Until the last key is registered, the quorum cannot authenticate.
             (Some(pka), Some(_)) if !Self::quorum_complete(pka) => self.session.user,
             (Some(_), None) => self.quorum_met(),
-            // The PIN opens no command there, only the keys behind it.
+            // On such a card the PIN gives access to the keys but not to the commands.
             (Some(_), _) if self.data.profile.pin_needed_with_quorum => self.quorum_met(),
             (Some(_), Some(_)) if self.data.options & COMBINED != 0 => {
                 self.quorum_met() && self.session.user
@@ -145,7 +145,7 @@ impl Card {
         }
     }
 
-    /// Refuses unless [`Self::is_open`].
+    /// Fails unless [`Self::is_open`].
     pub fn demand_open(&self) -> Result<(), StatusWord> {
         if self.is_open() {
             Ok(())
@@ -154,7 +154,7 @@ impl Card {
         }
     }
 
-    /// Refuses unless keys can be used and made.
+    /// Fails unless keys can be used and generated.
     pub fn demand_keys(&self) -> Result<(), StatusWord> {
         self.demand_open()?;
         let locked = self.data.profile.pin_needed_with_quorum && self.data.pka.is_some();

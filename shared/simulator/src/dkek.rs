@@ -1,4 +1,4 @@
-//! Device key encryption key: XOR of the shares, and what is derived from it.
+//! Device key encryption key (DKEK): the XOR of its shares, and the keys that are derived from it.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -10,12 +10,11 @@ pub const LENGTH: usize = 32;
 pub struct Dkek(Zeroizing<[u8; LENGTH]>);
 
 impl Dkek {
-    /// Takes the key.
     pub fn new(key: [u8; LENGTH]) -> Self {
         Self(Zeroizing::new(key))
     }
 
-    /// Key check value: tells DKEKs apart.
+    /// Key check value, which tells DKEKs apart.
     pub fn kcv(&self) -> [u8; 8] {
         let digest = Sha256::digest(self.0.as_slice());
         let mut kcv = [0; 8];
@@ -23,12 +22,12 @@ impl Dkek {
         kcv
     }
 
-    /// Encrypts wrapped keys.
+    /// Key that encrypts wrapped keys.
     pub fn encryption_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(1)
     }
 
-    /// Authenticates wrapped keys.
+    /// Key that authenticates wrapped keys.
     pub fn mac_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(2)
     }

@@ -1,4 +1,4 @@
-//! What a card keeps without power: a JSON file, replaced as a whole.
+//! The card file: JSON with the state that a card retains without power. Every change replaces the whole file.
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_cvc::{Chr, ChrError, Curve, EcSecretKey, PublicKey};
+use countersign_cvc::{Chr, Curve, EcSecretKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,76 +17,77 @@ use crate::{
 };
 
 const FORMAT: u32 = 1;
-/// SO-PIN of cards that are made with a user PIN: the one in every tool's manual.
+/// SO-PIN of cards that are created with a user PIN, which is the default in the manuals of common tools.
 const DEFAULT_SO_PIN: [u8; 8] = *b"57621880";
 const SO_PIN_TRIES: u8 = 15;
 
-/// A new card.
+/// Parameters of a new card.
 #[derive(Clone, Debug)]
 pub struct NewCard {
-    /// Six characters, capital letters and digits.
+    /// Serial number: six capital letters or digits.
     pub serial: String,
-    /// Label; only cards with a user PIN have one from the beginning.
+    /// Label of the card. It is stored only if the card has a user PIN.
     pub label: String,
-    /// Which card is played.
+    /// Behaviour of the card.
     pub profile: Profile,
-    /// Initialised with this user PIN; `None`: as from the factory, to be initialised.
+    /// User PIN with which the card is initialised; `None` for a card as from the factory, which must be initialised.
     pub user_pin: Option<String>,
 }
 
-/// Why a card file cannot be used.
+/// The reason why a card file cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CardFileError {
-    /// File system.
+    /// The file system returned an error.
     #[error("cannot read or write the card file {path}: {why}")]
     Io {
-        /// Which.
+        /// Path of the card file.
         path: PathBuf,
-        /// Why.
+        /// Error of the file system.
         why: std::io::Error,
     },
-    /// Exists.
-    #[error("{0} exists already: choose another name, or delete it")]
+    /// The file already exists.
+    #[error("{0} already exists: choose another name, or delete it")]
     Exists(PathBuf),
-    /// Contents.
+    /// The file has other contents.
     #[error("{path} is not a card file of this version: {why}")]
     Malformed {
-        /// Which.
+        /// Path of the card file.
         path: PathBuf,
-        /// Why.
+        /// Description of the problem.
         why: String,
     },
-    /// Serial number.
-    #[error("the serial number must have six capital letters or digits: {0}")]
-    Serial(ChrError),
-    /// User PIN.
-    #[error("a PIN has 6 to 16 characters")]
+    /// The serial number is not six capital letters or digits.
+    #[error("`{0}` is not a serial number: expected six capital letters or digits")]
+    Serial(String),
+    /// The user PIN is too short or too long.
+    #[error(
+        "a PIN must have 6 to 16 bytes (letters without accents and digits take one byte each)"
+    )]
     Pin,
-    /// Hierarchy.
+    /// The simulated certificates cannot be issued.
     #[error(transparent)]
     Pki(#[from] PkiError),
-    /// Random numbers.
-    #[error("no random numbers: {0}")]
+    /// The operating system did not provide random numbers.
+    #[error("the operating system's random generator failed: {0}")]
     Random(String),
 }
 
-/// A PIN and its counter.
+/// A PIN with its counter of tries.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoredPin {
-    /// In hex.
+    /// The PIN in hex.
     pub value: String,
-    /// Tries left.
+    /// Number of tries left.
     pub tries: u8,
-    /// Tries after a right PIN.
+    /// Number of tries after the right PIN.
     pub most: u8,
-    /// Must be changed before it opens anything.
+    /// The PIN must be changed before it can be used.
     #[serde(default)]
     pub transport: bool,
 }
 
 impl StoredPin {
-    /// A fresh PIN.
     pub fn new(value: &[u8], most: u8) -> Self {
         Self {
             value: hex::encode(value),
@@ -96,23 +97,20 @@ impl StoredPin {
         }
     }
 
-    /// The PIN.
     pub fn bytes(&self) -> Vec<u8> {
         hex::decode(&self.value).unwrap_or_default()
     }
 }
 
-/// A key with what the card knows of it.
+/// A key with its limits.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoredKey {
-    /// Key.
     pub secret: StoredSecret,
-    /// Allowed algorithms in hex; `None`: all.
+    /// Allowed algorithms in hex; `None` for all.
     pub algorithms: Option<String>,
-    /// Uses left; `None`: unlimited.
+    /// Number of uses left; `None` for no limit.
     pub uses_left: Option<u32>,
-    /// Key domain.
     #[serde(default)]
     pub domain: u8,
 }
@@ -121,46 +119,40 @@ pub struct StoredKey {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RegisteredKey {
-    /// Name.
     pub name: Chr,
-    /// Key.
     pub key: PublicKey,
 }
 
-/// Public key authentication.
+/// Setup of public key authentication.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoredPka {
-    /// m.
+    /// Number of keys in the quorum (m).
     pub total: u8,
-    /// n.
+    /// Number of keys that must authenticate (n).
     pub required: u8,
-    /// Registered so far.
+    /// Keys that are registered so far.
     pub keys: Vec<RegisteredKey>,
 }
 
-/// Everything that a card keeps.
+/// State that a card retains without power.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CardData {
     format: u32,
-    /// Behaviour.
     pub profile: Profile,
-    /// Name in the device certificate.
+    /// Holder reference in the device certificate.
     pub device: Chr,
-    /// Device key.
     pub device_key: StoredSecret,
-    /// EF 2F02 in hex.
+    /// Content of EF 2F02 in hex.
     pub certificates: String,
     /// Option word of the last initialisation.
     pub options: u16,
-    /// User PIN.
     pub user_pin: Option<StoredPin>,
-    /// SO-PIN; `None`: never initialised.
+    /// SO-PIN; `None` before the first initialisation.
     pub so_pin: Option<StoredPin>,
-    /// Quorum.
     pub pka: Option<StoredPka>,
-    /// Key domains by index, and free places for them; `None`: keys never leave the card.
+    /// Slots with key domains, some of which can be empty; `None` if keys never leave the card.
     #[serde(default)]
     pub key_domains: Option<Vec<Option<StoredKeyDomain>>>,
     /// Keys by reference.
@@ -170,18 +162,15 @@ pub struct CardData {
 }
 
 impl CardData {
-    /// Makes a new card.
     pub fn new(new: &NewCard) -> Result<Self, CardFileError> {
-        let device =
-            Chr::parse_new(&format!("ZZSIM{}00001", new.serial)).map_err(CardFileError::Serial)?;
-        if new.serial.len() != 6 {
-            return Err(CardFileError::Serial(ChrError::Length(
-                new.serial.clone(),
-                new.serial.len(),
-            )));
-        }
+        let device = Chr::parse_new(&format!("ZZSIM{}00001", new.serial))
+            .ok()
+            .filter(|_| new.serial.len() == 6)
+            .ok_or_else(|| CardFileError::Serial(new.serial.clone()))?;
         let Ok(Secret::Ec(key)) = Secret::generate_ec(Curve::BrainpoolP256r1) else {
-            return Err(CardFileError::Random("the system gives none".into()));
+            return Err(CardFileError::Random(
+                "cannot generate the device key".into(),
+            ));
         };
         let mut data = Self::with_device(new.profile, device.clone(), &key, Vec::new());
         data.certificates = hex::encode(pki::device_certificates(&device, &key.public_key())?);
@@ -198,7 +187,7 @@ impl CardData {
         Ok(data)
     }
 
-    /// A card with a given identity, as tests with worked vectors need it.
+    /// Creates a card with a given identity, for tests with fixed vectors.
     pub fn with_device(
         profile: Profile,
         device: Chr,
@@ -238,7 +227,7 @@ impl CardData {
             serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
         if data.format != FORMAT {
             return Err(malformed(format!(
-                "its format is {}, this program knows {FORMAT}",
+                "its format is {}, but this program reads format {FORMAT}",
                 data.format
             )));
         }
@@ -246,7 +235,7 @@ impl CardData {
         Ok(data)
     }
 
-    /// Replaces the card file: either the old or the new content is there, whatever happens.
+    /// Replaces the card file atomically: after a failure it has either the old or the new content.
     pub fn save(&self, path: &Path) -> Result<(), CardFileError> {
         let io = |why| CardFileError::Io {
             path: path.to_owned(),
@@ -260,18 +249,18 @@ impl CardData {
             path: path.to_owned(),
             why: error.to_string(),
         })?;
-        // Temporary files are readable by their owner only.
+        // A temporary file can be read by its owner only.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
         file.write_all(&text).map_err(io)?;
         file.as_file().sync_all().map_err(io)?;
         file.persist(path).map_err(|error| io(error.error))?;
-        // The new name must outlive a power failure too; not every file system can promise that.
+        // Makes the new name durable too. Not every file system supports this, so errors are ignored.
         let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }
 
-/// TokenInfo with a label.
+/// A TokenInfo with a label (PKCS#15, section 6.9).
 fn token_info(label: &str) -> Vec<u8> {
     use countersign_cvc::tlv::{Tag, TlvWriter};
     TlvWriter::new()

@@ -1,23 +1,23 @@
-//! Key domains: keys of one domain can move between the cards that have its DKEK.
+//! Key domains. Keys of a domain can be copied between the cards that have its DKEK.
 
 use serde::{Deserialize, Serialize};
 
 use crate::dkek::{self, Dkek};
 
-/// A key domain.
+/// A key domain in the form in which the card file stores it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoredKeyDomain {
-    /// Shares that the DKEK has; 0: drawn by the card, or none.
+    /// Number of shares of the DKEK; 0 if the card generated the DKEK, or has none.
     pub shares: u8,
-    /// Shares that are missing.
+    /// Number of shares that have not been imported yet.
     pub outstanding: u8,
-    /// XOR of the shares so far, in hex; `None`: no share.
+    /// XOR of the imported shares in hex; `None` before the first share.
     pub dkek: Option<String>,
 }
 
 impl StoredKeyDomain {
-    /// A domain that waits for its shares.
+    /// Creates a domain whose shares have not been imported yet.
     pub fn awaiting(shares: u8) -> Self {
         Self {
             shares,
@@ -26,7 +26,7 @@ impl StoredKeyDomain {
         }
     }
 
-    /// A domain whose DKEK nobody but the card knows.
+    /// Creates a domain with a DKEK that only the card knows.
     pub fn with_dkek(key: &[u8; dkek::LENGTH]) -> Self {
         Self {
             shares: 0,
@@ -35,7 +35,7 @@ impl StoredKeyDomain {
         }
     }
 
-    /// Adds a share; `false`: none is missing.
+    /// Adds a share; returns `false` if no share is missing.
     pub fn import(&mut self, share: &[u8; dkek::LENGTH]) -> bool {
         if self.outstanding == 0 {
             return false;
@@ -53,7 +53,7 @@ impl StoredKeyDomain {
         hex::decode(self.dkek.as_ref()?).ok()?.try_into().ok()
     }
 
-    /// The DKEK, once it is complete.
+    /// The DKEK, if all its shares have been imported.
     pub fn dkek(&self) -> Option<Dkek> {
         self.sum().filter(|_| self.outstanding == 0).map(Dkek::new)
     }

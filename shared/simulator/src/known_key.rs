@@ -1,17 +1,16 @@
-//! Keys with which a card verifies certificates and requests.
+//! Public keys with which a card verifies certificates and requests.
 
 use countersign_cvc::{Chr, PublicKey, Role, issue::CvcSigner, split_certificates};
 
 use crate::{card::Card, key::Secret, pki};
 
-/// A key that the card takes for genuine.
+/// A public key that the card trusts.
 #[derive(Clone)]
 pub struct KnownKey {
     /// Name of the holder.
     pub name: Chr,
-    /// Key.
     pub key: PublicKey,
-    /// The holder may issue certificates; devices may not.
+    /// Whether the holder may issue certificates. Devices may not.
     pub issuer: bool,
 }
 
@@ -22,24 +21,27 @@ impl KnownKey {
     }
 }
 
-/// Simulated root and issuer, the card's own certificates, and what was verified in this session.
+/// Finds a trusted key: of the simulated root or issuer, in the card's own certificates, or among the certificates that were
+/// verified in this session.
 pub fn find(card: &Card, name: &Chr) -> Option<KnownKey> {
     let simulated = pki::known_key(name).map(|key| KnownKey {
         name: name.clone(),
         key,
         issuer: true,
     });
-    simulated.or_else(|| own(card, name)).or_else(|| {
-        card.session
-            .verified
-            .iter()
-            .find(|known| known.name == *name)
-            .cloned()
-    })
+    simulated
+        .or_else(|| own_certificate(card, name))
+        .or_else(|| {
+            card.session
+                .verified
+                .iter()
+                .find(|known| known.name == *name)
+                .cloned()
+        })
 }
 
-fn own(card: &Card, name: &Chr) -> Option<KnownKey> {
-    // Their curve is the device key's: it is written in the root only.
+fn own_certificate(card: &Card, name: &Chr) -> Option<KnownKey> {
+    // These certificates inherit the curve parameters of their root. It is the same curve as that of the device key.
     let device = Secret::try_from(&card.data.device_key).ok()?.public_key();
     let stored = hex::decode(&card.data.certificates).ok()?;
     let certificates = split_certificates(&stored).ok()?;

@@ -1,7 +1,7 @@
-//! A software SmartCard-HSM: answers the card's APDUs as the card would, state machine included.
+//! A SmartCard-HSM in software, which answers APDUs as the card would and has the same state machine.
 //!
-//! Its device certificate comes from a simulated root whose private key is public: worthless by design, and accepted only
-//! by programs that were started for demo or test. Not kinder than the device: what a card refuses is refused here.
+//! A simulated root, whose private key is public, certifies its device. Only programs that were started for a demo or test
+//! accept it. The simulator is as strict as a real device: it refuses every command that the device would refuse.
 
 #![warn(missing_docs)]
 

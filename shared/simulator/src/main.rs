@@ -1,4 +1,4 @@
-//! `countersign-simulator`: makes simulated cards, and inserts them into virtual PC/SC readers.
+//! `countersign-simulator` creates simulated cards and inserts them into virtual PC/SC readers.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,7 +11,7 @@ use countersign_simulator::{
 #[derive(Parser)]
 #[command(
     version,
-    about = "A software SmartCard-HSM. Its keys are worth nothing: for demo and test only."
+    about = "A SmartCard-HSM in software, for demos and tests only: its keys protect nothing"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -20,65 +20,65 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a new card.
+    /// Create a new card.
     Create {
-        /// File in which the card lives.
+        /// Card file to create.
         file: PathBuf,
-        /// Serial number, six capital letters or digits.
+        /// Serial number: six capital letters or digits.
         #[arg(long)]
         serial: String,
-        /// Label.
+        /// Label of the card.
         #[arg(long, default_value = "Simulated card")]
         label: String,
-        /// Which card is played.
+        /// Behaviour of the card.
         #[arg(long, value_enum, default_value_t = ProfileName::Vendor)]
         profile: ProfileName,
-        /// File with the user PIN. It can also be in the environment, in COUNTERSIGN_SIMULATOR_PIN. Without a PIN the card
-        /// is as from the factory, to be initialised.
+        /// File with the user PIN. The PIN can also be in the environment variable COUNTERSIGN_SIMULATOR_PIN. Without a PIN
+        /// the card is as from the factory and must be initialised.
         #[arg(long)]
         user_pin_file: Option<PathBuf>,
     },
-    /// Insert the card into a virtual PC/SC reader, until this program is stopped.
+    /// Insert a card into a virtual PC/SC reader until this program is stopped.
     Run {
-        /// The card's file.
+        /// Card file.
         file: PathBuf,
-        /// Address of vpcd; port 35963 is its first reader, 35964 its second.
+        /// Address of vpcd: port 35963 is its first reader, port 35964 its second.
         #[arg(long, default_value = "127.0.0.1:35963")]
         vpcd: String,
-        /// Wait here for a reader that connects to its card, instead of connecting to one.
+        /// Wait for the reader's connection at this address instead of connecting to the reader.
         #[arg(long, value_name = "ADDRESS", conflicts_with = "vpcd")]
         listen: Option<String>,
-        /// How slow the card is.
-        #[arg(long, value_enum, default_value_t = Slowness::None)]
-        latency: Slowness,
-        /// Insert again whenever the reader has gone away.
+        /// Latency of the card.
+        #[arg(long, value_enum, default_value_t = LatencyName::None)]
+        latency: LatencyName,
+        /// Insert the card again after the reader has disconnected.
         #[arg(long)]
         reconnect: bool,
     },
-    /// Tell what is on a card.
+    /// Show the state of a card.
     Show {
-        /// The card's file.
+        /// Card file.
         file: PathBuf,
     },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ProfileName {
-    /// A response consumes the challenge; who has authenticated stays counted.
+    /// A challenge accepts one response; a new challenge keeps the authentications.
     Vendor,
-    /// A challenge serves until the next one; who has authenticated stays counted.
+    /// A challenge accepts several responses; a new challenge keeps the authentications.
     VendorKept,
-    /// One challenge for all; a new one forgets who has authenticated.
+    /// A challenge accepts several responses; a new challenge discards the authentications.
     Pico,
-    /// An independent implementation as it was measured: keys need the PIN besides the quorum, no secure messaging.
+    /// As measured on an independent implementation: keys require PIN and quorum, no secure messaging.
     PicoMeasured,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Slowness {
-    /// As fast as the computer.
+enum LatencyName {
+    /// As fast as the computer allows.
     None,
-    /// As a real device.
+    /// As slow as a real device.
     Realistic,
 }
 
@@ -120,15 +120,21 @@ fn main() -> anyhow::Result<()> {
         } => {
             let simulator = Simulator::open(&file)?;
             simulator.set_latency(match latency {
-                Slowness::None => Latency::NONE,
-                Slowness::Realistic => Latency::REALISTIC,
+                LatencyName::None => Latency::NONE,
+                LatencyName::Realistic => Latency::REALISTIC,
             });
             if let Some(address) = listen {
                 let listener = VpcdListener::bind(&address)?;
-                eprintln!("{} waits for its reader at {address}", simulator.device());
+                eprintln!(
+                    "card {} waits at {address} for a reader",
+                    simulator.device()
+                );
                 match listener.run(&simulator)? {}
             }
-            eprintln!("Inserting {} into {vpcd}", simulator.device());
+            eprintln!(
+                "inserting card {} into the reader at {vpcd}",
+                simulator.device()
+            );
             loop {
                 match run_vpcd(&simulator, &vpcd) {
                     Err(VpcdError::Connect { .. } | VpcdError::Closed(_)) if reconnect => {
@@ -143,7 +149,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Never from the command line, which everybody on the machine can read.
+/// Reads the user PIN from a file or the environment. It is not an argument, because all users of the machine can read the
+/// arguments of a program.
 fn user_pin(file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
     let Some(path) = file else {
         return Ok(std::env::var("COUNTERSIGN_SIMULATOR_PIN").ok());

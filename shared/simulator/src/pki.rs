@@ -1,4 +1,4 @@
-//! The simulated hierarchy: root and issuer with private keys that everybody can compute.
+//! The simulated hierarchy: a root and an issuer whose private keys are public.
 
 use countersign_cvc::{
     AnchorKind, Chr, Curve, Date, EcSecretKey, KeyError, PublicKey, Role, SIMULATED_ROOT_HOLDER,
@@ -21,9 +21,9 @@ const TO: Date = Date {
     day: 1,
 };
 
-/// Signing failed: cannot happen with the fixed keys, but is not for this crate to assume.
+/// A simulated certificate cannot be issued, which does not happen with the fixed keys.
 #[derive(Debug, thiserror::Error)]
-#[error("the simulated hierarchy cannot be made: {0}")]
+#[error("the simulated certificates cannot be issued: {0}")]
 pub struct PkiError(String);
 
 impl From<KeyError> for PkiError {
@@ -44,10 +44,10 @@ pub(crate) fn issuer_name() -> Result<Chr, PkiError> {
     name("ZZSIMDICA00001")
 }
 
-/// A key that everybody can compute: on purpose, so that nobody mistakes the simulator for a secret.
+/// A private key that can be computed from public data, so that nothing can depend on its secrecy.
 fn public_secret(purpose: &str) -> Result<EcSecretKey, PkiError> {
     let mut scalar: [u8; 32] = Sha256::digest(format!("countersign simulator: {purpose}")).into();
-    // Below the order of the curve.
+    // Makes the number less than the order of the curve.
     scalar[0] &= 0x7F;
     Ok(EcSecretKey::from_bytes(CURVE, &scalar)?)
 }
@@ -65,7 +65,7 @@ fn root_certificate() -> Result<Vec<u8>, PkiError> {
     Ok(issue::certificate(&new, &key)?)
 }
 
-/// The issuer's key, which a card knows like its root.
+/// Public key of the root or issuer with this name, which every simulated card trusts.
 pub(crate) fn known_key(holder: &Chr) -> Option<PublicKey> {
     let known = |known: Result<Chr, PkiError>, purpose| {
         (known.ok()? == *holder)
@@ -76,10 +76,10 @@ pub(crate) fn known_key(holder: &Chr) -> Option<PublicKey> {
     known(root_name(), "root").or_else(|| known(issuer_name(), "issuer"))
 }
 
-/// Trust anchor of simulated cards: for demo and test only.
+/// Issues the trust anchor of simulated cards, which is for demos and tests only.
 ///
 /// # Errors
-/// None that is known; the anchor is made anew each time.
+/// The certificate cannot be issued, which does not happen with the fixed keys.
 pub fn simulated_anchor() -> Result<TrustAnchor, CardFileError> {
     let certificate = root_certificate()?;
     TrustAnchor::from_certificate(
@@ -90,7 +90,7 @@ pub fn simulated_anchor() -> Result<TrustAnchor, CardFileError> {
     .map_err(|error| CardFileError::Pki(PkiError(error.to_string())))
 }
 
-/// EF 2F02 of a new card: its certificate and the issuer's.
+/// Content of EF 2F02 of a new card: the certificates of the device and the issuer.
 pub(crate) fn device_certificates(device: &Chr, key: &PublicKey) -> Result<Vec<u8>, PkiError> {
     let (root, issuer) = (root_name()?, issuer_name()?);
     let issuer_public = public_secret("issuer")?.public_key();

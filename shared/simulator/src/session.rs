@@ -1,4 +1,4 @@
-//! What a card forgets at SELECT, reset or loss of power.
+//! State of a card that ends with SELECT, a reset or a loss of power.
 
 use std::collections::BTreeSet;
 
@@ -6,35 +6,34 @@ use countersign_card::secure_messaging::Channel;
 
 use crate::known_key::KnownKey;
 
-/// State between two selections.
+/// State between two selections of the application.
 #[derive(Default)]
 pub struct Session {
     /// The application is selected.
     pub selected: bool,
-    /// User PIN verified.
+    /// The user PIN is verified.
     pub user: bool,
-    /// SO-PIN verified.
+    /// The SO-PIN is verified.
     pub security_officer: bool,
-    /// Everything is allowed: right after an initialisation, on some cards.
+    /// All commands are allowed, as on some cards directly after an initialisation.
     pub initialising: bool,
-    /// Slots that have authenticated.
+    /// Slots whose keys have authenticated.
     pub authenticated: BTreeSet<usize>,
-    /// The quorum was met; on some cards this outlives the count.
+    /// The quorum has authenticated. On some cards this outlives the count.
     pub granted: bool,
-    /// Challenge that waits for responses.
+    /// Challenge that can be answered.
     pub challenge: Option<Vec<u8>>,
-    /// Key that verifies certificates.
+    /// Selected key that verifies certificates.
     pub certificate_key: Option<KnownKey>,
-    /// Slot whose key authenticates.
+    /// Selected slot whose key authenticates.
     pub authentication_slot: Option<usize>,
-    /// Certificates that were verified.
+    /// Keys of the certificates that were verified.
     pub verified: Vec<KnownKey>,
-    /// File that commands without a file identifier mean.
+    /// File of commands without a file identifier.
     pub current_file: Option<u16>,
-    /// Long command data.
+    /// Command data that is too long for one APDU.
     pub transfer_buffer: Vec<u8>,
-    /// Chip authentication was chosen.
+    /// Chip authentication was selected.
     pub chip_authentication: bool,
-    /// Secure channel.
     pub channel: Option<Channel>,
 }

@@ -1,4 +1,4 @@
-//! A simulated card as programs and tests hold it.
+//! The handle with which programs and tests control a simulated card.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
     profile::Profile,
 };
 
-/// As a contact card answers.
+/// Answer to reset of a contact card.
 const ATR: [u8; 24] = [
     0x3B, 0xFE, 0x18, 0x00, 0x00, 0x81, 0x31, 0xFE, 0x45, 0x80, 0x31, 0x81, 0x54, 0x48, 0x53, 0x4D,
     0x31, 0x73, 0x80, 0x21, 0x40, 0x81, 0x07, 0xFA,
@@ -32,37 +32,37 @@ pub(crate) fn atr() -> Atr {
     Atr(ATR.to_vec())
 }
 
-/// How many commands the card has processed.
+/// Number of commands that a card has processed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ApduCounts {
-    /// All.
+    /// Number of all commands.
     pub total: u64,
-    /// By instruction; of protected commands too.
+    /// Number of commands by instruction byte. Protected commands are included.
     pub by_instruction: BTreeMap<u8, u64>,
-    /// Signatures that were made, whoever received them.
+    /// Number of signatures that the card produced, even if the response was lost.
     pub signatures: u64,
 }
 
-/// SIGN.
+/// Instruction of SIGN.
 const SIGN: u8 = 0x68;
 
 impl ApduCounts {
-    /// SIGN commands.
+    /// Number of SIGN commands.
     pub fn sign(&self) -> u64 {
         self.by_instruction.get(&SIGN).copied().unwrap_or(0)
     }
 }
 
-/// Something that goes wrong with the next command.
+/// A fault that affects the next command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// The card executes it, and answers with a damaged last data byte.
+    /// The card executes the command, and the last byte of the response data is damaged.
     DamagedAnswer,
-    /// The card does nothing and answers 6F00.
+    /// The card does not execute the command and returns 6F00.
     CardError,
-    /// The card executes it, and is removed before it answers.
+    /// The card executes the command and is removed before it responds.
     RemovedBeforeAnswer,
-    /// The card executes it, and takes so much longer.
+    /// The card executes the command and takes longer by this time.
     Slow(Duration),
 }
 
@@ -70,7 +70,7 @@ struct Inner {
     card: Card,
     path: Option<PathBuf>,
     inserted: bool,
-    /// Goes up when the card is removed: who was connected to it then is not any more.
+    /// Increases when the card is removed, so that earlier connections become invalid.
     insertion: u64,
     reset_by_other: bool,
     fault: Option<Fault>,
@@ -78,7 +78,7 @@ struct Inner {
     counts: ApduCounts,
 }
 
-/// A simulated card: a handle that can be cloned, and transports to it.
+/// A handle to a simulated card. Clones control the same card, and [`Simulator::connect`] opens transports to it.
 #[derive(Clone)]
 pub struct Simulator {
     inner: Arc<Mutex<Inner>>,
@@ -104,10 +104,10 @@ impl Simulator {
         }
     }
 
-    /// Makes a card that lives in a new file.
+    /// Creates a card in a new card file.
     ///
     /// # Errors
-    /// [`CardFileError`].
+    /// The file exists or cannot be written, or a parameter of the card is invalid.
     pub fn create(path: &Path, new: &NewCard) -> Result<Self, CardFileError> {
         if path.exists() {
             return Err(CardFileError::Exists(path.to_owned()));
@@ -117,23 +117,23 @@ impl Simulator {
         Ok(Self::with(data, Some(path.to_owned())))
     }
 
-    /// Takes a card out of its file.
+    /// Opens a card file.
     ///
     /// # Errors
-    /// [`CardFileError`].
+    /// The file cannot be read or is not a card file.
     pub fn open(path: &Path) -> Result<Self, CardFileError> {
         Ok(Self::with(CardData::load(path)?, Some(path.to_owned())))
     }
 
-    /// Makes a card without a file.
+    /// Creates a card without a card file.
     ///
     /// # Errors
-    /// [`CardFileError`].
+    /// A parameter of the card is invalid.
     pub fn in_memory(new: &NewCard) -> Result<Self, CardFileError> {
         Ok(Self::with(CardData::new(new)?, None))
     }
 
-    /// A card without a file and with a given identity, for worked vectors.
+    /// Creates a card without a card file and with a given identity, for tests with fixed vectors.
     pub fn with_identity(
         profile: Profile,
         device: Chr,
@@ -147,11 +147,11 @@ impl Simulator {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic elsewhere leaves the card as it is: cards do not know of panics.
+        // The state of the card remains valid after a panic in another thread.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A way to the card. Several may exist; they share its state, as programs share a reader.
+    /// Opens a transport to the card. Several transports share the state of the card, as programs share a reader.
     pub fn connect(&self) -> SimulatedTransport {
         SimulatedTransport {
             insertion: self.lock().insertion,
@@ -159,14 +159,19 @@ impl Simulator {
         }
     }
 
-    /// Name of the device certificate.
+    /// Holder reference of the device certificate.
     pub fn device(&self) -> Chr {
         self.lock().card.data.device.clone()
     }
 
-    /// What is on the card, in words, for people who look into a card file.
+    /// Describes the state of the card in lines of text.
     pub fn describe(&self) -> String {
         describe(&self.lock().card.data)
+    }
+
+    /// Whether the next command may use a key, whatever the card's status bytes say.
+    pub fn is_open(&self) -> bool {
+        self.lock().card.demand_keys().is_ok()
     }
 
     /// Commands processed so far.
@@ -174,22 +179,22 @@ impl Simulator {
         self.lock().counts.clone()
     }
 
-    /// Counts from zero again.
+    /// Sets the counts to zero.
     pub fn reset_counts(&self) {
         self.lock().counts = ApduCounts::default();
     }
 
-    /// Sets artificial slowness.
+    /// Sets the simulated latency.
     pub fn set_latency(&self, latency: Latency) {
         self.lock().latency = latency;
     }
 
-    /// Pulls the card.
+    /// Removes the card from its reader.
     pub fn remove(&self) {
         self.lock().remove();
     }
 
-    /// Puts it back; it has forgotten everything. Transports from before stay without a card until they reset it.
+    /// Inserts the card again, in a new session. Earlier transports report a removed card until they reset it.
     pub fn insert(&self) {
         let mut inner = self.lock();
         inner.inserted = true;
@@ -197,14 +202,14 @@ impl Simulator {
         inner.card.reset();
     }
 
-    /// Another program resets the card: the next command is told so.
+    /// Resets the card as another program would. The next command fails with [`TransportError::ResetByOther`].
     pub fn reset_by_other(&self) {
         let mut inner = self.lock();
         inner.card.reset();
         inner.reset_by_other = true;
     }
 
-    /// Another program selects the application: whoever had logged in is logged out, and nobody is told.
+    /// Selects the application as another program would. This ends every login, and no command reports it.
     pub fn select_by_other(&self) {
         let mut inner = self.lock();
         inner.card.session = crate::session::Session {
@@ -213,17 +218,17 @@ impl Simulator {
         };
     }
 
-    /// Has the card draw these numbers, before random ones, for challenges and nonces: for worked vectors.
-    pub fn foresee(&self, numbers: &[u8]) {
-        self.lock().card.foreseen.extend(numbers);
+    /// Adds bytes that the card uses instead of random ones for challenges and nonces, for tests with fixed vectors.
+    pub fn fix_random(&self, bytes: &[u8]) {
+        self.lock().card.fixed_random.extend(bytes);
     }
 
-    /// Lets the next command go wrong.
+    /// Injects a fault into the next command.
     pub fn inject(&self, fault: Fault) {
         self.lock().fault = Some(fault);
     }
 
-    /// Resets the card; it forgets everything. Who resets it is not told of an earlier reset by somebody else.
+    /// Resets the card, which ends its session. An earlier reset by another program is not reported afterwards.
     pub fn reset(&self) -> Atr {
         let mut inner = self.lock();
         inner.card.reset();
@@ -231,17 +236,17 @@ impl Simulator {
         atr()
     }
 
-    /// Processes one command.
+    /// Processes one command APDU and returns the response APDU.
     ///
     /// # Errors
-    /// [`TransportError`]: removed, reset by somebody else, or the card file cannot be written.
+    /// The card was removed or reset by another program, or the card file cannot be written.
     pub fn process(&self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         let answered = self.lock().process(command)?;
         Ok(Self::wait(answered))
     }
 
     fn wait((answer, latency): (Vec<u8>, Duration)) -> Vec<u8> {
-        // Nobody else has to wait for this card's slowness.
+        // The card is not locked here, so that other threads need not wait.
         if !latency.is_zero() {
             std::thread::sleep(latency);
         }
@@ -274,13 +279,13 @@ impl Inner {
             return Ok((sw.to_vec(), self.latency.other));
         }
         let mut answer = self.card.process(bytes);
-        self.keep()?;
+        self.save_changes()?;
         let latency = match &command {
             Ok(command) if self.card.last.is_ok() => {
                 self.counts.signatures += u64::from(command.ins == SIGN);
                 self.latency.of(command)
             }
-            // Refusals are fast.
+            // A refusal is fast.
             _ => self.latency.other,
         };
         match fault {
@@ -299,22 +304,22 @@ impl Inner {
         }
     }
 
-    /// Saves what has changed. What cannot be kept did not happen: the card is then as its file says.
-    fn keep(&mut self) -> Result<(), TransportError> {
+    /// Saves changed data. If that fails, the card returns to the state in its file, so that the change did not happen.
+    fn save_changes(&mut self) -> Result<(), TransportError> {
         let changed = std::mem::take(&mut self.card.dirty);
         let Some(path) = self.path.as_ref().filter(|_| changed) else {
             return Ok(());
         };
         self.card.data.save(path).map_err(|error| {
-            if let Ok(kept) = CardData::load(path) {
-                self.card = Card::new(kept);
+            if let Ok(saved) = CardData::load(path) {
+                self.card = Card::new(saved);
             }
             TransportError::Failed(error.to_string())
         })
     }
 }
 
-/// A way to a simulated card in this process.
+/// A transport to a simulated card in the same process.
 pub struct SimulatedTransport {
     simulator: Simulator,
     insertion: u64,

@@ -1,6 +1,7 @@
-//! The card as a real PC/SC reader: speaks to vpcd, the virtual reader's driver. Either end may be the one that listens.
+//! Connection to vpcd, the driver of a virtual PC/SC reader, so that PC/SC programs see the card. Either end can listen.
 //!
-//! Both directions: two bytes length, then that many bytes. One byte from vpcd is a control code.
+//! In both directions, a message is a length of two bytes followed by that number of bytes. A message of one byte from vpcd is
+//! a control code.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -14,39 +15,41 @@ const POWER_ON: u8 = 1;
 const RESET: u8 = 2;
 const ATR: u8 = 4;
 
-/// Why the card left the reader.
+/// The reason why the card is not in the reader.
 #[derive(Debug, thiserror::Error)]
 pub enum VpcdError {
-    /// No reader.
+    /// The connection to the reader failed.
     #[error(
-        "cannot connect to the virtual reader at {address}: {why}. Is pcscd running, with vpcd installed?"
+        "cannot connect to the virtual reader at {address}: {why}. Check that vpcd is installed and pcscd is running"
     )]
     Connect {
-        /// Where.
+        /// Address of the reader.
         address: String,
-        /// Why.
+        /// Error of the operating system.
         why: std::io::Error,
     },
-    /// Not a host and a port.
-    #[error("`{0}` is no place of a virtual reader: give host and port, such as 127.0.0.1:35963")]
+    /// The address is not a host with a port.
+    #[error(
+        "`{0}` is not an address of a virtual reader: expected host and port, such as 127.0.0.1:35963"
+    )]
     Address(String),
-    /// No place to listen.
+    /// The card cannot listen at the address.
     #[error("cannot listen at {address}: {why}")]
     Listen {
-        /// Where.
+        /// Address to listen at.
         address: String,
-        /// Why.
+        /// Error of the operating system.
         why: std::io::Error,
     },
-    /// The connection broke.
+    /// The connection ended.
     #[error("the virtual reader closed the connection: {0}")]
     Closed(#[from] std::io::Error),
 }
 
-/// Inserts the card and plays it until the reader goes away.
+/// Inserts the card into the reader at `address` and processes its commands until the reader disconnects.
 ///
 /// # Errors
-/// [`VpcdError`]: there is no other end.
+/// Returns only with an error: the connection failed or ended.
 pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infallible, VpcdError> {
     let stream = TcpStream::connect(address).map_err(|why| {
         let address = address.to_owned();
@@ -55,20 +58,20 @@ pub fn run(simulator: &Simulator, address: &str) -> Result<std::convert::Infalli
             _ => VpcdError::Connect { address, why },
         }
     })?;
-    play(simulator, stream)
+    serve(simulator, stream)
 }
 
-/// A place at which a reader finds its card. In vpcd's configuration that is a `DEVICENAME` of host and port.
+/// An address at which the card waits for a reader. In vpcd's configuration it is a `DEVICENAME` of host and port.
 pub struct VpcdListener {
     listener: TcpListener,
     address: String,
 }
 
 impl VpcdListener {
-    /// From now on readers can connect: vpcd tries only once.
+    /// Begins to listen. Readers can connect from then on, which matters because vpcd tries only once.
     ///
     /// # Errors
-    /// [`VpcdError::Listen`].
+    /// [`VpcdError::Listen`] if the address cannot be used.
     pub fn bind(address: &str) -> Result<Self, VpcdError> {
         let listener = TcpListener::bind(address).map_err(|why| cannot_listen(address, why))?;
         Ok(Self {
@@ -77,16 +80,16 @@ impl VpcdListener {
         })
     }
 
-    /// Waits for a reader, and plays the card, again and again.
+    /// Waits for a reader and processes its commands until it disconnects, repeatedly.
     ///
     /// # Errors
-    /// [`VpcdError::Listen`].
+    /// Returns only with an error: [`VpcdError::Listen`] if no connection can be accepted.
     pub fn run(&self, simulator: &Simulator) -> Result<std::convert::Infallible, VpcdError> {
         loop {
             let accepted = self.listener.accept();
             let (stream, _) = accepted.map_err(|why| cannot_listen(&self.address, why))?;
-            // A reader that goes away comes back, or not.
-            let Err(_) = play(simulator, stream);
+            // The reader has disconnected and can connect again.
+            let Err(_) = serve(simulator, stream);
         }
     }
 }
@@ -98,14 +101,14 @@ fn cannot_listen(address: &str, why: std::io::Error) -> VpcdError {
     }
 }
 
-fn play(
+fn serve(
     simulator: &Simulator,
     mut stream: TcpStream,
 ) -> Result<std::convert::Infallible, VpcdError> {
     stream.set_nodelay(true)?;
     simulator.reset();
     loop {
-        acknowledge_at_once(&stream)?;
+        disable_delayed_acknowledgement(&stream)?;
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -116,24 +119,25 @@ fn play(
             }
             [ATR] => send(&mut stream, &crate::simulator::atr().0)?,
             command => {
-                let answer = simulator.process(command).map_err(std::io::Error::other)?;
-                send(&mut stream, &answer)?;
+                let response = simulator.process(command).map_err(std::io::Error::other)?;
+                send(&mut stream, &response)?;
             }
         }
     }
 }
 
-/// The reader writes the length of a message and the message apart, and the second waits for the acknowledgement of the
-/// first: delayed, that would cost 40 ms a command. The kernel forgets the wish after a while.
+/// The reader sends the length of a message and the message separately, and the second waits for the acknowledgement of the
+/// first. A delayed acknowledgement would cost 40 ms per command. The kernel resets the setting after a while, so it is
+/// repeated for every command.
 #[cfg(target_os = "linux")]
-fn acknowledge_at_once(stream: &TcpStream) -> std::io::Result<()> {
+fn disable_delayed_acknowledgement(stream: &TcpStream) -> std::io::Result<()> {
     use std::os::linux::net::TcpStreamExt;
     stream.set_quickack(true)
 }
 
-/// Elsewhere it cannot be asked for.
+/// Other systems do not have this setting.
 #[cfg(not(target_os = "linux"))]
-fn acknowledge_at_once(_: &TcpStream) -> std::io::Result<()> {
+fn disable_delayed_acknowledgement(_: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 

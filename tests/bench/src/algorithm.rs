@@ -1,4 +1,4 @@
-//! What is signed, and how.
+//! The mechanisms that the load uses.
 
 use clap::ValueEnum;
 use cryptoki::{
@@ -10,9 +10,9 @@ use cryptoki::{
     types::Ulong,
 };
 
-/// Bytes of the digests: all are SHA-256 digests.
+/// Length of the digests in bytes; all are SHA-256 digests.
 pub(crate) const DIGEST: usize = 32;
-/// What comes before the digest in a DigestInfo (RFC 8017, section 9.2, note 1).
+/// Prefix of the digest in a DigestInfo (RFC 8017, section 9.2, note 1).
 const DIGEST_INFO: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
@@ -49,7 +49,7 @@ impl Algorithm {
         }
     }
 
-    /// What the module is given for this digest.
+    /// The input that the module signs for this digest.
     pub(crate) fn input(self, digest: &[u8; DIGEST]) -> Vec<u8> {
         match self {
             Self::RsaPkcs => [&DIGEST_INFO[..], digest].concat(),

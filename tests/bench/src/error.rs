@@ -1,76 +1,61 @@
-//! Why a load cannot be put on a module.
+//! Errors of a load.
 
 use std::path::PathBuf;
 
 use cryptoki::error::Error as Pkcs11Error;
 
-/// Why nothing was measured.
+/// Why a load produced no figures.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Not a module.
+    /// The file is not a PKCS#11 module, or the module does not initialise.
     #[error("cannot load the PKCS#11 module {path}: {why}")]
-    Module {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: Pkcs11Error,
-    },
-    /// No such token, or several.
-    #[error("{} tokens have the label {wanted:?}; there are: {found:?}", found.iter().filter(|label| *label == wanted).count())]
+    Module { path: PathBuf, why: Pkcs11Error },
+    /// No token or several tokens have the label.
+    #[error("{} tokens have the label {wanted:?}; the module lists {found:?}", found.iter().filter(|label| *label == wanted).count())]
     TokenLabel {
-        /// The one that was asked for.
         wanted: String,
         /// Labels of all tokens.
         found: Vec<String>,
     },
-    /// The token wants a PIN.
-    #[error("the token has no protected authentication path: it needs a PIN")]
+    /// The token needs a PIN, and none was given.
+    #[error("the token has no protected authentication path: give its PIN with --pin")]
     PinNeeded,
-    /// No such key, or several.
-    #[error("{found} {kind} keys have the label {label:?}, one is needed")]
+    /// No key or several keys have the label.
+    #[error("expected one {kind} key with the label {label:?}, found {found}")]
     KeyLabel {
-        /// What was looked for.
+        /// `private` or `public`.
         kind: &'static str,
-        /// The label.
         label: String,
-        /// How many there are.
         found: usize,
     },
-    /// The module refused something.
+    /// A function of the module failed.
     #[error("cannot {action}: {why}")]
     Refused {
-        /// What.
         action: &'static str,
-        /// Why.
         why: Pkcs11Error,
     },
-    /// The token's public key is of no use.
+    /// The token's public key cannot be read.
     #[error("cannot use the token's public key: {0}")]
     PublicKey(String),
-    /// No random digests.
-    #[error("no random numbers: {0}")]
+    /// The operating system's random generator failed.
+    #[error("the operating system's random generator failed: {0}")]
     Random(getrandom::Error),
-    /// The module made something else than a signature.
-    #[error("a signature has {found} bytes instead of {wanted}")]
-    Length {
-        /// By the key.
-        wanted: usize,
-        /// By the module.
-        found: usize,
-    },
-    /// The module made a wrong signature.
-    #[error("a signature is wrong")]
+    /// The module returned a signature of the wrong length.
+    #[error("the module returned a signature of {found} bytes instead of {wanted}")]
+    Length { wanted: usize, found: usize },
+    /// The module returned an invalid signature.
+    #[error("the module returned an invalid signature")]
     WrongSignature,
-    /// Too slow, or too short.
-    #[error("no signature was made in the measured time: measure longer")]
+    /// The measured time was too short.
+    #[error("no signature was finished in the measured time: measure longer")]
     Nothing,
-    /// A bug.
-    #[error("a signing thread died")]
+    /// A signing thread panicked.
+    #[error("a signing thread panicked")]
     Thread,
 }
 
 impl LoadError {
-    /// For `map_err`.
+    /// Converts an error of the module, for `map_err`.
     pub(crate) fn refused(action: &'static str) -> impl Fn(Pkcs11Error) -> Self {
         move |why| Self::Refused { action, why }
     }

@@ -1,4 +1,4 @@
-//! What was measured, as people compare it.
+//! Throughput and latency of a measurement.
 
 use std::time::Duration;
 
@@ -6,25 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::LoadError;
 
-/// Figures of one number of threads.
+/// Figures for one number of threads.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Figures {
-    /// Threads that signed at the same time.
     pub threads: usize,
-    /// Signatures that were finished in the measured time.
+    /// Number of signatures that were finished in the measured time.
     pub signatures: usize,
-    /// Of all threads together.
+    /// Throughput of all threads together.
     pub signatures_per_second: f64,
-    /// Half of the signatures took no longer.
+    /// Median latency.
     pub p50_ms: f64,
-    /// All but one in a hundred took no longer.
+    /// Latency that 99 % of the signatures did not exceed.
     pub p99_ms: f64,
-    /// Mean.
     pub mean_ms: f64,
 }
 
 impl Figures {
-    /// From what each signature took, and the time in which all were finished.
+    /// Calculates the figures from the latency of each signature and the measured time.
     pub(crate) fn of(
         threads: usize,
         mut took: Vec<Duration>,
@@ -47,7 +45,7 @@ impl Figures {
     }
 }
 
-/// The smallest value that at least so many percent of all do not exceed.
+/// The smallest value that at least `percent` % of the values do not exceed.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
@@ -57,7 +55,7 @@ pub(crate) fn milliseconds(seconds: f64) -> f64 {
     rounded(seconds * 1000.0)
 }
 
-/// Microseconds are enough.
+/// Rounds to three digits after the decimal point.
 pub(crate) fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
@@ -67,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_measured() {
+    fn percentiles_are_measured_values() {
         let took = (1..=200).rev().map(Duration::from_millis).collect();
         let figures = Figures::of(4, took, Duration::from_secs(10)).unwrap();
         assert_eq!(figures.signatures, 200);
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_signature_is_enough_and_none_is_not() {
+    fn figures_need_at_least_one_signature() {
         let one = vec![Duration::from_micros(1500)];
         let figures = Figures::of(1, one, Duration::from_secs(1)).unwrap();
         assert_eq!((figures.p50_ms, figures.p99_ms), (1.5, 1.5));

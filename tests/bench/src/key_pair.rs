@@ -1,4 +1,4 @@
-//! The key that signs, and the public key that tells whether it did.
+//! The private key that signs, and its public key for verification.
 
 use countersign_cvc::{
     Curve, EcPublicKey, EcSignature, HashAlgorithm, PublicKey, RsaPublicKey,
@@ -11,7 +11,7 @@ use cryptoki::{
 
 use crate::{Algorithm, LoadError, algorithm::DIGEST};
 
-/// Both halves of a key pair of a token.
+/// A key pair on a token.
 pub(crate) struct KeyPair {
     algorithm: Algorithm,
     private: ObjectHandle,
@@ -19,7 +19,7 @@ pub(crate) struct KeyPair {
 }
 
 impl KeyPair {
-    /// Finds the private key by its label, and the public key that has the same identifier.
+    /// Finds the private key by its label, and the public key with the same identifier.
     pub(crate) fn find(
         session: &Session,
         algorithm: Algorithm,
@@ -33,7 +33,7 @@ impl KeyPair {
             ];
             let found = session
                 .find_objects(&template)
-                .map_err(LoadError::refused("look for the key"))?;
+                .map_err(LoadError::refused("find the key"))?;
             match found.as_slice() {
                 [key] => Ok(*key),
                 _ => Err(LoadError::KeyLabel {
@@ -62,7 +62,7 @@ impl KeyPair {
         })
     }
 
-    /// Has the module sign, and looks at the length of what comes.
+    /// Signs with the module and checks the length of the signature.
     pub(crate) fn sign(
         &self,
         session: &Session,
@@ -86,7 +86,7 @@ impl KeyPair {
         }
     }
 
-    /// Verifies without the module.
+    /// Verifies a signature without the module.
     pub(crate) fn verify(&self, digest: &[u8; DIGEST], signature: &[u8]) -> Result<(), LoadError> {
         match (&self.public, self.algorithm) {
             (PublicKey::Ec(key), _) => EcSignature::from_plain(signature, key.curve())
@@ -107,14 +107,14 @@ fn ec_key(session: &Session, key: ObjectHandle) -> Result<EcPublicKey, LoadError
         .map_err(LoadError::refused("read the public key"))?;
     let [Attribute::EcParams(parameters), Attribute::EcPoint(point)] = attributes.as_slice() else {
         return Err(LoadError::PublicKey(
-            "it has no CKA_EC_PARAMS or CKA_EC_POINT".into(),
+            "CKA_EC_PARAMS or CKA_EC_POINT is missing".into(),
         ));
     };
     let named = |curve: &Curve| tlv::encode(Tag::OID, curve.oid()) == *parameters;
     let curve = Curve::ALL
         .into_iter()
         .find(named)
-        .ok_or_else(|| LoadError::PublicKey("its curve is unknown".into()))?;
+        .ok_or_else(|| LoadError::PublicKey("unknown curve".into()))?;
     let point = tlv::parse_exact(point).map_err(|error| LoadError::PublicKey(error.to_string()))?;
     EcPublicKey::new(curve, point.value).map_err(|error| LoadError::PublicKey(error.to_string()))
 }
@@ -130,7 +130,7 @@ fn rsa_key(session: &Session, key: ObjectHandle) -> Result<RsaPublicKey, LoadErr
     ] = attributes.as_slice()
     else {
         return Err(LoadError::PublicKey(
-            "it has no CKA_MODULUS or CKA_PUBLIC_EXPONENT".into(),
+            "CKA_MODULUS or CKA_PUBLIC_EXPONENT is missing".into(),
         ));
     };
     RsaPublicKey::new(modulus, exponent).map_err(|error| LoadError::PublicKey(error.to_string()))

@@ -1,5 +1,6 @@
-//! Measures how fast PKCS#11 modules sign (the load that `countersign-pkcs11-load` puts on a module, and OpenSC's module with
-//! a simulated card to compare with), and how fast commands reach a card that is attached from afar.
+//! Measures how fast PKCS#11 modules sign and how fast commands reach a remote HSM.
+//!
+//! `countersign-pkcs11-load` puts a load on a module. OpenSC's module with a simulated card serves as the comparison.
 
 mod algorithm;
 mod countersign;

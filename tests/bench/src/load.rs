@@ -1,4 +1,4 @@
-//! Threads that sign as fast as the module lets them.
+//! Threads that sign as fast as the module allows.
 
 use std::{
     path::Path,
@@ -10,34 +10,30 @@ use cryptoki::session::Session;
 
 use crate::{Algorithm, Figures, LoadError, algorithm::DIGEST, key_pair::KeyPair, token::Token};
 
-/// How long a load lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Period {
-    /// Signing before anything counts.
+    /// Signing that is not measured.
     pub warm_up: Duration,
-    /// Signing that counts.
+    /// Signing that is measured.
     pub measured: Duration,
 }
 
-/// A module that is ready to sign: logged in, with a key.
+/// A module that is logged in and has the key.
 pub struct Load {
     token: Token,
     key: KeyPair,
 }
 
-/// What one thread did.
+/// The result of one thread.
 struct Work {
-    /// Of each signature that was finished in the measured time.
+    /// Latency of each signature that was finished in the measured time.
     took: Vec<Duration>,
-    /// To be verified.
+    /// The last digest and its signature, which is verified afterwards.
     last: ([u8; DIGEST], Vec<u8>),
 }
 
 impl Load {
-    /// Loads the module, logs in, finds the key.
-    ///
-    /// # Errors
-    /// [`LoadError`].
+    /// Loads the module, logs in, and finds the key.
     pub fn prepare(
         module: &Path,
         token_label: &str,
@@ -50,10 +46,10 @@ impl Load {
         Ok(Self { token, key })
     }
 
-    /// Signs with so many threads, each with a session of its own.
+    /// Signs with this many threads, each in a session of its own.
     ///
     /// # Errors
-    /// [`LoadError`], of the first thread that had one.
+    /// The error of the first thread that failed.
     pub fn run(&self, threads: usize, period: Period) -> Result<Figures, LoadError> {
         let sessions = (0..threads)
             .map(|_| self.token.open_session())
@@ -64,7 +60,7 @@ impl Load {
         let key = &self.key;
         let work = &|session: Session| {
             let work = sign(key, &session, counts_from, end, &failed);
-            // The others need not go on.
+            // The other threads stop early after a failure.
             failed.fetch_or(work.is_err(), Ordering::Relaxed);
             work
         };
@@ -89,7 +85,7 @@ impl Load {
     }
 }
 
-/// One thread's work. It finishes what it has begun, so that the token is idle afterwards.
+/// The work of one thread. It finishes its last signature, so that the token is idle afterwards.
 fn sign(
     key: &KeyPair,
     session: &Session,
@@ -104,7 +100,7 @@ fn sign(
         let start = Instant::now();
         let signature = key.sign(session, &digest)?;
         let done = Instant::now();
-        // Those that begin before and end within make up for those that begin within and end after.
+        // A signature belongs to the period in which it ends: those that began earlier make up for those that end later.
         if (counts_from..end).contains(&done) {
             took.push(done - start);
         }

@@ -1,4 +1,4 @@
-//! `countersign-pkcs11-load`: how many signatures a PKCS#11 module makes a second, and how long each takes.
+//! `countersign-pkcs11-load` measures throughput and latency of a PKCS#11 module.
 
 use std::{io::Write, num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -8,31 +8,31 @@ use countersign_bench::{Algorithm, Load, Period};
 #[derive(Parser)]
 #[command(
     version,
-    about = "Signs random digests with a PKCS#11 module, and prints a line of JSON for each number of threads."
+    about = "Sign random digests with a PKCS#11 module and print a line of JSON for each number of threads"
 )]
 struct Cli {
-    /// The module.
+    /// PKCS#11 module
     #[arg(long)]
     module: PathBuf,
-    /// Label of the token.
+    /// Label of the token
     #[arg(long)]
     token_label: String,
-    /// User PIN. Without one the token's protected authentication path logs in.
+    /// User PIN [default: log in through the token's protected authentication path]
     #[arg(long)]
     pin: Option<String>,
-    /// Label of the key.
+    /// Label of the key
     #[arg(long)]
     key_label: String,
-    /// How it signs.
+    /// Signature mechanism
     #[arg(long, value_enum)]
     mechanism: Algorithm,
-    /// Numbers of threads, one after the other; each thread has a session.
+    /// Numbers of threads to measure one after the other; each thread has a session
     #[arg(long, value_delimiter = ',', default_value = "1")]
     threads: Vec<NonZeroUsize>,
-    /// How long each number of threads is measured.
+    /// Seconds to measure each number of threads
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// How long each number of threads signs before that.
+    /// Seconds to sign before each measurement
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     warm_up: u64,
 }

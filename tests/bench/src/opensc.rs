@@ -1,4 +1,4 @@
-//! OpenSC's PKCS#11 module with a simulated card in a virtual reader: what other modules are compared with.
+//! OpenSC's PKCS#11 module with a simulated card in a virtual reader, for comparison.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,40 +15,38 @@ use countersign_simulator::{NewCard, Profile, Simulator};
 
 use crate::{Algorithm, Figures};
 
-/// Where Debian has it.
+/// Path of the module in Debian's package.
 pub const OPENSC_MODULE: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
 /// User PIN of the card.
 const PIN: &str = "648219";
 /// Label of the card, and of its keys.
 const LABEL: &str = "bench";
-/// OpenSC names the PIN too.
+/// Label of the token, to which OpenSC adds the name of the PIN.
 const TOKEN: &str = "bench (UserPIN)";
 
-/// A card with an EC key (P-256, identifier 10) and an RSA key (2048 bits, identifier 11) that OpenSC has made.
+/// A card with an EC key (P-256, identifier 10) and an RSA key (2048 bits, identifier 11) that OpenSC has generated.
 pub struct OpenScCard {
     folder: PathBuf,
     cards: [PathBuf; 2],
 }
 
-/// What is to be measured.
+/// What to measure.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// How the card signs.
     pub algorithm: Algorithm,
-    /// How fast the card is.
     pub speed: Speed,
-    /// Numbers of threads.
+    /// Numbers of threads to measure one after the other.
     pub threads: Vec<usize>,
-    /// How long each is measured.
+    /// Seconds for each number of threads.
     pub seconds: u64,
 }
 
 impl OpenScCard {
-    /// Makes the card in an empty folder.
+    /// Creates and initialises the card in an empty folder.
     ///
     /// # Errors
-    /// Debian's packages are missing, or OpenSC does not get on with the card.
-    pub fn make(folder: &Path) -> anyhow::Result<Self> {
+    /// Debian's packages are missing, or OpenSC reported an error.
+    pub fn set_up(folder: &Path) -> anyhow::Result<Self> {
         let card = |serial: &str| {
             let path = folder.join(format!("{serial}.card.json"));
             let new = NewCard {
@@ -60,7 +58,7 @@ impl OpenScCard {
             Simulator::create(&path, &new)?;
             anyhow::Ok(path)
         };
-        // The virtual reader always has two slots; the second card is never used.
+        // The virtual reader always has two slots. The second card is not used.
         let this = Self {
             folder: folder.to_owned(),
             cards: [card("BENCH1")?, card("BENCH2")?],
@@ -81,10 +79,7 @@ impl OpenScCard {
         Ok(this)
     }
 
-    /// Runs `pkcs11-tool` on the card, logged in, and gives what it prints.
-    ///
-    /// # Errors
-    /// It failed.
+    /// Runs `pkcs11-tool` on the card with log-in and returns its output.
     pub fn pkcs11_tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.inserted(Speed::Computer, |readers| {
             let mut tool = pkcs11_tool();
@@ -93,10 +88,10 @@ impl OpenScCard {
         })
     }
 
-    /// Runs the load program on OpenSC's module.
+    /// Runs the load program with OpenSC's module.
     ///
     /// # Errors
-    /// Something does not work; the message has what the program said.
+    /// The load program failed; the message quotes its output.
     pub fn measure(&self, measurement: &Measurement) -> anyhow::Result<Vec<Figures>> {
         let mut load = load(measurement)?;
         load.args(["--module", OPENSC_MODULE, "--token-label", TOKEN]);
@@ -113,14 +108,14 @@ impl OpenScCard {
         work: impl FnOnce(&Readers) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let [card, other] = &self.cards;
-        let readers = Readers::start_with(&self.folder, [card, other], Reach::Told, speed)?;
+        let readers = Readers::start_with(&self.folder, [card, other], Reach::Private, speed)?;
         let done = work(&readers);
         readers.stop()?;
         done
     }
 }
 
-/// The load program, without the module.
+/// The load program without the options that choose a module.
 pub(crate) fn load(measurement: &Measurement) -> anyhow::Result<Command> {
     let mechanism = match measurement.algorithm {
         Algorithm::Ecdsa => "ecdsa",
@@ -134,11 +129,12 @@ pub(crate) fn load(measurement: &Measurement) -> anyhow::Result<Command> {
     Ok(load)
 }
 
-/// What the load program measures.
+/// Runs the load program and parses its output.
 pub(crate) fn figures(load: Command) -> anyhow::Result<Vec<Figures>> {
     let output = finish(load)?;
     let figures = output.lines().map(|line| {
-        serde_json::from_str(line).with_context(|| format!("not a line of figures: {line}"))
+        serde_json::from_str(line)
+            .with_context(|| format!("unexpected output of the load program: {line}"))
     });
     figures.collect()
 }
@@ -160,12 +156,12 @@ fn finish(mut command: Command) -> anyhow::Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot start {name}"))?;
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     ensure!(
         output.status.success(),
         "{name} failed: {}{}",
-        said(&output.stderr),
-        said(&output.stdout)
+        text(&output.stderr),
+        text(&output.stdout)
     );
-    Ok(said(&output.stdout))
+    Ok(text(&output.stdout))
 }

@@ -1,4 +1,4 @@
-//! Pools: how much faster several HSMs sign than one.
+//! Measures how much faster a pool of HSMs signs than one HSM.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use countersign_harness::{pcsc::Speed, pool::Pool};
 
 use crate::{Algorithm, Figures, Measurement, countersign::through_module};
 
-/// So many threads for each HSM: one that has answered finds the next request waiting.
-const THREADS: usize = 4;
+/// Threads for each HSM, enough that the next request always waits when an HSM has answered.
+const THREADS_PER_HSM: usize = 4;
 
-/// Signs with the EC key of so many simulated HSMs, each attached over RAMOverHTTP and with the times of a real device.
-///
-/// # Errors
-/// Something does not work.
+/// Signs with the EC key of a pool of simulated HSMs, which are attached over RAMOverHTTP and as slow as real devices.
 pub fn measure(folder: &Path, hsms: usize, seconds: u64) -> anyhow::Result<Figures> {
     let mut pool = Pool::build(folder, hsms)?;
     let measurement = Measurement {
         algorithm: Algorithm::Ecdsa,
         speed: Speed::Device,
-        threads: vec![THREADS * hsms],
+        threads: vec![THREADS_PER_HSM * hsms],
         seconds,
     };
-    let figures = through_module(&pool.stage, &measurement)?;
+    let figures = through_module(&pool.deployment, &measurement)?;
     pool.stop()?;
-    figures.into_iter().next().context("no figures")
+    figures
+        .into_iter()
+        .next()
+        .context("the load program printed no figures")
 }

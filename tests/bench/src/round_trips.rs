@@ -1,4 +1,4 @@
-//! How fast commands go to a card and back.
+//! Latency of commands to a card.
 
 use std::time::{Duration, Instant};
 
@@ -8,39 +8,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::figures::{milliseconds, percentile, rounded};
 
-/// SELECT of the application.
+/// SELECT of the SmartCard-HSM application.
 const SELECT: [u8; 17] = [
     0x00, 0xA4, 0x04, 0x00, 0x0B, 0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01,
     0x00,
 ];
-/// GET CHALLENGE: hardly any work for a card.
+/// GET CHALLENGE, which is hardly any work for a card.
 const CHALLENGE: [u8; 5] = [0x00, 0x84, 0x00, 0x00, 0x08];
 
-/// What was measured.
+/// Figures for one number of commands per round trip.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RoundTrips {
-    /// Commands that went together.
+    /// Commands per round trip.
     pub together: usize,
-    /// Commands in a second.
     pub commands_per_second: f64,
-    /// Half of the trips took no longer.
+    /// Median latency of a round trip.
     pub p50_ms: f64,
-    /// All but one in a hundred took no longer.
+    /// Latency that 99 % of the round trips did not exceed.
     pub p99_ms: f64,
 }
 
 impl RoundTrips {
-    /// Sends commands for so long, so many in one trip.
+    /// Sends commands for this time, `together` at a time.
     ///
     /// # Errors
-    /// The way to the card, or the card refuses.
+    /// The card refused a command, or the connection to it failed.
     pub fn measure(
         card: &mut dyn Transport,
         together: usize,
         time: Duration,
     ) -> anyhow::Result<Self> {
         let answer = card.transmit(&SELECT)?;
-        ensure!(answer.ends_with(&[0x90, 0x00]), "the card refuses SELECT");
+        ensure!(answer.ends_with(&[0x90, 0x00]), "the card refused SELECT");
         let commands = vec![CHALLENGE.to_vec(); together];
         let begun = Instant::now();
         let mut took = Vec::new();
@@ -52,12 +51,16 @@ impl RoundTrips {
                 .iter()
                 .filter(|answer| answer.len() == 10 && answer.ends_with(&[0x90, 0x00]))
                 .count();
-            ensure!(good == together, "{good} of {together} answers are right");
+            ensure!(
+                good == together,
+                "the card refused {} of {together} commands",
+                together - good
+            );
         }
         let measured = begun.elapsed().as_secs_f64();
         took.sort_unstable();
         let time = |percent| -> anyhow::Result<f64> {
-            let found = percentile(&took, percent).context("nothing was measured")?;
+            let found = percentile(&took, percent).context("no round trip was finished")?;
             Ok(milliseconds(found.as_secs_f64()))
         };
         Ok(Self {

@@ -1,4 +1,4 @@
-//! A token that somebody has logged in to.
+//! A token with a log-in.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use cryptoki::{
 
 use crate::LoadError;
 
-/// A loaded module, its token, and the session that keeps the login.
+/// A loaded module, its token, and the session that holds the log-in.
 pub(crate) struct Token {
     module: Pkcs11,
     slot: Slot,
@@ -19,7 +19,7 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Loads the module and logs in to its token; without a PIN, in the way that the token itself provides.
+    /// Loads the module and logs in to its token, without a PIN through the token's protected authentication path.
     pub(crate) fn log_in(path: &Path, label: &str, pin: Option<String>) -> Result<Self, LoadError> {
         let cannot = |why| LoadError::Module {
             path: path.to_owned(),
@@ -32,7 +32,7 @@ impl Token {
         let slot = find(&module, label)?;
         let info = module
             .get_token_info(slot)
-            .map_err(LoadError::refused("read about the token"))?;
+            .map_err(LoadError::refused("read the token's information"))?;
         if pin.is_none() && !info.protected_authentication_path() {
             return Err(LoadError::PinNeeded);
         }
@@ -47,12 +47,12 @@ impl Token {
         })
     }
 
-    /// The session that keeps the login.
+    /// The session that holds the log-in.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
-    /// One more session.
+    /// Opens another session.
     pub(crate) fn open_session(&self) -> Result<Session, LoadError> {
         open(&self.module, self.slot)
     }
@@ -68,7 +68,7 @@ fn find(module: &Pkcs11, label: &str) -> Result<Slot, LoadError> {
     let slots = module
         .get_slots_with_token()
         .map_err(LoadError::refused("list the tokens"))?;
-    // A slot whose token cannot be read is not the wanted one; OpenSC offers empty ones too.
+    // OpenSC also lists slots whose tokens cannot be read; skip them.
     let tokens: Vec<_> = slots
         .into_iter()
         .filter_map(|slot| Some((slot, module.get_token_info(slot).ok()?)))

@@ -1,4 +1,4 @@
-//! Simulated cards in files.
+//! Simulated cards, each in a file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,10 @@ use countersign_simulator::{NewCard, Profile, Simulator};
 
 use crate::helper::PIN;
 
-/// SO-PIN of every card that the harness makes, in hex.
+/// SO-PIN of every card that the harness creates, in hex.
 pub const SO_PIN: &str = "3537363231383830";
 
-/// A person's card, with [`PIN`] and without keys.
-///
-/// # Errors
-/// File system's.
+/// Creates a person's card, with [`PIN`] and without keys.
 pub fn personal(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join(format!("{}.card.json", name.to_lowercase()));
     let serial: String = name
@@ -31,18 +28,12 @@ pub fn personal(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// A signing HSM as from the factory.
-///
-/// # Errors
-/// File system's.
+/// Creates a signing HSM in its factory state.
 pub fn signing_hsm(folder: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     hsm(folder, "HSM001", profile)
 }
 
-/// A signing HSM with another serial number, of six characters.
-///
-/// # Errors
-/// File system's.
+/// Creates a signing HSM with this serial number, which has six characters.
 pub fn hsm(folder: &Path, serial: &str, profile: Profile) -> anyhow::Result<PathBuf> {
     let path = folder.join(format!("{}.card.json", serial.to_lowercase()));
     let new = NewCard {

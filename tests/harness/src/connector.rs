@@ -1,4 +1,4 @@
-//! `countersign-helper connect`: an HSM at another place.
+//! `countersign-helper connect`, which attaches a remote HSM to the server.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,19 +10,18 @@ use countersign_simulator::Simulator;
 
 use crate::program::{Program, built};
 
-/// An HSM at another place.
+/// A remote HSM and how to attach it.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    /// Its card file.
+    /// File of the simulated card.
     pub card: PathBuf,
-    /// Where its output goes.
+    /// File that receives the program's output.
     pub log: PathBuf,
     /// Whether the card takes as long as a real device.
     pub device_times: bool,
 }
 
 impl Connector {
-    /// The HSM of this card file.
     pub fn new(card: &Path) -> Self {
         Self {
             card: card.to_owned(),
@@ -31,18 +30,12 @@ impl Connector {
         }
     }
 
-    /// Its device.
-    ///
-    /// # Errors
-    /// The card file's.
+    /// Reads the device's id from the card file.
     pub fn device(&self) -> anyhow::Result<DeviceId> {
         Ok(DeviceId(Simulator::open(&self.card)?.device()))
     }
 
-    /// Starts the program; it goes on by itself whatever happens to the connection.
-    ///
-    /// # Errors
-    /// It cannot be started.
+    /// Starts the program. It reconnects automatically whenever the connection is lost.
     pub fn start(&self, server: &str) -> anyhow::Result<Program> {
         let mut command = Command::new(built("countersign-helper")?);
         command

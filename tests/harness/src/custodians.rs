@@ -1,4 +1,4 @@
-//! Custodians who answer every request by themselves, while the test or the demo does something else.
+//! Custodians who decide on every request automatically while a test or the demo does something else.
 
 use std::{
     sync::{
@@ -12,41 +12,39 @@ use std::{
 use countersign_client::ActivationFilter;
 use countersign_protocol::activation::{ActivationState, ActivationView, Answer, Decline};
 
-use crate::{person::Person, stage::Stage};
+use crate::{deployment::Deployment, people::People, person::Person};
 
-/// How often they look for requests.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the custodians do.
+/// What the custodians do with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Custom {
-    /// Anna and Carla approve, this long after they were asked.
-    Agree(Duration),
+pub enum Decision {
+    /// Anna and Carla approve this long after they have seen the request.
+    Approve(Duration),
     /// Anna and Ben decline.
     Decline,
 }
 
-/// Custodians at work; they go home when dropped.
+/// A thread that polls for requests and decides on them; dropping it stops the thread.
 pub struct Custodians {
-    home: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    seen: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Custodians {
-    /// Sets them to work.
-    pub fn at_work(stage: &Stage, custom: Custom) -> Self {
-        let people = stage.people.clone();
-        let port = stage.helper.port;
-        let home = Arc::new(AtomicBool::new(false));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (until, counted) = (home.clone(), asked.clone());
+    pub fn start(deployment: &Deployment, decision: Decision) -> Self {
+        let people = deployment.people.clone();
+        let port = deployment.helper.port;
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (stopped, count) = (stop.clone(), seen.clone());
         let thread = std::thread::spawn(move || {
             let mut last = None;
-            while !until.load(Ordering::SeqCst) {
-                std::thread::sleep(LOOK);
-                // A server that is away is part of some tests.
-                let Ok(active) = people[0].browser.activations(ActivationFilter::Active) else {
+            while !stopped.load(Ordering::SeqCst) {
+                std::thread::sleep(POLL_INTERVAL);
+                // Some tests stop the server meanwhile.
+                let Ok(active) = people.anna.browser.activations(ActivationFilter::Active) else {
                     continue;
                 };
                 for view in active {
@@ -54,66 +52,66 @@ impl Custodians {
                         continue;
                     }
                     if last.as_ref() != Some(&view.terms.id) {
-                        counted.fetch_add(1, Ordering::SeqCst);
+                        count.fetch_add(1, Ordering::SeqCst);
                         last = Some(view.terms.id.clone());
                     }
-                    answer(&people, port, custom, &view);
+                    decide(&people, port, decision, &view);
                 }
             }
         });
         Self {
-            home,
-            asked,
+            stop,
+            seen,
             thread: Some(thread),
         }
     }
 
-    /// How many requests they were asked to answer.
-    pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    /// Number of requests that the custodians have seen.
+    pub fn requests_seen(&self) -> usize {
+        self.seen.load(Ordering::SeqCst)
     }
 }
 
-fn answer(people: &[Person], port: u16, custom: Custom, view: &ActivationView) {
-    let who: &[usize] = match custom {
-        Custom::Agree(after) => {
+fn decide(people: &People, port: u16, decision: Decision, view: &ActivationView) {
+    let deciding: [&Person; 2] = match decision {
+        Decision::Approve(after) => {
             std::thread::sleep(after);
-            &[0, 2]
+            [&people.anna, &people.carla]
         }
-        Custom::Decline => &[0, 1],
+        Decision::Decline => [&people.anna, &people.ben],
     };
-    for person in who.iter().map(|index| &people[*index]) {
-        let answered = view.custodians.iter().any(|custodian| {
+    for person in deciding {
+        let has_decided = view.custodians.iter().any(|custodian| {
             custodian.key == person.key()
                 && matches!(
                     custodian.answer,
                     Answer::Authenticated { .. } | Answer::Declined { .. }
                 )
         });
-        if answered {
+        if has_decided {
             continue;
         }
         let id = &view.terms.id;
-        let result = match custom {
-            Custom::Agree(_) => person.authenticate_at(port, id).map(|_| ()),
-            Custom::Decline => {
+        let result = match decision {
+            Decision::Approve(_) => person.approve_at(port, id).map(drop),
+            Decision::Decline => {
                 let decline = Decline {
                     reason: "Not today".into(),
                 };
                 let declined = person.browser.decline(id, &decline);
-                declined.map(|_| ()).map_err(anyhow::Error::from)
+                declined.map(drop).map_err(anyhow::Error::from)
             }
         };
         if let Err(error) = result {
-            // It may have been withdrawn meanwhile.
-            println!("  {}: {error}", person.operator.person.name);
+            // The requester may have cancelled meanwhile.
+            println!("  {} could not decide on {id}: {error}", person.name());
         }
     }
 }
 
 impl Drop for Custodians {
     fn drop(&mut self) {
-        self.home.store(true, Ordering::SeqCst);
+        self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -1,13 +1,10 @@
-//! Files to sign, and openssl to verify them with.
+//! Files to sign, and OpenSSL to verify their signatures.
 
 use std::{path::Path, process::Command};
 
 use anyhow::{Context, bail};
 
 /// Writes `count` different files and returns their paths.
-///
-/// # Errors
-/// File system's.
 pub fn make(folder: &Path, count: usize) -> anyhow::Result<Vec<std::path::PathBuf>> {
     std::fs::create_dir_all(folder)?;
     (0..count)
@@ -22,10 +19,10 @@ pub fn make(folder: &Path, count: usize) -> anyhow::Result<Vec<std::path::PathBu
         .collect()
 }
 
-/// Verifies a detached SHA-256 signature with the openssl program: ECDSA, or RSA PKCS#1 v1.5.
+/// Verifies a detached SHA-256 signature with the `openssl` program: ECDSA, or RSA PKCS#1 v1.5.
 ///
 /// # Errors
-/// It does not verify, or openssl cannot be run.
+/// The signature is wrong, or `openssl` cannot be run.
 pub fn openssl_verify(public_key: &Path, file: &Path, signature: &Path) -> anyhow::Result<()> {
     let output = Command::new("openssl")
         .args(["dgst", "-sha256", "-verify"])
@@ -37,7 +34,7 @@ pub fn openssl_verify(public_key: &Path, file: &Path, signature: &Path) -> anyho
         .context("cannot run openssl")?;
     if !output.status.success() {
         bail!(
-            "openssl does not accept {}: {}{}",
+            "openssl rejects {}: {}{}",
             signature.display(),
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)

@@ -1,10 +1,6 @@
-//! The helper program, and a portal's connection to it.
+//! The helper program, and the portal's connection to it.
 
-use std::{
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{net::TcpStream, path::PathBuf, process::Command};
 
 use anyhow::{Context, anyhow, bail};
 use countersign_protocol::{
@@ -17,25 +13,25 @@ use countersign_protocol::{
 use tungstenite::{WebSocket, client::IntoClientRequest};
 
 use crate::{
-    pinentry::{BEHAVIOUR, Behaviour},
+    pinentry::{SCRIPT, ScriptedPrompt, ShownPrompt},
     program::{Program, built},
 };
 
-/// PIN of every card that the harness makes.
+/// PIN of every card that the harness creates.
 pub const PIN: &str = "648219";
 
-/// What to start.
+/// How to start the helper.
 pub struct HelperSetup {
     /// Configuration folder.
     pub config: PathBuf,
-    /// Port; the one that the server tells the portal.
+    /// Port on which the server tells the portal to find the helper.
     pub port: u16,
-    /// Simulated cards; without any the helper looks for PC/SC readers only.
+    /// Files of simulated cards. Readers of the machine's PC/SC service are used as well.
     pub cards: Vec<PathBuf>,
 }
 
 impl HelperSetup {
-    /// The command line up to the prompts.
+    /// The command line without the options that choose how the helper prompts.
     ///
     /// # Errors
     /// The helper was not built.
@@ -52,26 +48,26 @@ impl HelperSetup {
         Ok(command)
     }
 
-    /// Starts the helper with played prompts that approve everything.
+    /// Starts the helper with scripted prompts that consent to everything.
     ///
     /// # Errors
-    /// It did not start; the message quotes its output.
+    /// The helper did not start; the message quotes its output.
     pub fn start(&self) -> anyhow::Result<Helper> {
         std::fs::create_dir_all(&self.config)?;
-        let behaviour_file = self.config.join("played-pinentry.json");
-        let behaviour = Behaviour {
+        let script_file = self.config.join("scripted-pinentry.json");
+        let script = ScriptedPrompt {
             consent: true,
             pin: Some(PIN.to_owned()),
-            shown: self.config.join("played-prompts.jsonl"),
+            shown: self.config.join("shown-prompts.jsonl"),
         };
-        behaviour.write(&behaviour_file)?;
+        script.write(&script_file)?;
         let mut command = self.command()?;
         command
             .arg("--pinentry")
-            .arg(built("countersign-played-pinentry")?)
-            // Played prompts agree to everything: no other page on this machine may ask.
+            .arg(built("countersign-scripted-pinentry")?)
+            // The script consents to everything, so no other page on this machine may request anything.
             .arg("--no-web-client")
-            .env(BEHAVIOUR, &behaviour_file);
+            .env(SCRIPT, &script_file);
         let mut program = Program::start(
             "countersign-helper",
             command,
@@ -81,48 +77,28 @@ impl HelperSetup {
         Ok(Helper {
             program,
             port: self.port,
-            behaviour,
-            behaviour_file,
+            script,
         })
     }
 }
 
-/// A running helper with played prompts.
+/// A running helper with scripted prompts.
 pub struct Helper {
-    /// The program.
     pub program: Program,
-    /// Its port.
     pub port: u16,
-    behaviour: Behaviour,
-    behaviour_file: PathBuf,
+    script: ScriptedPrompt,
 }
 
 impl Helper {
-    /// Changes how the played custodian answers from now on.
+    /// All prompts that the helper has shown so far.
+    pub fn prompts(&self) -> Vec<ShownPrompt> {
+        self.script.prompts()
+    }
+
+    /// Connects as the portal at `origin` does.
     ///
     /// # Errors
-    /// File system's.
-    pub fn behave(&mut self, change: impl FnOnce(&mut Behaviour)) -> anyhow::Result<()> {
-        change(&mut self.behaviour);
-        self.behaviour.write(&self.behaviour_file)
-    }
-
-    /// The played custodian, with everything that was shown so far.
-    pub fn behaviour(&self) -> &Behaviour {
-        &self.behaviour
-    }
-
-    /// Folder of the logs.
-    pub fn folder(&self) -> &Path {
-        self.behaviour_file
-            .parent()
-            .expect("the file is in the configuration folder")
-    }
-
-    /// Connects as the portal of `origin` does.
-    ///
-    /// # Errors
-    /// Refused, or another version.
+    /// The helper rejected the origin, or speaks another version of the protocol.
     pub fn connect(&self, origin: &str) -> anyhow::Result<HelperConnection> {
         HelperConnection::open(self.port, origin)
     }
@@ -137,23 +113,23 @@ pub struct HelperConnection {
 }
 
 impl HelperConnection {
-    /// Connects and says hello.
+    /// Connects and negotiates the version.
     ///
     /// # Errors
-    /// Refused, or another version.
+    /// The helper rejected the origin, or speaks another version of the protocol.
     pub fn open(port: u16, origin: &str) -> anyhow::Result<Self> {
         let mut request = format!("ws://127.0.0.1:{port}{HELPER_PATH}").into_client_request()?;
         request.headers_mut().insert("origin", origin.parse()?);
         let stream =
             TcpStream::connect(("127.0.0.1", port)).context("the helper is not running")?;
         let (socket, _) = tungstenite::client::client(request, stream)
-            .map_err(|error| anyhow!("the helper refused {origin}: {error}"))?;
+            .map_err(|error| anyhow!("the helper rejected {origin}: {error}"))?;
         let mut connection = Self {
             socket,
             next: 1,
             steps: Vec::new(),
         };
-        match connection.ask(Operation::Hello {
+        match connection.request(Operation::Hello {
             protocol: HELPER_PROTOCOL,
         })? {
             Answer::Hello { .. } => Ok(connection),
@@ -164,8 +140,8 @@ impl HelperConnection {
     /// Sends one request and waits for its reply.
     ///
     /// # Errors
-    /// The connection's; the helper's own refusal is a [`HelperError`] inside.
-    pub fn ask(&mut self, operation: Operation) -> anyhow::Result<Answer> {
+    /// The connection was lost, or the helper answered with a [`HelperError`], which the error contains.
+    pub fn request(&mut self, operation: Operation) -> anyhow::Result<Answer> {
         let id = self.next;
         self.next += 1;
         self.steps.clear();
@@ -186,12 +162,9 @@ impl HelperConnection {
         }
     }
 
-    /// Cards that are ready.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
+    /// Lists the cards that are ready.
     pub fn cards(&mut self) -> anyhow::Result<Vec<CardView>> {
-        match self.ask(Operation::ListCards)? {
+        match self.request(Operation::ListCards)? {
             Answer::Cards { readers } => Ok(readers
                 .into_iter()
                 .filter_map(|reader| match reader.card {
@@ -199,7 +172,7 @@ impl HelperConnection {
                     CardState::Empty | CardState::Unusable { .. } => None,
                 })
                 .collect()),
-            other => bail!("unexpected answer: {other:?}"),
+            other => bail!("unexpected answer to a list of cards: {other:?}"),
         }
     }
 }

@@ -1,24 +1,27 @@
-//! Starts the real programs of Countersign on simulated cards and plays the people who use them.
+//! Starts the real Countersign programs on simulated cards and plays the people who use them.
 //!
-//! Used by `cargo xtask demo` and by the tests in `tests/e2e`: what the demo shows is what the tests check.
+//! `cargo xtask demo` and the tests in `tests/e2e` share this crate, so that the demo shows what the tests check.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "runs in tests and the demo only"
+    reason = "only tests and the demo use this crate"
 )]
 
 pub mod cards;
-pub mod checks;
 pub mod connector;
 pub mod custodians;
+pub mod deployment;
 pub mod files;
 pub mod helper;
+pub mod main_job;
 pub mod pcsc;
+pub mod people;
 pub mod person;
 pub mod pinentry;
 pub mod pool;
+pub mod ports;
 pub mod program;
 pub mod server;
-pub mod stage;
+pub mod wait;

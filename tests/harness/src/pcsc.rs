@@ -9,49 +9,55 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::program::{Program, built, free_port};
+use crate::{
+    ports::consecutive_free_ports,
+    program::{Program, built},
+    wait::wait_for,
+};
 
-/// Debian's virtual reader.
+/// Debian's driver for virtual readers.
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
-/// How the readers' names begin.
+/// Prefix of the readers' names.
 const NAME: &str = "Countersign virtual reader";
-/// Tells PC/SC programs where their service listens.
+/// Environment variable with the socket of the PC/SC service that a program uses.
 pub(crate) const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
-/// pcscd takes its socket from whoever starts it as file descriptor 3, and only by its process id.
-const TAKE_SOCKET: &str =
+/// pcscd accepts a listening socket as file descriptor 3 if `LISTEN_PID` is its own process id, so a shell sets that
+/// variable and then becomes pcscd.
+const START_WITH_SOCKET: &str =
     "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec pcscd --foreground --config \"$0\"";
 
-/// Who finds the service.
+/// Which programs use the PC/SC service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// Every program of the machine; there can be only one such service.
+    /// Every program of the machine. A machine has only one such service.
     Machine,
-    /// Programs that [`Readers::show_to`] tells of it. Others do not notice.
-    Told,
+    /// Only programs that were prepared with [`Readers::show_to`].
+    Private,
 }
 
 /// How fast the cards are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Speed {
-    /// As the computer that plays them.
+    /// As fast as the computer that simulates them.
     Computer,
-    /// As a real device.
+    /// As fast as a real device.
     Device,
 }
 
-/// pcscd, its readers and their cards. Everything listens on loopback only: it is the driver that connects to the cards.
+/// pcscd, its virtual readers and their cards; dropping it stops them. The cards listen on loopback and the driver connects
+/// to them.
 pub struct Readers {
-    // Stopped in this order: the driver does not survive a card that goes away.
-    pcscd: Program,
-    cards: Vec<Program>,
+    pcscd: Option<Program>,
+    /// Stopped after pcscd, because the driver crashes when a card disappears.
+    _cards: Vec<Program>,
     socket: Option<PathBuf>,
 }
 
 impl Readers {
-    /// Inserts two cards into readers that every program finds.
+    /// Inserts two cards into readers of the machine's PC/SC service.
     ///
     /// # Errors
-    /// Another pcscd runs, or the packages are missing.
+    /// Another pcscd runs, or Debian's packages are missing.
     pub fn start(folder: &Path, cards: [&PathBuf; 2]) -> anyhow::Result<Self> {
         Self::start_with(folder, cards, Reach::Machine, Speed::Computer)
     }
@@ -59,7 +65,7 @@ impl Readers {
     /// Inserts two cards.
     ///
     /// # Errors
-    /// As [`Self::start`]; where the service is not for the machine, others may run.
+    /// Debian's packages are missing, or another pcscd runs and the service would be the machine's.
     pub fn start_with(
         folder: &Path,
         cards: [&PathBuf; 2],
@@ -67,7 +73,7 @@ impl Readers {
         speed: Speed,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let first = two_free_ports()?;
+        let first = consecutive_free_ports(2)?;
         let config = folder.join("reader.conf.d");
         std::fs::create_dir_all(&config)?;
         let text = format!(
@@ -82,17 +88,17 @@ impl Readers {
         let log = folder.join("pcscd.log");
         let (pcscd, socket) = match reach {
             Reach::Machine => (machine_service(&config, &log)?, None),
-            Reach::Told => {
+            Reach::Private => {
                 let socket = folder.join("pcscd.comm");
-                (own_service(&config, &log, &socket)?, Some(socket))
+                (private_service(&config, &log, &socket)?, Some(socket))
             }
         };
         let readers = Self {
-            pcscd,
-            cards,
+            pcscd: Some(pcscd),
+            _cards: cards,
             socket,
         };
-        crate::stage::wait(|| {
+        wait_for(|| {
             let mut command = Command::new("opensc-tool");
             readers.show_to(&mut command);
             let output = command.arg("--list-readers").output()?;
@@ -103,40 +109,52 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Where the service listens, if not every program finds it.
+    /// Socket of a private service.
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
     }
 
-    /// Lets a program find these readers.
+    /// Makes a program use these readers.
     pub fn show_to(&self, command: &mut Command) {
         if let Some(socket) = &self.socket {
             command.env(SOCKET, socket);
         }
     }
 
-    /// Name of the reader with this card.
+    /// Name of the reader that holds this card.
     pub fn name(&self, card: usize) -> String {
         format!("{NAME} 00 {card:02}")
     }
 
-    /// Stops everything.
+    /// Stops pcscd and removes the cards.
     ///
     /// # Errors
-    /// pcscd did not end.
-    pub fn stop(self) -> anyhow::Result<()> {
-        self.pcscd.terminate()?;
-        drop(self.cards);
-        match self.socket {
+    /// pcscd ignored SIGTERM.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        self.stop_service()
+    }
+
+    fn stop_service(&mut self) -> anyhow::Result<()> {
+        let Some(pcscd) = self.pcscd.take() else {
+            return Ok(());
+        };
+        pcscd.terminate()?;
+        match &self.socket {
             Some(socket) => std::fs::remove_file(socket)?,
-            // The next service must find its socket's place free.
+            // The next service can only start after the socket is gone.
             None => std::thread::sleep(Duration::from_millis(200)),
         }
         Ok(())
     }
 }
 
-/// A card that waits for the driver at `port`.
+impl Drop for Readers {
+    fn drop(&mut self) {
+        let _ = self.stop_service();
+    }
+}
+
+/// Starts a simulated card to which the driver connects at `port`.
 fn insert(folder: &Path, card: &Path, port: u16, speed: Speed) -> anyhow::Result<Program> {
     let mut command = Command::new(built("countersign-simulator")?);
     command
@@ -148,14 +166,14 @@ fn insert(folder: &Path, card: &Path, port: u16, speed: Speed) -> anyhow::Result
     }
     let log = folder.join(format!("card-{port}.log"));
     let mut program = Program::start("countersign-simulator", command, &log)?;
-    program.wait_for(|line| line.contains("waits for its reader").then_some(()))?;
+    program.wait_for(|line| line.contains("waits at").then_some(()))?;
     Ok(program)
 }
 
 fn machine_service(config: &Path, log: &Path) -> anyhow::Result<Program> {
     ensure!(
         !Path::new("/run/pcscd/pcscd.comm").exists(),
-        "another pcscd runs on this machine (or left /run/pcscd/pcscd.comm behind): stop it for the PC/SC tests, for \
+        "another pcscd runs on this machine, or has left /run/pcscd/pcscd.comm behind: stop it for the PC/SC tests, for \
          example with `systemctl stop pcscd.socket pcscd.service`"
     );
     let mut pcscd = Command::new("pcscd");
@@ -164,29 +182,20 @@ fn machine_service(config: &Path, log: &Path) -> anyhow::Result<Program> {
     Program::start("pcscd", pcscd, log).context("is pcscd installed?")
 }
 
-fn own_service(config: &Path, log: &Path, socket: &Path) -> anyhow::Result<Program> {
-    // Left behind by one that was killed.
+fn private_service(config: &Path, log: &Path, socket: &Path) -> anyhow::Result<Program> {
+    // A service that was killed leaves its socket behind.
     let _ = std::fs::remove_file(socket);
     let listener = UnixListener::bind(socket)
         .with_context(|| format!("cannot listen at {}", socket.display()))?;
     let mut pcscd = Command::new("sh");
-    pcscd.args(["-c", TAKE_SOCKET]).arg(config);
+    pcscd.args(["-c", START_WITH_SOCKET]).arg(config);
     with_system_programs(&mut pcscd);
     Program::start_with_input("pcscd", pcscd, log, Stdio::from(OwnedFd::from(listener)))
         .context("is pcscd installed?")
 }
 
-/// pcscd is where users do not look for programs.
+/// Extends the path, because pcscd is installed in /usr/sbin.
 fn with_system_programs(command: &mut Command) {
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin"));
-}
-
-fn two_free_ports() -> anyhow::Result<u16> {
-    loop {
-        let port = free_port()?;
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return Ok(port);
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! A person with a browser and a card: does what the portal would, with server and helper.
+//! A person with a browser and a card, who does with server and helper what the portal would do.
 
 use anyhow::{Context, bail};
 use countersign_client::Client;
@@ -14,25 +14,23 @@ use countersign_protocol::{
 
 use crate::helper::{Helper, HelperConnection};
 
-/// Most answers that one custodian may be asked for: by each HSM of the largest pool.
-const MOST_ANSWERS: usize = 3 * MAX_POOL;
+/// A card may have to sign again for each HSM of the largest pool, because other custodians approve at the same time.
+const MOST_SIGNATURES: usize = 3 * MAX_POOL;
 
-/// Somebody who has enrolled, and can log in once the key is confirmed. Clones share the browser.
+/// An enrolled person, who can log in once an admin has confirmed the key. Clones share the browser.
 #[derive(Clone)]
 pub struct Person {
-    /// As others see them.
     pub operator: OperatorView,
-    /// Their browser.
     pub browser: Client,
     origin: String,
 }
 
 impl Person {
-    /// Accepts an invitation with a key that the card generates, in a browser that nobody has logged in with.
+    /// Accepts an invitation with a key that the card generates, in a browser in which nobody has logged in yet.
     ///
     /// # Errors
-    /// Refused by helper or server.
-    pub fn join(
+    /// The link has no code, or helper or server rejected the enrolment.
+    pub fn enrol(
         helper: &Helper,
         browser: Client,
         link: &str,
@@ -40,7 +38,7 @@ impl Person {
     ) -> anyhow::Result<Self> {
         let (_, code) = link
             .split_once('#')
-            .context("an invitation's link has its code behind #")?;
+            .context("the invitation's link has no code after #")?;
         let origin = browser.server().origin().to_owned();
         let opened = browser.open_invitation(&OpenInvitation {
             code: code.to_owned(),
@@ -56,14 +54,15 @@ impl Person {
             label: format!("{name}'s key"),
             chr: format!("ZZ{holder}00001")
                 .parse()
-                .context("the name gives no key name")?,
+                .context("the name does not give a key ID")?,
         };
         let operation = Operation::Enrol {
             task: opened.task,
             card: card.clone(),
             key,
         };
-        let Answer::Enrolled { pka, statement } = helper.connect(&origin)?.ask(operation)? else {
+        let Answer::Enrolled { pka, statement } = helper.connect(&origin)?.request(operation)?
+        else {
             bail!("unexpected answer to an enrolment");
         };
         let enrolment = Enrolment {
@@ -79,52 +78,46 @@ impl Person {
         })
     }
 
-    /// Their key.
+    pub fn name(&self) -> &str {
+        &self.operator.person.name
+    }
+
     pub fn key(&self) -> Fingerprint {
         self.operator.key.fingerprint
     }
 
     /// Logs in with the card.
-    ///
-    /// # Errors
-    /// Refused by helper or server.
     pub fn log_in(&self, helper: &Helper) -> anyhow::Result<()> {
         let task = self.browser.login_challenge()?.task;
         let operation = Operation::LogIn {
             task,
             key: self.key(),
         };
-        let Answer::Statement { statement } = helper.connect(&self.origin)?.ask(operation)? else {
+        let Answer::Statement { statement } = helper.connect(&self.origin)?.request(operation)?
+        else {
             bail!("unexpected answer to a log-in");
         };
         self.browser.log_in(&LogIn { statement })?;
         Ok(())
     }
 
-    /// Presses *Authenticate*, and answers until the HSM has counted this custodian.
+    /// Approves, and signs again until the HSM has accepted this custodian.
     ///
     /// # Errors
-    /// Refused by helper or server.
-    pub fn authenticate(
-        &self,
-        helper: &Helper,
-        id: &ActivationId,
-    ) -> anyhow::Result<ActivationView> {
-        self.authenticate_at(helper.port, id)
+    /// Helper or server rejected the approval.
+    pub fn approve(&self, helper: &Helper, id: &ActivationId) -> anyhow::Result<ActivationView> {
+        self.approve_at(helper.port, id)
     }
 
-    /// [`Self::authenticate`] with the helper at this port.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn authenticate_at(&self, port: u16, id: &ActivationId) -> anyhow::Result<ActivationView> {
+    /// [`Self::approve`] with the helper that listens on this port.
+    pub fn approve_at(&self, port: u16, id: &ActivationId) -> anyhow::Result<ActivationView> {
         let mut connection = HelperConnection::open(port, &self.origin)?;
-        let result = self.answer(&mut connection, id);
-        connection.ask(Operation::Finish)?;
+        let result = self.approve_over(&mut connection, id);
+        connection.request(Operation::Finish)?;
         result
     }
 
-    fn answer(
+    fn approve_over(
         &self,
         connection: &mut HelperConnection,
         id: &ActivationId,
@@ -132,8 +125,8 @@ impl Person {
         let mut operation = Operation::Approve {
             task: self.browser.approval_task(id)?.task,
         };
-        for _ in 0..MOST_ANSWERS {
-            let Answer::Approved { evidence } = connection.ask(operation)? else {
+        for _ in 0..MOST_SIGNATURES {
+            let Answer::Approved { evidence } = connection.request(operation)? else {
                 bail!("unexpected answer to an approval");
             };
             match self.browser.approve(id, &evidence)? {
@@ -142,8 +135,8 @@ impl Person {
             }
         }
         bail!(
-            "the HSM did not count {} after {MOST_ANSWERS} answers",
-            self.operator.person.name
+            "the HSM did not accept {} after {MOST_SIGNATURES} signatures",
+            self.name()
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Several HSMs at other places, with the same EC key.
+//! A pool: several remote HSMs with the same EC key.
 
 use std::path::{Path, PathBuf};
 
@@ -19,23 +19,23 @@ use zeroize::Zeroizing;
 use crate::{
     cards::{self, SO_PIN},
     connector::Connector,
+    deployment::{Deployment, DeploymentSetup, EC_KEY, HSM},
     helper::PIN,
     program::Program,
     server::Attachment,
-    stage::{EC_KEY, HSM, Stage, StageSetup, wait},
+    wait::wait_for,
 };
 
-/// A running server with its HSMs.
+/// A running server with the HSMs of a pool. `deployment.connector` attaches the first HSM.
 pub struct Pool {
-    /// The rest of it.
-    pub stage: Stage,
-    /// What attaches the HSMs, but the first one's.
+    pub deployment: Deployment,
+    /// The programs that attach the HSMs after the first.
     pub others: Vec<Program>,
     /// How each HSM is attached.
     pub connectors: Vec<Connector>,
 }
 
-/// Name of an HSM.
+/// Id of an HSM: `release`, `release-2` and so on.
 pub fn name(number: usize) -> HsmId {
     HsmId::new(match number {
         0 => HSM.into(),
@@ -44,71 +44,68 @@ pub fn name(number: usize) -> HsmId {
 }
 
 impl Pool {
-    /// Sets up so many HSMs, with the times of a real device, in an empty folder.
-    ///
-    /// # Errors
-    /// The first thing that does not work.
+    /// Sets up `count` HSMs that take as long as real devices, in an empty folder.
     pub fn build(folder: &Path, count: usize) -> anyhow::Result<Self> {
         let cards = (0..count)
-            .map(|number| initialised(folder, number))
+            .map(|number| create_initialised(folder, number))
             .collect::<Result<Vec<_>, _>>()?;
         let connectors: Vec<_> = cards.iter().map(|card| Connector::new(card)).collect();
         let hsms = connectors.iter().enumerate();
         let hsms = hsms
             .map(|(at, connector)| (name(at).to_string(), Attachment::Remote(connector.clone())));
-        let setup = StageSetup::with_hsms(&folder.join("stage"), hsms.collect())?;
-        let stage = Stage::with_people(setup, &mut |_| ())?;
+        let setup = DeploymentSetup::with_hsms(&folder.join("deployment"), hsms.collect())?;
+        let deployment = Deployment::with_people(setup, &mut |_| ())?;
         let mut pool = Self {
-            stage,
+            deployment,
             others: Vec::new(),
             connectors,
         };
         pool.attach_others()?;
-        pool.all(|state| *state == HsmState::Registering)?;
+        pool.wait_for_all(|state| *state == HsmState::Registering)?;
         for number in 0..count {
-            pool.stage.register_custodians(&name(number))?;
+            pool.deployment.register_custodians(&name(number))?;
         }
         pool.stop()?;
-        copy_key(&cards, &pool.stage.setup.helper.cards[..2])?;
+        copy_key(&cards, &pool.deployment.setup.helper.cards[..2])?;
         for connector in &mut pool.connectors {
             connector.device_times = true;
         }
-        let server = pool.stage.setup.server.start()?;
-        pool.stage.connector = Some(pool.connectors[0].start(&server.origin)?);
-        pool.stage.server = Some(server);
+        let server = pool.deployment.setup.server.start()?;
+        pool.deployment.connector = Some(pool.connectors[0].start(&server.origin)?);
+        pool.deployment.server = Some(server);
         pool.attach_others()?;
-        pool.all(|state| *state == HsmState::Locked)?;
+        pool.wait_for_all(|state| *state == HsmState::Locked)?;
         Ok(pool)
     }
 
     fn attach_others(&mut self) -> anyhow::Result<()> {
-        let origin = self.stage.origin();
+        let origin = self.deployment.origin();
         for connector in &self.connectors[1..] {
             self.others.push(connector.start(&origin)?);
         }
         Ok(())
     }
 
-    fn all(&self, wanted: impl Fn(&HsmState) -> bool) -> anyhow::Result<()> {
-        let admin = &self.stage.people[0].browser;
-        wait(|| {
+    fn wait_for_all(&self, wanted: impl Fn(&HsmState) -> bool) -> anyhow::Result<()> {
+        let admin = &self.deployment.anna().browser;
+        wait_for(|| {
             let hsms = admin.hsms()?;
             let all = hsms.iter().all(|hsm| wanted(&hsm.state));
             Ok((hsms.len() == self.connectors.len() && all).then_some(()))
         })
-        .context("the HSMs of the pool")
+        .context("the HSMs of the pool did not reach the expected state")
     }
 
-    /// Stops the server, and what attaches the HSMs.
+    /// Stops the server and the programs that attach the HSMs.
     ///
     /// # Errors
-    /// Something did not end.
+    /// A program ignored SIGTERM.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        if let Some(server) = self.stage.server.take() {
+        if let Some(server) = self.deployment.server.take() {
             server.program.terminate()?;
         }
         for connector in self
-            .stage
+            .deployment
             .connector
             .take()
             .into_iter()
@@ -128,8 +125,8 @@ fn open(card: &Path) -> anyhow::Result<(SmartCardHsm, VerifiedDevice)> {
     Ok((card, device))
 }
 
-/// For 2 of 3, in the key domain of the pool.
-fn initialised(folder: &Path, number: usize) -> anyhow::Result<PathBuf> {
+/// Creates an HSM with a quorum of 2 of 3 in the key domain of the pool.
+fn create_initialised(folder: &Path, number: usize) -> anyhow::Result<PathBuf> {
     let file = cards::hsm(folder, &format!("POOL{number:02}"), Profile::VENDOR)?;
     let (mut card, device) = open(&file)?;
     let quorum = InitializeOptions::Quorum(PkaOptions::new(2, 3, false)?);
@@ -140,10 +137,10 @@ fn initialised(folder: &Path, number: usize) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// Makes a key on the first HSM and copies it to the others, as custodians do who are at one place.
+/// Generates a key on the first HSM and copies it to the others, as custodians do when they meet in one place.
 fn copy_key(hsms: &[PathBuf], custodians: &[PathBuf]) -> anyhow::Result<()> {
-    let (first, others) = hsms.split_first().context("no HSM")?;
-    let mut card = opened(first, custodians)?;
+    let (first, others) = hsms.split_first().context("a pool has at least one HSM")?;
+    let mut card = open_with(first, custodians)?;
     let spec = KeySpec {
         kind: KeyKind::Ec(Curve::Secp256r1),
         label: EC_KEY.into(),
@@ -154,20 +151,26 @@ fn copy_key(hsms: &[PathBuf], custodians: &[PathBuf]) -> anyhow::Result<()> {
     let (reference, _) = card.generate_key(&spec)?;
     let copy = card.wrap_key(reference)?;
     for other in others {
-        opened(other, custodians)?.unwrap_key(&copy)?;
+        open_with(other, custodians)?.unwrap_key(&copy)?;
     }
     Ok(())
 }
 
-/// An HSM that these cards have opened.
-fn opened(hsm: &Path, custodians: &[PathBuf]) -> anyhow::Result<SmartCardHsm> {
+/// Opens an HSM with these custodians' cards.
+fn open_with(hsm: &Path, custodians: &[PathBuf]) -> anyhow::Result<SmartCardHsm> {
     let (mut hsm, device) = open(hsm)?;
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     for custodian in custodians {
         let (mut card, _) = open(custodian)?;
         card.verify_pin(&Pin::new(Zeroizing::new(PIN.to_owned()))?)?;
-        let key = card.list_keys()?.into_iter().next().context("no key")?;
-        let request = key.request.context("no request")?;
+        let key = card
+            .list_keys()?
+            .into_iter()
+            .next()
+            .context("the custodian's card has no key")?;
+        let request = key
+            .request
+            .context("the custodian's key has no attestation")?;
         loop {
             let challenge = round.challenge(&mut hsm)?;
             let digest = challenge.digest(device.id());

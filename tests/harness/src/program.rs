@@ -1,4 +1,4 @@
-//! A started program: its output, its end.
+//! Programs that run in the background.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// How long a program may take to become ready.
-const READY: Duration = Duration::from_secs(30);
+/// How long a program may take to become ready or to terminate.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// A program of ours that runs in the background; killed when dropped.
+/// A program that runs in the background. Dropping it kills the program.
 pub struct Program {
     name: String,
     child: Child,
@@ -21,10 +21,10 @@ pub struct Program {
     log: PathBuf,
 }
 
-/// Path of a program that was built beside the one that runs now.
+/// Path of a program that was built into the same folder as the running one.
 ///
 /// # Errors
-/// It was not built.
+/// The program was not built.
 pub fn built(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own
@@ -38,18 +38,15 @@ pub fn built(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 impl Program {
-    /// Starts `command`; standard output and error go to `log` and can be waited for by line.
+    /// Starts `command` and writes its standard output and error to `log`.
     ///
     /// # Errors
-    /// It cannot be started, or the log cannot be written.
+    /// The program cannot be started, or the log cannot be written.
     pub fn start(name: &str, command: Command, log: &Path) -> anyhow::Result<Self> {
         Self::start_with_input(name, command, log, Stdio::null())
     }
 
-    /// The same with something at standard input.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
+    /// [`Self::start`] with a standard input.
     pub fn start_with_input(
         name: &str,
         mut command: Command,
@@ -88,13 +85,13 @@ impl Program {
         })
     }
 
-    /// Waits for a line in which `find` finds something.
+    /// Waits for a line from which `find` returns a value.
     ///
     /// # Errors
-    /// The program ended, or nothing was found in time; the message quotes the log.
+    /// The program ended, or printed no such line within 30 s; the message quotes the log.
     pub fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
         let start = Instant::now();
-        while start.elapsed() < READY {
+        while start.elapsed() < TIME_LIMIT {
             match self.lines.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => {
                     if let Some(found) = find(&line) {
@@ -103,15 +100,20 @@ impl Program {
                 }
                 Err(_) => {
                     if let Some(status) = self.child.try_wait()? {
-                        bail!("{} ended ({status}):\n{}", self.name, self.log_tail());
+                        bail!("{} ended with {status}:\n{}", self.name, self.log_tail());
                     }
                 }
             }
         }
-        bail!("{} did not become ready:\n{}", self.name, self.log_tail());
+        bail!(
+            "{} did not become ready within {} s:\n{}",
+            self.name,
+            TIME_LIMIT.as_secs(),
+            self.log_tail()
+        );
     }
 
-    /// Number of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -127,36 +129,30 @@ impl Program {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// `kill -9`: no chance to clean up.
-    ///
-    /// # Errors
-    /// The operating system's.
+    /// Sends SIGKILL, which leaves the program no time to clean up.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// `kill -TERM`, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     ///
     /// # Errors
-    /// It did not end within half a minute.
+    /// The program still ran after 30 s.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
         terminate(&mut self.child)?
-            .with_context(|| format!("{} did not end:\n{}", self.name, self.log_tail()))
+            .with_context(|| format!("{} ignored SIGTERM:\n{}", self.name, self.log_tail()))
     }
 }
 
-/// `kill -TERM`, and waits for the end; `None`: it did not end within half a minute.
-///
-/// # Errors
-/// The operating system's.
+/// Sends SIGTERM and waits for the end. Returns `None` if the program still runs after 30 s.
 pub fn terminate(child: &mut Child) -> anyhow::Result<Option<ExitStatus>> {
     Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()?;
     let start = Instant::now();
-    while start.elapsed() < READY {
+    while start.elapsed() < TIME_LIMIT {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
@@ -170,14 +166,4 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A TCP port that was free a moment ago.
-///
-/// # Errors
-/// The operating system's.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port())
 }

@@ -9,43 +9,39 @@ use countersign_client::{Client, Options, ServerUrl, Token};
 
 use crate::{
     connector::Connector,
-    program::{Program, built, free_port},
+    ports::free_port,
+    program::{Program, built},
 };
 
-/// What to start.
+/// How to start the server.
 pub struct ServerSetup {
-    /// Data folder; an existing one is continued with.
+    /// Data directory. A server that is started again continues with it.
     pub data: PathBuf,
-    /// Signing HSMs as they stand in the configuration file.
+    /// Signing HSMs of the configuration file.
     pub hsms: Vec<HsmSetup>,
     /// Port on which the portal looks for the helper.
     pub helper_port: u16,
-    /// Own port.
     pub port: u16,
-    /// Socket of a PC/SC service of its own.
+    /// Socket of a private PC/SC service; `None` leaves the server with the machine's service.
     pub pcsc_socket: Option<PathBuf>,
-    /// With what the server speaks TLS; `None`: it does not.
+    /// Files for TLS; `None` makes the server speak plain HTTP.
     pub tls: Option<Tls>,
 }
 
 /// PEM files of a server that speaks TLS.
 #[derive(Clone)]
 pub struct Tls {
-    /// Its certificate, for `localhost`.
+    /// Certificate for `localhost`.
     pub certificate: PathBuf,
-    /// The certificate's key.
     pub key: PathBuf,
-    /// Who issued it: what clients have to trust.
+    /// Certificate of the issuing CA, which clients must trust.
     pub authority: PathBuf,
 }
 
 /// One signing HSM of the configuration.
 pub struct HsmSetup {
-    /// Id.
     pub id: String,
-    /// How it is attached.
     pub attachment: Attachment,
-    /// File with the SO-PIN: the administrator's part of an initialisation.
     pub so_pin_file: PathBuf,
 }
 
@@ -53,17 +49,14 @@ pub struct HsmSetup {
 pub enum Attachment {
     /// A simulated card in the server's process.
     Simulator(PathBuf),
-    /// A PC/SC reader.
+    /// The card in the PC/SC reader with this name.
     Reader(String),
-    /// A simulated card that another program attaches.
+    /// A simulated card that `countersign-helper connect` attaches.
     Remote(Connector),
 }
 
 impl ServerSetup {
-    /// A fresh server in `data` on a free port.
-    ///
-    /// # Errors
-    /// No free port.
+    /// A new server in `data` on a free port.
     pub fn new(data: &Path, hsms: Vec<HsmSetup>) -> anyhow::Result<Self> {
         Ok(Self {
             data: data.to_owned(),
@@ -82,9 +75,6 @@ impl ServerSetup {
     }
 
     /// A client that trusts this server.
-    ///
-    /// # Errors
-    /// The authority's file cannot be read.
     pub fn client(&self, token: Option<Token>) -> anyhow::Result<Client> {
         let options = Options {
             ca_file: self.tls.as_ref().map(|tls| tls.authority.clone()),
@@ -97,7 +87,7 @@ impl ServerSetup {
     /// Starts the program and waits until it listens.
     ///
     /// # Errors
-    /// It did not start; the message quotes its output.
+    /// The server did not start; the message quotes its output.
     pub fn start(&self) -> anyhow::Result<Server> {
         std::fs::create_dir_all(&self.data)?;
         let config = self.data.join("server.toml");
@@ -159,10 +149,9 @@ impl ServerSetup {
 
 /// A running server.
 pub struct Server {
-    /// The program.
     pub program: Program,
     /// The portal's origin.
     pub origin: String,
-    /// The code that a first start prints.
+    /// One-time code that the server prints at its first start.
     pub bootstrap_code: Option<String>,
 }

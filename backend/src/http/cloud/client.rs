@@ -1,16 +1,20 @@
 //! Who calls: a program that acts for a requester, never a browser's session.
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
 use countersign_protocol::{audit::Actor, operator::Role, problem::ProblemCode};
 
 use super::inventory::Inventory;
 use crate::{
-    activation::Requester,
-    app::App,
-    http::{extract::Caller, problem::ApiError},
+    activation::{OpenLeases, Requester},
+    hsm::Hsms,
+    http::{
+        self,
+        auth::{Authenticator, Caller},
+        problem::ApiError,
+    },
 };
 
 /// A program with an API token.
@@ -29,23 +33,23 @@ impl Program {
     ///
     /// # Errors
     /// The owner is no requester any more.
-    pub fn inventory(&self, app: &App) -> Result<Inventory, ApiError> {
+    pub fn inventory(&self, hsms: &Hsms, leases: &OpenLeases) -> Result<Inventory, ApiError> {
         self.caller.require(Role::Requester)?;
-        Ok(Inventory::of(app, &self.requester()))
+        Ok(Inventory::of(hsms, leases, &self.requester()))
     }
 }
 
-impl FromRequestParts<App> for Program {
+impl FromRequestParts<http::State> for Program {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
         let nobody = || {
             ApiError::new(
                 ProblemCode::NotAuthenticated,
                 "send an API token, as in `Authorization: Bearer TOKEN`: requesters make them in the portal",
             )
         };
-        let caller = match Caller::look_up(parts, app).await {
+        let caller = match Authenticator::from_ref(state).look_up(parts).await {
             Ok(caller @ Caller::Token { .. }) => caller,
             // A page that another site opens brings the session along.
             Ok(Caller::Session(_)) => return Err(nobody()),

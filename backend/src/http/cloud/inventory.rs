@@ -9,11 +9,11 @@ use countersign_protocol::{
 };
 
 use crate::{
-    activation::{Lease, Requester},
-    app::App,
-    hsm::{self, Device},
+    activation::{Lease, OpenLeases, Requester},
+    hsm::{Device, Hsms},
     http::problem::ApiError,
-    signing, store,
+    signing,
+    views::Views,
 };
 
 /// The HSMs.
@@ -72,14 +72,13 @@ impl Hsm {
 
 impl Inventory {
     /// Everything that this requester may use.
-    pub fn of(app: &App, requester: &Requester<'_>) -> Self {
-        let leases: Vec<_> = app
-            .activations
-            .open_leases()
+    pub fn of(hsms: &Hsms, leases: &OpenLeases, requester: &Requester<'_>) -> Self {
+        let leases: Vec<_> = leases
+            .open()
             .into_iter()
             .filter(|lease| signing::allowed(requester, &lease.terms).is_ok())
             .collect();
-        let hsms = app.hsms.all().into_iter().filter_map(|hsm| {
+        let hsms = hsms.all().into_iter().filter_map(|hsm| {
             let device = hsm.device().ok()?;
             Some(read(hsm.id(), &device, requester, &leases))
         });
@@ -113,13 +112,11 @@ impl Inventory {
     ///
     /// # Errors
     /// The database's.
-    pub async fn with_certificates(mut self, app: &App) -> Result<Self, ApiError> {
-        let mut connection = app.store.read().await?;
+    pub async fn with_certificates(mut self, views: &Views) -> Result<Self, ApiError> {
         let keys = self.hsms.iter_mut().flat_map(|hsm| &mut hsm.keys);
         for key in keys.filter(|key| key.info.x509.is_none()) {
-            let kept = store::keys::kept(&mut connection, &key.fingerprint).await?;
-            if kept.certificate.is_some() {
-                key.certificate = kept.certificate;
+            if let Some(stored) = views.certificate(&key.fingerprint).await? {
+                key.certificate = Some(stored);
             }
         }
         Ok(self)
@@ -148,7 +145,7 @@ fn read(id: &HsmId, device: &Device, requester: &Requester<'_>, leases: &[Arc<Le
         requester
             .may_use(&info.label, &fingerprint.to_hex())
             .then(|| Key {
-                id: hsm::key_id(device, info).to_uppercase(),
+                id: device.key_id(info).to_uppercase(),
                 key_domain: domain_of(info),
                 certificate: info.x509.clone().or_else(request),
                 leases: leases.iter().filter(opens).cloned().collect(),

@@ -9,10 +9,8 @@ mod signhash;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, Method, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::{DefaultBodyLimit, FromRef, State},
+    middleware,
     routing::{get, post},
 };
 use countersign_protocol::problem::ProblemCode;
@@ -27,13 +25,19 @@ use super::{
     extract::{Path, Query},
     problem::ApiError,
 };
-use crate::app::App;
+use crate::{
+    activation::OpenLeases,
+    hsm::Hsms,
+    http::{self, security},
+    signing::Signing,
+    views::Views,
+};
 
 /// A hash and the name of an algorithm, in bytes.
 const BODY_LIMIT: usize = 16 * 1024;
 
 /// Everything below `/se/api`; the session layer goes around it.
-pub fn routes(app: &App) -> Router<App> {
+pub fn routes(state: &http::State) -> Router<http::State> {
     Router::new()
         .route("/hsms", get(hsms))
         .route("/hsms/{hsm}", get(hsm))
@@ -67,25 +71,33 @@ pub fn routes(app: &App) -> Router<App> {
             )
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn_with_state(app.clone(), not_from_a_page))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            security::not_from_a_page,
+        ))
 }
 
-/// A browser would send a client certificate along with another page's request, as it does with cookies.
-async fn not_from_a_page(State(app): State<App>, request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    let origin = request.headers().get(header::ORIGIN);
-    let ours = HeaderValue::from_str(&app.config.public_origin).ok();
-    if safe || origin.is_none() || origin == ours.as_ref() {
-        return next.run(request).await;
+/// What the read-only routes need.
+#[derive(Clone)]
+struct Cloud {
+    hsms: Hsms,
+    leases: OpenLeases,
+    signing: Signing,
+    views: Views,
+}
+
+impl FromRef<http::State> for Cloud {
+    fn from_ref(state: &http::State) -> Self {
+        Self {
+            hsms: state.hsms.clone(),
+            leases: state.activations.leases().clone(),
+            signing: state.signing.clone(),
+            views: state.views.clone(),
+        }
     }
-    ApiError::new(
-        ProblemCode::NotAllowed,
-        "this interface is for programs, not for other sites' pages",
-    )
-    .into_response()
 }
 
-/// Which HSMs and keys an answer tells of.
+/// Which HSMs and keys an answer lists.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Shown {
@@ -102,13 +114,13 @@ struct Filter {
     state: Shown,
 }
 
-async fn read(app: &App, program: &Program, filter: &Filter) -> Result<Inventory, ApiError> {
-    let inventory = program.inventory(app)?;
+async fn read(cloud: &Cloud, program: &Program, filter: &Filter) -> Result<Inventory, ApiError> {
+    let inventory = program.inventory(&cloud.hsms, &cloud.leases)?;
     let inventory = match filter.state {
         Shown::Open => inventory.only_open(),
         Shown::All => inventory.marked(),
     };
-    inventory.with_certificates(app).await
+    inventory.with_certificates(&cloud.views).await
 }
 
 fn not_found(what: &str, id: &str) -> ApiError {
@@ -141,113 +153,116 @@ fn ambiguous(id: &str) -> ApiError {
 }
 
 async fn hsms(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<HsmResource>>, ApiError> {
-    Ok(Json(read(&app, &program, &filter).await?.hsms()))
+    Ok(Json(read(&cloud, &program, &filter).await?.hsms()))
 }
 
 async fn one_hsm(
-    app: &App,
+    cloud: &Cloud,
     program: &Program,
     filter: &Filter,
     id: &str,
 ) -> Result<HsmResource, ApiError> {
-    let mut all = read(app, program, filter).await?.hsms().into_iter();
+    let mut all = read(cloud, program, filter).await?.hsms().into_iter();
     all.find(|hsm| hsm.id == id)
         .ok_or_else(|| not_found("HSM", id))
 }
 
 async fn hsm(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<HsmResource>, ApiError> {
-    Ok(Json(one_hsm(&app, &program, &filter, &id).await?))
+    Ok(Json(one_hsm(&cloud, &program, &filter, &id).await?))
 }
 
 async fn keys_of_hsm(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<KeyResource>>, ApiError> {
-    Ok(Json(one_hsm(&app, &program, &filter, &id).await?.keys))
+    Ok(Json(one_hsm(&cloud, &program, &filter, &id).await?.keys))
 }
 
 async fn key_of_hsm(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path((hsm, key)): Path<(String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<KeyResource>, ApiError> {
-    only(one_hsm(&app, &program, &filter, &hsm).await?.keys, &key)
+    only(one_hsm(&cloud, &program, &filter, &hsm).await?.keys, &key)
 }
 
 async fn key_domains(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<KeyDomainResource>>, ApiError> {
-    Ok(Json(read(&app, &program, &filter).await?.key_domains()))
+    Ok(Json(read(&cloud, &program, &filter).await?.key_domains()))
 }
 
 async fn one_domain(
-    app: &App,
+    cloud: &Cloud,
     program: &Program,
     filter: &Filter,
     id: &str,
 ) -> Result<KeyDomainResource, ApiError> {
-    let mut all = read(app, program, filter).await?.key_domains().into_iter();
+    let mut all = read(cloud, program, filter)
+        .await?
+        .key_domains()
+        .into_iter();
     all.find(|domain| domain.id.eq_ignore_ascii_case(id))
         .ok_or_else(|| not_found("key domain", id))
 }
 
 async fn key_domain(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<KeyDomainResource>, ApiError> {
-    Ok(Json(one_domain(&app, &program, &filter, &id).await?))
+    Ok(Json(one_domain(&cloud, &program, &filter, &id).await?))
 }
 
 async fn keys_of_domain(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<KeyResource>>, ApiError> {
-    Ok(Json(one_domain(&app, &program, &filter, &id).await?.keys))
+    Ok(Json(one_domain(&cloud, &program, &filter, &id).await?.keys))
 }
 
 async fn key_of_domain(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path((domain, key)): Path<(String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<KeyResource>, ApiError> {
     only(
-        one_domain(&app, &program, &filter, &domain).await?.keys,
+        one_domain(&cloud, &program, &filter, &domain).await?.keys,
         &key,
     )
 }
 
 async fn keys(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<KeyResource>>, ApiError> {
-    Ok(Json(read(&app, &program, &filter).await?.keys()))
+    Ok(Json(read(&cloud, &program, &filter).await?.keys()))
 }
 
 async fn key(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<KeyResource>, ApiError> {
-    only(read(&app, &program, &filter).await?.keys(), &id)
+    only(read(&cloud, &program, &filter).await?.keys(), &id)
 }

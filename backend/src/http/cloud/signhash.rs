@@ -18,15 +18,14 @@ use countersign_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    algorithm, ambiguous,
+    Cloud, algorithm, ambiguous,
     client::Program,
     inventory::{Hsm, Key},
 };
 use crate::{
     activation::{ApprovedScope, Lease},
-    app::App,
     http::{extract::Path, problem::ApiError},
-    signing, store,
+    signing,
 };
 
 /// `SignatureInput` of the interface. What else is in a request is ignored, as there.
@@ -48,43 +47,43 @@ type Answer = Result<Json<SignatureResult>, ApiError>;
 type Body = Result<Bytes, BytesRejection>;
 
 pub async fn by_key(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path(key): Path<String>,
     body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, body, |_, _| true).await
+    sign(&cloud, &program, &key, body, |_, _| true).await
 }
 
 pub async fn by_key_of_hsm(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path((wanted, key)): Path<(String, String)>,
     body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, body, |hsm, _| hsm.id == wanted).await
+    sign(&cloud, &program, &key, body, |hsm, _| hsm.id == wanted).await
 }
 
 pub async fn by_key_of_domain(
-    State(app): State<App>,
+    State(cloud): State<Cloud>,
     program: Program,
     Path((domain, key)): Path<(String, String)>,
     body: Body,
 ) -> Answer {
-    sign(&app, &program, &key, body, |_, key| {
+    sign(&cloud, &program, &key, body, |_, key| {
         key.key_domain.eq_ignore_ascii_case(&domain)
     })
     .await
 }
 
 async fn sign(
-    app: &App,
+    cloud: &Cloud,
     program: &Program,
     id: &str,
     body: Body,
     there: impl Fn(&Hsm, &Key) -> bool,
 ) -> Answer {
-    let inventory = program.inventory(app)?;
+    let inventory = program.inventory(&cloud.hsms, &cloud.leases)?;
     let named = inventory.hsms.iter().flat_map(|hsm| {
         let keys = hsm.keys.iter();
         keys.filter(|key| key.id.eq_ignore_ascii_case(id) && there(hsm, key))
@@ -109,16 +108,17 @@ async fn sign(
     let idempotency_key = format!("signhash-{}", canonical_digest(&request));
     let leases: Vec<_> = open.iter().flat_map(|key| &key.leases).collect();
     let Some(lease) = best(&leases, &request, &idempotency_key) else {
-        return Err(locked_key(app, program, key).await?);
+        return Err(locked_key(cloud, program, key).await?);
     };
-    let made = signing::sign(
-        app,
-        &program.requester(),
-        &lease.terms.id,
-        &idempotency_key,
-        &request,
-    )
-    .await?;
+    let made = cloud
+        .signing
+        .sign(
+            &program.requester(),
+            &lease.terms.id,
+            &idempotency_key,
+            &request,
+        )
+        .await?;
     Ok(Json(SignatureResult {
         signature: hex::encode_upper(made.signature.as_bytes()),
     }))
@@ -165,9 +165,8 @@ fn best<'a>(
 }
 
 /// How to open a key. Nothing is asked of custodians by itself: a hash alone tells them nothing.
-async fn locked_key(app: &App, program: &Program, key: &Key) -> Result<ApiError, ApiError> {
-    let mut connection = app.store.read().await?;
-    let active = store::activations::active_of(&mut connection, &key.hsm).await?;
+async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiError, ApiError> {
+    let active = cloud.views.active_of(&key.hsm).await?;
     let requester = program.requester();
     let waiting = active.iter().find(|activation| {
         matches!(
@@ -177,7 +176,7 @@ async fn locked_key(app: &App, program: &Program, key: &Key) -> Result<ApiError,
             && opens(&activation.terms, &key.fingerprint)
     });
     let (label, hsm) = (&key.info.label, &key.hsm);
-    let origin = &app.config.public_origin;
+    let origin = cloud.views.origin();
     let detail = match waiting.map(|activation| &activation.terms.id) {
         Some(id) => format!(
             "the key `{label}` on HSM {hsm} is locked: activation {id} waits for its custodians, {origin}/a/{id}"

@@ -4,7 +4,6 @@ use countersign_protocol::{
     activation::NewPurpose, lease::LeaseLimits, purpose::Scope, session::LogIn,
     session::LoginChallenge,
 };
-use countersign_server::{session, token};
 use countersign_simulator::Profile;
 use serde_json::json;
 
@@ -23,7 +22,10 @@ async fn nobody_without_a_token_that_works() {
     client.sign(&key, "ECDSA", &[1; 32]).await.ok();
 
     let doug = world.people[3].person.clone();
-    token::revoke(&world.app, &doug, false, &operator(&doug), &id)
+    world
+        .app
+        .tokens
+        .revoke(&doug, false, &operator(&doug), &id)
         .await
         .expect("revoked");
     let nobody = Client::with(&world, &[]).await;
@@ -153,10 +155,8 @@ async fn log_in(world: &mut World, player: usize) -> String {
         http::{Request, header},
     };
     use tower::ServiceExt;
-    let router = countersign_server::http::router(&world.app)
-        .await
-        .expect("a router");
-    let challenge: LoginChallenge = session::challenge(&world.app).await.expect("a challenge");
+    let router = crate::world::router(&world.app).await;
+    let challenge: LoginChallenge = world.app.people.challenge().await.expect("a challenge");
     let statement = world.people[player].card.log_in(&challenge.task);
     let body = serde_json::to_vec(&LogIn { statement }).expect("JSON");
     let request = Request::post("/api/v1/session")

@@ -14,10 +14,7 @@ use countersign_protocol::{
     operator::Role,
     token::NewToken,
 };
-use countersign_server::{
-    activation::{self, LockRequest},
-    http, token,
-};
+use countersign_server::activation::LockRequest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -69,7 +66,7 @@ impl Client {
     pub async fn with(world: &World, headers: &[(&'static str, &str)]) -> Self {
         let headers = headers.iter();
         Self {
-            router: http::router(&world.app).await.expect("a router"),
+            router: crate::world::router(&world.app).await,
             headers: headers
                 .map(|(name, value)| (*name, (*value).to_owned()))
                 .collect(),
@@ -85,7 +82,7 @@ impl Client {
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             days: 1,
         };
-        let created = token::create(&world.app, owner, &operator(owner), &new)
+        let created = crate::world::create_token(&world.app, owner, &operator(owner), &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
@@ -207,12 +204,16 @@ pub async fn lock(world: &World, id: &ActivationId) -> ActivationView {
     let request = LockRequest {
         actor: operator(&person),
         person,
-        admin: false,
+        is_admin: false,
     };
     let terms = world.view(id).await.terms;
-    activation::lock(&world.app, &terms, request)
+    world
+        .app
+        .activations
+        .lock(&terms, request)
         .await
-        .expect("locked")
+        .expect("locked");
+    world.view(id).await
 }
 
 /// Enrols one more requester; the last of the people then.
@@ -221,14 +222,16 @@ pub async fn another_requester(world: &mut World) -> usize {
     world.enrol(&link, "ERIN01").await;
     let admin = world.people[0].person.clone();
     let erin = world.people.last().expect("Erin");
-    countersign_server::people::confirm(
-        &world.app,
-        &admin,
-        &operator(&admin),
-        &erin.person.id,
-        &erin.card.fingerprint(),
-    )
-    .await
-    .expect("confirmed");
+    world
+        .app
+        .people
+        .confirm_key(
+            &admin,
+            &operator(&admin),
+            &erin.person.id,
+            &erin.card.fingerprint(),
+        )
+        .await
+        .expect("confirmed");
     world.people.len() - 1
 }

@@ -126,15 +126,12 @@ async fn an_x509_certificate_that_the_server_keeps_comes_first() {
     let public = super::client::public_key(&world, "ec");
     let der = pki::certificate_by_another(&public);
     let admin = crate::world::operator(&world.people[0].person);
-    countersign_server::keys::put_certificate(
-        &world.app,
-        &admin,
-        true,
-        &public.fingerprint(),
-        der.clone(),
-    )
-    .await
-    .expect("kept");
+    world
+        .app
+        .keys
+        .put_certificate(&admin, true, &public.fingerprint(), der.clone())
+        .await
+        .expect("kept");
     let id = world.ask_for_anything("ec", 600, 10).await;
     world.open(&id).await;
     let key = client.get(&path(&world, "ec")).await.ok();

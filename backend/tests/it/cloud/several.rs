@@ -2,13 +2,13 @@
 
 use countersign_card::{InitializeOptions, PkaOptions, SmartCardHsm, SoPin};
 use countersign_protocol::{
-    activation::{ActivationState, ApprovalOutcome, Join, NewActivation, NewPurpose},
+    activation::{ActivationState, Join, NewActivation, NewPurpose},
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     purpose::{NewKeyType, Scope},
 };
-use countersign_server::{activation, hsm::SimulatorConnector};
+use countersign_server::{activation::Approved, server::SimulatorConnector};
 use countersign_simulator::Profile;
 use serde_json::Value;
 
@@ -40,10 +40,13 @@ async fn ask(world: &World, player: usize, purpose: NewPurpose) -> ActivationId 
         join: Join::SamePurpose,
     };
     let requester = requester(person, &actor, player == 0);
-    let (view, _) = activation::create(&world.app, &requester, new)
+    let (id, _) = world
+        .app
+        .activations
+        .create(&requester, new)
         .await
         .expect("asked");
-    view.terms.id
+    id
 }
 
 async fn authenticate(world: &mut World, id: &ActivationId) {
@@ -55,6 +58,7 @@ async fn authenticate(world: &mut World, id: &ActivationId) {
         let mut task = world
             .app
             .activations
+            .coordinators()
             .task(&second(), id.clone(), custodian)
             .await
             .expect("a task");
@@ -64,12 +68,13 @@ async fn authenticate(world: &mut World, id: &ActivationId) {
             let outcome = world
                 .app
                 .activations
+                .coordinators()
                 .approve(&second(), id.clone(), custodian, evidence)
                 .await
                 .expect("an outcome");
             match outcome {
-                ApprovalOutcome::Counted { .. } => break,
-                ApprovalOutcome::SignAgain { task: again } => task = again,
+                Approved::Counted => break,
+                Approved::SignAgain { task: again } => task = again,
             }
         }
     }
@@ -89,7 +94,8 @@ async fn attach_second(world: &mut World) {
     let connector = Box::new(SimulatorConnector::new(simulator));
     world
         .app
-        .attach(second(), connector)
+        .fleet
+        .offer(second(), connector)
         .await
         .expect("attached");
     let hsm = world.app.hsms.get(&second()).expect("an HSM");

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use countersign_protocol::about::About;
-use countersign_server::tls::{Files, Pace, TlsConfig, TlsError, TlsListener, reload_when_changed};
+use countersign_server::{
+    config::{Files, TlsConfig},
+    tls::{Pace, TlsError, TlsListener, reload_when_changed},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -11,15 +11,11 @@ use countersign_protocol::{
     session::{LogIn, LoginChallenge, SessionView},
     token::TokenView,
 };
-use countersign_server::{
-    store,
-    tls::Unusable,
-    token::{self, TokenError},
-};
+use countersign_server::{store, tls::Unusable, tokens::TokenError};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
 
 use super::stage::{BOTH, Pair, Stage, soon, token_for};
-use crate::world::{files, operator};
+use crate::world::{NotCreated, files, operator};
 
 /// The certificate of one, the key of another.
 fn stolen(
@@ -80,7 +76,11 @@ async fn whoever_holds_the_key_is_the_tokens_caller() {
         let mut open = stage.connect(Some(&pair)).await;
         assert_eq!(open.get("/keys").await.status, 200);
         let doug = &stage.world.people[3].person;
-        token::revoke(&stage.world.app, doug, false, &operator(doug), &created.id)
+        stage
+            .world
+            .app
+            .tokens
+            .revoke(doug, false, &operator(doug), &created.id)
             .await
             .expect("revoked");
         assert_eq!(
@@ -236,7 +236,7 @@ async fn what_a_token_can_be_bound_to() {
     let stage = Stage::new().await;
     let pair = Pair::new("pipeline");
     let refusal = async |text: String| match token_for(&stage.world, &[], Some(text)).await {
-        Err(TokenError::Certificate(why)) => why,
+        Err(NotCreated::Certificate(why)) => why,
         other => panic!("{:?}", other.map(|created| created.token)),
     };
     assert_eq!(refusal("nonsense".into()).await, Unusable::Malformed);
@@ -262,7 +262,10 @@ async fn what_a_token_can_be_bound_to() {
     // One certificate, one identity.
     stage.token(&[], Some(&pair)).await.expect("a token");
     let again = stage.token(&[], Some(&pair)).await;
-    assert!(matches!(again, Err(TokenError::CertificateTaken)));
+    assert!(matches!(
+        again,
+        Err(NotCreated::Token(TokenError::CertificateTaken))
+    ));
     stage.world.app.shutdown().await;
 }
 

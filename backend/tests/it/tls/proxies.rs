@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_protocol::{problem::ProblemCode, session::SessionView};
-use countersign_server::{config::Config, tls::TrustedProxies};
+use countersign_server::config::{Config, TrustedProxies};
 use countersign_simulator::Profile;
 use tokio::net::TcpStream;
 

@@ -7,10 +7,10 @@ use countersign_protocol::{
     token::{CreatedToken, NewToken},
 };
 use countersign_server::{
-    app::App,
-    http::{self, Peer},
-    tls::{Files, Pace, Reload, TlsConfig, TlsListener},
-    token::{self, TokenError},
+    config::{Files, TlsConfig},
+    http::Peer,
+    server::Server,
+    tls::{Pace, Reload, TlsListener},
 };
 use countersign_simulator::Profile;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
@@ -32,7 +32,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     player::new_card,
-    world::{World, config, operator, start_with},
+    world::{NotCreated, World, config, operator, start_with},
 };
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -126,9 +126,8 @@ impl Stage {
         let world = World::of(app, hsm, folder).await;
         let (listener, reload) = TlsListener::new(tcp, &files, &tls, pace).expect("a listener");
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = http::router(&world.app)
+        let service = crate::world::router(&world.app)
             .await
-            .expect("a router")
             .into_make_service_with_connect_info::<Peer>();
         let serving = tokio::spawn(async move {
             axum::serve(listener, service)
@@ -156,7 +155,7 @@ impl Stage {
         &self,
         keys: &[&str],
         certificate: Option<&Pair>,
-    ) -> Result<CreatedToken, TokenError> {
+    ) -> Result<CreatedToken, NotCreated> {
         token_for(
             &self.world,
             keys,
@@ -168,6 +167,11 @@ impl Stage {
     pub async fn connect(&self, identity: Option<&Pair>) -> Connection {
         let identity = identity.map(|pair| (pair.der(), pair.key_der()));
         self.connect_as(identity, BOTH).await.expect("a connection")
+    }
+
+    /// Of a client that trusts this server and shows no certificate.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::new(client_config(&self.own, None, BOTH))
     }
 
     /// Shows this certificate, whether the key belongs to it or not.
@@ -188,7 +192,7 @@ pub async fn token_for(
     world: &World,
     keys: &[&str],
     certificate: Option<String>,
-) -> Result<CreatedToken, TokenError> {
+) -> Result<CreatedToken, NotCreated> {
     let doug = &world.people[3].person;
     let new = NewToken {
         label: "pipeline".into(),
@@ -196,7 +200,7 @@ pub async fn token_for(
         days: 1,
         certificate,
     };
-    token::create(&world.app, doug, &operator(doug), &new).await
+    crate::world::create_token(&world.app, doug, &operator(doug), &new).await
 }
 
 fn client_config(
@@ -320,10 +324,10 @@ pub async fn send(
 }
 
 /// Serves without TLS, as behind a proxy.
-pub async fn listen(app: &App) -> SocketAddr {
+pub async fn listen(app: &Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = http::router(app).await.expect("a router");
+    let router = crate::world::router(&app).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address

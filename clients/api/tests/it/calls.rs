@@ -33,12 +33,12 @@ fn client(server: &Server, token: Option<&str>) -> Client {
 }
 
 fn ok(body: &str) -> Canned {
-    Canned::Answer(200, "content-type: application/json\r\n", body.to_owned())
+    Canned::Respond(200, "content-type: application/json\r\n", body.to_owned())
 }
 
 fn problem(code: ProblemCode, detail: &str) -> Canned {
     let body = serde_json::to_string(&Problem::new(code, detail)).unwrap();
-    Canned::Answer(
+    Canned::Respond(
         code.status(),
         "content-type: application/problem+json\r\n",
         body,
@@ -62,23 +62,23 @@ fn signature(digest: &[u8]) -> String {
 }
 
 #[test]
-fn problem_details_keep_code_and_words() {
+fn a_problem_keeps_its_code_and_detail() {
     let server = Server::start(vec![problem(
         ProblemCode::NotFound,
-        "there is no activation 8K3F",
+        "activation 8K3F not found",
     )]);
     let error = client(&server, None)
         .activation(&ActivationId::new("8K3F"))
         .unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::NotFound));
-    assert_eq!(error.to_string(), "there is no activation 8K3F");
+    assert_eq!(error.to_string(), "activation 8K3F not found");
     assert_eq!(server.next().line, "GET /api/v1/activations/8K3F HTTP/1.1");
 }
 
-/// That is how servers answer that speak TLS at this port.
 #[test]
-fn a_bad_request_without_tls_may_be_for_https() {
-    let server = Server::start(vec![Canned::Answer(400, "", "TLS here".to_owned())]);
+fn status_400_to_plain_http_suggests_https() {
+    // A TLS port answers like this.
+    let server = Server::start(vec![Canned::Respond(400, "", "TLS here".to_owned())]);
     let error = client(&server, None).keys().unwrap_err();
     assert!(
         error.to_string().contains("begins with https://"),
@@ -87,10 +87,10 @@ fn a_bad_request_without_tls_may_be_for_https() {
 }
 
 #[test]
-fn an_answer_of_somebody_else_is_malformed() {
+fn a_response_of_another_server_is_malformed() {
     for canned in [
-        Canned::Answer(404, "", "<html>".to_owned()),
-        Canned::Answer(
+        Canned::Respond(404, "", "<html>".to_owned()),
+        Canned::Respond(
             302,
             "location: https://elsewhere.example.org/\r\n",
             String::new(),
@@ -104,13 +104,13 @@ fn an_answer_of_somebody_else_is_malformed() {
 }
 
 #[test]
-fn a_signature_is_asked_for_again_with_the_same_key() {
+fn a_signature_is_retried_with_the_same_idempotency_key() {
     let server = Server::start(vec![
-        Canned::Drop,
-        Canned::Cut,
+        Canned::Close,
+        Canned::Truncate,
         problem(
             ProblemCode::Conflict,
-            "the first request is still under way",
+            "the first request is still in progress",
         ),
         ok(&signature(&[7; 32])),
     ]);
@@ -129,11 +129,10 @@ fn a_signature_is_asked_for_again_with_the_same_key() {
     }
 }
 
-/// However often the server is asked, it has one time for all of that.
 #[test]
-fn a_silent_server_has_one_time_for_all_tries() {
+fn all_attempts_for_a_signature_share_one_time_limit() {
     let too_late = ok(&signature(&[7; 32]));
-    let server = Server::start(vec![Canned::Drop, Canned::Silence, too_late]);
+    let server = Server::start(vec![Canned::Close, Canned::Hang, too_late]);
     let timeouts = Timeouts {
         signature: Duration::from_secs(2),
         ..Timeouts::default()
@@ -142,7 +141,7 @@ fn a_silent_server_has_one_time_for_all_tries() {
         attempts: 4,
         pause: Duration::from_millis(5),
     };
-    let client = client(&server, None).paced(timeouts, retry);
+    let client = client(&server, None).with_timeouts(timeouts, retry);
     let start = Instant::now();
     let error = client
         .sign_once(&ActivationId::new("8K3F"), &request())
@@ -155,11 +154,11 @@ fn a_silent_server_has_one_time_for_all_tries() {
         first.header("idempotency-key"),
         server.next().header("idempotency-key")
     );
-    assert!(server.is_quiet());
+    assert!(server.receives_nothing());
 }
 
 #[test]
-fn another_signature_has_another_key() {
+fn each_signature_has_its_own_idempotency_key() {
     let server = Server::start(vec![ok(&signature(&[7; 32])), ok(&signature(&[7; 32]))]);
     let client = client(&server, Some("token-1"));
     for _ in 0..2 {
@@ -172,12 +171,12 @@ fn another_signature_has_another_key() {
 }
 
 #[test]
-fn repetition_is_bounded() {
+fn the_number_of_attempts_is_limited() {
     let server = Server::start(vec![
-        Canned::Drop,
-        Canned::Drop,
-        Canned::Drop,
-        Canned::Drop,
+        Canned::Close,
+        Canned::Close,
+        Canned::Close,
+        Canned::Close,
         ok(""),
     ]);
     let error = client(&server, None)
@@ -187,22 +186,22 @@ fn repetition_is_bounded() {
     for _ in 0..4 {
         server.next();
     }
-    assert!(server.is_quiet());
+    assert!(server.receives_nothing());
 }
 
 #[test]
-fn a_refusal_is_not_repeated() {
+fn a_rejected_request_is_not_retried() {
     let server = Server::start(vec![problem(ProblemCode::Conflict, "no"), ok("")]);
     let error = client(&server, None)
         .sign(&ActivationId::new("8K3F"), &request())
         .unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::Conflict));
     server.next();
-    assert!(server.is_quiet());
+    assert!(server.receives_nothing());
 }
 
 #[test]
-fn a_signature_over_something_else_is_refused() {
+fn a_signature_of_another_digest_is_rejected() {
     let server = Server::start(vec![ok(&signature(&[8; 32]))]);
     let error = client(&server, None)
         .sign(&ActivationId::new("8K3F"), &request())
@@ -211,9 +210,9 @@ fn a_signature_over_something_else_is_refused() {
 }
 
 #[test]
-fn what_is_not_safe_to_repeat_is_sent_once() {
-    let server = Server::start(vec![Canned::Drop, ok("")]);
-    let wish = NewActivation {
+fn a_request_for_an_activation_is_not_retried() {
+    let server = Server::start(vec![Canned::Close, ok("")]);
+    let request = NewActivation {
         hsm: None,
         purpose: NewPurpose::Sign {
             keys: vec!["release".to_owned()],
@@ -225,20 +224,22 @@ fn what_is_not_safe_to_repeat_is_sent_once() {
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
-    let error = client(&server, None).request_activation(&wish).unwrap_err();
+    let error = client(&server, None)
+        .request_activation(&request)
+        .unwrap_err();
     assert!(error.is_unreachable(), "{error}");
     server.next();
-    assert!(server.is_quiet());
+    assert!(server.receives_nothing());
 }
 
 #[test]
-fn a_session_keeps_its_cookie_and_names_its_origin() {
+fn a_session_sends_its_cookie_and_origin() {
     let session = r#"{"person":{"id":"o1","name":"Anna"},"roles":["admin"],"key":null}"#;
     let cookie = "set-cookie: countersign=abc; HttpOnly; SameSite=Strict; Path=/\r\n";
     let server = Server::start(vec![
-        Canned::Answer(200, cookie, session.to_owned()),
+        Canned::Respond(200, cookie, session.to_owned()),
         ok(session),
-        Canned::Answer(204, "", String::new()),
+        Canned::Respond(204, "", String::new()),
     ]);
     let client = client(&server, None);
     let statement =
@@ -258,7 +259,7 @@ fn a_session_keeps_its_cookie_and_names_its_origin() {
 }
 
 #[test]
-fn long_polls_name_revision_and_seconds() {
+fn a_long_poll_sends_revision_and_seconds() {
     let server = Server::start(vec![problem(ProblemCode::NotFound, "gone")]);
     let id = ActivationId::new("8K3F");
     let _ = client(&server, None).activation_after(&id, 4, Duration::from_secs(90));
@@ -269,10 +270,10 @@ fn long_polls_name_revision_and_seconds() {
 }
 
 #[test]
-fn plain_http_leaves_this_machine_only_where_allowed() {
+fn plain_http_to_another_machine_must_be_allowed() {
     let url = ServerUrl::parse("http://sign.example.org").unwrap();
     let Err(error) = Client::anonymous("http://sign.example.org") else {
-        panic!("plain http must be refused");
+        panic!("plain HTTP is accepted");
     };
     assert!(error.to_string().contains("allow_plain_http"), "{error}");
     let allowed = Options {
@@ -283,7 +284,7 @@ fn plain_http_leaves_this_machine_only_where_allowed() {
 }
 
 #[test]
-fn nobody_there_is_unreachable() {
+fn a_closed_port_is_unreachable() {
     let client = Client::new(
         ServerUrl::parse("http://127.0.0.1:1").unwrap(),
         None,

@@ -31,7 +31,7 @@ impl Home {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
-        mode(&path, 0o600);
+        set_mode(&path, 0o600);
         path
     }
 
@@ -51,30 +51,30 @@ impl Home {
             .to_string()
     }
 
-    fn refusal(&self, overrides: &Overrides) -> String {
+    fn error(&self, overrides: &Overrides) -> String {
         match self.load(overrides) {
-            Ok(_) => panic!("it must be refused"),
+            Ok(_) => panic!("the configuration is accepted"),
             Err(error) => error.to_string(),
         }
     }
 }
 
 #[cfg(unix)]
-fn mode(path: &Path, mode: u32) {
+fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[cfg(not(unix))]
-fn mode(_: &Path, _: u32) {}
+fn set_mode(_: &Path, _: u32) {}
 
 const FILE: &str = ".config/countersign/config.toml";
 
 #[test]
-fn flags_override_environment_overrides_file() {
+fn options_override_the_environment_which_overrides_the_file() {
     let mut home = Home::new();
     let overrides = Overrides::default();
-    assert!(home.refusal(&overrides).contains("COUNTERSIGN_SERVER"));
+    assert!(home.error(&overrides).contains("COUNTERSIGN_SERVER"));
     home.write(FILE, "server = \"https://file.example.org\"\n");
     assert_eq!(home.server(&overrides), "https://file.example.org");
     home.set("COUNTERSIGN_SERVER", "");
@@ -89,7 +89,7 @@ fn flags_override_environment_overrides_file() {
 }
 
 #[test]
-fn the_file_is_found_where_it_is_said_to_be() {
+fn options_and_variables_choose_the_configuration_file() {
     let mut home = Home::new();
     let overrides = Overrides::default();
     home.write(FILE, "server = \"https://home.example.org\"");
@@ -109,19 +109,20 @@ fn the_file_is_found_where_it_is_said_to_be() {
     };
     assert_eq!(home.server(&flag), "https://flagged.example.org");
     home.set("COUNTERSIGN_CONFIG", home.path("missing.toml"));
-    assert!(home.refusal(&overrides).contains("COUNTERSIGN_CONFIG"));
+    assert!(home.error(&overrides).contains("COUNTERSIGN_CONFIG"));
 }
 
 #[test]
-fn tokens_come_from_flag_environment_or_file() {
+fn options_override_variables_and_the_file_for_the_token() {
     let mut home = Home::new();
     home.write(
         FILE,
         "server = \"https://sign.example.org\"\ntoken_file = \"from-file\"\n",
     );
-    // Paths in the file are relative to it; the last one named is read, so a missing one is an error that names it.
+    // A path in the file is relative to the file's directory. Only the source with the highest precedence is read, so
+    // the error names its missing file.
     assert!(
-        home.refusal(&Overrides::default())
+        home.error(&Overrides::default())
             .contains("countersign/from-file")
     );
     home.write(".config/countersign/from-file", "abc\n");
@@ -133,7 +134,7 @@ fn tokens_come_from_flag_environment_or_file() {
     );
     home.set("COUNTERSIGN_TOKEN_FILE", home.path("from-environment"));
     assert!(
-        home.refusal(&Overrides::default())
+        home.error(&Overrides::default())
             .contains("from-environment")
     );
     home.set("COUNTERSIGN_TOKEN", "abc");
@@ -147,30 +148,30 @@ fn tokens_come_from_flag_environment_or_file() {
         token_file: Some(home.path("from-flag")),
         ..Overrides::default()
     };
-    assert!(home.refusal(&flag).contains("from-flag"));
+    assert!(home.error(&flag).contains("from-flag"));
     home.set("COUNTERSIGN_TOKEN", "two words");
     assert!(
-        home.refusal(&Overrides::default())
+        home.error(&Overrides::default())
             .contains("COUNTERSIGN_TOKEN")
     );
 }
 
 #[test]
-fn without_a_token_there_is_no_client() {
+fn a_client_needs_a_token_or_a_certificate() {
     let mut home = Home::new();
     home.set("COUNTERSIGN_SERVER", "https://sign.example.org");
     let settings = home
         .load(&Overrides::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let Err(error) = Client::from_settings(settings) else {
-        panic!("a token is needed")
+        panic!("a client without a token is created")
     };
     assert!(error.to_string().contains("token_file"), "{error}");
 }
 
-/// A key and a self-signed certificate, in PEM.
+/// A self-signed certificate and its key, in PEM.
 #[cfg(unix)]
-fn pair() -> (String, String) {
+fn certificate_and_key() -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::default()
         .self_signed(&key)
@@ -180,9 +181,9 @@ fn pair() -> (String, String) {
 
 #[cfg(unix)]
 #[test]
-fn a_client_certificate_is_enough() {
+fn a_client_certificate_replaces_the_token() {
     let mut home = Home::new();
-    let (certificate, key) = pair();
+    let (certificate, key) = certificate_and_key();
     home.write("client.pem", &certificate);
     home.write("client.key", &key);
     home.write(
@@ -192,16 +193,17 @@ fn a_client_certificate_is_enough() {
     let client = |home: &Home| Client::from_settings(home.load(&Overrides::default()).unwrap());
     assert!(client(&home).is_ok());
 
-    // Of another pair, of no use, open to others: told before anything is sent.
-    home.write("client.key", &pair().1);
+    // A key of another certificate, a file without a key and a key that others can read are rejected before any
+    // request.
+    home.write("client.key", &certificate_and_key().1);
     assert!(client(&home).is_err());
     home.write("client.key", &certificate);
     assert!(client(&home).is_err());
-    mode(&home.write("client.key", &key), 0o644);
+    set_mode(&home.write("client.key", &key), 0o644);
     let error = client(&home).err().unwrap().to_string();
     assert!(error.contains("chmod 600"), "{error}");
 
-    // The environment wins, and half a pair is none.
+    // The environment overrides the file, and a key without a certificate is an error.
     home.set("COUNTERSIGN_CLIENT_KEY_FILE", home.write("other", &key));
     assert!(client(&home).is_ok());
     home.write(
@@ -215,14 +217,14 @@ fn a_client_certificate_is_enough() {
     );
     assert!(client(&home).is_ok());
 
-    // Nobody would see it.
+    // Without TLS, the certificate would never be presented.
     home.set("COUNTERSIGN_SERVER", "http://127.0.0.1:8080");
     assert!(client(&home).is_err());
 }
 
 #[cfg(unix)]
 #[test]
-fn a_token_file_that_others_can_read_is_refused() {
+fn a_token_file_that_others_can_access_is_rejected() {
     let home = Home::new();
     let file = home.write("token", "abc\n");
     let overrides = Overrides {
@@ -230,39 +232,39 @@ fn a_token_file_that_others_can_read_is_refused() {
         token_file: Some(file.clone()),
         ..Overrides::default()
     };
-    for open in [0o604, 0o640, 0o644, 0o620, 0o666] {
-        mode(&file, open);
-        let refusal = home.refusal(&overrides);
-        assert!(refusal.contains("chmod 600"), "{refusal}");
+    for accessible in [0o604, 0o640, 0o644, 0o620, 0o666] {
+        set_mode(&file, accessible);
+        let error = home.error(&overrides);
+        assert!(error.contains("chmod 600"), "{error}");
     }
     let directory = Overrides {
         token_file: file.parent().map(Into::into),
         ..overrides.clone()
     };
-    let refusal = home.refusal(&directory);
+    let error = home.error(&directory);
     assert!(
-        refusal.contains("is a directory") && !refusal.contains("chmod"),
-        "{refusal}"
+        error.contains("is a directory") && !error.contains("chmod"),
+        "{error}"
     );
-    for closed in [0o600, 0o400] {
-        mode(&file, closed);
+    for private in [0o600, 0o400] {
+        set_mode(&file, private);
         assert!(home.load(&overrides).is_ok());
     }
 }
 
 #[test]
-fn mistakes_in_the_file_are_named_without_quoting_it() {
+fn an_invalid_file_is_reported_without_quoting_it() {
     let home = Home::new();
     home.write(
         FILE,
         "server = \"https://sign.example.org\"\ntoken = \"very-secret\"\n",
     );
-    let refusal = home.refusal(&Overrides::default());
+    let error = home.error(&Overrides::default());
     assert!(
-        refusal.contains("line 2") && refusal.contains("token"),
-        "{refusal}"
+        error.contains("line 2") && error.contains("token"),
+        "{error}"
     );
-    assert!(!refusal.contains("very-secret"), "{refusal}");
+    assert!(!error.contains("very-secret"), "{error}");
 }
 
 #[test]
@@ -284,9 +286,9 @@ fn plain_http_needs_an_explicit_setting() {
 }
 
 #[test]
-fn a_ca_file_must_have_certificates() {
+fn a_ca_file_must_contain_certificates() {
     let mut home = Home::new();
-    let file = home.write("ca.pem", "nothing of use");
+    let file = home.write("ca.pem", "no certificate");
     home.set("COUNTERSIGN_SERVER", "https://sign.example.org")
         .set("COUNTERSIGN_TOKEN", "abc");
     home.set("COUNTERSIGN_CA_FILE", file);
@@ -294,17 +296,17 @@ fn a_ca_file_must_have_certificates() {
         .load(&Overrides::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let Err(error) = Client::from_settings(settings) else {
-        panic!("it must be refused")
+        panic!("the CA file is accepted")
     };
     assert!(error.to_string().contains("ca.pem"), "{error}");
-    // Where it is not used, it is still a mistake.
+    // A missing file is an error even if the connection does not use TLS.
     home.set("COUNTERSIGN_SERVER", "http://127.0.0.1:1")
         .set("COUNTERSIGN_CA_FILE", "/missing.pem");
     let settings = home
         .load(&Overrides::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let Err(error) = Client::from_settings(settings) else {
-        panic!("it must be refused")
+        panic!("the CA file is accepted")
     };
     let text = error.to_string();
     assert!(
@@ -317,13 +319,13 @@ fn a_ca_file_must_have_certificates() {
     };
     let settings = home.load(&option).unwrap_or_else(|error| panic!("{error}"));
     let Err(error) = Client::from_settings(settings) else {
-        panic!("it must be refused")
+        panic!("the CA file is accepted")
     };
     assert!(error.to_string().contains("--ca-file"), "{error}");
 }
 
 #[test]
-fn a_credential_helper_prints_the_token() {
+fn a_token_command_prints_the_token() {
     let home = Home::new();
     let with = |command: &str| {
         let text = format!("server = \"https://sign.example.org\"\ntoken_command = {command}\n");
@@ -332,19 +334,19 @@ fn a_credential_helper_prints_the_token() {
     };
     let settings = with(r#"["printf", "cst_abc\\nmore"]"#);
     assert!(settings.is_ok_and(|settings| settings.token.is_some()));
-    // What fails is named.
-    for (command, why) in [
+    // The error names the command that fails.
+    for (command, expected) in [
         (r#"["false"]"#, "false"),
         (r#"["no-such-program-here"]"#, "no-such-program-here"),
         ("[]", "empty"),
     ] {
         let error = with(command).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(why), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
-fn what_is_asked_for_comes_from_the_file_and_the_environment() {
+fn activation_settings_come_from_the_file_and_the_environment() {
     let mut home = Home::new();
     home.write(
         FILE,

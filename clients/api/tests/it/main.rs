@@ -1,4 +1,4 @@
-//! The client against a server with canned answers, and its configuration.
+//! Tests of the client against a server with canned responses, and of its configuration.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

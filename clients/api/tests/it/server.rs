@@ -1,4 +1,4 @@
-//! A server on loopback that answers what it is told, one connection per request.
+//! A loopback server that gives canned responses and accepts one connection per request.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,27 +7,26 @@ use std::{
     time::Duration,
 };
 
-/// What happens to one request.
+/// The response to one request.
 pub enum Canned {
-    /// The connection breaks before an answer.
-    Drop,
-    /// The connection breaks within the answer.
-    Cut,
-    /// The connection stays, and nothing comes.
-    Silence,
-    /// Status, further header lines, body.
-    Answer(u16, &'static str, String),
+    /// The connection closes before a response.
+    Close,
+    /// The connection closes in the middle of the response.
+    Truncate,
+    /// The connection stays open without a response.
+    Hang,
+    /// Status, additional header lines and body.
+    Respond(u16, &'static str, String),
 }
 
-/// A request as it came.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ReceivedRequest {
     pub line: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Seen {
+impl ReceivedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -38,14 +37,14 @@ impl Seen {
 
 pub struct Server {
     pub url: String,
-    seen: Receiver<Seen>,
+    received: Receiver<ReceivedRequest>,
 }
 
 impl Server {
     pub fn start(script: Vec<Canned>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (sender, seen) = channel();
+        let (sender, received) = channel();
         std::thread::spawn(move || {
             for canned in script {
                 let (stream, _) = listener.accept().unwrap();
@@ -53,24 +52,26 @@ impl Server {
                 if sender.send(request).is_err() {
                     return;
                 }
-                answer(stream, canned);
+                respond(stream, canned);
             }
         });
-        Self { url, seen }
+        Self { url, received }
     }
 
-    pub fn next(&self) -> Seen {
-        self.seen
+    pub fn next(&self) -> ReceivedRequest {
+        self.received
             .recv_timeout(Duration::from_secs(10))
-            .expect("a request should have come")
+            .expect("the client sends a request")
     }
 
-    pub fn is_quiet(&self) -> bool {
-        self.seen.recv_timeout(Duration::from_millis(200)).is_err()
+    pub fn receives_nothing(&self) -> bool {
+        self.received
+            .recv_timeout(Duration::from_millis(200))
+            .is_err()
     }
 }
 
-fn read(stream: &TcpStream) -> Seen {
+fn read(stream: &TcpStream) -> ReceivedRequest {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -83,27 +84,27 @@ fn read(stream: &TcpStream) -> Seen {
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut seen = Seen {
+    let mut request = ReceivedRequest {
         line: line.trim().to_owned(),
         headers,
         body: String::new(),
     };
-    let length = seen
+    let length = request
         .header("content-length")
         .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    seen.body = String::from_utf8(body).unwrap();
-    seen
+    request.body = String::from_utf8(body).unwrap();
+    request
 }
 
-fn answer(mut stream: TcpStream, canned: Canned) {
+fn respond(mut stream: TcpStream, canned: Canned) {
     let text = match canned {
-        Canned::Drop => return,
-        // Dropped, it would be closed.
-        Canned::Silence => return std::mem::forget(stream),
-        Canned::Cut => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned(),
-        Canned::Answer(status, headers, body) => format!(
+        Canned::Close => return,
+        // Forgotten, because dropping the stream would close it.
+        Canned::Hang => return std::mem::forget(stream),
+        Canned::Truncate => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_owned(),
+        Canned::Respond(status, headers, body) => format!(
             "HTTP/1.1 {status} Whatever\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len()
         ),

@@ -1,4 +1,4 @@
-//! Certificates that are not accepted, and what is said of them.
+//! Server certificates that the client rejects, and the advice in its errors.
 
 use std::{
     net::{Shutdown, TcpListener},
@@ -12,24 +12,24 @@ use countersign_client::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate for localhost, signed by its own key.
-struct Pair {
+/// A self-signed certificate for localhost, with its key.
+struct SelfSigned {
     certificate: rcgen::Certificate,
     key: KeyPair,
 }
 
-fn pair(is_ca: IsCa) -> Pair {
+fn self_signed(is_ca: IsCa) -> SelfSigned {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = is_ca;
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    Pair { certificate, key }
+    SelfSigned { certificate, key }
 }
 
-/// Shakes hands as often as it is asked to, and says nothing more.
-fn serve(pair: &Pair) -> String {
-    let certificate = CertificateDer::from(pair.certificate.der().to_vec());
-    let key = PrivateKeyDer::try_from(pair.key.serialize_der()).unwrap();
+/// Starts a server that completes each TLS handshake and then closes the connection.
+fn serve(identity: &SelfSigned) -> String {
+    let certificate = CertificateDer::from(identity.certificate.der().to_vec());
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -51,7 +51,7 @@ fn serve(pair: &Pair) -> String {
     format!("https://localhost:{port}")
 }
 
-fn asked(url: &str, ca: Option<&Path>) -> ClientError {
+fn error_of(url: &str, ca: Option<&Path>) -> ClientError {
     let options = Options {
         ca_file: ca.map(Path::to_owned),
         ..Options::default()
@@ -61,9 +61,9 @@ fn asked(url: &str, ca: Option<&Path>) -> ClientError {
 }
 
 #[test]
-fn a_certificate_of_nobody_known_is_refused_with_what_to_do() {
-    let url = serve(&pair(IsCa::ExplicitNoCa));
-    let error = asked(&url, None);
+fn an_untrusted_certificate_is_rejected_with_advice() {
+    let url = serve(&self_signed(IsCa::ExplicitNoCa));
+    let error = error_of(&url, None);
     assert!(
         matches!(
             &error,
@@ -77,16 +77,16 @@ fn a_certificate_of_nobody_known_is_refused_with_what_to_do() {
     assert!(error.to_string().contains("ca_file"), "{error}");
 }
 
-/// Most recipes for a self-signed certificate make one that is an authority, and naming it does not help.
+/// Most recipes for a self-signed certificate create a CA certificate. Configuring it as trusted does not help.
 #[test]
-fn an_authority_itself_is_no_server() {
-    let pair = pair(IsCa::Ca(BasicConstraints::Unconstrained));
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
-    std::fs::write(&file, pair.certificate.pem()).unwrap();
-    let url = serve(&pair);
+fn a_ca_certificate_is_rejected_as_a_server_certificate() {
+    let identity = self_signed(IsCa::Ca(BasicConstraints::Unconstrained));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, identity.certificate.pem()).unwrap();
+    let url = serve(&identity);
     for ca in [None, Some(file.as_path())] {
-        let error = asked(&url, ca);
+        let error = error_of(&url, ca);
         assert!(
             matches!(
                 &error,
@@ -101,25 +101,24 @@ fn an_authority_itself_is_no_server() {
     }
 }
 
-/// What the advice leads to.
 #[test]
-fn a_certificate_of_its_own_can_be_named() {
-    let pair = pair(IsCa::ExplicitNoCa);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
-    std::fs::write(&file, pair.certificate.pem()).unwrap();
-    let error = asked(&serve(&pair), Some(&file));
-    // There is TLS now, and nobody behind it.
+fn a_self_signed_certificate_can_be_trusted_by_configuration() {
+    let identity = self_signed(IsCa::ExplicitNoCa);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, identity.certificate.pem()).unwrap();
+    let error = error_of(&serve(&identity), Some(&file));
+    // The handshake succeeds, and the server closes the connection afterwards.
     assert!(error.is_unreachable(), "{error}");
 }
 
 #[test]
-fn a_broken_certificate_is_found_in_its_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.pem");
+fn an_invalid_ca_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
     let pem = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
     std::fs::write(&file, pem).unwrap();
-    let error = asked("https://localhost:1", Some(&file));
+    let error = error_of("https://localhost:1", Some(&file));
     assert!(
         matches!(&error, ClientError::Config(ConfigError::CaFile { .. })),
         "{error}"

@@ -1,11 +1,7 @@
 //! `countersign activation`.
 
 use countersign_client::{ActivationFilter, Client};
-use countersign_protocol::{
-    activation::{ActivationState, ActivationView, EndReason},
-    id::ActivationId,
-    problem::ProblemCode,
-};
+use countersign_protocol::{activation::ActivationView, id::ActivationId, problem::ProblemCode};
 use serde_json::json;
 
 use crate::{
@@ -21,9 +17,10 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
     let client = connect::client(global)?;
     match command {
         Activation::List { state } => {
-            let activations = client.activations((*state).into())?;
+            let filter = (*state).into();
+            let activations = client.activations(filter)?;
             output.result(&json!({ "activations": activations }), || {
-                list(&activations)
+                list(&activations, filter)
             });
         }
         Activation::Show { id, watch } => {
@@ -35,29 +32,36 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
         }
         Activation::Lock { id: Some(id), .. } => {
             let view = client.lock(id)?;
-            output.result(&json!({ "activation": view }), || ended(&view));
+            output.result(&json!({ "activation": view }), || status_line(&view));
         }
         Activation::Lock {
             id: None, reason, ..
         } => {
             let views = lock_own(&client, reason.as_deref())?;
             output.result(&json!({ "activations": views }), || {
-                if views.is_empty() {
-                    return "There is none.".to_owned();
-                }
-                let lines: Vec<String> = views.iter().map(ended).collect();
-                lines.join("\n")
+                locked(&views, reason.as_deref())
             });
         }
     }
     Ok(())
 }
 
-fn ended(view: &ActivationView) -> String {
-    format!("{}: {}", view.terms.id, status::line(view))
+fn status_line(view: &ActivationView) -> String {
+    format!("{}: {}", view.terms.id, status::status(view))
 }
 
-/// Ends what the token's owner asked for, with this reason if there is one. Newest first: what is queued does not get its turn meanwhile.
+fn locked(views: &[ActivationView], reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) if views.is_empty() => {
+            format!("You have no active activations with the reason \"{reason}\".")
+        }
+        None if views.is_empty() => "You have no active activations.".to_owned(),
+        _ => views.iter().map(status_line).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+/// Ends the caller's activations, or those with this reason only. The newest one is ended first, so that no queued one
+/// opens after another one has ended.
 fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>, CliError> {
     let own = client.session()?.person.id;
     let active = client.activations(ActivationFilter::Active)?;
@@ -66,7 +70,7 @@ fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>
         .filter(|view| view.terms.requester.id == own)
         .filter(|view| reason.is_none_or(|reason| view.terms.reason == reason));
     own.map(|view| match client.lock(&view.terms.id) {
-        // It ended by itself just now.
+        // It ended for another reason in the meantime.
         Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {
             Ok(client.activation(&view.terms.id)?)
         }
@@ -75,38 +79,21 @@ fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>
     .collect()
 }
 
-/// One word; of what has ended, how.
-const fn state(state: &ActivationState) -> &'static str {
-    let ActivationState::Ended { reason, .. } = state else {
-        return state.as_str();
-    };
-    match reason {
-        EndReason::Completed => "completed",
-        EndReason::TimeUsed => "time-used",
-        EndReason::CountUsed => "count-used",
-        EndReason::Locked { .. } => "locked",
-        EndReason::Cancelled { .. } => "cancelled",
-        EndReason::Declined => "declined",
-        EndReason::Expired => "expired",
-        EndReason::StillQueued => "still-queued",
-        EndReason::Abandoned { .. } => "abandoned",
-        EndReason::HsmLost { .. } => "hsm-lost",
-        EndReason::HsmRemoved { .. } => "hsm-removed",
-        EndReason::Failed { .. } => "failed",
-        EndReason::ServerRestarted => "server-restarted",
-    }
-}
-
-fn list(activations: &[ActivationView]) -> String {
+fn list(activations: &[ActivationView], filter: ActivationFilter) -> String {
     if activations.is_empty() {
-        return "There is none.".to_owned();
+        return match filter {
+            ActivationFilter::All => "No activations yet. `countersign sign` requests one.",
+            ActivationFilter::Active => "No active activations. `countersign sign` requests one.",
+            ActivationFilter::Ended => "No ended activations.",
+        }
+        .to_owned();
     }
     let rows: Vec<Vec<String>> = activations
         .iter()
         .map(|view| {
             vec![
                 view.terms.id.to_string(),
-                state(&view.state).to_owned(),
+                status::state_name(&view.state).to_owned(),
                 view.terms.hsm_names(),
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),
@@ -123,22 +110,23 @@ fn list(activations: &[ActivationView]) -> String {
             "PURPOSE",
             "REQUESTER",
             "REASON",
-            "AUTHENTICATED",
+            "APPROVALS",
         ],
         &rows,
     )
 }
 
+/// Shows every change until the activation has ended.
 fn follow(
     client: &Client,
     id: &ActivationId,
     mut view: ActivationView,
 ) -> Result<ActivationView, CliError> {
     let progress = Progress::waiting();
-    progress.status(&status::line(&view));
+    progress.status(&status::status(&view));
     while !view.state.is_ended() {
-        view = status::next(client, id, view.revision)?;
-        progress.status(&status::line(&view));
+        view = status::poll(client, id, view.revision)?;
+        progress.status(&status::status(&view));
     }
     Ok(view)
 }

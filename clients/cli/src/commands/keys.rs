@@ -24,14 +24,14 @@ pub fn run(args: &Keys, global: &Global, output: Output) -> Result<(), CliError>
         && known.iter().all(|key| key.hsm != *hsm)
         && client.hsms()?.iter().all(|known| known.id != *hsm)
     {
-        return Err(keys::no_hsm(&known, hsm));
+        return Err(keys::no_key_on_hsm(&known, hsm));
     }
     known.retain(|key| args.hsm.as_ref().is_none_or(|hsm| key.hsm == *hsm));
     output.result(&json!({ "keys": known }), || {
         if known.is_empty() {
-            let place = args.hsm.as_ref().map(|hsm| format!(" on the HSM {hsm}"));
+            let place = args.hsm.as_ref().map(|hsm| format!(" on HSM {hsm}"));
             format!(
-                "There is no key{}. An admin can have one generated in the portal under HSMs.",
+                "No keys{} yet. An admin can generate one in the portal under HSMs.",
                 place.unwrap_or_default()
             )
         } else {

@@ -17,8 +17,8 @@ use crate::{
     output::{Output, count},
 };
 
-/// Longer than any signature, in bytes.
-const LONGEST: usize = 16 * 1024;
+/// Limit of a signature's length, in bytes. It is more than any signature needs.
+const MAX_SIGNATURE_LENGTH: usize = 16 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,7 +36,7 @@ struct Verified {
 pub fn run(args: &Verify, global: &Global, output: Output) -> Result<(), CliError> {
     if args.signature.is_some() && args.files.len() != 1 {
         return Err(CliError::Usage(
-            "--signature goes with exactly one file".to_owned(),
+            "--signature needs exactly one file".to_owned(),
         ));
     }
     let key = public_key(args, global)?;
@@ -46,18 +46,18 @@ pub fn run(args: &Verify, global: &Global, output: Output) -> Result<(), CliErro
         .iter()
         .map(|file| check(file, args.signature.as_ref(), &key, (mechanism, hash)))
         .collect();
-    let wrong: Vec<&Verified> = results.iter().filter(|result| !result.valid).collect();
-    if !wrong.is_empty() {
+    let invalid: Vec<&Verified> = results.iter().filter(|result| !result.valid).collect();
+    if !invalid.is_empty() {
         let mut message = format!(
-            "{} of {} not verified:",
-            wrong.len(),
+            "{} of {} could not be verified:",
+            invalid.len(),
             count(results.len(), "signature")
         );
-        for result in wrong {
+        for result in invalid {
             message.push_str(&format!(
                 "\n  {}: {}",
                 result.file,
-                result.why.as_deref().unwrap_or("the signature is wrong")
+                result.why.as_deref().unwrap_or("invalid signature")
             ));
         }
         return Err(CliError::Invalid {
@@ -71,7 +71,7 @@ pub fn run(args: &Verify, global: &Global, output: Output) -> Result<(), CliErro
     output.result(&document, || {
         let mut text = String::new();
         for result in &results {
-            text.push_str(&format!("{}: good signature\n", result.file));
+            text.push_str(&format!("{}: valid signature\n", result.file));
         }
         text.push_str(&format!(
             "Verified {} ({mechanism}) with {} {fingerprint}",
@@ -92,7 +92,7 @@ fn public_key(args: &Verify, global: &Global) -> Result<PublicKey, CliError> {
                 .public_key
                 .clone())
         }
-        (None, None) => Err(CliError::Usage("--key or --pem is needed".to_owned())),
+        (None, None) => Err(CliError::Usage("--key or --pem is required".to_owned())),
     }
 }
 
@@ -116,9 +116,9 @@ fn check(
     let outcome = (|| {
         let signature = std::fs::read(&signature_file)
             .map_err(|error| format!("{}: {error}", signature_file.display()))?;
-        if signature.len() > LONGEST {
+        if signature.len() > MAX_SIGNATURE_LENGTH {
             return Err(format!(
-                "{} is too long to be a signature",
+                "{} is not a signature: it has more than {MAX_SIGNATURE_LENGTH} bytes",
                 signature_file.display()
             ));
         }
@@ -126,7 +126,7 @@ fn check(
             .map_err(|error| format!("{}: {error}", file.display()))?;
         result.sha256 = Some(hashed.sha256.to_string());
         mechanism.verify(key, hashed.digest.as_bytes(), &signature).map_err(|error| {
-            format!("{error} (if it was made with another mechanism than {mechanism}, name that with --mechanism)")
+            format!("{error} (if the signature was made with another mechanism than {mechanism}, use --mechanism)")
         })
     })();
     match outcome {

@@ -1,26 +1,26 @@
-//! Where signals come from.
+//! Receives signals from the operating system.
 
 use super::Signal;
 
-/// Calls `came` with every signal, in a thread of its own.
+/// Calls `handler` with every signal, in a thread of its own.
 ///
 /// # Errors
-/// The operating system's: signals act as usual.
+/// The operating system refuses the handlers or the thread. Signals then act as usual.
 #[cfg(unix)]
-pub fn listen(came: impl Fn(Signal) + Send + 'static) -> std::io::Result<()> {
-    let wanted = Signal::ALL
+pub fn listen(handler: impl Fn(Signal) + Send + 'static) -> std::io::Result<()> {
+    let numbers = Signal::ALL
         .into_iter()
-        // `nohup` has programs outlive the login.
+        // An ignored SIGHUP stays ignored, because `nohup` lets a program outlive the login session.
         .filter(|signal| *signal != Signal::Hangup || !hangup_is_ignored())
         .map(Signal::number);
-    let mut signals = signal_hook::iterator::Signals::new(wanted)?;
+    let mut signals = signal_hook::iterator::Signals::new(numbers)?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             signals
                 .forever()
                 .filter_map(Signal::from_number)
-                .for_each(came);
+                .for_each(handler);
         })?;
     Ok(())
 }
@@ -36,11 +36,11 @@ fn hangup_is_ignored() -> bool {
     }
 }
 
-/// Calls `came` with every Ctrl-C, in a thread of its own.
+/// Calls `handler` at every Ctrl-C, in a thread of its own.
 ///
 /// # Errors
-/// The operating system's: Ctrl-C acts as usual.
+/// The operating system refuses the handler or the thread. Ctrl-C then acts as usual.
 #[cfg(not(unix))]
-pub fn listen(came: impl Fn(Signal) + Send + 'static) -> Result<(), ctrlc::Error> {
-    ctrlc::set_handler(move || came(Signal::Interrupt))
+pub fn listen(handler: impl Fn(Signal) + Send + 'static) -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(move || handler(Signal::Interrupt))
 }

@@ -1,4 +1,4 @@
-//! The built program, against a server that plays its part.
+//! Tests of the built program against a simulated server.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -8,9 +8,9 @@
 
 mod activation;
 mod certificate;
-mod fake;
 mod program;
 mod record;
+mod server;
 mod sign;
 mod usage;
 mod verify;

@@ -1,4 +1,4 @@
-//! Running the program in a directory of its own.
+//! Runs the program in a temporary directory.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,13 +9,13 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Waits for something that is bound to come.
+/// Waits until the condition holds.
 pub fn until(condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(
             start.elapsed() < Duration::from_secs(20),
-            "it takes too long"
+            "the condition does not hold after 20 s"
         );
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -26,19 +26,20 @@ pub struct Program {
     server: Option<String>,
 }
 
-pub struct Ran {
+/// Exit code and output of a run.
+pub struct Ended {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Ran {
+impl Ended {
     pub fn of(output: Output) -> Self {
         Self {
             code: output
                 .status
                 .code()
-                .expect("the program must not die of a signal"),
+                .expect("the program is not ended by a signal"),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
@@ -53,7 +54,7 @@ impl Ran {
         self
     }
 
-    /// Exactly one JSON document on standard output.
+    /// The only JSON document on standard output.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
@@ -82,11 +83,11 @@ impl Program {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_countersign")), arguments)
     }
 
-    /// The same, run by another program with options of its own.
-    pub fn command_under(&self, other: &[&str], arguments: &[&str]) -> Command {
-        let mut command = Command::new(other[0]);
+    /// The command, run by another program with its own arguments, such as `nohup`.
+    pub fn command_under(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(wrapper[0]);
         command
-            .args(&other[1..])
+            .args(&wrapper[1..])
             .arg(env!("CARGO_BIN_EXE_countersign"));
         self.prepared(command, arguments)
     }
@@ -106,7 +107,7 @@ impl Program {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap())
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments).output().unwrap())
     }
 }

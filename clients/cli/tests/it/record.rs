@@ -1,17 +1,17 @@
 use serde_json::json;
 
 use crate::{
-    fake::{Behaviour, Fake},
     program::Program,
+    server::{Behaviour, Server},
 };
 
-/// Writes down one digest, as the PKCS#11 module does.
+/// Appends to the recording, like the PKCS#11 module.
 const BUILD: &str = r#"echo building; cat recorded >> "$COUNTERSIGN_RECORD""#;
 
-/// What the module writes down for a signature.
-fn line(fake: &Fake) -> String {
+/// A line of a recording.
+fn line(server: &Server) -> String {
     let recorded = json!({
-        "hsm": "hsm-1", "key": fake.public_key().fingerprint(), "label": "release",
+        "hsm": "hsm-1", "key": server.public_key().fingerprint(), "label": "release",
         "request": { "mechanism": "ecdsa-sha256", "digest": "11".repeat(32) },
         "program": "build", "files": [], "file": null
     });
@@ -19,10 +19,10 @@ fn line(fake: &Fake) -> String {
 }
 
 #[test]
-fn what_the_pipeline_says_holds_for_recordings() {
-    let fake = Fake::start(Behaviour::default());
-    let program = Program::new(Some(&fake.url));
-    program.write("recorded", line(&fake));
+fn environment_variables_apply_to_recordings() {
+    let server = Server::start(Behaviour::default());
+    let program = Program::new(Some(&server.url));
+    program.write("recorded", line(&server));
     let ran = program
         .command(&[
             "record",
@@ -37,38 +37,38 @@ fn what_the_pipeline_says_holds_for_recordings() {
         .env("COUNTERSIGN_REASON", "Build 7")
         .env("COUNTERSIGN_LEASE_SECONDS", "600")
         .output();
-    let ran = crate::program::Ran::of(ran.unwrap()).expect(0);
-    // Standard output is the result alone, although the build prints, too.
+    let ran = crate::program::Ended::of(ran.unwrap()).expect(0);
+    // Standard output contains the result alone, although the build prints too.
     assert!(ran.err.contains("building"), "{}", ran.err);
     assert_eq!(ran.json()["activation"]["terms"]["reason"], "Build 7");
     assert_eq!(
-        fake.terms()["lease"],
+        server.terms()["lease"],
         json!({ "seconds": 600, "signatures": 1 })
     );
-    // Nobody waits for it: it is to stay.
-    assert!(fake.asked()["abandonedAfterSeconds"].is_null());
+    // No program waits for the activation, so it is never abandoned.
+    assert!(server.activation_request()["abandonedAfterSeconds"].is_null());
 }
 
-/// Most often such a command fails because it has not found the module.
+/// The most likely cause of such a failure is that the command has not found the module.
 #[test]
-fn a_command_that_fails_before_it_signs_is_told_of_the_module() {
-    for (build, told) in [
+fn the_error_of_a_command_that_signed_nothing_mentions_the_module() {
+    for (build, mentioned) in [
         ("exit 3", true),
         ("cat recorded >> \"$COUNTERSIGN_RECORD\"; exit 3", false),
     ] {
-        let fake = Fake::start(Behaviour::default());
-        let program = Program::new(Some(&fake.url));
-        program.write("recorded", line(&fake));
+        let server = Server::start(Behaviour::default());
+        let program = Program::new(Some(&server.url));
+        program.write("recorded", line(&server));
         let ran = program
             .command(&["record", "--", "/bin/sh", "-c", build])
             .env("PATH", "/usr/bin:/bin")
             .output();
-        let ran = crate::program::Ran::of(ran.unwrap()).expect(1);
-        assert_eq!(ran.err.contains("pkcs11 env"), told, "{}", ran.err);
+        let ran = crate::program::Ended::of(ran.unwrap()).expect(1);
+        assert_eq!(ran.err.contains("pkcs11 env"), mentioned, "{}", ran.err);
     }
 }
 
-/// Signals that come while the build runs are the build's.
+/// Signals that are received while the build is running.
 #[cfg(unix)]
 mod signals {
     use std::{
@@ -77,22 +77,22 @@ mod signals {
     };
 
     use super::*;
-    use crate::program::{Ran, until};
+    use crate::program::{Ended, until};
 
-    /// Runs until a signal has come, and half a second longer for another one; then ends well.
+    /// Runs until it receives a signal, waits half a second for another one, and succeeds.
     const TRAPS: &str = r#"
-        trap "echo x >> got" HUP INT TERM
+        trap "echo x >> received" HUP INT TERM
         echo "$COUNTERSIGN_RECORD" > recorder
-        until [ -e got ]; do sleep 0.05; done
+        until [ -e received ]; do sleep 0.05; done
         sleep 0.5"#;
 
     fn start(program: &Program, build: &str) -> Child {
-        // No signal is ignored, whoever runs the tests.
-        let under = ["env", "--default-signal=INT,TERM,HUP"];
+        // The environment of the tests may ignore signals.
+        let wrapper = ["env", "--default-signal=INT,TERM,HUP"];
         let child = program
-            .command_under(&under, &["record", "--", "/bin/sh", "-c", build])
+            .command_under(&wrapper, &["record", "--", "/bin/sh", "-c", build])
             .env("PATH", "/usr/bin:/bin")
-            // As in a terminal of its own.
+            // A terminal gives each job a process group too.
             .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -107,46 +107,47 @@ mod signals {
         assert!(sent.unwrap().success());
     }
 
-    fn end(child: Child) -> Ran {
-        Ran::of(child.wait_with_output().unwrap())
+    fn end(child: Child) -> Ended {
+        Ended::of(child.wait_with_output().unwrap())
     }
 
-    fn got(program: &Program) -> usize {
-        let got = std::fs::read_to_string(program.path("got"));
-        got.unwrap().lines().count()
+    /// Number of signals that the build received.
+    fn received(program: &Program) -> usize {
+        let received = std::fs::read_to_string(program.path("received"));
+        received.unwrap().lines().count()
     }
 
     #[test]
-    fn they_are_passed_on_and_the_build_ends_first() {
+    fn signals_are_forwarded_and_the_program_waits_for_the_build() {
         for (signal, code) in [("-TERM", 143), ("-HUP", 129)] {
-            let fake = Fake::start(Behaviour::default());
-            let program = Program::new(Some(&fake.url));
+            let server = Server::start(Behaviour::default());
+            let program = Program::new(Some(&server.url));
             let child = start(&program, TRAPS);
             kill(&[signal, &child.id().to_string()]);
             end(child).expect(code);
-            assert_eq!(got(&program), 1, "{signal}");
+            assert_eq!(received(&program), 1, "{signal}");
             let recorder = std::fs::read_to_string(program.path("recorder")).unwrap();
             assert!(!std::path::Path::new(recorder.trim()).exists());
-            assert_eq!(fake.count("POST /activations"), 0);
+            assert_eq!(server.count("POST /activations"), 0);
         }
     }
 
     #[test]
     fn ctrl_c_reaches_the_build_once() {
-        let fake = Fake::start(Behaviour::default());
-        let program = Program::new(Some(&fake.url));
+        let server = Server::start(Behaviour::default());
+        let program = Program::new(Some(&server.url));
         let child = start(&program, TRAPS);
         kill(&["-INT", "--", &format!("-{}", child.id())]);
         end(child).expect(130);
-        assert_eq!(got(&program), 1);
-        assert_eq!(fake.count("POST /activations"), 0);
+        assert_eq!(received(&program), 1);
+        assert_eq!(server.count("POST /activations"), 0);
     }
 
     #[test]
-    fn a_build_that_a_signal_ends_while_it_signs_leaves_nothing_open() {
-        let fake = Fake::start(Behaviour::default());
-        let program = Program::new(Some(&fake.url));
-        let recorded = line(&fake);
+    fn the_hsm_is_locked_after_a_signal_ended_the_signing_build() {
+        let server = Server::start(Behaviour::default());
+        let program = Program::new(Some(&server.url));
+        let recorded = line(&server);
         program.write("recorded", recorded);
         let build = r#"
             if [ -n "$COUNTERSIGN_RECORD" ]; then exec cat recorded >> "$COUNTERSIGN_RECORD"; fi
@@ -155,6 +156,6 @@ mod signals {
         let child = start(&program, build);
         kill(&["-TERM", &child.id().to_string()]);
         end(child).expect(143);
-        assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+        assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
     }
 }

@@ -2,23 +2,23 @@ use countersign_protocol::mechanism::{Hash, Mechanism};
 use serde_json::json;
 
 use crate::{
-    fake::{Behaviour, Fake, open},
     program::Program,
+    server::{Behaviour, Server, open},
 };
 
-fn two_files(behaviour: Behaviour) -> (Fake, Program) {
-    let fake = Fake::start(behaviour);
-    let program = Program::new(Some(&fake.url));
+fn two_files(behaviour: Behaviour) -> (Server, Program) {
+    let server = Server::start(behaviour);
+    let program = Program::new(Some(&server.url));
     program.write("out/a.bin", "first");
     program.write("out/b.bin", "second");
-    (fake, program)
+    (server, program)
 }
 
 const SIGN: [&str; 5] = ["sign", "--key", "release", "out/a.bin", "./out/b.bin"];
 
 #[test]
 fn files_are_signed_and_verified() {
-    let (fake, program) = two_files(Behaviour::default());
+    let (server, program) = two_files(Behaviour::default());
     let ran = program
         .run(&[&SIGN[..], &["--json", "--reason", "4.2.1"]].concat())
         .expect(0);
@@ -29,17 +29,21 @@ fn files_are_signed_and_verified() {
     assert_eq!(document["files"][1]["mechanism"], "ecdsa-sha256");
     assert_eq!(document["files"][0]["signatureFile"], "out/a.bin.sig");
     assert_eq!(document["files"][0]["fetched"], false);
-    for expected in ["https://sign.example.org/a/8K3F", "missing: Bob", "2 of 3"] {
+    for expected in [
+        "https://sign.example.org/a/8K3F",
+        "waiting for Bob",
+        "2 of 3",
+    ] {
         assert!(ran.err.contains(expected), "{expected}: {}", ran.err);
     }
     assert!(
         !ran.err.contains('\x1b'),
-        "no control sequences out of names: {:?}",
+        "names contain control sequences: {:?}",
         ran.err
     );
 
-    assert!(fake.asked()["abandonedAfterSeconds"].as_u64() > Some(60));
-    let terms = fake.terms();
+    assert!(server.activation_request()["abandonedAfterSeconds"].as_u64() > Some(60));
+    let terms = server.terms();
     assert_eq!(terms["reason"], "4.2.1");
     let names: Vec<_> = terms["purpose"]["scope"]["files"]
         .as_array()
@@ -52,19 +56,19 @@ fn files_are_signed_and_verified() {
     let signature = std::fs::read(program.path("out/a.bin.sig")).unwrap();
     let digest = countersign_protocol::digest::Sha256Digest::of(b"first");
     Mechanism::EcdsaSha256
-        .verify(&fake.public_key(), digest.as_bytes(), &signature)
+        .verify(&server.public_key(), digest.as_bytes(), &signature)
         .unwrap();
-    // Nothing is left to sign, and the server had not locked by itself.
-    assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+    // Nothing is left to sign, and the server has not locked the HSM, so the program does.
+    assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
 }
 
 #[test]
-fn an_existing_signature_is_refused_before_anybody_is_asked() {
-    let (fake, program) = two_files(Behaviour::default());
+fn an_existing_signature_is_reported_before_any_request() {
+    let (server, program) = two_files(Behaviour::default());
     program.write("out/b.bin.sig", "old");
     let ran = program.run(&SIGN).expect(1);
     assert!(ran.err.contains("--force"), "{}", ran.err);
-    assert_eq!(fake.count(""), 0);
+    assert_eq!(server.count(""), 0);
     program.run(&[&SIGN[..], &["--force"]].concat()).expect(0);
     assert_ne!(
         std::fs::read(program.path("out/b.bin.sig")).unwrap(),
@@ -73,8 +77,8 @@ fn an_existing_signature_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
-fn signatures_go_to_a_directory() {
-    let (_fake, program) = two_files(Behaviour::default());
+fn signatures_are_written_to_the_output_directory() {
+    let (_server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--out-dir", "sigs"]].concat())
         .expect(0);
@@ -83,7 +87,7 @@ fn signatures_go_to_a_directory() {
 }
 
 #[test]
-fn every_way_to_end_has_its_exit_code() {
+fn each_end_reason_has_its_exit_code() {
     let by = json!({ "id": "o1", "name": "Anna" });
     for (reason, code) in [
         (json!({ "type": "declined" }), 3),
@@ -95,14 +99,14 @@ fn every_way_to_end_has_its_exit_code() {
         (json!({ "type": "hsm-lost", "why": "unplugged" }), 1),
         (json!({ "type": "server-restarted" }), 1),
     ] {
-        let (_fake, program) = two_files(Behaviour {
+        let (_server, program) = two_files(Behaviour {
             end: Some(reason.clone()),
             ..Behaviour::default()
         });
         let ran = program.run(&[&SIGN[..], &["--json"]].concat()).expect(code);
         assert_eq!(ran.json()["reason"], reason);
-        // It is told once.
-        assert!(!ran.err.contains("Over since"), "{}", ran.err);
+        // The end is reported once, as the error.
+        assert!(!ran.err.contains("Ended at"), "{}", ran.err);
         assert_eq!(
             ran.json()["type"],
             "urn:countersign:problem:activation-ended"
@@ -112,22 +116,22 @@ fn every_way_to_end_has_its_exit_code() {
 }
 
 #[test]
-fn who_declined_and_why_is_told() {
-    let (_fake, program) = two_files(Behaviour {
+fn the_error_names_the_custodian_who_declined_and_the_reason() {
+    let (_server, program) = two_files(Behaviour {
         end: Some(json!({ "type": "declined" })),
         ..Behaviour::default()
     });
     let ran = program.run(&SIGN).expect(3);
     assert!(
-        ran.err.contains("Bob: not\\u{1b}[2J today") && !ran.err.contains('\x1b'),
+        ran.err.contains("was declined by Bob (\"not") && !ran.err.contains('\x1b'),
         "{:?}",
         ran.err
     );
 }
 
 #[test]
-fn a_part_is_told_file_by_file() {
-    let (_fake, program) = two_files(Behaviour {
+fn a_partial_result_lists_every_file() {
+    let (_server, program) = two_files(Behaviour {
         limit: Some(1),
         ..Behaviour::default()
     });
@@ -141,9 +145,9 @@ fn a_part_is_told_file_by_file() {
 }
 
 #[test]
-fn a_wrong_signature_is_not_written() {
-    let (_fake, program) = two_files(Behaviour {
-        lies: true,
+fn an_invalid_signature_is_not_written() {
+    let (_server, program) = two_files(Behaviour {
+        wrong_signatures: true,
         ..Behaviour::default()
     });
     let ran = program.run(&SIGN).expect(1);
@@ -152,37 +156,37 @@ fn a_wrong_signature_is_not_written() {
 }
 
 #[test]
-fn a_second_run_takes_the_signatures_of_the_first() {
-    let (fake, program) = two_files(Behaviour {
+fn a_second_run_fetches_the_signatures_of_the_first() {
+    let (server, program) = two_files(Behaviour {
         limit: Some(1),
         ..Behaviour::default()
     });
     program.run(&SIGN).expect(4);
-    fake.behave(Behaviour {
+    server.set_behaviour(Behaviour {
         joined: true,
         ..Behaviour::default()
     });
-    fake.set_activation_state(open());
+    server.set_activation_state(open());
     let ran = program
         .run(&[&SIGN[..], &["--force", "--json"]].concat())
         .expect(0);
     assert_eq!(ran.json()["files"][0]["fetched"], true);
     assert_eq!(ran.json()["files"][1]["fetched"], false);
-    // One refused in the first run.
-    assert_eq!(fake.count("POST /activations/8K3F/signatures"), 3);
+    // Three requests: two of the first run, of which one was rejected, and one of the second run.
+    assert_eq!(server.count("POST /activations/8K3F/signatures"), 3);
 }
 
 #[test]
 fn an_open_activation_can_be_used_by_its_id() {
-    let (fake, program) = two_files(Behaviour::default());
+    let (server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--open-scope", "--signatures", "9"]].concat())
         .expect(0);
     assert_eq!(
-        fake.terms()["lease"],
+        server.terms()["lease"],
         json!({ "seconds": 3600, "signatures": 9 })
     );
-    assert_eq!(fake.count("POST /activations/8K3F/lock"), 0);
+    assert_eq!(server.count("POST /activations/8K3F/lock"), 0);
     let other = program.write("c.bin", "third");
     let other = other.to_str().unwrap();
     let ran = program.run(&[
@@ -204,11 +208,11 @@ fn an_open_activation_can_be_used_by_its_id() {
 }
 
 #[test]
-fn what_nobody_approved_ends_with_6() {
-    let (fake, program) = two_files(Behaviour::default());
+fn a_file_outside_the_manifest_ends_with_6() {
+    let (server, program) = two_files(Behaviour::default());
     program.run(&SIGN).expect(0);
     program.write("c.bin", "third");
-    fake.set_activation_state(open());
+    server.set_activation_state(open());
     let ran = program
         .run(&["sign", "--activation", "8K3F", "--json", "c.bin"])
         .expect(6);
@@ -222,11 +226,11 @@ fn what_nobody_approved_ends_with_6() {
 
 #[test]
 fn an_activation_that_is_not_open_ends_with_6() {
-    let (fake, program) = two_files(Behaviour::default());
+    let (server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--open-scope"]].concat())
         .expect(0);
-    fake.set_activation_state(json!({ "type": "collecting" }));
+    server.set_activation_state(json!({ "type": "collecting" }));
     program.write("c.bin", "third");
     let ran = program
         .run(&["sign", "--activation", "8K3F", "--json", "c.bin"])
@@ -235,27 +239,27 @@ fn an_activation_that_is_not_open_ends_with_6() {
 }
 
 #[test]
-fn a_manifest_has_the_digests_that_are_signed() {
-    let (fake, program) = two_files(Behaviour::default());
+fn the_manifest_lists_the_digests_that_are_signed() {
+    let (server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--mechanism", "ecdsa-sha384"]].concat())
         .expect(0);
-    let listed = &fake.terms()["purpose"]["scope"]["files"][0];
+    let listed = &server.terms()["purpose"]["scope"]["files"][0];
     let digest = Hash::Sha384.digest(b"first");
     assert_eq!(listed["sha384"], hex::encode(digest));
 }
 
 #[test]
-fn the_manifest_says_by_which_hash_function_files_are_signed() {
-    let (fake, program) = two_files(Behaviour::default());
+fn the_manifest_determines_the_hash_function() {
+    let (server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--mechanism", "ecdsa-sha384"]].concat())
         .expect(0);
-    fake.set_activation_state(open());
+    server.set_activation_state(open());
     let under = ["sign", "--activation", "8K3F", "--force", "out/a.bin"];
     let ran = program.run(&[&under[..], &["--json"]].concat()).expect(0);
     assert_eq!(ran.json()["files"][0]["mechanism"], "ecdsa-sha384");
-    // Who asks for another one is told.
+    // The error for another mechanism names the one to use.
     let other = [&under[..], &["--mechanism", "ecdsa-sha256"]].concat();
     let ran = program.run(&other).expect(6);
     assert!(
@@ -263,25 +267,25 @@ fn the_manifest_says_by_which_hash_function_files_are_signed() {
         "{}",
         ran.err
     );
-    // Where it is no matter of the hash function, none is named.
+    // For a file that is not listed by any hash function, the error names no mechanism.
     program.write("c.bin", "third");
-    let strange = ["sign", "--activation", "8K3F", "c.bin"];
-    let ran = program.run(&strange).expect(6);
+    let unlisted = ["sign", "--activation", "8K3F", "c.bin"];
+    let ran = program.run(&unlisted).expect(6);
     assert!(!ran.err.contains("--mechanism"), "{}", ran.err);
 }
 
 #[test]
-fn a_mechanism_of_another_kind_of_key_is_refused() {
-    let (fake, program) = two_files(Behaviour::default());
+fn a_mechanism_of_another_key_type_is_rejected() {
+    let (server, program) = two_files(Behaviour::default());
     program
         .run(&[&SIGN[..], &["--mechanism", "rsa-pss-sha256"]].concat())
         .expect(1);
-    assert_eq!(fake.count("POST"), 0);
+    assert_eq!(server.count("POST"), 0);
 }
 
 #[test]
-fn an_unknown_key_names_the_known_ones() {
-    let (_fake, program) = two_files(Behaviour::default());
+fn the_error_for_an_unknown_key_names_the_known_ones() {
+    let (_server, program) = two_files(Behaviour::default());
     let ran = program
         .run(&["sign", "--key", "nightly", "out/a.bin"])
         .expect(1);
@@ -289,7 +293,7 @@ fn an_unknown_key_names_the_known_ones() {
     let ran = program
         .run(&["sign", "--key", "release", "--hsm", "hsm-2", "out/a.bin"])
         .expect(1);
-    assert!(ran.err.contains("no HSM `hsm-2`"), "{}", ran.err);
+    assert!(ran.err.contains("HSM hsm-2"), "{}", ran.err);
 }
 
 #[cfg(unix)]
@@ -297,21 +301,21 @@ mod interrupted {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
-    use crate::program::{Ran, until};
+    use crate::program::{Ended, until};
 
-    /// No signal is ignored, whoever runs the tests.
-    fn waiting(fake: &Fake, program: &Program) -> Child {
-        let under = ["env", "--default-signal=INT,TERM,HUP"];
-        started(fake, program.command_under(&under, &SIGN))
+    fn start_waiting(server: &Server, program: &Program) -> Child {
+        // The environment of the tests may ignore signals.
+        let wrapper = ["env", "--default-signal=INT,TERM,HUP"];
+        start(server, program.command_under(&wrapper, &SIGN))
     }
 
-    fn started(fake: &Fake, mut command: Command) -> Child {
+    fn start(server: &Server, mut command: Command) -> Child {
         let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        until(|| fake.count("GET /activations/8K3F?after") > 0);
+        until(|| server.count("GET /activations/8K3F?after") > 0);
         child
     }
 
@@ -321,65 +325,65 @@ mod interrupted {
         assert!(sent.unwrap().success());
     }
 
-    fn interrupt(child: Child, signal: &str) -> Ran {
+    fn interrupt(child: Child, signal: &str) -> Ended {
         send(&child, signal);
-        Ran::of(child.wait_with_output().unwrap())
+        Ended::of(child.wait_with_output().unwrap())
     }
 
     #[test]
-    fn the_own_activation_is_cancelled() {
+    fn a_requested_activation_is_cancelled() {
         for signal in ["-INT", "-TERM", "-HUP"] {
-            let (fake, program) = two_files(Behaviour {
-                slow: true,
+            let (server, program) = two_files(Behaviour {
+                undecided: true,
                 ..Behaviour::default()
             });
-            let ran = interrupt(waiting(&fake, &program), signal).expect(3);
-            assert!(ran.err.contains("8K3F is cancelled"), "{}", ran.err);
-            assert_eq!(fake.count("POST /activations/8K3F/lock"), 1);
+            let ran = interrupt(start_waiting(&server, &program), signal).expect(3);
+            assert!(ran.err.contains("8K3F was cancelled"), "{}", ran.err);
+            assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
         }
     }
 
-    /// As `nohup` starts it, for waits that are longer than a login.
+    /// `nohup` lets a program wait longer than the login session lasts.
     #[test]
-    fn a_hangup_that_is_ignored_stays_so() {
-        let (fake, program) = two_files(Behaviour {
-            slow: true,
+    fn an_ignored_hangup_stays_ignored() {
+        let (server, program) = two_files(Behaviour {
+            undecided: true,
             ..Behaviour::default()
         });
-        let child = started(&fake, program.command_under(&["nohup"], &SIGN));
+        let child = start(&server, program.command_under(&["nohup"], &SIGN));
         send(&child, "-HUP");
-        fake.behave(Behaviour::default());
-        Ran::of(child.wait_with_output().unwrap()).expect(0);
+        server.set_behaviour(Behaviour::default());
+        Ended::of(child.wait_with_output().unwrap()).expect(0);
         assert!(program.path("out/a.bin.sig").exists());
     }
 
     #[test]
-    fn an_activation_that_was_there_stays() {
+    fn a_joined_activation_is_not_cancelled() {
         let behaviour = Behaviour {
-            slow: true,
+            undecided: true,
             joined: true,
             ..Behaviour::default()
         };
-        let (fake, program) = two_files(behaviour);
-        let ran = interrupt(waiting(&fake, &program), "-INT").expect(3);
+        let (server, program) = two_files(behaviour);
+        let ran = interrupt(start_waiting(&server, &program), "-INT").expect(3);
         assert!(
             ran.err.contains("countersign activation lock 8K3F"),
             "{}",
             ran.err
         );
-        assert_eq!(fake.count("POST /activations/8K3F/lock"), 0);
+        assert_eq!(server.count("POST /activations/8K3F/lock"), 0);
     }
 
     #[test]
-    fn a_file_that_changed_meanwhile_is_not_signed() {
-        let (fake, program) = two_files(Behaviour {
-            slow: true,
+    fn a_file_that_changed_while_waiting_is_not_signed() {
+        let (server, program) = two_files(Behaviour {
+            undecided: true,
             ..Behaviour::default()
         });
-        let child = waiting(&fake, &program);
+        let child = start_waiting(&server, &program);
         program.write("out/a.bin", "something else");
-        fake.behave(Behaviour::default());
-        let ran = Ran::of(child.wait_with_output().unwrap()).expect(1);
+        server.set_behaviour(Behaviour::default());
+        let ran = Ended::of(child.wait_with_output().unwrap()).expect(1);
         assert!(
             ran.err.contains("out/a.bin: the file was changed"),
             "{}",

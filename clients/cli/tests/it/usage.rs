@@ -5,12 +5,12 @@ use std::{
 };
 
 use crate::{
-    fake::{Behaviour, Fake},
-    program::{Program, Ran},
+    program::{Ended, Program},
+    server::{Behaviour, Server},
 };
 
 #[test]
-fn senseless_command_lines_end_with_2() {
+fn a_usage_error_ends_with_2() {
     let program = Program::new(None);
     for arguments in [
         &["sign"][..],
@@ -22,7 +22,7 @@ fn senseless_command_lines_end_with_2() {
         &["verify", "file"],
         &["verify", "--key", "release", "--pem", "key.pem", "file"],
         &["activation"],
-        // By design: everybody on the machine could read it.
+        // The option does not exist, because every user of the machine could read its value.
         &["keys", "--token", "secret"],
     ] {
         program.run(arguments).expect(2);
@@ -30,7 +30,7 @@ fn senseless_command_lines_end_with_2() {
 }
 
 #[test]
-fn usage_errors_are_json_too() {
+fn a_usage_error_is_json_on_request() {
     let ran = Program::new(None).run(&["sign", "--json"]).expect(2);
     let problem = ran.json();
     assert_eq!(problem["type"], "urn:countersign:client:usage");
@@ -38,13 +38,13 @@ fn usage_errors_are_json_too() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn the_help_lists_the_exit_codes() {
     let ran = Program::new(None).run(&["sign", "--help"]).expect(0);
     assert!(ran.out.contains("Exit codes:"), "{}", ran.out);
 }
 
 #[test]
-fn without_configuration_it_says_what_to_write() {
+fn a_missing_configuration_is_an_error_that_names_the_file() {
     let ran = Program::new(None).run(&["keys"]).expect(1);
     assert!(ran.err.contains("config.toml"), "{}", ran.err);
     let ran = Program::new(None).run(&["keys", "--json"]).expect(1);
@@ -52,14 +52,14 @@ fn without_configuration_it_says_what_to_write() {
 }
 
 #[test]
-fn a_server_that_is_away_ends_with_5() {
+fn an_unreachable_server_ends_with_5() {
     let program = Program::new(Some("http://127.0.0.1:1"));
     let ran = program.run(&["keys", "--json"]).expect(5);
     assert_eq!(ran.json()["type"], "urn:countersign:client:unreachable");
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_panic() {
+fn a_closed_pipe_does_not_cause_a_panic() {
     let mut child = Program::new(None)
         .command(&["keys", "--json"])
         .stdout(Stdio::piped())
@@ -71,9 +71,9 @@ fn a_reader_that_has_gone_is_no_panic() {
 }
 
 #[test]
-fn a_credential_helper_does_not_read_what_is_piped_in() {
-    let fake = Fake::start(Behaviour::default());
-    let program = Program::new(Some(&fake.url));
+fn a_token_command_does_not_get_piped_input() {
+    let server = Server::start(Behaviour::default());
+    let program = Program::new(Some(&server.url));
     let mut running = program
         .command(&["keys"])
         .env_remove("COUNTERSIGN_TOKEN")
@@ -83,13 +83,13 @@ fn a_credential_helper_does_not_read_what_is_piped_in() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may have ended already: it does not read this.
+    // The program may have ended already, because it does not read its input.
     let _ = running.stdin.take().unwrap().write_all(b"piped");
-    Ran::of(running.wait_with_output().unwrap()).expect(1);
+    Ended::of(running.wait_with_output().unwrap()).expect(1);
 }
 
 #[test]
-fn a_server_without_tls_is_named_as_such() {
+fn a_server_without_tls_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -104,16 +104,16 @@ fn a_server_without_tls_is_named_as_such() {
 }
 
 #[test]
-fn an_hsm_that_is_not_there_is_no_empty_list() {
-    let fake = Fake::start(Behaviour::default());
-    let program = Program::new(Some(&fake.url));
+fn an_unknown_hsm_is_an_error() {
+    let server = Server::start(Behaviour::default());
+    let program = Program::new(Some(&server.url));
     let ran = program.run(&["keys", "--hsm", "nowhere"]).expect(1);
     assert!(
         ran.err.contains("nowhere") && ran.err.contains("hsm-1"),
         "{}",
         ran.err
     );
-    // One that has no key is named.
+    // An HSM without keys is not an error.
     let ran = program.run(&["keys", "--hsm", "hsm-2"]).expect(0);
     assert!(ran.out.contains("hsm-2"), "{}", ran.out);
     let ran = program.run(&["keys", "--hsm", "hsm-1"]).expect(0);

@@ -1,21 +1,21 @@
 use crate::{
-    fake::{Behaviour, Fake},
     program::Program,
+    server::{Behaviour, Server},
 };
 
-fn signed() -> (Fake, Program) {
-    let fake = Fake::start(Behaviour::default());
-    let program = Program::new(Some(&fake.url));
+fn signed() -> (Server, Program) {
+    let server = Server::start(Behaviour::default());
+    let program = Program::new(Some(&server.url));
     program.write("a.bin", "first");
     program
         .run(&["sign", "--key", "release", "a.bin"])
         .expect(0);
-    (fake, program)
+    (server, program)
 }
 
 #[test]
-fn a_good_signature_verifies_with_and_without_server() {
-    let (_fake, program) = signed();
+fn a_valid_signature_verifies_with_and_without_a_server() {
+    let (_server, program) = signed();
     let pem = program.run(&["keys", "--pem", "release"]).expect(0).out;
     assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----"), "{pem}");
     let offline = Program::new(None);
@@ -40,12 +40,12 @@ fn a_good_signature_verifies_with_and_without_server() {
     let ran = program
         .run(&["verify", "--key", "release", "a.bin"])
         .expect(0);
-    assert!(ran.out.contains("a.bin: good signature"), "{}", ran.out);
+    assert!(ran.out.contains("a.bin: valid signature"), "{}", ran.out);
 }
 
 #[test]
 fn a_changed_file_does_not_verify() {
-    let (_fake, program) = signed();
+    let (_server, program) = signed();
     program.write("a.bin", "fir5t");
     program.write("b.bin", "unsigned");
     let ran = program
@@ -59,8 +59,8 @@ fn a_changed_file_does_not_verify() {
 }
 
 #[test]
-fn one_signature_is_for_one_file() {
-    let (_fake, program) = signed();
+fn the_signature_option_needs_exactly_one_file() {
+    let (_server, program) = signed();
     program
         .run(&[
             "verify",

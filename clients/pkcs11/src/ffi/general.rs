@@ -1,4 +1,4 @@
-//! Library, slots, tokens, mechanisms.
+//! General functions, and those for slots, tokens and mechanisms.
 
 use countersign_protocol::hsm::DeviceView;
 use cryptoki_sys as ck;
@@ -9,7 +9,7 @@ use cryptoki_sys::{
 
 use super::{
     guard,
-    pointer::{give, length, padded, read, write},
+    pointer::{length, padded, read, write, write_all},
 };
 use crate::{
     mechanism,
@@ -17,7 +17,7 @@ use crate::{
     rv::Rv,
 };
 
-const MAKER: &str = "Countersign";
+const MANUFACTURER: &str = "Countersign";
 
 pub unsafe extern "C" fn initialize(arguments: CK_VOID_PTR) -> CK_RV {
     guard(|| {
@@ -30,9 +30,10 @@ pub unsafe extern "C" fn initialize(arguments: CK_VOID_PTR) -> CK_RV {
                 arguments.LockMutex.is_some(),
                 arguments.UnlockMutex.is_some(),
             ];
-            // The system's locks do for every application, so callbacks are not needed; but half of them is a mistake.
-            let some = callbacks.contains(&true) && callbacks.contains(&false);
-            if some || !arguments.pReserved.is_null() {
+            // The callbacks are not used, because the system's locks work for every application. An incomplete set is
+            // an error.
+            let is_incomplete = callbacks.contains(&true) && callbacks.contains(&false);
+            if is_incomplete || !arguments.pReserved.is_null() {
                 return Err(Rv(ck::CKR_ARGUMENTS_BAD));
             }
         }
@@ -58,9 +59,9 @@ pub unsafe extern "C" fn get_info(place: *mut CK_INFO) -> CK_RV {
                 major: 2,
                 minor: 40,
             },
-            manufacturerID: padded(MAKER),
+            manufacturerID: padded(MANUFACTURER),
             flags: 0,
-            libraryDescription: padded("Keys that a quorum opens"),
+            libraryDescription: padded("Signing after quorum approval"),
             libraryVersion: own_version(),
         };
         // SAFETY: the application's pointer to a CK_INFO.
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn get_slot_list(
             .map(|slot| slot.id)
             .collect();
         // SAFETY: the application's buffer with its length.
-        unsafe { give(slots, count, &ids) }
+        unsafe { write_all(slots, count, &ids) }
     })
 }
 
@@ -107,7 +108,7 @@ pub unsafe extern "C" fn get_slot_info(slot: CK_SLOT_ID, place: *mut CK_SLOT_INF
         };
         let info = CK_SLOT_INFO {
             slotDescription: padded(&format!("Signing HSM {}", slot.hsm)),
-            manufacturerID: padded(MAKER),
+            manufacturerID: padded(MANUFACTURER),
             flags: present | ck::CKF_HW_SLOT | ck::CKF_REMOVABLE_DEVICE,
             hardwareVersion: CK_VERSION { major: 0, minor: 0 },
             firmwareVersion: own_version(),
@@ -136,14 +137,14 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
         };
         let unknown = ck::CK_ULONG::MAX;
         let info = CK_TOKEN_INFO {
-            // The device's own label need not be unique, and programs refuse to choose.
+            // The HSM's name is the label, because labels of devices may be equal and programs fail then.
             label: padded(slot.hsm.as_str()),
-            // Devices need not tell; which root vouches for them is verified.
+            // Some devices report no manufacturer. The root that certifies the device is always known.
             manufacturerID: padded(manufacturer.as_deref().unwrap_or(anchor)),
             model: padded("SmartCard-HSM"),
             serialNumber: padded(device.serial()),
             flags: login
-                // Programs that log in all the same would ask people for a PIN.
+                // Without this flag, programs that log in would prompt for a PIN.
                 | ck::CKF_PROTECTED_AUTHENTICATION_PATH
                 | ck::CKF_TOKEN_INITIALIZED
                 | ck::CKF_USER_PIN_INITIALIZED
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn get_token_info(id: CK_SLOT_ID, place: *mut CK_TOKEN_INF
             ulSessionCount: length(sessions),
             ulMaxRwSessionCount: ck::CK_EFFECTIVELY_INFINITE,
             ulRwSessionCount: length(read_write),
-            // Whatever is entered where a program insists on something is ignored.
+            // Any PIN that a program insists on is accepted and ignored.
             ulMaxPinLen: 255,
             ulMinPinLen: 0,
             ulTotalPublicMemory: unknown,
@@ -178,7 +179,7 @@ pub unsafe extern "C" fn get_mechanism_list(
         let offered = mechanism::of_token(module::token(&slot)?.keys.iter());
         let types: Vec<_> = offered.iter().map(|offered| offered.mechanism).collect();
         // SAFETY: the application's buffer with its length.
-        unsafe { give(mechanisms, count, &types) }
+        unsafe { write_all(mechanisms, count, &types) }
     })
 }
 

@@ -1,4 +1,4 @@
-//! The lists of functions, and the way to them.
+//! The function lists and the functions that return them.
 
 use cryptoki_sys as ck;
 use cryptoki_sys::{
@@ -7,12 +7,12 @@ use cryptoki_sys::{
 
 use super::{
     general, guard, object,
-    pointer::{give, read, write},
+    pointer::{read, write, write_all},
     session, sign, unsupported,
 };
 use crate::rv::Rv;
 
-/// A list of this type and version; the second part only where the version has it.
+/// Builds a function list of the given type and version. The last arguments are the functions that v3.0 adds.
 macro_rules! list {
     ($list:ident, $version:expr $(, $name:ident: $function:expr)*) => {
         $list {
@@ -127,15 +127,15 @@ static FUNCTIONS_3_0: CK_FUNCTION_LIST_3_0 = list!(
     C_MessageVerifyFinal: Some(unsupported::with_1)
 );
 
-/// What `C_GetInterfaceList` tells; never written to.
+/// The result of `C_GetInterfaceList`, which is never written to.
 struct Interfaces([CK_INTERFACE; 2]);
 
-// SAFETY: the pointers are to statics that nobody writes to.
+// SAFETY: the pointers are to statics that are never written to.
 unsafe impl Sync for Interfaces {}
 
 const NAME: &[u8] = b"PKCS 11\0";
 
-/// The newest first: whoever asks for none in particular gets that.
+/// The newest interface is first, because it is the one that `C_GetInterface` returns by default.
 static INTERFACES: Interfaces = Interfaces([
     CK_INTERFACE {
         pInterfaceName: NAME.as_ptr().cast_mut(),
@@ -149,34 +149,34 @@ static INTERFACES: Interfaces = Interfaces([
     },
 ]);
 
-/// The list of v2.40.
+/// Returns the function list of v2.40.
 ///
 /// # Safety
-/// `place` is null or valid for writing a pointer. What it is set to must not be written to.
+/// `place` is null or valid for writing a pointer. The caller must not write to the returned list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetFunctionList(place: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     guard(|| unsafe { write(place, (&raw const FUNCTIONS).cast_mut()) })
 }
 
-/// Both lists.
+/// Returns both function lists.
 ///
 /// # Safety
-/// `count` is null or valid for reading and writing; `interfaces` is null or has room for as many as `count` says.
+/// `count` is null or valid for reading and writing. `interfaces` is null or has room for `count` entries.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInterfaceList(
     interfaces: *mut CK_INTERFACE,
     count: *mut CK_ULONG,
 ) -> CK_RV {
-    // SAFETY: the caller's promise.
-    guard(|| unsafe { give(interfaces, count, &INTERFACES.0) })
+    // SAFETY: guaranteed by the caller.
+    guard(|| unsafe { write_all(interfaces, count, &INTERFACES.0) })
 }
 
-/// The list with this name, version and flags; each may be left out.
+/// Returns the function list with this name, version and flags, each of which is optional.
 ///
 /// # Safety
-/// `name` is null or a C string, `version` null or valid for reading, `place` null or valid for writing. What it is set
-/// to must not be written to.
+/// `name` is null or a C string, `version` is null or valid for reading, and `place` is null or valid for writing. The
+/// caller must not write to the returned interface.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn C_GetInterface(
     name: *mut u8,
@@ -185,13 +185,13 @@ pub unsafe extern "C" fn C_GetInterface(
     flags: CK_FLAGS,
 ) -> CK_RV {
     guard(|| {
-        // SAFETY: the caller's promise.
-        let named =
+        // SAFETY: guaranteed by the caller.
+        let is_our_name =
             name.is_null() || unsafe { std::ffi::CStr::from_ptr(name.cast()) } == c"PKCS 11";
-        let wanted = if version.is_null() {
+        let requested = if version.is_null() {
             None
         } else {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             Some(unsafe { read(version.cast_const())? })
         };
         let versions = [V3_0, V2_40];
@@ -200,14 +200,14 @@ pub unsafe extern "C" fn C_GetInterface(
             .iter()
             .zip(versions)
             .find(|(interface, version)| {
-                named
+                is_our_name
                     && flags & !interface.flags == 0
-                    && wanted.is_none_or(|wanted| {
-                        (wanted.major, wanted.minor) == (version.major, version.minor)
+                    && requested.is_none_or(|requested| {
+                        (requested.major, requested.minor) == (version.major, version.minor)
                     })
             });
         let (interface, _) = found.ok_or(Rv(ck::CKR_FUNCTION_FAILED))?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write(place, (&raw const *interface).cast_mut()) }
     })
 }

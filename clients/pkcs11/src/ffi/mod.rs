@@ -1,4 +1,4 @@
-//! The C interface (PKCS#11 v2.40 and v3.0): pointers become slices here and nowhere else.
+//! The C interface (PKCS#11 v2.40 and v3.0). Pointers are converted to slices only here.
 #![expect(unsafe_code, reason = "the C interface takes and gives pointers")]
 
 mod general;
@@ -17,7 +17,7 @@ use cryptoki_sys::{CK_RV, CKR_GENERAL_ERROR, CKR_OK};
 
 use crate::rv::{Result, Rv};
 
-/// Runs a function's body: results become return values, and no panic gets out.
+/// Runs the body of a function, converts its result to a return value, and stops panics.
 fn guard(body: impl FnOnce() -> Result<()>) -> CK_RV {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => CKR_OK,

@@ -1,4 +1,4 @@
-//! Objects: looking for them, reading their attributes.
+//! Functions that find objects and read their attributes.
 
 use cryptoki_sys as ck;
 use cryptoki_sys::{
@@ -7,7 +7,7 @@ use cryptoki_sys::{
 
 use super::{
     guard,
-    pointer::{length, put, template, write},
+    pointer::{copy_to, length, template, write},
 };
 use crate::{
     module::{self, Module},
@@ -25,19 +25,19 @@ pub unsafe extern "C" fn find_objects_init(
         let session = module.sessions.get(session)?;
         // SAFETY: the application's attributes with their number.
         let template = unsafe { template(first, count)? };
-        let mut work = session.work();
-        if work.find.is_some() {
+        let mut operations = session.operations();
+        if operations.find.is_some() {
             return Err(Rv(ck::CKR_OPERATION_ACTIVE));
         }
         let objects = &module::token(&session.slot)?.objects;
         let mut found: Vec<_> = objects
             .iter()
-            .filter(|object| module.sees(&session, object) && object.matches(&template))
+            .filter(|object| module.is_visible(&session, object) && object.matches(&template))
             .map(|object| object.handle)
             .collect();
-        // Taken from the end.
+        // `find_objects` takes handles from the end.
         found.reverse();
-        work.find = Some(found);
+        operations.find = Some(found);
         Ok(())
     })
 }
@@ -45,26 +45,26 @@ pub unsafe extern "C" fn find_objects_init(
 pub unsafe extern "C" fn find_objects(
     session: CK_SESSION_HANDLE,
     handles: *mut CK_OBJECT_HANDLE,
-    most: CK_ULONG,
+    max_count: CK_ULONG,
     count: *mut CK_ULONG,
 ) -> CK_RV {
     guard(|| {
         let session = Module::get()?.sessions.get(session)?;
-        let mut work = session.work();
-        let found = work
+        let mut operations = session.operations();
+        let found = operations
             .find
             .as_mut()
             .ok_or(Rv(ck::CKR_OPERATION_NOT_INITIALIZED))?;
-        if count.is_null() || (handles.is_null() && most > 0) {
+        if count.is_null() || (handles.is_null() && max_count > 0) {
             return Err(Rv(ck::CKR_ARGUMENTS_BAD));
         }
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let rest = found.len().saturating_sub(most);
-        let mut taken = found.split_off(rest);
+        let max_count = usize::try_from(max_count).unwrap_or(usize::MAX);
+        let remaining = found.len().saturating_sub(max_count);
+        let mut taken = found.split_off(remaining);
         taken.reverse();
-        // SAFETY: the application's buffer has room for `most`.
+        // SAFETY: the application's buffer has room for `max_count` handles.
         unsafe {
-            put(handles, &taken);
+            copy_to(handles, &taken);
             write(count, length(taken.len()))
         }
     })
@@ -73,8 +73,8 @@ pub unsafe extern "C" fn find_objects(
 pub unsafe extern "C" fn find_objects_final(session: CK_SESSION_HANDLE) -> CK_RV {
     guard(|| {
         let session = Module::get()?.sessions.get(session)?;
-        let mut work = session.work();
-        match work.find.take() {
+        let mut operations = session.operations();
+        match operations.find.take() {
             Some(_) => Ok(()),
             None => Err(Rv(ck::CKR_OPERATION_NOT_INITIALIZED)),
         }
@@ -98,10 +98,11 @@ pub unsafe extern "C" fn get_attribute_value(
         }
         let mut result = Ok(());
         for index in 0..count {
-            // SAFETY: the application's attributes with their number; nobody else writes to them meanwhile.
+            // SAFETY: the application's attributes with their number, to which no other thread writes during the call.
             let attribute = unsafe { &mut *first.add(index) };
             // SAFETY: the attribute's buffer is as long as it says.
-            if let Err(error) = unsafe { answer(attribute, &object.attribute(attribute.type_)) } {
+            let written = unsafe { write_attribute(attribute, &object.attribute(attribute.type_)) };
+            if let Err(error) = written {
                 result = Err(error);
             }
         }
@@ -109,12 +110,15 @@ pub unsafe extern "C" fn get_attribute_value(
     })
 }
 
-/// One attribute (PKCS#11 v2.40, section 5.7, C_GetAttributeValue).
+/// Writes the value of one attribute (PKCS#11 v2.40, section 5.7, C_GetAttributeValue).
 ///
 /// # Safety
 /// `pValue` is null or has room for `ulValueLen` bytes.
-unsafe fn answer(attribute: &mut CK_ATTRIBUTE, value: &Value<'_>) -> crate::rv::Result<()> {
-    let given = attribute.ulValueLen;
+unsafe fn write_attribute(
+    attribute: &mut CK_ATTRIBUTE,
+    value: &Value<'_>,
+) -> crate::rv::Result<()> {
+    let capacity = attribute.ulValueLen;
     attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
     let bytes = match value {
         Value::Bytes(bytes) => bytes,
@@ -122,11 +126,11 @@ unsafe fn answer(attribute: &mut CK_ATTRIBUTE, value: &Value<'_>) -> crate::rv::
         Value::None => return Err(Rv(ck::CKR_ATTRIBUTE_TYPE_INVALID)),
     };
     if !attribute.pValue.is_null() {
-        if given < length(bytes.len()) {
+        if capacity < length(bytes.len()) {
             return Err(Rv(ck::CKR_BUFFER_TOO_SMALL));
         }
-        // SAFETY: there is room for them.
-        unsafe { put(attribute.pValue.cast::<u8>(), bytes) };
+        // SAFETY: the capacity was checked.
+        unsafe { copy_to(attribute.pValue.cast::<u8>(), bytes) };
     }
     attribute.ulValueLen = length(bytes.len());
     Ok(())

@@ -1,4 +1,4 @@
-//! From pointers to values and back. Every function says what its caller, and so the application, must hold to.
+//! Converts pointers to values and back. The safety section of each function tells what the application must guarantee.
 
 use std::slice;
 
@@ -9,44 +9,39 @@ use crate::rv::{Result, Rv};
 
 const BAD: Rv = Rv(ck::CKR_ARGUMENTS_BAD);
 
-/// A length as PKCS#11 has it.
 pub fn length(length: usize) -> CK_ULONG {
     CK_ULONG::try_from(length).unwrap_or(CK_ULONG::MAX)
 }
 
-/// Writes a value.
-///
 /// # Safety
 /// `place` is null or valid for writing a `T`.
 pub unsafe fn write<T>(place: *mut T, value: T) -> Result<()> {
     if place.is_null() {
         return Err(BAD);
     }
-    // SAFETY: not null, and the caller's promise.
+    // SAFETY: not null, and guaranteed by the caller.
     unsafe { place.write(value) };
     Ok(())
 }
 
-/// Reads a value.
-///
 /// # Safety
 /// `place` is null or valid for reading a `T`.
 pub unsafe fn read<T: Copy>(place: *const T) -> Result<T> {
     if place.is_null() {
         return Err(BAD);
     }
-    // SAFETY: not null, and the caller's promise.
+    // SAFETY: not null, and guaranteed by the caller.
     Ok(unsafe { place.read() })
 }
 
-/// Some values; null with length 0 is none.
+/// Converts a pointer and a number of values to a slice. Null is allowed if the number is 0.
 ///
 /// # Errors
-/// `CKR_ARGUMENTS_BAD`: null, or more than memory can hold. Programs hand on the length -1 of an attribute that is not there.
+/// The pointer is null, or memory cannot hold that many values. Some programs pass on the length -1 of a missing
+/// attribute.
 ///
 /// # Safety
-/// `first` is null or points to `count` values that stay unchanged as long as the slice is used, unless they cannot be
-/// that many.
+/// Unless there is an error, `first` points to `count` values that stay unchanged while the slice is used.
 pub unsafe fn slice<'a, T>(first: *const T, count: CK_ULONG) -> Result<&'a [T]> {
     let count = usize::try_from(count).map_err(|_| BAD)?;
     let bytes = count.checked_mul(size_of::<T>());
@@ -56,90 +51,92 @@ pub unsafe fn slice<'a, T>(first: *const T, count: CK_ULONG) -> Result<&'a [T]> 
     match (first.is_null(), count) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(BAD),
-        // SAFETY: not null, and the caller's promise.
+        // SAFETY: not null, and guaranteed by the caller.
         (false, count) => Ok(unsafe { slice::from_raw_parts(first, count) }),
     }
 }
 
-/// How a buffer of the application takes an answer (PKCS#11 v2.40, section 5.2).
+/// A buffer of the application for a result (PKCS#11 v2.40, section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// It is large enough.
-    Enough,
-    /// Only the length was asked for.
-    LengthOnly,
+pub enum Buffer {
+    /// The buffer is large enough.
+    LargeEnough,
+    /// There is no buffer, because the application only queries the length.
+    LengthQuery,
 }
 
-/// Tells the length, and whether the values fit.
+/// Writes the needed length to `count`, and checks the buffer.
 ///
 /// # Errors
-/// `CKR_BUFFER_TOO_SMALL`.
+/// The buffer is too small.
 ///
 /// # Safety
 /// `count` is null or valid for reading and writing.
-pub unsafe fn room<T>(buffer: *mut T, count: *mut CK_ULONG, needed: usize) -> Result<Room> {
-    // SAFETY: the caller's promise.
-    let given = unsafe { read(count)? };
-    // SAFETY: the caller's promise.
+pub unsafe fn check_buffer<T>(
+    buffer: *mut T,
+    count: *mut CK_ULONG,
+    needed: usize,
+) -> Result<Buffer> {
+    // SAFETY: guaranteed by the caller.
+    let capacity = unsafe { read(count)? };
+    // SAFETY: guaranteed by the caller.
     unsafe { write(count, length(needed))? };
     if buffer.is_null() {
-        Ok(Room::LengthOnly)
-    } else if given < length(needed) {
+        Ok(Buffer::LengthQuery)
+    } else if capacity < length(needed) {
         Err(Rv(ck::CKR_BUFFER_TOO_SMALL))
     } else {
-        Ok(Room::Enough)
+        Ok(Buffer::LargeEnough)
     }
 }
 
-/// Gives values to the application, or only their number.
+/// Writes values to a buffer of the application, and their number to `count`.
 ///
 /// # Errors
-/// `CKR_BUFFER_TOO_SMALL`.
+/// The buffer is too small.
 ///
 /// # Safety
-/// `count` is null or valid for reading and writing; `buffer` is null or has room for as many values as `count` says.
-pub unsafe fn give<T: Copy>(buffer: *mut T, count: *mut CK_ULONG, values: &[T]) -> Result<()> {
-    // SAFETY: the caller's promise.
-    if unsafe { room(buffer, count, values.len())? } == Room::Enough {
-        // SAFETY: there is room for them.
-        unsafe { put(buffer, values) };
+/// `count` is null or valid for reading and writing. `buffer` is null or has room for `count` values.
+pub unsafe fn write_all<T: Copy>(buffer: *mut T, count: *mut CK_ULONG, values: &[T]) -> Result<()> {
+    // SAFETY: guaranteed by the caller.
+    if unsafe { check_buffer(buffer, count, values.len())? } == Buffer::LargeEnough {
+        // SAFETY: the capacity was checked.
+        unsafe { copy_to(buffer, values) };
     }
     Ok(())
 }
 
-/// Writes values into a buffer.
-///
 /// # Safety
-/// `buffer` has room for them.
-pub unsafe fn put<T: Copy>(buffer: *mut T, values: &[T]) {
+/// `buffer` has room for the values.
+pub unsafe fn copy_to<T: Copy>(buffer: *mut T, values: &[T]) {
     if values.is_empty() {
         return;
     }
-    // SAFETY: the caller's promise; the application's buffer is not one of ours.
+    // SAFETY: guaranteed by the caller. The application's buffer does not overlap the values.
     unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), buffer, values.len()) };
 }
 
-/// Attributes with their values.
+/// Copies the types and values of attributes.
 ///
 /// # Safety
-/// `first` is null or points to `count` attributes whose values are as long as they say.
+/// `first` is null or points to `count` attributes with valid lengths of their values.
 pub unsafe fn template(
     first: *const ck::CK_ATTRIBUTE,
     count: CK_ULONG,
 ) -> Result<Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let attributes = unsafe { slice(first, count)? };
     attributes
         .iter()
         .map(|attribute| {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let value = unsafe { slice(attribute.pValue.cast::<u8>(), attribute.ulValueLen)? };
             Ok((attribute.type_, value.to_vec()))
         })
         .collect()
 }
 
-/// Text as PKCS#11 lays it out: padded with spaces, cut where a character ends.
+/// Pads text with spaces, or cuts it at the end of a character, to the fixed length of a field.
 pub fn padded<const N: usize>(text: &str) -> [u8; N] {
     let mut end = text.len().min(N);
     while !text.is_char_boundary(end) {
@@ -154,14 +151,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_that_cannot_be_are_refused() {
+    fn an_impossible_length_is_rejected() {
         let bytes = [1_u8, 2, 3];
         let attributes = [ck::CK_ATTRIBUTE {
             type_: ck::CKA_LABEL,
             pValue: bytes.as_ptr().cast_mut().cast(),
             ulValueLen: ck::CK_UNAVAILABLE_INFORMATION,
         }];
-        // SAFETY: what could not be read is not read.
+        // SAFETY: values with an impossible length are not read.
         unsafe {
             assert_eq!(slice(bytes.as_ptr(), CK_ULONG::MAX), Err(BAD));
             assert_eq!(

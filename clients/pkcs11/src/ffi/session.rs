@@ -1,4 +1,4 @@
-//! Sessions and login.
+//! Functions for sessions and login.
 
 use cryptoki_sys as ck;
 use cryptoki_sys::{
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn close_session(session: CK_SESSION_HANDLE) -> CK_RV {
         let module = Module::get()?;
         let (slot, last) = module.sessions.remove(session)?;
         if last {
-            module.slot_unused(slot);
+            module.on_last_session_closed(slot);
         }
         Ok(())
     })
@@ -49,9 +49,9 @@ pub unsafe extern "C" fn close_session(session: CK_SESSION_HANDLE) -> CK_RV {
 pub unsafe extern "C" fn close_all_sessions(slot: CK_SLOT_ID) -> CK_RV {
     guard(|| {
         let module = Module::get()?;
-        // Called while programs end: the server is not asked whether the slot exists.
+        // Programs call this while they exit, so the server is not queried whether the slot exists.
         module.sessions.remove_all(slot);
-        module.slot_unused(slot);
+        module.on_last_session_closed(slot);
         Ok(())
     })
 }
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn get_session_info(
     })
 }
 
-/// The PIN is not even looked at: custodians have theirs, and nobody else needs one.
+/// The PIN is never read. Only custodians need a PIN, and they enter it on their own computers.
 pub unsafe extern "C" fn login(
     session: CK_SESSION_HANDLE,
     user: CK_USER_TYPE,
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn login(
     })
 }
 
-/// As [`login`]; v3.0.
+/// `C_LoginUser` of v3.0, which ignores the user's name.
 pub unsafe extern "C" fn login_user(
     session: CK_SESSION_HANDLE,
     user: CK_USER_TYPE,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn login_user(
     _name: *mut u8,
     _name_length: CK_ULONG,
 ) -> CK_RV {
-    // SAFETY: the same promises.
+    // SAFETY: the guarantees are the same.
     unsafe { login(session, user, pin, pin_length) }
 }
 
@@ -124,16 +124,16 @@ pub unsafe extern "C" fn logout(session: CK_SESSION_HANDLE) -> CK_RV {
     })
 }
 
-/// v3.0, section 5.6.9.
+/// `C_SessionCancel` (v3.0, section 5.6.9).
 pub unsafe extern "C" fn session_cancel(session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> CK_RV {
     guard(|| {
         let session = Module::get()?.sessions.get(session)?;
-        let mut work = session.work();
+        let mut operations = session.operations();
         if flags & ck::CKF_FIND_OBJECTS != 0 {
-            work.find = None;
+            operations.find = None;
         }
         if flags & ck::CKF_SIGN != 0 {
-            work.sign = None;
+            operations.sign = None;
         }
         Ok(())
     })

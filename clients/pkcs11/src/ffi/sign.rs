@@ -1,4 +1,4 @@
-//! Signing.
+//! Functions for signing.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use cryptoki_sys::{
 
 use super::{
     guard,
-    pointer::{Room, length, put, read, room, slice, write},
+    pointer::{Buffer, check_buffer, copy_to, length, read, slice, write},
 };
 use crate::{
     mechanism::PssParameters,
@@ -19,7 +19,7 @@ use crate::{
     sign::Signing,
 };
 
-const NOT_BEGUN: Rv = Rv(ck::CKR_OPERATION_NOT_INITIALIZED);
+const NOT_INITIALIZED: Rv = Rv(ck::CKR_OPERATION_NOT_INITIALIZED);
 
 pub unsafe extern "C" fn sign_init(
     session: CK_SESSION_HANDLE,
@@ -29,25 +29,25 @@ pub unsafe extern "C" fn sign_init(
     guard(|| {
         let module = Module::get()?;
         let session = module.sessions.get(session)?;
-        let mut work = session.work();
+        let mut operations = session.operations();
         if mechanism.is_null() {
-            // v3.0: ends what is under way.
-            work.sign = None;
+            // In v3.0, this cancels the active operation.
+            operations.sign = None;
             return Ok(());
         }
-        if work.sign.is_some() {
+        if operations.sign.is_some() {
             return Err(Rv(ck::CKR_OPERATION_ACTIVE));
         }
         // SAFETY: the application's pointer to a mechanism.
         let mechanism = unsafe { read(mechanism.cast_const())? };
         // SAFETY: the mechanism's parameter is as long as it says.
         let pss = unsafe { pss_parameters(&mechanism)? };
-        work.sign = Some(module.sign_init(&session, key, mechanism.mechanism, pss)?);
+        operations.sign = Some(module.sign_init(&session, key, mechanism.mechanism, pss)?);
         Ok(())
     })
 }
 
-/// Parameters of RSASSA-PSS; `None`: there are no parameters.
+/// Reads the parameters of RSASSA-PSS, if there are any.
 ///
 /// # Safety
 /// The parameter is null or as long as the mechanism says.
@@ -56,10 +56,10 @@ unsafe fn pss_parameters(mechanism: &CK_MECHANISM) -> Result<Option<PssParameter
         return Ok(None);
     }
     if mechanism.ulParameterLen != length(size_of::<CK_RSA_PKCS_PSS_PARAMS>()) {
-        // Some programs leave a pointer where nothing is needed; what needs parameters refuses without.
+        // Some programs pass a pointer to mechanisms without parameters. Mechanisms that need parameters fail later.
         return Ok(None);
     }
-    // SAFETY: not null, long enough, and maybe not aligned.
+    // SAFETY: not null and long enough. The read need not be aligned.
     let parameters = unsafe {
         mechanism
             .pParameter
@@ -83,30 +83,30 @@ pub unsafe extern "C" fn sign(
     guard(|| {
         let module = Module::get()?;
         let session = module.sessions.get(session)?;
-        let mut work = session.work();
-        let signing = work.sign.as_ref().ok_or(NOT_BEGUN)?;
-        if signing.in_parts() {
-            work.sign = None;
+        let mut operations = session.operations();
+        let signing = operations.sign.as_ref().ok_or(NOT_INITIALIZED)?;
+        if signing.is_multipart() {
+            operations.sign = None;
             return Err(Rv(ck::CKR_OPERATION_ACTIVE));
         }
         // SAFETY: the application's buffer with its length.
-        let enough = unsafe { room(signature, signature_length, signing.signature_len()) };
-        if !keeps_going(enough, &mut work.sign)? {
+        let buffer = unsafe { check_buffer(signature, signature_length, signing.signature_len()) };
+        if !can_finish(buffer, &mut operations.sign)? {
             return Ok(());
         }
-        // Whatever comes now, the operation is over.
-        let mut signing = work.sign.take().ok_or(NOT_BEGUN)?;
+        // The operation ends now, whether or not it succeeds.
+        let mut signing = operations.sign.take().ok_or(NOT_INITIALIZED)?;
         // SAFETY: the application's data with its length.
         signing.update(unsafe { slice(data, data_length)? }, false)?;
-        // SAFETY: there is room.
+        // SAFETY: the buffer was checked.
         unsafe { finish(&module, &session, signing, signature, signature_length) }
     })
 }
 
-/// Makes the signature and gives it out.
+/// Requests the signature and writes it to the buffer.
 ///
 /// # Safety
-/// `signature` has room for it; `signature_length` is valid for writing.
+/// `signature` has room for the signature, and `signature_length` is valid for writing.
 unsafe fn finish(
     module: &Module,
     session: &Session,
@@ -115,18 +115,18 @@ unsafe fn finish(
     signature_length: *mut CK_ULONG,
 ) -> Result<()> {
     let made = module.sign(session, signing)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
-        put(signature, &made);
+        copy_to(signature, &made);
         write(signature_length, length(made.len()))
     }
 }
 
-/// Whether a signature is to be made now. A question for the length, or a buffer that is too small, leaves everything as
-/// it is; other mistakes end the operation.
-fn keeps_going<T>(room: Result<Room>, operation: &mut Option<T>) -> Result<bool> {
-    match room {
-        Ok(room) => Ok(room == Room::Enough),
+/// Whether the signature can be made now. The operation stays active after a length query or with a buffer that is too
+/// small, and ends after any other error.
+fn can_finish<T>(buffer: Result<Buffer>, operation: &mut Option<T>) -> Result<bool> {
+    match buffer {
+        Ok(buffer) => Ok(buffer == Buffer::LargeEnough),
         Err(error) => {
             if error != Rv(ck::CKR_BUFFER_TOO_SMALL) {
                 *operation = None;
@@ -143,13 +143,13 @@ pub unsafe extern "C" fn sign_update(
 ) -> CK_RV {
     guard(|| {
         let session: Arc<Session> = Module::get()?.sessions.get(session)?;
-        let mut work = session.work();
-        let signing = work.sign.as_mut().ok_or(NOT_BEGUN)?;
+        let mut operations = session.operations();
+        let signing = operations.sign.as_mut().ok_or(NOT_INITIALIZED)?;
         // SAFETY: the application's data with its length.
         let result =
             unsafe { slice(part, part_length) }.and_then(|part| signing.update(part, true));
         if result.is_err() {
-            work.sign = None;
+            operations.sign = None;
         }
         result
     })
@@ -163,15 +163,15 @@ pub unsafe extern "C" fn sign_final(
     guard(|| {
         let module = Module::get()?;
         let session = module.sessions.get(session)?;
-        let mut work = session.work();
-        let signing = work.sign.as_ref().ok_or(NOT_BEGUN)?;
+        let mut operations = session.operations();
+        let signing = operations.sign.as_ref().ok_or(NOT_INITIALIZED)?;
         // SAFETY: the application's buffer with its length.
-        let enough = unsafe { room(signature, signature_length, signing.signature_len()) };
-        if !keeps_going(enough, &mut work.sign)? {
+        let buffer = unsafe { check_buffer(signature, signature_length, signing.signature_len()) };
+        if !can_finish(buffer, &mut operations.sign)? {
             return Ok(());
         }
-        let signing = work.sign.take().ok_or(NOT_BEGUN)?;
-        // SAFETY: there is room.
+        let signing = operations.sign.take().ok_or(NOT_INITIALIZED)?;
+        // SAFETY: the buffer was checked.
         unsafe { finish(&module, &session, signing, signature, signature_length) }
     })
 }

@@ -1,4 +1,4 @@
-//! Functions that a module for signing has no use for.
+//! Functions that a module for signing does not support.
 
 use cryptoki_sys as ck;
 use cryptoki_sys::{CK_RV, CK_SESSION_HANDLE, CK_ULONG};
@@ -6,28 +6,28 @@ use cryptoki_sys::{CK_RV, CK_SESSION_HANDLE, CK_ULONG};
 use super::guard;
 use crate::{module::Module, rv::Rv};
 
-fn refuse(value: CK_RV) -> CK_RV {
+fn fail(value: CK_RV) -> CK_RV {
     guard(|| {
         Module::get()?;
         Err(Rv(value))
     })
 }
 
-/// The token makes no random numbers for others.
+/// The token offers no random numbers.
 pub unsafe extern "C" fn no_random(_: CK_SESSION_HANDLE, _: *mut u8, _: CK_ULONG) -> CK_RV {
-    refuse(ck::CKR_RANDOM_NO_RNG)
+    fail(ck::CKR_RANDOM_NO_RNG)
 }
 
-/// Left over from version 1.
+/// These functions exist only for compatibility with version 1.
 pub unsafe extern "C" fn not_parallel(_: CK_SESSION_HANDLE) -> CK_RV {
-    refuse(ck::CKR_FUNCTION_NOT_PARALLEL)
+    fail(ck::CKR_FUNCTION_NOT_PARALLEL)
 }
 
-/// Defines functions that take so many arguments and do nothing with them.
+/// Defines functions with the given number of arguments, which are ignored.
 macro_rules! unsupported {
     ($($name:ident($($argument:ident),*);)*) => {
         $(pub unsafe extern "C" fn $name<$($argument),*>($(_: $argument),*) -> CK_RV {
-            refuse(ck::CKR_FUNCTION_NOT_SUPPORTED)
+            fail(ck::CKR_FUNCTION_NOT_SUPPORTED)
         })*
     };
 }

@@ -1,88 +1,102 @@
-//! Who has authenticated, who is missing.
+//! The quorum: which custodians have decided, and whose approval is still needed.
 
 use countersign_protocol::activation::{Answer, CustodianProgress, Quorum};
 use leptos::prelude::*;
 
 use crate::{
-    components::{Badge, QuorumSeals, When},
+    components::{Badge, Prose, QuorumSeals, When},
     words,
 };
 
-/// The quorum.
+/// The card with the quorum.
 #[component]
 pub fn Custodians(
     /// One per registered custodian.
     custodians: Vec<CustodianProgress>,
-    /// As the card counts.
-    authenticated: u8,
-    /// What the HSM demands.
+    /// Number of approvals as the HSM reports it.
+    approvals: u8,
     quorum: Quorum,
+    /// Whether the activation has ended.
+    ended: bool,
 ) -> impl IntoView {
-    let sentence = outlook(&custodians, authenticated, quorum);
-    let rows = custodians.clone().into_iter().map(row).collect_view();
+    let outlook = (!ended).then(|| outlook(&custodians, approvals, quorum));
+    let rows = custodians
+        .clone()
+        .into_iter()
+        .map(|custodian| row(custodian, ended))
+        .collect_view();
     view! {
         <section class="card" aria-labelledby="quorum">
             <h2 id="quorum">"Custodians"</h2>
             <p class="count" role="status">
-                <strong data-testid="activation-count">
-                    {format!("{authenticated} of {}", quorum.required)}
-                </strong>
-                {format!(" needed, {} registered", quorum.total)}
+                <strong data-testid="activation-count">{words::approvals(approvals, quorum)}</strong>
+                {format!(" · {}", words::count(quorum.total, "custodian"))}
             </p>
             <QuorumSeals custodians=custodians />
-            <p class="hint">{sentence}</p>
+            {outlook.map(|outlook| view! { <p class="hint">{outlook}</p> })}
             <ul class="answers">{rows}</ul>
         </section>
     }
     .into_any()
 }
 
-fn row(custodian: CustodianProgress) -> AnyView {
-    let (name, tone, word, more) = match custodian.answer {
-        Answer::Missing => ("missing", "plain", "not yet", ().into_any()),
+fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
+    let (name, tone, label, details) = match custodian.answer {
+        Answer::Missing if custodian.revoked => ("missing", "bad", "Key revoked", ().into_any()),
+        Answer::Missing if ended => ("missing", "plain", "No response", ().into_any()),
+        Answer::Missing => ("missing", "plain", "Pending", ().into_any()),
         Answer::Authenticated { at } => (
             "authenticated",
             "good",
-            "authenticated",
+            "Approved",
             view! { <When at=at /> }.into_any(),
         ),
         Answer::Forgotten { why } => (
             "forgotten",
             "wait",
-            "must authenticate again",
-            view! { {why} }.into_any(),
+            match (custodian.revoked, ended) {
+                (true, _) => "Key revoked",
+                (false, true) => "Approval lost",
+                (false, false) => "Must approve again",
+            },
+            view! { <Prose text=why /> }.into_any(),
         ),
         Answer::Declined { at, reason } => (
             "declined",
             "bad",
-            "declined",
+            "Declined",
             view! { "“" {reason} "” " <When at=at /> }.into_any(),
         ),
     };
     view! {
         <li data-testid=format!("activation-custodian-{}", custodian.person.id) data-answer=name>
             <span class="answer-name">{custodian.person.name}</span>
-            <Badge tone=tone text=word />
-            <span class="quiet">{more}</span>
+            <Badge tone=tone text=label />
+            <span class="quiet">{details}</span>
             <code class="quiet">{custodian.chr.as_str().to_owned()}</code>
         </li>
     }
     .into_any()
 }
 
-/// Who can still complete the quorum.
-fn outlook(custodians: &[CustodianProgress], authenticated: u8, quorum: Quorum) -> String {
-    let needed = quorum.required.saturating_sub(authenticated);
-    if needed == 0 {
-        return "The quorum is met.".to_owned();
+/// The approvals that are still needed, and the custodians that can give them.
+fn outlook(custodians: &[CustodianProgress], approvals: u8, quorum: Quorum) -> String {
+    let missing = quorum.required.saturating_sub(approvals);
+    if missing == 0 {
+        return "Quorum reached.".to_owned();
     }
-    let missing: Vec<_> = custodians
+    let undecided: Vec<_> = custodians
         .iter()
+        .filter(|custodian| !custodian.revoked)
         .filter(|custodian| matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. }))
-        .map(|custodian| custodian.person.name.clone())
+        .map(|custodian| custodian.person.name.as_str())
         .collect();
-    if missing.len() < usize::from(needed) {
-        return "The quorum can't be met any more: too many have declined.".to_owned();
+    if undecided.len() < usize::from(missing) {
+        return "Too few custodians are left to reach the quorum.".to_owned();
     }
-    format!("{needed} more needed, from {}.", words::names(&missing))
+    let needed = words::more_approvals(missing);
+    if undecided.len() == usize::from(missing) {
+        return format!("{needed} needed ({}).", words::all_of(&undecided));
+    }
+    format!("{needed} needed ({}).", words::any_of(&undecided))
 }

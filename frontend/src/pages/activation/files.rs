@@ -1,4 +1,4 @@
-//! The manifest, and which of its files are signed.
+//! The listed files with their signatures, or the signatures of an activation without a list.
 
 use std::collections::HashMap;
 
@@ -18,19 +18,14 @@ use crate::{
     words,
 };
 
-/// Long lists take a browser seconds: the rest is shown on demand.
+/// A longer list takes the browser seconds to show, so the rest is shown on demand.
 const FIRST_FILES: usize = 200;
-/// While a batch is signed, the list is asked for at most this often.
+/// Pause between two requests for the signatures while files are being signed.
 const PAUSE_MS: u32 = 2_000;
 
-/// Files and signatures.
+/// The card with files or signatures.
 #[component]
-pub fn Files(
-    /// Which.
-    id: ActivationId,
-    /// As it stands.
-    view: Memo<Option<ActivationView>>,
-) -> impl IntoView {
+pub fn Files(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoView {
     let signatures = RwSignal::new(Vec::<SignatureView>::new());
     follow(Portal::here(), id, view, signatures);
     let files = super::aspect(view, |view| match &view.terms.purpose {
@@ -48,7 +43,7 @@ pub fn Files(
         {move || {
             let files = files.get().unwrap_or_default();
             if files.is_empty() {
-                view! { <Others signatures=signatures /> }.into_any()
+                view! { <Unlisted signatures=signatures /> }.into_any()
             } else {
                 view! { <Manifest files=files signatures=signatures all=all /> }.into_any()
             }
@@ -57,25 +52,25 @@ pub fn Files(
     .into_any()
 }
 
-/// Keeps the list of signatures current, one request at a time.
+/// Keeps the list of signatures up to date with one request at a time.
 fn follow(
     portal: Portal,
     id: ActivationId,
     view: Memo<Option<ActivationView>>,
     signatures: RwSignal<Vec<SignatureView>>,
 ) {
-    let made = super::aspect(view, |view| view.signatures);
-    let asking = StoredValue::new(false);
+    let total = super::aspect(view, |view| view.signatures);
+    let fetching = StoredValue::new(false);
     Effect::new(move |_| {
-        let wanted = made.get().unwrap_or_default();
-        if wanted == 0 || asking.get_value() {
+        let wanted = total.get().unwrap_or_default();
+        if wanted == 0 || fetching.get_value() {
             return;
         }
-        asking.set_value(true);
+        fetching.set_value(true);
         let id = id.clone();
         spawn_local(async move {
-            // The page may be left meanwhile, and what belongs to it with it.
-            while let Some(wanted) = made.try_get_untracked() {
+            // `None`: the page was left in the meantime.
+            while let Some(wanted) = total.try_get_untracked() {
                 let known = signatures
                     .try_with_untracked(Vec::len)
                     .unwrap_or(usize::MAX);
@@ -88,7 +83,7 @@ fn follow(
                 };
                 TimeoutFuture::new(PAUSE_MS).await;
             }
-            asking.try_set_value(false);
+            fetching.try_set_value(false);
         });
     });
 }
@@ -131,9 +126,9 @@ fn Manifest(
     };
     view! {
         <section class="card" aria-labelledby="files">
-            <h2 id="files">{format!("Files ({total})")}</h2>
+            <h2 id="files">{format!("Files ({})", words::number(total as u64))}</h2>
             <p class="hint">
-                "Only these contents can be signed. SHA-256 digests, as " <code>"sha256sum"</code> " prints them, unless another hash is named."
+                "Only files with these digests can be signed. Digests are SHA-256, as printed by " <code>"sha256sum"</code> ", unless marked otherwise."
             </p>
             <ol class="files">{rows}</ol>
             {move || {
@@ -141,7 +136,7 @@ fn Manifest(
                     .then(|| {
                         view! {
                             <button type="button" data-testid="files-all" on:click=move |_| all.set(true)>
-                                {format!("Show all {total}")}
+                                {format!("Show all {}", words::count(total as u64, "file"))}
                             </button>
                         }
                     })
@@ -151,22 +146,22 @@ fn Manifest(
     .into_any()
 }
 
-/// Signatures of an open scope: known only after they were made.
+/// Signatures of an activation for any content: their digests are known only afterwards.
 #[component]
-fn Others(signatures: RwSignal<Vec<SignatureView>>) -> impl IntoView {
+fn Unlisted(signatures: RwSignal<Vec<SignatureView>>) -> impl IntoView {
     let list = move || {
         let list = signatures.get();
         (!list.is_empty()).then(|| {
             view! {
-                <section class="card" aria-labelledby="made">
-                    <h2 id="made">{words::count(list.len() as u64, "signature")}</h2>
+                <section class="card" aria-labelledby="signatures">
+                    <h2 id="signatures">{format!("Signatures ({})", words::number(list.len() as u64))}</h2>
                     <ol class="files">
                         {list
                             .into_iter()
                             .map(|made| {
                                 view! {
                                     <li class="file">
-                                        <span class="file-name">{made.mechanism.to_string()}</span>
+                                        <span class="file-name">{words::mechanism_name(made.mechanism)}</span>
                                         <Digest hex=hex(&made.digest) />
                                         <span class="quiet">
                                             <When at=made.made_at />

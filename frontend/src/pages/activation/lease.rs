@@ -1,4 +1,4 @@
-//! The open lease: what is left, and the end of it.
+//! The lease: signatures, countdown, and the button that ends it.
 
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
@@ -11,17 +11,13 @@ use crate::{
     clock::{self, Clock},
     components::{WorkButton, WorkProblem},
     portal::{Portal, activation_path},
+    words,
     work::Work,
 };
 
-/// Countdown, progress, *Lock now*.
+/// The card with progress, countdown and *Lock now*.
 #[component]
-pub fn Lease(
-    /// Which.
-    id: ActivationId,
-    /// As it stands.
-    view: Memo<Option<ActivationView>>,
-) -> impl IntoView {
+pub fn Lease(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoView {
     let portal = Portal::here();
     let clock = use_context::<Clock>();
     let state = super::aspect(view, |view| view.state.clone());
@@ -35,37 +31,45 @@ pub fn Lease(
         _ => None,
     };
     let end = Memo::new(move |_| may_end(portal, view).filter(|_| is_active.get()));
-    let lock = StoredValue::new(id);
+    let id = StoredValue::new(id);
     view! {
         <section class="card" aria-labelledby="lease">
             <h2 id="lease">"Signatures"</h2>
             <p class="count">
                 <strong data-testid="activation-signatures">
-                    {move || made.get().map_or(0, |(made, _)| made)}
+                    {move || made.get().map(|(made, limit)| progress(made, limit))}
                 </strong>
-                {move || made.get().map(|(_, most)| format!(" of {most} made"))}
             </p>
             <progress
                 aria-label="Signatures made"
-                max=move || made.get().map_or(1, |(_, most)| most)
+                max=move || made.get().map_or(1, |(_, limit)| limit)
                 value=move || made.get().map_or(0, |(made, _)| made)
             ></progress>
             {move || is_open.get().then(|| view! { <p class="countdown" role="timer">{countdown}</p> })}
-            {move || end.get().map(|end| view! { <End id=lock.get_value() end=end /> })}
+            {move || end.get().map(|end| view! { <End id=id.get_value() end=end /> })}
         </section>
     }
     .into_any()
 }
 
-/// What pressing the button means for this user.
+/// "3 of 30 signatures".
+fn progress(made: u32, limit: u32) -> String {
+    format!(
+        "{} of {}",
+        words::number(made),
+        words::count(limit, "signature")
+    )
+}
+
+/// The meaning of the button for this user.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EndKind {
-    /// Lock the HSM.
+    /// Lock the open HSM.
     Lock,
-    /// Take the request back.
-    Withdraw,
-    /// Stop a request that has not been answered.
-    Stop,
+    /// Cancel the user's own request before it opens.
+    CancelOwn,
+    /// Cancel the request of another person before it opens.
+    CancelForAll,
 }
 
 fn may_end(portal: Portal, view: Memo<Option<ActivationView>>) -> Option<EndKind> {
@@ -80,8 +84,8 @@ fn may_end(portal: Portal, view: Memo<Option<ActivationView>>) -> Option<EndKind
         let open = matches!(view.state, ActivationState::Open { .. });
         match (open, mine, custodian || portal.is(Role::Admin)) {
             (true, true, _) | (true, _, true) => Some(EndKind::Lock),
-            (false, true, _) => Some(EndKind::Withdraw),
-            (false, _, true) => Some(EndKind::Stop),
+            (false, true, _) => Some(EndKind::CancelOwn),
+            (false, _, true) => Some(EndKind::CancelForAll),
             _ => None,
         }
     })
@@ -91,7 +95,7 @@ fn may_end(portal: Portal, view: Memo<Option<ActivationView>>) -> Option<EndKind
 fn End(id: ActivationId, end: EndKind) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
-    let lock = Callback::new(move |()| {
+    let submit = Callback::new(move |()| {
         let id = id.clone();
         work.run(async move {
             let view = portal.act(&activation_path(&id, "/lock")).await?;
@@ -102,18 +106,21 @@ fn End(id: ActivationId, end: EndKind) -> impl IntoView {
     let (label, hint) = match end {
         EndKind::Lock => (
             "Lock now",
-            "A running job stops after the current signature, and the lock is proven.",
+            "A running job finishes its current signature. The server then verifies that the HSM is locked.",
         ),
-        EndKind::Withdraw => ("Withdraw the request", "Custodians are no longer asked."),
-        EndKind::Stop => (
-            "End this request",
-            "Ends it for everybody, and locks at once. To say no only for yourself, decline.",
+        EndKind::CancelOwn => (
+            "Cancel request",
+            "Custodians can no longer approve it. Nothing has been signed.",
+        ),
+        EndKind::CancelForAll => (
+            "Cancel request for everyone",
+            "To record only your own decision, use Decline.",
         ),
     };
     view! {
         <WorkProblem work=work />
         <div class="buttons">
-            <WorkButton work=work label=label testid="activation-lock" class="danger" on_press=lock />
+            <WorkButton work=work label=label testid="activation-lock" class="danger" on_press=submit />
         </div>
         <p class="hint">{hint}</p>
     }

@@ -1,4 +1,4 @@
-//! The HSMs of a pool: where each one stands.
+//! The HSMs of a pool with their states.
 
 use countersign_protocol::activation::{ActivationState, MemberView};
 use leptos::prelude::*;
@@ -10,16 +10,13 @@ use crate::{
 
 /// One row per HSM.
 #[component]
-pub fn Members(
-    /// The HSMs.
-    members: Vec<MemberView>,
-) -> impl IntoView {
+pub fn Members(members: Vec<MemberView>) -> impl IntoView {
     let rows = members.into_iter().map(row).collect_view();
     view! {
         <section class="card" aria-labelledby="members">
             <h2 id="members">"HSMs with these keys"</h2>
             <p class="hint">
-                "One consent is for all of them. Files are signed by whichever is open; the limits are those of all together."
+                "One approval covers all of these HSMs. Any open HSM can sign; the limits apply to all of them together."
             </p>
             <ul class="answers">{rows}</ul>
         </section>
@@ -29,16 +26,18 @@ pub fn Members(
 
 fn row(member: MemberView) -> AnyView {
     let testid = format!("activation-member-{}", member.hsm.id);
-    let count = format!("{} of {}", member.authenticated, member.quorum.required);
+    let approvals = words::approvals(member.authenticated, member.quorum);
     let end = match &member.state {
-        ActivationState::Ended { reason, .. } => Some(reason.to_string()),
+        ActivationState::Ended { reason, .. } => {
+            Some(words::end_sentence(reason, Some(approvals.clone())))
+        }
         _ => None,
     };
     view! {
         <li data-testid=testid data-state=member.state.as_str()>
             <span class="answer-name">{member.hsm.id.to_string()}</span>
             <Badge tone=activation_tone(&member.state) text=words::state_name(&member.state) />
-            <span class="quiet">{count}</span>
+            <span class="quiet">{approvals}</span>
             <span class="quiet">{words::count(member.signatures, "signature")}</span>
             {end.map(|end| view! { <span class="quiet">{end}</span> })}
         </li>

@@ -1,7 +1,9 @@
-//! What was asked for.
+//! The terms of the request.
 
 use countersign_protocol::{
+    Timestamp,
     activation::{ActivationTerms, HsmName},
+    cvc::Fingerprint,
     purpose::{Purpose, Scope},
 };
 use leptos::prelude::*;
@@ -12,11 +14,12 @@ use crate::{
     words,
 };
 
-/// The terms; custodians compare them with what the helper shows.
+/// The card with the terms. Custodians compare them with the helper's window.
 #[component]
 pub fn Terms(
-    /// The terms.
     terms: ActivationTerms,
+    /// End of the activation, if it has ended.
+    ended_at: Option<Timestamp>,
 ) -> impl IntoView {
     let hsms: Vec<_> = terms
         .members()
@@ -27,24 +30,39 @@ pub fn Terms(
     view! {
         <section class="card" aria-labelledby="terms">
             <h2 id="terms">"Request"</h2>
-            <p class="reason">{terms.reason}</p>
+            <p class="reason">{words::purpose(&terms.purpose)}</p>
             {scope(&terms.purpose)}
             <dl class="facts">
-                <Fact name="Asked by">
-                    {terms.requester.name} ", " <When at=terms.requested_at />
+                <Fact name="Reason">{terms.reason}</Fact>
+                <Fact name="Requester">{terms.requester.name}</Fact>
+                <Fact name="Requested">
+                    <When at=terms.requested_at />
                 </Fact>
                 <Fact name=if hsms.len() == 1 { "HSM" } else { "HSMs" }>{hsms}</Fact>
                 {key(&terms.purpose)}
                 <Fact name="Lease">
                     {format!(
-                        "{}, {} at most",
+                        "up to {}, up to {} after opening",
                         words::count(lease.signatures, "signature"),
                         clock::length(lease.seconds),
                     )}
                 </Fact>
-                <Fact name="Custodians may answer until">
-                    <When at=terms.expires_at />
-                </Fact>
+                {match ended_at {
+                    Some(at) => {
+                        view! {
+                            <Fact name="Ended">
+                                <When at=at />
+                            </Fact>
+                        }
+                    }
+                    None => {
+                        view! {
+                            <Fact name="Approve by">
+                                <When at=terms.expires_at />
+                            </Fact>
+                        }
+                    }
+                }}
             </dl>
         </section>
     }
@@ -66,23 +84,25 @@ fn hsm_row(hsm: &HsmName) -> AnyView {
 fn scope(purpose: &Purpose) -> AnyView {
     match purpose {
         Purpose::Sign { scope: Scope::Manifest { files }, .. } => {
-            let digest = files.digest().to_string();
+            let digest = files.digest();
+            let fingerprint = Fingerprint(*digest.as_bytes()).words().join(" ");
             view! {
                 <div class="scope good">
                     <strong>
                         {format!("Only {}", words::count(files.files().len() as u64, "listed file"))}
                     </strong>
-                    <p>"Digest of the list; the helper shows the same:"</p>
-                    <Digest hex=digest />
+                    <p>"Manifest digest (compare with the helper's window):"</p>
+                    <Digest hex=digest.to_string() />
+                    <p>{fingerprint}</p>
                 </div>
             }
             .into_any()
         }
         Purpose::Sign { scope: Scope::Open, .. } => view! {
             <div class="scope wait" data-testid="scope-open">
-                <strong>"Open scope"</strong>
+                <strong>"Any content"</strong>
                 <p>
-                    "Anything the requester sends can be signed while the lease is open. You approve the person and the limits, not the content."
+                    "Anything that the requester sends can be signed while the lease is open. You approve the person and the limits, not the content."
                 </p>
             </div>
         }
@@ -90,7 +110,7 @@ fn scope(purpose: &Purpose) -> AnyView {
         Purpose::GenerateKey { .. } => view! {
             <div class="scope good">
                 <strong>"One new key"</strong>
-                <p>"The HSM makes one key and is locked again. Nothing is signed."</p>
+                <p>"The HSM generates one key and locks again. No files are signed."</p>
             </div>
         }
         .into_any(),
@@ -100,7 +120,7 @@ fn scope(purpose: &Purpose) -> AnyView {
 fn key(purpose: &Purpose) -> AnyView {
     match purpose {
         Purpose::Sign { keys, .. } => {
-            let name = if keys.only().is_some() { "Key" } else { "Keys" };
+            let heading = if keys.only().is_some() { "Key" } else { "Keys" };
             let rows: Vec<_> = keys
                 .iter()
                 .map(|key| {
@@ -113,7 +133,7 @@ fn key(purpose: &Purpose) -> AnyView {
                     }
                 })
                 .collect();
-            view! { <Fact name=name>{rows}</Fact> }.into_any()
+            view! { <Fact name=heading>{rows}</Fact> }.into_any()
         }
         Purpose::GenerateKey { label, key_type } => {
             let text = format!("{label}, {key_type}");

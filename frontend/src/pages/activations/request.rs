@@ -1,4 +1,4 @@
-//! Asks for an activation: which key, why, for what, how long.
+//! The form that requests an activation: key, reason, files, limits.
 
 use countersign_protocol::{
     activation::{ActivationView, Join, NewActivation, NewPurpose},
@@ -12,7 +12,7 @@ use leptos::{html, prelude::*};
 use leptos_router::hooks::use_navigate;
 
 use crate::{
-    browser,
+    browser, clock,
     components::{CheckField, TextField, WorkButton, WorkProblem},
     portal::Portal,
     words,
@@ -21,69 +21,108 @@ use crate::{
 
 const DEFAULT_SECONDS: &str = "3600";
 
-/// The form.
+/// The values of the form.
+#[derive(Clone, Copy)]
+struct Fields {
+    keys: RwSignal<Vec<SigningKeyView>>,
+    chosen_key: RwSignal<String>,
+    reason: RwSignal<String>,
+    any_content: RwSignal<bool>,
+    files: NodeRef<html::Input>,
+    /// Number of files that are hashed, while files are being hashed.
+    hashed: RwSignal<Option<u32>>,
+    seconds: RwSignal<String>,
+    signatures: RwSignal<String>,
+}
+
+impl Fields {
+    fn new() -> Self {
+        Self {
+            keys: RwSignal::new(Vec::new()),
+            chosen_key: RwSignal::new(String::new()),
+            reason: RwSignal::new(String::new()),
+            any_content: RwSignal::new(false),
+            files: NodeRef::new(),
+            hashed: RwSignal::new(None),
+            seconds: RwSignal::new(DEFAULT_SECONDS.to_owned()),
+            signatures: RwSignal::new(String::new()),
+        }
+    }
+
+    fn key(self) -> Option<SigningKeyView> {
+        self.keys.with_untracked(|keys| {
+            let chosen = self.chosen_key.get_untracked();
+            let by_choice = keys.iter().find(|key| value_of(key) == chosen);
+            by_choice.or(keys.first()).cloned()
+        })
+    }
+
+    /// Hashes the files and puts the request together.
+    async fn request(self, key: Option<SigningKeyView>) -> Result<NewActivation, Problem> {
+        let key = key.ok_or_else(|| {
+            problem(
+                "No key yet",
+                "An admin has to request one on the HSM's page first.",
+            )
+        })?;
+        let scope = if self.any_content.get_untracked() {
+            Scope::Open
+        } else {
+            manifest(self.files, self.hashed).await?
+        };
+        let listed = match &scope {
+            Scope::Manifest { files } => u32::try_from(files.files().len()).ok(),
+            Scope::Open => None,
+        };
+        let seconds = self.seconds.get_untracked();
+        let seconds = positive(&seconds)
+            .ok_or_else(|| problem("Time missing", "Enter a time of at least 1 second."))?;
+        let signatures = self.signatures.get_untracked();
+        let signatures = match listed {
+            Some(listed) if signatures.trim().is_empty() => Some(listed),
+            _ => positive(&signatures),
+        };
+        let signatures = signatures.ok_or_else(|| {
+            problem(
+                "Number of signatures missing",
+                "Enter at least 1 signature.",
+            )
+        })?;
+        Ok(NewActivation {
+            hsm: Some(key.hsm),
+            purpose: NewPurpose::Sign {
+                keys: vec![key.fingerprint.to_hex()],
+                scope,
+            },
+            reason: self.reason.get_untracked().trim().to_owned(),
+            lease: Some(LeaseLimits {
+                seconds,
+                signatures,
+            }),
+            collect_seconds: None,
+            abandoned_after_seconds: None,
+            join: Join::SamePurpose,
+        })
+    }
+}
+
 #[component]
 pub fn RequestForm() -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
-    let keys = RwSignal::new(Vec::<SigningKeyView>::new());
     let load = Work::new();
+    let fields = Fields::new();
     load.run(async move {
-        keys.set(portal.get("/keys").await?);
+        fields.keys.set(portal.get("/keys").await?);
         Ok(())
     });
-    let chosen = RwSignal::new(String::new());
-    let reason = RwSignal::new(String::new());
-    let anything = RwSignal::new(false);
-    let seconds = RwSignal::new(DEFAULT_SECONDS.to_owned());
-    let signatures = RwSignal::new(String::new());
-    let files = NodeRef::<html::Input>::new();
-    let hashed = RwSignal::new(None::<u32>);
     let navigate = use_navigate();
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let navigate = navigate.clone();
-        let key = keys.with_untracked(|keys| {
-            let chosen = chosen.get_untracked();
-            let by_choice = keys.iter().find(|key| value_of(key) == chosen);
-            by_choice.or(keys.first()).cloned()
-        });
+        let key = fields.key();
         work.run(async move {
-            let key = key.ok_or_else(|| {
-                problem(
-                    "There is no key",
-                    "An admin has to generate one on the HSM's page first.",
-                )
-            })?;
-            let scope = if anything.get_untracked() {
-                Scope::Open
-            } else {
-                manifest(files, hashed).await?
-            };
-            let files = match &scope {
-                Scope::Manifest { files } => files.files().len(),
-                Scope::Open => 0,
-            };
-            let lease = LeaseLimits {
-                seconds: number("seconds", &seconds.get_untracked(), None)?,
-                signatures: number(
-                    "signatures",
-                    &signatures.get_untracked(),
-                    u32::try_from(files).ok(),
-                )?,
-            };
-            let request = NewActivation {
-                hsm: Some(key.hsm),
-                purpose: NewPurpose::Sign {
-                    keys: vec![key.fingerprint.to_hex()],
-                    scope,
-                },
-                reason: reason.get_untracked().trim().to_owned(),
-                lease: Some(lease),
-                collect_seconds: None,
-                abandoned_after_seconds: None,
-                join: Join::SamePurpose,
-            };
+            let request = fields.request(key).await?;
             let view: ActivationView = portal.post("/activations", &request).await?;
             let page = format!("/a/{}", view.terms.id);
             portal.put_activation(view);
@@ -91,103 +130,127 @@ pub fn RequestForm() -> impl IntoView {
             Ok(())
         });
     };
+    let seconds_hint = Signal::derive(move || {
+        fields
+            .seconds
+            .with(|seconds| positive(seconds).map_or_else(String::new, clock::length))
+    });
     view! {
         <form class="form" on:submit=submit>
-            <div class="field">
-                <label for="request-key">"Key"</label>
-                <select
-                    id="request-key"
-                    data-testid="request-key"
-                    prop:value=move || chosen.get()
-                    on:change=move |event| chosen.set(event_target_value(&event))
-                >
-                    {move || {
-                        keys.get()
-                            .into_iter()
-                            .map(|key| {
-                                view! {
-                                    <option value=value_of(&key) data-label=key.label.clone()>
-                                        {format!("{} ({}, HSM {})", key.label, key.kind, key.hsm)}
-                                    </option>
-                                }
-                            })
-                            .collect_view()
-                    }}
-                </select>
-                <WorkProblem work=load />
-            </div>
+            <KeyField fields=fields load=load />
             <TextField
                 label="Reason"
-                value=reason
+                value=fields.reason
                 testid="request-reason"
-                hint="Custodians decide by it, such as “Firmware 4.2.1”."
+                hint="Custodians decide based on this, for example “Firmware 4.2.1”."
             />
             <CheckField
-                label="Open scope: any digest may be signed"
-                value=anything
+                label="Allow any content (no file list)"
+                value=fields.any_content
                 testid="request-scope-open"
-                hint="Custodians see this flagged: they approve without knowing what is signed."
+                hint="Custodians are warned that they can't see what will be signed."
             />
-            <div class="field" hidden=move || anything.get()>
-                <label for="request-files">"Files to sign"</label>
-                <input
-                    id="request-files"
-                    data-testid="request-files"
-                    type="file"
-                    multiple
-                    node_ref=files
-                    aria-describedby="request-files-hint"
-                />
-                <p class="hint" id="request-files-hint">
-                    "They are hashed in this browser and never uploaded. Only these files can be signed then."
-                </p>
-                <p class="hint" role="status">
-                    {move || {
-                        hashed.get().map(|count| format!("Hashing: {} done …", words::count(count, "file")))
-                    }}
-                </p>
-            </div>
+            <FilesField fields=fields />
             <div class="pair">
                 <TextField
-                    label="Seconds open, at most"
-                    value=seconds
+                    label="Maximum time open, in seconds"
+                    value=fields.seconds
                     testid="request-seconds"
                     kind="number"
                     min="1"
+                    hint=seconds_hint
                 />
-                <SignaturesField anything=anything signatures=signatures />
+                <SignaturesField fields=fields />
             </div>
             <WorkProblem work=work />
-            <WorkButton work=work label="Ask the custodians" testid="request-submit" class="primary" />
+            <WorkButton work=work label="Request approval" testid="request-submit" class="primary" />
         </form>
     }
     .into_any()
 }
 
 #[component]
-fn SignaturesField(anything: RwSignal<bool>, signatures: RwSignal<String>) -> impl IntoView {
+fn KeyField(fields: Fields, load: Work) -> impl IntoView {
+    let options = move || {
+        let keys = fields.keys.get().into_iter();
+        let options = keys.map(|key| {
+            view! {
+                <option value=value_of(&key) data-label=key.label.clone()>
+                    {format!("{} ({}, HSM {})", key.label, key.kind, key.hsm)}
+                </option>
+            }
+        });
+        options.collect_view()
+    };
+    view! {
+        <div class="field">
+            <label for="request-key">"Key"</label>
+            <select
+                id="request-key"
+                data-testid="request-key"
+                prop:value=move || fields.chosen_key.get()
+                on:change=move |event| fields.chosen_key.set(event_target_value(&event))
+            >
+                {options}
+            </select>
+            <WorkProblem work=load />
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn FilesField(fields: Fields) -> impl IntoView {
+    let progress = move || {
+        let hashed = fields.hashed.get()?;
+        Some(format!("Hashing… {} done", words::count(hashed, "file")))
+    };
+    view! {
+        <div class="field" hidden=move || fields.any_content.get()>
+            <label for="request-files">"Files to sign"</label>
+            <input
+                id="request-files"
+                data-testid="request-files"
+                type="file"
+                multiple
+                node_ref=fields.files
+                aria-describedby="request-files-hint"
+            />
+            <p class="hint" id="request-files-hint">
+                "Files are hashed in your browser and never uploaded. Only these files can be signed."
+            </p>
+            <p class="hint" role="status">
+                {progress}
+            </p>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn SignaturesField(fields: Fields) -> impl IntoView {
     let hint = Signal::derive(move || {
-        if anything.get() {
-            "How many signatures may be made.".to_owned()
+        if fields.any_content.get() {
+            String::new()
         } else {
-            "Empty: one for each file.".to_owned()
+            "Leave empty for one per file.".to_owned()
         }
     });
     view! {
         <TextField
-            label="Signatures, at most"
-            value=signatures
+            label="Maximum signatures"
+            value=fields.signatures
             testid="request-signatures"
             kind="number"
             min="1"
-            required=anything
+            required=fields.any_content
             hint=hint
         />
     }
     .into_any()
 }
 
-/// The same label may be on two HSMs.
+/// Two HSMs may hold keys with the same label, so the value names both the HSM and the key.
 fn value_of(key: &SigningKeyView) -> String {
     format!("{}/{}", key.hsm, key.fingerprint.to_hex())
 }
@@ -205,28 +268,16 @@ async fn manifest(
         }
         _ => {
             return Err(problem(
-                "No file is chosen",
-                "Choose the files to be signed, or tick “open scope”.",
+                "No files chosen",
+                "Choose at least one file, or allow any content.",
             ));
         }
     };
     let files = Manifest::new(list)
-        .map_err(|error| problem("These files can't be listed", error.to_string()))?;
+        .map_err(|error| problem("These files can't be used", error.to_string()))?;
     Ok(Scope::Manifest { files })
 }
 
-fn number(what: &str, text: &str, otherwise: Option<u32>) -> Result<u32, Problem> {
-    match (text.trim(), otherwise.filter(|number| *number > 0)) {
-        ("", Some(number)) => Ok(number),
-        (text, _) => text
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| {
-                problem(
-                    "A number is missing",
-                    format!("Say how many {what} the lease may have, 1 or more."),
-                )
-            }),
-    }
+fn positive(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|number| *number > 0)
 }

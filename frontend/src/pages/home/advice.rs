@@ -1,4 +1,4 @@
-//! Nothing waits: what to do next, by role and by how far the server is set up.
+//! The next step when nothing needs attention. It depends on the user's roles and on the progress of the set-up.
 
 use countersign_protocol::{
     hsm::{HsmState, HsmView},
@@ -6,9 +6,9 @@ use countersign_protocol::{
 };
 use leptos::prelude::*;
 
-use crate::portal::Portal;
+use crate::{portal::Portal, words};
 
-/// The next step as a sentence with a link.
+/// The next step, as a sentence with a link.
 pub fn next_steps(portal: Portal) -> AnyView {
     let hsms = portal.hsms.get().unwrap_or_default();
     if portal.is(Role::Admin)
@@ -16,17 +16,17 @@ pub fn next_steps(portal: Portal) -> AnyView {
     {
         return step;
     }
-    let can_ask = portal.is(Role::Requester) && hsms.iter().any(|hsm| !hsm.keys.is_empty());
-    if can_ask {
+    let can_request = portal.is(Role::Requester) && hsms.iter().any(|hsm| !hsm.keys.is_empty());
+    if can_request {
         return say(
-            "Nothing waits for you. To sign, ask the custodians, or connect your build with a token.",
+            "Nothing needs your attention. To sign files, request an activation or create a token for your build.",
             "/activations",
-            "Request an activation",
+            "Request activation",
         );
     }
     view! {
         <p>
-            "Nothing waits for you. When somebody asks for a signature, it appears here by itself."
+            "Nothing needs your attention. New requests appear here automatically."
         </p>
     }
     .into_any()
@@ -37,8 +37,8 @@ fn setup_step(portal: Portal, hsms: &[HsmView]) -> Option<AnyView> {
         return Some(
             view! {
                 <p>
-                    "No HSM yet. Add one to the server's configuration (" <code>"[[hsm]]"</code>
-                    "), and start the server again."
+                    "No HSMs yet. Add one to the server's configuration (" <code>"[[hsm]]"</code>
+                    "), then restart the server."
                 </p>
             }
             .into_any(),
@@ -46,11 +46,7 @@ fn setup_step(portal: Portal, hsms: &[HsmView]) -> Option<AnyView> {
     };
     let page = format!("/hsms/{}", first.id);
     if hsms.iter().all(|hsm| hsm.state == HsmState::Uninitialised) {
-        return Some(say(
-            "The HSM has no quorum yet.",
-            &page,
-            "Initialise the HSM",
-        ));
+        return Some(say("The HSM has no quorum yet.", &page, "Initialise HSM"));
     }
     let confirmed = portal.operators.with(|all| {
         let custodians = all.iter().flatten().filter(|operator| {
@@ -66,15 +62,17 @@ fn setup_step(portal: Portal, hsms: &[HsmView]) -> Option<AnyView> {
         if confirmed < usize::from(pka.quorum.total) {
             return Some(say(
                 &format!(
-                    "HSM {} wants {} custodians; {confirmed} have a confirmed key so far.",
-                    hsm.id, pka.quorum.total
+                    "HSM {} needs {}; {confirmed} {} a confirmed key.",
+                    hsm.id,
+                    words::count(pka.quorum.total, "custodian"),
+                    if confirmed == 1 { "has" } else { "have" }
                 ),
                 "/people",
                 "Invite custodians",
             ));
         }
         return Some(say(
-            &format!("HSM {} still lacks registered custodians.", hsm.id),
+            &format!("HSM {}: register the remaining custodians.", hsm.id),
             &format!("/hsms/{}", hsm.id),
             "Register custodians",
         ));
@@ -83,9 +81,9 @@ fn setup_step(portal: Portal, hsms: &[HsmView]) -> Option<AnyView> {
         .iter()
         .find(|hsm| hsm.pka.is_some() && hsm.keys.is_empty())?;
     Some(say(
-        "The quorum is complete. The first key asks the custodians for the first time.",
+        "All custodians are registered. Request the first key; it needs their approval.",
         &format!("/hsms/{}", without_keys.id),
-        "Generate a key",
+        "Request new key",
     ))
 }
 

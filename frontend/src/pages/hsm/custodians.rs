@@ -1,4 +1,4 @@
-//! Custodians registered in the HSM, and those who can be.
+//! Custodians that are registered in the HSM, and those that can be registered.
 
 use countersign_protocol::{
     hsm::{HsmView, PkaView, RegisterCustodian, RegisteredCustodian},
@@ -15,14 +15,9 @@ use crate::{
     work::Work,
 };
 
-/// The quorum and its keys.
+/// The card with the quorum and its custodians.
 #[component]
-pub fn Custodians(
-    /// Which HSM.
-    id: HsmId,
-    /// As it stands.
-    view: Memo<Option<HsmView>>,
-) -> impl IntoView {
+pub fn Custodians(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     let portal = Portal::here();
     let quorum = Memo::new(move |_| view.with(|view| view.as_ref().and_then(|view| view.pka)));
     let registered = Memo::new(move |_| {
@@ -65,13 +60,13 @@ pub fn Custodians(
                 />
             </ul>
             {move || {
-                let nobody = candidates.with(Vec::is_empty) && quorum.get().is_some_and(|pka| pka.missing > 0);
-                (nobody && portal.is(Role::Admin))
+                let no_candidate = candidates.with(Vec::is_empty) && quorum.get().is_some_and(|pka| pka.missing > 0);
+                (no_candidate && portal.is(Role::Admin))
                     .then(|| {
                         view! {
                             <p>
-                                "Nobody can be registered now. " <a href="/people">"Invite custodians"</a>
-                                ", and confirm their keys."
+                                "No enrolled custodian is left to register. " <a href="/people">"Invite custodians"</a>
+                                " and confirm their keys."
                             </p>
                         }
                     })
@@ -83,27 +78,41 @@ pub fn Custodians(
 
 fn quorum_words(pka: Option<PkaView>) -> String {
     match pka {
-        None => "No quorum is set up.".to_owned(),
+        None => "No quorum yet. Initialise the HSM to set one.".to_owned(),
         Some(pka) if pka.missing > 0 => format!(
-            "{} needed; {} of {} registered, {} to go",
+            "Quorum {}. {} of {} registered.",
             pka.quorum,
             pka.quorum.total.saturating_sub(pka.missing),
-            pka.quorum.total,
-            words::count(pka.missing, "key")
+            words::count(pka.quorum.total, "key")
         ),
-        Some(pka) => format!("{} needed; all {} registered", pka.quorum, pka.quorum.total),
+        Some(pka) => {
+            let keys = words::count(pka.quorum.total, "key");
+            format!("Quorum {}. {keys} registered.", pka.quorum)
+        }
     }
 }
 
 fn row(custodian: RegisteredCustodian) -> AnyView {
+    let (badge, origin) = if custodian.revoked {
+        (
+            view! { <Badge tone="bad" text="Revoked" /> },
+            "Registered by",
+        )
+    } else {
+        (view! { <Badge tone="good" text="Registered" /> }, "By")
+    };
+    let consequence = custodian.revoked.then_some(
+        "The HSM still holds this key, but this server rejects its approvals. Initialise the HSM again to replace it.",
+    );
     view! {
         <li data-testid=format!("hsm-custodian-{}", custodian.person.id)>
             <span class="answer-name">{custodian.person.name}</span>
-            <Badge tone="good" text="registered" />
+            {badge}
             <span class="quiet">
-                {format!("by {}, ", custodian.registered_by.name)} <When at=custodian.registered_at />
+                {format!("{origin} {}, ", custodian.registered_by.name)} <When at=custodian.registered_at />
             </span>
             <code class="quiet">{custodian.chr.as_str().to_owned()}</code>
+            {consequence.map(|text| view! { <span class="quiet">{text}</span> })}
         </li>
     }
     .into_any()
@@ -124,18 +133,18 @@ fn Candidate(hsm: HsmId, operator: OperatorView) -> impl IntoView {
         let path = path(&hsm, "/custodians");
         work.run(async move {
             portal
-                .ask_hsm(portal.post(&path, &RegisterCustodian { key }))
+                .store_hsm(portal.post(&path, &RegisterCustodian { key }))
                 .await
         });
     });
     view! {
         <li>
-            <span class="answer-name">{person.name}</span>
+            <span class="answer-name">{person.name.clone()}</span>
             {if confirmed {
                 view! {
                     <WorkButton
                         work=work
-                        label="Register"
+                        label=format!("Register {}'s key", person.name)
                         testid=format!("hsm-register-{}", person.id)
                         on_press=register
                     />

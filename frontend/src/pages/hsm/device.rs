@@ -5,12 +5,9 @@ use leptos::prelude::*;
 
 use crate::components::Fact;
 
-/// What was verified about it.
+/// The card with the verified facts about the device.
 #[component]
-pub fn Device(
-    /// The HSM.
-    view: Memo<Option<HsmView>>,
-) -> impl IntoView {
+pub fn Device(view: Memo<Option<HsmView>>) -> impl IntoView {
     let device = Memo::new(move |_| {
         view.with(|view| {
             view.as_ref()
@@ -21,24 +18,24 @@ pub fn Device(
         let (transport, device) = device.get()?;
         Some(view! {
             <dl class="facts">
-                <Fact name="Attached by">{transport}</Fact>
+                <Fact name="Connection">{transport}</Fact>
                 {device
                     .map(|device| {
                         let channel = if device.secure_channel {
-                            "encrypted to the verified device"
+                            "Encrypted to the verified device"
                         } else {
-                            "not encrypted: this card can't do that"
+                            "None: this device doesn't support one"
                         };
                         view! {
                             <Fact name="Device">{device.id.to_string()}</Fact>
-                            <Fact name="Vouched for by">{device.anchor}</Fact>
+                            <Fact name="Certified by">{device.anchor}</Fact>
                             <Fact name="Certificate path">
                                 <code>{device.path}</code>
                             </Fact>
                             <Fact name="Firmware">
-                                {device.version.unwrap_or_else(|| "not told".to_owned())}
+                                {device.version.unwrap_or_else(|| "Unknown".to_owned())}
                             </Fact>
-                            <Fact name="Channel">{channel}</Fact>
+                            <Fact name="Secure channel">{channel}</Fact>
                         }
                     })}
             </dl>

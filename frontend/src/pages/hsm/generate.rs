@@ -1,4 +1,4 @@
-//! A new key: an activation that the custodians approve.
+//! The form that requests a new key. Generating it is an activation, which needs the custodians' approval.
 
 use countersign_protocol::{
     activation::{ActivationView, Join, NewActivation, NewPurpose},
@@ -14,12 +14,8 @@ use crate::{
     work::Work,
 };
 
-/// The form.
 #[component]
-pub fn GenerateForm(
-    /// On which HSM.
-    hsm: HsmId,
-) -> impl IntoView {
+pub fn GenerateForm(hsm: HsmId) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let label = RwSignal::new(String::new());
@@ -58,7 +54,7 @@ pub fn GenerateForm(
                 label="Label"
                 value=label
                 testid="genkey-label"
-                hint="Programs ask for the key by this name."
+                hint="Programs select the key by this name."
             />
             <div class="field">
                 <label for="genkey-type">"Type"</label>
@@ -77,10 +73,10 @@ pub fn GenerateForm(
                 label="Reason"
                 value=reason
                 testid="genkey-reason"
-                hint="Custodians decide by it: generating a key needs the quorum too."
+                hint="Custodians decide based on this: generating a key needs their approval."
             />
             <WorkProblem work=work />
-            <WorkButton work=work label="Ask the custodians" testid="genkey-submit" class="primary" />
+            <WorkButton work=work label="Request approval" testid="genkey-submit" class="primary" />
         </form>
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! Sets up a quorum; erases the device.
+//! Initialises an HSM: erases the device and sets its quorum.
 
 use countersign_protocol::{
     activation::Quorum,
@@ -17,14 +17,9 @@ use crate::{
     work::{Work, problem},
 };
 
-/// For admins.
+/// The card with the form, for admins only.
 #[component]
-pub fn Initialise(
-    /// Which HSM.
-    id: HsmId,
-    /// As it stands.
-    view: Memo<Option<HsmView>>,
-) -> impl IntoView {
+pub fn Initialise(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     let portal = Portal::here();
     let open = RwSignal::new(false);
     let possible = Memo::new(move |_| {
@@ -50,9 +45,9 @@ pub fn Initialise(
                         <section class="card" aria-labelledby="initialise">
                             <h2 id="initialise">"Initialise"</h2>
                             <p class="hint">
-                                "Sets the quorum and erases everything on the device. No user PIN is set, so the quorum is the only way in."
+                                "Erases everything on the device and sets the quorum. No user PIN is set, so only the quorum can open the device."
                             </p>
-                            <Disclosure open=open label="Initialise …" testid="hsm-initialise">
+                            <Disclosure open=open label="Erase and initialise HSM…" testid="hsm-initialise">
                                 <Form id=id.get_value() keys=keys open=open />
                             </Disclosure>
                         </section>
@@ -80,9 +75,9 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
             let has_keys = keys.get_untracked() > 0;
             if has_keys && typed.get_untracked().trim() != id.as_str() {
                 return Err(problem(
-                    "The name differs",
+                    "Not confirmed",
                     format!(
-                        "All keys on this HSM will be gone. Type its name, {id}, if you mean it."
+                        "This permanently destroys all keys on this HSM. Type “{id}” to confirm."
                     ),
                 ));
             }
@@ -92,61 +87,73 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 erase: has_keys.then(|| id.clone()),
             };
             portal
-                .ask_hsm(portal.post(&path(&id, "/initialise"), &body))
+                .store_hsm(portal.post(&path(&id, "/initialise"), &body))
                 .await?;
             open.set(false);
             Ok(())
         });
     };
-    let advice = move || advice(&required.get(), &total.get());
+    let warning = move || {
+        let keys = keys.get();
+        (keys > 0).then(|| view! { <p class="notice bad">{loss(keys)}</p> })
+    };
     view! {
         <form class="form" on:submit=submit>
-            <div class="pair">
-                <TextField
-                    label="Custodians needed"
-                    value=required
-                    testid="init-required"
-                    kind="number"
-                    min="1"
-                    max="255"
-                />
-                <TextField
-                    label="Custodians in all"
-                    value=total
-                    testid="init-total"
-                    kind="number"
-                    min="1"
-                    max="255"
-                />
-            </div>
-            <p class="hint" role="status">{advice}</p>
+            <QuorumFields required=required total=total />
             <CheckField
                 label="Registered keys may be replaced later"
                 value=replace
                 testid="init-replace"
-                hint="With it the key of a lost card can be replaced later, though not from this portal yet. Without it, who is registered stays so until the next erasure."
+                hint="Lets you replace the key of a lost card (not yet in this portal). Otherwise, registered keys stay until the HSM is erased."
             />
-            {move || {
-                let keys = keys.get();
-                let warning = (keys > 0)
-                    .then(|| format!("There is {} on this HSM. Initialising destroys it for good.", words::count(keys as u64, "key")));
-                warning.map(|text| view! { <p class="notice bad">{text}</p> })
-            }}
+            {warning}
             <TextField
-                label="Name of the HSM, to confirm the erasure"
+                label=format!("Type {name} to confirm")
                 value=typed
                 testid="init-label"
                 required=Signal::derive(move || keys.get() > 0)
-                hint=format!("{name}; needed where there are keys on it.")
             />
             <p class="hint">
-                "The SO-PIN is entered at the server, never here. If it isn't configured there, the server's terminal asks for it now."
+                "The server reads the SO-PIN from its configuration. If none is set, enter it on the server's terminal now."
             </p>
             <WorkProblem work=work />
-            <WorkButton work=work label="Erase and initialise" testid="init-submit" class="danger" />
+            <WorkButton work=work label="Erase and initialise HSM" testid="init-submit" class="danger" />
         </form>
     }
     .into_any()
+}
+
+#[component]
+fn QuorumFields(required: RwSignal<String>, total: RwSignal<String>) -> impl IntoView {
+    let advice = move || advice(&required.get(), &total.get());
+    view! {
+        <div class="pair">
+            <TextField
+                label="Approvals required"
+                value=required
+                testid="init-required"
+                kind="number"
+                min="1"
+                max="255"
+            />
+            <TextField
+                label="Number of custodians"
+                value=total
+                testid="init-total"
+                kind="number"
+                min="1"
+                max="255"
+            />
+        </div>
+        <p class="hint" role="status">{advice}</p>
+    }
+    .into_any()
+}
+
+fn loss(keys: usize) -> String {
+    let them = if keys == 1 { "it" } else { "them" };
+    let keys = words::count(keys as u64, "key");
+    format!("This HSM holds {keys}. Initialising it destroys {them} permanently.")
 }
 
 fn quorum(required: &str, total: &str) -> Result<Quorum, Problem> {
@@ -155,29 +162,30 @@ fn quorum(required: &str, total: &str) -> Result<Quorum, Problem> {
             Ok(Quorum { required, total })
         }
         _ => Err(problem(
-            "These numbers don't fit",
-            "At least 1 custodian is needed, and not more than there are in all.",
+            "Quorum not possible",
+            "Require at least 1 approval, and not more approvals than there are custodians.",
         )),
     }
 }
 
-/// What the numbers mean.
+/// The consequences of the quorum.
 fn advice(required: &str, total: &str) -> String {
     let Ok(quorum) = quorum(required, total) else {
         return String::new();
     };
-    let spare = quorum.total - quorum.required;
-    let lost = match spare {
-        0 => "If one card is lost, the keys are lost".to_owned(),
-        1 => "One card may be lost".to_owned(),
-        spare => format!("{spare} cards may be lost"),
+    let lost = match quorum.total - quorum.required {
+        0 => "if one card is lost, the keys are lost.".to_owned(),
+        spare => format!(
+            "you can lose {} and still open the HSM.",
+            words::count(spare, "card")
+        ),
     };
-    let alone = match quorum.required {
-        1 => "anybody alone can open the HSM".to_owned(),
-        2 => "nobody alone can open the HSM".to_owned(),
-        required => format!("{} together can't open the HSM", required - 1),
+    let together = match quorum.required {
+        1 => "Any custodian can open it alone.".to_owned(),
+        2 => "No custodian can open it alone.".to_owned(),
+        required => format!("{} custodians together can't open it.", required - 1),
     };
-    format!("{quorum}: {lost}; {alone}.")
+    format!("{quorum}: {lost} {together}")
 }
 
 #[cfg(test)]
@@ -188,11 +196,15 @@ mod tests {
     fn advice_names_both_dangers() {
         assert_eq!(
             advice("2", "3"),
-            "2 of 3: One card may be lost; nobody alone can open the HSM."
+            "2 of 3: you can lose 1 card and still open the HSM. No custodian can open it alone."
         );
         assert_eq!(
             advice("3", "5"),
-            "3 of 5: 2 cards may be lost; 2 together can't open the HSM."
+            "3 of 5: you can lose 2 cards and still open the HSM. 2 custodians together can't open it."
+        );
+        assert_eq!(
+            advice("1", "1"),
+            "1 of 1: if one card is lost, the keys are lost. Any custodian can open it alone."
         );
         assert_eq!(advice("4", "3"), "");
     }

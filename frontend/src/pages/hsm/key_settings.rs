@@ -1,4 +1,4 @@
-//! What an admin can change of a key: its certificate, and whether requesters may pad for themselves.
+//! The settings of a key that an admin can change: its certificate, and whether raw RSA is allowed.
 
 use countersign_protocol::{
     encoding::Base64,
@@ -19,18 +19,15 @@ use crate::{
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// Certificate and settings of one key.
+/// The form for certificate and settings of one key.
 #[component]
-pub fn KeySettingsForm(
-    /// The key.
-    key: SigningKeyView,
-) -> impl IntoView {
+pub fn KeySettingsForm(key: SigningKeyView) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let pem = RwSignal::new(String::new());
     let id = StoredValue::new(key.fingerprint.to_hex());
     let path = move |below: &str| id.with_value(|key| format!("/keys/{}/{below}", api::part(key)));
-    let keep = Callback::new(move |()| {
+    let save = Callback::new(move |()| {
         work.run(async move {
             let body = parse(&pem.get_untracked())?;
             portal.put(&path("certificate"), &body).await
@@ -40,7 +37,7 @@ pub fn KeySettingsForm(
         work.run(async move { portal.delete(&path("certificate")).await });
     });
     let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
-    let turn = Callback::new(move |()| {
+    let toggle = Callback::new(move |()| {
         work.run(async move {
             let settings = KeySettings { raw_rsa: !raw };
             portal.put(&path("settings"), &settings).await
@@ -69,15 +66,15 @@ pub fn KeySettingsForm(
                                 on:input=move |event| pem.set(event_target_value(&event))
                             />
                             <p class="hint">
-                                "Programs such as Java use a key only with a certificate. Without a CA, a requester makes one with "
+                                "Programs such as Java use a key only with a certificate. Without a CA, a requester creates one with "
                                 <code>"countersign certificate"</code> "."
                             </p>
                         </div>
                         <WorkButton
                             work=work
-                            label="Keep this certificate"
+                            label="Save certificate"
                             testid=format!("certificate-keep-{label}")
-                            on_press=keep
+                            on_press=save
                         />
                     }
                 })}
@@ -86,7 +83,7 @@ pub fn KeySettingsForm(
                     view! {
                         <WorkButton
                             work=work
-                            label="Remove the certificate"
+                            label="Remove certificate"
                             testid=format!("certificate-remove-{label}")
                             on_press=remove
                         />
@@ -96,13 +93,13 @@ pub fn KeySettingsForm(
                 .then(|| {
                     view! {
                         <p class="hint">
-                            "With raw RSA, requesters pad for themselves, and nobody can tell what is signed. It works only under an open scope."
+                            "With raw RSA, requesters apply the padding, so nobody can check what is signed. It works only for requests without a file list."
                         </p>
                         <WorkButton
                             work=work
-                            label=if raw { "Forbid raw RSA" } else { "Allow raw RSA" }
+                            label=if raw { "Disallow raw RSA" } else { "Allow raw RSA" }
                             testid=format!("raw-rsa-{label}")
-                            on_press=turn
+                            on_press=toggle
                         />
                     }
                 })}
@@ -125,8 +122,8 @@ fn parse(pem: &str) -> Result<NewCertificate, Problem> {
     });
     der.map(|der| NewCertificate { der }).ok_or_else(|| {
         problem(
-            "This is no certificate",
-            format!("Paste the PEM text of one, from {BEGIN} to {END}."),
+            "Not a certificate",
+            format!("Paste PEM text from `{BEGIN}` to `{END}`."),
         )
     })
 }

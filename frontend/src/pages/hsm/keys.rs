@@ -15,14 +15,9 @@ use crate::{
     words,
 };
 
-/// Keys, and the way to a new one.
+/// The card with the keys, and the form for a new one.
 #[component]
-pub fn Keys(
-    /// Which HSM.
-    id: HsmId,
-    /// As it stands.
-    view: Memo<Option<HsmView>>,
-) -> impl IntoView {
+pub fn Keys(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     let portal = Portal::here();
     let open = RwSignal::new(false);
     let keys = Memo::new(move |_| {
@@ -40,7 +35,15 @@ pub fn Keys(
         <section class="card" aria-labelledby="keys">
             <h2 id="keys">"Keys"</h2>
             {move || {
-                keys.with(Vec::is_empty).then(|| view! { <p class="quiet">"No key yet."</p> })
+                keys.with(Vec::is_empty)
+                    .then(|| {
+                        let next = if complete.get() {
+                            "No keys yet. An admin requests the first one here."
+                        } else {
+                            "No keys yet. Register all custodians first."
+                        };
+                        view! { <p class="quiet">{next}</p> }
+                    })
             }}
             <ul class="answers">
                 <Rows
@@ -53,7 +56,7 @@ pub fn Keys(
                 (complete.get() && portal.is(Role::Admin))
                     .then(|| {
                         view! {
-                            <Disclosure open=open label="Generate a key …" testid="genkey-open">
+                            <Disclosure open=open label="Request new key…" testid="genkey-open">
                                 <GenerateForm hsm=id.get_value() />
                             </Disclosure>
                         }
@@ -65,7 +68,7 @@ pub fn Keys(
 }
 
 fn row(key: Memo<SigningKeyView>, admin: bool) -> AnyView {
-    // What tells rows apart never changes in one.
+    // Label and fingerprint are part of the row's key, so they never change within a row.
     let (label, fingerprint) =
         key.with_untracked(|key| (key.label.clone(), key.fingerprint.to_hex()));
     view! {
@@ -88,9 +91,9 @@ fn row(key: Memo<SigningKeyView>, admin: bool) -> AnyView {
 
 fn properties(key: &SigningKeyView) -> AnyView {
     let origin = if key.attested {
-        view! { <Badge tone="good" text="made in this device" /> }
+        view! { <Badge tone="good" text="Attested: generated on this device" /> }
     } else {
-        view! { <Badge tone="wait" text="origin not attested" /> }
+        view! { <Badge tone="wait" text="Not attested" /> }
     };
     let uses = key.uses_left.map(|left| words::count(left, "use"));
     let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
@@ -98,17 +101,20 @@ fn properties(key: &SigningKeyView) -> AnyView {
         <span>{key.kind.clone()}</span>
         {origin}
         {uses.map(|uses| view! { <span class="quiet">{format!("{uses} left")}</span> })}
-        {raw.then(|| view! { <Badge tone="wait" text="raw RSA allowed" /> })}
+        {raw.then(|| view! { <Badge tone="wait" text="Raw RSA allowed" /> })}
     }
     .into_any()
 }
 
 fn mechanisms(key: &SigningKeyView) -> String {
-    let names = key.mechanisms.iter().map(|mechanism| mechanism.as_str());
+    let names = key
+        .mechanisms
+        .iter()
+        .map(|mechanism| words::mechanism_name(*mechanism));
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// A signature more does not take away what somebody types into the form.
+/// The number of uses left is removed, so that a signature does not rebuild a half-filled form.
 fn settings(key: Memo<SigningKeyView>) -> AnyView {
     let unused = Memo::new(move |_| SigningKeyView {
         uses_left: None,

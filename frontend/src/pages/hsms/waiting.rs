@@ -1,6 +1,7 @@
-//! Devices that are attached from afar and wait to be accepted.
+//! Remote devices that await acceptance by an admin.
 
 use countersign_protocol::{
+    cvc::DeviceId,
     id::HsmId,
     remote::{AcceptDevice, WaitingDevice},
 };
@@ -14,7 +15,7 @@ use crate::{
     work::Work,
 };
 
-/// The devices; nothing where none waits.
+/// The section with the devices. It is not shown while no device waits.
 #[component]
 pub fn WaitingDevices() -> impl IntoView {
     let portal = Portal::here();
@@ -26,9 +27,9 @@ pub fn WaitingDevices() -> impl IntoView {
         (shown.get() == Shown::Rows).then(|| {
             view! {
                 <section aria-labelledby="waiting">
-                    <h2 id="waiting">"Waiting to be accepted"</h2>
+                    <h2 id="waiting">"Devices awaiting acceptance"</h2>
                     <p>
-                        "These devices have proven that they are genuine. Accept the ones that you know: compare the serial number with the device or its owner."
+                        "These devices are genuine. Accept only devices whose serial number you have checked."
                     </p>
                     <ul class="rows">
                         <Rows
@@ -54,7 +55,7 @@ fn Waiting(device: WaitingDevice) -> impl IntoView {
     let id = device.device.clone();
     let label = device
         .label
-        .map_or_else(|| "No label".into(), |label| format!("“{label}”"));
+        .map_or_else(|| "Unlabelled".into(), |label| format!("“{label}”"));
     let version = device
         .version
         .map_or_else(String::new, |version| format!(" · firmware {version}"));
@@ -64,13 +65,13 @@ fn Waiting(device: WaitingDevice) -> impl IntoView {
         <li class="row" data-testid=testid>
             <div class="row-link">
                 <span class="row-title">{serial}</span>
-                <span class="row-text">{format!("{label}, vouched for by {}", device.anchor)}</span>
+                <span class="row-text">{format!("{label}, certified by {}", device.anchor)}</span>
                 <span class="quiet">
-                    {format!("from {}{version} · since ", device.from)} <When at=device.since />
+                    {format!("From {}{version} · connected ", device.from)} <When at=device.since />
                 </span>
             </div>
             <div class="row-side">
-                <Badge tone="good" text="genuine" />
+                <Badge tone="good" text="Genuine" />
                 <Accept device=id.clone() />
                 <Decline device=id />
             </div>
@@ -80,14 +81,14 @@ fn Waiting(device: WaitingDevice) -> impl IntoView {
 }
 
 #[component]
-fn Accept(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
+fn Accept(device: DeviceId) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let open = RwSignal::new(false);
     let name = RwSignal::new(String::new());
     let path = format!("/devices/{}/accept", api::part(device.as_str()));
     view! {
-        <Disclosure open=open label="Accept …" testid="device-accept" class="primary">
+        <Disclosure open=open label="Accept device…" testid="device-accept" class="primary">
             {
                 let path = path.clone();
                 view! {
@@ -98,21 +99,21 @@ fn Accept(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
                             let body = AcceptDevice {
                                 hsm: HsmId::new(name.get_untracked().trim()),
                             };
-                            portal.ask_hsm(portal.post(&path, &body)).await?;
+                            portal.store_hsm(portal.post(&path, &body)).await?;
                             portal.devices_changed.update(|count| *count += 1);
                             Ok(())
                         });
                     }>
                         <TextField
-                            label="Name of the HSM"
+                            label="HSM name"
                             value=name
                             testid="device-name"
-                            hint="Small letters, digits and dashes, such as release. It stays in the audit log."
+                            hint="Lowercase letters, digits and hyphens, for example “release”. It can't be given to another device later."
                         />
                         <WorkProblem work=work />
                         <WorkButton
                             work=work
-                            label="Accept the device"
+                            label="Accept device"
                             testid="device-accept-submit"
                             class="primary"
                         />
@@ -125,7 +126,7 @@ fn Accept(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
 }
 
 #[component]
-fn Decline(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
+fn Decline(device: DeviceId) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let path = format!("/devices/{}/decline", api::part(device.as_str()));
@@ -138,7 +139,7 @@ fn Decline(device: countersign_protocol::cvc::DeviceId) -> impl IntoView {
         });
     });
     view! {
-        <WorkButton work=work label="Decline" testid="device-decline" on_press=decline />
+        <WorkButton work=work label="Decline device" testid="device-decline" on_press=decline />
         <WorkProblem work=work />
     }
     .into_any()

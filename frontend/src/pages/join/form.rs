@@ -1,4 +1,4 @@
-//! Which card, which key.
+//! The form that chooses card and key.
 
 use countersign_protocol::{
     cvc::{Chr, DeviceId, Fingerprint},
@@ -12,26 +12,24 @@ use crate::{
     api, browser,
     components::{HelperPanel, HelperProgress, TextField, WorkButton, WorkProblem},
     helper::Helper,
+    words,
     work::{Work, problem},
 };
 
-/// Choice of the key.
+/// The chosen key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Choice {
-    /// Nothing chosen yet: the first suitable key, or a new one where there is none.
+    /// No choice yet: the first suitable key of the card, or else a new key.
     Default,
     Existing(Fingerprint),
     New,
 }
 
-/// The form.
 #[component]
 pub fn Form(
-    /// The invitation's code.
     code: String,
-    /// The invited person.
     name: String,
-    /// Where the result goes.
+    /// Receives the new operator.
     enrolled: RwSignal<Option<OperatorView>>,
 ) -> impl IntoView {
     let helper = Helper::here();
@@ -39,7 +37,7 @@ pub fn Form(
     let device = RwSignal::new(None::<DeviceId>);
     let choice = RwSignal::new(Choice::Default);
     let label = RwSignal::new(format!("Countersign {name}"));
-    let chr = RwSignal::new(proposed_name(&name, browser::country().as_deref()));
+    let chr = RwSignal::new(proposed_chr(&name, browser::country().as_deref()));
     let cards = Memo::new(move |_| helper.cards());
     let card = Memo::new(move |_| {
         let device = device.get();
@@ -69,55 +67,21 @@ pub fn Form(
         work.run(async move {
             let card = card
                 .get_untracked()
-                .ok_or_else(|| problem("No card is chosen", "Insert your card, then choose it."))?;
+                .ok_or_else(|| problem("No card chosen", "Insert your card, then choose it."))?;
             let key = match key.get_untracked() {
                 Choice::Existing(fingerprint) => EnrolKey::Existing { fingerprint },
                 Choice::New | Choice::Default => {
                     new_key(&label.get_untracked(), &chr.get_untracked())?
                 }
             };
-            // A helper answers each task once, so every try needs a task of its own.
-            let opened: OpenedInvitation =
-                api::post("/enrolment/open", &OpenInvitation { code: code.clone() }).await?;
-            let (pka, statement) = helper.enrol(opened.task, card.device, key).await?;
-            let statement = Some(statement);
-            let operator = api::post(
-                "/enrolment",
-                &Enrolment {
-                    code,
-                    pka,
-                    statement,
-                },
-            )
-            .await?;
-            enrolled.set(Some(operator));
+            enrolled.set(Some(enrol(helper, code, card.device, key).await?));
             Ok(())
         });
     };
     view! {
         <form class="card form" on:submit=submit>
             <HelperPanel />
-            {move || {
-                let cards = cards.get();
-                (!cards.is_empty())
-                    .then(|| {
-                        view! {
-                            <fieldset>
-                                <legend>"Card"</legend>
-                                {cards
-                                    .into_iter()
-                                    .map(|view| {
-                                        let id = view.device.clone();
-                                        let is_chosen = Signal::derive(move || {
-                                            card.with(|card| card.as_ref().is_some_and(|card| card.device == id))
-                                        });
-                                        card_choice(&view, is_chosen, device, choice)
-                                    })
-                                    .collect_view()}
-                            </fieldset>
-                        }
-                    })
-            }}
+            <CardField cards=cards card=card device=device choice=choice />
             {move || card.get().map(|card| view! { <Keys card=card key=key choice=choice /> })}
             {move || {
                 (card.with(Option::is_some) && key.get() == Choice::New)
@@ -127,7 +91,7 @@ pub fn Form(
             <WorkProblem work=work />
             <WorkButton
                 work=work
-                label="Enrol this key"
+                label="Enrol key"
                 testid="join-submit"
                 class="primary"
                 disabled=Signal::derive(move || card.with(Option::is_none))
@@ -137,8 +101,59 @@ pub fn Form(
     .into_any()
 }
 
+async fn enrol(
+    helper: Helper,
+    code: String,
+    device: DeviceId,
+    key: EnrolKey,
+) -> Result<OperatorView, Problem> {
+    // The helper signs each task only once, so every attempt needs a new task.
+    let opened: OpenedInvitation =
+        api::post("/enrolment/open", &OpenInvitation { code: code.clone() }).await?;
+    let (pka, statement) = helper.enrol(opened.task, device, key).await?;
+    let enrolment = Enrolment {
+        code,
+        pka,
+        statement: Some(statement),
+    };
+    api::post("/enrolment", &enrolment).await
+}
+
 fn suitable(card: &CardView) -> impl Iterator<Item = &CardKeyView> {
     card.keys.iter().filter(|key| key.unsuitable.is_none())
+}
+
+#[component]
+fn CardField(
+    cards: Memo<Vec<CardView>>,
+    card: Memo<Option<CardView>>,
+    device: RwSignal<Option<DeviceId>>,
+    choice: RwSignal<Choice>,
+) -> impl IntoView {
+    view! {
+        {move || {
+            let cards = cards.get();
+            (!cards.is_empty())
+                .then(|| {
+                    view! {
+                        <fieldset>
+                            <legend>"Card"</legend>
+                            {cards
+                                .into_iter()
+                                .map(|view| {
+                                    let id = view.device.clone();
+                                    let is_chosen = Signal::derive(move || {
+                                        card.with(|card| card.as_ref().is_some_and(|card| card.device == id))
+                                    });
+                                    card_choice(&view, is_chosen, device, choice)
+                                })
+                                .collect_view()}
+                        </fieldset>
+                    }
+                })
+        }}
+    }
+    .into_any()
 }
 
 fn card_choice(
@@ -161,14 +176,14 @@ fn card_choice(
                 prop:checked=move || is_chosen.get()
                 on:change=move |_| {
                     device.set(Some(id.clone()));
-                    // Keys belong to their card.
+                    // A key belongs to its card, so a new card resets the choice.
                     choice.set(Choice::Default);
                 }
             />
             <span>
                 {if card.label.is_empty() { "SmartCard-HSM".to_owned() } else { card.label.clone() }}
                 <span class="hint">
-                    {format!("{} · vouched for by {}{version}", card.device, card.anchor)}
+                    {format!("{} · certified by {}{version}", card.device, card.anchor)}
                 </span>
             </span>
         </label>
@@ -210,7 +225,7 @@ fn Keys(card: CardView, key: Memo<Choice>, choice: RwSignal<Choice>) -> impl Int
                     on:change=move |_| choice.set(Choice::New)
                 />
                 <span>
-                    "A new key" <span class="hint">"The card makes it; it can't leave the card."</span>
+                    "New key" <span class="hint">"Generated on the card; it can't be exported."</span>
                 </span>
             </label>
         </fieldset>
@@ -220,32 +235,33 @@ fn Keys(card: CardView, key: Memo<Choice>, choice: RwSignal<Choice>) -> impl Int
 
 #[component]
 fn NewKey(label: RwSignal<String>, chr: RwSignal<String>) -> impl IntoView {
-    // The rules are checked while one types; the same code decides on the card's side.
-    let hint = Signal::derive(move || {
-        match Chr::parse_new(&chr.get()) {
-        Ok(_) => "Unique among all custodians. 2 letters country, 1 to 9 letters or digits, 5 for the number.".to_owned(),
-        Err(error) => error.to_string(),
-    }
+    // Checked on every keystroke, with the same code that the helper uses.
+    let hint = Signal::derive(move || match Chr::parse_new(&chr.get()) {
+        Ok(_) => {
+            "Country code, 1–9 letters or digits, then 5 characters. Example: DEANNASMITH00001."
+                .to_owned()
+        }
+        Err(error) => words::sentence(&error.to_string()),
     });
     view! {
-        <TextField label="Label on the card" value=label testid="join-label" />
-        <TextField label="Name of the key" value=chr testid="join-chr" hint=hint />
+        <TextField label="Card label" value=label testid="join-label" />
+        <TextField label="Key ID (CHR)" value=chr testid="join-chr" hint=hint />
     }
     .into_any()
 }
 
 fn new_key(label: &str, chr: &str) -> Result<EnrolKey, Problem> {
-    let chr = Chr::parse_new(chr)
-        .map_err(|error| problem("The key's name can't be used", error.to_string()))?;
+    let chr =
+        Chr::parse_new(chr).map_err(|error| problem("Key ID can't be used", error.to_string()))?;
     Ok(EnrolKey::Generate {
         label: label.trim().to_owned(),
         chr,
     })
 }
 
-/// Country, the person's letters, number 1. Where the browser tells no country, `UT` as other software for these cards
-/// has it.
-fn proposed_name(name: &str, country: Option<&str>) -> String {
+/// The country code, up to nine letters of the person's name, and the number 1. Without a country the code is `UT`, which other
+/// software for these cards uses as well.
+fn proposed_chr(name: &str, country: Option<&str>) -> String {
     let letters: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)
@@ -265,12 +281,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proposed_names_obey_the_rules() {
+    fn proposed_key_ids_obey_the_rules() {
         for name in ["Anna Smith", "Ö", "李", "Maximilian-Alexander"] {
             for country in [None, Some("DE")] {
-                Chr::parse_new(&proposed_name(name, country)).unwrap();
+                Chr::parse_new(&proposed_chr(name, country)).unwrap();
             }
         }
-        assert_eq!(proposed_name("Anna Smith", Some("DE")), "DEANNASMITH00001");
+        assert_eq!(proposed_chr("Anna Smith", Some("DE")), "DEANNASMITH00001");
     }
 }

@@ -1,4 +1,4 @@
-//! After enrolment: six words, and what comes next.
+//! The result of the enrolment: six words and the next step.
 
 use countersign_protocol::operator::{KeyStatus, OperatorView};
 use leptos::prelude::*;
@@ -8,18 +8,14 @@ use crate::{
     components::{Digest, Fact},
 };
 
-/// The result.
 #[component]
-pub fn Enrolled(
-    /// The new operator.
-    operator: OperatorView,
-) -> impl IntoView {
+pub fn Enrolled(operator: OperatorView) -> impl IntoView {
     Effect::new(|_| browser::focus("#enrolled"));
     let key = operator.key;
     let confirmed = matches!(operator.status, KeyStatus::Confirmed { .. });
     let next = if confirmed {
         view! {
-            <p>"You are the first here, so nobody has to confirm you. Log in, and set up the HSM."</p>
+            <p>"You are the first admin, so no confirmation is needed. Log in and set up the HSM."</p>
             <p>
                 <a class="button primary" href="/" data-testid="join-done">"Log in"</a>
             </p>
@@ -28,8 +24,7 @@ pub fn Enrolled(
     } else {
         view! {
             <p>
-                "Call the admin who invited you and read these six words out. The key can be used when the admin has compared "
-                "and confirmed them. After that, "
+                "Call the admin who invited you and read out these six words. Once the admin has confirmed them, "
                 <a href="/" data-testid="join-done">"log in"</a> " with this card."
             </p>
         }
@@ -42,9 +37,9 @@ pub fn Enrolled(
             {next}
             <dl class="facts">
                 <Fact name="Genuine card">
-                    {format!("{}, vouched for by {}", key.device, key.anchor)}
+                    {format!("{}, certified by {}", key.device, key.anchor)}
                 </Fact>
-                <Fact name="Name of the key">{key.chr.as_str().to_owned()}</Fact>
+                <Fact name="Key ID (CHR)">{key.chr.as_str().to_owned()}</Fact>
                 <Fact name="Fingerprint">
                     <Digest hex=key.fingerprint.to_hex() />
                 </Fact>

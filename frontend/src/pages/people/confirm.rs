@@ -1,4 +1,4 @@
-//! Comparing a fingerprint with the person who has the key.
+//! Confirms a key after its fingerprint is compared with the owner.
 
 use countersign_protocol::operator::{ConfirmKey, OperatorView};
 use leptos::prelude::*;
@@ -10,12 +10,9 @@ use crate::{
     work::Work,
 };
 
-/// The comparison.
+/// The words to compare, and the button that confirms the key.
 #[component]
-pub fn ConfirmForm(
-    /// Whose key.
-    operator: OperatorView,
-) -> impl IntoView {
+pub fn ConfirmForm(operator: OperatorView) -> impl IntoView {
     let portal = Portal::here();
     let work = Work::new();
     let fingerprint = operator.key.fingerprint;
@@ -34,19 +31,19 @@ pub fn ConfirmForm(
     view! {
         <p>
             {format!(
-                "Call {} on a number that you know. Let them read the words from their screen. Do you hear these?",
+                "Call {} on a number you already have. Ask for the six words on their screen. They must be exactly:",
                 operator.person.name,
             )}
         </p>
         <p class="words" data-testid="confirm-words">{operator.key.words.join(" ")}</p>
         <Digest hex=fingerprint.to_hex() />
         <p class="hint">
-            "If one word differs, somebody else may have used the link: close this, revoke the key, and invite again."
+            "If a word differs, another person may have used the link. Close this panel, revoke the key, and create a new invitation."
         </p>
         <WorkProblem work=work />
         <WorkButton
             work=work
-            label="Same words: confirm"
+            label="Words match: confirm key"
             testid="confirm-submit"
             class="primary"
             on_press=confirm

@@ -1,4 +1,4 @@
-//! Invites a person; the link is shown once.
+//! Creates an invitation. Its link is shown only once.
 
 use countersign_protocol::operator::{CreatedInvitation, NewInvitation, Role};
 use leptos::prelude::*;
@@ -10,7 +10,7 @@ use crate::{
     work::{Work, problem},
 };
 
-/// The form, and the link afterwards.
+/// The form, and afterwards the link.
 #[component]
 pub fn InviteForm() -> impl IntoView {
     let portal = Portal::here();
@@ -25,7 +25,7 @@ pub fn InviteForm() -> impl IntoView {
             let chosen = roles.iter().filter(|(_, chosen)| chosen.get_untracked());
             let roles: Vec<Role> = chosen.map(|(role, _)| *role).collect();
             if roles.is_empty() {
-                return Err(problem("No role is chosen", "Tick at least one role."));
+                return Err(problem("No role chosen", "Choose at least one role."));
             }
             let mail = mail.get_untracked().trim().to_owned();
             let body = NewInvitation {
@@ -43,12 +43,12 @@ pub fn InviteForm() -> impl IntoView {
         <form class="form" on:submit=submit>
             <TextField label="Name" value=name testid="invite-name" />
             <TextField
-                label="Mail address"
+                label="Email"
                 value=mail
                 testid="invite-mail"
                 kind="email"
                 required=false
-                hint="For your memory; nothing is sent."
+                hint="For your records only; Countersign sends no email."
             />
             <fieldset>
                 <legend>"Roles"</legend>
@@ -57,7 +57,7 @@ pub fn InviteForm() -> impl IntoView {
                     .map(|(role, chosen)| {
                         view! {
                             <CheckField
-                                label=role.as_str()
+                                label=words::role_name(role)
                                 value=chosen
                                 testid=format!("invite-role-{role}")
                                 hint=meaning(role)
@@ -67,7 +67,7 @@ pub fn InviteForm() -> impl IntoView {
                     .collect_view()}
             </fieldset>
             <WorkProblem work=work />
-            <WorkButton work=work label="Make the link" testid="invite-submit" class="primary" />
+            <WorkButton work=work label="Create invitation link" testid="invite-submit" class="primary" />
         </form>
         <div role="status">{move || created.get().map(link)}</div>
     }
@@ -76,20 +76,24 @@ pub fn InviteForm() -> impl IntoView {
 
 fn link(created: CreatedInvitation) -> AnyView {
     let invitation = created.invitation;
+    let warning = format!(
+        "Send it over a channel you trust: anyone with the link can enrol a key as {}.",
+        invitation.name
+    );
     view! {
         <div class="secret">
             <p>
                 {format!(
-                    "Link for {} ({}). It is shown only now, and works once; it expires ",
+                    "Link for {} ({}). It is shown only now and works once. It expires ",
                     invitation.name,
                     words::roles(&invitation.roles),
                 )} <When at=invitation.expires_at /> "."
             </p>
             <p class="secret-text">
                 <code data-testid="invite-link">{created.link.clone()}</code>
-                <CopyButton text=created.link />
+                <CopyButton text=created.link label="Copy link" />
             </p>
-            <p class="hint">"Hand it over by a way that you trust: whoever has it can enrol a key under this name."</p>
+            <p class="hint">{warning}</p>
         </div>
     }
     .into_any()
@@ -99,7 +103,7 @@ fn meaning(role: Role) -> &'static str {
     match role {
         Role::Admin => "Invites people, confirms and registers keys, manages HSMs.",
         Role::Custodian => "Holds one of the keys that open an HSM.",
-        Role::Requester => "Asks for activations and signs under them.",
+        Role::Requester => "Requests activations and signs under them.",
         Role::Auditor => "Reads everything, changes nothing.",
     }
 }

@@ -1,4 +1,4 @@
-//! One operator: key, status, what an admin can do.
+//! One person: key, status, and the actions of an admin.
 
 use countersign_protocol::{
     id::OperatorId,
@@ -15,23 +15,19 @@ use crate::{
     work::Work,
 };
 
-/// The entry.
 #[component]
-pub fn OperatorRow(
-    /// The operator.
-    operator: OperatorView,
-) -> impl IntoView {
+pub fn OperatorRow(operator: OperatorView) -> impl IntoView {
     let portal = Portal::here();
     let id = operator.person.id.clone();
     let is_me = portal.me().is_some_and(|me| me.person.id == id);
     let is_admin = portal.is(Role::Admin);
-    let waits = operator.status == KeyStatus::AwaitingConfirmation;
+    let is_unconfirmed = operator.status == KeyStatus::AwaitingConfirmation;
     let revoked = matches!(operator.status, KeyStatus::Revoked { .. });
     let mail = operator.mail.clone().map(|mail| format!(" · {mail}"));
     let you = is_me.then_some(" (you)");
     let key = operator.key.clone();
     let testid = format!("person-{id}");
-    // Another admin decides about one's own key.
+    // An admin can't confirm or revoke their own key.
     let actions = is_admin && !revoked && !is_me;
     view! {
         <li class="row" data-testid=testid>
@@ -42,7 +38,7 @@ pub fn OperatorRow(
                     <summary>{format!("Key {}", key.chr.as_str())}</summary>
                     <p>{key.words.join(" ")}</p>
                     <Digest hex=key.fingerprint.to_hex() />
-                    <p class="quiet">{format!("on card {}, vouched for by {}", key.device, key.anchor)}</p>
+                    <p class="quiet">{format!("On card {}, certified by {}", key.device, key.anchor)}</p>
                 </details>
             </div>
             <div class="row-side">
@@ -50,7 +46,7 @@ pub fn OperatorRow(
                 {actions
                     .then(|| {
                         view! {
-                            {waits.then(|| view! { <Confirm operator=operator.clone() /> })}
+                            {is_unconfirmed.then(|| view! { <Confirm operator=operator.clone() /> })}
                             <Revoke id=id name=operator.person.name />
                         }
                     })}
@@ -63,23 +59,23 @@ pub fn OperatorRow(
 fn status(status: &KeyStatus) -> AnyView {
     match status {
         KeyStatus::AwaitingConfirmation => {
-            view! { <Badge tone="wait" text="awaits confirmation" /> }.into_any()
+            view! { <Badge tone="wait" text="Awaiting confirmation" /> }.into_any()
         }
         KeyStatus::Confirmed { by, at } => {
             let by = by.as_ref().map_or_else(
-                || "first admin, ".to_owned(),
-                |by| format!("confirmed by {}, ", by.name),
+                || "First admin, ".to_owned(),
+                |by| format!("By {}, ", by.name),
             );
             view! {
-                <Badge tone="good" text="confirmed" />
+                <Badge tone="good" text="Confirmed" />
                 <span class="quiet">{by} <When at=*at /></span>
             }
             .into_any()
         }
         KeyStatus::Revoked { by, at } => {
-            let by = format!("by {}, ", by.name);
+            let by = format!("By {}, ", by.name);
             view! {
-                <Badge tone="bad" text="revoked" />
+                <Badge tone="bad" text="Revoked" />
                 <span class="quiet">{by} <When at=*at /></span>
             }
             .into_any()
@@ -91,8 +87,9 @@ fn status(status: &KeyStatus) -> AnyView {
 fn Confirm(operator: OperatorView) -> impl IntoView {
     let open = RwSignal::new(false);
     let testid = format!("confirm-{}", operator.person.id);
+    let label = format!("Confirm {}'s key…", operator.person.name);
     view! {
-        <Disclosure open=open label="Confirm key …" testid=testid class="primary">
+        <Disclosure open=open label=label testid=testid class="primary">
             <ConfirmForm operator=operator.clone() />
         </Disclosure>
     }
@@ -113,17 +110,17 @@ fn Revoke(id: OperatorId, name: String) -> impl IntoView {
             Ok(())
         });
     });
-    let question = format!(
-        "{name} can no longer log in or approve, and this can't be undone. In HSMs where the key is registered it stays: the \
-         HSM decides that, and this server no longer asks it."
+    let consequence = format!(
+        "{name} can no longer log in or approve. This can't be undone. HSMs keep the key registered until they are \
+         initialised again, but this server rejects its approvals."
     );
     view! {
-        <Disclosure open=open label="Revoke key …" testid=testid>
-            <p>{question.clone()}</p>
+        <Disclosure open=open label=format!("Revoke {name}'s key…") testid=testid>
+            <p>{consequence.clone()}</p>
             <WorkProblem work=work />
             <WorkButton
                 work=work
-                label="Revoke the key"
+                label="Revoke key"
                 testid="revoke-submit"
                 class="danger"
                 on_press=revoke

@@ -1,4 +1,4 @@
-//! Makes a token; the secret is shown once.
+//! Creates a token. Its secret is shown only once.
 
 use countersign_protocol::{
     limits::TOKEN_DAYS,
@@ -12,7 +12,7 @@ use crate::{
     work::{Work, problem},
 };
 
-/// The form, and the secret afterwards.
+/// The form, and afterwards the secret.
 #[component]
 pub fn CreateForm() -> impl IntoView {
     let portal = Portal::here();
@@ -28,7 +28,11 @@ pub fn CreateForm() -> impl IntoView {
             let days = days.get_untracked().trim().parse().ok();
             let days = days
                 .filter(|days| TOKEN_DAYS.contains(days))
-                .ok_or_else(|| problem("The life time is missing", "Say 1 to 366 days."))?;
+                .ok_or_else(|| {
+                    let days =
+                        format!("Enter {} to {} days.", TOKEN_DAYS.start(), TOKEN_DAYS.end());
+                    problem("Enter a lifetime", days)
+                })?;
             let keys = keys.get_untracked();
             let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
             let body = NewToken {
@@ -49,17 +53,17 @@ pub fn CreateForm() -> impl IntoView {
     view! {
         <form class="form" on:submit=submit>
             <TextField
-                label="What it is for"
+                label="Label"
                 value=label
                 testid="token-label"
-                hint="Such as the pipeline's name; custodians see your name."
+                hint="For example the pipeline's name. Custodians see your name."
             />
             <TextField
                 label="Days until it expires"
                 value=days
                 testid="token-days"
                 kind="number"
-                min="1"
+                min=TOKEN_DAYS.start().to_string()
                 max=TOKEN_DAYS.end().to_string()
             />
             <TextField
@@ -67,44 +71,50 @@ pub fn CreateForm() -> impl IntoView {
                 value=keys
                 testid="token-keys"
                 required=false
-                hint="Labels, separated by commas. Empty: every key."
+                hint="Labels, separated by commas. Leave empty for all keys."
             />
-            <div class="field">
-                <label for="token-certificate">
-                    "Client certificate (PEM) " <span class="quiet">"(optional)"</span>
-                </label>
-                <textarea
-                    id="token-certificate"
-                    data-testid="token-certificate"
-                    rows="3"
-                    spellcheck="false"
-                    aria-describedby="token-certificate-hint"
-                    prop:value=move || pem.get()
-                    on:input=move |event| pem.set(event_target_value(&event))
-                />
-                <p class="hint" id="token-certificate-hint">
-                    "Whoever connects with it and its key acts as this token, without the secret. Never paste the key."
-                </p>
-            </div>
+            <CertificateField pem=pem />
             <WorkProblem work=work />
-            <WorkButton work=work label="Make the token" testid="token-submit" class="primary" />
+            <WorkButton work=work label="Create token" testid="token-submit" class="primary" />
         </form>
         <div role="status">
-            {move || {
-                secret
-                    .get()
-                    .map(|secret| {
-                        view! {
-                            <div class="secret">
-                                <p>"The token. It is shown only now; the server keeps only its hash."</p>
-                                <p class="secret-text">
-                                    <code data-testid="token-secret">{secret.clone()}</code>
-                                    <CopyButton text=secret />
-                                </p>
-                            </div>
-                        }
-                    })
-            }}
+            {move || secret.get().map(show)}</div>
+    }
+    .into_any()
+}
+
+#[component]
+fn CertificateField(pem: RwSignal<String>) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label for="token-certificate">
+                "Client certificate (PEM) " <span class="quiet">"(optional)"</span>
+            </label>
+            <textarea
+                id="token-certificate"
+                data-testid="token-certificate"
+                rows="3"
+                spellcheck="false"
+                aria-describedby="token-certificate-hint"
+                prop:value=move || pem.get()
+                on:input=move |event| pem.set(event_target_value(&event))
+            />
+            <p class="hint" id="token-certificate-hint">
+                "A client that presents this certificate acts as this token without the secret. Never paste the private key."
+            </p>
+        </div>
+    }
+    .into_any()
+}
+
+fn show(secret: String) -> AnyView {
+    view! {
+        <div class="secret">
+            <p>"Copy the token now. It won't be shown again; the server stores only its hash."</p>
+            <p class="secret-text">
+                <code data-testid="token-secret">{secret.clone()}</code>
+                <CopyButton text=secret label="Copy token" />
+            </p>
         </div>
     }
     .into_any()

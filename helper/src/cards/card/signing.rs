@@ -1,7 +1,7 @@
-//! The only place where a custodian's card signs, and the closed list of what it signs.
+//! The only place where a custodian's card signs, with the closed list of what it signs.
 //!
-//! Nothing here takes bytes or digests from outside: every public function takes a [`Consent`] and builds what is signed
-//! from it. A PKA response exists only beside an approval of the same consent.
+//! No function accepts bytes or digests from outside. Every public function takes a [`Consent`] and builds the signed data
+//! from it. A PKA response exists only together with an approval of the same consent.
 
 use countersign_card::{KeyInfo, KeyKind, KeySpec, Pin, SignAlgorithm};
 use countersign_protocol::{
@@ -18,14 +18,14 @@ use countersign_protocol::{
 use super::{Card, card_error};
 use crate::{
     advice,
-    cards::desk::Holding,
+    cards::readers::Reservation,
     consent::{ApprovalRequest, Consent, EnrolmentRequest, KeyChoice, LoginRequest, NewKeyRequest},
 };
 
-/// A card that is logged in; logged out and let go when dropped.
+/// A card that is logged in. Dropping the session logs the card out and releases it.
 pub struct PinSession {
     card: Card,
-    _holding: Holding,
+    _reservation: Reservation,
 }
 
 /// A key of the card in this session.
@@ -35,20 +35,20 @@ struct OwnKey {
 }
 
 impl PinSession {
-    /// Verifies the PIN, once.
+    /// Verifies the PIN, with exactly one try.
     pub(in crate::cards) fn open(
         mut card: Card,
         pin: &Pin,
-        holding: Holding,
+        reservation: Reservation,
     ) -> Result<Self, HelperError> {
         card.driver.verify_pin(pin).map_err(card_error)?;
         Ok(Self {
             card,
-            _holding: holding,
+            _reservation: reservation,
         })
     }
 
-    /// Signs the log-in that was consented to.
+    /// Signs the log-in statement of this consent.
     pub(crate) fn log_in(
         &mut self,
         consent: Consent<LoginRequest>,
@@ -57,7 +57,7 @@ impl PinSession {
             server,
             nonce,
             signer,
-        } = consent.what();
+        } = consent.subject();
         let statement = LoginStatement {
             origin: server.origin.to_string(),
             server_key: server.key,
@@ -69,13 +69,13 @@ impl PinSession {
         self.seal(&key, &statement)
     }
 
-    /// Signs the enrolment that was consented to, with a new key if that was part of it; also gives the `.pka` triple.
+    /// Signs the enrolment statement of this consent, with an existing or a new key, and returns the `.pka` file too.
     pub(crate) fn enrol(
         &mut self,
         consent: Consent<EnrolmentRequest>,
         report: &dyn Fn(Step),
     ) -> Result<(Vec<u8>, Envelope), HelperError> {
-        let request = consent.what();
+        let request = consent.subject();
         let (key, attestation) = match &request.key {
             KeyChoice::Existing(signer) => self.attested_key(&signer.key)?,
             KeyChoice::Generate { label, chr } => {
@@ -101,12 +101,12 @@ impl PinSession {
         Ok((pka.to_old_format(), envelope))
     }
 
-    /// Generates the key that was consented to; it signs nothing but its own request.
+    /// Generates the key of this consent. The key signs only its own request.
     pub(crate) fn generate_key(
         &mut self,
         consent: &Consent<NewKeyRequest>,
     ) -> Result<(CardKeyView, PkaFile), HelperError> {
-        let NewKeyRequest { label, chr, .. } = consent.what();
+        let NewKeyRequest { label, chr, .. } = consent.subject();
         let (key, request) = self.generate(label, chr)?;
         let view = CardKeyView {
             fingerprint: key.public_key.fingerprint(),
@@ -119,12 +119,12 @@ impl PinSession {
         Ok((view, PkaFile { request, chain }))
     }
 
-    /// Signs the approval that was consented to and, only then, the response to its challenge.
+    /// Signs the approval of this consent, and then the response to its challenge.
     pub(crate) fn approve(
         &mut self,
         consent: &Consent<ApprovalRequest>,
     ) -> Result<ApprovalEvidence, HelperError> {
-        let request = consent.what();
+        let request = consent.subject();
         let key = self.own_key(&request.signer().key)?;
         let approval = Approval::new(
             request.terms(),
@@ -138,7 +138,7 @@ impl PinSession {
         let digest = request.challenge().digest(request.device().id());
         let response = self.sign(&key, Sha256Digest(digest))?;
         Ok(ApprovalEvidence {
-            activation: consent.what().terms().id.clone(),
+            activation: request.terms().id.clone(),
             statement,
             challenge: Base64(request.challenge().as_bytes().to_vec()),
             response: Base64(response.to_plain()),
@@ -177,7 +177,7 @@ impl PinSession {
         let key = self.own_key(fingerprint)?;
         let request = self.info(fingerprint).and_then(|info| info.request.clone()).ok_or_else(|| {
             advice::card_refused(
-                "The card no longer holds this key's attestation, so it can't be enrolled. Have a new key generated.",
+                "The card no longer holds this key's attestation, so the key can't be enrolled. Generate a new key.",
             )
         })?;
         Ok((key, request))
@@ -218,12 +218,12 @@ impl PinSession {
             .sign(key.reference, SignAlgorithm::Ecdsa, digest.as_bytes())
             .map_err(card_error)?;
         let signature = EcSignature::from_der(&der, curve).map_err(advice::internal)?;
-        // A reader or card that garbles is noticed here, not at the HSM.
+        // Detects a faulty card or reader before the signature reaches the HSM.
         key.public_key
             .verify_prehash(digest.as_bytes(), &signature)
             .map_err(|_| {
                 advice::card_refused(
-                    "The card made a wrong signature. Don't use it any more; enrol a spare card.",
+                    "The card returned an invalid signature. Stop using it, and enrol a spare card.",
                 )
             })?;
         Ok(signature)
@@ -234,7 +234,7 @@ impl Drop for PinSession {
     fn drop(&mut self) {
         if let Err(error) = self.card.driver.logout() {
             // The connection is dropped next, which resets the card.
-            tracing::info!("logging out the card: {error}");
+            tracing::info!("could not log out the card: {error}");
         }
     }
 }

@@ -1,56 +1,59 @@
-//! What a command would do with a PIN, from its bytes alone.
+//! Classifies a command by what it would do with a PIN, from its bytes alone.
 
 use countersign_card::apdu::Command;
 use countersign_cvc::tlv::{self, Tag};
 
-/// The class bytes that a SmartCard-HSM takes for secure messaging. Bits 0C alone do not say it: in 4C to 7C they are
-/// the number of a channel, in FC of nothing (ISO/IEC 7816-4, section 5.4.1).
+/// The class bytes that a SmartCard-HSM accepts for secure messaging. Checking the bits 0C is not enough: in 4C to 7C they
+/// belong to a channel number, and in FC they have no meaning (ISO/IEC 7816-4, section 5.4.1).
 const PROTECTED: [u8; 2] = [0x0C, 0x8C];
-/// A part of a longer command (ISO/IEC 7816-4, section 5.3.3).
-const PART: u8 = 0x10;
-/// Commands of this class are for the reader (PC/SC part 3, section 3.2), which could send the card whatever it likes.
+/// The class bit of a part of a longer command (ISO/IEC 7816-4, section 5.3.3).
+const CHAINING: u8 = 0x10;
+/// The class of commands to the reader (PC/SC part 3, section 3.2), which could send any command to the card.
 const READER: u8 = 0xFF;
 
 const CRYPTOGRAM: Tag = Tag(0x87);
 const CRYPTOGRAM_ODD: Tag = Tag(0x85);
 const EXPECTED: Tag = Tag(0x97);
 const CHECKSUM: Tag = Tag(0x8E);
-/// Of DES, which old cards use; AES has twice as much.
+/// The block size of DES, which old cards use. That of AES is twice as large.
 const BLOCK: usize = 8;
 
-/// What a command is to the filter.
+/// The kind of a command, with a description of commands that concern a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It has nothing to do with a PIN.
+    /// The command does not contain a PIN.
     Other,
-    /// It could unlock the card, and only the card can read it.
-    Sealed(&'static str),
-    /// A PIN in it can be read on the way.
-    Open(&'static str),
-    /// A PIN could hide in it. No server of a SmartCard-HSM has a use for it.
-    Hidden(&'static str),
+    /// The command could unlock the card, and only the card can read it.
+    Encrypted(&'static str),
+    /// The command contains a PIN that can be read on the network.
+    Readable(&'static str),
+    /// The command could contain a PIN in disguise. No server needs such a command for a SmartCard-HSM.
+    Disguised(&'static str),
 }
 
-/// Whether more of the same command follows.
-pub(super) fn is_part(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|cla| cla & PART != 0)
+/// Whether another part of the same command follows.
+pub(super) fn is_chained(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|cla| cla & CHAINING != 0)
 }
 
-/// Reads a command; `parts`: the one before it was a part of a longer one.
-pub(super) fn kind(bytes: &[u8], parts: bool) -> Kind {
+/// Classifies a command. `chained` means that the previous command was a part of a longer one.
+pub(super) fn kind(bytes: &[u8], chained: bool) -> Kind {
     let [cla, ins, _, _, body @ ..] = bytes else {
-        return Kind::Hidden("a command that is too short");
+        return Kind::Disguised("a command that is too short");
     };
     if *cla == READER {
-        return Kind::Hidden("a command to the reader");
+        return Kind::Disguised("a command to the reader");
     }
-    // Odd instructions are the same commands with their data as TLV.
+    // An odd instruction is the same command with its data as TLV.
     let (what, unlocks) = match ins & !1 {
         0x20 => ("VERIFY with a PIN", true),
         0x24 => ("CHANGE REFERENCE DATA with PINs", true),
-        0x26 | 0x28 => ("a change of the need for a PIN, with a PIN", true),
+        0x26 | 0x28 => (
+            "ENABLE or DISABLE VERIFICATION REQUIREMENT with a PIN",
+            true,
+        ),
         0x2C => ("RESET RETRY COUNTER with a PIN", true),
-        // Leaves no key behind that it could unlock.
+        // Initialisation deletes every key that the new PIN could unlock.
         0x50 => ("INITIALIZE DEVICE with its PINs", false),
         0x5A => ("MANAGE SESSION PIN with a PIN", true),
         0xC2 => {
@@ -62,36 +65,37 @@ pub(super) fn kind(bytes: &[u8], parts: bool) -> Kind {
         }
         _ => return Kind::Other,
     };
-    if parts || (is_part(bytes) && carries_data(body)) {
-        return Kind::Hidden("a PIN command in several parts");
+    if chained || (is_chained(bytes) && carries_data(body)) {
+        return Kind::Disguised("a PIN command in several parts");
     }
     if !carries_data(body) {
         return Kind::Other;
     }
     match protection(bytes) {
-        Protection::None => Kind::Open(what),
-        Protection::Encrypted if unlocks => Kind::Sealed(what),
+        Protection::None => Kind::Readable(what),
+        Protection::Encrypted if unlocks => Kind::Encrypted(what),
         Protection::Encrypted | Protection::NoData => Kind::Other,
     }
 }
 
-const ENVELOPE: Kind = Kind::Hidden("ENVELOPE, in which another command can hide");
+const ENVELOPE: Kind = Kind::Disguised("ENVELOPE, which can contain another command");
 
-/// Whether more than an expected length follows the header.
+/// Whether the header is followed by more than the expected length.
 fn carries_data(body: &[u8]) -> bool {
     !matches!(body, [] | [_] | [0, _, _])
 }
 
 enum Protection {
-    /// The data, or some of it, can be read.
+    /// At least a part of the data is readable.
     None,
-    /// Secure messaging, with encrypted data.
+    /// Secure messaging with encrypted data.
     Encrypted,
     /// Secure messaging of a command without data.
     NoData,
 }
 
-/// The class byte is the server's word; the objects of secure messaging must be there too, and none that holds data in the clear.
+/// Checks the objects of secure messaging, because a server can set any class byte. Objects with readable data are not
+/// accepted.
 fn protection(bytes: &[u8]) -> Protection {
     let Ok(command) = Command::parse(bytes) else {
         return Protection::None;

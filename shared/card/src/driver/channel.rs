@@ -1,4 +1,4 @@
-//! Opening the secure channel.
+//! Opening of the secure channel (chip authentication, BSI TR-03110).
 
 use countersign_cvc::{
     EcSecretKey, PublicKey, VerifiedDevice,
@@ -14,12 +14,13 @@ use crate::{
 };
 
 impl SmartCardHsm {
-    /// Opens a secure channel to exactly this device: only the holder of its key can answer. From now on every command is
-    /// protected; when the channel breaks, commands fail until [`SmartCardHsm::logout`] or a new channel.
+    /// Opens a secure channel to exactly this device, because only the holder of the device key can complete the key
+    /// agreement. From then on every command is protected. If the channel breaks, commands fail until
+    /// [`SmartCardHsm::logout`] or until a new channel is opened.
     ///
     /// # Errors
-    /// [`CardError::SecureChannelUnsupported`] where the card cannot do this, [`CardError::ChipAuthenticationFailed`]
-    /// where it is not the device.
+    /// [`CardError::SecureChannelUnsupported`] if the card does not support it; [`CardError::ChipAuthenticationFailed`] if the
+    /// card does not have the key of `device`.
     pub fn open_secure_channel(&mut self, device: &VerifiedDevice) -> Result<(), CardError> {
         let PublicKey::Ec(device_key) = device.public_key() else {
             return Err(CardError::ChipAuthenticationFailed);
@@ -44,14 +45,14 @@ impl SmartCardHsm {
                 let channel = establish(&ephemeral, device_key, &data)
                     .map_err(|_| CardError::ChipAuthenticationFailed)?;
                 self.channel = Some(channel);
-                self.try_channel()
+                self.probe_channel()
             }
             Response { sw, .. } => Err(CardError::SecureChannelUnsupported(sw)),
         }
     }
 
-    /// Sends a first protected command: some cards agree on keys, but then understand nothing that is protected.
-    fn try_channel(&mut self) -> Result<(), CardError> {
+    /// Sends a first protected command, because some cards complete the key agreement but do not support secure messaging.
+    fn probe_channel(&mut self) -> Result<(), CardError> {
         let status = Command::new(0x00, 0x20, 0x00, 0x81).with_le(Le::Short);
         let Some(channel) = &mut self.channel else {
             return Err(CardError::ChannelLost);
@@ -66,7 +67,7 @@ impl SmartCardHsm {
             return Err(CardError::SecureChannelUnsupported(answer.sw));
         }
         self.channel_required = true;
-        self.open_answer(&answer)?;
+        self.open_response(&answer)?;
         Ok(())
     }
 }
@@ -74,11 +75,10 @@ impl SmartCardHsm {
 fn ephemeral_key(curve: countersign_cvc::Curve) -> Result<EcSecretKey, CardError> {
     let mut scalar = Zeroizing::new(vec![0; curve.field_len()]);
     loop {
-        getrandom::fill(&mut scalar)
-            .map_err(|error| CardError::malformed("draw a random number", error))?;
+        getrandom::fill(&mut scalar).map_err(|error| CardError::Random(error.to_string()))?;
         match EcSecretKey::from_bytes(curve, &scalar) {
             Ok(key) => return Ok(key),
-            // Not below the order: draw again.
+            // The number is not less than the order of the curve, so another one is drawn.
             Err(countersign_cvc::KeyError::BadScalar(_)) => {}
             Err(error) => return Err(error.into()),
         }

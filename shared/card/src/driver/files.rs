@@ -1,4 +1,4 @@
-//! Files on the card: READ and UPDATE BINARY with odd instruction, ENUMERATE, DELETE.
+//! Files on the card: READ BINARY and UPDATE BINARY with odd instruction byte, ENUMERATE OBJECTS, DELETE FILE.
 
 use countersign_cvc::{
     DeviceChain,
@@ -11,42 +11,44 @@ use crate::{
     error::CardError,
 };
 
-/// Device and issuer certificate.
+/// File with the certificates of the device and its issuer.
 const DEVICE_CERTIFICATES: u16 = 0x2F02;
-/// Label and the like.
+/// File with the PKCS#15 TokenInfo.
 const TOKEN_INFO: u16 = 0x2F03;
-/// Where command data goes that is too long for one APDU.
+/// Buffer for command data that is too long for one APDU.
 const TRANSFER_BUFFER: u16 = 0x2F10;
+const LISTING: &str = "listing of files";
 const OFFSET: Tag = Tag(0x54);
 const DATA: Tag = Tag(0x53);
-/// No file on such a card is longer.
-const LONGEST: usize = 0x7FFF;
+/// Longest file on a SmartCard-HSM, in bytes.
+const MAX_FILE_LENGTH: usize = 0x7FFF;
 
-/// What a device tells of itself; whoever is logged in can change it.
+/// Names that a device stores about itself (PKCS#15, section 6.9). They prove nothing, because any logged-in program can
+/// change them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenInfo {
-    /// Manufacturer.
+    /// Name of the manufacturer.
     pub manufacturer: Option<String>,
-    /// Label.
+    /// Label of the device.
     pub label: Option<String>,
 }
 
 impl SmartCardHsm {
-    /// The device's certificates; verify them before anything else.
+    /// Reads the certificates of the device and its issuer, which are not verified yet.
     ///
     /// # Errors
-    /// Card or certificates.
+    /// [`CardError::Chain`] if the certificates cannot be read; [`CardError::Malformed`] if the card has none.
     pub fn device_chain(&mut self) -> Result<DeviceChain, CardError> {
-        let data = self
-            .read_file(DEVICE_CERTIFICATES)?
-            .ok_or_else(|| CardError::malformed("read certificates", "EF 2F02 is missing"))?;
+        let data = self.read_file(DEVICE_CERTIFICATES)?.ok_or_else(|| {
+            CardError::malformed("reading of certificates", "the file 2F02 does not exist")
+        })?;
         Ok(DeviceChain::from_ef(&data)?)
     }
 
-    /// What the device tells of itself in TokenInfo (PKCS#15, section 6.9).
+    /// Reads the TokenInfo (PKCS#15, section 6.9). A missing or malformed file gives no names.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses the command.
     pub fn token_info(&mut self) -> Result<TokenInfo, CardError> {
         let info = self.read_file(TOKEN_INFO)?.unwrap_or_default();
         let fields = tlv::parse_one(&info)
@@ -63,18 +65,18 @@ impl SmartCardHsm {
         })
     }
 
-    /// Reads a whole file; `None` if there is no such file.
+    /// Reads a whole file; `None` if it does not exist.
     ///
     /// # Errors
-    /// The card's.
+    /// [`CardError::NotAuthenticated`] for a private file on a locked card.
     pub fn read_file(&mut self, file: u16) -> Result<Option<Vec<u8>>, CardError> {
         Ok(self.read_files(&[file])?.pop().flatten())
     }
 
-    /// Reads whole files, in this order; `None` for each that does not exist.
+    /// Reads whole files, and returns their contents in the same order; `None` for each file that does not exist.
     ///
     /// # Errors
-    /// The card's.
+    /// [`CardError::NotAuthenticated`] for a private file on a locked card.
     pub fn read_files(&mut self, files: &[u16]) -> Result<Vec<Option<Vec<u8>>>, CardError> {
         let mut readings: Vec<_> = files.iter().copied().map(Reading::new).collect();
         loop {
@@ -85,18 +87,18 @@ impl SmartCardHsm {
             }
             let commands: Vec<_> = unfinished.iter().map(|file| file.next_block()).collect();
             for (file, answer) in unfinished.iter_mut().zip(self.send_all(&commands)?) {
-                file.take(answer)?;
+                file.add(answer)?;
             }
         }
         Ok(readings.into_iter().map(Reading::finish).collect())
     }
 
-    /// Replaces a file's content.
+    /// Replaces the content of a file, or creates the file.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card.
     pub fn write_file(&mut self, file: u16, content: &[u8]) -> Result<(), CardError> {
-        // Writing at the beginning may leave the tail of a longer former content.
+        // Without the deletion, the tail of a longer old content could remain.
         self.delete_file(file)?;
         self.update_file(file, content)
     }
@@ -113,8 +115,8 @@ impl SmartCardHsm {
                 )
                 .with(DATA, chunk)
                 .finish();
-            self.demand(
-                "write a file",
+            self.send_checked(
+                "writing of a file",
                 &Command::new(0x00, 0xD7, high, low).with_data(data),
             )?;
             offset += chunk.len();
@@ -122,36 +124,36 @@ impl SmartCardHsm {
         Ok(())
     }
 
-    /// Deletes a file or key object; one that is not there is fine.
+    /// Deletes a file or key object. It is not an error if the object does not exist.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card.
     pub fn delete_file(&mut self, file: u16) -> Result<(), CardError> {
         let command = Command::new(0x00, 0xE4, 0x02, 0x00).with_data(file.to_be_bytes());
         match self.send(&command)?.sw {
             StatusWord::OK | StatusWord::FILE_NOT_FOUND => Ok(()),
             sw @ StatusWord::NOT_AUTHENTICATED => Err(CardError::NotAuthenticated(sw)),
             sw => Err(CardError::Refused {
-                what: "delete a file",
+                what: "deletion of a file",
                 sw,
             }),
         }
     }
 
-    /// Identifiers of all keys and files.
+    /// Lists the identifiers of all keys and files.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses the command.
     pub fn enumerate(&mut self) -> Result<Vec<u16>, CardError> {
         let command = Command::new(0x80, 0x58, 0x00, 0x00);
         let list = match self.send(&command.clone().with_le(Le::Extended))? {
             response if response.sw == StatusWord::WRONG_LENGTH => {
-                self.demand("list its files", &command.with_le(Le::Short))?
+                self.send_checked(LISTING, &command.with_le(Le::Short))?
             }
             response if response.sw.is_ok() => response.data,
             response => {
                 return Err(CardError::Refused {
-                    what: "list its files",
+                    what: LISTING,
                     sw: response.sw,
                 });
             }
@@ -164,22 +166,22 @@ impl SmartCardHsm {
             .collect())
     }
 
-    /// Puts command data that is too long for one APDU into the transfer buffer.
+    /// Writes command data that is too long for one APDU to the transfer buffer.
     pub(super) fn fill_transfer_buffer(&mut self, data: &[u8]) -> Result<(), CardError> {
         self.update_file(TRANSFER_BUFFER, data)
     }
 }
 
-/// A file that is being read, block by block.
+/// A file that is read block by block.
 struct Reading {
     file: u16,
     content: Vec<u8>,
-    stands: Stands,
+    progress: Progress,
 }
 
-enum Stands {
-    More,
-    Done,
+enum Progress {
+    Unfinished,
+    Complete,
     NoFile,
 }
 
@@ -188,15 +190,15 @@ impl Reading {
         Self {
             file,
             content: Vec::new(),
-            stands: Stands::More,
+            progress: Progress::Unfinished,
         }
     }
 
     fn has_more(&self) -> bool {
-        matches!(self.stands, Stands::More) && self.content.len() < LONGEST
+        matches!(self.progress, Progress::Unfinished) && self.content.len() < MAX_FILE_LENGTH
     }
 
-    /// Short blocks: every reader carries them, and every card keeps to them.
+    /// Requests a short block, which every reader and every card supports.
     fn next_block(&self) -> Command {
         let offset = u16::try_from(self.content.len()).unwrap_or(u16::MAX);
         let [high, low] = self.file.to_be_bytes();
@@ -205,16 +207,18 @@ impl Reading {
             .with_le(Le::Short)
     }
 
-    fn take(&mut self, Response { mut data, sw }: Response) -> Result<(), CardError> {
-        self.stands = match sw {
-            StatusWord::OK if !data.is_empty() => Stands::More,
-            // An empty answer; or the offset is at or behind the end.
-            StatusWord::OK | StatusWord::END_OF_FILE | StatusWord::WRONG_PARAMETERS => Stands::Done,
-            StatusWord::FILE_NOT_FOUND => Stands::NoFile,
+    fn add(&mut self, Response { mut data, sw }: Response) -> Result<(), CardError> {
+        self.progress = match sw {
+            StatusWord::OK if !data.is_empty() => Progress::Unfinished,
+            // The response is empty, or the offset is at or after the end of the file.
+            StatusWord::OK | StatusWord::END_OF_FILE | StatusWord::WRONG_PARAMETERS => {
+                Progress::Complete
+            }
+            StatusWord::FILE_NOT_FOUND => Progress::NoFile,
             StatusWord::NOT_AUTHENTICATED => return Err(CardError::NotAuthenticated(sw)),
             sw => {
                 return Err(CardError::Refused {
-                    what: "read a file",
+                    what: "reading of a file",
                     sw,
                 });
             }
@@ -224,9 +228,9 @@ impl Reading {
     }
 
     fn finish(self) -> Option<Vec<u8>> {
-        match self.stands {
-            Stands::NoFile => None,
-            Stands::More | Stands::Done => Some(self.content),
+        match self.progress {
+            Progress::NoFile => None,
+            Progress::Unfinished | Progress::Complete => Some(self.content),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! INITIALIZE DEVICE.
+//! The command INITIALIZE DEVICE.
 
-use countersign_cvc::tlv::{Tag, TlvWriter};
+use countersign_cvc::tlv::{self, Tag};
+use zeroize::Zeroizing;
 
 use super::SmartCardHsm;
 use crate::{
@@ -9,22 +10,22 @@ use crate::{
     pin::{Pin, SoPin},
 };
 
-/// Bits of the option word.
+/// Bits of the option word that INITIALIZE DEVICE sets.
 pub mod option_bits {
-    /// RESET RETRY COUNTER is allowed.
+    /// RESET RETRY COUNTER may be used.
     pub const RESET_RETRY_COUNTER: u16 = 0x0001;
-    /// The card can hand out a PIN for one session.
+    /// The card can generate a PIN for one session.
     pub const SESSION_PIN: u16 = 0x0004;
     /// Registered PKA keys may be replaced.
     pub const REPLACE_PKA_KEYS: u16 = 0x0008;
-    /// User PIN and quorum are both needed.
+    /// Keys require both the user PIN and the quorum.
     pub const COMBINED: u16 = 0x0010;
 }
 
-/// Most keys that can be registered.
-const MOST_KEYS: u8 = 90;
+/// Most custodian keys that a device can register.
+const MAX_KEYS: u8 = 90;
 
-/// n of m: `required` out of `total` registered keys.
+/// A quorum: `required` of `total` registered keys (n of m).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PkaOptions {
     required: u8,
@@ -32,48 +33,49 @@ pub struct PkaOptions {
     allow_replace: bool,
 }
 
-/// What is to be possible with keys besides using them.
+/// The key domains that a device gets, which decide whether its keys can be copied to other devices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KeyDomainOptions {
-    /// Keys never leave the device.
+    /// No domain: keys never leave the device.
     #[default]
     None,
-    /// One domain; its key is made of so many shares. 0: the device draws it, and keys can only come back to this device.
+    /// One domain with a device key encryption key (DKEK).
     Dkek {
-        /// Shares.
+        /// Number of shares that form the DKEK. With 0 the device generates the DKEK, so that only this device can import
+        /// its wrapped keys.
         shares: u8,
     },
-    /// So many places for domains that are made later.
-    Places(u8),
+    /// This number of empty slots, in which domains can be created later.
+    Slots(u8),
 }
 
-/// Options that make no sense, or no quorum.
+/// The reason why options are not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidOptions {
-    /// Numbers.
+    /// The numbers are not a quorum.
     #[error(
-        "{required} of {total} is no quorum: at least 1, at most as many as keys, and at most {MOST_KEYS} keys"
+        "a quorum of {required} of {total} is not possible: n must be at least 1 and at most m, and m at most {MAX_KEYS}"
     )]
     Quorum {
-        /// n.
+        /// Number of keys that must authenticate (n).
         required: u8,
-        /// m.
+        /// Number of registered keys (m).
         total: u8,
     },
-    /// Retry counter does not fit the PIN.
+    /// The retry counter is too high for the length of the PIN.
     #[error(
-        "a retry counter of {0} is not allowed for a PIN of this length: 3 for 6, 5 for 7, 10 for more characters"
+        "a retry counter of {0} is not allowed for a PIN of this length: at most 3 for 6 bytes, 5 for 7 bytes, or 10 for more"
     )]
     RetryCounter(u8),
 }
 
 impl PkaOptions {
-    /// Checks the numbers.
+    /// Creates a quorum. With `allow_replace`, registered keys may be replaced later.
     ///
     /// # Errors
-    /// [`InvalidOptions::Quorum`].
+    /// [`InvalidOptions::Quorum`] unless 1 ≤ `required` ≤ `total` ≤ 90.
     pub fn new(required: u8, total: u8, allow_replace: bool) -> Result<Self, InvalidOptions> {
-        if required >= 1 && required <= total && total <= MOST_KEYS {
+        if required >= 1 && required <= total && total <= MAX_KEYS {
             Ok(Self {
                 required,
                 total,
@@ -85,30 +87,38 @@ impl PkaOptions {
     }
 }
 
-/// How a device is to be initialised. "PIN *or* quorum" cannot be expressed: it is no quorum.
+/// Access control of a device after initialisation. "PIN *or* quorum" cannot be expressed, because the PIN would bypass the
+/// quorum.
 pub enum InitializeOptions<'a> {
-    /// A user's own card.
+    /// A user PIN only, for a custodian's card.
     Pin {
-        /// The first user PIN.
+        /// Initial user PIN.
         pin: &'a Pin,
-        /// Tries.
+        /// Number of tries, which depends on the length of the PIN; see [`InvalidOptions::RetryCounter`].
         retry_counter: u8,
     },
-    /// Quorum alone; no user PIN exists.
+    /// A quorum only. The device has no user PIN.
     Quorum(PkaOptions),
-    /// Quorum and user PIN, both needed.
+    /// A quorum and a user PIN, both of which are required.
     QuorumAndPin {
-        /// The quorum.
+        /// Quorum of custodians.
         pka: PkaOptions,
-        /// The first user PIN.
+        /// Initial user PIN.
         pin: &'a Pin,
-        /// Tries.
+        /// Number of tries, which depends on the length of the PIN; see [`InvalidOptions::RetryCounter`].
         retry_counter: u8,
     },
 }
 
+/// More than the longest command data: all objects with a PIN of 16 bytes take 45 bytes.
+const MAX_DATA_LENGTH: usize = 64;
+
 impl InitializeOptions<'_> {
-    fn encode(&self, domains: KeyDomainOptions, so_pin: &SoPin) -> Result<Vec<u8>, InvalidOptions> {
+    fn encode(
+        &self,
+        domains: KeyDomainOptions,
+        so_pin: &SoPin,
+    ) -> Result<Zeroizing<Vec<u8>>, InvalidOptions> {
         let (options, pin, pka) = match self {
             Self::Pin { pin, retry_counter } => (
                 option_bits::RESET_RETRY_COUNTER,
@@ -134,47 +144,44 @@ impl InitializeOptions<'_> {
                 0
             };
         if let Some((pin, counter)) = pin {
-            let most = match pin.as_bytes().len() {
+            let max = match pin.as_bytes().len() {
                 ..=6 => 3,
                 7 => 5,
                 _ => 10,
             };
-            if !(1..=most).contains(&counter) {
+            if !(1..=max).contains(&counter) {
                 return Err(InvalidOptions::RetryCounter(counter));
             }
         }
-        let (shares, places) = match domains {
-            KeyDomainOptions::None => (None, None),
-            KeyDomainOptions::Dkek { shares } => (Some([shares]), None),
-            KeyDomainOptions::Places(places) => (None, Some([places])),
-        };
-        Ok(TlvWriter::new()
-            .with(Tag(0x80), &options.to_be_bytes())
-            .with_some(Tag(0x81), pin.map(|(pin, _)| pin.as_bytes()))
-            .with(Tag(0x82), so_pin.as_bytes())
-            .with_some(
-                Tag(0x91),
-                pin.map(|(_, counter)| [counter])
-                    .as_ref()
-                    .map(<[u8; 1]>::as_slice),
-            )
-            .with_some(Tag(0x92), shares.as_ref().map(<[u8; 1]>::as_slice))
-            .with_some(
-                Tag(0x93),
-                pka.map(|pka| [pka.total, pka.required])
-                    .as_ref()
-                    .map(<[u8; 2]>::as_slice),
-            )
-            .with_some(Tag(0x97), places.as_ref().map(<[u8; 1]>::as_slice))
-            .finish())
+        // The buffer never grows, because growing would leave an unwiped copy of the PINs.
+        let mut data = Zeroizing::new(Vec::with_capacity(MAX_DATA_LENGTH));
+        let mut append = |tag, value: &[u8]| tlv::append(&mut data, Tag(tag), value);
+        append(0x80, &options.to_be_bytes());
+        if let Some((pin, _)) = pin {
+            append(0x81, pin.as_bytes());
+        }
+        append(0x82, so_pin.as_bytes());
+        if let Some((_, retry_counter)) = pin {
+            append(0x91, &[retry_counter]);
+        }
+        if let KeyDomainOptions::Dkek { shares } = domains {
+            append(0x92, &[shares]);
+        }
+        if let Some(pka) = pka {
+            append(0x93, &[pka.total, pka.required]);
+        }
+        if let KeyDomainOptions::Slots(slots) = domains {
+            append(0x97, &[slots]);
+        }
+        Ok(data)
     }
 }
 
 impl SmartCardHsm {
-    /// [`SmartCardHsm::initialize_with_domains`] without key domains: keys never leave the device.
+    /// Erases the device and initialises it without key domains, so that its keys never leave it.
     ///
     /// # Errors
-    /// As there.
+    /// As [`SmartCardHsm::initialize_with_domains`].
     pub fn initialize(
         &mut self,
         options: &InitializeOptions<'_>,
@@ -183,30 +190,29 @@ impl SmartCardHsm {
         self.initialize_with_domains(options, KeyDomainOptions::None, so_pin)
     }
 
-    /// Erases everything on the device and sets it up anew. The device's identity stays. Afterwards the application is
-    /// selected again, so nobody is logged in.
+    /// Erases all keys and files on the device and initialises it. The device key and its certificates remain. Afterwards the
+    /// application is selected again, so that no login remains.
     ///
     /// # Errors
-    /// [`CardError::WrongPin`] means the SO-PIN of the last initialisation; options that make no sense.
+    /// [`CardError::WrongPin`] if `so_pin` is not the SO-PIN of the previous initialisation; [`CardError::PinBlocked`] if that
+    /// SO-PIN is blocked; [`CardError::Options`] if the options are invalid.
     pub fn initialize_with_domains(
         &mut self,
         options: &InitializeOptions<'_>,
         domains: KeyDomainOptions,
         so_pin: &SoPin,
     ) -> Result<(), CardError> {
-        let what = "initialise";
-        let data = options
-            .encode(domains, so_pin)
-            .map_err(|error| CardError::malformed(what, error))?;
-        let mut command = Command::new(0x80, 0x50, 0x00, 0x00).with_data(data);
-        let response = self.send(&command);
-        zeroize::Zeroize::zeroize(&mut command.data);
-        match response?.sw {
+        let data = options.encode(domains, so_pin)?;
+        let command = Command::new(0x80, 0x50, 0x00, 0x00).with_data(data.as_slice());
+        match self.send(&command)?.sw {
             StatusWord::OK => self.logout(),
             StatusWord::BLOCKED => Err(CardError::PinBlocked),
             sw => match sw.tries() {
                 Some(tries_left) => Err(CardError::WrongPin { tries_left }),
-                None => Err(CardError::Refused { what, sw }),
+                None => Err(CardError::Refused {
+                    what: "initialisation",
+                    sw,
+                }),
             },
         }
     }
@@ -215,7 +221,6 @@ impl SmartCardHsm {
 #[cfg(test)]
 mod tests {
     use hex_literal::hex;
-    use zeroize::Zeroizing;
 
     use super::*;
 
@@ -224,16 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn quorum_alone_sends_no_user_pin() {
+    fn a_quorum_alone_sends_no_user_pin() {
         let pka = PkaOptions::new(2, 3, false).expect("a quorum");
         let data = InitializeOptions::Quorum(pka)
             .encode(KeyDomainOptions::None, &so_pin())
             .expect("encodes");
-        assert_eq!(data, hex!("80020000 8208 3537363231383830 9302 0302"));
+        assert_eq!(*data, hex!("80020000 8208 3537363231383830 9302 0302"));
     }
 
     #[test]
-    fn quorum_and_pin_demands_both() {
+    fn a_quorum_with_a_pin_requires_both() {
         let pin = Pin::new(Zeroizing::new("648219".into())).expect("a PIN");
         let pka = PkaOptions::new(2, 3, true).expect("a quorum");
         let options = InitializeOptions::QuorumAndPin {
@@ -245,27 +250,27 @@ mod tests {
             .encode(KeyDomainOptions::None, &so_pin())
             .expect("encodes");
         assert_eq!(
-            data,
+            *data,
             hex!("80020018 8106363438323139 82083537363231383830 910103 93020302")
         );
     }
 
     #[test]
-    fn key_domains_are_asked_for_like_this() {
+    fn key_domains_are_encoded_as_shares_or_slots() {
         let pin = Pin::new(Zeroizing::new("648219".into())).expect("a PIN");
         let options = InitializeOptions::Pin {
             pin: &pin,
             retry_counter: 3,
         };
         let encode = |domains| options.encode(domains, &so_pin()).expect("encodes");
-        let places = hex!("80020001 8106363438323139 82083537363231383830 910103 970102");
-        assert_eq!(encode(KeyDomainOptions::Places(2)), places);
+        let slots = hex!("80020001 8106363438323139 82083537363231383830 910103 970102");
+        assert_eq!(*encode(KeyDomainOptions::Slots(2)), slots);
         let shares = hex!("80020001 8106363438323139 82083537363231383830 910103 920102");
-        assert_eq!(encode(KeyDomainOptions::Dkek { shares: 2 }), shares);
+        assert_eq!(*encode(KeyDomainOptions::Dkek { shares: 2 }), shares);
     }
 
     #[test]
-    fn what_is_no_quorum_is_refused() {
+    fn an_impossible_quorum_is_rejected() {
         for (required, total) in [(0, 3), (4, 3), (1, 91), (0, 0)] {
             assert!(
                 PkaOptions::new(required, total, false).is_err(),

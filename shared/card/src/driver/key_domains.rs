@@ -1,7 +1,7 @@
-//! MANAGE KEY DOMAIN: which keys can be copied to which other devices.
+//! MANAGE KEY DOMAIN: key domains decide to which other devices keys can be copied.
 //!
-//! Keys of one domain can move between the devices whose domain has the same key encryption key. That key is the XOR of
-//! its shares (DKEK), or agreed between devices (XKEK); a device tells its check value.
+//! Keys of a domain can be copied between devices whose domains have the same key encryption key. That key is the XOR of its
+//! shares (DKEK), or the devices agree on it (XKEK). A device reports its check value.
 
 use zeroize::Zeroizing;
 
@@ -20,26 +20,26 @@ const KCV: usize = 8;
 /// A key domain of a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyDomain {
-    /// Place in the device; the same domain can have another place in another device.
+    /// Slot of the domain in this device. The same domain can be in another slot of another device.
     pub index: u8,
-    /// Shares of its key; 0 where the device drew the key itself, or has none.
+    /// Number of shares of the domain's key; 0 if the device generated the key or has none.
     pub total: u8,
-    /// Shares that are missing.
+    /// Number of shares that have not been imported yet.
     pub outstanding: u8,
-    /// Key check value, once the domain has its key: equal values mean the same key.
+    /// Key check value of a complete key. Domains with equal values have the same key.
     pub kcv: Option<[u8; KCV]>,
-    /// Unique identifier; only of domains whose key was agreed between devices.
+    /// Unique identifier of a domain on whose key devices have agreed (XKEK).
     pub uid: Option<Vec<u8>>,
 }
 
 impl KeyDomain {
     fn parse(index: u8, answer: &[u8]) -> Result<Self, CardError> {
         let [total, outstanding, rest @ ..] = answer else {
-            return Err(CardError::malformed(WHAT, "too short"));
+            return Err(CardError::malformed(STATUS, "the response is too short"));
         };
         let (kcv, uid) = rest
             .split_first_chunk::<KCV>()
-            .ok_or_else(|| CardError::malformed(WHAT, "too short"))?;
+            .ok_or_else(|| CardError::malformed(STATUS, "the response is too short"))?;
         Ok(Self {
             index,
             total: *total,
@@ -50,23 +50,23 @@ impl KeyDomain {
     }
 }
 
-const WHAT: &str = "tell its key domains";
+const STATUS: &str = "status of a key domain";
 
-/// One share of a domain's key. Who knows all shares, and a wrapped key, has the key.
+/// One share of a domain's key. All shares together with a wrapped key reveal the key.
 pub struct DkekShare(Zeroizing<[u8; 32]>);
 
 impl DkekShare {
-    /// Takes a share.
+    /// Creates a share from its 32 bytes, which are wiped when it is dropped.
     pub fn new(share: [u8; 32]) -> Self {
         Self(Zeroizing::new(share))
     }
 }
 
 impl SmartCardHsm {
-    /// Lists the key domains; none where keys never leave the device. Empty places are left out.
+    /// Lists the key domains without empty slots. The list is empty if keys never leave the device.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or an answer is malformed.
     pub fn key_domains(&mut self) -> Result<Vec<KeyDomain>, CardError> {
         let mut domains = Vec::new();
         for index in 0..=u8::MAX {
@@ -75,70 +75,69 @@ impl SmartCardHsm {
             match sw {
                 StatusWord::OK => domains.push(KeyDomain::parse(index, &data)?),
                 StatusWord::REFERENCE_NOT_FOUND => {}
-                // Behind the last place; or no such command without domains.
+                // After the last slot; or the device has no domains and therefore no such command.
                 StatusWord::WRONG_P1P2
                 | StatusWord::WRONG_PARAMETERS
                 | StatusWord::UNKNOWN_INSTRUCTION
                 | StatusWord::UNKNOWN_CLASS => break,
-                sw => return Err(CardError::Refused { what: WHAT, sw }),
+                sw => return Err(CardError::Refused { what: STATUS, sw }),
             }
         }
         Ok(domains)
     }
 
-    /// Adds a share to a domain's key. Some devices want a login for other domains than the first.
+    /// Adds a share to a domain's key. Some devices require a login for domains other than the first.
     ///
     /// # Errors
-    /// [`CardError::NoKeyDomain`], or the card's: no share is missing.
+    /// [`CardError::NoKeyDomain`] if the device has no domains; [`CardError::Refused`] if no share is missing.
     pub fn import_dkek_share(
         &mut self,
         index: u8,
         share: &DkekShare,
     ) -> Result<KeyDomain, CardError> {
-        let mut command = Command::new(0x80, MANAGE, STATUS_OR_SHARE, index)
+        let command = Command::new(0x80, MANAGE, STATUS_OR_SHARE, index)
             .with_data(share.0.as_slice())
             .with_le(Le::Short);
-        let response = self.send(&command);
-        zeroize::Zeroize::zeroize(&mut command.data);
-        let answer = domain_answer("import a DKEK share", response?)?;
+        let answer = domain_answer("import of a DKEK share", self.send(&command)?)?;
         KeyDomain::parse(index, &answer)
     }
 
-    /// Makes a domain, whose key will have so many shares, in an empty place.
+    /// Creates a domain in an empty slot. Its key will have `shares` shares.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], [`CardError::NoKeyDomain`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card; [`CardError::NoKeyDomain`] if the device has no domains;
+    /// [`CardError::Refused`] if the slot is taken or does not exist.
     pub fn create_key_domain(&mut self, index: u8, shares: u8) -> Result<KeyDomain, CardError> {
         let command = Command::new(0x80, MANAGE, CREATE, index)
             .with_data([shares])
             .with_le(Le::Short);
-        let answer = domain_answer("create a key domain", self.send(&command)?)?;
+        let answer = domain_answer("creation of a key domain", self.send(&command)?)?;
         KeyDomain::parse(index, &answer)
     }
 
-    /// Deletes a domain that has no keys.
+    /// Deletes a domain that contains no keys.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], or the card's: there are keys in it.
+    /// [`CardError::NotAuthenticated`] on a locked card; [`CardError::Refused`] if the domain contains keys.
     pub fn delete_key_domain(&mut self, index: u8) -> Result<(), CardError> {
         let command = Command::new(0x80, MANAGE, DELETE, index).with_le(Le::Short);
         let response = self.send(&command)?;
         match response.sw {
-            // The state afterwards: an empty place.
+            // The card reports the state after the deletion: the slot is empty.
             StatusWord::REFERENCE_NOT_FOUND => Ok(()),
-            _ => domain_answer("delete a key domain", response).map(|_| ()),
+            _ => domain_answer("deletion of a key domain", response).map(|_| ()),
         }
     }
 }
 
-/// Content of an answer; what is missing is said in the same way by all commands that need a domain.
+/// Response data of a command that requires a key domain. All these commands use the same status words for their errors.
 pub(super) fn domain_answer(
     what: &'static str,
     Response { data, sw }: Response,
 ) -> Result<Vec<u8>, CardError> {
     match sw {
         StatusWord::OK => Ok(data),
-        // 6400: a key store that is locked although the quorum is there.
+        // 6400: the key store is locked although the quorum has authenticated.
         StatusWord::NOT_AUTHENTICATED | StatusWord::EXECUTION_ERROR => {
             Err(CardError::NotAuthenticated(sw))
         }
@@ -154,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_value_counts_once_all_shares_are_there() {
+    fn a_check_value_is_read_once_all_shares_are_imported() {
         let missing = KeyDomain::parse(0, &hex!("0201 0000000000000000")).expect("reads");
         assert_eq!(
             (missing.total, missing.outstanding, missing.kcv),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn agreed_domains_have_an_identifier() {
+    fn a_domain_with_an_agreed_key_has_an_identifier() {
         let answer = [hex!("0000 1122334455667788").as_slice(), &[7; 64]].concat();
         let domain = KeyDomain::parse(3, &answer).expect("reads");
         assert_eq!(domain.uid, Some(vec![7; 64]));

@@ -1,4 +1,6 @@
-//! PIN commands.
+//! PIN commands: VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER.
+
+use zeroize::Zeroizing;
 
 use super::SmartCardHsm;
 use crate::{
@@ -7,12 +9,12 @@ use crate::{
     pin::{Pin, SoPin},
 };
 
-/// Which PIN.
+/// One of the two PINs of a card.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PinKind {
-    /// The user's.
+    /// User PIN.
     User,
-    /// The security officer's.
+    /// SO-PIN, the initialisation code.
     SecurityOfficer,
 }
 
@@ -25,35 +27,35 @@ impl PinKind {
     }
 }
 
-/// State of a PIN, as the card tells it.
+/// State of a PIN as the card reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PinStatus {
-    /// Logged in. On a card with public key authentication it may mean the quorum.
+    /// The PIN is verified. On a card with public key authentication this can also mean that the quorum is complete.
     Verified,
-    /// Not logged in.
+    /// The PIN is not verified.
     NotVerified {
-        /// Tries left.
+        /// Number of tries left.
         tries: u8,
     },
-    /// No tries left.
+    /// The PIN has no tries left.
     Blocked,
-    /// The initial PIN must be changed first.
+    /// The PIN is a transport PIN, which must be changed first.
     Transport,
-    /// No such PIN on the card.
+    /// The card does not have this PIN.
     NotSet,
     /// Public key authentication is active and not complete.
     PkaActive,
 }
 
 impl SmartCardHsm {
-    /// Asks for a PIN's state; changes nothing.
+    /// Reads the state of a PIN, which does not change it.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses the command.
     pub fn pin_status(&mut self, kind: PinKind) -> Result<PinStatus, CardError> {
         let mut command = Command::new(0x00, 0x20, 0x00, kind.reference());
         if self.has_secure_channel() {
-            // JCOP cannot process a protected command without any data object.
+            // JCOP cannot process a protected command without a data object, and `Le` adds one.
             command = command.with_le(Le::Short);
         }
         match self.send(&command)?.sw {
@@ -65,46 +67,45 @@ impl SmartCardHsm {
             sw => match sw.tries() {
                 Some(tries) => Ok(PinStatus::NotVerified { tries }),
                 None => Err(CardError::Refused {
-                    what: "tell the state of its PIN",
+                    what: "status of a PIN",
                     sw,
                 }),
             },
         }
     }
 
-    /// Logs in with the user PIN. One try; a wrong one also ends an existing login.
+    /// Logs in with the user PIN. The attempt uses up a try, and a wrong PIN also ends an existing login.
     ///
     /// # Errors
-    /// [`CardError::WrongPin`], [`CardError::PinBlocked`], or the card's.
+    /// [`CardError::WrongPin`] with the number of tries left; [`CardError::PinBlocked`] if none is left.
     pub fn verify_pin(&mut self, pin: &Pin) -> Result<(), CardError> {
         let command = Command::new(0x00, 0x20, 0x00, 0x81).with_data(pin.as_bytes());
-        self.pin_command("check its PIN", command)
+        self.pin_command("verification of the PIN", &command)
     }
 
     /// Changes the user PIN.
     ///
     /// # Errors
-    /// As [`SmartCardHsm::verify_pin`].
+    /// [`CardError::WrongPin`] if `old` is wrong; [`CardError::PinBlocked`] if no try is left.
     pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<(), CardError> {
-        let data = zeroize::Zeroizing::new([old.as_bytes(), new.as_bytes()].concat());
+        let data = Zeroizing::new([old.as_bytes(), new.as_bytes()].concat());
         let command = Command::new(0x00, 0x24, 0x00, 0x81).with_data(data.as_slice());
-        self.pin_command("change its PIN", command)
+        self.pin_command("change of the PIN", &command)
     }
 
-    /// Unblocks the user PIN and sets a new one, if the card was initialised to allow that.
+    /// Unblocks the user PIN and sets a new one. The card must have been initialised with
+    /// [`super::option_bits::RESET_RETRY_COUNTER`].
     ///
     /// # Errors
-    /// [`CardError::WrongPin`] means the SO-PIN.
+    /// [`CardError::WrongPin`] if the SO-PIN is wrong; [`CardError::PinBlocked`] if the SO-PIN is blocked.
     pub fn reset_retry_counter(&mut self, so_pin: &SoPin, new: &Pin) -> Result<(), CardError> {
-        let data = zeroize::Zeroizing::new([so_pin.as_bytes(), new.as_bytes()].concat());
+        let data = Zeroizing::new([so_pin.as_bytes(), new.as_bytes()].concat());
         let command = Command::new(0x00, 0x2C, 0x00, 0x81).with_data(data.as_slice());
-        self.pin_command("reset its PIN", command)
+        self.pin_command("reset of the PIN", &command)
     }
 
-    fn pin_command(&mut self, what: &'static str, mut command: Command) -> Result<(), CardError> {
-        let sw = self.send(&command).map(|response| response.sw);
-        zeroize::Zeroize::zeroize(&mut command.data);
-        match sw? {
+    fn pin_command(&mut self, what: &'static str, command: &Command) -> Result<(), CardError> {
+        match self.send(command)?.sw {
             StatusWord::OK => Ok(()),
             StatusWord::BLOCKED => Err(CardError::PinBlocked),
             sw => match sw.tries() {

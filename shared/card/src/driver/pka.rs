@@ -9,24 +9,25 @@ use super::SmartCardHsm;
 use crate::{
     apdu::{Command, Le, StatusWord},
     error::CardError,
-    pka::{Challenge, PkaStatus},
+    pka::{Challenge, PkaStatus, QUORUM_STATUS},
 };
 
-/// MANAGE PUBLIC KEY AUTHENTICATION.
+/// Instruction of MANAGE PUBLIC KEY AUTHENTICATION.
 const MANAGE: u8 = 0x54;
 const REGISTER: u8 = 0x00;
 const REPLACE: u8 = 0x01;
+const CHALLENGE: &str = "generation of a challenge";
 const HOLDER_REFERENCE: Tag = Tag(0x83);
-/// MANAGE SECURITY ENVIRONMENT: the key that verifies certificates.
+/// Template of MANAGE SECURITY ENVIRONMENT for the key that verifies certificates.
 const CERTIFICATE_KEY: u8 = 0xB6;
-/// MANAGE SECURITY ENVIRONMENT: the key that authenticates.
+/// Template of MANAGE SECURITY ENVIRONMENT for the key that authenticates.
 const AUTHENTICATION_KEY: u8 = 0xA4;
 
 impl SmartCardHsm {
-    /// Registered, missing, needed and authenticated keys; `None`: public key authentication is not set up.
+    /// Reads how many keys are registered, required and authenticated; `None` if public key authentication is not set up.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the answer is malformed.
     pub fn pka_status(&mut self) -> Result<Option<PkaStatus>, CardError> {
         let response = self.send(&Command::new(0x80, MANAGE, 0x00, 0x00).with_le(Le::Short))?;
         match response.sw {
@@ -35,29 +36,31 @@ impl SmartCardHsm {
             | StatusWord::WRONG_P1P2
             | StatusWord::UNKNOWN_CLASS => Ok(None),
             sw => Err(CardError::Refused {
-                what: "tell its quorum",
+                what: QUORUM_STATUS,
                 sw,
             }),
         }
     }
 
-    /// Registers a custodian's key. The card verifies the chain itself; verify it before, too.
+    /// Registers a custodian's key. Callers must verify the attestation before, because some cards do not.
     ///
     /// # Errors
-    /// [`CardError::RegistrationRefused`] with the reason, or the card's.
+    /// [`CardError::RegistrationRefused`] with the reason; [`CardError::PkaNotConfigured`] if the device has no quorum;
+    /// [`CardError::NotAuthenticated`] if the device requires a login.
     pub fn register_custodian(&mut self, file: &PkaFile) -> Result<PkaStatus, CardError> {
-        self.enter_custodian(file, REGISTER, 0)
+        self.store_custodian(file, REGISTER, 0)
     }
 
-    /// Puts a custodian's key in the place of another, if the device was initialised to allow that.
+    /// Replaces the registered key in a slot. The device must have been initialised with
+    /// [`super::option_bits::REPLACE_PKA_KEYS`].
     ///
     /// # Errors
     /// As [`SmartCardHsm::register_custodian`].
     pub fn replace_custodian(&mut self, slot: u8, file: &PkaFile) -> Result<PkaStatus, CardError> {
-        self.enter_custodian(file, REPLACE, slot)
+        self.store_custodian(file, REPLACE, slot)
     }
 
-    fn enter_custodian(
+    fn store_custodian(
         &mut self,
         file: &PkaFile,
         operation: u8,
@@ -66,7 +69,7 @@ impl SmartCardHsm {
         for certificate in [&file.chain.issuer, &file.chain.device] {
             self.present_certificate(certificate)?;
         }
-        // Cards that check no chain know no such key; those that do have it now.
+        // A card that verifies the chain knows the device's key now. Other cards do not, so the status is ignored.
         self.select_key(CERTIFICATE_KEY, file.request.outer_car())?;
         let command = Command::new(0x80, MANAGE, operation, slot);
         let data = file.request.content();
@@ -81,11 +84,13 @@ impl SmartCardHsm {
             StatusWord::OK => PkaStatus::parse(&response.data),
             sw @ StatusWord::NOT_AUTHENTICATED => Err(CardError::NotAuthenticated(sw)),
             StatusWord::CONDITIONS => Err(CardError::RegistrationRefused(
-                "this key, or one of the same name, is registered already, or its signature is wrong, or replacing is not allowed",
+                "this key or another key with its name is already registered, its signature is wrong, or keys cannot be replaced",
             )),
-            StatusWord::NO_SPACE => Err(CardError::RegistrationRefused("all places are taken")),
+            StatusWord::NO_SPACE => Err(CardError::RegistrationRefused(
+                "the device already has all keys of its quorum",
+            )),
             StatusWord::WRONG_DATA => Err(CardError::RegistrationRefused(
-                "the key is not EC, or the request is malformed",
+                "the key is not a 256-bit EC key, or its request is malformed",
             )),
             StatusWord::REFERENCE_NOT_FOUND => Err(CardError::RegistrationRefused(
                 "the device does not know the issuer of the custodian's card",
@@ -94,27 +99,27 @@ impl SmartCardHsm {
                 Err(CardError::PkaNotConfigured)
             }
             sw => Err(CardError::Refused {
-                what: "register a key",
+                what: "registration of a key",
                 sw,
             }),
         }
     }
 
-    /// Lets the card verify a certificate, unless it knows it already.
+    /// Lets the card verify a certificate, unless it already knows the holder.
     fn present_certificate(&mut self, certificate: &Certificate) -> Result<(), CardError> {
         if self.select_key(CERTIFICATE_KEY, certificate.chr())?.is_ok() {
             return Ok(());
         }
         if !self.select_key(CERTIFICATE_KEY, certificate.car())?.is_ok() {
             return Err(CardError::RegistrationRefused(
-                "the custodian's card is of another manufacturer's hierarchy than this device",
+                "this device does not trust the root that certifies the custodian's card",
             ));
         }
         let verify = Command::new(0x00, 0x2A, 0x00, 0xBE).with_data(certificate.content());
         match self.send(&verify)?.sw {
             StatusWord::OK => Ok(()),
             sw => Err(CardError::Refused {
-                what: "verify the certificate of the custodian's card",
+                what: "verification of the certificate of the custodian's card",
                 sw,
             }),
         }
@@ -126,36 +131,38 @@ impl SmartCardHsm {
         Ok(self.send(&command)?.sw)
     }
 
-    /// Name of the key in a slot, and whether it has authenticated; not all cards tell.
+    /// Reads the name of the key in a slot, and whether it has authenticated; `None` if the slot is empty or the card does not
+    /// report it.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the name is malformed.
     pub fn custodian_slot(&mut self, slot: u8) -> Result<Option<(Chr, bool)>, CardError> {
         let response = self.send(&Command::new(0x80, MANAGE, 0x02, slot).with_le(Le::Short))?;
         match response.sw {
             StatusWord::OK | StatusWord::SLOT_AUTHENTICATED => {
                 let name = Chr::from_card_bytes(&response.data)
-                    .map_err(|error| CardError::malformed("name a custodian", error))?;
+                    .map_err(|error| CardError::malformed("status of a custodian's key", error))?;
                 Ok(Some((name, response.sw == StatusWord::SLOT_AUTHENTICATED)))
             }
             _ => Ok(None),
         }
     }
 
-    /// Fetches a fresh challenge. On some cards this forgets who has authenticated.
+    /// Fetches a new challenge of 8 bytes. On some cards this discards the authentications so far.
     ///
     /// # Errors
-    /// The card's.
+    /// The connection to the card is lost, or the card refuses the command.
     pub fn get_challenge(&mut self) -> Result<Challenge, CardError> {
         let command = Command::new(0x00, 0x84, 0x00, 0x00).with_le(Le::Exactly(8));
-        let data = self.demand("give a challenge", &command)?;
-        Challenge::new(&data).map_err(|error| CardError::malformed("give a challenge", error))
+        let data = self.send_checked(CHALLENGE, &command)?;
+        Challenge::new(&data).map_err(|error| CardError::malformed(CHALLENGE, error))
     }
 
-    /// Presents a custodian's response; returns the two status words as they are, since cards differ.
+    /// Presents a custodian's response. Returns the status words of the key's selection and of the authentication, because
+    /// cards differ in them.
     ///
     /// # Errors
-    /// The transport's.
+    /// The connection to the card is lost.
     pub fn external_authenticate(
         &mut self,
         name: &Chr,

@@ -1,4 +1,4 @@
-//! SELECT of the application: the beginning, and the logout.
+//! SELECT of the application, which begins a session and ends every login.
 
 use countersign_cvc::tlv::{self, Tag};
 
@@ -9,17 +9,17 @@ use crate::{
     transport::Transport,
 };
 
-/// AID of the SmartCard-HSM application.
+/// Application identifier of the SmartCard-HSM.
 const AID: [u8; 11] = [
     0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01,
 ];
 
-/// What the application says of itself when it is selected.
+/// Data that the application reports when it is selected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ApplicationInfo {
-    /// Option word set at initialisation; `None` below version 2.
+    /// Option word of the initialisation; `None` before version 2.
     pub options: Option<u16>,
-    /// Version of the application.
+    /// Major and minor version of the application.
     pub version: Option<(u8, u8)>,
 }
 
@@ -42,7 +42,7 @@ impl ApplicationInfo {
         }
     }
 
-    /// "3.5".
+    /// Version as text, such as "3.5".
     pub fn version_text(&self) -> Option<String> {
         self.version
             .map(|(major, minor)| format!("{major}.{minor}"))
@@ -50,10 +50,10 @@ impl ApplicationInfo {
 }
 
 impl SmartCardHsm {
-    /// Selects the application. Whoever was logged in before is not any more.
+    /// Selects the application on a card. This ends every earlier login.
     ///
     /// # Errors
-    /// [`CardError::NotASmartCardHsm`], or the transport's.
+    /// [`CardError::NotASmartCardHsm`] if the card does not have the application.
     pub fn open(transport: impl Transport + 'static) -> Result<Self, CardError> {
         let mut card = Self {
             transport: Box::new(transport),
@@ -65,10 +65,11 @@ impl SmartCardHsm {
         Ok(card)
     }
 
-    /// Logs everybody out: PIN, custodians, challenge and secure channel are gone.
+    /// Ends the login with a PIN, all authentications of custodians, the challenge and the secure channel, by selecting the
+    /// application again.
     ///
     /// # Errors
-    /// The transport's.
+    /// The connection to the card is lost, or the application cannot be selected.
     pub fn logout(&mut self) -> Result<(), CardError> {
         self.select()
     }
@@ -76,7 +77,7 @@ impl SmartCardHsm {
     /// Resets the card and selects the application again.
     ///
     /// # Errors
-    /// The transport's.
+    /// The connection to the card is lost, or the application cannot be selected.
     pub fn reset(&mut self) -> Result<(), CardError> {
         self.channel = None;
         self.channel_required = false;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_of_old_and_new_cards() {
+    fn templates_of_old_and_new_cards_are_read() {
         let new = ApplicationInfo::parse(&hex!("6F0A82017885050001000305"));
         assert_eq!(
             new,

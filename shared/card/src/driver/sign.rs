@@ -1,4 +1,4 @@
-//! SIGN.
+//! The command SIGN.
 
 use super::SmartCardHsm;
 use crate::{
@@ -6,70 +6,54 @@ use crate::{
     error::CardError,
 };
 
-/// Algorithm of a SIGN command. Variants with a hash in their name hash on the card; the others take the finished input.
+/// Algorithm of a SIGN command. For variants with a hash function in their name the card hashes the input. The other variants
+/// expect the input in its final form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum SignAlgorithm {
-    /// RSA without padding; input as long as the modulus.
+    /// RSA without padding. The input has the length of the modulus.
     RsaRaw = 0x20,
-    /// RSASSA-PKCS1-v1_5; input is the DigestInfo.
+    /// RSASSA-PKCS1-v1_5 (RFC 8017). The input is the DigestInfo.
     RsaPkcs1 = 0x30,
-    /// The same, SHA-1 on the card.
+    /// RSASSA-PKCS1-v1_5 with SHA-1.
     RsaPkcs1Sha1 = 0x31,
-    /// The same, SHA-256 on the card.
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaPkcs1Sha256 = 0x33,
-    /// The same, SHA-384 on the card.
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
     RsaPkcs1Sha384 = 0x34,
-    /// The same, SHA-512 on the card.
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
     RsaPkcs1Sha512 = 0x35,
-    /// RSASSA-PSS; input is the digest, whose length says which hash.
+    /// RSASSA-PSS (RFC 8017). The input is the digest, whose length determines the hash function.
     RsaPss = 0x40,
-    /// The same, SHA-1 on the card.
+    /// RSASSA-PSS with SHA-1.
     RsaPssSha1 = 0x41,
-    /// The same, SHA-256 on the card.
+    /// RSASSA-PSS with SHA-256.
     RsaPssSha256 = 0x43,
-    /// The same, SHA-384 on the card.
+    /// RSASSA-PSS with SHA-384.
     RsaPssSha384 = 0x44,
-    /// The same, SHA-512 on the card.
+    /// RSASSA-PSS with SHA-512.
     RsaPssSha512 = 0x45,
-    /// ECDSA; input is the digest.
+    /// ECDSA. The input is the digest.
     Ecdsa = 0x70,
-    /// ECDSA, SHA-1 on the card.
+    /// ECDSA with SHA-1.
     EcdsaSha1 = 0x71,
-    /// ECDSA, SHA-224 on the card.
+    /// ECDSA with SHA-224.
     EcdsaSha224 = 0x72,
-    /// ECDSA, SHA-256 on the card.
+    /// ECDSA with SHA-256.
     EcdsaSha256 = 0x73,
-    /// ECDSA, SHA-384 on the card.
+    /// ECDSA with SHA-384.
     EcdsaSha384 = 0x74,
     /// ECDSA, SHA-512 on the card.
     EcdsaSha512 = 0x75,
 }
 
-/// How a card proved that it is locked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LockProof {
-    /// A signature was asked for and refused.
-    SignatureRefused(StatusWord),
-    /// There is no key on the card; making one was asked for and refused.
-    GenerationRefused(StatusWord),
-}
-
-impl std::fmt::Display for LockProof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::SignatureRefused(sw) => write!(f, "the card refused a signature: {sw}"),
-            Self::GenerationRefused(sw) => write!(f, "the card refused to generate a key: {sw}"),
-        }
-    }
-}
-
 impl SmartCardHsm {
-    /// Signs with exactly one command. ECDSA gives DER, RSA as many bytes as the modulus has.
+    /// Signs `input` with exactly one command. An ECDSA signature is in DER, and an RSA signature has the length of the modulus.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], [`CardError::KeyUseCounterExhausted`], [`CardError::AlgorithmNotAllowed`],
-    /// [`CardError::NoSuchKey`], or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card; [`CardError::KeyUseCounterExhausted`] if the key has no uses left;
+    /// [`CardError::AlgorithmNotAllowed`] if the key does not allow the algorithm; [`CardError::NoSuchKey`] if the key does
+    /// not exist.
     pub fn sign(
         &mut self,
         reference: u8,
@@ -79,7 +63,7 @@ impl SmartCardHsm {
         let response = self.send(&sign_command(reference, algorithm, input))?;
         match response.sw {
             StatusWord::OK => Ok(response.data),
-            // 6400: a key store that is locked although the quorum is there.
+            // 6400: the key store is locked although the quorum has authenticated.
             sw @ (StatusWord::NOT_AUTHENTICATED | StatusWord::EXECUTION_ERROR) => {
                 Err(CardError::NotAuthenticated(sw))
             }
@@ -88,40 +72,16 @@ impl SmartCardHsm {
             StatusWord::FILE_NOT_FOUND | StatusWord::REFERENCE_NOT_FOUND => {
                 Err(CardError::NoSuchKey)
             }
-            sw => Err(CardError::Refused { what: "sign", sw }),
-        }
-    }
-
-    /// Asks the card for something that it must refuse while it is locked: the status bytes alone do not tell.
-    ///
-    /// # Errors
-    /// Anything but a refusal; in particular `Ok(None)` means that the card is open.
-    pub fn prove_locked(&mut self, key: Option<u8>) -> Result<Option<LockProof>, CardError> {
-        let (command, proof): (_, fn(StatusWord) -> LockProof) = match key {
-            // One byte: even an open card would make nothing useful of it.
-            Some(reference) => (
-                sign_command(reference, SignAlgorithm::Ecdsa, &[0]),
-                LockProof::SignatureRefused,
-            ),
-            // An empty template: an open card refuses its content, a locked one refuses the command.
-            None => (
-                Command::new(0x00, 0x46, 0xFF, 0x00)
-                    .with_data([0x5F, 0x29, 0x01, 0x00])
-                    .with_le(Le::Short),
-                LockProof::GenerationRefused,
-            ),
-        };
-        match self.send(&command)?.sw {
-            sw @ (StatusWord::NOT_AUTHENTICATED | StatusWord::EXECUTION_ERROR) => {
-                Ok(Some(proof(sw)))
-            }
-            _ => Ok(None),
+            sw => Err(CardError::Refused {
+                what: "a signature",
+                sw,
+            }),
         }
     }
 }
 
-fn sign_command(reference: u8, algorithm: SignAlgorithm, input: &[u8]) -> Command {
-    // RSA keys above 2048 bits need more than a short answer holds.
+pub(super) fn sign_command(reference: u8, algorithm: SignAlgorithm, input: &[u8]) -> Command {
+    // A signature by an RSA key above 2048 bits does not fit into a short response.
     let le = if input.len() > 255 || matches!(algorithm as u8, 0x20..=0x4F) {
         Le::Extended
     } else {

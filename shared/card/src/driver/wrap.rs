@@ -1,4 +1,4 @@
-//! WRAP KEY and UNWRAP KEY: copies of a key for other devices with the same key domain.
+//! WRAP KEY and UNWRAP KEY: export and import of encrypted keys between devices that share a key domain.
 
 use countersign_cvc::tlv::{self, Tag, TlvWriter};
 
@@ -15,14 +15,15 @@ use crate::{
 const WRAP: u8 = 0x92;
 const UNWRAP: u8 = 0x93;
 
-/// A key on its way to another device: useless without the DKEK. With what other software knows the key by.
+/// An encrypted key for import into another device, with the description and certificate by which other software finds the
+/// key. Without the DKEK the key cannot be decrypted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WrappedKey {
-    /// Encrypted and authenticated by the device.
+    /// Key that the device has encrypted and authenticated.
     pub key: Vec<u8>,
-    /// PKCS#15 description, with label and identifier.
+    /// PKCS#15 description with label and identifier.
     pub description: Vec<u8>,
-    /// The key's request or certificate, if the device has one.
+    /// Request or certificate of the key; empty if the device has none.
     pub certificate: Vec<u8>,
 }
 
@@ -30,7 +31,7 @@ impl WrappedKey {
     /// Reads a file of `sc-hsm-tool --wrap-key`: `30 { 04 key, description, certificate }`.
     ///
     /// # Errors
-    /// [`CardError::Malformed`].
+    /// [`CardError::Malformed`] if the file does not have this form.
     pub fn parse(file: &[u8]) -> Result<Self, CardError> {
         let outer = tlv::parse_one(file)?.0;
         match tlv::parse_all(outer.value)?.as_slice() {
@@ -43,11 +44,14 @@ impl WrappedKey {
                     certificate: rest.iter().flat_map(|object| object.raw).copied().collect(),
                 })
             }
-            _ => Err(CardError::malformed("read a wrapped key", "this is none")),
+            _ => Err(CardError::Malformed {
+                what: "a wrapped key",
+                why: "expected a file of `sc-hsm-tool --wrap-key`".into(),
+            }),
         }
     }
 
-    /// A file for `sc-hsm-tool --unwrap-key`.
+    /// Writes a file for `sc-hsm-tool --unwrap-key`.
     pub fn encode(&self) -> Vec<u8> {
         TlvWriter::new()
             .with(Tag(0x04), &self.key)
@@ -58,11 +62,12 @@ impl WrappedKey {
 }
 
 impl SmartCardHsm {
-    /// Makes a copy of a key for devices with the same DKEK.
+    /// Exports an encrypted copy of a key for devices with the same DKEK.
     ///
     /// # Errors
-    /// [`CardError::NotAuthenticated`], [`CardError::NoKeyDomain`], [`CardError::NoSuchKey`],
-    /// [`CardError::AlgorithmNotAllowed`] where the key's list forbids copies, or the card's.
+    /// [`CardError::NotAuthenticated`] on a locked card; [`CardError::NoKeyDomain`] if the device has no key domains;
+    /// [`CardError::NoSuchKey`] if the key does not exist; [`CardError::AlgorithmNotAllowed`] if the key does not allow
+    /// copies.
     pub fn wrap_key(&mut self, reference: u8) -> Result<WrappedKey, CardError> {
         let command = Command::new(0x80, 0x72, reference, WRAP).with_le(Le::Extended);
         let response = self.send(&command)?;
@@ -71,10 +76,10 @@ impl SmartCardHsm {
                 return Err(CardError::NoSuchKey);
             }
             StatusWord::NOT_SUPPORTED => return Err(CardError::AlgorithmNotAllowed),
-            _ => domain_answer("wrap a key", response)?,
+            _ => domain_answer("export of a key", response)?,
         };
         let number = u16::from(reference);
-        // A rewritten file may keep the tail of its former content.
+        // Only the first object is copied, because a rewritten file can still contain the tail of its old content.
         let first = |content: Option<Vec<u8>>| {
             let content = content.unwrap_or_default();
             tlv::parse_one(&content).map_or(Vec::new(), |(object, _)| object.raw.to_vec())
@@ -86,12 +91,12 @@ impl SmartCardHsm {
         })
     }
 
-    /// Takes a copy of a key in; returns the reference that it got. Label and public key are what the copy's file says:
-    /// only a signature shows that they belong to the key.
+    /// Imports an encrypted copy of a key and returns its new reference. Label and public key come from the file: only a
+    /// signature proves that they belong to the key.
     ///
     /// # Errors
-    /// [`CardError::WrongDkek`], [`CardError::NotAuthenticated`], [`CardError::NoKeyDomain`], [`CardError::Full`], or the
-    /// card's.
+    /// [`CardError::WrongDkek`] if the device has another DKEK or the copy is damaged; [`CardError::NotAuthenticated`] on a
+    /// locked card; [`CardError::NoKeyDomain`] if the device has no key domains; [`CardError::Full`] if it has no space.
     pub fn unwrap_key(&mut self, wrapped: &WrappedKey) -> Result<u8, CardError> {
         let reference = self.free_key_reference()?;
         let command = Command::new(0x80, 0x74, reference, UNWRAP);
@@ -105,10 +110,10 @@ impl SmartCardHsm {
         match response.sw {
             StatusWord::WRONG_DATA => return Err(CardError::WrongDkek),
             StatusWord::NO_SPACE => return Err(CardError::Full),
-            _ => domain_answer("unwrap a key", response)?,
+            _ => domain_answer("import of a key", response)?,
         };
         if let Err(error) = self.describe_copy(reference, wrapped) {
-            // A key that nobody can name is of no use.
+            // A key without a description could not be identified later, so it is deleted.
             let _ = self.delete_key(reference);
             return Err(error);
         }
@@ -136,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_those_of_other_software() {
+    fn files_match_those_of_other_software() {
         let wrapped = WrappedKey {
             key: hex!("0102").to_vec(),
             description: hex!("A000").to_vec(),
@@ -147,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_a_certificate_has_a_file_too() {
+    fn a_key_without_a_certificate_is_read() {
         let wrapped = WrappedKey::parse(&hex!("3006 04020102 A800")).expect("reads");
         assert!(wrapped.certificate.is_empty());
     }

@@ -2,14 +2,15 @@
 
 use super::CertificateError;
 
-/// A date in a certificate. For information: the vendor's own software does not check it.
+/// A date in a certificate, encoded as `YYMMDD` in six unpacked digits. It is for display only: like the vendor's software,
+/// this crate does not check validity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Date {
     /// Year, 2000 to 2099.
     pub year: u16,
-    /// Month as given.
+    /// Month as encoded, 0 to 99.
     pub month: u8,
-    /// Day as given.
+    /// Day as encoded, 0 to 99.
     pub day: u8,
 }
 

@@ -18,20 +18,20 @@ pub(crate) const TA_RSA_SHA_256: &[u8] =
 /// id-TA, 0.4.0.127.0.7.2.2.2: prefix of all signature algorithms; the next byte is 1 for RSA, 2 for ECDSA.
 const TA: &[u8] = &[0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x02];
 
-/// Parameters that are given together or not at all.
+/// Tags of the curve parameters, which are present together or not at all.
 const PARAMETERS: [Tag; 5] = [Tag(0x81), Tag(0x82), Tag(0x83), Tag(0x84), Tag(0x85)];
 
 /// A public key object (7F49), whose curve may be inherited from the issuer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeyObject {
-    /// EC, with the parameters if they are given.
+    /// An EC key, with or without curve parameters.
     Ec {
-        /// The named curve with exactly the given parameters; `None`: none given.
+        /// The named curve that has the encoded parameters; `None` if there are no parameters.
         curve: Option<Curve>,
-        /// The point.
+        /// Public point, `04 || x || y`; not checked yet.
         point: Vec<u8>,
     },
-    /// RSA.
+    /// An RSA key.
     Rsa(RsaPublicKey),
 }
 
@@ -56,10 +56,10 @@ impl KeyObject {
         }
     }
 
-    /// The key, with `inherited` as curve where none is given.
+    /// Checks the key. An EC key without parameters is on the curve `inherited` from its issuer.
     ///
     /// # Errors
-    /// [`CertificateError::NoCurve`], or a point that is not on the curve.
+    /// [`CertificateError::NoCurve`] if neither gives a curve; [`CertificateError::Key`] if the point is not on it.
     pub fn resolve(&self, inherited: Option<Curve>) -> Result<PublicKey, CertificateError> {
         match self {
             Self::Rsa(key) => Ok(PublicKey::Rsa(key.clone())),
@@ -71,7 +71,7 @@ impl KeyObject {
     }
 }
 
-/// All parameters must be there and be those of one curve.
+/// Finds the curve with exactly these parameters, all of which must be present.
 fn named_curve(objects: &[Tlv<'_>]) -> Result<Curve, CertificateError> {
     let get = |tag: u16| tlv::expect(objects, Tag(tag)).map(|object| object.value);
     let parameters = DomainParameters {

@@ -1,15 +1,15 @@
-//! Roles in the device hierarchy.
+//! Roles of certificate holders.
 
-/// Role in the device hierarchy, from the certificate's authorisation.
+/// Role in the device hierarchy, from the certificate holder authorisation template (tag 7F4C).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// Root.
+    /// Root, C0.
     Root,
-    /// Device issuer.
+    /// Issuer of device certificates, 80.
     Issuer,
-    /// Device.
+    /// Device, 00.
     Device,
-    /// Not one of these. For information only: real certificates differ.
+    /// Any other value. Certificates in use differ, so roles decide nothing in this crate.
     Other(u8),
 }
 

@@ -1,12 +1,12 @@
-//! Parameters of the named curves: fixed length, big endian, cofactor 1.
+//! Parameters of the named curves as big-endian numbers of fixed length. All have the cofactor 1.
 //!
 //! Sources: SEC 2 version 2 (secp*), RFC 5639 (brainpool*).
 
 use hex_literal::hex;
 
-/// One curve's parameters.
+/// Object identifier and domain parameters of a curve.
 pub(super) struct Domain {
-    /// Content of the OBJECT IDENTIFIER.
+    /// Content octets of the object identifier.
     pub oid: &'static [u8],
     /// Field prime.
     pub p: &'static [u8],

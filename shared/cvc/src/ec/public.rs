@@ -1,11 +1,11 @@
-//! Public keys.
+//! EC public keys.
 
 use ecdsa::signature::hazmat::PrehashVerifier;
 
 use super::{EcSignature, KeyError, SignatureError, padded};
 use crate::curve::{Curve, UnsupportedCurve};
 
-/// A public key: a point that is on its curve.
+/// An EC public key: a point on its curve.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EcPublicKey {
     curve: Curve,
@@ -13,11 +13,11 @@ pub struct EcPublicKey {
 }
 
 impl EcPublicKey {
-    /// Checks an uncompressed point, `04 || x || y`. On a curve without arithmetic only its length is checked, and
-    /// nothing verifies with it.
+    /// Checks an uncompressed point, `04 || x || y`. On an unsupported curve only the length is checked, because no signature
+    /// verifies with such a key.
     ///
     /// # Errors
-    /// [`KeyError::NotOnCurve`].
+    /// [`KeyError::NotOnCurve`] if it is not an uncompressed point on the curve.
     pub fn new(curve: Curve, point: &[u8]) -> Result<Self, KeyError> {
         let uncompressed = point.len() == 1 + 2 * curve.field_len() && point.first() == Some(&4);
         let valid = with_curve!(
@@ -35,20 +35,21 @@ impl EcPublicKey {
         }
     }
 
-    /// The curve.
+    /// The curve of the key.
     pub fn curve(&self) -> Curve {
         self.curve
     }
 
-    /// The point, `04 || x || y`.
+    /// The uncompressed point, `04 || x || y`.
     pub fn point(&self) -> &[u8] {
         &self.point
     }
 
-    /// Verifies a signature over a digest. A digest that is longer than the curve is cut, as ECDSA prescribes.
+    /// Verifies an ECDSA signature over a digest. A digest longer than the order of the curve is truncated (FIPS 186-5,
+    /// section 6.4.2).
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// The signature belongs to another curve or does not verify, or the curve is not supported.
     pub fn verify_prehash(
         &self,
         digest: &[u8],
@@ -64,7 +65,7 @@ impl EcPublicKey {
                     .map_err(|_| SignatureError::Wrong)?;
                 let signature = ecdsa::Signature::<C>::from_slice(signature.plain())
                     .map_err(|_| SignatureError::Malformed(self.curve))?;
-                // (r, n - s) verifies too; the library takes only the smaller of the two on secp256k1.
+                // Both (r, s) and (r, n - s) are valid, but on secp256k1 the library accepts only the smaller s.
                 key.verify_prehash(&padded(self.curve, digest), &signature.normalize_s())
                     .map_err(|_| SignatureError::Wrong)
             },

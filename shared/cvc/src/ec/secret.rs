@@ -1,4 +1,4 @@
-//! Private keys in software.
+//! EC private keys in software.
 
 use ecdsa::{elliptic_curve::sec1::ToSec1Point, signature::hazmat::PrehashSigner};
 use zeroize::Zeroizing;
@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use super::{EcPublicKey, EcSignature, KeyError, padded};
 use crate::curve::{Curve, UnsupportedCurve};
 
-/// A private key in software: of the simulator, of a channel's ephemeral pair, of the server's identity. Never of a real
-/// card. Wiped when dropped.
+/// An EC private key in software, such as the server's identity key, an ephemeral key of a secure channel, or a key of the
+/// simulator. A real card never exports its keys. The scalar is wiped when the value is dropped.
 #[derive(Clone)]
 pub struct EcSecretKey {
     curve: Curve,
@@ -16,12 +16,13 @@ pub struct EcSecretKey {
 }
 
 impl EcSecretKey {
-    /// Takes a scalar, big endian, as long as a field element.
+    /// Creates the key with a big-endian scalar of the length of a field element.
     ///
     /// # Errors
-    /// [`KeyError`].
+    /// [`KeyError::BadScalar`] if the scalar has another length or is out of range; [`KeyError::Unsupported`] if no library
+    /// implements the curve.
     pub fn from_bytes(curve: Curve, scalar: &[u8]) -> Result<Self, KeyError> {
-        // The library takes shorter ones too.
+        // The library would accept shorter scalars too.
         if scalar.len() != curve.field_len() {
             return Err(KeyError::BadScalar(curve));
         }
@@ -42,30 +43,30 @@ impl EcSecretKey {
         })
     }
 
-    /// The curve.
+    /// The curve of the key.
     pub fn curve(&self) -> Curve {
         self.curve
     }
 
-    /// The scalar, for the one who has to store it.
+    /// The scalar, for storage: big endian, of the length of a field element.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.scalar.clone()
     }
 
-    /// The public key.
+    /// The public key as an EC key.
     pub fn ec_public_key(&self) -> &EcPublicKey {
         &self.public
     }
 
-    /// The public key.
+    /// The public key as a key of any kind.
     pub fn public_key(&self) -> crate::PublicKey {
         crate::PublicKey::Ec(self.public.clone())
     }
 
-    /// Signs a digest; deterministic (RFC 6979).
+    /// Signs a digest with deterministic ECDSA (RFC 6979).
     ///
     /// # Errors
-    /// [`KeyError`], which a key that was made by [`Self::from_bytes`] does not give.
+    /// The library rejects the key, which does not happen after [`Self::from_bytes`] has accepted it.
     pub fn sign_prehash(&self, digest: &[u8]) -> Result<EcSignature, KeyError> {
         let curve = self.curve;
         let plain = with_curve!(
@@ -83,19 +84,19 @@ impl EcSecretKey {
         EcSignature::from_plain(&plain, curve).map_err(|_| KeyError::BadScalar(curve))
     }
 
-    /// Diffie-Hellman: the x coordinate of the product, as long as a field element.
+    /// Computes the ECDH shared secret: the x coordinate, of the length of a field element.
     ///
     /// # Errors
-    /// [`KeyError::NotOnCurve`] if the peer's point is on another curve.
+    /// [`KeyError::NotOnCurve`] if the peer's key is on another curve.
     pub fn ecdh(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let point = self.ecdh_point(peer)?;
         Ok(Zeroizing::new(point[1..=point.len() / 2].to_vec()))
     }
 
-    /// Diffie-Hellman: the whole product, `04 || x || y`, as cards give it.
+    /// Computes the whole ECDH point, `04 || x || y`, as a card returns it.
     ///
     /// # Errors
-    /// As [`Self::ecdh`].
+    /// [`KeyError::NotOnCurve`] if the peer's key is on another curve.
     pub fn ecdh_point(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let curve = self.curve;
         if peer.curve() != curve {

@@ -1,4 +1,4 @@
-//! Signatures, in the two forms in which they travel.
+//! ECDSA signatures in their two encodings.
 
 use super::SignatureError;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     tlv::{self, Tag, TlvWriter},
 };
 
-/// A signature `(r, s)` with both numbers in `1..n`.
+/// An ECDSA signature `(r, s)`, with both numbers in `1..n`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EcSignature {
     curve: Curve,
@@ -14,10 +14,10 @@ pub struct EcSignature {
 }
 
 impl EcSignature {
-    /// Reads `r || s`, each as long as a field element.
+    /// Reads the plain encoding `r || s` (BSI TR-03111), with two numbers of the length of a field element.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`].
+    /// [`SignatureError::Malformed`] if the length is wrong or a number is out of range.
     pub fn from_plain(plain: &[u8], curve: Curve) -> Result<Self, SignatureError> {
         let size = curve.field_len();
         let order = curve.domain_parameters().n;
@@ -32,10 +32,11 @@ impl EcSignature {
         }
     }
 
-    /// Reads `SEQUENCE { Tag::INTEGER r, Tag::INTEGER s }`. Superfluous leading zeros, as some cards send them, are tolerated.
+    /// Reads the DER encoding `SEQUENCE { INTEGER r, INTEGER s }` (RFC 3279). Superfluous leading zeros are tolerated, because
+    /// some cards send them.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`].
+    /// [`SignatureError::Malformed`] if the structure is wrong or a number is out of range.
     pub fn from_der(der: &[u8], curve: Curve) -> Result<Self, SignatureError> {
         let malformed = SignatureError::Malformed(curve);
         let sequence = tlv::parse_exact(der).map_err(|_| malformed)?;
@@ -58,22 +59,21 @@ impl EcSignature {
         Self::from_plain(&plain, curve)
     }
 
-    /// The curve.
+    /// The curve of the signature.
     pub fn curve(&self) -> Curve {
         self.curve
     }
 
-    /// `r || s`.
     pub(super) fn plain(&self) -> &[u8] {
         &self.plain
     }
 
-    /// `r || s`.
+    /// Writes the plain encoding `r || s` (BSI TR-03111).
     pub fn to_plain(&self) -> Vec<u8> {
         self.plain.clone()
     }
 
-    /// DER `SEQUENCE { Tag::INTEGER r, Tag::INTEGER s }`.
+    /// Writes the DER encoding `SEQUENCE { INTEGER r, INTEGER s }` (RFC 3279).
     pub fn to_der(&self) -> Vec<u8> {
         let (r, s) = self.plain.split_at(self.curve.field_len());
         TlvWriter::new()
@@ -83,7 +83,7 @@ impl EcSignature {
     }
 }
 
-/// Content of a DER Tag::INTEGER for an unsigned number.
+/// Content octets of a DER INTEGER for an unsigned big-endian number.
 pub(crate) fn integer(number: &[u8]) -> Vec<u8> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     let significant = &number[zeros..];

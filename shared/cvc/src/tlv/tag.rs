@@ -1,6 +1,6 @@
-//! Tags.
+//! TLV tags.
 
-/// A tag of one or two bytes, as a number: `0x42`, `0x7F21`.
+/// A TLV tag of one or two bytes as a big-endian number, such as `0x42` or `0x7F21`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(pub u16);
 
@@ -20,11 +20,11 @@ impl std::fmt::Debug for Tag {
     }
 }
 
-/// The tags of certificates (BSI TR-03110-3, annex D) and of ASN.1 around them.
+/// Tags of card-verifiable certificates (BSI TR-03110-3, annex D), and universal tags of ASN.1.
 impl Tag {
     /// Card-verifiable certificate.
     pub const CERTIFICATE: Self = Self(0x7F21);
-    /// Certificate body: what the signature covers.
+    /// Certificate body, which the signature covers.
     pub const BODY: Self = Self(0x7F4E);
     /// Profile identifier.
     pub const PROFILE: Self = Self(0x5F29);
@@ -36,7 +36,7 @@ impl Tag {
     pub const CHR: Self = Self(0x5F20);
     /// Certificate holder authorisation template.
     pub const AUTHORISATION: Self = Self(0x7F4C);
-    /// Discretionary data: the role inside an authorisation.
+    /// Discretionary data; the role inside an authorisation template.
     pub const DISCRETIONARY: Self = Self(0x53);
     /// First day of validity.
     pub const EFFECTIVE: Self = Self(0x5F25);

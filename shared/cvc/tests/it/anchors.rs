@@ -1,4 +1,4 @@
-//! Which roots are trusted, and that simulated ones are not unless somebody says so.
+//! Trust anchors: simulated roots are trusted only if a program adds them explicitly.
 
 use countersign_cvc::{
     AnchorError, AnchorKind, ChainError, DeviceChain, Role, TrustAnchor, TrustAnchors,
@@ -30,13 +30,13 @@ fn simulated_device() -> DeviceChain {
 }
 
 #[test]
-fn a_simulated_card_is_refused_by_name_outside_demo_mode() {
+fn a_simulated_card_is_rejected_by_name_outside_demo_mode() {
     let error = simulated_device().verify(&TrustAnchors::production().with_test());
     assert_eq!(error, Err(ChainError::SimulatedRoot(chr(SIMULATED))));
 }
 
 #[test]
-fn a_simulated_card_is_accepted_where_that_was_asked_for() {
+fn a_simulated_card_is_accepted_if_its_root_was_added() {
     let anchors = TrustAnchors::default()
         .with_simulated(simulated_anchor())
         .expect("simulated");
@@ -46,29 +46,29 @@ fn a_simulated_card_is_accepted_where_that_was_asked_for() {
 }
 
 #[test]
-fn a_simulated_root_enters_by_its_own_door_only() {
-    let refused = TrustAnchors::production().with(simulated_anchor());
-    assert_eq!(refused.err(), Some(AnchorError::Simulated(chr(SIMULATED))));
+fn a_simulated_root_is_accepted_only_as_simulated() {
+    let rejected = TrustAnchors::production().with(simulated_anchor());
+    assert_eq!(rejected.err(), Some(AnchorError::Simulated(chr(SIMULATED))));
     let disguised =
         TrustAnchor::from_certificate("mine", AnchorKind::Configured, &simulated_root());
     assert_eq!(disguised, Err(AnchorError::Simulated(chr(SIMULATED))));
 }
 
 #[test]
-fn a_real_root_does_not_enter_by_that_door() {
+fn a_real_root_is_rejected_as_simulated() {
     let wrong = TrustAnchor::from_certificate("mine", AnchorKind::Simulated, ROOT);
     assert_eq!(wrong, Err(AnchorError::NotSimulated(chr(ROOT_NAME))));
     let configured = TrustAnchor::from_certificate("mine", AnchorKind::Configured, ROOT)
         .expect("a configured root");
-    let refused = TrustAnchors::default().with_simulated(configured);
+    let rejected = TrustAnchors::default().with_simulated(configured);
     assert_eq!(
-        refused.err(),
+        rejected.err(),
         Some(AnchorError::NotSimulated(chr(ROOT_NAME)))
     );
 }
 
 #[test]
-fn an_impostor_cannot_take_a_root_s_name() {
+fn a_second_root_with_the_same_name_is_rejected() {
     let secret = key([9; 32]);
     let impostor = certificate([ROOT_NAME, ROOT_NAME], &secret, Role::Root, 2055, &secret);
     let impostor = TrustAnchor::from_certificate("impostor", AnchorKind::Configured, &impostor)
@@ -80,14 +80,14 @@ fn an_impostor_cannot_take_a_root_s_name() {
 }
 
 #[test]
-fn configuring_a_root_twice_does_no_harm() {
+fn configuring_a_root_twice_has_no_effect() {
     let again =
         TrustAnchor::from_certificate("again", AnchorKind::Configured, ROOT).expect("a root");
     assert_eq!(anchors().with(again).map(|all| all.iter().count()), Ok(1));
 }
 
 #[test]
-fn only_what_was_added_is_allowed() {
+fn only_added_kinds_of_anchor_are_allowed() {
     let anchors = TrustAnchors::production();
     assert!(anchors.allows(AnchorKind::Production));
     for kind in [

@@ -1,4 +1,4 @@
-//! Every way to forge an enrolment has its own reason.
+//! Every way to forge an enrolment is rejected with its own reason.
 
 use countersign_cvc::{
     AttestationError, AuthenticatedRequest, Certificate, CertificateError, ChainError, Curve,
@@ -12,16 +12,16 @@ use crate::pki::*;
 #[test]
 fn a_software_key_is_not_signed_by_a_device() {
     let software = key([9; 32]);
-    let request = vouched(&own_request(&software), &software);
+    let request = device_signed(&own_request(&software), &software);
     assert_eq!(
         attest(&request, DEVICE_1, ISSUER),
         Err(AttestationError::OuterSignature(SignatureError::Wrong))
     );
 }
 
-/// Somebody with the device lets it sign a request in which another key stands.
+/// An attacker who holds the device lets it sign a request that contains another key.
 #[test]
-fn a_swapped_public_key_is_not_signed_by_itself() {
+fn a_request_with_a_replaced_key_is_not_signed_by_that_key() {
     let other = key([9; 32]);
     let swapped = with_point(
         own_request(&key(CUSTODIAN_KEY)),
@@ -29,13 +29,17 @@ fn a_swapped_public_key_is_not_signed_by_itself() {
         other.ec_public_key().point(),
     );
     assert_eq!(
-        attest(&vouched(&swapped, &key(DEVICE_1_KEY)), DEVICE_1, ISSUER),
+        attest(
+            &device_signed(&swapped, &key(DEVICE_1_KEY)),
+            DEVICE_1,
+            ISSUER
+        ),
         Err(AttestationError::InnerSignature(SignatureError::Wrong))
     );
 }
 
 #[test]
-fn another_device_s_certificate_does_not_help() {
+fn the_certificate_of_another_device_is_rejected() {
     assert_eq!(
         attest(REQUEST, DEVICE_2, ISSUER),
         Err(AttestationError::OtherDevice {
@@ -45,9 +49,9 @@ fn another_device_s_certificate_does_not_help() {
     );
 }
 
-/// The device's name is signed too: it cannot be changed afterwards.
+/// The outer signature covers the name of the device too.
 #[test]
-fn the_outer_name_cannot_be_changed() {
+fn a_changed_device_name_is_rejected() {
     let mut request = REQUEST.to_vec();
     let at = position(&request, DEVICE_1_NAME.as_bytes());
     request[at..at + 16].copy_from_slice(b"ZZSIM00000200001");
@@ -58,7 +62,7 @@ fn the_outer_name_cannot_be_changed() {
 }
 
 #[test]
-fn a_wrong_issuer_is_named() {
+fn a_wrong_issuer_is_reported_by_name() {
     let pico = include_bytes!("../../testdata/pico-issuer.cvc");
     assert!(matches!(
         attest(REQUEST, DEVICE_1, pico),
@@ -67,7 +71,7 @@ fn a_wrong_issuer_is_named() {
 }
 
 #[test]
-fn an_issuer_with_the_right_name_and_the_wrong_key_is_refused() {
+fn an_issuer_with_the_right_name_and_the_wrong_key_is_rejected() {
     let forger = key([9; 32]);
     let names = [ROOT_NAME, ISSUER_NAME];
     let issuer = certificate(names, &forger, Role::Issuer, 2045, &forger);
@@ -81,7 +85,7 @@ fn an_issuer_with_the_right_name_and_the_wrong_key_is_refused() {
 }
 
 #[test]
-fn a_changed_device_certificate_is_refused() {
+fn a_changed_device_certificate_is_rejected() {
     assert_eq!(
         attest(REQUEST, &damaged(DEVICE_1), ISSUER),
         Err(AttestationError::Chain(ChainError::DeviceSignature {
@@ -92,7 +96,7 @@ fn a_changed_device_certificate_is_refused() {
 }
 
 #[test]
-fn an_unknown_root_is_named() {
+fn an_unknown_root_is_reported_by_name() {
     let file = PkaFile::parse(&good_file()).expect("reads");
     assert_eq!(
         attestation::verify(&file, &TrustAnchors::production().with_test()),
@@ -103,7 +107,7 @@ fn an_unknown_root_is_named() {
 }
 
 #[test]
-fn a_simulated_root_is_named() {
+fn a_simulated_root_is_reported_by_name() {
     let name = "ZZSIMROOT00001";
     let names = [name, ISSUER_NAME];
     let issuer = certificate(names, &key(ISSUER_KEY), Role::Issuer, 2045, &key([9; 32]));
@@ -115,9 +119,10 @@ fn a_simulated_root_is_named() {
     );
 }
 
-/// An issuer is certified by the root as a device is by its issuer: the root in the issuer's place must not make it one.
+/// The root certifies an issuer in the same form in which an issuer certifies a device. Presenting the root as the issuer must
+/// not turn the issuer into a device.
 #[test]
-fn an_issuer_does_not_pass_for_a_device() {
+fn an_issuer_is_rejected_as_a_device() {
     let chain = DeviceChain::from_ef(&[ISSUER, ROOT].concat()).expect("reads");
     assert_eq!(
         chain.verify(&anchors()),
@@ -126,7 +131,7 @@ fn an_issuer_does_not_pass_for_a_device() {
 }
 
 #[test]
-fn an_old_development_device_is_refused() {
+fn an_old_development_device_is_rejected() {
     let names = ["DECA00001", "DEDEVICE100001"];
     let device = certificate(names, &key([9; 32]), Role::Device, 2035, &key([8; 32]));
     assert_eq!(
@@ -138,7 +143,7 @@ fn an_old_development_device_is_refused() {
 }
 
 #[test]
-fn keys_that_cannot_answer_a_challenge_are_refused() {
+fn kinds_of_key_that_cannot_answer_a_challenge_are_rejected() {
     for (curve, suitable) in [
         (Curve::BrainpoolP256r1, true),
         (Curve::Secp256r1, true),
@@ -149,8 +154,8 @@ fn keys_that_cannot_answer_a_challenge_are_refused() {
         let mut scalar = vec![5; curve.field_len()];
         scalar[0] = 0;
         let secret = EcSecretKey::from_bytes(curve, &scalar).expect("a scalar");
-        let request = vouched(&own_request(&secret), &key(DEVICE_1_KEY));
-        let attested = attest(&request, DEVICE_1, ISSUER).expect("attested, but");
+        let request = device_signed(&own_request(&secret), &key(DEVICE_1_KEY));
+        let attested = attest(&request, DEVICE_1, ISSUER).expect("attested");
         let verdict = if suitable {
             Ok(())
         } else {
@@ -192,9 +197,9 @@ fn request_with(key_object: &[u8], signature: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_curve_without_arithmetic_is_recognised_and_not_trusted() {
+fn a_key_on_an_unsupported_curve_is_recognised_and_rejected() {
     for curve in [Curve::BrainpoolP384r1, Curve::BrainpoolP512r1] {
-        let request = vouched(&request_on(curve), &key(DEVICE_1_KEY));
+        let request = device_signed(&request_on(curve), &key(DEVICE_1_KEY));
         assert_eq!(
             attest(&request, DEVICE_1, ISSUER),
             Err(AttestationError::InnerSignature(
@@ -204,27 +209,27 @@ fn a_curve_without_arithmetic_is_recognised_and_not_trusted() {
     }
 }
 
-fn why_not(request: &[u8]) -> Option<CertificateError> {
-    match AuthenticatedRequest::parse(&vouched(request, &key(DEVICE_1_KEY))) {
+fn rejection(request: &[u8]) -> Option<CertificateError> {
+    match AuthenticatedRequest::parse(&device_signed(request, &key(DEVICE_1_KEY))) {
         Err(RequestError::Inner(why)) => Some(why),
         _ => None,
     }
 }
 
 #[test]
-fn parameters_of_no_named_curve_are_refused() {
+fn parameters_that_match_no_named_curve_are_rejected() {
     let domain = Curve::BrainpoolP256r1.domain_parameters();
     for parameter in [domain.p, domain.a, domain.b, domain.g, domain.n] {
         let mut request = own_request(&key(CUSTODIAN_KEY));
         let at = position(&request, parameter);
         request[at + parameter.len() - 1] ^= 1;
-        assert_eq!(why_not(&request), Some(CertificateError::UnknownCurve));
+        assert_eq!(rejection(&request), Some(CertificateError::UnknownCurve));
     }
 }
 
-/// A prime that is left out must not let a base point through unread.
+/// Without the prime, the base point must not be accepted unchecked.
 #[test]
-fn incomplete_parameters_are_refused() {
+fn incomplete_parameters_are_rejected() {
     let domain = Curve::BrainpoolP256r1.domain_parameters();
     let object = TlvWriter::new()
         .with(Tag::OID, &[4, 0, 0x7F, 0, 7, 2, 2, 2, 2, 3])
@@ -232,31 +237,31 @@ fn incomplete_parameters_are_refused() {
         .with(Tag(0x86), domain.g)
         .finish();
     let missing = CertificateError::Tlv(TlvError::Missing(Tag(0x81)));
-    assert_eq!(why_not(&request_with(&object, &[1; 64])), Some(missing));
+    assert_eq!(rejection(&request_with(&object, &[1; 64])), Some(missing));
 }
 
 #[test]
-fn a_request_without_parameters_is_refused() {
+fn a_request_without_parameters_is_rejected() {
     let object = TlvWriter::new()
         .with(Tag::OID, &[4, 0, 0x7F, 0, 7, 2, 2, 2, 2, 3])
         .with(Tag(0x86), key(CUSTODIAN_KEY).ec_public_key().point())
         .finish();
     let request = request_with(&object, &[1; 64]);
-    assert_eq!(why_not(&request), Some(CertificateError::NoCurve));
+    assert_eq!(rejection(&request), Some(CertificateError::NoCurve));
 }
 
 #[test]
-fn a_point_that_is_not_on_the_curve_is_refused() {
+fn a_point_that_is_not_on_the_curve_is_rejected() {
     let secret = key(CUSTODIAN_KEY);
     let mut point = secret.ec_public_key().point().to_vec();
     point[64] ^= 1;
     let request = with_point(own_request(&secret), &secret, &point);
     let off = KeyError::NotOnCurve(Curve::BrainpoolP256r1);
-    assert_eq!(why_not(&request), Some(CertificateError::Key(off)));
+    assert_eq!(rejection(&request), Some(CertificateError::Key(off)));
 }
 
 #[test]
-fn signatures_of_zeros_and_of_wrong_length_are_refused() {
+fn signatures_of_zeros_or_of_wrong_length_are_rejected() {
     let body = &REQUEST[position(REQUEST, &[0x7F, 0x4E])..position(REQUEST, &[0x5F, 0x37])];
     for signature in [vec![0; 64], vec![1; 63], vec![1; 65], vec![]] {
         let request = TlvWriter::new()
@@ -264,7 +269,11 @@ fn signatures_of_zeros_and_of_wrong_length_are_refused() {
             .with(Tag::SIGNATURE, &signature)
             .wrap(Tag::CERTIFICATE);
         assert_eq!(
-            attest(&vouched(&request, &key(DEVICE_1_KEY)), DEVICE_1, ISSUER),
+            attest(
+                &device_signed(&request, &key(DEVICE_1_KEY)),
+                DEVICE_1,
+                ISSUER
+            ),
             Err(AttestationError::InnerSignature(SignatureError::Malformed(
                 Curve::BrainpoolP256r1
             )))
@@ -273,7 +282,7 @@ fn signatures_of_zeros_and_of_wrong_length_are_refused() {
 }
 
 #[test]
-fn bytes_behind_the_file_are_refused() {
+fn bytes_after_the_file_are_rejected() {
     let mut file = good_file();
     file.push(0);
     assert_eq!(
@@ -283,7 +292,7 @@ fn bytes_behind_the_file_are_refused() {
 }
 
 #[test]
-fn bytes_behind_the_request_are_refused() {
+fn bytes_after_the_request_are_rejected() {
     let mut content = parse_exact(REQUEST).expect("TLV").value.to_vec();
     content.extend(encode(Tag(0x65), &[]));
     assert_eq!(
@@ -293,7 +302,7 @@ fn bytes_behind_the_request_are_refused() {
 }
 
 #[test]
-fn nothing_unsigned_rides_along_in_a_certificate() {
+fn an_unsigned_object_in_a_certificate_is_rejected() {
     let mut content = parse_exact(DEVICE_1).expect("TLV").value.to_vec();
     content.extend(encode(Tag(0x65), &[]));
     assert_eq!(
@@ -303,7 +312,7 @@ fn nothing_unsigned_rides_along_in_a_certificate() {
 }
 
 #[test]
-fn a_cut_file_is_malformed() {
+fn a_truncated_file_is_rejected() {
     let file = good_file();
     assert_eq!(
         PkaFile::parse(&file[..file.len() - 1]),
@@ -312,10 +321,10 @@ fn a_cut_file_is_malformed() {
 }
 
 #[test]
-fn other_contents_are_no_key_file() {
-    let two_requests = triple(REQUEST, REQUEST, ISSUER);
-    let one_certificate = triple(REQUEST, DEVICE_1, &[]);
-    let three_certificates = triple(REQUEST, DEVICE_1, &[ISSUER, ROOT].concat());
+fn a_file_with_other_contents_is_rejected() {
+    let two_requests = pka_file(REQUEST, REQUEST, ISSUER);
+    let one_certificate = pka_file(REQUEST, DEVICE_1, &[]);
+    let three_certificates = pka_file(REQUEST, DEVICE_1, &[ISSUER, ROOT].concat());
     let other_kind = TlvWriter::new()
         .with(Tag::OID, &[0x2A])
         .with_raw(parse_exact(&good_file()).expect("TLV").value)

@@ -1,23 +1,23 @@
-//! Keys in the forms in which others read them.
+//! Encodings of keys that other software reads and writes.
 
 use countersign_cvc::{Curve, EcSecretKey, Fingerprint, PublicKey, SpkiError};
 
 use crate::pki::*;
 
-/// Written by openssl from the same private key.
+/// The public key that openssl derived from the same private key.
 const PEM: &str = include_str!("../../testdata/annex-custodian.pub.pem");
-/// SHA-256 of the DER that openssl wrote.
+/// SHA-256 over the DER that openssl wrote.
 const FINGERPRINT: &str = "f6b98858619d41713d7fbba6bdfb992ce6c3cc8446bafadfd6cd8454775d94f4";
 
 #[test]
-fn openssl_writes_the_same_key() {
+fn pem_matches_the_one_of_openssl() {
     let public = key(CUSTODIAN_KEY).public_key();
     assert_eq!(public.to_spki_pem(), PEM);
     assert_eq!(PublicKey::from_spki_pem(PEM), Ok(public));
 }
 
 #[test]
-fn a_fingerprint_reads_as_hex_and_as_words() {
+fn a_fingerprint_is_shown_as_hex_and_as_words() {
     let fingerprint = key(CUSTODIAN_KEY).public_key().fingerprint();
     assert_eq!(fingerprint.to_hex(), FINGERPRINT);
     assert_eq!(
@@ -41,7 +41,7 @@ fn a_key_survives_json() {
 }
 
 #[test]
-fn what_is_no_key_is_told() {
+fn a_text_or_der_that_is_not_a_key_is_rejected() {
     assert_eq!(PublicKey::from_spki_pem("hello"), Err(SpkiError::NoPem));
     let mut der = key(CUSTODIAN_KEY).public_key().to_spki_der();
     let oid = Curve::BrainpoolP256r1.oid();
@@ -55,9 +55,9 @@ fn what_is_no_key_is_told() {
     ));
 }
 
-/// RFC 6979, appendix A.2.5: another implementation's signatures, and that ours are deterministic.
+/// RFC 6979, appendix A.2.5. The test also shows that signatures are deterministic.
 #[test]
-fn signatures_are_those_of_rfc_6979() {
+fn signatures_match_rfc_6979() {
     let scalar =
         hex_literal::hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
     let secret = EcSecretKey::from_bytes(Curve::Secp256r1, &scalar).expect("a scalar");
@@ -77,7 +77,7 @@ fn signatures_are_those_of_rfc_6979() {
 }
 
 #[test]
-fn a_scalar_must_be_whole() {
+fn a_scalar_of_wrong_length_or_range_is_rejected() {
     for length in [0, 24, 31, 33] {
         assert!(EcSecretKey::from_bytes(Curve::Secp256r1, &vec![7; length]).is_err());
     }

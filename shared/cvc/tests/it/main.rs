@@ -1,4 +1,4 @@
-//! Certificates, chains and attestations against worked vectors, forgeries and damaged data.
+//! Tests of certificates, chains and attestations with test vectors, forgeries and damaged data.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 

@@ -1,10 +1,10 @@
-//! Pico HSM's public sample: device and issuer keys on secp256k1 without parameters of their own.
+//! A public sample of Pico HSM, whose device and issuer keys are on secp256k1 and have no curve parameters.
 
 use countersign_cvc::{
     AnchorKind, ChainError, Curve, DeviceChain, PkaFile, TrustAnchor, TrustAnchors, attestation,
 };
 
-use crate::pki::triple;
+use crate::pki::pka_file;
 
 const OLD_ROOT: &[u8] = include_bytes!("../../testdata/pico-root-1.cvc");
 const ROOT: &[u8] = include_bytes!("../../testdata/pico-root-2.cvc");
@@ -17,17 +17,17 @@ fn configured(data: &[u8]) -> TrustAnchor {
 }
 
 #[test]
-fn both_roots_are_signed_by_themselves() {
+fn both_roots_are_self_signed() {
     assert_eq!(configured(OLD_ROOT).key().curve(), Some(Curve::Secp256r1));
     assert_eq!(configured(ROOT).key().curve(), Some(Curve::Secp256k1));
 }
 
 #[test]
-fn a_foreign_implementation_verifies() {
+fn a_key_of_another_implementation_is_attested() {
     let anchors = TrustAnchors::default()
         .with(configured(ROOT))
         .expect("configured");
-    let file = PkaFile::parse(&triple(REQUEST, DEVICE, ISSUER)).expect("reads");
+    let file = PkaFile::parse(&pka_file(REQUEST, DEVICE, ISSUER)).expect("reads");
     let attested = attestation::verify(&file, &anchors).expect("attested");
     assert_eq!(
         attested.device().public_key().curve(),
@@ -36,9 +36,9 @@ fn a_foreign_implementation_verifies() {
     assert_eq!(attested.public_key().curve(), Some(Curve::BrainpoolP256r1));
 }
 
-/// Their keys certify any board.
+/// These roots certify any board, so a program must not trust them by default.
 #[test]
-fn its_roots_are_trusted_by_nobody_unasked() {
+fn its_roots_are_not_trusted_by_default() {
     let chain = DeviceChain::from_ef(&[DEVICE, ISSUER].concat()).expect("reads");
     assert!(matches!(
         chain.verify(&TrustAnchors::production().with_test()),
@@ -46,9 +46,9 @@ fn its_roots_are_trusted_by_nobody_unasked() {
     ));
 }
 
-/// The older root must not stand in for the newer.
+/// The older root must not be accepted in place of the newer one.
 #[test]
-fn the_other_root_does_not_help() {
+fn a_chain_under_the_newer_root_is_rejected_with_the_older_root() {
     let anchors = TrustAnchors::default()
         .with(configured(OLD_ROOT))
         .expect("configured");

@@ -1,4 +1,4 @@
-//! A test PKI of our own. Its private keys are worthless by design: `SHA-256(name) mod (n-1) + 1`.
+//! A test PKI. Its private keys are public by design: `SHA-256(name) mod (n-1) + 1`.
 
 use countersign_cvc::{
     AnchorKind, AttestationError, AttestedKey, Certificate, Chr, Curve, Date, EcSecretKey, PkaFile,
@@ -30,7 +30,7 @@ pub const ISSUER_NAME: &str = "ZZTSTDICA00001";
 pub const DEVICE_1_NAME: &str = "ZZSIM00000100001";
 pub const CUSTODIAN: &str = "ZZCUSTOD100001";
 
-/// The test root and no other.
+/// Only the test root.
 pub fn anchors() -> TrustAnchors {
     let root =
         TrustAnchor::from_certificate("test PKI", AnchorKind::Configured, ROOT).expect("a root");
@@ -47,7 +47,7 @@ pub fn chr(name: &str) -> Chr {
     name.parse().expect("a name")
 }
 
-/// First of January 2000 and something.
+/// January 1 of a year.
 pub fn new_year(year: u16) -> Date {
     Date {
         year,
@@ -56,7 +56,7 @@ pub fn new_year(year: u16) -> Date {
     }
 }
 
-/// Issues for 2025 to `until`.
+/// Issues a certificate that is valid from 2025 to `until`.
 pub fn certificate(
     [car, holder]: [&str; 2],
     subject: &EcSecretKey,
@@ -77,8 +77,8 @@ pub fn certificate(
     .expect("signs")
 }
 
-/// A `.pka` file from parts that need not fit.
-pub fn triple(request: &[u8], device: &[u8], issuer: &[u8]) -> Vec<u8> {
+/// A `.pka` file from parts that need not belong together.
+pub fn pka_file(request: &[u8], device: &[u8], issuer: &[u8]) -> Vec<u8> {
     TlvWriter::new()
         .with_raw(request)
         .with_raw(device)
@@ -87,7 +87,7 @@ pub fn triple(request: &[u8], device: &[u8], issuer: &[u8]) -> Vec<u8> {
 }
 
 pub fn good_file() -> Vec<u8> {
-    triple(REQUEST, DEVICE_1, ISSUER)
+    pka_file(REQUEST, DEVICE_1, ISSUER)
 }
 
 pub fn attest(
@@ -96,22 +96,22 @@ pub fn attest(
     issuer: &[u8],
 ) -> Result<AttestedKey, AttestationError> {
     attestation::verify(
-        &PkaFile::parse(&triple(request, device, issuer))?,
+        &PkaFile::parse(&pka_file(request, device, issuer))?,
         &anchors(),
     )
 }
 
-/// Device 1 vouches for `request`, or somebody else in its name.
-pub fn vouched(request: &[u8], signer: &EcSecretKey) -> Vec<u8> {
+/// An authenticated request in the name of device 1, signed by any key.
+pub fn device_signed(request: &[u8], signer: &EcSecretKey) -> Vec<u8> {
     issue::authenticated_request(request, &chr(DEVICE_1_NAME), signer).expect("signs")
 }
 
-/// A custodian's own request.
+/// The plain request of a custodian's key.
 pub fn own_request<S: issue::CvcSigner<Error: std::fmt::Debug>>(secret: &S) -> Vec<u8> {
     issue::request(&chr(CUSTODIAN), &chr(CUSTODIAN), secret).expect("signs")
 }
 
-/// Where `part` is in `whole`.
+/// Offset of `part` in `whole`.
 pub fn position(whole: &[u8], part: &[u8]) -> usize {
     whole
         .windows(part.len())
@@ -119,14 +119,14 @@ pub fn position(whole: &[u8], part: &[u8]) -> usize {
         .expect("a part of the whole")
 }
 
-/// `certificate` with another key in it, the signature unchanged.
+/// Replaces the public key in a certificate and leaves the signature unchanged.
 pub fn with_point(mut data: Vec<u8>, old: &EcSecretKey, new: &[u8]) -> Vec<u8> {
     let at = position(&data, old.ec_public_key().point());
     data[at..at + new.len()].copy_from_slice(new);
     data
 }
 
-/// The last byte, part of a signature, changed.
+/// Changes the last byte, which is part of a signature.
 pub fn damaged(data: &[u8]) -> Vec<u8> {
     let mut data = data.to_vec();
     if let Some(last) = data.last_mut() {

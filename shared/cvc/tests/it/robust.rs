@@ -1,4 +1,4 @@
-//! Damaged data: no parser panics, and nothing damaged is believed.
+//! Damaged data: no parser panics, and no damaged file is accepted.
 
 use countersign_cvc::{
     AuthenticatedRequest, Certificate, Curve, DeviceChain, EcPublicKey, EcSignature, PkaFile,
@@ -18,7 +18,7 @@ fn parse_as_everything(bytes: &[u8]) {
     let _ = PublicKey::from_spki_der(bytes);
 }
 
-/// Some bytes changed, some cut off, some put in between.
+/// Changes, removes and inserts some bytes.
 fn mutated(valid: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8);
     let inserted = (
@@ -52,17 +52,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         parse_as_everything(&bytes);
     }
 
     #[test]
-    fn no_damage_makes_a_parser_panic(bytes in valid().prop_flat_map(mutated)) {
+    fn damaged_data_never_panics(bytes in valid().prop_flat_map(mutated)) {
         parse_as_everything(&bytes);
     }
 
     #[test]
-    fn one_changed_byte_is_never_attested(position in 0usize..961, change in 1u8..) {
+    fn a_file_with_a_changed_byte_is_never_attested(position in 0usize..961, change in 1u8..) {
         let mut file = good_file();
         file[position] ^= change;
         if let Ok(parsed) = PkaFile::parse(&file) {
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn signatures_verify_with_the_public_half(scalar in proptest::array::uniform32(1u8..0x7F), message: Vec<u8>) {
+    fn signatures_verify_with_the_public_key(scalar in proptest::array::uniform32(1u8..0x7F), message: Vec<u8>) {
         let secret = key(scalar);
         let digest = Sha256::digest(&message);
         let signature = secret.sign_prehash(&digest).expect("signs");

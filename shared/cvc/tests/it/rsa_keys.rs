@@ -1,4 +1,4 @@
-//! RSA keys: they can be attested and used, but no custodian can have one.
+//! RSA keys can be attested and used, but not as custodian keys.
 
 use countersign_cvc::{
     AttestationError, HashAlgorithm, PublicKey, RsaPublicKey, SignatureError, issue::CvcSigner,
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use crate::pki::*;
 
-/// Primes of a key that serves these tests only.
+/// Primes of a key that only these tests use.
 const P: [u8; 128] = hex!(
     "ee155140ba1125a6f9bdea22a823757015784253baff118c01f30c0e1759fc7d3cce65982ae8b5434fd912fc2b70e7a7"
     "28466a119c532d96cfecdef2b98bf18cb9774b366b3f338defac0bcc426602e339e3ae1bbf7dad3ad16ab29f33af24be"
@@ -20,7 +20,7 @@ const Q: [u8; 128] = hex!(
     "3bc07892b6c960b22070fb1feaad039d8c80d955ddee7b193e59af61dfab14bdbc7ef9298f2510a08353a3df0f0a826b"
     "3b4bd66e299762f086ffac51816a5dcd706835cc9af3fd9af991bb57ae570a29"
 );
-/// The public half, written by openssl.
+/// The public key as openssl wrote it.
 const PEM: &str = include_str!("../../testdata/rsa-test-key.pub.pem");
 
 fn public() -> PublicKey {
@@ -55,9 +55,9 @@ fn signer() -> Signer {
 }
 
 #[test]
-fn a_request_for_an_rsa_key_is_attested() {
-    let request = vouched(&own_request(&signer()), &key(DEVICE_1_KEY));
-    let attested = attest(&request, DEVICE_1, ISSUER).expect("attested, but");
+fn an_rsa_key_is_attested_but_unsuitable_for_a_custodian() {
+    let request = device_signed(&own_request(&signer()), &key(DEVICE_1_KEY));
+    let attested = attest(&request, DEVICE_1, ISSUER).expect("attested");
     assert_eq!(attested.public_key(), &public());
     assert_eq!(
         attested.check_custodian_policy(),
@@ -69,7 +69,7 @@ fn a_request_for_an_rsa_key_is_attested() {
 
 #[test]
 fn a_damaged_rsa_request_is_not_signed_by_its_key() {
-    let request = vouched(&damaged(&own_request(&signer())), &key(DEVICE_1_KEY));
+    let request = device_signed(&damaged(&own_request(&signer())), &key(DEVICE_1_KEY));
     assert_eq!(
         attest(&request, DEVICE_1, ISSUER),
         Err(AttestationError::InnerSignature(SignatureError::Wrong))
@@ -85,9 +85,9 @@ fn an_rsa_key_survives_pem_and_json() {
     assert_eq!(read, public());
 }
 
-/// All written by openssl over the text `message`.
+/// The signatures are by openssl, over the text `message`.
 #[test]
-fn openssl_s_signatures_verify() {
+fn signatures_by_openssl_verify() {
     let key = rsa_public();
     let (short, long) = (Sha256::digest(b"message"), Sha512::digest(b"message"));
     let pkcs1 = include_bytes!("../../testdata/rsa-pkcs1-sha256.sig");
@@ -116,7 +116,7 @@ fn openssl_s_signatures_verify() {
 }
 
 #[test]
-fn keys_that_cards_do_not_know_are_refused() {
+fn rsa_keys_of_unsupported_sizes_are_rejected() {
     assert!(RsaPublicKey::new(&[0xFF; 64], &[1, 0, 1]).is_err());
     assert!(RsaPublicKey::new(&[0xFF; 1024], &[1, 0, 1]).is_err());
     assert!(RsaPublicKey::new(&[], &[]).is_err());

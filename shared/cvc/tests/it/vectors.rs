@@ -1,4 +1,4 @@
-//! Worked vectors of our own PKI, byte for byte.
+//! Test vectors of the test PKI, byte for byte.
 
 use countersign_cvc::{Curve, DeviceChain, EcSignature, PkaFile, Role, split_certificates, tlv};
 use hex_literal::hex;
@@ -19,16 +19,16 @@ fn a_device_chain_verifies() {
 }
 
 #[test]
-fn filler_behind_the_certificates_is_ignored() {
+fn filler_after_the_certificates_is_ignored() {
     for filler in [0x00, 0xFF] {
         let ef = [DEVICE_2, ISSUER, &[filler; 3]].concat();
         assert!(DeviceChain::from_ef(&ef).is_ok());
     }
 }
 
-/// Some devices append their root; it counts for nothing.
+/// Some devices append their root, which must be ignored.
 #[test]
-fn a_root_from_the_card_is_not_used() {
+fn a_root_from_the_card_is_not_trusted() {
     let ef = [DEVICE_2, ISSUER, ROOT].concat();
     assert_eq!(split_certificates(&ef).map(|all| all.len()), Ok(3));
     let chain = DeviceChain::from_ef(&ef).expect("reads");
@@ -40,7 +40,7 @@ fn a_root_from_the_card_is_not_used() {
 }
 
 #[test]
-fn a_certificate_tells_what_is_in_it() {
+fn the_fields_of_a_certificate_are_read() {
     let device = parsed(DEVICE_1);
     assert_eq!(device.car().as_str(), ISSUER_NAME);
     assert_eq!(device.chr().as_str(), DEVICE_1_NAME);
@@ -54,7 +54,7 @@ fn a_certificate_tells_what_is_in_it() {
 }
 
 #[test]
-fn a_key_request_attests_its_key() {
+fn an_authenticated_request_attests_its_key() {
     let attested = attest(REQUEST, DEVICE_1, ISSUER).expect("attested");
     assert_eq!(attested.chr().as_str(), CUSTODIAN);
     assert_eq!(attested.public_key(), &key(CUSTODIAN_KEY).public_key());
@@ -90,13 +90,13 @@ fn the_file_is_read_and_written_in_the_new_format() {
 }
 
 #[test]
-fn certificates_are_told_apart_by_name_not_by_order() {
-    let swapped = triple(REQUEST, ISSUER, DEVICE_1);
+fn names_and_not_the_order_tell_the_certificates_apart() {
+    let swapped = pka_file(REQUEST, ISSUER, DEVICE_1);
     assert_eq!(PkaFile::parse(&swapped), PkaFile::parse(&good_file()));
 }
 
 #[test]
-fn issuing_again_gives_the_same_bytes() {
+fn issuing_again_produces_the_same_bytes() {
     let (root, issuer) = (key(ROOT_KEY), key(ISSUER_KEY));
     let [one, two] = [key(DEVICE_1_KEY), key(DEVICE_2_KEY)];
     let names = [ROOT_NAME, ROOT_NAME];
@@ -116,19 +116,22 @@ fn issuing_again_gives_the_same_bytes() {
         certificate(names, &two, Role::Device, 2035, &issuer),
         DEVICE_2
     );
-    assert_eq!(vouched(&own_request(&key(CUSTODIAN_KEY)), &one), REQUEST);
+    assert_eq!(
+        device_signed(&own_request(&key(CUSTODIAN_KEY)), &one),
+        REQUEST
+    );
 }
 
-/// Lengths that a card may write longer than DER needs.
+/// A card may write a length in a longer form than DER.
 #[test]
-fn a_long_form_of_a_length_is_read() {
+fn a_certificate_with_a_long_form_of_length_is_read() {
     let value = tlv::parse_exact(DEVICE_1).expect("TLV").value;
     let long = [&hex!("7F21 8200E5")[..], value].concat();
     assert_eq!(parsed(&long).chr(), parsed(DEVICE_1).chr());
 }
 
 #[test]
-fn a_pka_response_is_the_worked_one() {
+fn a_pka_response_matches_the_test_vector() {
     let digest =
         Sha256::digest([b"ZZSIM00000200001".as_slice(), &hex!("0123456789ABCDEF")].concat());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! DELETE FILE.
+//! The command DELETE FILE.
 
 use countersign_card::apdu::{Command, StatusWord};
 

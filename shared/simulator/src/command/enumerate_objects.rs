@@ -1,12 +1,12 @@
-//! ENUMERATE OBJECTS.
+//! The command ENUMERATE OBJECTS.
 
 use crate::{card::Card, file::StoredKey};
 
-/// The device's own key.
+/// File identifier of the device key.
 pub const DEVICE_KEY: u16 = 0xCC00;
 
 pub fn run(card: &Card) -> Vec<u8> {
-    // The device's own key comes first: others find free references by what is listed.
+    // The device key comes first, because other software finds free references by means of the list.
     let keys = std::iter::once(DEVICE_KEY).chain(
         card.data
             .keys
@@ -22,7 +22,7 @@ pub fn run(card: &Card) -> Vec<u8> {
     keys.chain(files).flat_map(u16::to_be_bytes).collect()
 }
 
-/// The key behind a key file identifier.
+/// Finds the key with this file identifier.
 pub fn key_of(card: &Card, file: u16) -> Option<StoredKey> {
     match file.to_be_bytes() {
         [0xCC, reference] => card.data.keys.get(&reference).cloned(),

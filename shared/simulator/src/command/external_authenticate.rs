@@ -1,4 +1,4 @@
-//! EXTERNAL AUTHENTICATE: a custodian's response.
+//! EXTERNAL AUTHENTICATE, which carries the response of a custodian.
 
 use countersign_card::{
     apdu::{Command, StatusWord},
@@ -22,7 +22,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         .pka
         .as_ref()
         .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-    // As long as keys are missing there is nothing to authenticate to.
+    // The quorum can authenticate only after all its keys are registered.
     if !Card::quorum_complete(pka) {
         return Err(StatusWord::CONDITIONS);
     }
@@ -46,7 +46,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     }
     if !good {
         if card.data.profile.challenge_resets {
-            // A wrong response takes back this custodian's own authentication.
+            // A wrong response revokes the authentication of the same custodian.
             card.session.authenticated.remove(&slot);
         }
         return Err(wrong);

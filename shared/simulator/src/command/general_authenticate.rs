@@ -1,4 +1,4 @@
-//! GENERAL AUTHENTICATE: chip authentication, and the beginning of the secure channel.
+//! GENERAL AUTHENTICATE, which performs chip authentication and opens the secure channel.
 
 use countersign_card::{
     apdu::{Command, StatusWord},
@@ -28,7 +28,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let ephemeral = EcPublicKey::new(key.curve(), point).map_err(|_| StatusWord::WRONG_DATA)?;
     let secret = key.ecdh(&ephemeral).map_err(|_| StatusWord::WRONG_DATA)?;
     let mut nonce = [0; 8];
-    card.draw(&mut nonce)?;
+    card.fill_random(&mut nonce)?;
     let channel = Channel::derive(&secret, &nonce);
     let answer = TlvWriter::new()
         .with(Tag(0x81), &nonce)

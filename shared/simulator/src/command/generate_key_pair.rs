@@ -1,4 +1,4 @@
-//! GENERATE ASYMMETRIC KEY PAIR.
+//! The command GENERATE ASYMMETRIC KEY PAIR.
 
 use countersign_card::apdu::{Command, StatusWord};
 use countersign_cvc::{Chr, Curve, DomainParameters, issue};
@@ -13,7 +13,7 @@ use crate::{
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     card.demand_keys()?;
     let reference = command.p1;
-    // Only the device's key vouches for new ones.
+    // Only the device key (reference 0) attests new keys, and it cannot be replaced.
     if reference == 0 || command.p2 != 0 {
         return Err(StatusWord::WRONG_P1P2);
     }
@@ -21,7 +21,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let name = |tag| Chr::from_card_bytes(get(tag)?).map_err(|_| StatusWord::WRONG_DATA);
     let chr = match name(0x5F20)? {
         _ if card.data.profile.requests_name_device => card.data.device.clone(),
-        asked => asked,
+        requested => requested,
     };
     let car = match field(&command.data, 0x42) {
         Some(_) => name(0x42)?,
@@ -47,13 +47,12 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     Ok(authenticated)
 }
 
-/// What limits a new key, of whatever kind.
+/// Limits of a new key of any kind.
 pub struct Parameters {
-    /// Allowed algorithms in hex.
+    /// Allowed algorithms in hex; `None` for the default.
     pub algorithms: Option<String>,
-    /// Uses.
+    /// Number of allowed uses; `None` for no limit.
     pub uses_left: Option<u32>,
-    /// Key domain.
     pub domain: u8,
 }
 
@@ -75,9 +74,9 @@ pub fn parameters(card: &Card, template: &[u8]) -> Result<Parameters, StatusWord
     })
 }
 
-/// The domain of a new key. The default one needs not exist: the key then stays where it is.
-fn key_domain(card: &Card, asked: Option<&[u8]>) -> Result<u8, StatusWord> {
-    match asked {
+/// The domain of a new key. The default domain need not exist; without it the key cannot leave the card.
+fn key_domain(card: &Card, requested: Option<&[u8]>) -> Result<u8, StatusWord> {
+    match requested {
         None | Some([0]) => Ok(0),
         Some([index]) => match manage_key_domain::slot(card, *index) {
             Ok(Some(_)) => Ok(*index),

@@ -1,4 +1,4 @@
-//! GENERATE SYMMETRIC KEY.
+//! The command GENERATE SYMMETRIC KEY.
 
 use countersign_card::apdu::{Command, StatusWord};
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     if reference == 0 {
         return Err(StatusWord::WRONG_P1P2);
     }
-    // A key that only takes other keys in is not played.
+    // Keys that can only import other keys are not implemented.
     if field(&command.data, 0x93).is_some() {
         return Err(StatusWord::WRONG_DATA);
     }

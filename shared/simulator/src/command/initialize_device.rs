@@ -1,4 +1,4 @@
-//! INITIALIZE DEVICE.
+//! The command INITIALIZE DEVICE.
 
 use countersign_card::apdu::{Command, StatusWord};
 use subtle::ConstantTimeEq;
@@ -14,13 +14,13 @@ use crate::{
 };
 
 const SO_PIN_TRIES: u8 = 15;
-const MOST_KEY_DOMAINS: u8 = 16;
-/// Option bit.
+const MAX_KEY_DOMAINS: u8 = 16;
+/// Bit of the option word.
 const TRANSPORT_PIN: u16 = 0x0002;
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     if command.data.is_empty() {
-        // Free memory, and the version in the last two bytes.
+        // Free memory, followed by the version in the last two bytes.
         return Ok(vec![0x00, 0x01, 0x2C, 0x00, 0x00, 3, 5]);
     }
     let get = |tag| field(&command.data, tag);
@@ -30,7 +30,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let Some(so_pin @ [_, _, _, _, _, _, _, _]) = get(0x82) else {
         return Err(StatusWord::WRONG_DATA);
     };
-    // Biometrics are not played.
+    // Biometrics are not implemented.
     if [0x95, 0x96].map(get) != [None; 2] {
         return Err(StatusWord::WRONG_DATA);
     }
@@ -39,13 +39,13 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let user_pin = match (get(0x81), get(0x91)) {
         (None, None) => None,
         (Some(pin), Some([counter])) => {
-            let most = match pin.len() {
+            let max = match pin.len() {
                 6 => 3,
                 7 => 5,
                 8..=16 => 10,
                 _ => return Err(StatusWord::WRONG_DATA),
             };
-            if !(1..=most).contains(counter) {
+            if !(1..=max).contains(counter) {
                 return Err(StatusWord::WRONG_DATA);
             }
             Some(StoredPin {
@@ -86,24 +86,24 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     Ok(Vec::new())
 }
 
-/// Key domains: one with a DKEK of so many shares, or empty places.
+/// Creates one key domain whose DKEK has this number of shares, or this number of empty slots.
 fn key_domains(
     card: &mut Card,
     shares: Option<&[u8]>,
-    places: Option<&[u8]>,
+    slots: Option<&[u8]>,
 ) -> Result<Option<Vec<Option<StoredKeyDomain>>>, StatusWord> {
-    match (shares, places) {
+    match (shares, slots) {
         (None, None) if card.data.profile.default_key_domain => {
             Ok(Some(vec![Some(StoredKeyDomain::awaiting(0))]))
         }
         (None, None) => Ok(None),
         (Some([0]), None) => {
             let mut key = Zeroizing::new([0; dkek::LENGTH]);
-            card.draw(key.as_mut())?;
+            card.fill_random(key.as_mut())?;
             Ok(Some(vec![Some(StoredKeyDomain::with_dkek(&key))]))
         }
         (Some([shares]), None) => Ok(Some(vec![Some(StoredKeyDomain::awaiting(*shares))])),
-        (None, Some([places @ 1..=MOST_KEY_DOMAINS])) => Ok(Some(vec![None; usize::from(*places)])),
+        (None, Some([slots @ 1..=MAX_KEY_DOMAINS])) => Ok(Some(vec![None; usize::from(*slots)])),
         _ => Err(StatusWord::WRONG_DATA),
     }
 }

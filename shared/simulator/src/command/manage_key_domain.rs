@@ -1,4 +1,4 @@
-//! MANAGE KEY DOMAIN: DKEK shares, and the domains that have them.
+//! MANAGE KEY DOMAIN, which manages key domains and their DKEK shares.
 
 use countersign_card::apdu::{Command, StatusWord};
 
@@ -27,7 +27,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     };
     match (command.p1, command.data.as_slice()) {
         (STATUS_OR_SHARE, []) => Ok(status(slot)),
-        // Tools import shares without a login; nothing opens by it.
+        // Tools import shares without a login. This gives no access to keys.
         (STATUS_OR_SHARE, share) => {
             let share = share.try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
             let mut domain = slot.clone();
@@ -53,7 +53,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     }
 }
 
-/// The domain in a slot, if there is one.
+/// Finds the domain in a slot; `None` if the slot is empty.
 pub fn slot(card: &Card, index: u8) -> Result<Option<&StoredKeyDomain>, StatusWord> {
     let slots = card
         .data
@@ -65,15 +65,15 @@ pub fn slot(card: &Card, index: u8) -> Result<Option<&StoredKeyDomain>, StatusWo
 }
 
 fn put(card: &mut Card, index: u8, domain: Option<StoredKeyDomain>) -> Outcome {
-    let answer = domain.as_ref().map(status).unwrap_or_default();
+    let response = domain.as_ref().map(status).unwrap_or_default();
     let slots = card.data.key_domains.as_mut();
     let slot = slots.and_then(|slots| slots.get_mut(usize::from(index)));
     *slot.ok_or(StatusWord::WRONG_P1P2)? = domain;
     card.dirty = true;
-    Ok(answer)
+    Ok(response)
 }
 
-/// Shares, missing shares, key check value.
+/// Status of a domain: number of shares, number of missing shares, key check value.
 fn status(domain: &StoredKeyDomain) -> Vec<u8> {
     let kcv = domain.dkek().map(|dkek| dkek.kcv()).unwrap_or_default();
     [[domain.shares, domain.outstanding].as_slice(), &kcv].concat()

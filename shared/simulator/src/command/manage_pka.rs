@@ -1,4 +1,4 @@
-//! MANAGE PUBLIC KEY AUTHENTICATION.
+//! The command MANAGE PUBLIC KEY AUTHENTICATION.
 
 use countersign_card::apdu::{Command, Response, StatusWord};
 use countersign_cvc::{
@@ -13,9 +13,9 @@ use crate::{
 };
 
 const SESSION_PIN: u16 = 0x0004;
-/// Without [`SESSION_PIN`]; with it the bit means something else.
+/// The bit has another meaning together with [`SESSION_PIN`].
 const REPLACE_ALLOWED: u16 = 0x0008;
-/// Length of field elements: responses have 64 bytes.
+/// Length of a field element in bytes. A response has twice this length.
 const FIELD: usize = 32;
 
 pub fn run(card: &mut Card, command: &Command) -> Result<Response, StatusWord> {
@@ -76,7 +76,7 @@ fn register(card: &mut Card, content: &[u8]) -> Outcome {
     if card.data.profile.registration_needs_login && !login {
         return Err(StatusWord::NOT_AUTHENTICATED);
     }
-    let key = checked(card, content, None)?;
+    let key = check_request(card, content, None)?;
     let pka: &mut StoredPka = card.data.pka.as_mut().ok_or(StatusWord::CONDITIONS)?;
     if Card::quorum_complete(pka) {
         return Err(StatusWord::NO_SPACE);
@@ -87,14 +87,14 @@ fn register(card: &mut Card, content: &[u8]) -> Outcome {
 }
 
 fn replace(card: &mut Card, slot: usize, content: &[u8]) -> Outcome {
-    let key = checked(card, content, Some(slot))?;
-    let place = card
+    let key = check_request(card, content, Some(slot))?;
+    let registered = card
         .data
         .pka
         .as_mut()
         .and_then(|pka| pka.keys.get_mut(slot));
-    *place.ok_or(StatusWord::CONDITIONS)? = key;
-    // Who has authenticated is not there any more.
+    *registered.ok_or(StatusWord::CONDITIONS)? = key;
+    // The authentication of the replaced key ends.
     card.session.authenticated.remove(&slot);
     if card.session.authentication_slot == Some(slot) {
         card.session.authentication_slot = None;
@@ -103,8 +103,13 @@ fn replace(card: &mut Card, slot: usize, content: &[u8]) -> Outcome {
     Ok(Vec::new())
 }
 
-/// The key of a request, if it may be registered, in the place of another or beside all.
-fn checked(card: &Card, content: &[u8], place: Option<usize>) -> Result<RegisteredKey, StatusWord> {
+/// Checks whether the key of a request can be registered, either in addition to all other keys or in place of the key in the
+/// slot `replaced`.
+fn check_request(
+    card: &Card,
+    content: &[u8],
+    replaced: Option<usize>,
+) -> Result<RegisteredKey, StatusWord> {
     let request = AuthenticatedRequest::parse(&encode(Tag(0x67), content))
         .map_err(|_| StatusWord::WRONG_DATA)?;
     let key = RegisteredKey {
@@ -131,7 +136,7 @@ fn checked(card: &Card, content: &[u8], place: Option<usize>) -> Result<Register
         .keys
         .iter()
         .enumerate()
-        .filter(|(slot, _)| Some(*slot) != place);
+        .filter(|(slot, _)| Some(*slot) != replaced);
     let mut others = others.map(|(_, known)| known);
     if !genuine || others.any(|known| known.name == key.name || known.key == key.key) {
         return Err(StatusWord::CONDITIONS);

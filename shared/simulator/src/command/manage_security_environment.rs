@@ -1,4 +1,4 @@
-//! MANAGE SECURITY ENVIRONMENT: chooses a key for the next command.
+//! MANAGE SECURITY ENVIRONMENT, which selects a key for the next command.
 
 use countersign_card::{
     apdu::{Command, StatusWord},
@@ -37,7 +37,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
                 .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
             card.session.authentication_slot = Some(slot);
             if card.data.profile.challenge_resets && card.session.authenticated.contains(&slot) {
-                // Said to be refused, chosen all the same.
+                // Such a card reports an error but selects the key nevertheless.
                 return Err(StatusWord::CONDITIONS);
             }
             Ok(Vec::new())

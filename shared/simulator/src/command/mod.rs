@@ -1,4 +1,4 @@
-//! One module per command; the names are those of the card's manual.
+//! The commands of the card, one module each. The names are those of the card's manual.
 
 mod delete_file;
 mod enumerate_objects;
@@ -23,15 +23,15 @@ use countersign_card::apdu::{Command, Response, StatusWord};
 
 use crate::card::Card;
 
-/// Finds the command.
+/// Executes a command.
 pub fn dispatch(card: &mut Card, command: &Command) -> Result<Response, StatusWord> {
     let (cla, ins) = (command.cla, command.ins);
-    let done = |data| Response {
+    let success = |data| Response {
         data,
         sw: StatusWord::OK,
     };
     if (cla, ins) == (0x00, 0xA4) {
-        return select::run(card, command).map(done);
+        return select::run(card, command).map(success);
     }
     if !card.session.selected {
         return Err(StatusWord::UNKNOWN_INSTRUCTION);
@@ -61,17 +61,17 @@ pub fn dispatch(card: &mut Card, command: &Command) -> Result<Response, StatusWo
         (0x00, 0x86) => general_authenticate::run(card, command),
         _ => Err(StatusWord::UNKNOWN_INSTRUCTION),
     }
-    .map(done)
+    .map(success)
 }
 
-/// Content of the only, or first, object with this tag.
+/// Content of the first object with this tag.
 fn field(data: &[u8], tag: u16) -> Option<&[u8]> {
     use countersign_cvc::tlv::{self, Tag};
     let objects = tlv::parse_all(data).ok()?;
     tlv::find(&objects, Tag(tag)).map(|object| object.value)
 }
 
-/// The command's data, or what waits in the transfer buffer because it is too long.
+/// The data of a command, or the content of the transfer buffer if the data was too long for the command.
 fn long_data(card: &mut Card, command: &Command) -> Vec<u8> {
     let buffered = std::mem::take(&mut card.session.transfer_buffer);
     if command.data.is_empty() {
@@ -81,7 +81,7 @@ fn long_data(card: &mut Card, command: &Command) -> Vec<u8> {
     }
 }
 
-/// Stored hex as bytes; what this program wrote is good hex.
+/// Decodes hex that this program has stored, which is always valid.
 fn unhex(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap_or_default()
 }

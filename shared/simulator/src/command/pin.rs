@@ -1,4 +1,4 @@
-//! VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER.
+//! The PIN commands VERIFY, CHANGE REFERENCE DATA and RESET RETRY COUNTER.
 
 use std::ops::RangeInclusive;
 
@@ -15,7 +15,7 @@ const SECURITY_OFFICER: u8 = 0x88;
 const USER_PIN_LENGTHS: RangeInclusive<usize> = 6..=16;
 const SO_PIN_LENGTH: usize = 8;
 
-/// Compares, counting down before and up after.
+/// Compares a PIN. The counter of tries decreases before the comparison and is restored afterwards if the PIN is right.
 fn check(stored: &mut StoredPin, given: &[u8]) -> Result<(), StatusWord> {
     if stored.tries == 0 {
         return Err(StatusWord::BLOCKED);
@@ -43,7 +43,7 @@ pub fn verify(card: &mut Card, command: &Command) -> Outcome {
                 .user_pin
                 .as_mut()
                 .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-            // Whatever comes of it, a former login is over.
+            // An earlier login ends in any case.
             card.session.user = false;
             card.dirty = true;
             check(stored, &command.data)?;
@@ -91,7 +91,7 @@ fn status(card: &Card, reference: u8) -> Result<(), StatusWord> {
             .so_pin
             .as_ref()
             .map_or(StatusWord::REFERENCE_NOT_FOUND, of)),
-        // Biometric references: anything else would announce a PIN pad.
+        // For biometric references, any other status would announce a PIN pad.
         _ => Err(StatusWord::REFERENCE_NOT_FOUND),
     }
 }
@@ -118,7 +118,7 @@ pub fn change(card: &mut Card, command: &Command) -> Outcome {
     }
     card.dirty = true;
     if command.p2 == USER {
-        // As with VERIFY, a former login is over.
+        // As with VERIFY, an earlier login ends in any case.
         card.session.user = false;
     }
     check(stored, old)?;

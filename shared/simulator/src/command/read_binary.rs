@@ -1,4 +1,4 @@
-//! READ BINARY with odd instruction.
+//! The command READ BINARY with odd instruction byte.
 
 use countersign_card::apdu::{Command, StatusWord};
 
@@ -34,7 +34,6 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     Ok(rest[..count].to_vec())
 }
 
-/// Content of a file.
 pub fn content(card: &Card, file: u16) -> Option<Vec<u8>> {
     match file {
         0x2F02 => Some(unhex(&card.data.certificates)),

@@ -1,4 +1,4 @@
-//! SELECT.
+//! The command SELECT.
 
 use countersign_card::apdu::{Command, StatusWord};
 use countersign_cvc::tlv::{Tag, TlvWriter};
@@ -12,9 +12,9 @@ use crate::{
 const AID: [u8; 11] = [
     0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01,
 ];
-/// "3.5", on the platform of the vendor's devices.
+/// Platform of the vendor's devices, and version 3.5.
 const VERSION: [u8; 3] = [0x00, 3, 5];
-/// "6.6", on no platform of theirs.
+/// A platform that is not the vendor's, and version 6.6.
 const INDEPENDENT_VERSION: [u8; 3] = [0xFF, 6, 6];
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
@@ -23,10 +23,12 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
             Err(StatusWord::WRONG_P1P2)
         }
         (0x04, 0x00 | 0x04 | 0x0C) if command.data == AID => {
-            card.session = Session {
-                selected: true,
-                ..Session::default()
-            };
+            if !(card.session.selected && card.data.profile.swallows_logout) {
+                card.session = Session {
+                    selected: true,
+                    ..Session::default()
+                };
+            }
             if command.p2 == 0x0C {
                 return Ok(Vec::new());
             }
@@ -37,7 +39,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     }
 }
 
-/// What the application says of itself: option word, platform, version.
+/// File control information of the application, with option word, platform and version.
 fn application(card: &Card, p2: u8) -> Vec<u8> {
     let options = card.data.options.to_be_bytes();
     if card.data.profile.independent {

@@ -1,12 +1,12 @@
-//! UPDATE BINARY with odd instruction: creates the file if needed.
+//! UPDATE BINARY with odd instruction byte, which creates the file if it does not exist.
 
 use countersign_card::apdu::{Command, StatusWord};
 
 use super::{field, unhex};
 use crate::card::{Card, Outcome};
 
-/// No file is longer.
-const LONGEST: usize = 4096;
+/// Longest file in bytes.
+const MAX_FILE_LENGTH: usize = 4096;
 
 pub fn run(card: &mut Card, command: &Command) -> Outcome {
     let file = match u16::from_be_bytes([command.p1, command.p2]) {
@@ -49,7 +49,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
 
 fn write(content: &mut Vec<u8>, offset: usize, data: &[u8]) -> Result<(), StatusWord> {
     let end = offset + data.len();
-    if offset > content.len() || end > LONGEST {
+    if offset > content.len() || end > MAX_FILE_LENGTH {
         return Err(StatusWord::WRONG_PARAMETERS);
     }
     if content.len() < end {

@@ -1,16 +1,17 @@
-//! SIGN, DECIPHER, and the cipher command of AES keys.
+//! The commands SIGN and DECIPHER, and the cipher command of AES keys.
 
 use countersign_card::apdu::{Command, StatusWord};
 
 use super::{long_data, unhex};
 use crate::{
     card::{Card, Outcome},
-    key::{Key, Secret},
+    key::{Key, Secret, StoredSecret},
 };
 
 const ECDH: u8 = 0x80;
 
 pub fn sign(card: &mut Card, command: &Command) -> Outcome {
+    check_key_type(card, command)?;
     use_key(card, command, |key, input| {
         pair(key)?.sign(command.p2, input)
     })
@@ -32,6 +33,27 @@ pub fn cipher(card: &mut Card, command: &Command) -> Outcome {
         Key::Aes(key) => key.apply(command.p2, input),
         Key::Pair(_) => Err(StatusWord::NOT_SUPPORTED),
     })
+}
+
+/// Refuses an algorithm that does not fit the kind of the key; the profile says when, and with which status word.
+fn check_key_type(card: &Card, command: &Command) -> Result<(), StatusWord> {
+    let profile = &card.data.profile;
+    let Some(key) = card.data.keys.get(&command.p1) else {
+        return Ok(());
+    };
+    let fits = match &key.secret {
+        StoredSecret::Ec { .. } => (0x70..=0x75).contains(&command.p2),
+        StoredSecret::Rsa { .. } => (0x20..=0x45).contains(&command.p2),
+        StoredSecret::Aes { .. } => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    if profile.checks_key_type_first {
+        return Err(StatusWord::NOT_SUPPORTED);
+    }
+    card.demand_keys()?;
+    Err(StatusWord(profile.wrong_key_type_sw))
 }
 
 fn pair(key: &Key) -> Result<&Secret, StatusWord> {
@@ -65,7 +87,7 @@ fn use_key(
     }
     let secret = Key::try_from(&key.secret)?;
     if let Some(left) = &mut key.uses_left {
-        // The counter goes down before the key is used.
+        // The counter decreases before the key is used.
         *left -= 1;
         card.dirty = true;
     }

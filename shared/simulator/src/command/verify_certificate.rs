@@ -1,4 +1,4 @@
-//! PSO VERIFY CERTIFICATE.
+//! The command PSO VERIFY CERTIFICATE.
 
 use countersign_card::apdu::{Command, StatusWord};
 use countersign_cvc::{
@@ -22,7 +22,7 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
         .certificate_key
         .as_ref()
         .ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-    // A device's key vouches for keys, not for other devices.
+    // A device attests keys but does not certify other devices.
     if !issuer.issuer || certificate.car() != &issuer.name {
         return Err(StatusWord::CONDITIONS);
     }

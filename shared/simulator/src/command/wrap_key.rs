@@ -1,4 +1,4 @@
-//! WRAP KEY and UNWRAP KEY: copies of a key for other cards with the same DKEK.
+//! WRAP KEY and UNWRAP KEY, which export and import encrypted keys between cards with the same DKEK.
 
 use countersign_card::apdu::{Command, StatusWord};
 
@@ -10,12 +10,12 @@ use crate::{
     wrapped_key::{self, WrappedKey},
 };
 
-/// The algorithms of these commands in a key's list, and their second parameter.
+// Second parameters of the commands, which are also the algorithms in a key's list.
 const WRAP: u8 = 0x92;
 const UNWRAP: u8 = 0x93;
 
 pub fn wrap(card: &mut Card, command: &Command) -> Outcome {
-    must_have_domains(card)?;
+    require_domains(card)?;
     if command.p2 != WRAP {
         return Err(StatusWord::WRONG_P1P2);
     }
@@ -32,7 +32,7 @@ pub fn wrap(card: &mut Card, command: &Command) -> Outcome {
     {
         return Err(StatusWord::NOT_SUPPORTED);
     }
-    // A copy would have no counter.
+    // A copy would not have the counter, so that the limit would not apply to it.
     if key.uses_left.is_some() {
         return Err(StatusWord::CONDITIONS);
     }
@@ -42,12 +42,12 @@ pub fn wrap(card: &mut Card, command: &Command) -> Outcome {
         .ok_or(StatusWord::CONDITIONS)?;
     let secret = Key::try_from(&key.secret)?;
     let mut nonce = [0; 8];
-    card.draw(&mut nonce)?;
+    card.fill_random(&mut nonce)?;
     WrappedKey { secret, algorithms }.seal(&dkek, nonce)
 }
 
 pub fn unwrap(card: &mut Card, command: &Command) -> Outcome {
-    must_have_domains(card)?;
+    require_domains(card)?;
     let reference = command.p1;
     if command.p2 != UNWRAP || reference == 0 {
         return Err(StatusWord::WRONG_P1P2);
@@ -69,13 +69,13 @@ pub fn unwrap(card: &mut Card, command: &Command) -> Outcome {
         domain,
     };
     card.data.keys.insert(reference, stored);
-    // What vouched for a former key of this reference does not vouch for this one.
+    // The stored request attests the previous key with this reference, not the new one.
     card.data.files.remove(&(0xCE00 | u16::from(reference)));
     card.dirty = true;
     Ok(Vec::new())
 }
 
-fn must_have_domains(card: &Card) -> Result<(), StatusWord> {
+fn require_domains(card: &Card) -> Result<(), StatusWord> {
     match card.data.key_domains {
         Some(_) => Ok(()),
         None => Err(StatusWord::UNKNOWN_INSTRUCTION),

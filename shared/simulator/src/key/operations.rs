@@ -1,4 +1,4 @@
-//! What private keys do.
+//! Operations of private keys.
 
 use countersign_card::apdu::StatusWord;
 use countersign_cvc::{PublicKey, RsaPublicKey, issue::CvcSigner};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use super::Secret;
 
 impl Secret {
-    /// SIGN with one of the algorithms of the command.
+    /// Signs with an algorithm of the command SIGN.
     pub fn sign(&self, algorithm: u8, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
         match (self, algorithm) {
             (Self::Ec(key), 0x70..=0x75) => {
@@ -56,7 +56,7 @@ impl Secret {
         }
     }
 
-    /// DECIPHER: RSA without padding, or ECDH.
+    /// Applies an algorithm of the command DECIPHER: RSA without padding, or ECDH.
     pub fn decipher(&self, algorithm: u8, input: &[u8]) -> Result<Vec<u8>, StatusWord> {
         match (self, algorithm) {
             (Self::Rsa(key), 0x21) => raw_rsa(key, input),
@@ -114,7 +114,7 @@ impl CvcSigner for Secret {
                 let exponent = key.e_bytes();
                 match RsaPublicKey::new(&modulus, &exponent) {
                     Ok(key) => PublicKey::Rsa(key),
-                    // Sizes are checked when keys are made.
+                    // The size was checked when the key was created.
                     Err(_) => unreachable!("an RSA key of an allowed size"),
                 }
             }

@@ -1,4 +1,4 @@
-//! Wrapped keys that were made by other software (Python's cryptography package) after the same description.
+//! Test vectors of wrapped keys, created with other software (Python's cryptography package) from the same description.
 
 use std::sync::LazyLock;
 
@@ -16,12 +16,12 @@ fn dkek() -> Dkek {
 const NONCE: [u8; 8] = hex!("A1A2A3A4A5A6A7A8");
 
 #[test]
-fn check_value() {
+fn the_key_check_value_matches_the_vector() {
     assert_eq!(dkek().kcv(), hex!("630dcd2966c43366"));
 }
 
 #[test]
-fn an_ec_key() {
+fn a_wrapped_ec_key_is_read_and_written() {
     let blob = hex!(
         "
             630dcd2966c433660c000a04007f000702020202030002707300000000229b18887c38857f697285be2c7c1e6056430f1c1a
@@ -46,7 +46,7 @@ fn an_ec_key() {
 }
 
 #[test]
-fn an_aes_key() {
+fn a_wrapped_aes_key_is_read_and_written() {
     let blob = hex!(
         "
             630dcd2966c433660f000860864801650304010002101800000000ac824edd889467663f2ca708c067c89b9669fd32d2a3a8
@@ -62,7 +62,7 @@ fn an_aes_key() {
 }
 
 #[test]
-fn an_rsa_key_with_its_primes() {
+fn a_wrapped_rsa_key_with_its_primes_is_read() {
     let blob = hex!(
         "
             630dcd2966c4336606000a04007f00070202020102000000000000711439136fa32e22db6301cbe09e01270b325f65e75776
@@ -94,14 +94,14 @@ fn an_rsa_key_with_its_primes() {
         panic!("an RSA key")
     };
     assert_eq!(key.modulus(), modulus);
-    // This card writes the private exponent, and reads that too.
+    // The simulator writes the private exponent instead of the primes, and reads this form too.
     let sealed = opened.seal(&dkek(), NONCE).expect("seals");
     let again = WrappedKey::open(&dkek(), &sealed).expect("opens");
     assert!(matches!(&again.secret, Key::Pair(again) if again.public_key() == secret.public_key()));
 }
 
 #[test]
-fn another_dkek_opens_nothing() {
+fn a_key_wrapped_with_another_dkek_is_refused() {
     let key = WrappedKey {
         secret: Key::Aes(AesKey::new(&[1; 16]).expect("a key")),
         algorithms: None,
@@ -111,7 +111,7 @@ fn another_dkek_opens_nothing() {
     assert!(WrappedKey::open(&other, &sealed).is_err());
 }
 
-/// A blob with a right checksum around anything.
+/// Wraps arbitrary numbers with a right checksum.
 fn sealed(kind: u8, numbers: &[Vec<u8>]) -> Vec<u8> {
     let mut plain = NONCE.to_vec();
     plain.extend_from_slice(&[4, 0]);
@@ -167,9 +167,9 @@ fn rsa_with_primes() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    // Who has the DKEK can send any numbers.
+    // An attacker who has the DKEK can send arbitrary numbers.
     #[test]
-    fn any_numbers_are_opened_or_refused(kind in prop::sample::select(vec![RSA, RSA_CRT, EC, AES, 0]), numbers in prop::collection::vec(number(), 0..8)) {
+    fn arbitrary_numbers_never_panic(kind in prop::sample::select(vec![RSA, RSA_CRT, EC, AES, 0]), numbers in prop::collection::vec(number(), 0..8)) {
         let _ = WrappedKey::open(&dkek(), &sealed(kind, &numbers));
     }
 
@@ -177,9 +177,9 @@ proptest! {
     fn a_key_with_a_wrong_number_is_refused(at in 0usize..7, wrong in number()) {
         for (kind, mut numbers) in [(RSA, plain_rsa()), (RSA_CRT, rsa_with_primes())] {
             prop_assert!(WrappedKey::open(&dkek(), &sealed(kind, &numbers)).is_ok());
-            // With the primes, what follows from them is not looked at, and another exponent makes another key.
-            let looked_at = if kind == RSA { vec![0, 1, 2] } else { vec![2, 4, 5] };
-            let at = looked_at[at % looked_at.len()];
+            // In the form with primes, the numbers that follow from them are not read, and another exponent gives a valid key.
+            let checked = if kind == RSA { vec![0, 1, 2] } else { vec![2, 4, 5] };
+            let at = checked[at % checked.len()];
             prop_assume!(numbers[at] != wrong);
             numbers[at] = wrong.clone();
             prop_assert!(WrappedKey::open(&dkek(), &sealed(kind, &numbers)).is_err());
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn any_blob_is_refused(blob in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_refused(blob in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(WrappedKey::open(&dkek(), &blob).is_err());
     }
 }

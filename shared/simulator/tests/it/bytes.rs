@@ -1,4 +1,4 @@
-//! Answers byte for byte.
+//! Responses of the card, byte for byte.
 
 use countersign_simulator::Profile;
 use hex_literal::hex;
@@ -14,7 +14,7 @@ fn selected(profile: Profile) -> Vec<u8> {
 }
 
 #[test]
-fn the_application_says_what_the_vendor_s_says() {
+fn the_application_identifies_itself_like_the_vendor_s_device() {
     // Option word 0001 (PIN can be reset), platform 00, version 3.5.
     assert_eq!(
         selected(Profile::VENDOR),
@@ -23,7 +23,7 @@ fn the_application_says_what_the_vendor_s_says() {
 }
 
 #[test]
-fn an_independent_application_says_it_in_its_own_form() {
+fn an_independent_application_identifies_itself_in_its_own_form() {
     let answer = selected(Profile::PICO_MEASURED);
     assert!(answer.starts_with(&hex!(
         "6222 81020000 820138 83023F00 840BE82B0601040181C31F0201 8A0105 8505"
@@ -32,7 +32,7 @@ fn an_independent_application_says_it_in_its_own_form() {
 }
 
 #[test]
-fn a_pin_s_tries_are_told() {
+fn the_tries_of_a_pin_are_reported() {
     let card = new_card("BYTES1", Profile::VENDOR, Some("648219"));
     card.process(&SELECT).expect("answers");
     for (command, answer) in [

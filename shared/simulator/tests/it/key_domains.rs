@@ -1,4 +1,4 @@
-//! Copies of a key: which cards take them, and who may make them.
+//! Key domains: which cards can export and import copies of a key.
 
 use crate::support::{PIN, hsm, new_card, open, pin, so_pin, spec, unlock};
 use countersign_card::{
@@ -10,7 +10,7 @@ use countersign_cvc::{Curve, EcSignature, HashAlgorithm, PublicKey};
 use countersign_simulator::{Profile, SimulatedTransport};
 use sha2::{Digest, Sha256};
 
-/// A card with a user PIN, logged in, and its domains' shares imported.
+/// A logged-in card with a user PIN, whose shares are imported.
 fn card(serial: &str, domains: KeyDomainOptions, shares: &[[u8; 32]]) -> SmartCardHsm {
     let simulator = new_card(serial, Profile::VENDOR, None);
     let (mut card, _) = open(&simulator);
@@ -23,13 +23,13 @@ fn card(serial: &str, domains: KeyDomainOptions, shares: &[[u8; 32]]) -> SmartCa
         .expect("initialises");
     for share in shares {
         card.import_dkek_share(0, &DkekShare::new(*share))
-            .expect("takes the share");
+            .expect("imports the share");
     }
     card.verify_pin(&user).expect("the PIN");
     card
 }
 
-/// A card with one domain, whose DKEK has two shares.
+/// A card with one domain, whose DKEK consists of two shares.
 fn member(serial: &str) -> SmartCardHsm {
     let domains = KeyDomainOptions::Dkek { shares: 2 };
     card(serial, domains, &[[1; 32], [2; 32]])
@@ -62,7 +62,7 @@ fn assert_signs(card: &mut SmartCardHsm, reference: u8, key: &PublicKey) {
 }
 
 #[test]
-fn a_copy_signs_as_the_original() {
+fn a_copy_signs_like_the_original() {
     let (mut one, mut other) = (member("MEMBR1"), member("MEMBR2"));
     for kind in [
         KeyKind::Ec(Curve::Secp256r1),
@@ -86,7 +86,7 @@ fn a_copy_signs_as_the_original() {
     }
 }
 
-/// A reader that carries short commands only.
+/// A reader that supports only short commands.
 struct ShortReader(SimulatedTransport);
 
 impl Transport for ShortReader {
@@ -116,7 +116,7 @@ impl Transport for ShortReader {
 }
 
 #[test]
-fn a_copy_that_is_too_long_for_the_reader_arrives_in_parts() {
+fn a_copy_that_is_too_long_for_the_reader_is_sent_in_parts() {
     let mut one = member("MEMBR1");
     let key = spec(KeyKind::Rsa(2048), "ZZPOOL00001");
     let (reference, request) = one.generate_key(&key).expect("a key");
@@ -135,22 +135,22 @@ fn a_copy_that_is_too_long_for_the_reader_arrives_in_parts() {
         .expect("initialises");
     other
         .import_dkek_share(0, &DkekShare::new([3; 32]))
-        .expect("takes the share");
+        .expect("imports the share");
     other.verify_pin(&user).expect("the PIN");
     assert_eq!(other.unwrap_key(&wrapped), Ok(1));
     assert_signs(&mut other, 1, request.public_key());
-    // And damaged on the way.
+    // A copy that was damaged in transit.
     wrapped.key[100] ^= 1;
     assert_eq!(other.unwrap_key(&wrapped), Err(CardError::WrongDkek));
 }
 
 #[test]
-fn the_same_shares_make_the_same_domain() {
+fn the_same_shares_form_the_same_domain() {
     let domains = |card: &mut SmartCardHsm| card.key_domains().expect("domains");
     let one = domains(&mut member("MEMBR1"));
     let other = domains(&mut member("MEMBR2"));
     assert_eq!(one, other);
-    // First bytes of SHA-256 of the XOR of both shares.
+    // The first bytes of SHA-256 over the XOR of both shares.
     let kcv: [u8; 8] = Sha256::digest([3; 32])[..8].try_into().expect("8 bytes");
     let expected = KeyDomain {
         index: 0,
@@ -167,25 +167,25 @@ fn the_same_shares_make_the_same_domain() {
 }
 
 #[test]
-fn a_domain_takes_no_share_too_many() {
+fn a_share_too_many_is_refused() {
     let mut card = member("MEMBR1");
     assert!(card.import_dkek_share(0, &DkekShare::new([3; 32])).is_err());
 }
 
 #[test]
-fn another_dkek_opens_nothing() {
+fn a_card_with_another_dkek_refuses_a_copy() {
     let mut one = member("MEMBR1");
     let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZPOOL00001");
     let (reference, _) = one.generate_key(&key).expect("a key");
     let wrapped = one.wrap_key(reference).expect("wraps");
     let one_share = KeyDomainOptions::Dkek { shares: 1 };
-    let mut stranger = card("STRANG", one_share, &[[9; 32]]);
-    assert_eq!(stranger.unwrap_key(&wrapped), Err(CardError::WrongDkek));
-    assert_eq!(stranger.list_keys(), Ok(vec![]));
+    let mut other = card("OTHER1", one_share, &[[9; 32]]);
+    assert_eq!(other.unwrap_key(&wrapped), Err(CardError::WrongDkek));
+    assert_eq!(other.list_keys(), Ok(vec![]));
 }
 
 #[test]
-fn without_domains_a_key_never_leaves() {
+fn without_key_domains_a_key_never_leaves_the_card() {
     let mut card = card("ALONE1", KeyDomainOptions::None, &[]);
     assert_eq!(card.key_domains(), Ok(vec![]));
     let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZALON00001");
@@ -200,7 +200,7 @@ fn without_domains_a_key_never_leaves() {
 }
 
 #[test]
-fn a_key_with_a_list_or_a_counter_is_copied_only_as_they_allow() {
+fn the_limits_of_a_key_restrict_its_copies() {
     let (mut one, mut other) = (member("MEMBR1"), member("MEMBR2"));
     let plain = spec(KeyKind::Ec(Curve::Secp256r1), "ZZPOOL00001");
     let only_signs = KeySpec {
@@ -216,7 +216,10 @@ fn a_key_with_a_list_or_a_counter_is_copied_only_as_they_allow() {
         ..plain.clone()
     };
     let (reference, _) = one.generate_key(&counted).expect("a key");
-    assert!(one.wrap_key(reference).is_err(), "a copy has no counter");
+    assert!(
+        one.wrap_key(reference).is_err(),
+        "a copy would not have the counter"
+    );
 
     let copied = KeySpec {
         algorithms: Some(vec![0x73, 0x92]),
@@ -225,7 +228,7 @@ fn a_key_with_a_list_or_a_counter_is_copied_only_as_they_allow() {
     let (reference, request) = one.generate_key(&copied).expect("a key");
     let wrapped = one.wrap_key(reference).expect("wraps");
     let copy = other.unwrap_key(&wrapped).expect("unwraps");
-    // The copy keeps the list.
+    // The copy has the same list of algorithms.
     let refused = other.sign(copy, SignAlgorithm::Ecdsa, &[1; 32]);
     assert_eq!(refused, Err(CardError::AlgorithmNotAllowed));
     let signed = other.sign(copy, SignAlgorithm::EcdsaSha256, b"a file");
@@ -237,14 +240,17 @@ fn a_key_with_a_list_or_a_counter_is_copied_only_as_they_allow() {
 }
 
 #[test]
-fn domains_are_made_and_deleted_in_their_places() {
-    let mut card = card("PLACES", KeyDomainOptions::Places(2), &[]);
+fn domains_are_created_and_deleted_in_their_slots() {
+    let mut card = card("SLOTS1", KeyDomainOptions::Slots(2), &[]);
     assert_eq!(card.key_domains(), Ok(vec![]));
-    let made = card.create_key_domain(1, 1).expect("makes one");
-    assert_eq!((made.index, made.outstanding), (1, 1));
-    assert!(card.create_key_domain(2, 1).is_err(), "there is no place 2");
+    let created = card.create_key_domain(1, 1).expect("creates a domain");
+    assert_eq!((created.index, created.outstanding), (1, 1));
+    assert!(
+        card.create_key_domain(2, 1).is_err(),
+        "slot 2 does not exist"
+    );
     card.import_dkek_share(1, &DkekShare::new([7; 32]))
-        .expect("takes the share");
+        .expect("imports the share");
     assert_eq!(card.key_domains().expect("domains").len(), 1);
 
     let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZPOOL00001");
@@ -255,7 +261,10 @@ fn domains_are_made_and_deleted_in_their_places() {
     assert_eq!(domains, [Some(0), Some(1)]);
     assert!(card.wrap_key(reference).is_ok());
 
-    assert!(card.delete_key_domain(1).is_err(), "there is a key in it");
+    assert!(
+        card.delete_key_domain(1).is_err(),
+        "the domain contains a key"
+    );
     card.delete_key(reference).expect("deletes");
     card.delete_key_domain(1).expect("deletes");
     assert_eq!(card.key_domains(), Ok(vec![]));
@@ -263,10 +272,10 @@ fn domains_are_made_and_deleted_in_their_places() {
 }
 
 #[test]
-fn a_quorum_guards_copies() {
+fn copies_require_the_quorum() {
     let (simulator, mut card, device, mut custodians) = hsm(Profile::VENDOR);
     card.import_dkek_share(0, &DkekShare::new([1; 32]))
-        .expect("takes the share");
+        .expect("imports the share");
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
     unlock(&mut round, &mut card, &device, &mut custodians);
     let key = spec(KeyKind::Ec(Curve::Secp256r1), "ZZPOOL00001");

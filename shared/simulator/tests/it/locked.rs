@@ -1,5 +1,4 @@
-//! Fail closed: without PIN or quorum no key is made, used, copied or deleted, and nothing is written or read that is
-//! private.
+//! Without PIN or quorum, no key can be generated, used, copied or deleted, and no private data can be read or written.
 
 use countersign_simulator::{Profile, Simulator};
 use hex_literal::hex;
@@ -9,7 +8,7 @@ use crate::support::{card_with_keys, hsm};
 const SELECT: [u8; 17] = hex!("00A404000BE82B0601040181C31F020100");
 const NOT_AUTHENTICATED: [u8; 2] = hex!("6982");
 
-/// What an unauthenticated program must not get done, on a card whose key 1 is an EC key.
+/// Commands that the card must refuse to an unauthenticated program. Its key 1 is an EC key.
 fn refused_commands() -> Vec<(&'static str, Vec<u8>)> {
     let digest = [0x5A; 32];
     let sign = [&hex!("8068017020")[..], &digest, &[0]].concat();
@@ -35,7 +34,7 @@ fn refused_commands() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn all_refused(card: &Simulator) {
+fn assert_all_refused(card: &Simulator) {
     for (what, command) in refused_commands() {
         let answer = card.process(&command).expect("answers");
         assert_eq!(answer, NOT_AUTHENTICATED, "{what}");
@@ -43,32 +42,32 @@ fn all_refused(card: &Simulator) {
 }
 
 #[test]
-fn nothing_is_done_for_who_has_not_the_pin() {
+fn all_commands_are_refused_without_the_pin() {
     let (simulator, _) = card_with_keys();
     let send = |command: &[u8]| simulator.process(command).expect("answers");
-    // While the PIN is verified, everything is done.
+    // The commands work while the PIN is verified.
     let private = hex!("00D7CD01 0A 54020000 5304 01020304");
     let read = hex!("00B1CD01 04 54020000 00");
     assert_eq!(send(&private), hex!("9000"));
     assert!(send(&read).ends_with(&hex!("9000")));
 
     send(&SELECT);
-    all_refused(&simulator);
+    assert_all_refused(&simulator);
     assert_eq!(send(&read), NOT_AUTHENTICATED);
-    // A wrong PIN opens nothing; the right one does, until the next selection.
+    // A wrong PIN has no effect. The right PIN logs in until the next selection.
     send(&hex!("0020008106303030303030"));
-    all_refused(&simulator);
+    assert_all_refused(&simulator);
     send(&hex!("0020008106363438323139"));
     let (what, sign) = &refused_commands()[0];
     assert!(send(sign).ends_with(&hex!("9000")), "{what}");
     send(&SELECT);
-    all_refused(&simulator);
+    assert_all_refused(&simulator);
 }
 
 #[test]
-fn nothing_is_done_without_the_quorum() {
+fn all_commands_are_refused_without_the_quorum() {
     let (simulator, card, _, _) = hsm(Profile::VENDOR);
     drop(card);
     simulator.process(&SELECT).expect("answers");
-    all_refused(&simulator);
+    assert_all_refused(&simulator);
 }

@@ -1,12 +1,13 @@
-//! The simulated card, as the driver and its wire formats meet it.
+//! Tests of the simulated card, through the driver and byte by byte.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod batched;
 mod bytes;
+mod driver;
 mod key_domains;
+mod lock_proof;
 mod locked;
 mod robust;
-mod story;
 mod support;
-mod together;
 mod vpcd;

@@ -1,4 +1,4 @@
-//! Whatever is sent, a card answers with a status word.
+//! A card answers every input with a status word.
 
 use countersign_card::apdu::Command;
 use countersign_simulator::{NewCard, Profile, Simulator};
@@ -18,7 +18,7 @@ fn card(user_pin: Option<&str>) -> Simulator {
 
 const SELECT: [u8; 17] = hex_literal::hex!("00A404000BE82B0601040181C31F020100");
 
-/// Commands of the card with arbitrary parameters and data, which get further than arbitrary bytes.
+/// Commands of the card with arbitrary parameters and data, which reach more code than arbitrary bytes.
 fn plausible() -> impl Strategy<Value = Vec<u8>> {
     let instruction = prop::sample::select(vec![
         0xA4u8, 0xB1, 0xD7, 0xE4, 0x58, 0x50, 0x54, 0x20, 0x24, 0x2C, 0x46, 0x68, 0x62, 0x84, 0x22,
@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_but_select_works_before_select() {
+fn only_select_works_before_the_application_is_selected() {
     let card = card(Some("648219"));
     for command in [
         hex_literal::hex!("00200081").as_slice(),
@@ -100,7 +100,7 @@ fn nothing_but_select_works_before_select() {
     ] {
         assert_eq!(card.process(command).expect("answers"), [0x6D, 0x00]);
     }
-    // Other programs look for other applications.
+    // SELECT of another application.
     let other = hex_literal::hex!("00A4040007627601FF000000");
     assert_eq!(card.process(&other).expect("answers"), [0x6A, 0x82]);
 }

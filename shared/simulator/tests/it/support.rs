@@ -1,4 +1,4 @@
-//! Cards and people that the tests share.
+//! Cards and custodians that the tests share.
 
 use countersign_card::{
     DkekShare, InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, Pin, PkaOptions,
@@ -12,7 +12,7 @@ use countersign_cvc::{
 use countersign_simulator::{NewCard, Profile, Simulator, simulated_anchor};
 use zeroize::Zeroizing;
 
-/// Of every card that has one.
+/// User PIN of every card that has one.
 pub const PIN: &str = "648219";
 
 pub fn pin(text: &str) -> Pin {
@@ -26,7 +26,7 @@ pub fn so_pin() -> SoPin {
 pub fn anchors() -> TrustAnchors {
     TrustAnchors::default()
         .with_simulated(simulated_anchor().expect("an anchor"))
-        .expect("of the right kind")
+        .expect("a simulated anchor")
 }
 
 pub fn new_card(serial: &str, profile: Profile, user_pin: Option<&str>) -> Simulator {
@@ -98,7 +98,7 @@ impl Custodian {
     }
 }
 
-/// A signing HSM for 2 of 3.
+/// A signing HSM with a quorum of 2 of 3.
 pub fn hsm(profile: Profile) -> (Simulator, SmartCardHsm, VerifiedDevice, Vec<Custodian>) {
     let simulator = new_card("TARGET", profile, None);
     let (mut card, device) = open(&simulator);
@@ -116,7 +116,7 @@ pub fn hsm(profile: Profile) -> (Simulator, SmartCardHsm, VerifiedDevice, Vec<Cu
     (simulator, card, device, custodians)
 }
 
-/// Lets one custodian answer until the card counts; returns how many responses it took.
+/// Lets a custodian respond until the card counts the authentication; returns the number of responses.
 pub fn authenticate(
     round: &mut Round,
     card: &mut SmartCardHsm,
@@ -141,7 +141,7 @@ pub fn authenticate(
             other => panic!("unexpected: {other:?}"),
         }
     }
-    panic!("the card never counted the custodian");
+    panic!("the card did not count the custodian");
 }
 
 pub fn unlock(
@@ -155,7 +155,7 @@ pub fn unlock(
     }
 }
 
-/// A logged-in card with keys of three kinds, and copies of them as the card wraps them.
+/// A logged-in card with keys of three kinds, and the wrapped copies of these keys.
 pub fn card_with_keys() -> (Simulator, Vec<Vec<u8>>) {
     let simulator = new_card("FUZZED", Profile::VENDOR, None);
     let (mut card, _) = open(&simulator);
@@ -168,7 +168,7 @@ pub fn card_with_keys() -> (Simulator, Vec<Vec<u8>>) {
     card.initialize_with_domains(&options, domains, &so_pin())
         .expect("initialises");
     card.import_dkek_share(0, &DkekShare::new([7; 32]))
-        .expect("takes the share");
+        .expect("imports the share");
     card.verify_pin(&user).expect("the PIN");
     for (kind, name) in [
         (KeyKind::Ec(Curve::Secp256r1), "ZZFUZZ00001"),
@@ -177,7 +177,7 @@ pub fn card_with_keys() -> (Simulator, Vec<Vec<u8>>) {
         card.generate_key(&spec(kind, name)).expect("a key");
     }
     drop(card);
-    // From here on in the clear, as any program may send it.
+    // Without the driver and in plain commands, as any program can send them.
     let plain = SmartCardHsm::open(simulator.connect()).expect("selects");
     drop(plain);
     let send = |command: Command| simulator.process(&command.encode()).expect("answers");

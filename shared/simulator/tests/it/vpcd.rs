@@ -1,4 +1,4 @@
-//! The simulator at the other end of a virtual reader's connection.
+//! The simulator connected to a virtual reader.
 
 use std::{
     io::{Read, Write},
@@ -10,7 +10,7 @@ use countersign_simulator::{NewCard, Profile, Simulator, VpcdListener, run_vpcd}
 
 const SELECT: [u8; 17] = hex_literal::hex!("00A404000BE82B0601040181C31F020100");
 
-/// As the reader's driver does: length and message apart, and without asking for speed.
+/// Sends a command like the reader's driver: length and message separately, and without `TCP_NODELAY`.
 fn command(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).expect("short");
     stream.write_all(&length.to_be_bytes()).expect("sends");
@@ -36,12 +36,12 @@ fn card() -> Simulator {
 #[cfg(target_os = "linux")]
 fn a_command_does_not_wait_for_a_delayed_acknowledgement() {
     const COMMANDS: u32 = 50;
-    // Half of what the kernel would delay each acknowledgement.
+    // Half the time by which the kernel would delay each acknowledgement.
     const LIMIT: Duration = Duration::from_millis(20);
     let card = card();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let played = std::thread::spawn(move || run_vpcd(&card, &address));
+    let card = std::thread::spawn(move || run_vpcd(&card, &address));
     let (mut stream, _) = listener.accept().expect("connects");
     assert!(command(&mut stream, &SELECT).ends_with(&[0x90, 0x00]));
 
@@ -51,23 +51,23 @@ fn a_command_does_not_wait_for_a_delayed_acknowledgement() {
         assert_eq!(status, [0x63, 0xC3]);
     }
     let each = start.elapsed() / COMMANDS;
-    assert!(each < LIMIT, "{each:?} a command");
+    assert!(each < LIMIT, "{each:?} per command");
 
     drop(stream);
     assert!(
-        played.join().expect("ends").is_err(),
-        "the reader went away"
+        card.join().expect("ends").is_err(),
+        "the reader has disconnected"
     );
 }
 
 #[test]
-fn a_reader_can_connect_as_soon_as_the_card_has_a_place() {
-    // Free a moment ago.
+fn a_reader_can_connect_as_soon_as_the_card_listens() {
+    // A port that was free just now.
     let address = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a port")
         .to_string();
-    let listener = VpcdListener::bind(&address).expect("a place");
+    let listener = VpcdListener::bind(&address).expect("listens");
     let mut stream = TcpStream::connect(&address).expect("connects");
     std::thread::spawn(move || listener.run(&card()));
     assert!(command(&mut stream, &SELECT).ends_with(&[0x90, 0x00]));

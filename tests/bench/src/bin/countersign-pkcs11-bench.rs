@@ -1,4 +1,4 @@
-//! Countersign's PKCS#11 module against OpenSC's: the same load, the same kind of card, one run.
+//! Compares Countersign's PKCS#11 module with OpenSC's under the same load and with the same kind of card.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,21 @@ use countersign_harness::pcsc::Speed;
 use serde_json::json;
 
 #[derive(Parser)]
-#[command(about = "Signs with Countersign's PKCS#11 module and with OpenSC's, and compares.")]
+#[command(
+    bin_name = "cargo xtask bench pkcs11",
+    about = "Compare the speed of Countersign's PKCS#11 module with that of OpenSC's"
+)]
 struct Options {
-    /// How long each number of threads is measured.
+    /// Seconds to measure each number of threads
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// How long that is for a card with the times of a real device.
+    /// Seconds to measure each number of threads with a card as slow as a real device
     #[arg(long, default_value_t = 30)]
     device_seconds: u64,
-    /// Numbers of threads.
+    /// Numbers of threads to measure
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
     threads: Vec<usize>,
-    /// Write the figures to this file, too, as JSON.
+    /// Also write the figures to this file, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -33,9 +36,9 @@ fn main() -> anyhow::Result<()> {
         std::fs::create_dir(&place)?;
         Ok(place)
     };
-    eprintln!("Setting up two cards of the same kind, one for OpenSC, one for Countersign");
-    let opensc = OpenScCard::make(&place("opensc")?)?;
-    let mut ours = CountersignCard::make(&place("countersign")?)?;
+    eprintln!("Setting up two cards of the same kind, one for OpenSC and one for Countersign");
+    let opensc = OpenScCard::set_up(&place("opensc")?)?;
+    let mut ours = CountersignCard::set_up(&place("countersign")?)?;
     let mut all = Vec::new();
     for (speed, seconds) in [
         (Speed::Computer, options.seconds),
@@ -70,7 +73,7 @@ fn main() -> anyhow::Result<()> {
 fn print(measurement: &Measurement, theirs: &[Figures], own: &[Figures]) {
     let speed = match measurement.speed {
         Speed::Computer => "as fast as this computer",
-        Speed::Device => "with the times of a real device",
+        Speed::Device => "as slow as a real device",
     };
     println!("\n{:?}, card {speed}", measurement.algorithm);
     println!(

@@ -1,4 +1,4 @@
-//! RAMOverHTTP on loopback against PC/SC: the same card, the same commands, one run.
+//! Compares RAMOverHTTP on loopback with PC/SC: the same commands to the same card. Then measures pools of remote HSMs.
 
 use std::{
     net::SocketAddr,
@@ -26,21 +26,24 @@ use countersign_server::{
 use countersign_simulator::Profile;
 
 #[derive(Parser)]
-#[command(about = "Sends commands to a card over PC/SC and over RAMOverHTTP, and compares.")]
+#[command(
+    bin_name = "cargo xtask bench remote",
+    about = "Compare the speed of commands to a card over PC/SC and over RAMOverHTTP, then measure pools of remote HSMs"
+)]
 struct Options {
-    /// How long each way is measured.
+    /// Seconds to measure each connection
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Numbers of commands in one trip.
+    /// Numbers of commands per round trip to measure
     #[arg(long, value_delimiter = ',', default_value = "1,10")]
     together: Vec<usize>,
-    /// Sizes of pools.
+    /// Sizes of pools to measure
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
     pools: Vec<usize>,
-    /// How long each pool is measured.
+    /// Seconds to measure each pool
     #[arg(long, default_value_t = 20)]
     pool_seconds: u64,
-    /// Measure this PC/SC reader only, and print a line of JSON for each number. For this program itself.
+    /// Measure only this PC/SC reader and print a line of JSON for each number; the program starts itself with this option
     #[arg(long, hide = true)]
     reader: Option<String>,
 }
@@ -62,13 +65,13 @@ fn main() -> anyhow::Result<()> {
     let readers = Readers::start_with(
         &folder.path().join("readers"),
         [&hsm, &other],
-        Reach::Told,
+        Reach::Private,
         Speed::Computer,
     )?;
-    let near = near(&options, &readers).context("over PC/SC")?;
-    let far = far(&options, &readers, folder.path()).context("over RAMOverHTTP")?;
+    let local = over_pcsc(&options, &readers).context("over PC/SC")?;
+    let remote = over_http(&options, &readers, folder.path()).context("over RAMOverHTTP")?;
     readers.stop()?;
-    print(&near, &far);
+    print(&local, &remote);
     print_pools(&options, folder.path())
 }
 
@@ -82,7 +85,7 @@ fn print_pools(options: &Options, folder: &Path) -> anyhow::Result<()> {
         let place = folder.join(format!("pool-{hsms}"));
         std::fs::create_dir(&place)?;
         let figures = pools::measure(&place, *hsms, options.pool_seconds)
-            .with_context(|| format!("a pool of {hsms}"))?;
+            .with_context(|| format!("a pool of {hsms} HSMs"))?;
         let each = figures.signatures_per_second / *hsms as f64;
         let one = *one.get_or_insert(each);
         println!(
@@ -97,8 +100,8 @@ fn print_pools(options: &Options, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In a program of its own, since this one does not know where the PC/SC service listens.
-fn near(options: &Options, readers: &Readers) -> anyhow::Result<Vec<RoundTrips>> {
+/// Starts this program again, because the environment of the new process selects the private PC/SC service.
+fn over_pcsc(options: &Options, readers: &Readers) -> anyhow::Result<Vec<RoundTrips>> {
     let together: Vec<_> = options.together.iter().map(usize::to_string).collect();
     let mut command = Command::new(std::env::current_exe()?);
     command
@@ -118,7 +121,11 @@ fn near(options: &Options, readers: &Readers) -> anyhow::Result<Vec<RoundTrips>>
         .collect()
 }
 
-fn far(options: &Options, readers: &Readers, folder: &Path) -> anyhow::Result<Vec<RoundTrips>> {
+fn over_http(
+    options: &Options,
+    readers: &Readers,
+    folder: &Path,
+) -> anyhow::Result<Vec<RoundTrips>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let (sender, arrivals) = mpsc::channel::<Arc<Session>>();
     let server = runtime.block_on(serve(sender))?;
@@ -131,7 +138,7 @@ fn far(options: &Options, readers: &Readers, folder: &Path) -> anyhow::Result<Ve
     let _client = Program::start("countersign-helper", connect, &folder.join("connect.log"))?;
     let session = arrivals
         .recv_timeout(Duration::from_secs(30))
-        .context("the helper did not connect")?;
+        .context("the helper did not connect within 30 s")?;
     let mut card = RemoteTransport::new(session);
     let time = Duration::from_secs(options.seconds);
     options
@@ -144,7 +151,7 @@ fn far(options: &Options, readers: &Readers, folder: &Path) -> anyhow::Result<Ve
 async fn serve(arrivals: mpsc::Sender<Arc<Session>>) -> anyhow::Result<SocketAddr> {
     let remote = Remote::open(&RemoteConfig::default())?;
     let endpoint = Endpoint::new(remote, false, move |session| {
-        // Nobody waits any more once this has ended.
+        // Sessions that connect after the measurement are ignored.
         let _ = arrivals.send(session.clone());
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -155,22 +162,22 @@ async fn serve(arrivals: mpsc::Sender<Arc<Session>>) -> anyhow::Result<SocketAdd
     Ok(address)
 }
 
-fn print(near: &[RoundTrips], far: &[RoundTrips]) {
+fn print(local: &[RoundTrips], remote: &[RoundTrips]) {
     println!(
         "{:>8} | {:>12} {:>9} {:>9} | {:>12} {:>9} {:>9} | {:>12}",
         "together", "PC/SC cmd/s", "p50 ms", "p99 ms", "HTTP cmd/s", "p50 ms", "p99 ms", "added ms"
     );
-    for (near, far) in near.iter().zip(far) {
+    for (local, remote) in local.iter().zip(remote) {
         println!(
             "{:>8} | {:>12.0} {:>9.3} {:>9.3} | {:>12.0} {:>9.3} {:>9.3} | {:>12.3}",
-            near.together,
-            near.commands_per_second,
-            near.p50_ms,
-            near.p99_ms,
-            far.commands_per_second,
-            far.p50_ms,
-            far.p99_ms,
-            far.p50_ms - near.p50_ms
+            local.together,
+            local.commands_per_second,
+            local.p50_ms,
+            local.p99_ms,
+            remote.commands_per_second,
+            remote.p50_ms,
+            remote.p99_ms,
+            remote.p50_ms - local.p50_ms
         );
     }
 }

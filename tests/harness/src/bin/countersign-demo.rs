@@ -1,4 +1,4 @@
-//! The demo: the whole product on simulated cards. Started by `cargo xtask demo`.
+//! The demo: the whole product on simulated cards. `cargo xtask demo` builds and starts it.
 
 use std::{
     path::PathBuf,
@@ -10,43 +10,45 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use countersign_harness::{
-    checks,
-    custodians::{Custodians, Custom},
+    custodians::{Custodians, Decision},
+    deployment::{Deployment, DeploymentSetup, EC_KEY, HSM, RSA_KEY},
     files,
     helper::PIN,
+    main_job,
     pool::Pool,
     program::{built, terminate},
-    stage::{EC_KEY, HSM, RSA_KEY, Stage, StageSetup},
 };
 use countersign_simulator::Profile;
 
-/// How often a helper that ends by itself is looked for.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often the demo checks whether the helper still runs.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Parser)]
 #[command(
-    about = "Countersign on simulated cards: server, helper, custodians, a signing HSM for 2 of 3"
+    bin_name = "cargo xtask demo",
+    about = "Run Countersign on simulated cards: a server, a helper, three custodians, a requester and an HSM that needs 2 of 3 approvals",
+    after_help = "Without --auto or --agree you approve the requests yourself: in the portal and at this terminal."
 )]
 struct Options {
-    /// Play the custodians too: sign with an EC and an RSA key, verify with openssl, show every refusal, end.
+    /// Simulate the custodians, sign with an EC and an RSA key, verify with OpenSSL, show every refusal, then exit
     #[arg(long)]
     auto: bool,
-    /// File to sign with --auto; may be given more than once.
+    /// Sign this file with --auto instead of three generated ones; can be given several times
     #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// Anna and Carla agree to whatever is asked, so that other programs can be tried without the portal.
+    /// Simulate custodians who approve every request, so that you can try other programs without using the portal
     #[arg(long, conflicts_with = "auto")]
     agree: bool,
-    /// Where everything lives; must not exist yet. Default: a folder that is removed at the end.
-    #[arg(long)]
+    /// Directory for all files of the demo; must not exist yet [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Port of the portal.
+    /// Port of the portal [default: a free port]
     #[arg(long)]
     port: Option<u16>,
-    /// How the signing HSM behaves.
+    /// Kind of simulated signing HSM
     #[arg(long, default_value = "vendor", value_parser = ["vendor", "vendor-kept", "pico"])]
     profile: String,
-    /// So many HSMs with the same EC key, each attached from afar and as slow as a real one.
+    /// Use a pool of this many remote HSMs with the same EC key, as slow as real devices
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(2..=16),
           conflicts_with_all = ["auto", "port", "profile"])]
     hsms: Option<u8>,
@@ -67,113 +69,122 @@ fn main() -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let profile = Profile::by_name(&options.profile)
-        .with_context(|| format!("there is no profile `{}`", options.profile))?;
+        .with_context(|| format!("unknown profile `{}`", options.profile))?;
     let scratch = tempfile::tempdir()?;
     let folder = match options.folder {
         Some(folder) => {
-            std::fs::create_dir(&folder).with_context(|| {
-                format!("cannot make {}: it must not exist yet", folder.display())
-            })?;
+            std::fs::create_dir(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
             folder.canonicalize()?
         }
         None => scratch.path().to_owned(),
     };
-    println!("Setting the stage in {}", folder.display());
-    // What attaches further HSMs runs until the end.
-    let (stage, _others) = if let Some(count) = options.hsms {
+    println!("Setting up the demo in {}", folder.display());
+    // The programs that attach the other HSMs of a pool run until the end.
+    let (deployment, _others) = if let Some(count) = options.hsms {
         let pool = Pool::build(&folder, count.into())?;
-        (pool.stage, pool.others)
+        (pool.deployment, pool.others)
     } else {
-        let mut setup = StageSetup::simulated(&folder, profile)?;
+        let mut setup = DeploymentSetup::simulated(&folder, profile)?;
         if let Some(port) = options.port {
             setup.server.port = port;
         }
-        (Stage::build(setup, &mut say)?, Vec::new())
+        (Deployment::build(setup, &mut say)?, Vec::new())
     };
     if options.auto {
-        auto(&stage, files)?;
+        auto(&deployment, files)?;
         if folder == scratch.path() {
             println!(
-                "Signatures, keys and logs are gone with the scratch folder; `--folder DIR` keeps them."
+                "The signatures, keys and logs were temporary. To keep them, use `--folder DIR`."
+            );
+        } else {
+            println!(
+                "The signatures are in {}.",
+                folder.join("signatures").display()
             );
         }
         Ok(())
     } else if options.agree {
         let keys = match options.hsms {
-            Some(count) => format!("{EC_KEY}, the same on {count} HSMs"),
-            None => format!("{EC_KEY} and {RSA_KEY}, on the HSM {HSM}"),
+            Some(count) => format!("{EC_KEY}, on each of {count} HSMs"),
+            None => format!("{EC_KEY} and {RSA_KEY}, on HSM {HSM}"),
         };
-        agreeing(&stage, &keys)
+        approving(&deployment, &keys)
     } else {
-        interactive(stage)
+        interactive(deployment)
     }
 }
 
-fn auto(stage: &Stage, own: Vec<PathBuf>) -> anyhow::Result<()> {
-    let folder = &stage.setup.folder;
+fn auto(deployment: &Deployment, own: Vec<PathBuf>) -> anyhow::Result<()> {
+    let folder = &deployment.setup.folder;
     let files = if own.is_empty() {
         files::make(&folder.join("files"), 3)?
     } else {
         own
     };
-    println!("\nThe main job: 2 of 3 custodians open the HSM, and files are signed");
-    checks::main_job(stage, &files, &folder.join("signatures"), &mut say)?;
-    println!("\nWhat must be refused");
-    checks::refusals(stage, &mut say)?;
-    println!("\nEverything as it should be.");
+    println!("\nDoug signs files with each key; Anna and Carla, 2 of 3 custodians, approve");
+    main_job::run(deployment, &files, &folder.join("signatures"), &mut say)?;
+    println!("\nThe server must refuse all of the following, and does");
+    main_job::refusals(deployment, &mut say)?;
+    println!("\nThe demo succeeded: every signature is valid, and everything else was refused.");
     Ok(())
 }
 
-/// Told of Ctrl-C, SIGTERM and SIGHUP.
-fn stopped() -> anyhow::Result<Receiver<()>> {
-    let (sender, stopped) = channel();
+/// Receives a message at Ctrl-C, SIGTERM and SIGHUP.
+fn stop_signal() -> anyhow::Result<Receiver<()>> {
+    let (sender, stop) = channel();
     ctrlc::set_handler(move || {
-        // Whoever waited is at the end already.
+        // At the second signal the receiver may have ended already.
         let _ = sender.send(());
     })?;
-    Ok(stopped)
+    Ok(stop)
 }
 
-fn agreeing(stage: &Stage, keys: &str) -> anyhow::Result<()> {
-    let stopped = stopped()?;
-    let custodians = Custodians::at_work(stage, Custom::Agree(Duration::from_secs(2)));
+fn approving(deployment: &Deployment, keys: &str) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let custodians = Custodians::start(deployment, Decision::Approve(Duration::from_secs(2)));
     println!(
         "
-Ready. Everything is simulated and protects nothing. Anna and Carla agree to every request after two seconds.
+The demo is ready. The cards are simulated and protect nothing.
+Anna and Carla approve every request after 2 s.
 
   Portal   {origin}
   Keys     {keys}
 
-  In another terminal:
+To use the keys in another terminal, run there:
 
      export COUNTERSIGN_CONFIG={config}
      export PATH={programs}:$PATH
+
+Then sign a file, or print the settings for other programs such as mkimage:
+
+     countersign sign --key {EC_KEY} --reason \"My first file\" YOUR-FILE
      countersign pkcs11 env
 
-Ctrl-C ends everything.
+Press Ctrl-C to stop the demo.
 ",
-        origin = stage.origin(),
-        config = stage.cli_config.display(),
+        origin = deployment.origin(),
+        config = deployment.cli_config.display(),
         programs = built("countersign")?
             .parent()
-            .context("a program lies in a folder")?
+            .context("the program is in a folder")?
             .display(),
     );
-    stopped.recv()?;
+    stop.recv()?;
     drop(custodians);
     Ok(())
 }
 
-fn interactive(stage: Stage) -> anyhow::Result<()> {
-    let Stage {
+fn interactive(deployment: Deployment) -> anyhow::Result<()> {
+    let Deployment {
         setup,
         server,
         helper,
         cli_config,
         ..
-    } = stage;
-    let stopped = stopped()?;
-    // From here on a person answers, not the played one.
+    } = deployment;
+    let stop = stop_signal()?;
+    // From here on a person answers the prompts, so the helper with scripted prompts ends.
     helper.program.terminate()?;
     let mut helper = setup
         .helper
@@ -184,31 +195,33 @@ fn interactive(stage: Stage) -> anyhow::Result<()> {
         .spawn()?;
     println!(
         "
-Ready. Everything is simulated and protects nothing.
+The demo is ready. The cards are simulated and protect nothing.
 
   Portal   {origin}
-  People   Anna (admin, custodian), Ben and Carla (custodians), Doug (requester).
-           All their cards are in the helper that runs here; the PIN of each is {PIN}.
+  People   Anna (admin and custodian), Ben and Carla (custodians), Doug (requester)
+  Cards    A card helper runs in this terminal and holds the cards of all four. Every card has the PIN {PIN}.
 
-  1. Open the portal and log in as Anna. The helper asks on this terminal.
-  2. In another terminal, ask for a signature of a file of your own:
+Sign a file with the approval of two custodians:
+
+  1. Open the portal and log in as Anna. The card helper asks for consent and PIN in this terminal.
+  2. Request the signature of a file, as Doug, in another terminal:
 
      {cli} --config {config} \\
          sign --key {EC_KEY} --reason \"My first file\" YOUR-FILE
 
-  3. In the portal, open the request under Home and press Authenticate. Then log in as Ben and do the same.
-     The command goes on by itself, and leaves YOUR-FILE.sig.
+  3. Open the request on the portal's Home page and approve it. Log out, log in as Ben, and approve it again.
+     The command then signs the file and writes YOUR-FILE.sig.
 
-Ctrl-C ends everything.
+Press Ctrl-C to stop the demo.
 ",
         origin = setup.server.origin(),
         cli = built("countersign")?.display(),
         config = cli_config.display(),
     );
-    // Ctrl-C on the terminal reaches the helper by itself; `kill` reaches this program alone.
+    // Ctrl-C reaches the helper too, because both share the terminal; `kill` reaches this program only.
     while helper.try_wait()?.is_none() {
-        if stopped.recv_timeout(LOOK).is_ok() {
-            terminate(&mut helper)?.context("the helper did not end")?;
+        if stop.recv_timeout(POLL_INTERVAL).is_ok() {
+            terminate(&mut helper)?.context("the helper ignored SIGTERM")?;
         }
     }
     drop(server);

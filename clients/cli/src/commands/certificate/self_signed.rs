@@ -1,4 +1,4 @@
-//! A certificate that a key signs for itself (RFC 5280): made here, signed by the HSM, put together here.
+//! Self-signed certificates (RFC 5280), which are built here and signed by the HSM.
 
 use std::time::Duration;
 
@@ -32,11 +32,11 @@ const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.100
 const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 /// id-kp-codeSigning (RFC 5280).
 const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
-/// Two clocks are never the same.
-const CLOCK: Duration = Duration::from_secs(3600);
-const DAY: u64 = 24 * 3600;
+/// How long before now a certificate becomes valid, because clocks differ.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(3600);
+const SECONDS_PER_DAY: u64 = 24 * 3600;
 
-/// A certificate that lacks its signature.
+/// A certificate without its signature.
 pub struct Unsigned {
     builder: CertificateBuilder<CodeSigning>,
     key: HsmKey,
@@ -45,16 +45,16 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// Makes one that is valid from an hour ago for so many days.
+    /// Builds a certificate that is valid from an hour ago until `days` from now.
     ///
     /// # Errors
-    /// A key that has no place in a certificate.
+    /// The end of the validity is out of range, or the key or the name cannot be encoded.
     pub fn new(key: &PublicKey, subject: Name, days: u32) -> Result<Self, builder::Error> {
         let key = HsmKey(key.clone());
         let serial = serial().map_err(|_| builder::Error::MissingAttributes)?;
         let validity = Validity::new(
-            (std::time::SystemTime::now() - CLOCK).try_into()?,
-            (std::time::SystemTime::now() + Duration::from_secs(DAY * u64::from(days)))
+            (std::time::SystemTime::now() - CLOCK_TOLERANCE).try_into()?,
+            (std::time::SystemTime::now() + Duration::from_secs(SECONDS_PER_DAY * u64::from(days)))
                 .try_into()?,
         );
         let mut builder = CertificateBuilder::new(
@@ -72,20 +72,19 @@ impl Unsigned {
         })
     }
 
-    /// What the HSM is to sign, by way of its SHA-256.
+    /// The bytes whose SHA-256 digest the HSM signs.
     pub fn to_be_signed(&self) -> &[u8] {
         &self.to_be_signed
     }
 
-    /// Whom it names.
     pub fn subject(&self) -> String {
         self.subject.to_string()
     }
 
-    /// The certificate as DER and PEM.
+    /// Adds the signature and returns the certificate as DER and PEM.
     ///
     /// # Errors
-    /// It is too large to be encoded.
+    /// The signature cannot be encoded.
     pub fn signed(self, signature: &[u8]) -> Result<(Vec<u8>, String), builder::Error> {
         let certificate = self
             .builder
@@ -94,7 +93,7 @@ impl Unsigned {
     }
 }
 
-/// 16 random bytes, positive (section 4.1.2.2).
+/// A random serial number of 16 bytes, which is positive as section 4.1.2.2 requires.
 fn serial() -> Result<SerialNumber, Box<dyn std::error::Error>> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
@@ -102,7 +101,7 @@ fn serial() -> Result<SerialNumber, Box<dyn std::error::Error>> {
     Ok(SerialNumber::new(&bytes)?)
 }
 
-/// What the certificate is good for: signatures over programs.
+/// The profile of the certificate, which is limited to code signing.
 struct CodeSigning(Name);
 
 impl BuilderProfile for CodeSigning {
@@ -137,7 +136,7 @@ impl BuilderProfile for CodeSigning {
     }
 }
 
-/// A key that signs elsewhere.
+/// The public key of a key in an HSM. It stands in for the signer that the builder expects.
 #[derive(Clone)]
 struct HsmKey(PublicKey);
 

@@ -1,6 +1,6 @@
-//! Checks everything between a program and the keys.
+//! `countersign pkcs11 doctor` checks everything that a program needs to sign.
 
-use countersign_client::{Client, ClientError, Overrides, Settings, words::printable};
+use countersign_client::{Client, ClientError, words::printable};
 use countersign_protocol::{
     hsm::{HsmState, HsmView, SigningKeyView},
     problem::ProblemCode,
@@ -10,13 +10,14 @@ use serde::Serialize;
 use super::module;
 use crate::{
     args::Global,
-    environment::{assignment, of_flags},
+    connect,
+    environment::{assignment, of_options},
     error::CliError,
     exit::Exit,
     output::Output,
 };
 
-/// One check.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
@@ -24,12 +25,11 @@ struct Finding {
     found: String,
 }
 
-/// What a check says of signing.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Mark {
     Ok,
-    /// Not in the way of every program.
+    /// Some programs need more, but others can sign.
     Note,
     Bad,
 }
@@ -44,7 +44,6 @@ impl Mark {
     }
 }
 
-/// All of them, until one makes the rest senseless.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -81,11 +80,11 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
         Some(file) => findings.good("openssl engine", file.display().to_string()),
         None => findings.note(
             "openssl engine",
-            "not installed; openssl and mkimage need it: libengine-pkcs11-openssl on Debian",
+            "not installed; openssl and mkimage need it (package libengine-pkcs11-openssl on Debian)",
         ),
     }
     let mut exit = Exit::Error;
-    if let Err(error) = server(global, &mut findings) {
+    if let Err(error) = check_server(global, &mut findings) {
         exit = Exit::of_client(&error);
         let what = match (&error, error.code()) {
             (ClientError::Config(_), _) => "configuration",
@@ -112,19 +111,16 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     }
 }
 
-fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
-    let settings = Settings::load(&Overrides {
-        config: global.config.clone(),
-        server: global.server.clone(),
-        token_file: global.token_file.clone(),
-        ca_file: global.ca_file.clone(),
-    })?;
+/// Checks the configuration, the server, the HSMs and the keys, up to the first error that makes further checks
+/// impossible.
+fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
+    let settings = connect::settings(global)?;
     let file = settings.config_file.display().to_string();
-    let named = settings.activation.keys.clone();
-    // What it names is a part of it.
+    let configured_keys = settings.activation.keys.clone();
+    // The configuration is valid only if the files that it names can be used.
     let client = Client::from_settings(settings)?;
     findings.good("configuration", file);
-    for (name, value) in of_flags(global) {
+    for (name, value) in of_options(global) {
         findings.note(
             "environment",
             format!("programs need `export {}`", assignment(name, &value)),
@@ -138,14 +134,14 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
     let session = client.session()?;
     findings.good(
         "token",
-        format!("acts for {}", printable(&session.person.name)),
+        format!("token of {}", printable(&session.person.name)),
     );
     let hsms = client.hsms()?;
     if hsms.is_empty() {
-        findings.bad("HSMs", "the server has none in its configuration");
+        findings.bad("HSMs", "the server has no HSMs");
     }
     for hsm in &hsms {
-        match state(hsm) {
+        match readiness(hsm) {
             Ok(state) => findings.good("HSM", format!("{}: {state}", hsm.id)),
             Err(why) => findings.bad("HSM", format!("{}: {why}", hsm.id)),
         }
@@ -154,13 +150,13 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
     if keys.is_empty() {
         findings.bad(
             "keys",
-            "the token may use none of the keys that are there, or there is none",
+            "no keys found: an admin can generate one, and the token must be allowed to use it",
         );
     }
     for key in &keys {
         findings.good("key", describe(key));
     }
-    for name in named {
+    for name in configured_keys {
         if !keys
             .iter()
             .any(|key| key.label == name || key.fingerprint.to_hex() == name)
@@ -168,7 +164,7 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
             findings.bad(
                 "key",
                 format!(
-                    "`{name}`, which COUNTERSIGN_KEYS or the configuration names, is not there"
+                    "`{name}` not found; it comes from COUNTERSIGN_KEYS or from `keys` in the configuration"
                 ),
             );
         }
@@ -176,29 +172,38 @@ fn server(global: &Global, findings: &mut Findings) -> Result<(), ClientError> {
     Ok(())
 }
 
-fn state(hsm: &HsmView) -> Result<&'static str, String> {
+/// Whether an activation can be requested for the HSM, and why not.
+fn readiness(hsm: &HsmView) -> Result<&'static str, String> {
     match &hsm.state {
-        HsmState::Locked => Ok("locked, and can be asked for"),
-        HsmState::Collecting { .. } => Ok("custodians are being asked"),
+        HsmState::Locked => Ok("locked; can be requested"),
+        HsmState::Collecting { .. } => Ok("waiting for approvals"),
         HsmState::Open { .. } => Ok("open"),
-        HsmState::Absent { .. } => Err(format!("absent: {}", hsm.warnings.join("; "))),
-        HsmState::Attached => Err("being verified".into()),
-        HsmState::Uninitialised => Err("not initialised: an admin does that in the portal".into()),
-        HsmState::Registering => Err("custodian keys are still to be registered".into()),
-        HsmState::Failed { why } => Err(printable(why)),
+        HsmState::Absent { .. } if hsm.warnings.is_empty() => Err("disconnected".into()),
+        HsmState::Absent { .. } => Err(format!(
+            "disconnected ({})",
+            printable(&hsm.warnings.join("; "))
+        )),
+        HsmState::Attached => Err("connected, still being verified".into()),
+        HsmState::Uninitialised => {
+            Err("not initialised; an admin can initialise it in the portal".into())
+        }
+        HsmState::Registering => {
+            Err("custodian keys are missing; an admin can register them in the portal".into())
+        }
+        HsmState::Failed { why } => Err(format!("rejected ({})", printable(why))),
     }
 }
 
 fn describe(key: &SigningKeyView) -> String {
     let certificate = match &key.certificate {
-        Some(certificate) => format!("certificate of {}", printable(&certificate.subject)),
+        Some(certificate) => format!("certificate for {}", printable(&certificate.subject)),
         None => format!(
-            "no certificate; Java wants one: `countersign certificate --key {} --subject CN=...`",
+            "no certificate; Java needs one: `countersign certificate --key {} --subject CN=...`",
             printable(&key.label)
         ),
     };
     format!(
-        "{} on {}, {}; {certificate}",
+        "{} on HSM {}, {}; {certificate}",
         printable(&key.label),
         key.hsm,
         key.kind

@@ -1,4 +1,4 @@
-//! What to write into the settings of other programs.
+//! `countersign pkcs11 env` prints settings for other programs.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use super::module;
 use crate::{
     args::Global,
     connect,
-    environment::{assignment, of_flags},
+    environment::{assignment, of_options},
     error::CliError,
     output::{Output, printable},
 };
@@ -18,7 +18,7 @@ use crate::{
 pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     let module = module::required()?.display().to_string();
     let keys = connect::client(global)?.keys()?;
-    let variables = of_flags(global);
+    let variables = of_options(global);
     let engine = module::engine().map_or_else(
         || "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so".to_owned(),
         |engine| engine.display().to_string(),
@@ -40,7 +40,7 @@ pub fn run(global: &Global, output: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// RFC 7512.
+/// The key's PKCS#11 URI (RFC 7512).
 fn uri(key: &SigningKeyView) -> String {
     format!(
         "pkcs11:token={};object={}",
@@ -49,7 +49,7 @@ fn uri(key: &SigningKeyView) -> String {
     )
 }
 
-/// Everything but unreserved characters as %XX.
+/// Percent-encodes all but unreserved characters.
 fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -69,19 +69,19 @@ fn text(
 ) -> String {
     let mut out = format!("Module\n  {module}\n");
     if !variables.is_empty() {
-        out.push_str("\nServer, since the options of this call are not known to other programs\n");
+        out.push_str("\nServer and configuration, because other programs do not know the options of this call\n");
     }
     for (name, value) in variables {
         out.push_str(&format!("  export {}\n", assignment(name, value)));
     }
     out.push_str("\nKeys\n");
     if keys.is_empty() {
-        out.push_str("  none: an admin can have one generated in the portal under HSMs\n");
+        out.push_str("  No keys yet. An admin can generate one in the portal under HSMs.\n");
     }
     for key in keys {
         let certificate = match &key.certificate {
-            Some(certificate) => format!("certificate of {}", printable(&certificate.subject)),
-            None => "no certificate: `countersign certificate` makes one".to_owned(),
+            Some(certificate) => format!("certificate for {}", printable(&certificate.subject)),
+            None => "no certificate yet, `countersign certificate` creates one".to_owned(),
         };
         out.push_str(&format!(
             "  {}\n    {}, slot {}, {certificate}\n",
@@ -90,22 +90,26 @@ fn text(
             slot_number(&key.hsm)
         ));
     }
-    let example = |rsa: bool| {
-        keys.iter()
-            .find(|key| matches!(key.public_key, PublicKey::Rsa(_)) == rsa)
-            .or_else(|| keys.first())
-    };
-    let Some(key) = example(true) else {
-        return out;
-    };
+    // mkimage can use RSA keys only, so the examples prefer one.
+    let rsa = keys
+        .iter()
+        .find(|key| matches!(key.public_key, PublicKey::Rsa(_)));
+    if let Some(key) = rsa.or(keys.first()) {
+        out.push_str(&openssl_examples(module, engine, key));
+        out.push_str(&other_examples(module, key));
+    }
+    out
+}
+
+fn openssl_examples(module: &str, engine: &str, key: &SigningKeyView) -> String {
     let (token, object) = (escaped(key.hsm.as_str()), escaped(&key.label));
-    let (label, slot) = (printable(&key.label), slot_number(&key.hsm));
-    out.push_str(&format!(
+    let label = printable(&key.label);
+    format!(
         "
-Reason, for custodians to read; the same for a whole build, so that they are asked once
+Reason, which custodians read. Use one reason for a whole build, so that they approve once
   export COUNTERSIGN_REASON=\"Firmware 4.2.1\"
 
-OpenSSL 3 by its pkcs11 engine (package libengine-pkcs11-openssl): openssl.cnf
+OpenSSL 3 with its pkcs11 engine (package libengine-pkcs11-openssl): openssl.cnf
   openssl_conf = openssl_init
   [openssl_init]
   engines = engines
@@ -119,24 +123,33 @@ and then
   openssl dgst -engine pkcs11 -keyform engine -sign \"pkcs11:token={token};object={object};type=private\" -sha256 \\
       -out FILE.sig FILE
 
-U-Boot: mkimage signs RSA keys; key-name-hint in the image is the key's label, \"{label}\"
+U-Boot: mkimage signs with RSA keys. Set key-name-hint in the image to the key's label, \"{label}\"
   export PKCS11_MODULE_PATH={module}
   mkimage -f image.its -N pkcs11 -k \"token={token}\" -K control.dtb -r image.fit
+"
+    )
+}
 
+fn other_examples(module: &str, key: &SigningKeyView) -> String {
+    let (token, object) = (escaped(key.hsm.as_str()), escaped(&key.label));
+    let (label, slot) = (printable(&key.label), slot_number(&key.hsm));
+    let id = &key.id;
+    format!(
+        "
 OpenSC
   pkcs11-tool --module {module} --login --sign -m SHA256-RSA-PKCS --id {id} -i FILE -o FILE.sig
 
-Java: a file countersign.cfg; the key needs a certificate
+Java: countersign.cfg (the key needs a certificate)
   name = Countersign
   library = {module}
   slot = {slot}
 and then
   jarsigner -keystore NONE -storetype PKCS11 -protected \\
       -addprovider SunPKCS11 -providerArg countersign.cfg FILE.jar \"{label}\"
-or, for programs without such options, in java.security where SunPKCS11 stands already
+or, for programs without such options, change the line of SunPKCS11 in java.security to
   security.provider.N=SunPKCS11 /PATH/countersign.cfg
 
-p11-kit and GnuTLS: a file countersign.module in /etc/pkcs11/modules or ~/.config/pkcs11/modules
+p11-kit and GnuTLS: countersign.module in /etc/pkcs11/modules or ~/.config/pkcs11/modules
   module: {module}
 and then
   p11tool --login --test-sign \"pkcs11:token={token};object={object};type=private\"
@@ -149,16 +162,14 @@ Windows and UEFI programs
 OpenSSH
   ssh-keygen -D {module}
   ssh-agent -P \"{module}\" sh -c 'ssh-add -s {module} && ssh-keygen -Y sign -f KEY.pub -n file FILE'
-",
-        id = key.id
-    ));
-    out
+"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn uris_are_escaped() {
+    fn uris_are_percent_encoded() {
         assert_eq!(super::escaped("Release HSM;1"), "Release%20HSM%3B1");
     }
 }

@@ -1,4 +1,4 @@
-//! From what was recorded to what custodians are asked for.
+//! Turns a recording into the manifest and the limits that custodians approve.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,29 +15,25 @@ use crate::{
     output::{count, printable},
 };
 
-/// Why a recording is empty, as far as can be told.
-pub const NOTHING_SIGNED: &str = "the command had nothing signed through PKCS#11: `countersign pkcs11 env` tells how programs find the module";
+/// The most likely cause of an empty recording.
+pub const NOTHING_RECORDED: &str = "the command signed nothing through PKCS#11; `countersign pkcs11 env` shows how programs find the module";
 
-/// A sealed recording.
+/// What custodians approve, according to a recording.
 pub struct Plan {
-    /// The HSM.
     pub hsm: HsmId,
     /// The keys, in the order of their first use.
     pub keys: Vec<Fingerprint>,
-    /// The digests.
     pub files: Manifest,
-    /// Different signatures.
+    /// Number of different signatures.
     pub signatures: u32,
 }
 
 impl Plan {
-    /// Makes the list that custodians approve.
-    ///
     /// # Errors
-    /// Nothing was recorded, or something that no list can hold.
-    pub fn seal(recorded: Vec<Recorded>) -> Result<Self, CliError> {
+    /// The recording is empty, uses keys of two HSMs, or contains a signature without a digest.
+    pub fn new(recorded: Vec<Recorded>) -> Result<Self, CliError> {
         let Some(first) = recorded.first() else {
-            return Err(CliError::Files(NOTHING_SIGNED.into()));
+            return Err(CliError::Files(NOTHING_RECORDED.into()));
         };
         let hsm = first.hsm.clone();
         let mut keys = Vec::new();
@@ -47,30 +43,31 @@ impl Plan {
         for record in &recorded {
             if record.hsm != hsm {
                 return Err(CliError::Files(format!(
-                    "the command uses keys of two HSMs, {hsm} and {}: record it in parts, one for each",
+                    "the command uses keys of HSM {hsm} and HSM {}: record each HSM's part of the command separately",
                     record.hsm
                 )));
             }
-            let digest = checkable(record)?;
+            let digest = listable_digest(record)?;
             if !keys.contains(&record.key) {
                 keys.push(record.key);
             }
             let request = &record.request;
-            let same = (
+            let signature = (
                 record.key,
                 request.mechanism,
                 request.salt_length,
                 digest.clone(),
             );
-            if seen.insert(same) {
+            if seen.insert(signature) {
                 signatures = signatures.saturating_add(1);
             }
             if !digests.iter().any(|(known, _)| *known == digest) {
                 digests.push((digest, name(record)));
             }
         }
-        let files = Manifest::new(named(digests))
-            .map_err(|error| CliError::Files(format!("the recording makes no list: {error}")))?;
+        let files = Manifest::new(named(digests)).map_err(|error| {
+            CliError::Files(format!("cannot list the recorded digests: {error}"))
+        })?;
         Ok(Self {
             hsm,
             keys,
@@ -80,18 +77,19 @@ impl Plan {
     }
 }
 
-/// Custodians approve digests; of what a program padded itself nobody could tell what it is.
-fn checkable(record: &Recorded) -> Result<FileDigest, CliError> {
+/// Returns the digest of a record. A record without one is rejected, because custodians could not tell what they
+/// approve if the program applies the padding itself.
+fn listable_digest(record: &Recorded) -> Result<FileDigest, CliError> {
     let request = &record.request;
     let hash = request.mechanism.hash();
     hash.and_then(|hash| FileDigest::new(hash, &request.digest))
         .ok_or_else(|| {
             CliError::Files(format!(
-                "{} signs by {} with {}, which is no digest that a list for custodians could hold. Let it use a mechanism \
-                 with SHA-256, SHA-384 or SHA-512",
+                "{} signs with key {} and mechanism {}, which signs no digest that custodians could approve. Configure it to \
+                 use a mechanism with SHA-256, SHA-384 or SHA-512",
                 printable(&record.program),
-                request.mechanism,
-                printable(&record.label)
+                printable(&record.label),
+                request.mechanism
             ))
         })
 }
@@ -99,7 +97,7 @@ fn checkable(record: &Recorded) -> Result<FileDigest, CliError> {
 /// The longest name of a digest, in characters.
 const LONGEST_SHOWN: usize = 128;
 
-/// What is known of where a digest comes from.
+/// Names a digest after the file or the program that it comes from.
 fn name(record: &Recorded) -> String {
     let text = match &record.file {
         Some(file) => file.clone(),
@@ -114,18 +112,18 @@ fn name(record: &Recorded) -> String {
     }
 }
 
-/// Names that occur more than once are numbered.
+/// Numbers the names that occur more than once.
 fn named(digests: Vec<(FileDigest, String)>) -> Vec<ManifestFile> {
-    let mut all: HashMap<String, usize> = HashMap::new();
+    let mut totals: HashMap<String, usize> = HashMap::new();
     for (_, name) in &digests {
-        *all.entry(name.clone()).or_default() += 1;
+        *totals.entry(name.clone()).or_default() += 1;
     }
-    let mut so_far: HashMap<String, usize> = HashMap::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     digests
         .into_iter()
         .map(|(digest, name)| {
-            let total = all.get(&name).copied().unwrap_or(1);
-            let number = so_far.entry(name.clone()).or_default();
+            let total = totals.get(&name).copied().unwrap_or(1);
+            let number = numbers.entry(name.clone()).or_default();
             *number += 1;
             let name = if total > 1 {
                 format!("{name}: {number} of {}", count(total, "digest"))
@@ -160,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn repeated_requests_are_one_and_names_are_told_apart() {
+    fn equal_requests_count_once_and_equal_names_are_numbered() {
         let rsa = Mechanism::RsaPkcs1Sha256;
-        let plan = Plan::seal(vec![
+        let plan = Plan::new(vec![
             recorded(1, rsa, None),
             recorded(2, rsa, None),
             recorded(1, rsa, None),
@@ -182,10 +180,9 @@ mod tests {
         assert_eq!((plan.signatures, plan.keys.len()), (4, 1));
     }
 
-    /// The same content by two hash functions is two entries: each is signed by itself.
     #[test]
-    fn every_hash_function_can_be_listed() {
-        let plan = Plan::seal(vec![
+    fn digests_of_different_hash_functions_are_different_entries() {
+        let plan = Plan::new(vec![
             recorded(1, Mechanism::RsaPkcs1Sha256, None),
             recorded(1, Mechanism::RsaPkcs1Sha384, None),
             recorded(1, Mechanism::RsaPssSha512, None),
@@ -201,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_could_check_is_refused() {
-        assert!(Plan::seal(vec![recorded(1, Mechanism::RsaRaw, None)]).is_err());
-        assert!(Plan::seal(Vec::new()).is_err());
+    fn a_recording_without_digests_is_rejected() {
+        assert!(Plan::new(vec![recorded(1, Mechanism::RsaRaw, None)]).is_err());
+        assert!(Plan::new(Vec::new()).is_err());
     }
 }

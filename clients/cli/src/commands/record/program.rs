@@ -1,4 +1,4 @@
-//! The recorded command.
+//! Runs the command of `countersign record`.
 
 use std::{
     ffi::OsString,
@@ -10,35 +10,38 @@ use std::{
 use countersign_client::{
     ACTIVATION_ENV,
     recording::{RECORD_ENV, Recorded},
+    words::exit_status,
 };
 use countersign_protocol::id::ActivationId;
 
-use super::plan::NOTHING_SIGNED;
+use super::plan::NOTHING_RECORDED;
 use crate::{
     args::Global,
-    environment::{assignment, of_flags, quoted},
+    environment::{assignment, of_options, quoted},
     error::CliError,
     interrupt::{Interrupt, Signal},
     output::printable,
 };
 
-/// What build tools take for the time, so that two runs give the same (reproducible-builds.org).
+/// Build tools use the value of this variable instead of the current time, so that two runs have the same result
+/// (reproducible-builds.org).
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
-/// How often a command that runs is looked at.
-const TICK: Duration = Duration::from_millis(20);
+/// Interval for checking whether the command has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The command, with what it needs in its environment.
+/// The command and its environment.
 pub struct Program {
     command: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
-    /// Standard output is for our own result alone.
+    /// With `--json`, the command's standard output goes to standard error, because standard output is for the result
+    /// alone.
     json: bool,
 }
 
 impl Program {
-    /// `global`: the module is to reach the same server as this program.
+    /// The global options are passed on as variables, so that the PKCS#11 module uses the same server as this program.
     pub fn new(command: &[OsString], global: &Global) -> Self {
-        let mut environment = of_flags(global);
+        let mut environment = of_options(global);
         if std::env::var_os(SOURCE_DATE_EPOCH).is_none() {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = now.map_or(0, |now| now.as_secs());
@@ -51,7 +54,7 @@ impl Program {
         }
     }
 
-    fn start(&self) -> Command {
+    fn command(&self) -> Command {
         let mut words = self.command.iter();
         let mut command = Command::new(words.next().cloned().unwrap_or_default());
         command
@@ -65,65 +68,70 @@ impl Program {
         command
     }
 
-    /// A signal is the command's: it may have to clear up. `perhaps`: why it failed by itself.
+    /// Runs the command. Signals go to the command, which may have to clean up. `consequence` is the end of the error
+    /// message, and `hint` returns the probable cause of a failure.
     fn run(
         &self,
         command: Command,
-        what: &str,
+        consequence: &str,
         interrupt: &Interrupt,
-        perhaps: impl FnOnce() -> Option<&'static str>,
+        hint: impl FnOnce() -> Option<&'static str>,
     ) -> Result<(), CliError> {
         let (status, signal) = wait(command, interrupt)
             .map_err(|error| CliError::Files(format!("cannot run {self}: {error}")))?;
         match signal {
             Some(signal) => Err(CliError::Signal {
                 signal,
-                message: format!("{what}: {signal} came while {self} ran; it ended with {status}"),
+                message: format!(
+                    "received {signal} while {self} was running, which ended with {}, so {consequence}",
+                    exit_status(status)
+                ),
             }),
             None if status.success() => Ok(()),
             None => {
-                let perhaps = perhaps().map(|why| format!(". Perhaps {why}"));
+                let hint = hint().map(|hint| format!(". Perhaps {hint}"));
                 Err(CliError::Files(format!(
-                    "{what}: {self} ended with {status}{}",
-                    perhaps.unwrap_or_default()
+                    "{self} ended with {}, so {consequence}{}",
+                    exit_status(status),
+                    hint.unwrap_or_default()
                 )))
             }
         }
     }
 
-    /// Runs it against the recorder.
+    /// Runs the command in recording mode.
     ///
     /// # Errors
-    /// It fails, or the recording cannot be read.
+    /// The command fails, or the recording cannot be read.
     pub fn record(&self, interrupt: &Interrupt) -> Result<Vec<Recorded>, CliError> {
         let file = tempfile::NamedTempFile::new()
-            .map_err(|error| CliError::Files(format!("no temporary file: {error}")))?;
-        let mut command = self.start();
+            .map_err(|error| CliError::Files(format!("cannot create a temporary file: {error}")))?;
+        let mut command = self.command();
         command.env(RECORD_ENV, file.path());
         self.run(
             command,
-            "nobody was asked, since the command fails while it is recorded",
+            "the recording failed and no approval was requested",
             interrupt,
             || {
                 let empty = file.as_file().metadata().is_ok_and(|file| file.len() == 0);
-                empty.then_some(NOTHING_SIGNED)
+                empty.then_some(NOTHING_RECORDED)
             },
         )?;
         read(file.path())
     }
 
-    /// Runs it under the activation.
+    /// Runs the command under the activation.
     ///
     /// # Errors
-    /// It fails.
+    /// The command fails.
     pub fn sign(&self, activation: &ActivationId, interrupt: &Interrupt) -> Result<(), CliError> {
-        let mut command = self.start();
+        let mut command = self.command();
         command.env(ACTIVATION_ENV, activation.as_str());
-        self.run(command, "not everything was signed", interrupt, || None)
+        self.run(command, "signatures may be missing", interrupt, || None)
     }
 
-    /// A line for a shell that runs it under the activation.
-    pub fn for_real(&self, activation: &ActivationId) -> String {
+    /// A shell command line that runs the command under the activation.
+    pub fn signing_command_line(&self, activation: &ActivationId) -> String {
         let mut line = format!("{ACTIVATION_ENV}={activation} ");
         for (name, value) in &self.environment {
             line.push_str(&format!("{} ", assignment(name, value)));
@@ -137,13 +145,13 @@ impl Program {
         line
     }
 
-    /// What custodians read where nobody gave a reason.
-    pub fn reason(&self) -> String {
-        format!("What {self} signs")
+    /// The reason that custodians read if the user gave none.
+    pub fn default_reason(&self) -> String {
+        format!("Signatures requested by {self}")
     }
 }
 
-/// The program's name only: this stands in build logs, and a PIN may be among the arguments.
+/// Shows the program's name only, because the text gets into build logs and the arguments may contain a PIN.
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let program = self.command.first().cloned().unwrap_or_default();
@@ -152,30 +160,29 @@ impl std::fmt::Display for Program {
     }
 }
 
-/// Runs a command, and passes signals on to it. Also, which one came first, or ended it.
+/// Runs a command and forwards signals to it. Returns the first signal too, or the one that ended the command.
 fn wait(
     mut command: Command,
     interrupt: &Interrupt,
 ) -> std::io::Result<(ExitStatus, Option<Signal>)> {
-    let waiting = interrupt.for_command();
+    let received = interrupt.command_signals();
     let mut child = command.spawn()?;
     let mut first = None;
     loop {
-        // Looked at, not waited for: a signal must never go to another program that has got its number.
+        // The child is polled in this thread, so that no signal is sent to its process id after it was reaped.
         if let Some(status) = child.try_wait()? {
-            let last = waiting.signals.try_recv().ok();
-            return Ok((status, first.or(last).or(Signal::that_ended(status))));
+            let last = received.signals.try_recv().ok();
+            return Ok((status, first.or(last).or(Signal::of_status(status))));
         }
-        if let Ok(signal) = waiting.signals.recv_timeout(TICK) {
-            signal.pass_on(&child);
+        if let Ok(signal) = received.signals.recv_timeout(POLL_INTERVAL) {
+            signal.forward(&child);
             first.get_or_insert(signal);
         }
     }
 }
 
 fn read(file: &Path) -> Result<Vec<Recorded>, CliError> {
-    let unreadable =
-        |error: String| CliError::Files(format!("the recording cannot be read: {error}"));
+    let unreadable = |error: String| CliError::Files(format!("cannot read the recording: {error}"));
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
     text.lines()
         .map(|line| serde_json::from_str(line).map_err(|error| unreadable(error.to_string())))

@@ -1,4 +1,4 @@
-//! What is wrong with the files is told before anybody is asked.
+//! Checks the files before approval is requested.
 
 use std::{
     collections::HashSet,
@@ -8,65 +8,62 @@ use std::{
 
 use crate::{error::CliError, naming, write};
 
-/// A file that can be read, and whose signature can be written.
+/// A readable file, whose signature can be written.
 pub struct Input {
-    /// As given.
+    /// The path as the user gave it.
     pub path: PathBuf,
-    /// As custodians read it.
+    /// The name in the manifest, which custodians read.
     pub name: String,
-    /// Where the signature goes.
+    /// The path of the signature file.
     pub signature: PathBuf,
-    /// Bytes.
+    /// The length in bytes.
     pub length: u64,
 }
 
-/// Checks every file and tells everything that is wrong at once.
+/// Checks every file, and reports all problems in one error.
 pub fn check(
     files: &[PathBuf],
     out_dir: Option<&Path>,
     force: bool,
 ) -> Result<Vec<Input>, CliError> {
     let here = std::env::current_dir()
-        .map_err(|error| CliError::Files(format!("the working directory is gone: {error}")))?;
+        .map_err(|error| CliError::Files(format!("cannot find the current directory: {error}")))?;
     if let Some(directory) = out_dir {
         std::fs::create_dir_all(directory)
             .map_err(|error| CliError::Files(format!("{}: {error}", directory.display())))?;
     }
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     let mut inputs = Vec::with_capacity(files.len());
-    let mut seen = HashSet::new();
+    let mut real_paths = HashSet::new();
     for path in files {
         match check_one(path, &here, out_dir) {
-            Ok((real, _)) if !seen.insert(real.clone()) => {
-                faults.push(format!("{}: named twice", path.display()));
+            Ok((real, _)) if !real_paths.insert(real.clone()) => {
+                problems.push(format!("{}: named twice", path.display()));
             }
             Ok((_, input)) => inputs.push(input),
-            Err(fault) => faults.push(fault),
+            Err(problem) => problems.push(problem),
         }
     }
-    check_outputs(&inputs, &seen, force, &mut faults);
-    if faults.is_empty() {
+    check_outputs(&inputs, &real_paths, force, &mut problems);
+    if problems.is_empty() {
         return Ok(inputs);
     }
-    let mut message = "nothing was asked for or signed, because of".to_owned();
-    for fault in faults {
+    let mut message = "nothing was requested or signed:".to_owned();
+    for problem in problems {
         message.push_str("\n  ");
-        message.push_str(&fault);
+        message.push_str(&problem);
     }
     Err(CliError::Files(message))
 }
 
 fn check_one(path: &Path, here: &Path, out_dir: Option<&Path>) -> Result<(PathBuf, Input), String> {
-    let fault = |error: std::io::Error| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(fault)?;
-    let metadata = file.metadata().map_err(fault)?;
+    let problem = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = File::open(path).map_err(problem)?;
+    let metadata = file.metadata().map_err(problem)?;
     if !metadata.is_file() {
-        return Err(format!(
-            "{}: not a regular file; name files, not directories",
-            path.display()
-        ));
+        return Err(format!("{}: not a regular file", path.display()));
     }
-    let real = path.canonicalize().map_err(fault)?;
+    let real = path.canonicalize().map_err(problem)?;
     let input = Input {
         path: path.to_owned(),
         name: naming::display_name(path, here)?,
@@ -80,7 +77,7 @@ fn check_outputs(
     inputs: &[Input],
     real_inputs: &HashSet<PathBuf>,
     force: bool,
-    faults: &mut Vec<String>,
+    problems: &mut Vec<String>,
 ) {
     let mut outputs = HashSet::new();
     let mut directories = HashSet::new();
@@ -90,29 +87,29 @@ fn check_outputs(
     {
         let shown = signature.display();
         if !outputs.insert(signature) {
-            faults.push(format!(
-                "{}: its signature {shown} is also that of another file",
+            problems.push(format!(
+                "{}: the signature of another file would also be written to {shown}",
                 path.display()
             ));
         } else if signature
             .canonicalize()
             .is_ok_and(|real| real_inputs.contains(&real))
         {
-            faults.push(format!(
-                "{shown}: would be overwritten, but is itself a file to sign"
+            problems.push(format!(
+                "{shown}: both an input and an output; leave it out, or use --out-dir"
             ));
         } else if signature.is_dir() {
-            faults.push(format!(
-                "{shown}: is a directory, but the signature goes there"
+            problems.push(format!(
+                "{shown}: a directory has the name of the signature file; rename it, or use --out-dir"
             ));
         } else if !force && signature.symlink_metadata().is_ok() {
-            faults.push(format!(
-                "{shown}: exists already; remove it, or replace it with --force"
+            problems.push(format!(
+                "{shown}: already exists; remove it, or replace it with --force"
             ));
         } else if directories.insert(signature.parent()) {
-            // Dropped at once: only to learn whether it is possible.
+            // The temporary file is dropped immediately, because it only shows whether the directory is writable.
             if let Err(error) = write::prepare(signature) {
-                faults.push(format!("{shown}: cannot be written: {error}"));
+                problems.push(format!("{shown}: cannot be written ({error})"));
             }
         }
     }
@@ -122,15 +119,15 @@ fn check_outputs(
 mod tests {
     use super::*;
 
-    fn refusal(files: &[PathBuf], out_dir: Option<&Path>, force: bool) -> String {
+    fn error(files: &[PathBuf], out_dir: Option<&Path>, force: bool) -> String {
         match check(files, out_dir, force) {
-            Ok(_) => panic!("it must be refused"),
+            Ok(_) => panic!("the files are accepted"),
             Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn every_fault_is_told_at_once() {
+    fn all_problems_are_reported_together() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         for name in ["a", "b", "b.sig"] {
@@ -144,19 +141,19 @@ mod tests {
             path("missing"),
             directory.path().to_owned(),
         ];
-        let refusal = refusal(&files, None, false);
+        let error = error(&files, None, false);
         for expected in [
             "named twice",
-            "b.sig: exists already",
+            "b.sig: already exists",
             "missing: ",
             "not a regular file",
         ] {
-            assert!(refusal.contains(expected), "{expected}: {refusal}");
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 
     #[test]
-    fn force_replaces_signatures_but_no_inputs() {
+    fn force_replaces_signatures_but_not_inputs() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         for name in ["a", "a.sig"] {
@@ -168,11 +165,11 @@ mod tests {
                 .unwrap(),
             1
         );
-        assert!(refusal(&[path("a"), path("a.sig")], None, true).contains("itself a file to sign"));
+        assert!(error(&[path("a"), path("a.sig")], None, true).contains("an input and an output"));
     }
 
     #[test]
-    fn signatures_in_one_directory_need_names_of_their_own() {
+    fn signatures_in_one_directory_need_different_names() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         for name in ["x/a", "y/a"] {
@@ -181,6 +178,6 @@ mod tests {
         }
         let files = [path("x/a"), path("y/a")];
         assert!(check(&files, None, false).is_ok());
-        assert!(refusal(&files, Some(&path("out")), false).contains("also that of another file"));
+        assert!(error(&files, Some(&path("out")), false).contains("signature of another file"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a card keeps beside a key: PKCS#15 description, certificate, control parameters.
+//! Records that a card stores with a key: PKCS#15 description, certificate, control parameters.
 
 use countersign_cvc::{
     PublicKey,
@@ -13,7 +13,7 @@ const BIT_STRING: Tag = Tag(0x03);
 const OCTET_STRING: Tag = Tag(0x04);
 const UTF8_STRING: Tag = Tag(0x0C);
 
-/// PKCS#15 description of the private key, as other software reads it.
+/// Writes the PKCS#15 description of a private key in the form that other software reads.
 pub(super) fn description(spec: &KeySpec, reference: u8) -> Vec<u8> {
     let (tag, usage, bits): (_, &[u8], _) = match spec.kind {
         // sign, derive
@@ -42,7 +42,7 @@ pub(super) fn description(spec: &KeySpec, reference: u8) -> Vec<u8> {
         .wrap(tag)
 }
 
-/// Label and identifier of a PKCS#15 key description.
+/// Reads label and identifier from a PKCS#15 key description.
 pub(super) fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
     let (outer, _) = tlv::parse_one(data).ok()?;
     let parts = tlv::parse_all(outer.value).ok()?;
@@ -60,7 +60,7 @@ pub(super) fn parse_description(data: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((label, id))
 }
 
-/// What a card tells when a key is selected.
+/// Control parameters that a card reports when a key is selected.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub(super) struct ControlParameters {
     pub uses_left: Option<u32>,
@@ -68,7 +68,7 @@ pub(super) struct ControlParameters {
     pub domain: Option<u8>,
 }
 
-/// Reads the template of a key object. A full counter is none.
+/// Reads the control parameters from the response to SELECT. A counter at its maximum means that the key has no use limit.
 pub(super) fn parse_control_parameters(template: &[u8]) -> Result<ControlParameters, TlvError> {
     let (template, _) = tlv::parse_one(template)?;
     let fields = tlv::parse_all(template.value)?;
@@ -84,7 +84,7 @@ pub(super) fn parse_control_parameters(template: &[u8]) -> Result<ControlParamet
     })
 }
 
-/// An X.509 certificate and the SubjectPublicKeyInfo inside it (RFC 5280, section 4.1).
+/// Reads an X.509 certificate and its public key (RFC 5280, section 4.1).
 pub(super) fn x509(data: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let (certificate, _) = tlv::parse_one(data).ok()?;
     if certificate.tag != SEQUENCE {
@@ -93,7 +93,7 @@ pub(super) fn x509(data: &[u8]) -> Option<(Vec<u8>, PublicKey)> {
     let parts = tlv::parse_all(certificate.value).ok()?;
     let fields = tlv::parse_all(parts.first()?.value).ok()?;
     let version = usize::from(fields.first()?.tag == Tag(0xA0));
-    // serial, signature, issuer, validity, subject, then the key
+    // The key follows serial number, signature algorithm, issuer, validity and subject.
     let key = PublicKey::from_spki_der(fields.get(version + 5)?.raw).ok()?;
     Some((certificate.raw.to_vec(), key))
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_are_those_of_other_software() {
+    fn descriptions_match_those_of_other_software() {
         let spec = KeySpec {
             kind: KeyKind::Ec(Curve::BrainpoolP256r1),
             label: "auth".into(),
@@ -120,7 +120,7 @@ mod tests {
             ec,
             hex!("A01E 3006 0C0461757468 3008 040101 0303072080 A10A 3008 30020400 02020100")
         );
-        // As OpenSC writes it.
+        // Written by OpenSC.
         let opensc = hex!(
             "A027 300C 0C03656331 030206C0 040101 300B 040110 0303073080 020101 A10A 3008 30020400 02020100"
         );
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_object_tells_its_counter_algorithms_and_domain() {
+    fn counter_algorithms_and_domain_are_read_from_a_key_object() {
         let template = hex!("6216 81020000 8301CC A50D 9004000003E7 91027073 920101");
         assert_eq!(
             parse_control_parameters(&template),
@@ -139,10 +139,10 @@ mod tests {
                 domain: Some(1),
             })
         );
-        // A length that is longer than needed, and no counter.
+        // A length in a longer form than necessary, and a counter at its maximum.
         let template = hex!("620D A5810A 9004FFFFFFFF 91027073");
         assert_eq!(
-            parse_control_parameters(&template).map(|told| told.uses_left),
+            parse_control_parameters(&template).map(|parameters| parameters.uses_left),
             Ok(None)
         );
         assert!(parse_control_parameters(&hex!("6204 81020000")).is_err());

@@ -1,0 +1,308 @@
+//! Custodians' answers.
+
+use std::sync::Arc;
+
+use countersign_card::pka::{Challenge, RespondOutcome};
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationState, ActivationTerms, Answer, ApprovalEvidence, EndReason},
+    audit::{Actor, AuditEvent},
+    cvc::EcSignature,
+    digest::Sha256Digest,
+    dsse::Envelope,
+    encoding::Base64,
+    hsm::RegisteredCustodian,
+    id::ActivationId,
+    limits,
+    task::{ApproveTask, Task},
+    text,
+};
+
+use sqlx::SqliteConnection;
+
+use super::{Coordinator, custodian::must_collect, overdue::Overdue};
+use crate::{
+    activation::{
+        ActivationError, Lease,
+        approval::Expected,
+        command::{Approved, Custodian},
+        eligible::willing,
+        forget::forget,
+        transition,
+    },
+    hsm::{Device, Responded, Response},
+    store::{
+        self, StoreError,
+        activations::{Activation, StoredAnswer},
+        hsms::KnownDevice,
+        operators::Operator,
+    },
+};
+
+/// Time to find card and PIN, in seconds.
+const TASK_SECONDS: i64 = 10 * 60;
+
+fn refused(why: impl std::fmt::Display) -> ActivationError {
+    ActivationError::Rejected(why.to_string())
+}
+
+fn operator_actor(custodian: &Custodian) -> Actor {
+    Actor::Operator {
+        person: custodian.person.clone(),
+    }
+}
+
+impl Coordinator {
+    /// What activation and device an approval must be about.
+    pub(super) fn expected<'a>(&self, activation: &'a Activation, device: &Device) -> Expected<'a> {
+        Expected {
+            terms: &activation.terms,
+            device_certificate: Sha256Digest::of(device.verified.chain().device.raw()),
+            server_key: self.identity.fingerprint(),
+        }
+    }
+
+    pub(super) async fn task(
+        &mut self,
+        id: &ActivationId,
+        custodian: &Custodian,
+    ) -> Result<Envelope, ActivationError> {
+        let activation = self.load(id).await?;
+        must_collect(&activation)?;
+        let (_, answer) = self.custodian(&activation, custodian).await?;
+        if matches!(answer, Answer::Authenticated { .. }) {
+            return Err(ActivationError::AlreadyApproved);
+        }
+        self.approve_task(&activation, custodian).await
+    }
+
+    async fn approve_task(
+        &mut self,
+        activation: &Activation,
+        custodian: &Custodian,
+    ) -> Result<Envelope, ActivationError> {
+        let device = self.hsm.device()?;
+        let challenge = self.hsm.challenge().await?;
+        let mut connection = self.store.read().await?;
+        let authenticated = approved(&mut connection, &activation.terms).await?;
+        let task = Task::Approve(Box::new(ApproveTask {
+            terms: activation.terms.clone(),
+            device_certificates: Base64(device.verified.chain().to_ef()),
+            challenge: Base64(challenge.as_bytes().to_vec()),
+            key: custodian.key,
+            authenticated,
+        }));
+        Ok(self.identity.task(task, TASK_SECONDS)?)
+    }
+
+    /// Verifies statement and response before the card sees anything, then lets the card count.
+    pub(super) async fn approve(
+        &mut self,
+        id: &ActivationId,
+        custodian: &Custodian,
+        evidence: &ApprovalEvidence,
+    ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
+        let activation = self.load(id).await?;
+        must_collect(&activation)?;
+        let (operator, answer) = self.custodian(&activation, custodian).await?;
+        if matches!(answer, Answer::Authenticated { .. }) {
+            return Err(ActivationError::AlreadyApproved);
+        }
+        let device = self.hsm.device()?;
+        let challenge = Challenge::new(evidence.challenge.as_bytes()).map_err(refused)?;
+        let key = &operator.view.key.public_key;
+        self.expected(&activation, &device)
+            .verify(
+                &evidence.statement,
+                key,
+                challenge.as_bytes(),
+                Timestamp::now(),
+            )
+            .map_err(refused)?;
+        let curve = key
+            .curve()
+            .ok_or_else(|| refused("the custodian's key must be an EC key"))?;
+        let signature =
+            EcSignature::from_plain(evidence.response.as_bytes(), curve).map_err(refused)?;
+        let response = Response {
+            name: operator.view.key.chr.clone(),
+            key: key.clone(),
+            challenge,
+            signature,
+        };
+        let responded = self.hsm.respond(response).await?;
+        let stored = self
+            .responded(activation, custodian, evidence, &device, responded)
+            .await;
+        if let Err(ActivationError::Store(error)) = stored {
+            // The card may count an approval that is not on record, so it is logged out before anything else.
+            tracing::error!(activation = %id, %error, "an approval could not be stored, so the HSM is logged out");
+            if let Err(error) = self.hsm.lock().await {
+                tracing::error!(%error, "the HSM was not proven locked");
+            }
+            let why = "an approval could not be stored".into();
+            let requeued = self.settle_with(Overdue::Requeue { why }).await;
+            self.log(requeued);
+            return Err(ActivationError::NotStored(
+                "your approval could not be stored, so the HSM was locked: every custodian has to approve again".into(),
+            ));
+        }
+        stored
+    }
+
+    /// Stores what the card said to a response, and opens the lease if it was the last one that was needed.
+    async fn responded(
+        &mut self,
+        activation: Activation,
+        custodian: &Custodian,
+        evidence: &ApprovalEvidence,
+        device: &Device,
+        responded: Responded,
+    ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
+        let id = &activation.terms.id.clone();
+        let mut tx = self.store.write().await?;
+        let known = KnownDevice {
+            device: device.id().clone(),
+            behaviour: responded.behaviour,
+        };
+        store::hsms::remember_device(tx.connection(), self.hsm.id(), &known).await?;
+        tx.commit().await?;
+        match responded.outcome {
+            RespondOutcome::WrongSignature => Err(refused(
+                "the response is not this key's signature over the HSM's challenge",
+            )),
+            RespondOutcome::StaleChallenge => {
+                let task = self.approve_task(&activation, custodian).await?;
+                Ok((Approved::SignAgain { task }, None))
+            }
+            RespondOutcome::NeedsFreshChallenge {
+                others_forgotten,
+                status,
+            } => {
+                self.card_forgot(activation, others_forgotten, status.authenticated)
+                    .await?;
+                let activation = self.load(id).await?;
+                let task = self.approve_task(&activation, custodian).await?;
+                Ok((Approved::SignAgain { task }, None))
+            }
+            RespondOutcome::Counted(status) | RespondOutcome::AlreadyCounted(status) => {
+                let statement = evidence.statement.clone();
+                self.count(activation, custodian, statement, status.authenticated)
+                    .await?;
+                if status.authenticated < status.required {
+                    return Ok((Approved::Counted, None));
+                }
+                Ok((Approved::Counted, self.open(id).await?))
+            }
+        }
+    }
+
+    async fn card_forgot(
+        &mut self,
+        mut activation: Activation,
+        others: bool,
+        authenticated: u8,
+    ) -> Result<(), ActivationError> {
+        let mut tx = self.store.write().await?;
+        if others {
+            let why = "the HSM wanted a fresh challenge, and forgets everybody with it";
+            forget(&mut tx, &mut activation, why).await?;
+        }
+        activation.authenticated = authenticated;
+        transition::store(&mut tx, &mut activation).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn count(
+        &mut self,
+        mut activation: Activation,
+        custodian: &Custodian,
+        statement: Envelope,
+        authenticated: u8,
+    ) -> Result<(), ActivationError> {
+        let id = activation.terms.id.clone();
+        let mut tx = self.store.write().await?;
+        let event = AuditEvent::Approved {
+            activation: id.clone(),
+            key: custodian.key,
+            statement: Sha256Digest::of(statement.payload.as_bytes()),
+            authenticated,
+        };
+        let answer = StoredAnswer {
+            key: custodian.key,
+            answer: Answer::Authenticated {
+                at: Timestamp::now(),
+            },
+            statement: Some(statement),
+        };
+        store::activations::put_answer(tx.connection(), &id, &answer).await?;
+        tx.audit(&operator_actor(custodian), event).await?;
+        activation.authenticated = authenticated;
+        transition::store(&mut tx, &mut activation).await?;
+        tx.commit().await?;
+        tracing::info!(activation = %id, person = %custodian.person.name, authenticated, "approved");
+        Ok(())
+    }
+
+    pub(super) async fn decline(
+        &mut self,
+        id: &ActivationId,
+        custodian: &Custodian,
+        reason: String,
+    ) -> Result<(), ActivationError> {
+        text::check(&reason, limits::REASON)
+            .map_err(|why| ActivationError::Invalid(format!("the reason {why}")))?;
+        let mut activation = self.load(id).await?;
+        if !matches!(activation.state, ActivationState::Queued) {
+            must_collect(&activation)?;
+        }
+        let (_, before): (Operator, _) = self.custodian(&activation, custodian).await?;
+        if matches!(before, Answer::Authenticated { .. }) {
+            return Err(ActivationError::ApprovedBeforeDeclining);
+        }
+        let actor = operator_actor(custodian);
+        let mut tx = self.store.write().await?;
+        let answer = StoredAnswer {
+            key: custodian.key,
+            answer: Answer::Declined {
+                at: Timestamp::now(),
+                reason: reason.clone(),
+            },
+            statement: None,
+        };
+        store::activations::put_answer(tx.connection(), id, &answer).await?;
+        tx.audit(
+            &actor,
+            AuditEvent::Declined {
+                activation: id.clone(),
+                reason,
+            },
+        )
+        .await?;
+        transition::store(&mut tx, &mut activation).await?;
+        let willing = willing(tx.connection(), &activation.terms).await?.count;
+        tx.commit().await?;
+        if willing < usize::from(activation.terms.quorum.required) {
+            return self
+                .end(activation, EndReason::Declined, &Actor::Server)
+                .await;
+        }
+        Ok(())
+    }
+}
+
+/// Names of the custodians who have approved, in the order of their registration.
+async fn approved(
+    connection: &mut SqliteConnection,
+    terms: &ActivationTerms,
+) -> Result<Vec<String>, StoreError> {
+    let registered = store::hsms::custodians(connection, &terms.hsm.id).await?;
+    let answers = store::activations::answers(connection, &terms.id).await?;
+    let has_approved = |custodian: &RegisteredCustodian| {
+        answers.iter().any(|answer| {
+            answer.key == custodian.key && matches!(answer.answer, Answer::Authenticated { .. })
+        })
+    };
+    let approved = registered.into_iter().filter(has_approved);
+    Ok(approved.map(|custodian| custodian.person.name).collect())
+}

@@ -1,0 +1,298 @@
+//! The coordinator of one HSM: decides which activation has the HSM, and carries out every change of that HSM's activations.
+
+mod approve;
+mod custodian;
+mod end;
+mod notices;
+mod open;
+mod overdue;
+mod set_up;
+mod timers;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use countersign_protocol::{
+    activation::{ActivationState, EndReason},
+    audit::Actor,
+    cvc::TrustAnchors,
+    id::ActivationId,
+};
+use tokio::{
+    sync::{
+        mpsc::{Receiver, UnboundedReceiver},
+        oneshot, watch,
+    },
+    time::Instant,
+};
+
+use self::{overdue::Overdue, timers::Timers};
+use super::{
+    ActivationError, Activations, Attendance, Coordinators, OpenLeases,
+    command::Command,
+    load,
+    transition::{self, StateChange},
+};
+use crate::{
+    config::LeaseConfig,
+    events::Change,
+    hsm::{Hsm, Notice, Snapshot},
+    identity::ServerKey,
+    store::{self, Store, activations::Activation},
+};
+
+/// The coordinator of one HSM.
+pub struct Coordinator {
+    hsm: Hsm,
+    store: Store,
+    identity: Arc<ServerKey>,
+    anchors: Arc<TrustAnchors>,
+    leases: OpenLeases,
+    coordinators: Coordinators,
+    attendance: Arc<Attendance>,
+    limits: LeaseConfig,
+    commands: Receiver<Command>,
+    notices: UnboundedReceiver<Notice>,
+    snapshots: watch::Receiver<Snapshot>,
+    /// Grows with every change of people.
+    people: watch::Receiver<u64>,
+    timers: Timers,
+    /// What has happened and is not stored yet, oldest first.
+    overdue: VecDeque<Overdue>,
+}
+
+impl Coordinator {
+    pub fn new(
+        activations: &Activations,
+        hsm: Hsm,
+        commands: Receiver<Command>,
+        notices: UnboundedReceiver<Notice>,
+    ) -> Self {
+        Self {
+            snapshots: hsm.changes(),
+            people: activations.store.people_changes(),
+            hsm,
+            store: activations.store.clone(),
+            identity: activations.identity.clone(),
+            anchors: activations.anchors.clone(),
+            leases: activations.leases.clone(),
+            coordinators: activations.coordinators.clone(),
+            attendance: activations.attendance.clone(),
+            limits: activations.limits,
+            commands,
+            notices,
+            timers: Timers::default(),
+            overdue: VecDeque::new(),
+        }
+    }
+
+    /// Works until it is stopped.
+    #[tracing::instrument(name = "coordinator", skip_all, fields(hsm = %self.hsm.id()))]
+    pub async fn run(mut self) {
+        loop {
+            let wake_at = self.next_wake().await;
+            let done = tokio::select! {
+                // What the HSM did comes before what people want of it.
+                biased;
+                Some(notice) = self.notices.recv() => {
+                    self.timers.forget_expiry();
+                    self.overdue.push_back(Overdue::Notice(notice));
+                    self.settle().await
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop { removed_by, reply }) => return self.stop(removed_by, reply).await,
+                    Some(command) => self.command(command).await,
+                    None => return,
+                },
+                Ok(()) = self.snapshots.changed() => {
+                    self.store.publish(Change::Hsm(self.hsm.id().clone()));
+                    Ok(())
+                }
+                Ok(()) = self.people.changed() => self.check_custodians().await,
+                () = tokio::time::sleep_until(wake_at) => {
+                    self.timers.forget_expiry();
+                    self.tick().await
+                }
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, "a step failed and is tried again");
+                tokio::time::sleep(timers::PAUSE).await;
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), ActivationError> {
+        if !matches!(command, Command::Signed { .. }) {
+            self.timers.forget_expiry();
+        }
+        let Err(error) = self.settle().await else {
+            return self.carry_out(command).await;
+        };
+        tracing::error!(%error, "changes cannot be stored");
+        // Nothing new begins before everything is stored. Locking always goes on.
+        let refused = || {
+            ActivationError::NotStored(format!(
+                "the server cannot store changes at the moment ({error}): try again when it can"
+            ))
+        };
+        match command.refuse(refused) {
+            Some(command) => self.carry_out(command).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Carries out a command. A caller that has left misses the answer only.
+    async fn carry_out(&mut self, command: Command) -> Result<(), ActivationError> {
+        match command {
+            Command::Begin(reply) => drop(reply.send(self.advance().await)),
+            Command::Task {
+                activation,
+                custodian,
+                reply,
+            } => drop(reply.send(self.task(&activation, &custodian).await)),
+            Command::Approve {
+                activation,
+                custodian,
+                evidence,
+                reply,
+            } => {
+                let (answer, opened) = match self.approve(&activation, &custodian, &evidence).await
+                {
+                    Ok((approved, opened)) => (Ok(approved), opened),
+                    Err(error) => (Err(error), None),
+                };
+                let _ = reply.send(answer);
+                if let Some(lease) = opened {
+                    return self.after_opening(&lease).await;
+                }
+            }
+            Command::Decline {
+                activation,
+                custodian,
+                reason,
+                reply,
+            } => {
+                let _ = reply.send(self.decline(&activation, &custodian, reason).await);
+                return self.advance().await;
+            }
+            Command::Lock {
+                activation,
+                request,
+                reply,
+            } => {
+                let _ = reply.send(self.lock(&activation, request).await);
+                return self.advance().await;
+            }
+            Command::End { activation, reason } => {
+                let activation = self.load(&activation).await?;
+                if !activation.state.is_ended() && !self.is_ending(&activation.terms.id) {
+                    self.end(activation, reason, &Actor::Server).await?;
+                }
+                return self.advance().await;
+            }
+            Command::Signed { activation } => self.timers.report_progress(activation),
+            Command::Initialise {
+                actor,
+                quorum,
+                request,
+                so_pin,
+                reply,
+            } => drop(reply.send(self.initialise(&actor, quorum, &request, so_pin).await)),
+            Command::Register {
+                actor,
+                admin,
+                key,
+                reply,
+            } => drop(reply.send(self.register(&actor, &admin, &key).await)),
+            Command::Stop { reply, .. } => drop(reply.send(())),
+        }
+        Ok(())
+    }
+
+    async fn load(&self, id: &ActivationId) -> Result<Activation, ActivationError> {
+        let mut connection = self.store.read().await?;
+        load(&mut connection, id).await
+    }
+
+    async fn active(&self) -> Result<Vec<Activation>, ActivationError> {
+        let mut connection = self.store.read().await?;
+        Ok(store::activations::active_of(&mut connection, self.hsm.id()).await?)
+    }
+
+    /// The activation that has the HSM.
+    async fn current(&self) -> Result<Option<Activation>, ActivationError> {
+        let active = self.active().await?;
+        Ok(active.into_iter().find(|activation| {
+            matches!(
+                activation.state,
+                ActivationState::Collecting | ActivationState::Open { .. }
+            )
+        }))
+    }
+
+    /// Gives the HSM to the activation that waits longest, if it is free and usable.
+    async fn advance(&mut self) -> Result<(), ActivationError> {
+        let Snapshot::Ready(device) = self.hsm.snapshot() else {
+            return Ok(());
+        };
+        if self.current().await?.is_some() {
+            return Ok(());
+        }
+        for mut activation in self.active().await? {
+            let terms = &activation.terms;
+            if self.is_ending(&terms.id) {
+                continue;
+            }
+            let is_as_requested = *device.id() == terms.hsm.device
+                && device.quorum() == Some(terms.quorum)
+                && device.pka.is_some_and(|pka| pka.missing == 0);
+            if !is_as_requested {
+                let why = "the HSM was replaced or re-initialised after this was requested".into();
+                self.end(activation, EndReason::Failed { why }, &Actor::Server)
+                    .await?;
+                continue;
+            }
+            let mut tx = self.store.write().await?;
+            let change = StateChange::Collect;
+            transition::apply(&mut tx, &mut activation, change, &Actor::Server).await?;
+            tx.commit().await?;
+            break;
+        }
+        Ok(())
+    }
+
+    /// Ends what has the HSM, and locks it.
+    async fn stop(mut self, removed_by: Option<Actor>, reply: oneshot::Sender<()>) {
+        let ended = async {
+            if let Some(admin) = removed_by {
+                for activation in self.active().await? {
+                    let why = "an admin removed it".into();
+                    let reason = EndReason::HsmRemoved { why };
+                    self.end(activation, reason, &admin).await?;
+                }
+                return Ok(());
+            }
+            if let Some(activation) = self.current().await?
+                && matches!(activation.state, ActivationState::Open { .. })
+            {
+                self.end(activation, EndReason::ServerRestarted, &Actor::Server)
+                    .await?;
+            }
+            Ok::<_, ActivationError>(())
+        };
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "an activation could not be ended before the coordinator stopped");
+        }
+        let _ = reply.send(());
+    }
+
+    /// Reports a failed step that is tried again elsewhere.
+    fn log(&self, result: Result<(), ActivationError>) {
+        if let Err(error) = result {
+            tracing::error!(%error, "a step failed and is tried again");
+        }
+    }
+
+    fn wake_at(&self, expiry: Option<Instant>) -> Instant {
+        self.timers.wake_at(expiry, !self.overdue.is_empty())
+    }
+}

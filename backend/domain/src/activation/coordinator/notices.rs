@@ -1,0 +1,132 @@
+//! What the HSM's thread reports.
+
+use countersign_protocol::{
+    activation::{ActivationState, EndReason},
+    audit::{Actor, AuditEvent},
+};
+
+use super::{Coordinator, overdue::Overdue};
+use crate::{
+    activation::ActivationError,
+    events::Change,
+    hsm::{LeaseHandle, Notice},
+    store::{self, activations::Activation, hsms::KnownDevice},
+};
+
+impl Coordinator {
+    /// Stores what the HSM's thread has reported. An error means that nothing of it is stored.
+    pub(super) async fn noticed(&mut self, notice: &Notice) -> Result<(), ActivationError> {
+        let hsm = self.hsm.id().clone();
+        match notice {
+            Notice::Attached {
+                device,
+                behaviour,
+                proof,
+            } => {
+                let known = KnownDevice {
+                    device: device.clone(),
+                    behaviour: *behaviour,
+                };
+                let attached = AuditEvent::HsmAttached {
+                    hsm: hsm.clone(),
+                    device: device.clone(),
+                };
+                let locked = AuditEvent::HsmLocked {
+                    hsm: hsm.clone(),
+                    proof: proof.clone(),
+                };
+                let mut tx = self.store.write().await?;
+                store::hsms::remember_device(tx.connection(), &hsm, &known).await?;
+                tx.audit_all([attached, locked].map(|event| (Actor::Server, event)))
+                    .await?;
+                tx.commit().await?;
+                tracing::info!(%device, %proof, "HSM attached and proven locked");
+                self.overdue.push_back(Overdue::Advance);
+            }
+            Notice::Refused { why } => {
+                tracing::warn!(%why, "HSM rejected");
+                let why = why.clone();
+                self.audit(AuditEvent::HsmRefused { hsm, why }).await?;
+            }
+            Notice::Lost { lease, why } => self.lost(lease.as_ref(), why).await?,
+            Notice::LeaseOver { lease, proof } => {
+                let Some(activation) = self.opened_by(lease).await? else {
+                    return Ok(());
+                };
+                let proof = Ok(proof.clone());
+                let ended = self
+                    .close(activation, EndReason::TimeUsed, &Actor::Server, proof)
+                    .await;
+                self.log(ended);
+                self.overdue.push_back(Overdue::Advance);
+            }
+        }
+        self.store.publish(Change::Hsm(self.hsm.id().clone()));
+        Ok(())
+    }
+
+    /// The device is gone, or has forgotten its custodians.
+    async fn lost(
+        &mut self,
+        lease: Option<&LeaseHandle>,
+        why: &str,
+    ) -> Result<(), ActivationError> {
+        let opened = match lease {
+            Some(lease) => self.opened_by(lease).await?,
+            None => None,
+        };
+        let why = why.to_owned();
+        let event = AuditEvent::HsmLost {
+            hsm: self.hsm.id().clone(),
+            why: why.clone(),
+        };
+        self.audit(event).await?;
+        tracing::warn!(%why, "HSM lost");
+        let ended = match (lease, opened) {
+            (None, _) => {
+                self.overdue.push_back(Overdue::Requeue { why });
+                self.log_out().await
+            }
+            (Some(_), Some(activation)) => {
+                let reason = EndReason::HsmLost { why };
+                self.end(activation, reason, &Actor::Server).await
+            }
+            (Some(_), None) => Ok(()),
+        };
+        self.log(ended);
+        Ok(())
+    }
+
+    async fn audit(&self, event: AuditEvent) -> Result<(), ActivationError> {
+        let mut tx = self.store.write().await?;
+        tx.audit(&Actor::Server, event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The activation that this lease belongs to. It may have ended meanwhile by a command, and the next one may have the HSM.
+    async fn opened_by(&self, lease: &LeaseHandle) -> Result<Option<Activation>, ActivationError> {
+        Ok(self.current().await?.filter(|activation| {
+            let own = self.leases.lease(&activation.terms.id);
+            own.is_some_and(|own| own.handle.is(lease))
+        }))
+    }
+
+    /// Logs the HSM out and has every custodian approve again.
+    pub(super) async fn begin_anew(&mut self, why: String) -> Result<(), ActivationError> {
+        self.log_out().await?;
+        self.settle_with(Overdue::Requeue { why }).await
+    }
+
+    /// Logs the HSM out where custodians are approving.
+    async fn log_out(&mut self) -> Result<(), ActivationError> {
+        let collecting = |activation: &Activation| activation.state == ActivationState::Collecting;
+        if self.current().await?.filter(collecting).is_some()
+            // If it is back already, a round that was begun meanwhile begins anew.
+            && self.hsm.device().is_ok()
+            && let Err(error) = self.hsm.lock().await
+        {
+            tracing::warn!(%error, "the HSM could not be logged out");
+        }
+        Ok(())
+    }
+}

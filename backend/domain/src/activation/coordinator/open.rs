@@ -1,0 +1,239 @@
+//! The quorum is there: from the signed approvals to the lease.
+
+use std::sync::Arc;
+
+use countersign_card::{KeyKind, KeySpec};
+use countersign_protocol::{
+    Timestamp,
+    activation::{Answer, EndReason},
+    audit::{Actor, AuditEvent},
+    cvc::{Chr, Curve, PublicKey},
+    id::ActivationId,
+    purpose::{KeyName, NewKeyType},
+};
+
+use super::{
+    Coordinator,
+    overdue::{Done, Overdue},
+};
+use crate::{
+    activation::{
+        ActivationError, ApprovedScope, Lease, LeaseKey,
+        approval::Allowed,
+        transition::{self, StateChange},
+    },
+    hsm::Device,
+    random,
+    store::{self, activations::Activation},
+};
+
+impl Coordinator {
+    /// Verifies all approvals again and opens the lease. Whatever is wrong ends the activation, and locks.
+    pub(super) async fn open(
+        &mut self,
+        id: &ActivationId,
+    ) -> Result<Option<Arc<Lease>>, ActivationError> {
+        let activation = self.load(id).await?;
+        match self.prepare(&activation).await {
+            Ok(lease) => {
+                let lease = self.begin(activation, lease).await?;
+                Ok(Some(lease))
+            }
+            Err(reason) => {
+                self.end(activation, reason, &Actor::Server).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The lease; or how the activation ends without one.
+    async fn prepare(&mut self, activation: &Activation) -> Result<Lease, EndReason> {
+        let failed = |why: String| EndReason::Failed { why };
+        let device = self.hsm.device();
+        let device = device.map_err(|error| failed(error.to_string()))?;
+        let approvals = self.approvals(activation).await;
+        let approvals = approvals.map_err(|error| failed(error.to_string()))?;
+        let allowed = self.expected(activation, &device).allowed(&approvals);
+        let Allowed { scope, keys, lease } = allowed.map_err(failed)?;
+        if let ApprovedScope::GenerateKey { label, .. } = &scope
+            && device.keys.iter().any(|key| key.label == *label)
+        {
+            // Another activation has generated it since this one was requested.
+            let taken = ActivationError::KeyLabelTaken {
+                hsm: self.hsm.id().clone(),
+                label: label.clone(),
+            };
+            return Err(failed(taken.to_string()));
+        }
+        let terms = activation.terms.clone();
+        let pool = self.leases.pool_for(&terms, &scope, lease);
+        if !pool.is(&scope, lease) {
+            return Err(failed(
+                "another HSM of the pool was opened for something else".into(),
+            ));
+        }
+        // The HSM that was opened first may be lost, and with it the thread that watches the time.
+        if pool.is_over() {
+            return Err(EndReason::TimeUsed);
+        }
+        // An activation that generates a key uses none.
+        let names = keys.iter().flatten();
+        let keys = names
+            .map(|name| {
+                find(&device, name).ok_or_else(|| {
+                    failed(format!("the key `{}` is no longer on the HSM", name.label))
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Lease::new(pool, terms, self.hsm.clone(), keys))
+    }
+
+    async fn approvals(
+        &self,
+        activation: &Activation,
+    ) -> Result<Vec<(countersign_protocol::dsse::Envelope, PublicKey)>, ActivationError> {
+        let mut connection = self.store.read().await?;
+        let answers = store::activations::answers(&mut connection, &activation.terms.id).await?;
+        let mut approvals = Vec::new();
+        for answer in answers {
+            if let (Answer::Authenticated { .. }, Some(statement)) =
+                (answer.answer, answer.statement)
+            {
+                let operator = store::operators::by_key(&mut connection, &answer.key).await?;
+                if let Some(operator) = operator.filter(store::operators::Operator::is_confirmed) {
+                    approvals.push((statement, operator.view.key.public_key));
+                }
+            }
+        }
+        Ok(approvals)
+    }
+
+    async fn begin(
+        &mut self,
+        mut activation: Activation,
+        lease: Lease,
+    ) -> Result<Arc<Lease>, ActivationError> {
+        let (deadline, until) = lease.pool.until();
+        if let Err(error) = self.hsm.open_lease(&lease.handle, deadline).await {
+            // The lease never opened, so its deadline must not start to run.
+            if lease.pool.is_unused() {
+                self.leases.remove(&activation.terms.id);
+            }
+            return Err(error.into());
+        }
+        let lease = Arc::new(lease);
+        // Publish the lease before the event, but hold it until the opening is committed, so that nothing is signed unrecorded.
+        let id = activation.terms.id.clone();
+        let held = lease.hold().await;
+        lease.pool.add(lease.clone());
+        let recorded = self.record_opening(&mut activation, until).await;
+        if recorded.is_err() {
+            lease.revoke();
+            lease.pool.remove(&id);
+            lease.close(EndReason::Failed {
+                why: "the opening could not be stored".into(),
+            });
+        }
+        drop(held);
+        match recorded {
+            Ok(()) => {
+                self.coordinators.wake_others(&lease.terms);
+                tracing::info!(activation = %id, %until, "lease opened");
+                Ok(lease)
+            }
+            Err(error) => {
+                // A lease that is not on record must not be used.
+                let requeued = self
+                    .begin_anew("the opening could not be stored".into())
+                    .await;
+                self.log(requeued);
+                Err(error)
+            }
+        }
+    }
+
+    async fn record_opening(
+        &mut self,
+        activation: &mut Activation,
+        until: Timestamp,
+    ) -> Result<(), ActivationError> {
+        let mut tx = self.store.write().await?;
+        let change = StateChange::Open { until };
+        transition::apply(&mut tx, activation, change, &Actor::Server).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Does at once what needs no further request.
+    pub(super) async fn after_opening(
+        &mut self,
+        lease: &Arc<Lease>,
+    ) -> Result<(), ActivationError> {
+        let ApprovedScope::GenerateKey { label, key_type } = lease.pool.scope() else {
+            return Ok(());
+        };
+        let reason = match self.generate(lease, label, *key_type).await {
+            Ok(()) => EndReason::Completed,
+            Err(error) => EndReason::Failed {
+                why: error.to_string(),
+            },
+        };
+        let activation = self.load(&lease.terms.id).await?;
+        if !activation.state.is_ended() {
+            self.end(activation, reason, &Actor::Server).await?;
+        }
+        self.advance().await
+    }
+
+    async fn generate(
+        &mut self,
+        lease: &Lease,
+        label: &str,
+        key_type: NewKeyType,
+    ) -> Result<(), ActivationError> {
+        let name = format!("UTSK{}00001", random::random(7)?);
+        let spec = KeySpec {
+            kind: kind(key_type),
+            label: label.to_owned(),
+            chr: Chr::parse_new(&name)
+                .map_err(|error| ActivationError::Invalid(error.to_string()))?,
+            algorithms: None,
+            use_counter: None,
+        };
+        let request = self.hsm.generate_key(&lease.handle, spec).await?;
+        let event = AuditEvent::KeyGenerated {
+            activation: lease.terms.id.clone(),
+            hsm: self.hsm.id().clone(),
+            label: label.to_owned(),
+            key: request.public_key().fingerprint(),
+        };
+        // The key exists now, whether its entry can be stored yet or not.
+        let stored = self
+            .settle_with(Overdue::Done(Done::KeyGenerated(event)))
+            .await;
+        self.log(stored);
+        Ok(())
+    }
+}
+
+fn find(device: &Device, name: &KeyName) -> Option<LeaseKey> {
+    device.keys.iter().find_map(|key| {
+        let public_key = key.public_key.as_ref()?;
+        (public_key.fingerprint() == name.fingerprint).then(|| LeaseKey {
+            reference: key.reference,
+            public_key: public_key.clone(),
+            fingerprint: name.fingerprint,
+            label: key.label.clone(),
+        })
+    })
+}
+
+fn kind(key_type: NewKeyType) -> KeyKind {
+    match key_type {
+        NewKeyType::EcSecp256r1 => KeyKind::Ec(Curve::Secp256r1),
+        NewKeyType::EcBrainpoolP256r1 => KeyKind::Ec(Curve::BrainpoolP256r1),
+        NewKeyType::EcSecp384r1 => KeyKind::Ec(Curve::Secp384r1),
+        NewKeyType::Rsa2048 => KeyKind::Rsa(2048),
+        NewKeyType::Rsa3072 => KeyKind::Rsa(3072),
+        NewKeyType::Rsa4096 => KeyKind::Rsa(4096),
+    }
+}

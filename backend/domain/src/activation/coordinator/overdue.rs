@@ -1,0 +1,224 @@
+//! What has happened at the device and is not stored yet: the disk is full, say, or another program locks the database.
+//! It is tried again until it is stored, and until then nothing new begins on the HSM.
+
+use countersign_protocol::{
+    activation::{ActivationState, EndReason},
+    audit::{Actor, AuditEvent},
+    cvc::Fingerprint,
+    id::{ActivationId, OperatorId},
+};
+
+use super::Coordinator;
+use crate::{
+    activation::{
+        ActivationError,
+        forget::forget,
+        transition::{self, StateChange},
+    },
+    events::Change,
+    hsm::{HsmError, Notice},
+    store,
+};
+
+/// One thing that is to be stored.
+pub(super) enum Overdue {
+    /// The HSM's thread reported it.
+    Notice(Notice),
+    /// The HSM was logged out before its quorum was complete: every custodian has to approve again.
+    Requeue { why: String },
+    /// An activation ended.
+    End(End),
+    /// An admin's or a quorum's act that the device has carried out.
+    Done(Done),
+    /// The HSM is free: the activation that waits longest gets it.
+    Advance,
+}
+
+/// The end of an activation whose HSM was locked, or could not be.
+#[derive(Clone)]
+pub(super) struct End {
+    pub id: ActivationId,
+    pub reason: EndReason,
+    pub actor: Actor,
+    pub proof: Proof,
+}
+
+/// What is known of the lock.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// How the lock was proven.
+    Proven(String),
+    /// The activation did not have the HSM, or the HSM is absent: its connection was reset, and it is proven locked before it is
+    /// used again.
+    NotNeeded,
+    /// Why the lock is not proven.
+    Failed(String),
+}
+
+impl From<Result<String, HsmError>> for Proof {
+    fn from(locked: Result<String, HsmError>) -> Self {
+        match locked {
+            Ok(proof) => Self::Proven(proof),
+            Err(HsmError::Unavailable(_) | HsmError::Stopped | HsmError::NotOpen) => {
+                Self::NotNeeded
+            }
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// An act that cannot be taken back.
+#[derive(Clone)]
+pub(super) enum Done {
+    KeyGenerated(AuditEvent),
+    Initialised {
+        admin: Actor,
+        event: AuditEvent,
+    },
+    Registered {
+        admin: Actor,
+        by: OperatorId,
+        key: Fingerprint,
+        event: AuditEvent,
+    },
+}
+
+impl Coordinator {
+    /// Stores everything that is overdue.
+    ///
+    /// # Errors
+    /// The database still fails; what is left stays overdue.
+    pub(super) async fn settle(&mut self) -> Result<(), ActivationError> {
+        while let Some(next) = self.overdue.pop_front() {
+            if let Err(error) = self.store_overdue(&next).await {
+                self.overdue.push_front(next);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores now, or as soon as the database can.
+    ///
+    /// # Errors
+    /// [`ActivationError::NotStored`]: it is overdue.
+    pub(super) async fn settle_with(&mut self, next: Overdue) -> Result<(), ActivationError> {
+        self.overdue.push_back(next);
+        self.settle().await.map_err(|error| {
+            ActivationError::NotStored(format!(
+                "the server cannot store what it has done ({error}), and tries again until it can"
+            ))
+        })
+    }
+
+    /// Whether the end of this activation is overdue.
+    pub(super) fn is_ending(&self, id: &ActivationId) -> bool {
+        let ends = |overdue: &Overdue| matches!(overdue, Overdue::End(end) if end.id == *id);
+        self.overdue.iter().any(ends)
+    }
+
+    async fn store_overdue(&mut self, overdue: &Overdue) -> Result<(), ActivationError> {
+        match overdue {
+            Overdue::Notice(notice) => self.noticed(notice).await,
+            Overdue::Requeue { why } => self.store_requeue(why).await,
+            Overdue::End(end) => match self.store_end(end).await {
+                // It ended in another way meanwhile.
+                Ok(()) | Err(ActivationError::Ended(_) | ActivationError::NotFound(_)) => {
+                    self.overdue.push_back(Overdue::Advance);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+            Overdue::Done(done) => self.store_done(done).await,
+            Overdue::Advance => self.advance().await,
+        }
+    }
+
+    async fn store_requeue(&mut self, why: &str) -> Result<(), ActivationError> {
+        let collecting = |activation: &store::activations::Activation| {
+            activation.state == ActivationState::Collecting
+        };
+        let Some(mut activation) = self.current().await?.filter(collecting) else {
+            return Ok(());
+        };
+        let mut tx = self.store.write().await?;
+        forget(&mut tx, &mut activation, why).await?;
+        transition::apply(
+            &mut tx,
+            &mut activation,
+            StateChange::Requeue,
+            &Actor::Server,
+        )
+        .await?;
+        tx.commit().await?;
+        self.overdue.push_back(Overdue::Advance);
+        Ok(())
+    }
+
+    /// Stores the end of an activation, and forgets its lease.
+    pub(super) async fn store_end(&mut self, end: &End) -> Result<(), ActivationError> {
+        let End {
+            id,
+            reason,
+            actor,
+            proof,
+        } = end;
+        let mut tx = self.store.write().await?;
+        let mut activation = super::load(tx.connection(), id).await?;
+        match proof {
+            Proof::Proven(proof) => {
+                let event = AuditEvent::HsmLocked {
+                    hsm: self.hsm.id().clone(),
+                    proof: proof.clone(),
+                };
+                tx.audit(&Actor::Server, event).await?;
+            }
+            Proof::NotNeeded => {}
+            Proof::Failed(why) => {
+                activation.notice = Some(format!(
+                    "The HSM could not be proven locked ({why}): it will not be used until it is."
+                ));
+            }
+        }
+        let change = StateChange::End(reason.clone());
+        transition::apply(&mut tx, &mut activation, change, actor).await?;
+        let members = store::activations::members(tx.connection(), id).await?;
+        tx.commit().await?;
+        tracing::info!(activation = %id, %reason, "activation ended");
+        if let Some(lease) = self.leases.lease(id) {
+            lease.pool.remove(id);
+            lease.close(reason.clone());
+        }
+        // While other HSMs can still open, what was used up must stay used up.
+        if members.iter().all(|member| member.state.is_ended()) {
+            self.leases.remove(id);
+            let longest = std::time::Duration::from_secs(self.limits.max_collect_seconds.into());
+            self.attendance.forget(id, longest);
+        }
+        self.coordinators.end_others(&activation.terms, reason);
+        Ok(())
+    }
+
+    async fn store_done(&mut self, done: &Done) -> Result<(), ActivationError> {
+        let hsm = self.hsm.id().clone();
+        let mut tx = self.store.write().await?;
+        match done {
+            Done::KeyGenerated(event) => tx.audit(&Actor::Server, event.clone()).await?,
+            Done::Initialised { admin, event } => {
+                store::hsms::forget_custodians(tx.connection(), &hsm).await?;
+                tx.audit(admin, event.clone()).await?;
+            }
+            Done::Registered {
+                admin,
+                by,
+                key,
+                event,
+            } => {
+                store::hsms::insert_custodian(tx.connection(), &hsm, key, by).await?;
+                tx.audit(admin, event.clone()).await?;
+            }
+        }
+        tx.changed(Change::Hsm(hsm));
+        Ok(tx.commit().await?)
+    }
+}

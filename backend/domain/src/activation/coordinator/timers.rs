@@ -1,0 +1,171 @@
+//! What happens at a certain time: requests expire, progress is reported, custodians are checked.
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationState, EndReason},
+    audit::Actor,
+    id::ActivationId,
+};
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::Coordinator;
+use crate::{
+    activation::{ActivationError, eligible::willing, load, transition},
+    store::activations::Activation,
+};
+
+/// Signatures follow each other fast, so listeners hear of them this often.
+const PROGRESS: Duration = Duration::from_millis(250);
+/// Pause after a step that failed.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+/// Longest sleep, so that a missed change is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// When the coordinator has to wake.
+#[derive(Default)]
+pub(super) struct Timers {
+    /// An activation whose progress is to be reported, and when.
+    progress: Option<(ActivationId, Instant)>,
+    expiry: Expiry,
+}
+
+/// When the first activation expires; read again after every change.
+#[derive(Clone, Copy, Default)]
+enum Expiry {
+    #[default]
+    Unknown,
+    None,
+    At(Timestamp),
+}
+
+impl Timers {
+    pub fn forget_expiry(&mut self) {
+        self.expiry = Expiry::Unknown;
+    }
+
+    pub fn report_progress(&mut self, activation: ActivationId) {
+        self.progress
+            .get_or_insert_with(|| (activation, Instant::now() + PROGRESS));
+    }
+
+    fn take_progress(&mut self) -> Option<ActivationId> {
+        let due = |(_, at): &mut (ActivationId, Instant)| *at <= Instant::now();
+        self.progress.take_if(due).map(|(id, _)| id)
+    }
+
+    pub fn wake_at(&self, expiry: Option<Instant>, is_overdue: bool) -> Instant {
+        let longest = if is_overdue { PAUSE } else { LONGEST_SLEEP };
+        let progress = self.progress.as_ref().map(|(_, at)| *at);
+        [expiry, progress]
+            .into_iter()
+            .flatten()
+            .fold(Instant::now() + longest, Ord::min)
+    }
+}
+
+impl Coordinator {
+    pub(super) async fn next_wake(&mut self) -> Instant {
+        if matches!(self.timers.expiry, Expiry::Unknown)
+            && let Ok(active) = self.active().await
+        {
+            let waiting = active.iter().filter(|activation| waits(activation));
+            let first = waiting
+                .map(|activation| self.waits_until(activation).0)
+                .min();
+            self.timers.expiry = first.map_or(Expiry::None, Expiry::At);
+        }
+        let expiry = match self.timers.expiry {
+            Expiry::At(at) => {
+                let left = Duration::try_from(at.duration_since(Timestamp::now()));
+                Some(Instant::now() + left.unwrap_or_default())
+            }
+            Expiry::Unknown | Expiry::None => None,
+        };
+        self.wake_at(expiry)
+    }
+
+    pub(super) async fn tick(&mut self) -> Result<(), ActivationError> {
+        self.settle().await?;
+        if let Some(id) = self.timers.take_progress() {
+            let mut tx = self.store.write().await?;
+            let mut activation = load(tx.connection(), &id).await?;
+            transition::store(&mut tx, &mut activation).await?;
+            tx.commit().await?;
+        }
+        for activation in self.active().await? {
+            let (until, reason) = self.waits_until(&activation);
+            if waits(&activation)
+                && until <= Timestamp::now()
+                && !self.is_ending(&activation.terms.id)
+            {
+                self.end(activation, reason, &Actor::Server).await?;
+            }
+        }
+        self.check_custodians().await?;
+        self.advance().await
+    }
+
+    /// How long an activation waits for its quorum, and how it ends then.
+    fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
+        let terms = &activation.terms;
+        let without = match activation.state {
+            ActivationState::Queued => EndReason::StillQueued,
+            _ => EndReason::Expired,
+        };
+        let expires = (terms.expires_at, without);
+        let sooner = match self.leases.pool(&terms.id) {
+            // Another HSM of the pool was opened, so this one waits no longer than that lease lasts.
+            Some(pool) => pool.ends_at().map(|end| (end, EndReason::TimeUsed)),
+            None => self.abandoned(activation),
+        };
+        sooner.filter(|(at, _)| *at < expires.0).unwrap_or(expires)
+    }
+
+    /// When the requester of an activation will have been silent for too long.
+    fn abandoned(&self, activation: &Activation) -> Option<(Timestamp, EndReason)> {
+        let seconds = activation.abandoned_after?;
+        let silence = self.attendance.silence(&activation.terms);
+        let left = SignedDuration::from_secs(seconds.into())
+            - SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+        let at = Timestamp::now().saturating_add(left).ok()?;
+        Some((at, EndReason::Abandoned { seconds }))
+    }
+
+    /// Ends activations for which too few custodians are left, and begins anew where the card counts a custodian whose key was
+    /// revoked.
+    pub(super) async fn check_custodians(&mut self) -> Result<(), ActivationError> {
+        for activation in self.active().await? {
+            if !waits(&activation) || self.is_ending(&activation.terms.id) {
+                continue;
+            }
+            let mut connection = self.store.read().await?;
+            let willing = willing(&mut connection, &activation.terms).await?;
+            drop(connection);
+            let required = activation.terms.quorum.required;
+            if willing.count < usize::from(required) {
+                let why = format!(
+                    "{required} approvals are needed, but only {} of the HSM's custodians can still approve: an admin has to \
+                     register others",
+                    willing.count
+                );
+                self.end(activation, EndReason::Failed { why }, &Actor::Server)
+                    .await?;
+            } else if willing.revoked_is_counted {
+                self.begin_anew("the key of a custodian who had approved was revoked".into())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an activation still waits for its quorum.
+fn waits(activation: &Activation) -> bool {
+    matches!(
+        activation.state,
+        ActivationState::Queued | ActivationState::Collecting
+    )
+}

@@ -1,0 +1,159 @@
+//! Activations: from the request over the quorum to the lease and its end.
+//!
+//! A coordinator per HSM changes the state of that HSM's activations; every other part of the server sends it commands.
+
+mod approval;
+mod attendance;
+mod command;
+mod coordinator;
+mod coordinators;
+mod custodians;
+mod eligible;
+mod error;
+mod forget;
+mod lease;
+mod lease_pool;
+mod lock;
+mod open_leases;
+mod recovery;
+mod request;
+mod requester;
+mod state;
+mod transition;
+
+pub use approval::ApprovedScope;
+pub use attendance::Attendance;
+pub use command::{Approved, Custodian};
+pub use coordinators::Coordinators;
+pub use error::ActivationError;
+pub use lease::{Entered, Lease, LeaseKey};
+pub use lease_pool::{LeasePool, NotCovered, Pass, Reservation};
+pub use lock::LockRequest;
+pub use open_leases::OpenLeases;
+pub use recovery::recover_after_restart;
+pub use requester::Requester;
+pub use state::combined;
+pub use transition::StateChange;
+
+use std::sync::Arc;
+
+use countersign_card::{PkaOptions, SoPin};
+use countersign_protocol::{
+    audit::Actor,
+    cvc::{Fingerprint, TrustAnchors},
+    hsm::InitialiseHsm,
+    id::{ActivationId, HsmId},
+    operator::Person,
+};
+use sqlx::SqliteConnection;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use self::{command::Command, coordinator::Coordinator};
+use crate::{
+    config::LeaseConfig,
+    hsm::{Hsm, Hsms, Notice},
+    identity::ServerKey,
+    store::{self, Store, activations::Activation},
+};
+
+/// Requests, approvals and leases. Clones share the same state.
+#[derive(Clone)]
+pub struct Activations {
+    store: Store,
+    identity: Arc<ServerKey>,
+    anchors: Arc<TrustAnchors>,
+    hsms: Hsms,
+    leases: OpenLeases,
+    coordinators: Coordinators,
+    attendance: Arc<Attendance>,
+    limits: LeaseConfig,
+}
+
+impl Activations {
+    pub fn new(
+        store: Store,
+        identity: Arc<ServerKey>,
+        anchors: Arc<TrustAnchors>,
+        hsms: Hsms,
+        limits: LeaseConfig,
+    ) -> Self {
+        Self {
+            store,
+            identity,
+            anchors,
+            hsms,
+            leases: OpenLeases::default(),
+            coordinators: Coordinators::default(),
+            attendance: Arc::default(),
+            limits,
+        }
+    }
+
+    pub fn leases(&self) -> &OpenLeases {
+        &self.leases
+    }
+
+    pub fn coordinators(&self) -> &Coordinators {
+        &self.coordinators
+    }
+
+    /// Which requesters still wait.
+    pub fn attendance(&self) -> &Attendance {
+        &self.attendance
+    }
+
+    /// Starts the coordinator of an HSM.
+    pub fn start(&self, hsm: Hsm, notices: UnboundedReceiver<Notice>) {
+        let commands = self.coordinators.add(hsm.id().clone());
+        tokio::spawn(Coordinator::new(self, hsm, commands, notices).run());
+    }
+
+    /// Erases an HSM and sets up its quorum.
+    pub async fn initialise(
+        &self,
+        hsm: &HsmId,
+        actor: Actor,
+        quorum: PkaOptions,
+        request: InitialiseHsm,
+        so_pin: SoPin,
+    ) -> Result<(), ActivationError> {
+        let initialise = |reply| Command::Initialise {
+            actor,
+            quorum,
+            request,
+            so_pin,
+            reply,
+        };
+        self.coordinators.ask(hsm, initialise).await
+    }
+
+    /// Registers a custodian's key on an HSM.
+    pub async fn register(
+        &self,
+        hsm: &HsmId,
+        actor: Actor,
+        admin: Person,
+        key: Fingerprint,
+    ) -> Result<(), ActivationError> {
+        let register = |reply| Command::Register {
+            actor,
+            admin,
+            key,
+            reply,
+        };
+        self.coordinators.ask(hsm, register).await
+    }
+}
+
+/// The stored activation, or its part on one HSM.
+///
+/// # Errors
+/// [`ActivationError::NotFound`]
+pub async fn load(
+    connection: &mut SqliteConnection,
+    id: &ActivationId,
+) -> Result<Activation, ActivationError> {
+    store::activations::by_id(connection, id)
+        .await?
+        .ok_or_else(|| ActivationError::NotFound(id.clone()))
+}

@@ -1,0 +1,51 @@
+//! The leases of all activations that are open now. They exist in memory only: a restart ends every one.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_protocol::{activation::ActivationTerms, id::ActivationId, lease::LeaseLimits};
+
+use super::{ApprovedScope, Lease, LeasePool};
+
+/// Open leases by activation. Clones share one map.
+#[derive(Clone, Default)]
+pub struct OpenLeases(Arc<Mutex<HashMap<ActivationId, Arc<LeasePool>>>>);
+
+impl OpenLeases {
+    /// The leases of an activation that is open, or was open on one HSM and waits for another.
+    pub fn pool(&self, id: &ActivationId) -> Option<Arc<LeasePool>> {
+        self.all().get(&id.activation()).cloned()
+    }
+
+    /// The open lease of an activation on one of its HSMs.
+    pub fn lease(&self, id: &ActivationId) -> Option<Arc<Lease>> {
+        self.pool(id)?.member(id)
+    }
+
+    pub fn open(&self) -> Vec<Arc<Lease>> {
+        let all = self.all();
+        all.values().flat_map(|pool| pool.open()).collect()
+    }
+
+    /// The activation's leases; new ones where no HSM was opened for it yet.
+    pub(super) fn pool_for(
+        &self,
+        terms: &ActivationTerms,
+        scope: &ApprovedScope,
+        limits: LeaseLimits,
+    ) -> Arc<LeasePool> {
+        let new = || Arc::new(LeasePool::new(terms.clone(), scope.clone(), limits));
+        let mut all = self.all();
+        all.entry(terms.id.activation()).or_insert_with(new).clone()
+    }
+
+    pub(super) fn remove(&self, id: &ActivationId) {
+        self.all().remove(&id.activation());
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<LeasePool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,254 @@
+//! Configuration: a TOML file, which the command line overrides.
+
+mod error;
+mod file;
+mod hsm;
+mod lease;
+mod log;
+mod proxies;
+mod remote;
+mod tls;
+
+pub use error::ConfigError;
+pub use file::ConfigFile;
+pub use hsm::{Attachment, HsmConfig, check_hsm_id};
+pub use lease::LeaseConfig;
+pub use log::{LogConfig, LogFormat};
+pub use proxies::{NotANetwork, TrustedProxies};
+pub use remote::{RemoteConfig, UnknownDevices};
+pub use tls::{Files, TlsConfig};
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use countersign_protocol::loopback::is_loopback_origin;
+use serde::Deserialize;
+
+/// A trust anchor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnchorConfig {
+    /// Name for people.
+    pub name: String,
+    /// The root's card-verifiable certificate.
+    pub file: PathBuf,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the server for people.
+    pub name: String,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Origin under which browsers see the portal.
+    pub public_origin: String,
+    /// Where the database and the identity key are.
+    pub data_dir: PathBuf,
+    /// Port of the custodians' helper.
+    pub helper_port: u16,
+    /// Folder with SO-PINs, `ID.so-pin` for each HSM.
+    pub so_pin_dir: Option<PathBuf>,
+    /// Simulated cards are accepted.
+    pub demo: bool,
+    /// Accept CardContact's test devices.
+    pub cardcontact_test_root: bool,
+    /// Further trust anchors.
+    pub anchors: Vec<AnchorConfig>,
+    /// Signing HSMs.
+    pub hsms: Vec<HsmConfig>,
+    /// Bounds of leases.
+    pub lease: LeaseConfig,
+    /// What log lines look like.
+    pub log: LogConfig,
+    /// Who may attach an HSM remotely.
+    pub remote: RemoteConfig,
+    /// TLS at the server's own door.
+    pub tls: TlsConfig,
+    /// Proxies whose word about the client is believed.
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl Config {
+    /// Checks everything that can be checked without touching anything.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut seen = std::collections::HashSet::new();
+        let mut devices = std::collections::HashSet::new();
+        for hsm in &self.hsms {
+            check_hsm_id(&hsm.id)?;
+            if !seen.insert(&hsm.id) {
+                return Err(ConfigError::DuplicateHsm(hsm.id.clone()));
+            }
+            if let Some(device) = hsm
+                .device
+                .as_ref()
+                .filter(|device| !devices.insert(*device))
+            {
+                return Err(ConfigError::DuplicateDevice(device.clone()));
+            }
+            match &hsm.attachment {
+                Attachment::Simulator(_) if !self.demo => {
+                    return Err(ConfigError::SimulatorOutsideDemo(hsm.id.clone()));
+                }
+                Attachment::Simulator(_) if !cfg!(feature = "simulator") => {
+                    return Err(ConfigError::NoSimulator(hsm.id.clone()));
+                }
+                Attachment::Simulator(_) | Attachment::Reader(_) | Attachment::Remote { .. } => {}
+            }
+        }
+        let (scheme, host) = self
+            .public_origin
+            .split_once("://")
+            .ok_or_else(|| ConfigError::Origin(self.public_origin.clone()))?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+        if host.is_empty() || !host.chars().all(plain) {
+            return Err(ConfigError::Origin(self.public_origin.clone()));
+        }
+        if self.tls.client_certificates
+            && self.tls.files.is_none()
+            && self.trusted_proxies.is_empty()
+        {
+            return Err(ConfigError::ClientCertificates);
+        }
+        match scheme {
+            "https" => Ok(()),
+            "http" if self.tls.files.is_some() => {
+                Err(ConfigError::TlsOrigin(self.public_origin.clone()))
+            }
+            "http" if is_loopback_origin(host) => Ok(()),
+            "http" => Err(ConfigError::PlainHttp(self.public_origin.clone())),
+            _ => Err(ConfigError::Origin(self.public_origin.clone())),
+        }
+    }
+
+    /// Whether browsers reach the portal over TLS.
+    pub fn is_https(&self) -> bool {
+        self.public_origin.starts_with("https://")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::id::HsmId;
+
+    use super::{hsm::LONGEST_HSM_ID, *};
+
+    fn config(origin: &str, demo: bool, hsms: Vec<HsmConfig>) -> Config {
+        Config {
+            name: "test".into(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_origin: origin.into(),
+            data_dir: PathBuf::new(),
+            helper_port: 1,
+            so_pin_dir: None,
+            demo,
+            cardcontact_test_root: false,
+            anchors: vec![],
+            hsms,
+            lease: LeaseConfig::default(),
+            log: LogConfig::default(),
+            remote: RemoteConfig::default(),
+            tls: TlsConfig::default(),
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+
+    fn simulated(id: &str) -> HsmConfig {
+        HsmConfig {
+            id: HsmId::new(id),
+            attachment: Attachment::Simulator("hsm.json".into()),
+            device: None,
+            so_pin_file: None,
+        }
+    }
+
+    #[test]
+    fn simulated_hsms_are_refused_outside_demo() {
+        let config = config("https://a", false, vec![simulated("a")]);
+        assert!(matches!(
+            config.check(),
+            Err(ConfigError::SimulatorOutsideDemo(_))
+        ));
+    }
+
+    #[test]
+    fn sessions_never_travel_in_the_clear() {
+        for good in [
+            "https://sign.example.org",
+            "http://localhost:8080",
+            "http://127.0.0.1:1",
+            "http://[::1]:80",
+        ] {
+            assert!(config(good, false, vec![]).check().is_ok(), "{good}");
+        }
+        for bad in [
+            "http://sign.example.org",
+            "sign.example.org",
+            "https://",
+            "ftp://a",
+            "https://a/path",
+        ] {
+            assert!(config(bad, false, vec![]).check().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_with_a_certificate_is_reached_by_https() {
+        let mut config = config("http://localhost:8080", false, vec![]);
+        config.tls.client_certificates = true;
+        assert!(matches!(
+            config.check(),
+            Err(ConfigError::ClientCertificates)
+        ));
+        config.tls.files = Some(Files {
+            certificate: "c.pem".into(),
+            key: "k.pem".into(),
+        });
+        assert!(matches!(config.check(), Err(ConfigError::TlsOrigin(_))));
+        config.public_origin = "https://localhost:8080".into();
+        assert!(config.check().is_ok());
+    }
+
+    #[test]
+    fn hsm_ids_are_unique_and_plain() {
+        let two = config("https://a", true, vec![simulated("a"), simulated("a")]);
+        assert!(two.check().is_err());
+        assert!(
+            config("https://a", true, vec![simulated("A b")])
+                .check()
+                .is_err()
+        );
+        let long = "h".repeat(LONGEST_HSM_ID);
+        assert!(check_hsm_id(&HsmId::new(&long)).is_ok());
+        assert!(check_hsm_id(&HsmId::new(format!("{long}h"))).is_err());
+    }
+
+    #[test]
+    fn an_hsm_is_attached_in_exactly_one_way() {
+        let read = |text: &str| toml::from_str::<HsmConfig>(&format!("id = 'a'\n{text}"));
+        for good in [
+            "reader = 'Nitrokey'",
+            "simulator = 'card.json'",
+            "remote = true\ndevice = 'DENK010234500000'",
+            "remote = true\ndevice = 'DENK010234500000'\nwithout_secure_channel = true",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "remote = true",
+            "reader = 'a'\nremote = true\ndevice = 'DENK010234500000'",
+            "reader = 'a'\nsimulator = 'b'",
+            "reader = 'a'\nwithout_secure_channel = true",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_in_the_file_are_refused() {
+        assert!(toml::from_str::<ConfigFile>("nmae = 'typo'").is_err());
+    }
+}

@@ -1,0 +1,164 @@
+//! Devices that are attached remotely: which of them may be an HSM of this server, beside those that the configuration names.
+
+mod arrival;
+mod error;
+mod fleet;
+
+pub use error::DeviceError;
+pub use fleet::Fleet;
+
+use std::sync::Arc;
+
+use countersign_protocol::{
+    audit::{Actor, AuditEvent},
+    cvc::{DeviceId, TrustAnchors},
+    id::HsmId,
+    remote::WaitingDevice,
+};
+
+use crate::{
+    config::{UnknownDevices, check_hsm_id},
+    events::Change,
+    remote::{Ending, Remote},
+    store::{self, Store, remote::RemoteHsm},
+};
+
+/// Accepts, declines and removes devices. Clones share the same state.
+#[derive(Clone)]
+pub struct Devices {
+    store: Store,
+    remote: Remote,
+    anchors: Arc<TrustAnchors>,
+    fleet: Fleet,
+    /// What becomes of a genuine device that neither the configuration nor an admin has named.
+    unknown: UnknownDevices,
+    /// Name of the server, for the person at the device.
+    server: Arc<str>,
+}
+
+impl Devices {
+    pub fn new(
+        store: Store,
+        remote: Remote,
+        anchors: Arc<TrustAnchors>,
+        fleet: Fleet,
+        unknown: UnknownDevices,
+        server: &str,
+    ) -> Self {
+        Self {
+            store,
+            remote,
+            anchors,
+            fleet,
+            unknown,
+            server: server.into(),
+        }
+    }
+
+    /// Offers the HSMs that admins accepted in former runs.
+    ///
+    /// # Errors
+    /// The configuration names one of them too, or it cannot be offered.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        let mut connection = self.store.read().await?;
+        let accepted = store::remote::list(&mut connection).await?;
+        drop(connection);
+        for RemoteHsm { hsm, device } in accepted {
+            let twice = self.fleet.hsms().get(&hsm).is_ok() || self.remote.slot(&device).is_some();
+            anyhow::ensure!(
+                !twice,
+                "HSM `{hsm}` (device {device}) was accepted in the portal, and the configuration names it too: remove its \
+                 [[hsm]] section, or remove it in the portal first"
+            );
+            self.offer(&hsm, &device).await?;
+        }
+        Ok(())
+    }
+
+    async fn offer(&self, hsm: &HsmId, device: &DeviceId) -> anyhow::Result<()> {
+        let connector = self.remote.admit(hsm, device, false);
+        self.fleet.offer(hsm.clone(), Box::new(connector)).await
+    }
+
+    /// Devices that wait to be accepted, the first one first.
+    pub fn waiting(&self) -> Vec<WaitingDevice> {
+        self.remote.list_waiting()
+    }
+
+    /// Accepts a device that waits, as an HSM of this name.
+    pub async fn accept(
+        &self,
+        actor: &Actor,
+        device: &DeviceId,
+        hsm: HsmId,
+    ) -> Result<(), DeviceError> {
+        check_hsm_id(&hsm)?;
+        if self.fleet.hsms().get(&hsm).is_ok() {
+            return Err(DeviceError::NameTaken(hsm));
+        }
+        let mut tx = self.store.write().await?;
+        let known = store::hsms::known_device(tx.connection(), &hsm).await?;
+        if let Some(known) = known.filter(|known| known.device != *device) {
+            return Err(DeviceError::NameOfAnotherDevice {
+                hsm,
+                device: known.device,
+            });
+        }
+        let waiting = self.remote.take(device);
+        let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
+        let accepted = RemoteHsm {
+            hsm: hsm.clone(),
+            device: device.clone(),
+        };
+        store::remote::insert(tx.connection(), &accepted).await?;
+        let event = AuditEvent::RemoteHsmAccepted {
+            hsm: hsm.clone(),
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.changed(Change::Devices);
+        tx.commit().await?;
+        self.offer(&hsm, device)
+            .await
+            .map_err(|error| DeviceError::NotAttached(error.to_string()))?;
+        self.bring_to_slot(&waiting.session, device);
+        self.store.publish(Change::Everything);
+        Ok(())
+    }
+
+    /// Turns away a device that waits.
+    pub fn decline(&self, device: &DeviceId) -> Result<(), DeviceError> {
+        let waiting = self.remote.take(device);
+        let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
+        waiting.session.end(Ending::Refused(format!(
+            "An admin of {} declined the device {device}",
+            self.server
+        )));
+        self.store.publish(Change::Devices);
+        Ok(())
+    }
+
+    /// Takes back what [`Self::accept`] allowed: the HSM is locked and forgotten.
+    pub async fn remove(&self, actor: &Actor, hsm: &HsmId) -> Result<(), DeviceError> {
+        self.fleet.hsms().get(hsm)?;
+        let mut tx = self.store.write().await?;
+        let device = store::remote::remove(tx.connection(), hsm)
+            .await?
+            .ok_or_else(|| DeviceError::Configured(hsm.clone()))?;
+        let event = AuditEvent::RemoteHsmWithdrawn {
+            hsm: hsm.clone(),
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.commit().await?;
+        self.fleet.withdraw(hsm, actor).await;
+        if let Some(slot) = self.remote.remove_slot(&device) {
+            slot.clear(Ending::Refused(format!(
+                "An admin of {} removed the HSM {hsm}",
+                self.server
+            )));
+        }
+        self.store.publish(Change::Everything);
+        Ok(())
+    }
+}

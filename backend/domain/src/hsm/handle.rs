@@ -1,0 +1,229 @@
+//! An HSM as the rest of the server holds it: sends work to its thread and waits for the result.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Sender},
+    },
+    time::Instant,
+};
+
+use countersign_card::{
+    KeySpec, PkaOptions, SignAlgorithm, SoPin,
+    pka::{Challenge, ChallengeBehaviour, PkaStatus},
+};
+use countersign_protocol::{
+    Timestamp,
+    cvc::{AuthenticatedRequest, DeviceId, PkaFile, TrustAnchors},
+    id::HsmId,
+};
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
+
+use super::{
+    Connector, HsmError, LeaseHandle, Refusal, Responded, Response,
+    attached::Attached,
+    snapshot::{Device, Notice, Snapshot},
+    thread::{After, Order, Work, Worker, after, after_lock, after_signing},
+};
+
+/// The handle of an HSM's thread. Clones are the same HSM.
+#[derive(Clone)]
+pub struct Hsm {
+    id: HsmId,
+    transport: Arc<str>,
+    orders: Sender<Order>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+/// What a new thread needs.
+pub struct NewHsm {
+    pub id: HsmId,
+    pub connector: Box<dyn Connector>,
+    pub anchors: Arc<TrustAnchors>,
+    /// The device that must be there; `None`: the first one that is seen.
+    pub expected: Option<DeviceId>,
+    pub behaviour: ChallengeBehaviour,
+}
+
+impl Hsm {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The operating system cannot start a thread.
+    pub fn start(new: NewHsm) -> std::io::Result<(Self, UnboundedReceiver<Notice>)> {
+        let NewHsm {
+            id,
+            connector,
+            anchors,
+            expected,
+            behaviour,
+        } = new;
+        let (orders, received) = mpsc::channel();
+        let absent = Snapshot::Absent {
+            since: Timestamp::now(),
+            why: "the server has not looked for it yet".into(),
+        };
+        let (snapshot, seen) = watch::channel(absent);
+        let (notices, noticed) = tokio::sync::mpsc::unbounded_channel();
+        let transport = connector.describe().into();
+        let span = tracing::info_span!(parent: None, "hsm", hsm = %id);
+        let worker = Worker {
+            connector,
+            anchors,
+            expected,
+            behaviour,
+            orders: received,
+            snapshot,
+            notices,
+        };
+        std::thread::Builder::new()
+            .name(format!("hsm {id}"))
+            .spawn(move || span.in_scope(|| worker.run()))?;
+        let hsm = Self {
+            id,
+            transport,
+            orders,
+            snapshot: seen,
+        };
+        Ok((hsm, noticed))
+    }
+
+    /// Name in the configuration.
+    pub fn id(&self) -> &HsmId {
+        &self.id
+    }
+
+    /// How the HSM is attached, in words.
+    pub fn transport(&self) -> &str {
+        &self.transport
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Reports changes of [`Self::snapshot`].
+    pub fn changes(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    /// The verified device.
+    ///
+    /// # Errors
+    /// [`HsmError::Unavailable`]: the HSM is absent or was rejected.
+    pub fn device(&self) -> Result<Arc<Device>, HsmError> {
+        match &*self.snapshot.borrow() {
+            Snapshot::Ready(device) => Ok(device.clone()),
+            Snapshot::Absent { why, .. } => Err(HsmError::Unavailable(format!(
+                "HSM {} is absent: {why}",
+                self.id
+            ))),
+            Snapshot::Refused { why } => Err(HsmError::Unavailable(format!(
+                "HSM {} was rejected: {why}",
+                self.id
+            ))),
+        }
+    }
+
+    /// Has the thread work on the device, if it is attached.
+    async fn ask<T: Send + 'static>(
+        &self,
+        after: fn(&Result<T, Refusal>) -> After,
+        work: impl FnOnce(&mut Attached) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, HsmError> {
+        let (reply, answer) = oneshot::channel();
+        let work: Work = Box::new(move |device| {
+            let result = device.and_then(work);
+            let after = after(&result);
+            // The caller may have left.
+            (after, Box::new(move || drop(reply.send(result))))
+        });
+        self.send(Order::Work(work))?;
+        Ok(answer.await.map_err(|_| HsmError::Stopped)??)
+    }
+
+    fn send(&self, order: Order) -> Result<(), HsmError> {
+        let stopping = |_| HsmError::Unavailable("the server is stopping".into());
+        self.orders.send(order).map_err(stopping)
+    }
+
+    /// The challenge that custodians are to sign now.
+    pub async fn challenge(&self) -> Result<Challenge, HsmError> {
+        self.ask(after, Attached::challenge).await
+    }
+
+    /// Presents a custodian's response.
+    pub async fn respond(&self, response: Response) -> Result<Responded, HsmError> {
+        self.ask(after, move |device| device.respond(&response))
+            .await
+    }
+
+    /// Begins a lease, which the thread ends at `deadline` by itself.
+    ///
+    /// # Errors
+    /// [`HsmError::NotOpen`]: the device does not count its quorum.
+    pub async fn open_lease(&self, lease: &LeaseHandle, deadline: Instant) -> Result<(), HsmError> {
+        let lease = lease.clone();
+        self.ask(after, move |device| device.open(lease, deadline))
+            .await
+    }
+
+    /// Signs with exactly one command.
+    ///
+    /// # Errors
+    /// [`HsmError::NotOpen`]: the lease is not open; [`HsmError::Card`]: the card refused.
+    pub async fn sign(
+        &self,
+        lease: &LeaseHandle,
+        reference: u8,
+        algorithm: SignAlgorithm,
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, HsmError> {
+        let lease = lease.clone();
+        self.ask(after_signing, move |device| {
+            let card = device.under(&lease)?;
+            Ok(card.sign(reference, algorithm, &input)?)
+        })
+        .await
+    }
+
+    pub async fn generate_key(
+        &self,
+        lease: &LeaseHandle,
+        spec: KeySpec,
+    ) -> Result<AuthenticatedRequest, HsmError> {
+        let lease = lease.clone();
+        self.ask(after_signing, move |device| device.generate(&lease, &spec))
+            .await
+    }
+
+    /// Logs out and proves it; the result says how. An absent HSM cannot prove anything, but its connection was reset.
+    pub async fn lock(&self) -> Result<String, HsmError> {
+        self.ask(after_lock, Attached::lock_and_refresh).await
+    }
+
+    /// Erases the device and sets up its quorum.
+    pub async fn initialise(&self, quorum: PkaOptions, so_pin: SoPin) -> Result<(), HsmError> {
+        self.ask(after, move |device| device.initialise(quorum, &so_pin))
+            .await
+    }
+
+    /// Registers a custodian's key.
+    pub async fn register(&self, file: PkaFile) -> Result<PkaStatus, HsmError> {
+        self.ask(after, move |device| device.register(&file)).await
+    }
+
+    /// Looks now and not at the next heartbeat, because the device may have come back or be connected anew.
+    pub fn look(&self) {
+        // A thread that has ended looks no more.
+        let _ = self.orders.send(Order::Look);
+    }
+
+    /// Locks, and ends the thread.
+    pub async fn shutdown(&self) {
+        let (reply, stopped) = oneshot::channel();
+        if self.send(Order::Shutdown(reply)).is_ok() && stopped.await.is_err() {
+            tracing::warn!(hsm = %self.id, "the HSM's thread ended without an answer");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The thread that owns the connection to one HSM. Its state changes here and nowhere else.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use countersign_card::{CardError, pka::ChallengeBehaviour};
+use countersign_protocol::{
+    Timestamp,
+    cvc::{DeviceId, TrustAnchors},
+};
+use tokio::sync::{mpsc::UnboundedSender, oneshot, watch};
+
+use super::{
+    Connector, LeaseHandle, Refusal,
+    attached::{Attached, NotUsable},
+    snapshot::{Notice, Snapshot},
+};
+
+/// An idle card is asked whether it still knows everything; never between signatures that follow each other.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often an absent HSM is looked for.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// Everything that the thread needs.
+pub struct Worker {
+    pub connector: Box<dyn Connector>,
+    pub anchors: Arc<TrustAnchors>,
+    /// The device that must be there.
+    pub expected: Option<DeviceId>,
+    pub behaviour: ChallengeBehaviour,
+    pub orders: Receiver<Order>,
+    pub snapshot: watch::Sender<Snapshot>,
+    pub notices: UnboundedSender<Notice>,
+}
+
+/// What the thread can be told to do.
+pub enum Order {
+    Work(Work),
+    /// Look whether the device has come back, or is connected anew.
+    Look,
+    /// Lock and end.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Work on the device, or on the reason why there is none. The result says what follows, and sends the answer.
+pub type Work = Box<dyn FnOnce(Result<&mut Attached, Refusal>) -> (After, Answer) + Send>;
+
+/// Sends the answer; called last, so that the caller finds the snapshot as it is now.
+type Answer = Box<dyn FnOnce()>;
+
+/// What follows a piece of work.
+pub enum After {
+    /// The device can be used as before.
+    Ready,
+    /// The device is gone, or cannot be trusted to be in the state that it should be in.
+    Drop(String),
+}
+
+impl Worker {
+    /// Runs until it is told to stop, or nobody can tell it any more.
+    pub fn run(mut self) {
+        let mut attached: Option<Attached> = None;
+        let mut next_search = Instant::now();
+        loop {
+            if attached.is_none() && next_search <= Instant::now() {
+                attached = self.attach();
+                next_search = Instant::now() + SEARCH;
+            }
+            let wait = match &attached {
+                None => next_search.saturating_duration_since(Instant::now()),
+                Some(device) => device.lease().map_or(HEARTBEAT, |(_, deadline)| {
+                    deadline
+                        .saturating_duration_since(Instant::now())
+                        .min(HEARTBEAT)
+                }),
+            };
+            match self.orders.recv_timeout(wait) {
+                Ok(Order::Shutdown(stopped)) => {
+                    if let Some(mut device) = attached.take()
+                        && let Err(error) = device.lock()
+                    {
+                        tracing::error!("an HSM could not be locked at the end: {error}");
+                    }
+                    let _ = stopped.send(());
+                    return;
+                }
+                Ok(Order::Look) if attached.is_none() => next_search = Instant::now(),
+                Ok(Order::Work(work)) => match &mut attached {
+                    Some(device) => {
+                        let lease = open_lease(device);
+                        let (after, answer) = match self.overdue(device) {
+                            None | Some(After::Ready) => work(Ok(device)),
+                            Some(drop) => (drop, work(Err(self.refusal())).1),
+                        };
+                        self.settle(&mut attached, after, lease);
+                        answer();
+                    }
+                    // An absent HSM is locked: its connection was reset when it was dropped.
+                    None => work(Err(self.refusal())).1(),
+                },
+                Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {
+                    if let Some(device) = &mut attached {
+                        let lease = open_lease(device);
+                        let after = match self.overdue(device) {
+                            Some(after) => after,
+                            None => device.check().map_or_else(After::Drop, |()| After::Ready),
+                        };
+                        self.settle(&mut attached, after, lease);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    if let Some(mut device) = attached.take() {
+                        let _ = device.lock();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks for the device.
+    fn attach(&mut self) -> Option<Attached> {
+        let transport = match self.connector.connect() {
+            Ok(transport) => transport,
+            Err(error) => {
+                self.absent(error.to_string());
+                return None;
+            }
+        };
+        match Attached::verify(
+            transport,
+            &self.anchors,
+            self.expected.as_ref(),
+            self.behaviour,
+            self.connector.unprotected_allowed(),
+        ) {
+            Ok((device, proof)) => {
+                self.expected = Some(device.id().clone());
+                self.snapshot
+                    .send_replace(Snapshot::Ready(device.to_device()));
+                self.notify(Notice::Attached {
+                    device: device.id().clone(),
+                    behaviour: device.behaviour(),
+                    proof,
+                });
+                Some(device)
+            }
+            Err(NotUsable::Card(error)) if error.is_connection_lost() => {
+                self.absent(error.to_string());
+                None
+            }
+            Err(error) => {
+                self.refused(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn absent(&self, why: String) {
+        let known = matches!(&*self.snapshot.borrow(), Snapshot::Absent { why: before, .. } if *before == why);
+        if !known {
+            let since = match &*self.snapshot.borrow() {
+                Snapshot::Absent { since, .. } => *since,
+                Snapshot::Refused { .. } | Snapshot::Ready(_) => Timestamp::now(),
+            };
+            self.snapshot.send_replace(Snapshot::Absent { since, why });
+        }
+    }
+
+    fn refused(&self, why: String) {
+        let known =
+            matches!(&*self.snapshot.borrow(), Snapshot::Refused { why: before } if *before == why);
+        if !known {
+            self.snapshot
+                .send_replace(Snapshot::Refused { why: why.clone() });
+            self.notify(Notice::Refused { why });
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Nobody listens only while the server stops.
+        let _ = self.notices.send(notice);
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal::Unavailable(match &*self.snapshot.borrow() {
+            Snapshot::Absent { why, .. } => format!("the HSM is absent: {why}"),
+            Snapshot::Refused { why } => format!("the HSM was refused: {why}"),
+            Snapshot::Ready(_) => "the HSM was lost: try again in a moment".into(),
+        })
+    }
+
+    /// Ends a lease whose time is over.
+    fn overdue(&mut self, device: &mut Attached) -> Option<After> {
+        let (lease, deadline) = device.lease()?;
+        if deadline > Instant::now() {
+            return None;
+        }
+        let lease = lease.clone();
+        Some(match device.lock() {
+            Ok(proof) => {
+                self.notify(Notice::LeaseOver { lease, proof });
+                After::Ready
+            }
+            Err(error) => After::Drop(error.to_string()),
+        })
+    }
+
+    /// `lease`: the one that was open before.
+    fn settle(
+        &mut self,
+        attached: &mut Option<Attached>,
+        after: After,
+        lease: Option<LeaseHandle>,
+    ) {
+        match (after, attached.as_ref()) {
+            (After::Ready, Some(device)) => {
+                self.behaviour = device.behaviour();
+                let device = device.to_device();
+                self.snapshot.send_if_modified(|snapshot| {
+                    let same = snapshot.device().is_some_and(|before| {
+                        (before.pka, &before.keys, &before.warnings)
+                            == (device.pka, &device.keys, &device.warnings)
+                    });
+                    if !same {
+                        *snapshot = Snapshot::Ready(device);
+                    }
+                    !same
+                });
+            }
+            (After::Drop(why), _) => {
+                // Dropping a PC/SC connection resets the card.
+                *attached = None;
+                self.snapshot.send_replace(Snapshot::Absent {
+                    since: Timestamp::now(),
+                    why: why.clone(),
+                });
+                self.notify(Notice::Lost { lease, why });
+                *attached = self.attach();
+            }
+            (After::Ready, None) => {}
+        }
+    }
+}
+
+fn open_lease(device: &Attached) -> Option<LeaseHandle> {
+    device.lease().map(|(lease, _)| lease.clone())
+}
+
+/// What follows a command: a lost connection loses the device.
+pub fn after<T>(result: &Result<T, Refusal>) -> After {
+    match result {
+        Err(Refusal::Card(error)) if error.is_connection_lost() => After::Drop(error.to_string()),
+        _ => After::Ready,
+    }
+}
+
+/// What follows the use of a key: a device that is locked under an open lease has lost its custodians, too.
+pub fn after_signing<T>(result: &Result<T, Refusal>) -> After {
+    match result {
+        Err(Refusal::Card(error @ CardError::NotAuthenticated(_))) => After::Drop(format!(
+            "{error}, although its quorum was complete: another program may have logged it out"
+        )),
+        other => after(other),
+    }
+}
+
+/// What follows an attempt to lock: a device that is not proven locked is dropped, which resets it.
+pub fn after_lock(result: &Result<String, Refusal>) -> After {
+    match result {
+        Ok(_) => After::Ready,
+        Err(error) => After::Drop(error.to_string()),
+    }
+}

@@ -1,0 +1,205 @@
+//! Enrolment: a key, proven to live on a genuine card, becomes a person's.
+
+use countersign_protocol::{
+    Timestamp,
+    audit::{Actor, AuditEvent},
+    cvc::{AttestedKey, PkaFile, attestation},
+    id::OperatorId,
+    operator::{
+        EnrolledKey, Enrolment, InvitationStatus, KeyStatus, OpenedInvitation, OperatorView, Person,
+    },
+    statement::EnrolmentStatement,
+    task::Task,
+};
+
+use super::{People, PeopleError};
+use crate::{
+    events::Change,
+    random,
+    store::{self, WriteTx, invitations::Invitation, operators::Operator},
+};
+
+/// Time to find card and PIN, in seconds.
+const TASK_SECONDS: i64 = 30 * 60;
+
+async fn waiting(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError> {
+    let invitation = store::invitations::by_code(tx.connection(), &random::hash(code)).await?;
+    match invitation {
+        Some(invitation)
+            if matches!(
+                invitation.view.status,
+                InvitationStatus::Sent | InvitationStatus::Opened
+            ) =>
+        {
+            Ok(invitation)
+        }
+        _ => Err(PeopleError::Code("ask an admin for a new invitation")),
+    }
+}
+
+impl People {
+    /// Shows an invitation and gives the task for the helper.
+    ///
+    /// # Errors
+    /// [`PeopleError::Code`] and others.
+    pub async fn open_invitation(&self, code: &str) -> Result<OpenedInvitation, PeopleError> {
+        let mut tx = self.store.write().await?;
+        let mut invitation = waiting(&mut tx, code).await?;
+        if invitation.view.status == InvitationStatus::Sent {
+            invitation.view.status = InvitationStatus::Opened;
+            store::invitations::set_status(
+                tx.connection(),
+                &invitation.view.id,
+                InvitationStatus::Opened,
+            )
+            .await?;
+            tx.changed(Change::People);
+            tx.commit().await?;
+        }
+        let task = Task::Enrol {
+            invitation: invitation.view.id.clone(),
+            person: invitation.view.name.clone(),
+            roles: invitation.view.roles.clone(),
+            nonce: invitation.nonce.clone(),
+        };
+        Ok(OpenedInvitation {
+            task: self.identity.task(task, TASK_SECONDS)?,
+            invitation: invitation.view,
+        })
+    }
+
+    /// Checks the evidence and enrols the key. A refusal leaves nothing behind but its audit entry.
+    ///
+    /// # Errors
+    /// [`PeopleError`], one reason each.
+    pub async fn enrol(&self, request: &Enrolment) -> Result<OperatorView, PeopleError> {
+        let mut tx = self.store.write().await?;
+        let invitation = waiting(&mut tx, &request.code).await?;
+        let actor = Actor::Invited {
+            name: invitation.view.name.clone(),
+        };
+        let checked = self.check(&mut tx, &invitation, request).await;
+        let key = match checked {
+            Ok(key) => key,
+            Err(error) => {
+                let event = AuditEvent::EnrolmentRefused {
+                    name: invitation.view.name.clone(),
+                    why: error.to_string(),
+                };
+                tx.audit(&actor, event).await?;
+                tx.commit().await?;
+                return Err(error);
+            }
+        };
+        // Nobody is there to confirm the very first key; everybody else's is confirmed by an admin.
+        let first = store::operators::list(tx.connection()).await?.is_empty();
+        let now = Timestamp::now();
+        let operator = Operator {
+            view: OperatorView {
+                person: Person {
+                    id: OperatorId::new(uuid::Uuid::now_v7().to_string()),
+                    name: invitation.view.name.clone(),
+                },
+                mail: invitation.view.mail.clone(),
+                roles: invitation.view.roles.clone(),
+                key: EnrolledKey {
+                    fingerprint: key.fingerprint(),
+                    words: key
+                        .fingerprint()
+                        .words()
+                        .iter()
+                        .map(|word| (*word).to_owned())
+                        .collect(),
+                    chr: key.chr().clone(),
+                    public_key: key.public_key().clone(),
+                    device: key.device().id().clone(),
+                    anchor: key.device().anchor().to_owned(),
+                },
+                status: if first {
+                    KeyStatus::Confirmed { by: None, at: now }
+                } else {
+                    KeyStatus::AwaitingConfirmation
+                },
+                enrolled_at: now,
+            },
+            pka: request.pka.0.clone(),
+        };
+        store::operators::insert(tx.connection(), &operator).await?;
+        store::invitations::set_status(
+            tx.connection(),
+            &invitation.view.id,
+            InvitationStatus::Accepted,
+        )
+        .await?;
+        let view = operator.view;
+        tx.audit(
+            &actor,
+            AuditEvent::KeyEnrolled {
+                person: view.person.clone(),
+                roles: view.roles.clone(),
+                key: view.key.fingerprint,
+                chr: view.key.chr.clone(),
+                device: view.key.device.clone(),
+                anchor: view.key.anchor.clone(),
+            },
+        )
+        .await?;
+        tx.changed(Change::People);
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    async fn check(
+        &self,
+        tx: &mut WriteTx,
+        invitation: &Invitation,
+        request: &Enrolment,
+    ) -> Result<AttestedKey, PeopleError> {
+        let file = PkaFile::parse(request.pka.as_bytes())?;
+        let key = attestation::verify(&file, &self.anchors)?;
+        key.check_custodian_policy()?;
+        if let Some(owner) = store::operators::by_key(tx.connection(), &key.fingerprint()).await? {
+            return Err(PeopleError::Taken(format!(
+                "this key is enrolled already, by {}: generate a key of your own",
+                owner.view.person.name
+            )));
+        }
+        if let Some(owner) = store::operators::by_device(tx.connection(), key.device().id()).await?
+        {
+            return Err(PeopleError::Taken(format!(
+                "the card {} is {}'s already: everybody needs a card of their own",
+                key.device().id(),
+                owner.view.person.name
+            )));
+        }
+        match &request.statement {
+            None if store::operators::list(tx.connection()).await?.is_empty() => {
+                Err(PeopleError::Statement(
+                    "the first admin enrols with the helper, not by a file".into(),
+                ))
+            }
+            None => Ok(key),
+            Some(envelope) => {
+                let statement: EnrolmentStatement = envelope
+                    .verify(key.public_key())
+                    .map_err(|error| PeopleError::Statement(error.to_string()))?;
+                let expected = EnrolmentStatement {
+                    origin: self.origin.to_string(),
+                    server_key: self.identity.fingerprint(),
+                    invitation: invitation.view.id.clone(),
+                    person: invitation.view.name.clone(),
+                    nonce: invitation.nonce.clone(),
+                    key: key.fingerprint(),
+                    at: statement.at,
+                };
+                if statement == expected {
+                    Ok(key)
+                } else {
+                    Err(PeopleError::Statement(
+                        "it is about another invitation, origin, server or key".into(),
+                    ))
+                }
+            }
+        }
+    }
+}

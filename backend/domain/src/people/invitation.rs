@@ -1,0 +1,121 @@
+//! Invitations.
+
+use countersign_protocol::{
+    Timestamp,
+    audit::{Actor, AuditEvent},
+    id::InvitationId,
+    limits,
+    operator::{CreatedInvitation, InvitationStatus, InvitationView, NewInvitation, Role},
+    text,
+};
+use jiff::SignedDuration;
+
+use super::{People, PeopleError};
+use crate::{
+    events::Change,
+    random,
+    store::{self, WriteTx, invitations::Invitation},
+};
+
+const LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+impl People {
+    /// Invites somebody.
+    ///
+    /// # Errors
+    /// [`PeopleError::Invalid`] and others.
+    pub async fn invite(
+        &self,
+        actor: &Actor,
+        new: &NewInvitation,
+    ) -> Result<CreatedInvitation, PeopleError> {
+        let mut roles = new.roles.clone();
+        roles.sort_unstable();
+        roles.dedup();
+        if roles.is_empty() {
+            return Err(PeopleError::Invalid("choose at least one role".into()));
+        }
+        let mut tx = self.store.write().await?;
+        let created = create(
+            &mut tx,
+            &self.origin,
+            &new.name,
+            new.mail.clone(),
+            roles.clone(),
+        )
+        .await?;
+        tx.audit(
+            actor,
+            AuditEvent::Invited {
+                invitation: created.invitation.id.clone(),
+                name: created.invitation.name.clone(),
+                roles,
+            },
+        )
+        .await?;
+        tx.changed(Change::People);
+        tx.commit().await?;
+        Ok(created)
+    }
+
+    /// Withdraws an invitation that nobody has accepted.
+    ///
+    /// # Errors
+    /// [`PeopleError::NotFound`], [`PeopleError::Conflict`] and others.
+    pub async fn revoke_invitation(
+        &self,
+        actor: &Actor,
+        id: &InvitationId,
+    ) -> Result<(), PeopleError> {
+        let mut tx = self.store.write().await?;
+        let invitation = store::invitations::by_id(tx.connection(), id)
+            .await?
+            .ok_or(PeopleError::NotFound("invitation"))?;
+        if invitation.view.status == InvitationStatus::Accepted {
+            return Err(PeopleError::Conflict(
+                "the invitation was accepted already: revoke the person's key instead",
+            ));
+        }
+        store::invitations::set_status(tx.connection(), id, InvitationStatus::Revoked).await?;
+        tx.audit(
+            actor,
+            AuditEvent::InvitationRevoked {
+                invitation: id.clone(),
+            },
+        )
+        .await?;
+        tx.changed(Change::People);
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Makes an invitation inside a change.
+pub(super) async fn create(
+    tx: &mut WriteTx,
+    origin: &str,
+    name: &str,
+    mail: Option<String>,
+    roles: Vec<Role>,
+) -> Result<CreatedInvitation, PeopleError> {
+    let name = name.trim();
+    text::check(name, limits::PERSON_NAME)
+        .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
+    let code = random::random(26)?;
+    let view = InvitationView {
+        id: InvitationId::new(uuid::Uuid::now_v7().to_string()),
+        name: name.to_owned(),
+        mail,
+        roles,
+        status: InvitationStatus::Sent,
+        expires_at: Timestamp::now() + LIFE,
+    };
+    let invitation = Invitation {
+        view: view.clone(),
+        nonce: random::random(26)?,
+    };
+    store::invitations::insert(tx.connection(), &invitation, &random::hash(&code)).await?;
+    Ok(CreatedInvitation {
+        invitation: view,
+        link: format!("{origin}/join#{code}"),
+    })
+}

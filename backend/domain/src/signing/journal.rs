@@ -1,0 +1,180 @@
+//! Puts reservations and records of signatures into few transactions: what waits together is written together.
+//!
+//! A reservation survives `kill -9` of the server; a record, which is answered, survives a power cut too.
+
+use std::thread;
+
+use countersign_protocol::{
+    audit::{Actor, AuditEvent},
+    id::SignatureId,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+};
+
+use crate::store::{
+    Durability, Store, StoreError,
+    signatures::{self, Made, Reservation},
+};
+
+/// Most changes in one transaction, so that no change waits for more than this many others.
+const MOST: usize = 64;
+
+/// One change.
+pub enum Entry {
+    /// Before the card is asked.
+    Reserve(Reservation),
+    /// The card said that it made nothing.
+    Release(SignatureId),
+    /// Before it is answered.
+    Record(Box<Record>),
+}
+
+/// A signature, and the audit entry that belongs to it.
+pub struct Record {
+    /// The signature.
+    pub made: Made,
+    /// Who asked.
+    pub actor: Actor,
+    /// The audit entry.
+    pub event: AuditEvent,
+}
+
+struct Waiting {
+    change: Entry,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Where changes are handed in. Clones are the same journal.
+#[derive(Clone)]
+pub struct Journal(UnboundedSender<Waiting>);
+
+impl Journal {
+    /// Starts its thread; it ends with the last clone.
+    ///
+    /// # Errors
+    /// The operating system has no thread left.
+    pub fn start(store: Store) -> std::io::Result<Self> {
+        let (sender, receiver) = unbounded_channel();
+        // Every statement waits for its answer: it must not wait behind the checks of signatures, too.
+        let runtime = Handle::current();
+        thread::Builder::new()
+            .name("signatures".into())
+            .spawn(move || runtime.block_on(run(store, receiver)))?;
+        Ok(Self(sender))
+    }
+
+    /// Returns when the change is written.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has happened then.
+    pub async fn write(&self, change: Entry) -> Result<(), StoreError> {
+        let (done, written) = oneshot::channel();
+        let stopped = || StoreError::Unreadable("the signature journal has stopped".into());
+        self.0
+            .send(Waiting { change, done })
+            .map_err(|_| stopped())?;
+        written.await.map_err(|_| stopped())?
+    }
+}
+
+async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
+    let mut waiting = Vec::new();
+    while changes.recv_many(&mut waiting, MOST).await > 0 {
+        let together = write(&store, waiting.iter().map(|waiting| &waiting.change)).await;
+        if let Err(error) = &together {
+            tracing::error!(%error, "signatures could not be written");
+        }
+        let several = waiting.len() > 1;
+        for Waiting { change, done } in waiting.drain(..) {
+            let result = match &together {
+                Ok(()) => Ok(()),
+                // Retry each change alone, so that one bad change cannot fail the batch.
+                Err(_) if several => write(&store, [&change]).await,
+                Err(error) => Err(StoreError::Unreadable(error.to_string())),
+            };
+            // Whoever asked may have left.
+            let _ = done.send(result);
+        }
+    }
+}
+
+/// Writes changes together, with a statement for each kind.
+async fn write(store: &Store, changes: impl IntoIterator<Item = &Entry>) -> Result<(), StoreError> {
+    let mut reservations = Vec::new();
+    let mut released = Vec::new();
+    let mut made = Vec::new();
+    let mut audit = Vec::new();
+    for change in changes {
+        match change {
+            Entry::Reserve(reservation) => reservations.push(reservation),
+            Entry::Release(id) => released.push(id),
+            Entry::Record(record) => {
+                made.push(&record.made);
+                audit.push((record.actor.clone(), record.event.clone()));
+            }
+        }
+    }
+    if made.is_empty() && released.is_empty() {
+        // A single statement is a transaction by itself.
+        let mut connection = store.connection(Durability::Kill).await?;
+        return signatures::reserve(&mut connection, &reservations).await;
+    }
+    let durability = if made.is_empty() {
+        Durability::Kill
+    } else {
+        Durability::PowerCut
+    };
+    let mut tx = store.write_as(durability).await?;
+    signatures::reserve(tx.connection(), &reservations).await?;
+    signatures::release(tx.connection(), &released).await?;
+    signatures::record(tx.connection(), &made).await?;
+    if !audit.is_empty() {
+        tx.audit_all(audit).await?;
+    }
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_protocol::{
+        cvc::Fingerprint, digest::Sha256Digest, id::ActivationId, mechanism::Mechanism,
+    };
+
+    use super::*;
+    use crate::{events::Changes, store::signatures::StoredSignature};
+
+    #[tokio::test]
+    async fn a_change_that_fails_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("db"), Changes::default())
+            .await
+            .unwrap();
+        let journal = Journal::start(store).unwrap();
+        let release = || journal.write(Entry::Release(SignatureId::new("nothing")));
+        let digest = Sha256Digest::of(b"x");
+        let reservation = Reservation {
+            activation: ActivationId::new("NONE-SUCH"),
+            idempotency_key: "1".into(),
+            signature: StoredSignature {
+                id: SignatureId::new("1"),
+                key: Fingerprint(*digest.as_bytes()),
+                mechanism: Mechanism::EcdsaSha256,
+                digest: digest.as_bytes().to_vec(),
+                salt_length: None,
+                made: None,
+            },
+        };
+        let (first, reserved, last) = tokio::join!(
+            release(),
+            journal.write(Entry::Reserve(reservation)),
+            release()
+        );
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        assert!(reserved.is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! API tokens: for programs that ask for signatures, and for nothing else.
+
+mod error;
+
+pub use error::TokenError;
+
+use countersign_protocol::{
+    Timestamp,
+    audit::{Actor, AuditEvent},
+    digest::Sha256Digest,
+    id::TokenId,
+    limits,
+    operator::Person,
+    text,
+    token::{CreatedToken, NewToken, TokenCertificate, TokenView},
+};
+use jiff::SignedDuration;
+use sqlx::SqliteConnection;
+
+use crate::{
+    events::Change,
+    random,
+    store::{self, Store, StoreError},
+};
+
+/// Beginning of every token, so that scanners for leaked secrets find it.
+const PREFIX: &str = "cst_";
+/// How often a use is remembered.
+const TOUCH: SignedDuration = SignedDuration::from_mins(1);
+
+/// Creates, revokes and looks up API tokens. Clones share the same state.
+#[derive(Clone)]
+pub struct Tokens {
+    store: Store,
+}
+
+impl Tokens {
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Makes a token; its secret is shown once.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn create(
+        &self,
+        owner: &Person,
+        actor: &Actor,
+        new: &NewToken,
+        certificate: Option<TokenCertificate>,
+    ) -> Result<CreatedToken, TokenError> {
+        text::check(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
+        if !limits::TOKEN_DAYS.contains(&new.days) {
+            return Err(TokenError::Lifetime);
+        }
+        let now = Timestamp::now();
+        // 52 characters of 5 bits.
+        let secret = format!("{PREFIX}{}", random::random(52)?);
+        let token = TokenView {
+            id: TokenId::new(uuid::Uuid::now_v7().to_string()),
+            label: new.label.clone(),
+            owner: owner.clone(),
+            keys: new.keys.clone(),
+            certificate,
+            created_at: now,
+            expires_at: now + SignedDuration::from_hours(24 * i64::from(new.days)),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let mut tx = self.store.write().await?;
+        if let Some(certificate) = &token.certificate {
+            let taken = store::tokens::by_certificate(tx.connection(), &certificate.fingerprint);
+            if taken.await?.is_some() {
+                return Err(TokenError::CertificateTaken);
+            }
+        }
+        let hash = Sha256Digest::of(secret.as_bytes());
+        store::tokens::insert(tx.connection(), &token, &hash).await?;
+        tx.audit(
+            actor,
+            AuditEvent::TokenCreated {
+                token: token.id.clone(),
+                label: token.label.clone(),
+                certificate: token
+                    .certificate
+                    .as_ref()
+                    .map(|certificate| certificate.fingerprint),
+            },
+        )
+        .await?;
+        tx.changed(Change::People);
+        tx.commit().await?;
+        Ok(CreatedToken { token, secret })
+    }
+
+    /// Withdraws a token.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn revoke(
+        &self,
+        person: &Person,
+        any: bool,
+        actor: &Actor,
+        id: &TokenId,
+    ) -> Result<(), TokenError> {
+        let mut tx = self.store.write().await?;
+        let token = store::tokens::by_id(tx.connection(), id)
+            .await?
+            .ok_or(TokenError::NotFound)?;
+        if !any && token.owner.id != person.id {
+            return Err(TokenError::NotFound);
+        }
+        store::tokens::revoke(tx.connection(), id).await?;
+        tx.audit(actor, AuditEvent::TokenRevoked { token: id.clone() })
+            .await?;
+        tx.changed(Change::People);
+        Ok(tx.commit().await?)
+    }
+
+    /// The token whose secret has this hash, if it works.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn by_secret(&self, hash: &Sha256Digest) -> Result<Option<TokenView>, StoreError> {
+        let mut connection = self.store.read().await?;
+        let token = store::tokens::by_hash(&mut connection, hash).await?;
+        used(&mut connection, token).await
+    }
+
+    /// The token for which this certificate stands, if it works.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn by_certificate(
+        &self,
+        fingerprint: &Sha256Digest,
+    ) -> Result<Option<TokenView>, StoreError> {
+        let mut connection = self.store.read().await?;
+        let token = store::tokens::by_certificate(&mut connection, fingerprint).await?;
+        used(&mut connection, token).await
+    }
+}
+
+async fn used(
+    connection: &mut SqliteConnection,
+    token: Option<TokenView>,
+) -> Result<Option<TokenView>, StoreError> {
+    let now = Timestamp::now();
+    let token = token.filter(|token| token.revoked_at.is_none() && token.expires_at > now);
+    if let Some(token) = &token
+        && token
+            .last_used_at
+            .is_none_or(|last| now.duration_since(last) > TOUCH)
+    {
+        store::tokens::touch(connection, &token.id).await?;
+    }
+    Ok(token)
+}

@@ -1,0 +1,88 @@
+//! What people see: everything that is read and shown, built from stored rows and the HSMs' snapshots. Nothing here changes anything.
+
+mod activation;
+mod announcer;
+mod hsm;
+mod lists;
+mod receipt;
+mod signatures;
+
+pub use announcer::{Announcements, announce};
+
+use std::sync::Arc;
+
+use countersign_protocol::{
+    activation::ActivationTerms, hsm::HsmState, hsm::HsmView, id::ActivationId,
+};
+
+use crate::{
+    activation::OpenLeases,
+    hsm::Hsms,
+    identity::ServerKey,
+    store::{self, Store, StoreError},
+};
+
+/// Builds views. Clones share the same state.
+#[derive(Clone)]
+pub struct Views {
+    store: Store,
+    hsms: Hsms,
+    leases: OpenLeases,
+    identity: Arc<ServerKey>,
+    /// Origin under which browsers see the portal: links name it.
+    origin: Arc<str>,
+}
+
+impl Views {
+    pub fn new(
+        store: Store,
+        hsms: Hsms,
+        leases: OpenLeases,
+        identity: Arc<ServerKey>,
+        origin: &str,
+    ) -> Self {
+        Self {
+            store,
+            hsms,
+            leases,
+            identity,
+            origin: origin.into(),
+        }
+    }
+
+    /// Origin under which browsers see the portal.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn hsms(&self) -> &Hsms {
+        &self.hsms
+    }
+
+    /// Hides the activation that an HSM is open for from those who may not see it.
+    pub async fn hide_activation(
+        &self,
+        hsm: &mut HsmView,
+        sees: impl Fn(&ActivationTerms) -> bool,
+    ) -> Result<(), StoreError> {
+        let (HsmState::Collecting { activation } | HsmState::Open { activation, .. }) =
+            &mut hsm.state
+        else {
+            return Ok(());
+        };
+        let Some(id) = activation else {
+            return Ok(());
+        };
+        if !self.terms(id).await?.is_some_and(|terms| sees(&terms)) {
+            *activation = None;
+        }
+        Ok(())
+    }
+
+    /// The terms of an activation, if it exists.
+    pub async fn terms(&self, id: &ActivationId) -> Result<Option<ActivationTerms>, StoreError> {
+        let mut connection = self.store.read().await?;
+        let found = store::activations::by_id(&mut connection, &id.activation()).await?;
+        Ok(found.map(|activation| activation.terms))
+    }
+}

@@ -1,0 +1,80 @@
+//! Receipts: who allowed what was signed.
+
+use countersign_protocol::{
+    Timestamp,
+    activation::Answer,
+    dsse::Envelope,
+    encoding::Base64,
+    id::ActivationId,
+    receipt::{Receipt, ReceiptApproval},
+};
+use sqlx::SqliteConnection;
+
+use super::{Views, signatures};
+use crate::{
+    activation::ActivationError,
+    hsm::HsmError,
+    store::{self, activations::Activation},
+};
+
+impl Views {
+    /// The receipt as it stands now, signed by this server.
+    ///
+    /// # Errors
+    /// [`ActivationError`].
+    pub async fn receipt(&self, id: &ActivationId) -> Result<Envelope, ActivationError> {
+        let mut connection = self.store.read().await?;
+        let members = store::activations::members(&mut connection, id).await?;
+        let mut receipts = Vec::new();
+        for member in &members {
+            receipts.push(self.about_member(&mut connection, member).await?);
+        }
+        let others = receipts.split_off(receipts.len().min(1));
+        let first = receipts
+            .pop()
+            .ok_or_else(|| ActivationError::NotFound(id.clone()))?;
+        Ok(self.identity.seal(&Receipt { others, ..first })?)
+    }
+
+    /// What one HSM has to do with it.
+    async fn about_member(
+        &self,
+        connection: &mut SqliteConnection,
+        member: &Activation,
+    ) -> Result<Receipt, ActivationError> {
+        let view = self.member(connection, member).await?;
+        let answers = store::activations::answers(connection, &member.terms.id).await?;
+        let mut approvals = Vec::new();
+        for answer in answers {
+            let (Answer::Authenticated { .. }, Some(statement)) = (answer.answer, answer.statement)
+            else {
+                continue;
+            };
+            if let Some(operator) = store::operators::by_key(connection, &answer.key).await? {
+                approvals.push(ReceiptApproval {
+                    person: operator.view.person,
+                    statement,
+                    pka: Base64(operator.pka),
+                });
+            }
+        }
+        let hsm = &member.terms.hsm;
+        let device = self.hsms.get(&hsm.id)?.device()?;
+        if *device.id() != hsm.device {
+            return Err(HsmError::Unavailable(format!(
+                "the receipt needs the certificates of the device {}: attach it",
+                hsm.device
+            ))
+            .into());
+        }
+        Ok(Receipt {
+            server: self.identity.identity().clone(),
+            device_certificates: Base64(device.verified.chain().to_ef()),
+            approvals,
+            signatures: signatures::of_member(connection, &member.terms, &member.terms.id).await?,
+            activation: view,
+            others: Vec::new(),
+            at: Timestamp::now(),
+        })
+    }
+}

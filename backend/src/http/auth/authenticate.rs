@@ -1,0 +1,183 @@
+//! Finds out who makes a request.
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+use countersign_protocol::{
+    Timestamp, digest::Sha256Digest, id::OperatorId, operator::Role, problem::ProblemCode,
+};
+use serde::{Deserialize, Serialize};
+use tower_sessions::Session;
+
+use super::{
+    Caller, Credential,
+    caller_cache::{By, CallerCache},
+    session_store::{LONGEST, SessionStore},
+};
+use crate::{
+    http::{self, problem::ApiError},
+    people::People,
+    tls::ClientCertificate,
+    tokens::Tokens,
+};
+
+/// Key of the operator in a session.
+const OPERATOR: &str = "operator";
+
+/// What a session remembers.
+#[derive(Serialize, Deserialize)]
+struct LoggedIn {
+    operator: OperatorId,
+    since: Timestamp,
+}
+
+/// Looks callers up. Clones share the same state.
+#[derive(Clone)]
+pub struct Authenticator {
+    people: People,
+    tokens: Tokens,
+    sessions: SessionStore,
+    cache: CallerCache,
+    /// Whether browsers reach the portal over TLS.
+    https: bool,
+}
+
+impl Authenticator {
+    pub fn new(people: People, tokens: Tokens, sessions: SessionStore, https: bool) -> Self {
+        Self {
+            people,
+            tokens,
+            sessions,
+            cache: CallerCache::default(),
+            https,
+        }
+    }
+
+    pub fn sessions(&self) -> &SessionStore {
+        &self.sessions
+    }
+
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Who makes a request, which is no use of a session yet.
+    ///
+    /// # Errors
+    /// `not-authenticated`, and the database's.
+    pub async fn look_up(&self, parts: &mut Parts) -> Result<Caller, ApiError> {
+        match Credential::of(&parts.headers, &parts.extensions, self.https) {
+            Credential::Authorization => return self.by_secret(&parts.headers).await,
+            Credential::Certificate(certificate) => return self.by_certificate(&certificate).await,
+            Credential::Session => {}
+        }
+        let session = Session::from_request_parts(parts, &())
+            .await
+            .map_err(|(_, why)| ApiError::internal(why))?;
+        let nobody = || ApiError::new(ProblemCode::NotAuthenticated, "log in first");
+        let logged_in: LoggedIn = session
+            .get(OPERATOR)
+            .await
+            .map_err(ApiError::internal)?
+            .ok_or_else(nobody)?;
+        let age = Timestamp::now().duration_since(logged_in.since);
+        if age.as_secs() >= LONGEST.whole_seconds() {
+            session.flush().await.map_err(ApiError::internal)?;
+            return Err(nobody());
+        }
+        let view = self
+            .people
+            .session(&logged_in.operator)
+            .await?
+            .ok_or_else(nobody)?;
+        Ok(Caller::Session(view))
+    }
+    async fn by_secret(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let refused = || {
+            ApiError::new(
+                ProblemCode::NotAuthenticated,
+                "the API token is unknown, expired or revoked: make a new one in the portal",
+            )
+        };
+        let header = headers.get(header::AUTHORIZATION);
+        let secret = header
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .ok_or_else(refused)?
+            .trim();
+        let by = By::Secret(Sha256Digest::of(secret.as_bytes()));
+        self.by_token(by).await?.ok_or_else(refused)
+    }
+
+    async fn by_certificate(&self, certificate: &ClientCertificate) -> Result<Caller, ApiError> {
+        let refused = |why: String| ApiError::new(ProblemCode::NotAuthenticated, why);
+        certificate
+            .check(Timestamp::now())
+            .map_err(|why| refused(format!("client certificate rejected: {why}")))?;
+        let by = By::Certificate(certificate.fingerprint);
+        self.by_token(by).await?.ok_or_else(|| {
+        refused(format!(
+            "no usable API token belongs to your client certificate (SHA-256 {}): make one in the portal, with this \
+             certificate",
+            certificate.fingerprint
+        ))
+    })
+    }
+
+    async fn by_token(&self, by: By) -> Result<Option<Caller>, ApiError> {
+        // A build asks many times a second; whatever changes a person or a token makes this forget.
+        if let Some(caller) = self.cache.known(self.people.generation(), by) {
+            return Ok(Some(caller));
+        }
+        let generation = self.people.generation();
+        let token = match by {
+            By::Secret(hash) => self.tokens.by_secret(&hash).await?,
+            By::Certificate(fingerprint) => self.tokens.by_certificate(&fingerprint).await?,
+        };
+        let Some(token) = token else { return Ok(None) };
+        let Some(mut session) = self.people.session(&token.owner.id).await? else {
+            return Ok(None);
+        };
+        session.key = None;
+        session.roles.retain(|role| *role == Role::Requester);
+        let caller = Caller::Token {
+            session,
+            token: token.id,
+            keys: token.keys,
+        };
+        self.cache
+            .remember(by, generation, token.expires_at, &caller);
+        Ok(Some(caller))
+    }
+}
+
+impl FromRequestParts<http::State> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
+        let auth = Authenticator::from_ref(state);
+        let caller = auth.look_up(parts).await?;
+        if let (Self::Session(_), Some(session)) = (&caller, parts.extensions.get::<Session>()) {
+            auth.sessions.used(session).await?;
+        }
+        Ok(caller)
+    }
+}
+
+/// Begins a session.
+///
+/// # Errors
+/// The session store's.
+pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(), ApiError> {
+    // A session id from before the log-in must not become a logged-in one.
+    session.cycle_id().await.map_err(ApiError::internal)?;
+    let logged_in = LoggedIn {
+        operator: operator.clone(),
+        since: Timestamp::now(),
+    };
+    session
+        .insert(OPERATOR, logged_in)
+        .await
+        .map_err(ApiError::internal)
+}

@@ -1,0 +1,109 @@
+//! A caller whose credential was accepted.
+
+use countersign_protocol::{
+    activation::ActivationTerms,
+    audit::Actor,
+    id::TokenId,
+    operator::{Person, Role},
+    problem::ProblemCode,
+    session::SessionView,
+};
+
+use crate::{activation::Requester, http::problem::ApiError};
+
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A person in the portal.
+    Session(SessionView),
+    /// A program with a token: requester, whatever else its owner is.
+    Token {
+        /// The owner.
+        session: SessionView,
+        /// The token.
+        token: TokenId,
+        /// Labels or fingerprints of the keys that it may use; empty: every key.
+        keys: Vec<String>,
+    },
+}
+
+impl Caller {
+    fn view(&self) -> &SessionView {
+        match self {
+            Self::Session(session) | Self::Token { session, .. } => session,
+        }
+    }
+
+    /// Who it is, or acts for.
+    pub fn person(&self) -> &Person {
+        &self.view().person
+    }
+
+    /// For the audit log.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Session(session) => Actor::Operator {
+                person: session.person.clone(),
+            },
+            Self::Token { session, token, .. } => Actor::Token {
+                person: session.person.clone(),
+                token: token.clone(),
+            },
+        }
+    }
+
+    /// Whether the caller has this role.
+    pub fn is(&self, role: Role) -> bool {
+        match self {
+            Self::Session(session) => session.roles.contains(&role),
+            Self::Token { session, .. } => role == Role::Requester && session.roles.contains(&role),
+        }
+    }
+
+    /// Whether the caller sees other people's activations.
+    pub fn sees_all(&self) -> bool {
+        [Role::Admin, Role::Custodian, Role::Auditor]
+            .into_iter()
+            .any(|role| self.is(role))
+    }
+
+    /// Whether the caller sees an activation: requesters their own only, tokens for some keys only those of these keys.
+    pub fn sees(&self, terms: &ActivationTerms) -> bool {
+        let actor = self.actor();
+        let own = terms.requester.id == self.person().id;
+        self.sees_all() || (own && self.requester_as(&actor).may_use_all_of(&terms.purpose))
+    }
+
+    /// Refuses unless the caller has this role.
+    ///
+    /// # Errors
+    /// `not-allowed`.
+    pub fn require(&self, role: Role) -> Result<(), ApiError> {
+        if self.is(role) {
+            Ok(())
+        } else {
+            Err(ApiError::new(
+                ProblemCode::NotAllowed,
+                format!("requires the role `{role}`"),
+            ))
+        }
+    }
+
+    /// The caller as a requester of signatures or keys; `actor` is [`Self::actor`].
+    pub fn requester_as<'a>(&'a self, actor: &'a Actor) -> Requester<'a> {
+        Requester {
+            person: self.person(),
+            actor,
+            may_sign: self.is(Role::Requester),
+            may_generate: self.is(Role::Admin),
+            keys: match self {
+                Self::Session(_) => &[],
+                Self::Token { keys, .. } => keys,
+            },
+        }
+    }
+
+    /// As `GET /session` tells it.
+    pub fn to_view(&self) -> SessionView {
+        self.view().clone()
+    }
+}

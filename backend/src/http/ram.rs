@@ -1,0 +1,204 @@
+//! `POST /rt/hsm`: RAMOverHTTP clients with a card.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{ConnectInfo, DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use countersign_protocol::problem::ProblemCode;
+use countersign_ram::{ClientMessage, http::SERVER_CONTENT_TYPE};
+
+use super::{connection::Peer, problem::ApiError};
+use crate::remote::{Connection, RamSession, Remote, Reply, TooManySessions};
+
+/// A message has at most 65,535 bytes and a header.
+const BODY_LIMIT: usize = 65_535 + 4;
+/// Name of the session's cookie.
+const COOKIE: &str = "RAMSID";
+
+type Receive = dyn Fn(&Arc<RamSession>) + Send + Sync;
+
+/// Where clients post, and what becomes of those who have a card.
+#[derive(Clone)]
+pub struct RamEndpoint {
+    remote: Remote,
+    /// Whether clients come by https.
+    secure: bool,
+    /// Called for each new session, on a thread that may block.
+    receive: Arc<Receive>,
+}
+
+impl RamEndpoint {
+    /// Calls `receive` for each new session.
+    pub fn new(
+        remote: Remote,
+        secure: bool,
+        receive: impl Fn(&Arc<RamSession>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            remote,
+            secure,
+            receive: Arc::new(receive),
+        }
+    }
+
+    /// `/rt/hsm`, with and without a token. Wants a [`Peer`] with every request.
+    pub fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        Router::new()
+            .route("/rt/hsm", post(without_token))
+            .route("/rt/hsm/{token}", post(with_token))
+            .method_not_allowed_fallback(|| async {
+                ApiError::new(
+                    ProblemCode::MethodNotAllowed,
+                    "RAMOverHTTP clients post to this address",
+                )
+            })
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(self)
+    }
+}
+
+async fn without_token(State(endpoint): State<RamEndpoint>, call: Call) -> Response {
+    call.answer(&endpoint, None).await
+}
+
+async fn with_token(
+    State(endpoint): State<RamEndpoint>,
+    Path(token): Path<String>,
+    call: Call,
+) -> Response {
+    call.answer(&endpoint, Some(&token)).await
+}
+
+/// A client's POST.
+#[derive(axum::extract::FromRequest)]
+struct Call {
+    peer: ConnectInfo<Peer>,
+    version: Version,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+}
+
+impl Call {
+    async fn answer(self, endpoint: &RamEndpoint, token: Option<&str>) -> Response {
+        // As if nothing were there: clients say that the address is wrong.
+        if !endpoint.remote.lets_in(token) {
+            return ApiError::new(
+                ProblemCode::NotFound,
+                "no HSM is attached here: use the address with the token that the server's admin gave you",
+            )
+            .into_response();
+        }
+        let message = match self.message() {
+            Ok(message) => message,
+            Err(why) => {
+                return ApiError::new(
+                    ProblemCode::InvalidRequest,
+                    format!("this is no message of a RAMOverHTTP client: {why}"),
+                )
+                .into_response();
+            }
+        };
+        let connection = self.connection();
+        let cookie = self.cookie();
+        match message {
+            ClientMessage::Initiation(initiation) => {
+                let from = self.peer.address.ip().to_string();
+                let session = Arc::new(RamSession::new(&initiation, from));
+                let cookie = match endpoint.remote.sessions().insert(session.clone()) {
+                    Ok(cookie) => cookie,
+                    Err(error @ TooManySessions::TooMany) => {
+                        return ApiError::new(ProblemCode::TooMany, error.to_string())
+                            .into_response();
+                    }
+                    Err(error @ TooManySessions::Random(_)) => {
+                        return ApiError::internal(error).into_response();
+                    }
+                };
+                let at_the_door = (endpoint.receive.clone(), session.clone());
+                tokio::task::spawn_blocking(move || at_the_door.0(&at_the_door.1));
+                let reply = session.post(None, connection).await;
+                let mut response = respond(endpoint, &cookie, reply);
+                let secure = if endpoint.secure { "; Secure" } else { "" };
+                let set = format!("{COOKIE}={cookie}; Path=/; HttpOnly{secure}");
+                if let Ok(value) = HeaderValue::from_str(&set) {
+                    response.headers_mut().insert(header::SET_COOKIE, value);
+                }
+                response
+            }
+            ClientMessage::Answer(answer) => {
+                let session = cookie.and_then(|cookie| {
+                    let session = endpoint.remote.sessions().get(&cookie)?;
+                    Some((cookie, session))
+                });
+                match session {
+                    Some((cookie, session)) => respond(
+                        endpoint,
+                        &cookie,
+                        session.post(Some(answer), connection).await,
+                    ),
+                    None => gone(),
+                }
+            }
+        }
+    }
+
+    fn message(&self) -> Result<ClientMessage, String> {
+        let body = self.body.as_ref().map_err(BytesRejection::body_text)?;
+        ClientMessage::parse(body).map_err(|error| error.to_string())
+    }
+
+    /// The connection, if the client means to keep it.
+    fn connection(&self) -> Option<Connection> {
+        let close = self
+            .headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .any(|value| {
+                value
+                    .to_str()
+                    .is_ok_and(|value| value.to_ascii_lowercase().contains("close"))
+            });
+        (self.version >= Version::HTTP_11 && !close).then(|| self.peer.alive())
+    }
+
+    fn cookie(&self) -> Option<String> {
+        self.headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .find_map(|pair| {
+                let (name, value) = pair.trim().split_once('=')?;
+                (name == COOKIE).then(|| value.to_owned())
+            })
+    }
+}
+
+fn respond(endpoint: &RamEndpoint, cookie: &str, reply: Reply) -> Response {
+    let Reply::Work(request) = reply else {
+        endpoint.remote.sessions().remove(cookie);
+        return gone();
+    };
+    match request.encode() {
+        Ok(body) => (
+            [
+                (header::CONTENT_TYPE, SERVER_CONTENT_TYPE),
+                (header::CACHE_CONTROL, "no-store"),
+            ],
+            body,
+        )
+            .into_response(),
+        Err(error) => ApiError::internal(error).into_response(),
+    }
+}
+
+/// Clients tell their users that the server aborted the connection; ours connects anew.
+fn gone() -> Response {
+    StatusCode::GATEWAY_TIMEOUT.into_response()
+}

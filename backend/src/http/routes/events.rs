@@ -1,0 +1,121 @@
+//! Live events over a WebSocket.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{
+        State,
+        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+    routing::get,
+};
+use countersign_protocol::{event::Event, operator::Role};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::hsms::seen_by;
+use crate::{
+    activation::Activations,
+    http::{
+        self,
+        auth::{Caller, LiveCaller},
+        problem::ApiError,
+    },
+    views::{Announcements, Views},
+};
+
+const PING: Duration = Duration::from_secs(20);
+
+pub fn routes() -> Router<http::State> {
+    Router::new().route("/events", get(open))
+}
+
+async fn open(
+    State(announcements): State<Announcements>,
+    State(activations): State<Activations>,
+    State(views): State<Views>,
+    listener: LiveCaller,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade?;
+    let events = announcements.subscribe();
+    let socket = Socket {
+        activations,
+        views,
+        listener,
+        events,
+    };
+    Ok(upgrade
+        .max_message_size(1024)
+        .on_upgrade(move |connection| socket.serve(connection)))
+}
+
+fn is_for(event: &Event, caller: &Caller) -> bool {
+    match event {
+        Event::Activation { activation } => caller.sees(&activation.terms),
+        Event::Audit { .. } | Event::People => caller.sees_all(),
+        Event::Devices => caller.is(Role::Admin),
+        Event::Hsm { .. } | Event::Resync => true,
+    }
+}
+
+/// An open socket.
+struct Socket {
+    activations: Activations,
+    views: Views,
+    listener: LiveCaller,
+    events: Receiver<Event>,
+}
+
+impl Socket {
+    async fn serve(mut self, mut connection: WebSocket) {
+        let mut ping = tokio::time::interval(PING);
+        loop {
+            let event = tokio::select! {
+                event = self.events.recv() => match event {
+                    Ok(event) => Some(event),
+                    Err(RecvError::Lagged(_)) => Some(Event::Resync),
+                    Err(RecvError::Closed) => return,
+                },
+                _ = ping.tick() => None,
+                received = connection.recv() => match received {
+                    // Clients send nothing that matters here.
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => continue,
+                },
+            };
+            let Ok(caller) = self.listener.now().await else {
+                return;
+            };
+            let message = match event {
+                Some(event) if !is_for(&event, caller) => continue,
+                Some(event) => match text(&self.views, event, caller).await {
+                    Some(text) => Message::text(text),
+                    None => return,
+                },
+                None => {
+                    // A portal may be open all day, but a program listens because it waits for something.
+                    if let Caller::Token { session, .. } = caller {
+                        self.activations.attendance().listens(&session.person.id);
+                    }
+                    Message::Ping(Vec::new().into())
+                }
+            };
+            if connection.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// An event as this caller sees it; `None` if it cannot be read or written.
+async fn text(views: &Views, event: Event, caller: &Caller) -> Option<String> {
+    let event = match event {
+        Event::Hsm { hsm } => Event::Hsm {
+            hsm: Box::new(seen_by(views, caller, *hsm).await.ok()?),
+        },
+        other => other,
+    };
+    serde_json::to_string(&event).ok()
+}

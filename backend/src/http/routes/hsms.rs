@@ -1,0 +1,117 @@
+//! Signing HSMs.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, post},
+};
+use countersign_card::PkaOptions;
+use countersign_protocol::{
+    hsm::{HsmView, InitialiseHsm, RegisterCustodian},
+    id::HsmId,
+    operator::Role,
+};
+
+use crate::{
+    activation::Activations,
+    config::Config,
+    hsm::{HsmError, Hsms, so_pin},
+    http::{
+        self,
+        auth::Caller,
+        extract::{Body, Path},
+        problem::ApiError,
+    },
+    store::StoreError,
+    views::Views,
+};
+
+pub fn routes() -> Router<http::State> {
+    Router::new()
+        .route("/hsms", get(list))
+        .route("/hsms/{id}", get(show))
+        .route("/hsms/{id}/initialise", post(initialise))
+        .route("/hsms/{id}/custodians", post(register))
+}
+
+/// Every HSM, as this caller sees it.
+pub(super) async fn all(views: &Views, caller: &Caller) -> Result<Vec<HsmView>, StoreError> {
+    let mut seen = Vec::new();
+    for hsm in views.all_hsms().await? {
+        seen.push(seen_by(views, caller, hsm).await?);
+    }
+    Ok(seen)
+}
+
+/// Hides keys that the caller's token cannot use, and an activation that the caller may not see.
+pub(super) async fn seen_by(
+    views: &Views,
+    caller: &Caller,
+    mut hsm: HsmView,
+) -> Result<HsmView, StoreError> {
+    let actor = caller.actor();
+    let requester = caller.requester_as(&actor);
+    hsm.keys
+        .retain(|key| requester.may_use(&key.label, &key.fingerprint.to_hex()));
+    if !caller.sees_all() {
+        views
+            .hide_activation(&mut hsm, |terms| caller.sees(terms))
+            .await?;
+    }
+    Ok(hsm)
+}
+
+async fn list(State(views): State<Views>, caller: Caller) -> Result<Json<Vec<HsmView>>, ApiError> {
+    Ok(Json(all(&views, &caller).await?))
+}
+
+async fn show(
+    State(hsms): State<Hsms>,
+    State(views): State<Views>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+) -> Result<Json<HsmView>, ApiError> {
+    let view = views.hsm(&hsms.get(&id)?).await?;
+    Ok(Json(seen_by(&views, &caller, view).await?))
+}
+
+async fn initialise(
+    State(config): State<Arc<Config>>,
+    State(hsms): State<Hsms>,
+    State(activations): State<Activations>,
+    State(views): State<Views>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+    Body(body): Body<InitialiseHsm>,
+) -> Result<Json<HsmView>, ApiError> {
+    caller.require(Role::Admin)?;
+    let hsm = hsms.get(&id)?;
+    let quorum = PkaOptions::new(body.quorum.required, body.quorum.total, body.allow_replace)
+        .map_err(HsmError::from)?;
+    if !hsm.device()?.keys.is_empty() && body.erase.as_ref() != Some(&id) {
+        return Err(HsmError::EraseNotConfirmed(id).into());
+    }
+    let so_pin = so_pin::obtain(&config, &id).await?;
+    activations
+        .initialise(&id, caller.actor(), quorum, body, so_pin)
+        .await?;
+    Ok(Json(views.hsm(&hsm).await?))
+}
+
+async fn register(
+    State(hsms): State<Hsms>,
+    State(activations): State<Activations>,
+    State(views): State<Views>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+    Body(body): Body<RegisterCustodian>,
+) -> Result<Json<HsmView>, ApiError> {
+    caller.require(Role::Admin)?;
+    let admin = caller.person().clone();
+    activations
+        .register(&id, caller.actor(), admin, body.key)
+        .await?;
+    Ok(Json(views.hsm(&hsms.get(&id)?).await?))
+}

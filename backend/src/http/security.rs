@@ -1,0 +1,120 @@
+//! What every response carries, and which requests are turned away before they reach a handler.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use countersign_protocol::problem::ProblemCode;
+use tracing::Instrument;
+
+use super::{ApiError, auth::Credential};
+use crate::config::Config;
+
+/// Headers of every response.
+///
+/// # Errors
+/// The configured port does not make a header.
+pub fn headers(config: &Config) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+    let mut headers = vec![
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_str(&content_security_policy(config.helper_port))?,
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ];
+    if config.is_https() {
+        headers.push((
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        ));
+    }
+    Ok(headers)
+}
+
+/// Nothing inline and nothing from other sites; the portal may connect to this server and to the helper.
+fn content_security_policy(helper_port: u16) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self' ws://127.0.0.1:{helper_port} ws://localhost:{helper_port}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// A request that may change something runs to its end, also when its client hangs up.
+pub async fn run_to_end(request: Request, next: Next) -> Response {
+    if is_safe(request.method()) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => ApiError::internal(error).into_response(),
+        },
+    }
+}
+
+/// A request that changes something with a session must come from the portal itself.
+pub async fn same_origin(
+    State(config): State<Arc<Config>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let credential = Credential::of(request.headers(), request.extensions(), config.is_https());
+    let by_program = !matches!(credential, Credential::Session);
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .map(HeaderValue::as_bytes);
+    let is_own = origin == Some(config.public_origin.as_bytes());
+    let only_reads = is_safe(request.method()) && !is_upgrade;
+    if only_reads || (by_program && origin.is_none()) || is_own {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        ProblemCode::NotAllowed,
+        format!(
+            "requests that change something must come from {}",
+            config.public_origin
+        ),
+    )
+    .into_response()
+}
+
+/// Rejects other sites' pages: a browser would send a client certificate along with their requests, as it does with cookies.
+pub async fn not_from_a_page(
+    State(config): State<Arc<Config>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let origin = request.headers().get(header::ORIGIN);
+    let own = HeaderValue::from_str(&config.public_origin).ok();
+    if is_safe(request.method()) || origin.is_none() || origin == own.as_ref() {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        ProblemCode::NotAllowed,
+        "this interface is for programs, not for other sites' pages",
+    )
+    .into_response()
+}

@@ -1,0 +1,29 @@
+//! Where clients connect: in the clear, for this machine or for a proxy, or with the server's own TLS.
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::TlsConfig,
+    tls::{Pace, Reload, TlsListener},
+};
+
+pub enum Listener {
+    Plain(TcpListener),
+    Tls(TlsListener, Reload),
+}
+
+impl Listener {
+    /// Takes connections from this socket.
+    ///
+    /// # Errors
+    /// The certificate or its key cannot be used.
+    pub fn open(tcp: TcpListener, config: &TlsConfig) -> anyhow::Result<Self> {
+        Ok(match &config.files {
+            None => Self::Plain(tcp),
+            Some(files) => {
+                let (listener, reload) = TlsListener::new(tcp, files, config, Pace::default())?;
+                Self::Tls(listener, reload)
+            }
+        })
+    }
+}

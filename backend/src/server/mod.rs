@@ -1,0 +1,199 @@
+//! The composition root: the only place that knows every service.
+
+mod anchors;
+mod connectors;
+mod data_dir;
+mod listener;
+mod logging;
+mod serve;
+
+#[cfg(feature = "simulator")]
+pub use connectors::SimulatorConnector;
+pub use data_dir::{DATABASE, make_data_dir};
+pub use logging::init as init_logging;
+pub use serve::{print_bootstrap_code, serve};
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use countersign_protocol::{
+    audit::{Actor, AuditEvent},
+    cvc::TrustAnchors,
+    id::HsmId,
+};
+
+use crate::{
+    activation::{Activations, recover_after_restart},
+    config::Config,
+    devices::{Devices, Fleet},
+    events::Changes,
+    hsm::{Connector, Hsms},
+    http,
+    identity::ServerKey,
+    keys::Keys,
+    people::People,
+    remote::{RamSession, Remote},
+    signing::Signing,
+    store::{self, Store},
+    tokens::Tokens,
+    views::{Announcements, Views, announce},
+};
+
+/// The running server. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub changes: Changes,
+    pub identity: Arc<ServerKey>,
+    pub anchors: Arc<TrustAnchors>,
+    pub hsms: Hsms,
+    pub people: People,
+    pub tokens: Tokens,
+    pub keys: Keys,
+    pub activations: Activations,
+    pub signing: Signing,
+    /// The adapter of remote HSMs.
+    pub remote: Remote,
+    pub fleet: Fleet,
+    pub devices: Devices,
+    pub views: Views,
+    pub announcements: Announcements,
+}
+
+impl Server {
+    /// Opens the database and the identity key; attaches no HSM.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or something in the data folder is missing or damaged.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        config.check()?;
+        let folder = &config.data_dir;
+        make_data_dir(folder)?;
+        let origin = config.public_origin.as_str();
+        let changes = Changes::default();
+        let store = Store::open(&folder.join(DATABASE), changes.clone()).await?;
+        let identity = Arc::new(ServerKey::load_or_create(folder, &config.name, origin)?);
+        let anchors = Arc::new(anchors::anchors(&config)?);
+        let remote = Remote::open(&config.remote)?;
+        let hsms = Hsms::default();
+        let people = People::new(store.clone(), identity.clone(), anchors.clone(), origin);
+        let activations = Activations::new(
+            store.clone(),
+            identity.clone(),
+            anchors.clone(),
+            hsms.clone(),
+            config.lease,
+        );
+        let fleet = Fleet::new(
+            store.clone(),
+            anchors.clone(),
+            hsms.clone(),
+            activations.clone(),
+        );
+        let devices = Devices::new(
+            store.clone(),
+            remote.clone(),
+            anchors.clone(),
+            fleet.clone(),
+            config.remote.unknown,
+            &config.name,
+        );
+        let views = Views::new(
+            store.clone(),
+            hsms.clone(),
+            activations.leases().clone(),
+            identity.clone(),
+            origin,
+        );
+        Ok(Self {
+            announcements: announce(views.clone(), &changes),
+            signing: Signing::start(store.clone(), &activations)?,
+            tokens: Tokens::new(store.clone()),
+            keys: Keys::new(store.clone(), hsms.clone()),
+            config: Arc::new(config),
+            store,
+            changes,
+            identity,
+            anchors,
+            hsms,
+            people,
+            activations,
+            remote,
+            fleet,
+            devices,
+            views,
+        })
+    }
+
+    /// Ends what a former run left open, then attaches the configured HSMs: each is locked before it is offered.
+    ///
+    /// # Errors
+    /// The database fails, or an HSM cannot be offered.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        self.start_with(connectors::connectors(&self.config, &self.remote))
+            .await
+    }
+
+    /// As [`Self::start`], with HSMs that are attached in another way than the configuration says.
+    ///
+    /// # Errors
+    /// The database fails, or an HSM cannot be offered.
+    pub async fn start_with(
+        &self,
+        connectors: BTreeMap<HsmId, Box<dyn Connector>>,
+    ) -> anyhow::Result<()> {
+        let started = AuditEvent::ServerStarted {
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let mut tx = self.store.write().await?;
+        tx.audit(&Actor::Server, started).await?;
+        let accepted = store::remote::list(tx.connection()).await?;
+        tx.commit().await?;
+        let is_here = |hsm: &HsmId| {
+            self.config.hsms.iter().any(|here| here.id == *hsm)
+                || accepted.iter().any(|here| here.hsm == *hsm)
+        };
+        recover_after_restart(&self.store, is_here).await?;
+        for (id, connector) in connectors {
+            self.fleet.offer(id, connector).await?;
+        }
+        self.devices.start().await
+    }
+
+    /// What HTTP handlers share.
+    ///
+    /// # Errors
+    /// The table of sessions cannot be made.
+    pub async fn http_state(&self) -> anyhow::Result<http::State> {
+        let sessions = http::SessionStore::open(&self.store).await?;
+        let https = self.config.is_https();
+        let devices = self.devices.clone();
+        let receive = move |session: &Arc<RamSession>| devices.receive(session);
+        Ok(http::State {
+            auth: http::Authenticator::new(
+                self.people.clone(),
+                self.tokens.clone(),
+                sessions,
+                https,
+            ),
+            ram: http::RamEndpoint::new(self.remote.clone(), https, receive),
+            config: self.config.clone(),
+            identity: self.identity.clone(),
+            changes: self.changes.clone(),
+            announcements: self.announcements.clone(),
+            hsms: self.hsms.clone(),
+            people: self.people.clone(),
+            tokens: self.tokens.clone(),
+            keys: self.keys.clone(),
+            activations: self.activations.clone(),
+            signing: self.signing.clone(),
+            devices: self.devices.clone(),
+            views: self.views.clone(),
+        })
+    }
+
+    /// Locks every HSM.
+    pub async fn shutdown(&self) {
+        self.fleet.shutdown().await;
+    }
+}

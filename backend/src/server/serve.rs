@@ -1,0 +1,108 @@
+//! Serves until the process is told to stop.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::{net::TcpListener, sync::oneshot};
+
+use super::{
+    Server,
+    data_dir::{DATABASE, lock_data_dir},
+    listener::Listener,
+};
+use crate::{config::Config, http, tls};
+
+/// How long requests under way may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How often the files of certificate and key are checked for changes.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Serves the portal and the API, and holds the signing HSMs.
+///
+/// # Errors
+/// The server cannot start, or stops listening.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    // Nothing is changed before it is certain that no other server uses the folder.
+    let _lock = lock_data_dir(&config.data_dir)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let listener = Listener::open(listener, &config.tls)?;
+    let server = Server::open(config).await?;
+    let config = &server.config;
+    if config.demo {
+        println!("DEMO: simulated cards are accepted. They protect nothing.");
+    }
+    println!("Data: {}", config.data_dir.join(DATABASE).display());
+    if config.hsms.is_empty() {
+        println!(
+            "No signing HSM is configured: add an [[hsm]] section to the configuration file, or attach a remote HSM with \
+             `countersign-helper connect {}/rt/hsm`.",
+            config.public_origin
+        );
+    }
+    server.start().await?;
+    print_bootstrap_code(&server).await?;
+    println!("Listening on {address} as {}", config.public_origin);
+    let (locked, drain) = oneshot::channel::<()>();
+    let service = http::router(server.http_state().await?)?
+        .into_make_service_with_connect_info::<http::Peer>();
+    let drained = async { drop(drain.await) };
+    let serving = async {
+        match listener {
+            Listener::Plain(listener) => {
+                axum::serve(listener, service)
+                    .with_graceful_shutdown(drained)
+                    .await
+            }
+            Listener::Tls(listener, reload) => {
+                tokio::spawn(tls::reload_when_changed(reload, RELOAD_INTERVAL));
+                axum::serve(listener, service)
+                    .with_graceful_shutdown(drained)
+                    .await
+            }
+        }
+    };
+    let stop = async {
+        stopped().await;
+        // HSMs first, because open pages may keep their connections for long.
+        server.shutdown().await;
+        drop(locked);
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = serving => Ok(ended?),
+        () = stop => Ok(()),
+    }
+}
+
+/// Prints a one-time code for the first admin to the terminal, never to a log. `None`: there are operators already.
+///
+/// # Errors
+/// The code cannot be made or stored.
+pub async fn print_bootstrap_code(server: &Server) -> anyhow::Result<Option<()>> {
+    let code = server.people.new_bootstrap_code().await?;
+    Ok(code.map(|(code, expires_at)| {
+        let origin = &server.config.public_origin;
+        println!("No admin yet. Open {origin}/setup and enter this code.");
+        println!("One-time code: {code}  (until {expires_at:.0})");
+    }))
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}

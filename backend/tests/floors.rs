@@ -1,0 +1,169 @@
+//! Keeps the floors of the server: a module imports from lower floors and from its own, never from a higher one.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the top down. Modules on one floor may not import each other, unless they stand in one entry.
+const FLOORS: &[&[&str]] = &[
+    &["cli"],
+    &["server"],
+    &["http"],
+    &["views"],
+    &["devices"],
+    &["signing"],
+    &["activation"],
+    &["keys", "remote", "people", "tokens"],
+    &["hsm"],
+    &["store", "tls"],
+    &["events", "config", "identity", "random"],
+];
+
+/// The domain knows neither of these, in code or among its dependencies.
+const NOT_IN_THE_DOMAIN: &[&str] = &[
+    "axum",
+    "tower",
+    "tower-http",
+    "tower-sessions",
+    "rustls",
+    "tokio-rustls",
+];
+
+#[test]
+fn no_import_runs_up() {
+    let floors: BTreeMap<_, _> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut arrows = 0;
+    for file in rust_files(&root().join("src"))
+        .into_iter()
+        .chain(rust_files(&root().join("domain/src")))
+    {
+        let Some(module) = module_of(&file) else {
+            continue;
+        };
+        let own = floors
+            .get(module.as_str())
+            .unwrap_or_else(|| panic!("{}: `{module}` stands on no floor", file.display()));
+        let text = fs::read_to_string(&file).expect("a source file");
+        for (line, imported) in imports(&text) {
+            let Some(floor) = floors.get(imported.as_str()) else {
+                continue;
+            };
+            if imported == module {
+                continue;
+            }
+            arrows += 1;
+            if floor <= own {
+                wrong.push(format!(
+                    "{}:{line}: `{module}` imports `{imported}`, which stands {}",
+                    file.display(),
+                    if floor == own {
+                        "beside it"
+                    } else {
+                        "above it"
+                    }
+                ));
+            }
+        }
+    }
+    assert!(arrows > 100, "only {arrows} imports were found");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_domain_knows_no_http_and_no_tls() {
+    let manifest = fs::read_to_string(root().join("domain/Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let dependencies = manifest["dependencies"].as_table().expect("a table");
+    for unwanted in NOT_IN_THE_DOMAIN {
+        assert!(!dependencies.contains_key(*unwanted), "{unwanted}");
+    }
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let text = "use crate::{\n    store::{self, Store},\n    hsm,\n};\nuse crate::views::Views;\nfn f() { crate::http::router() }\n";
+    let found: Vec<_> = imports(text)
+        .into_iter()
+        .map(|(line, module)| format!("{line} {module}"))
+        .collect();
+    assert_eq!(found, ["2 store", "3 hsm", "5 views", "6 http"]);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The module right below the crate's root that a file belongs to; `None` for the root itself.
+fn module_of(file: &Path) -> Option<String> {
+    let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
+    let src = parts.iter().rposition(|part| part == "src")?;
+    let name = parts.get(src + 1)?.trim_end_matches(".rs").to_owned();
+    (!matches!(name.as_str(), "lib" | "main")).then_some(name)
+}
+
+/// Modules that are named right after `crate::`, with the line of each.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(
+                top_level(group)
+                    .into_iter()
+                    .map(|(offset, name)| (at + "crate::{".len() + offset, name)),
+            ),
+            None => found.push((at, identifier(rest))),
+        }
+    }
+    found
+        .into_iter()
+        .map(|(at, name)| (text[..at].matches('\n').count() + 1, name))
+        .collect()
+}
+
+/// First names of the elements of an import group, with the offset of each.
+fn top_level(group: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    let mut is_start = true;
+    for (offset, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_start = true,
+            letter if is_start && depth == 0 && letter.is_alphabetic() => {
+                found.push((offset, identifier(&group[offset..])));
+                is_start = false;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn identifier(text: &str) -> String {
+    text.chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect()
+}

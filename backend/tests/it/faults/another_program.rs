@@ -1,0 +1,123 @@
+//! Another program, such as a backup, locks the database for longer than the server waits.
+
+use std::time::Duration;
+
+use countersign_protocol::{
+    activation::{ActivationState, EndReason},
+    audit::AuditEvent,
+    id::ActivationId,
+    mechanism::Mechanism,
+};
+use countersign_server::{activation::ActivationError, signing::SigningError};
+use countersign_simulator::Profile;
+use sqlx::{Connection, Executor, SqliteConnection};
+
+use super::health::{Lost, another_program, lock_request, nothing_is_half_done};
+use crate::world::{World, reason, request_for};
+
+/// Longer than the server waits for a lock.
+const HELD: Duration = Duration::from_secs(12);
+/// Limit for locking the HSM, and for answers that need no storage.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// Limit for storing the end once the lock is released.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+async fn hold(world: &World) -> SqliteConnection {
+    let mut other = another_program(world).await;
+    while let Err(error) = other.execute("BEGIN IMMEDIATE").await {
+        assert!(error.to_string().contains("locked"), "{error}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    other
+}
+
+async fn release(mut other: SqliteConnection) {
+    other.execute("ROLLBACK").await.expect("rolled back");
+    other.close().await.expect("closed");
+}
+
+async fn wait_until_locked(world: &World) {
+    let locked = async {
+        while world.hsm.is_open() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(AT_ONCE, locked)
+        .await
+        .expect("the HSM stays open");
+}
+
+/// The end is stored together with its proof, and the next activation gets the HSM.
+async fn ends_and_goes_on(world: &mut World, id: &ActivationId, expected: impl Fn(&EndReason)) {
+    let ended = world.wait_for(id, |view| view.state.is_ended());
+    let view = tokio::time::timeout(AFTERWARDS, ended)
+        .await
+        .expect("the end is not stored");
+    expected(&reason(&view));
+    world.must_be_locked().await;
+    let log = world.audit().await;
+    let end = log.iter().rposition(
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
+    );
+    let end = end.expect("an entry");
+    assert!(matches!(log[end - 1], AuditEvent::HsmLocked { .. }));
+    let next = world.ask_for_files("ec", &["afterwards"]).await;
+    world.open(&next).await;
+    nothing_is_half_done(world, Lost::None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 600, 10).await;
+    world.open(&id).await;
+    let terms = world.view(&id).await.terms;
+    let other = hold(&world).await;
+    let held = tokio::time::Instant::now() + HELD;
+    let (locked, ()) = tokio::join!(
+        world.app.activations.lock(&terms, lock_request(&world)),
+        wait_until_locked(&world),
+    );
+    let error = locked.expect_err("it cannot be stored");
+    assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
+    assert!(error.to_string().contains("the HSM is locked"), "{error}");
+    let request = request_for("a", Mechanism::EcdsaSha256);
+    let refused = tokio::time::timeout(AT_ONCE, world.sign(&id, "1", &request))
+        .await
+        .expect("it takes too long");
+    assert!(
+        matches!(refused, Err(SigningError::Ended(EndReason::Locked { .. }))),
+        "{refused:?}"
+    );
+    let view = world.view(&id).await;
+    assert!(
+        matches!(view.state, ActivationState::Open { left: 0, .. }),
+        "{:?}",
+        view.state
+    );
+    tokio::time::sleep_until(held).await;
+    release(other).await;
+    ends_and_goes_on(&mut world, &id, |reason| {
+        assert!(matches!(reason, EndReason::Locked { by } if by.name == "Ben"));
+    })
+    .await;
+    world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_ends_in_time_and_its_end_is_stored_afterwards() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let id = world.ask_for_anything("ec", 1, 10).await;
+    world.open(&id).await;
+    let other = hold(&world).await;
+    let held = tokio::time::Instant::now() + HELD;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    wait_until_locked(&world).await;
+    tokio::time::sleep_until(held).await;
+    release(other).await;
+    ends_and_goes_on(&mut world, &id, |reason| {
+        assert_eq!(*reason, EndReason::TimeUsed);
+    })
+    .await;
+    world.app.shutdown().await;
+}

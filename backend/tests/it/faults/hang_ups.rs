@@ -1,0 +1,305 @@
+//! Clients that hang up at any moment after they have sent a request.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use countersign_protocol::{
+    activation::{ActivationState, Answer, EndReason},
+    audit::AuditEvent,
+    mechanism::Mechanism,
+};
+use countersign_simulator::Profile;
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+use socket2::SockRef;
+use tokio::task::block_in_place;
+
+use super::{
+    health::{Lost, nothing_is_half_done},
+    routes::{ATTEMPTS, ROUTES, Route, Setting},
+};
+use crate::{
+    cloud::client::lock,
+    tls::stage::{Stage, listen},
+    world::{World, reason, request_for},
+};
+
+/// Longest time between the request and the hang-up, in microseconds.
+const LONGEST: u64 = 3000;
+/// Limit for the answer to a write.
+const AT_ONCE: Duration = Duration::from_secs(3);
+/// Limit for a whole test.
+const BOUND: Duration = Duration::from_secs(240);
+
+/// Attempts at requests that need a custodian's card.
+const MORE: usize = 16;
+
+/// How a client leaves.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// RST, as when the program is killed.
+    Reset,
+    /// FIN, after a TLS alert if there is TLS.
+    Close,
+}
+
+/// The server's address, and the TLS configuration of its clients.
+#[derive(Clone)]
+struct Server {
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn both(&mut self) -> &mut dyn ReadWrite {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream,
+        }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+impl Server {
+    fn connect(&self) -> std::io::Result<Stream> {
+        let tcp = TcpStream::connect(self.address)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(AT_ONCE))?;
+        let Some(config) = &self.tls else {
+            return Ok(Stream::Plain(tcp));
+        };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut tls = ClientConnection::new(config.clone(), name).expect("a client");
+        let mut tcp = tcp;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut tcp)?;
+        }
+        Ok(Stream::Tls(Box::new(StreamOwned::new(tls, tcp))))
+    }
+
+    /// Sends a request, waits, and closes the connection without reading the answer.
+    fn hang_up(&self, request: &[u8], wait: Duration, end: End) -> std::io::Result<()> {
+        let mut stream = self.connect()?;
+        stream.both().write_all(request)?;
+        stream.both().flush()?;
+        std::thread::sleep(wait);
+        let tcp = match &mut stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => {
+                if matches!(end, End::Close) {
+                    tls.conn.send_close_notify();
+                    let _ = tls.conn.write_tls(&mut tls.sock);
+                }
+                &mut tls.sock
+            }
+        };
+        if matches!(end, End::Reset) {
+            SockRef::from(&*tcp).set_linger(Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request and returns the status of its answer.
+    fn status(&self, request: &[u8]) -> std::io::Result<u16> {
+        let mut stream = self.connect()?;
+        stream.both().write_all(request)?;
+        stream.both().flush()?;
+        let mut head = [0; 12];
+        stream.both().read_exact(&mut head)?;
+        let status = std::str::from_utf8(&head[9..]).ok();
+        Ok(status.and_then(|text| text.parse().ok()).expect("a status"))
+    }
+}
+
+/// A moment for each attempt. The moments cover the whole range, and are the same in every run.
+fn moment(number: usize) -> Duration {
+    let number = u64::try_from(number).expect("few attempts");
+    Duration::from_micros(number * 7919 % LONGEST)
+}
+
+fn route(method: &str, path: &str) -> &'static Route {
+    ROUTES
+        .iter()
+        .find(|route| route.method == method && route.path == path)
+        .expect("a route of the table")
+}
+
+/// Writes of every kind succeed at once.
+fn must_write_at_once(server: &Server, setting: &Setting) {
+    for (method, path) in [
+        ("POST", "/api/v1/session/challenge"),
+        ("POST", "/api/v1/enrolment/open"),
+        ("POST", "/api/v1/invitations"),
+        ("POST", "/api/v1/tokens"),
+        ("PUT", "/api/v1/keys/{fingerprint}/settings"),
+        ("POST", "/api/v1/activations"),
+        ("POST", "/api/v1/activations/{id}/decline"),
+        ("POST", "/api/v1/activations/{id}/signatures"),
+        ("POST", "/se/api/keys/{key}/signhash"),
+    ] {
+        let request = setting.request(route(method, path), 0);
+        let status = server.status(&request);
+        let status = status.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        assert!((200..300).contains(&status), "{method} {path}: {status}");
+    }
+}
+
+/// Hangs up over every route, then checks that the server works as before.
+async fn hang_up_everywhere(world: &mut World, server: Server) {
+    let setting = Setting::of(world).await;
+    block_in_place(|| must_write_at_once(&server, &setting));
+    let half = ATTEMPTS / 2;
+    for (end, attempts) in [(End::Reset, 0..half), (End::Close, half..ATTEMPTS)] {
+        for (place, route) in ROUTES.iter().enumerate() {
+            for attempt in attempts.clone() {
+                let request = setting.request(route, attempt);
+                let wait = moment(place * ATTEMPTS + attempt);
+                // A server that refuses early may have closed already.
+                let _ = block_in_place(|| server.hang_up(&request, wait, end));
+            }
+        }
+        block_in_place(|| must_write_at_once(&server, &setting));
+        nothing_is_half_done(world, Lost::None).await;
+    }
+    assert!(
+        matches!(
+            world.view(&setting.open).await.state,
+            ActivationState::Open { .. }
+        ),
+        "a hung-up request ended the lease"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_hang_up_leave_the_server_as_it_was() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let server = Server {
+        address: listen(&world.app).await,
+        tls: None,
+    };
+    tokio::time::timeout(BOUND, hang_up_everywhere(&mut world, server))
+        .await
+        .expect("it takes too long");
+    world.app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_hang_up_leave_a_server_with_tls_as_it_was() {
+    let mut stage = Stage::new().await;
+    stage.world.make_ready().await;
+    let server = Server {
+        address: stage.address,
+        tls: Some(stage.client_config()),
+    };
+    tokio::time::timeout(BOUND, hang_up_everywhere(&mut stage.world, server))
+        .await
+        .expect("it takes too long");
+    stage.world.app.shutdown().await;
+}
+
+/// The card's count and the stored approvals agree, at whatever moment the custodian hangs up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_or_nowhere() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let setting = Setting::of(&mut world).await;
+    lock(&world, &setting.open).await;
+    let server = Server {
+        address: listen(&world.app).await,
+        tls: None,
+    };
+    for waiting in world.active().await {
+        lock(&world, &waiting).await;
+    }
+    let mut counted = 0;
+    for number in 0..MORE {
+        let id = world
+            .ask_for_files("ec", &[&format!("approved {number}")])
+            .await;
+        world
+            .wait_for(&id, |view| view.state == ActivationState::Collecting)
+            .await;
+        let task = world.task(1, &id).await.expect("a task");
+        let evidence = world.people[1].approve(&task);
+        let body = serde_json::to_string(&evidence).expect("JSON");
+        let path = format!("/api/v1/activations/{id}/approvals");
+        let request = setting.request_of(1, "POST", &path, &body);
+        let end = if number % 2 == 0 {
+            End::Reset
+        } else {
+            End::Close
+        };
+        block_in_place(|| server.hang_up(&request, moment(number * 3), end)).expect("sent");
+        // The coordinator of the HSM completes a request that has arrived.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let view = world.view(&id).await;
+        let card = world.hsm_view().await.pka.expect("a quorum").authenticated;
+        let on_record = view
+            .custodians
+            .iter()
+            .filter(|custodian| matches!(custodian.answer, Answer::Authenticated { .. }))
+            .count();
+        assert_eq!(usize::from(card), on_record);
+        assert_eq!(view.authenticated, card);
+        counted += on_record;
+        lock(&world, &id).await;
+        world.must_be_locked().await;
+    }
+    let approved = world.audit().await;
+    let approved = approved
+        .iter()
+        .filter(|event| matches!(event, AuditEvent::Approved { .. }));
+    // Both keys and the lease of the setting took two approvals each.
+    assert_eq!(approved.count(), counted + 6);
+    nothing_is_half_done(&world, Lost::None).await;
+    world.app.shutdown().await;
+}
+
+/// Either the request never arrived, or the HSM is locked and the activation has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn lock_now_whose_sender_hangs_up_is_done_or_never_arrived() {
+    let mut world = World::ready(Profile::VENDOR).await;
+    let setting = Setting::of(&mut world).await;
+    let server = Server {
+        address: listen(&world.app).await,
+        tls: None,
+    };
+    for waiting in world.active().await {
+        lock(&world, &waiting).await;
+    }
+    let mut done = 0;
+    for number in 0..MORE {
+        let id = world.ask_for_anything("ec", 600, 10).await;
+        world.open(&id).await;
+        let path = format!("/api/v1/activations/{id}/lock");
+        let request = setting.request_of(1, "POST", &path, "");
+        block_in_place(|| server.hang_up(&request, moment(number * 5), End::Reset)).expect("sent");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let view = world.view(&id).await;
+        if view.state.is_ended() {
+            assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
+            world.must_be_locked().await;
+            assert!(!world.hsm.is_open());
+            done += 1;
+        } else {
+            let request = request_for("a", Mechanism::EcdsaSha256);
+            world
+                .sign(&id, "1", &request)
+                .await
+                .expect("the lease is as before");
+            lock(&world, &id).await;
+        }
+    }
+    assert!(done > 0, "no request arrived");
+    nothing_is_half_done(&world, Lost::None).await;
+    world.app.shutdown().await;
+}

@@ -1,0 +1,577 @@
+//! Every route that writes, in one table.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+};
+use countersign_protocol::{
+    activation::{ActivationState, Decline, NewActivation, Quorum},
+    cvc::Fingerprint,
+    digest::Sha256Digest,
+    encoding::Base64,
+    hsm::{InitialiseHsm, KeySettings, NewCertificate, RegisterCustodian},
+    id::{ActivationId, HsmId, OperatorId},
+    mechanism::Mechanism,
+    operator::{Bootstrap, ConfirmKey, Enrolment, NewInvitation, OpenInvitation, Role},
+    remote::AcceptDevice,
+    session::{LogIn, LoginChallenge},
+    signature::SignRequest,
+    token::NewToken,
+};
+use serde::Serialize;
+
+use crate::{
+    cloud::client::{device, key, lock, public_key},
+    http::{json, send},
+    pki,
+    tls::stage::token_for,
+    world::{World, anything, create_token, hsm_id, operator, router},
+};
+
+/// Attempts at each route. The setting holds as many tokens, invitations and activations to be used up.
+pub const ATTEMPTS: usize = 48;
+
+/// The caller of a request.
+#[derive(Clone, Copy)]
+pub enum As {
+    Nobody,
+    /// A person with a session.
+    Person(usize),
+    /// A program with a token of Doug's.
+    Program,
+    /// Doug, in a session that the attempt ends.
+    LeavingPerson,
+}
+
+/// A route that writes.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub caller: As,
+    /// The parameters of the path and the body for an attempt.
+    fill: fn(&Setting, usize) -> (Vec<String>, String),
+}
+
+/// Anna is an admin, Carla a custodian, Doug a requester.
+const ADMIN: As = As::Person(0);
+const CUSTODIAN: As = As::Person(2);
+const REQUESTER: As = As::Person(3);
+
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/api/v1/bootstrap",
+        caller: As::Nobody,
+        fill: |_, number| {
+            let bootstrap = Bootstrap {
+                code: "AAAA-BBBB-CCCC-DDDD".into(),
+                name: format!("Mallory {number}"),
+                mail: None,
+            };
+            (vec![], text(&bootstrap))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/enrolment/open",
+        caller: As::Nobody,
+        fill: |setting, _| {
+            let code = setting.invitation_code.clone();
+            (vec![], text(&OpenInvitation { code }))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/enrolment",
+        caller: As::Nobody,
+        fill: |setting, _| {
+            let enrolment = Enrolment {
+                code: setting.invitation_code.clone(),
+                pka: Base64(vec![0x67, 0x00]),
+                statement: None,
+            };
+            (vec![], text(&enrolment))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/operators/{id}/confirm",
+        caller: ADMIN,
+        fill: |setting, _| {
+            let (id, fingerprint) = &setting.newcomer;
+            let confirm = ConfirmKey {
+                fingerprint: *fingerprint,
+            };
+            (vec![id.to_string()], text(&confirm))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/operators/{id}/revoke",
+        caller: ADMIN,
+        fill: |setting, _| (vec![setting.newcomer.0.to_string()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/invitations",
+        caller: ADMIN,
+        fill: |_, number| {
+            let invitation = NewInvitation {
+                name: format!("Guest {number}"),
+                mail: None,
+                roles: vec![Role::Auditor],
+            };
+            (vec![], text(&invitation))
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/invitations/{id}",
+        caller: ADMIN,
+        fill: |setting, number| (vec![setting.invitations[number].clone()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/session/challenge",
+        caller: As::Nobody,
+        fill: nothing,
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/session",
+        caller: As::Nobody,
+        fill: |setting, _| (vec![], setting.used_log_in.clone()),
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/session",
+        caller: As::LeavingPerson,
+        fill: nothing,
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/tokens",
+        caller: REQUESTER,
+        fill: |_, number| (vec![], new_token(number)),
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/tokens/{id}",
+        caller: REQUESTER,
+        fill: |setting, number| (vec![setting.tokens[number].clone()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/hsms/{id}/initialise",
+        caller: ADMIN,
+        fill: |_, _| {
+            // Without the HSM's name the request is rejected, so that the keys stay.
+            let initialise = InitialiseHsm {
+                quorum: Quorum {
+                    required: 2,
+                    total: 3,
+                },
+                allow_replace: false,
+                erase: None,
+            };
+            (vec![hsm_id().to_string()], text(&initialise))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/hsms/{id}/custodians",
+        caller: ADMIN,
+        fill: |setting, _| {
+            let register = RegisterCustodian {
+                key: setting.newcomer.1,
+            };
+            (vec![hsm_id().to_string()], text(&register))
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/hsms/{id}",
+        caller: ADMIN,
+        fill: |_, _| (vec![hsm_id().to_string()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/devices/{device}/accept",
+        caller: ADMIN,
+        fill: |_, _| {
+            let hsm = HsmId::new("remote");
+            (vec![DEVICE.into()], text(&AcceptDevice { hsm }))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/devices/{device}/decline",
+        caller: ADMIN,
+        fill: |_, _| (vec![DEVICE.into()], String::new()),
+    },
+    Route {
+        method: "PUT",
+        path: "/api/v1/keys/{fingerprint}/certificate",
+        caller: ADMIN,
+        fill: |setting, _| {
+            let der = Base64(setting.certificate.clone());
+            (vec![setting.ec.to_hex()], text(&NewCertificate { der }))
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/keys/{fingerprint}/certificate",
+        caller: ADMIN,
+        fill: |setting, _| (vec![setting.ec.to_hex()], String::new()),
+    },
+    Route {
+        method: "PUT",
+        path: "/api/v1/keys/{fingerprint}/settings",
+        caller: ADMIN,
+        fill: |setting, number| {
+            let settings = KeySettings {
+                raw_rsa: number % 2 == 0,
+            };
+            (vec![setting.rsa.to_hex()], text(&settings))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations",
+        caller: As::Program,
+        fill: |_, number| (vec![], new_activation(&format!("hung up {number}"))),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations/{id}/task",
+        caller: CUSTODIAN,
+        fill: |setting, _| (vec![setting.open.to_string()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations/{id}/approvals",
+        caller: CUSTODIAN,
+        fill: |setting, _| {
+            let body = setting.used_approval.clone();
+            (vec![setting.open.to_string()], body)
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations/{id}/decline",
+        caller: CUSTODIAN,
+        fill: |setting, number| {
+            let decline = Decline {
+                reason: format!("not now, {number}"),
+            };
+            (vec![setting.queued.to_string()], text(&decline))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations/{id}/lock",
+        caller: REQUESTER,
+        fill: |setting, number| (vec![setting.activations[number].clone()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/activations/{id}/signatures",
+        caller: As::Program,
+        fill: |setting, number| (vec![setting.open.to_string()], sign_request(number)),
+    },
+    Route {
+        method: "POST",
+        path: "/se/api/hsms/{hsm}/keys/{key}/signhash",
+        caller: As::Program,
+        fill: |setting, number| {
+            let values = vec![setting.cloud_hsm.clone(), setting.cloud_key.clone()];
+            (values, signhash(number))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/se/api/keydomains/{domain}/keys/{key}/signhash",
+        caller: As::Program,
+        fill: |setting, number| {
+            let values = vec![setting.cloud_domain.clone(), setting.cloud_key.clone()];
+            (values, signhash(number))
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/se/api/keys/{key}/signhash",
+        caller: As::Program,
+        fill: |setting, number| (vec![setting.cloud_key.clone()], signhash(number)),
+    },
+    Route {
+        method: "POST",
+        path: "/rt/hsm",
+        caller: As::Nobody,
+        fill: |_, _| (vec![], "no message".into()),
+    },
+    Route {
+        method: "POST",
+        path: "/rt/hsm/{token}",
+        caller: As::Nobody,
+        fill: |_, _| (vec!["token".into()], "no message".into()),
+    },
+];
+
+/// Number of the next idempotency key.
+static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
+
+/// A device that never attached.
+const DEVICE: &str = "ZZSIMOTHER100001";
+
+fn nothing(_: &Setting, _: usize) -> (Vec<String>, String) {
+    (vec![], String::new())
+}
+
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("JSON")
+}
+
+fn new_token(number: usize) -> String {
+    text(&NewToken {
+        label: format!("pipeline {number}"),
+        keys: vec![],
+        days: 1,
+        certificate: None,
+    })
+}
+
+fn new_activation(reason: &str) -> String {
+    text(&NewActivation {
+        reason: reason.into(),
+        ..anything()
+    })
+}
+
+fn sign_request(number: usize) -> String {
+    let digest = Sha256Digest::of(&number.to_be_bytes());
+    text(&SignRequest::new(
+        Mechanism::EcdsaSha256,
+        digest.as_bytes().to_vec(),
+    ))
+}
+
+fn signhash(number: usize) -> String {
+    let digest = Sha256Digest::of(&number.to_be_bytes());
+    let hash = hex::encode(digest.as_bytes());
+    serde_json::json!({"hash": hash, "algo": "ECDSA"}).to_string()
+}
+
+/// Everything that the requests refer to: an open lease, a queued request, and objects to be used up.
+pub struct Setting {
+    origin: String,
+    cookies: Vec<String>,
+    leaving: Vec<String>,
+    bearer: String,
+    pub open: ActivationId,
+    queued: ActivationId,
+    ec: Fingerprint,
+    rsa: Fingerprint,
+    certificate: Vec<u8>,
+    newcomer: (OperatorId, Fingerprint),
+    invitation_code: String,
+    invitations: Vec<String>,
+    tokens: Vec<String>,
+    activations: Vec<String>,
+    used_log_in: String,
+    used_approval: String,
+    cloud_hsm: String,
+    cloud_domain: String,
+    cloud_key: String,
+}
+
+impl Setting {
+    /// Prepares a world whose HSM is ready.
+    pub async fn of(world: &mut World) -> Self {
+        let router = router(&world.app).await;
+        let mut cookies = Vec::new();
+        for player in 0..4 {
+            cookies.push(log_in(world, &router, player).await.0);
+        }
+        let mut leaving = Vec::new();
+        for _ in 0..ATTEMPTS / 8 {
+            leaving.push(log_in(world, &router, 3).await.0);
+        }
+        let (_, used_log_in) = log_in(world, &router, 1).await;
+        let used_approval = {
+            let id = world.ask_for_files("ec", &["approved once"]).await;
+            world
+                .wait_for(&id, |view| view.state == ActivationState::Collecting)
+                .await;
+            let task = world.task(2, &id).await.expect("a task");
+            let evidence = text(&world.people[2].approve(&task));
+            lock(world, &id).await;
+            evidence
+        };
+        let open = world.ask_for_anything("ec", 3600, 10_000).await;
+        world.open(&open).await;
+        let queued = world.ask_for_files("rsa", &["queued"]).await;
+        let mut activations = Vec::new();
+        for number in 0..ATTEMPTS {
+            let name = format!("cancelled {number}");
+            activations.push(world.ask_for_files("rsa", &[&name]).await.to_string());
+        }
+        let (admin, doug) = (
+            world.people[0].person.clone(),
+            world.people[3].person.clone(),
+        );
+        let mut tokens = Vec::new();
+        for number in 0..ATTEMPTS {
+            let new = serde_json::from_str(&new_token(number)).expect("a token");
+            let created = create_token(&world.app, &doug, &operator(&doug), &new).await;
+            tokens.push(created.expect("a token").token.id.to_string());
+        }
+        let mut invitations = Vec::new();
+        for number in 0..ATTEMPTS {
+            let new = NewInvitation {
+                name: format!("Nobody {number}"),
+                mail: None,
+                roles: vec![Role::Auditor],
+            };
+            let created = world.app.people.invite(&operator(&admin), &new).await;
+            invitations.push(created.expect("invited").invitation.id.to_string());
+        }
+        let link = world.invite("Eve", Role::Custodian).await;
+        world.enrol(&link, "EVE001").await;
+        let eve = world.people.last().expect("Eve");
+        let newcomer = (eve.person.id.clone(), eve.card.fingerprint());
+        let link = world.invite("Frank", Role::Custodian).await;
+        let (_, code) = link.split_once('#').expect("a code");
+        let ec = key(world, "ec");
+        let ec_key = public_key(world, "ec");
+        let bearer = token_for(world, &[], None).await.expect("a token").secret;
+        let (cloud_hsm, cloud_domain) = device(world).await;
+        Self {
+            origin: world.app.config.public_origin.clone(),
+            cookies,
+            leaving,
+            bearer,
+            open,
+            queued,
+            ec: ec_key.fingerprint(),
+            rsa: public_key(world, "rsa").fingerprint(),
+            certificate: pki::certificate_by_another(&ec_key),
+            newcomer,
+            invitation_code: code.to_owned(),
+            invitations,
+            tokens,
+            activations,
+            used_log_in,
+            used_approval,
+            cloud_hsm,
+            cloud_domain,
+            cloud_key: format!("{:02X}", ec.reference),
+        }
+    }
+
+    /// The bytes of an attempt at a route.
+    pub fn request(&self, route: &Route, attempt: usize) -> Vec<u8> {
+        let (values, body) = (route.fill)(self, attempt);
+        let mut path = route.path.to_owned();
+        for value in values {
+            let (start, end) = (path.find('{'), path.find('}'));
+            let (start, end) = (start.expect("a parameter"), end.expect("its end"));
+            path.replace_range(start..=end, &value);
+        }
+        let caller = match route.caller {
+            As::Nobody => format!("Origin: {}\r\n", self.origin),
+            As::Person(player) => self.session(&self.cookies[player]),
+            As::LeavingPerson => self.session(&self.leaving[attempt % self.leaving.len()]),
+            As::Program => format!("Authorization: Bearer {}\r\n", self.bearer),
+        };
+        let content = if body.is_empty() {
+            String::new()
+        } else {
+            "Content-Type: application/json\r\n".into()
+        };
+        format!(
+            "{} {path} HTTP/1.1\r\nHost: localhost\r\n{caller}{content}Idempotency-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            route.method,
+            NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    /// As [`Self::request`], for a person and a path that the table does not fill.
+    pub fn request_of(&self, player: usize, method: &str, path: &str, body: &str) -> Vec<u8> {
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.session(&self.cookies[player]),
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    fn session(&self, cookie: &str) -> String {
+        format!("Origin: {}\r\nCookie: {cookie}\r\n", self.origin)
+    }
+}
+
+/// Logs a person in, and returns the cookie for requests and the body of the log-in, which counts only once.
+async fn log_in(world: &mut World, router: &Router, player: usize) -> (String, String) {
+    let own = world.app.config.public_origin.clone();
+    let origin = [("origin", own.as_str())];
+    let challenge: LoginChallenge =
+        json(send(router, "POST", "/session/challenge", &origin, None).await).await;
+    let statement = world.people[player].card.log_in(&challenge.task);
+    let body = text(&LogIn { statement });
+    let response = send(router, "POST", "/session", &origin, Some(body.clone())).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .expect("text");
+    let cookie = cookie.split(';').next().expect("a cookie");
+    (cookie.to_owned(), body)
+}
+
+/// Method and path of all writing routes in the server's source.
+fn routes_in_source(folder: &Path, found: &mut Vec<(&'static str, String)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            routes_in_source(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).expect("a source file");
+            for route in source.split(".route(").skip(1) {
+                // Up to the next method of the router.
+                let route = route.split("\n        .").next().unwrap_or_default();
+                let path = route.split('"').nth(1).expect("the path of a route");
+                for (method, call) in [
+                    ("POST", "post("),
+                    ("PUT", "put("),
+                    ("PATCH", "patch("),
+                    ("DELETE", "delete("),
+                ] {
+                    if route.contains(call) {
+                        found.push((method, path.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_names_every_route_that_writes() {
+    let mut found = Vec::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    routes_in_source(&source, &mut found);
+    assert!(found.len() >= 30, "{found:?}");
+    for (method, path) in found {
+        let named = ROUTES.iter().any(|route| {
+            let prefix = route.path.strip_suffix(path.as_str());
+            route.method == method && matches!(prefix, Some("" | "/api/v1" | "/se/api"))
+        });
+        assert!(named, "{method} {path} is missing from the table");
+    }
+}

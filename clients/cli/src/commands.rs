@@ -1,9 +1,0 @@
-//! One module per command.
-
-pub mod activation;
-pub mod certificate;
-pub mod keys;
-pub mod pkcs11;
-pub mod record;
-pub mod sign;
-pub mod verify;

@@ -1,8 +1,0 @@
-//! The portal in a real Chromium, against the real programs.
-
-#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
-
-mod chromium;
-mod pool;
-mod portal;
-mod story;

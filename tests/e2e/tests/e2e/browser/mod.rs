@@ -1,0 +1,7 @@
+//! The portal in a real Chromium, against the real programs.
+
+mod aborted;
+mod chromium;
+mod pool;
+mod portal;
+mod story;

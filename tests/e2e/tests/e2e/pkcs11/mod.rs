@@ -1,0 +1,15 @@
+//! The PKCS#11 module in third-party programs.
+
+mod build;
+mod c_program;
+mod clients;
+mod java;
+mod mkimage;
+mod openssl;
+mod others;
+mod readme;
+mod record;
+mod settings;
+mod tls;
+mod tool;
+mod waits;
