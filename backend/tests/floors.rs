@@ -1,5 +1,7 @@
 //! Keeps the floors of the server: a module imports from lower floors and from its own, never from a higher one.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -56,7 +56,7 @@ async fn listen(app: &Server) -> SocketAddr {
         .await
         .expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = crate::world::router(&app).await;
+    let router = crate::world::router(app).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address

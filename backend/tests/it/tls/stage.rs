@@ -327,7 +327,7 @@ pub async fn send(
 pub async fn listen(app: &Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = crate::world::router(&app).await;
+    let router = crate::world::router(app).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address

@@ -20,8 +20,8 @@ use countersign_harness::{
 };
 use countersign_server::{
     config::RemoteConfig,
-    http::{Endpoint, Peer},
-    remote::{Remote, RemoteTransport, Session},
+    http::{Peer, RamEndpoint},
+    remote::{RamSession, Remote, RemoteTransport},
 };
 use countersign_simulator::Profile;
 
@@ -127,7 +127,7 @@ fn over_http(
     folder: &Path,
 ) -> anyhow::Result<Vec<RoundTrips>> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let (sender, arrivals) = mpsc::channel::<Arc<Session>>();
+    let (sender, arrivals) = mpsc::channel::<Arc<RamSession>>();
     let server = runtime.block_on(serve(sender))?;
     let mut connect = Command::new(built("countersign-helper")?);
     connect
@@ -148,9 +148,9 @@ fn over_http(
         .collect()
 }
 
-async fn serve(arrivals: mpsc::Sender<Arc<Session>>) -> anyhow::Result<SocketAddr> {
+async fn serve(arrivals: mpsc::Sender<Arc<RamSession>>) -> anyhow::Result<SocketAddr> {
     let remote = Remote::open(&RemoteConfig::default())?;
-    let endpoint = Endpoint::new(remote, false, move |session| {
+    let endpoint = RamEndpoint::new(remote, false, move |session| {
         // Sessions that connect after the measurement are ignored.
         let _ = arrivals.send(session.clone());
     });
