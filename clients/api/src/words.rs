@@ -49,7 +49,7 @@ pub fn status(view: &ActivationView) -> String {
 }
 
 fn approvals(view: &ActivationView) -> String {
-    let required = count(view.terms.quorum.required.into(), "approval");
+    let required = count(view.terms.quorum.required, "approval");
     let mut line = format!("{} of {required}", view.authenticated);
     let mut add = |introduction: &str, names: String| {
         if !names.is_empty() {

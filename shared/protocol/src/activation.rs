@@ -407,7 +407,7 @@ pub struct CustodianProgress {
     pub chr: Chr,
     /// The custodian's decision so far.
     pub answer: Answer,
-    /// Whether the key was revoked: no approval by it is accepted.
+    /// Whether the key was revoked, so that the server accepts no approval by it.
     #[serde(default)]
     pub revoked: bool,
 }

@@ -191,7 +191,7 @@ pub struct RegisteredCustodian {
     pub registered_at: Timestamp,
     /// The admin who registered the key.
     pub registered_by: Person,
-    /// Whether the key was revoked: the device still holds it, but the server accepts no approval by it.
+    /// Whether the key was revoked. The device still holds it, but the server accepts no approval by it.
     #[serde(default)]
     pub revoked: bool,
 }
