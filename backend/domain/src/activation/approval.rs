@@ -138,7 +138,7 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
                     name: subject.name.clone(),
                     digest: subject.digest.clone(),
                 })
-                .collect();
+                .collect::<Vec<_>>();
             // Approvals of stored activations can have names that are refused in new requests.
             let files = Manifest::try_from(files).map_err(|error| error.to_string())?;
             if files.digest() != *manifest {
