@@ -174,7 +174,7 @@ pub(crate) fn no_session() -> HelperError {
 
 pub(crate) fn pin_wrong(tries: Option<u8>) -> HelperError {
     let left = tries.map_or_else(String::new, |tries| {
-        format!(", {} left", text::count(tries, "try", "tries"))
+        format!(", {} left", text::count(tries, "try"))
     });
     error(
         HelperErrorCode::PinWrong,

@@ -60,7 +60,7 @@ impl TaskGuard {
         if signed.server.origin != origin.as_str() {
             return Err(advice::task_refused(format!(
                 "This request was issued for {} but came from {origin}.",
-                crate::prompt::text::visible(&signed.server.origin)
+                crate::prompt::text::printable(&signed.server.origin)
             )));
         }
         if signed.expires_at <= Timestamp::now() {

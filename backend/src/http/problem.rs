@@ -132,7 +132,7 @@ impl From<Unusable> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         let code = match error {
-            TokenError::Label | TokenError::Lifetime => ProblemCode::InvalidRequest,
+            TokenError::Label(_) | TokenError::Lifetime => ProblemCode::InvalidRequest,
             TokenError::NotFound => ProblemCode::NotFound,
             TokenError::CertificateTaken => ProblemCode::Conflict,
             TokenError::Store(_) | TokenError::Random(_) => return Self::internal(error),

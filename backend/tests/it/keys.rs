@@ -111,6 +111,26 @@ async fn one_activation_opens_several_keys_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_misleading_file_name_is_rejected() {
+    let world = World::ready(Profile::VENDOR).await;
+    let mut listed = files(&["a"]).files().to_vec();
+    listed[0].name = "gnp.\u{202E}exe".into();
+    let purpose = NewPurpose::Sign {
+        keys: vec!["ec".into()],
+        scope: Scope::Manifest {
+            // Only reading accepts such a name.
+            files: listed.try_into().expect("the list is read"),
+        },
+    };
+    let rejected = ask(&world, purpose, "x", Join::SamePurpose).await;
+    assert!(
+        matches!(&rejected, Err(ActivationError::Invalid(why)) if why.contains("U+202E")),
+        "{rejected:?}"
+    );
+    world.app.shutdown().await;
+}
+
+#[tokio::test]
 async fn programs_of_a_build_join_what_has_their_keys_and_reason() {
     let mut world = World::ready(Profile::VENDOR).await;
     let manifest = NewPurpose::Sign {

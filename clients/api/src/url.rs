@@ -1,7 +1,6 @@
 //! Addresses of servers.
 
-use std::net::IpAddr;
-
+use countersign_protocol::loopback::is_loopback;
 use ureq::http::Uri;
 
 use crate::error::ConfigError;
@@ -88,14 +87,6 @@ impl std::fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.origin)
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

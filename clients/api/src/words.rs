@@ -2,68 +2,17 @@
 
 use std::{process::ExitStatus, time::Duration};
 
+pub use countersign_protocol::text::{all_of, any_of, count, printable};
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, Answer, EndReason},
-    purpose::{Purpose, Scope},
+    purpose::Purpose,
+    text,
 };
-
-/// Makes text from other people safe for a terminal: control, invisible and text-direction characters are replaced.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let hidden = matches!(c,
-                '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}');
-            if c.is_control() || hidden { '\u{FFFD}' } else { c }
-        })
-        .collect()
-}
-
-/// "1 file", "2 files".
-pub fn count(number: usize, thing: &str) -> String {
-    if number == 1 {
-        format!("1 {thing}")
-    } else {
-        format!("{number} {thing}s")
-    }
-}
-
-/// "Anna", "Anna and Ben", "Anna, Ben and Carla".
-pub fn all_of(names: &[String]) -> String {
-    joined(names, "and")
-}
-
-/// "Anna", "Anna or Ben", "Anna, Ben or Carla".
-pub fn any_of(names: &[String]) -> String {
-    joined(names, "or")
-}
-
-fn joined(names: &[String], conjunction: &str) -> String {
-    match names {
-        [] => String::new(),
-        [only] => only.clone(),
-        [front @ .., last] => format!("{} {conjunction} {last}", front.join(", ")),
-    }
-}
 
 /// "45 s", "5 min", "6 min 30 s", "2 h", "1 h 30 min".
 pub fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let parts = [
-        (seconds / 3600, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number} {unit}"))
-        .collect();
-    if parts.is_empty() {
-        "0 s".to_owned()
-    } else {
-        parts.join(" ")
-    }
+    text::duration(duration.as_secs())
 }
 
 /// How a program ended: "exit code 3", or the signal that ended it.
@@ -87,7 +36,7 @@ pub fn status(view: &ActivationView) -> String {
         ActivationState::Open { until, left, .. } => format!(
             "Open until {}, {} left",
             time(until),
-            count(*left as usize, "signature")
+            count(*left, "signature")
         ),
         ActivationState::Ended { reason, at } => {
             format!("Ended at {}: {}", time(at), end(view, reason))
@@ -100,7 +49,7 @@ pub fn status(view: &ActivationView) -> String {
 }
 
 fn approvals(view: &ActivationView) -> String {
-    let required = count(view.terms.quorum.required.into(), "approval");
+    let required = count(view.terms.quorum.required, "approval");
     let mut line = format!("{} of {required}", view.authenticated);
     let mut add = |introduction: &str, names: String| {
         if !names.is_empty() {
@@ -207,29 +156,9 @@ fn expired(view: &ActivationView) -> String {
     }
 }
 
-/// The purpose of an activation, as an infinitive: "sign 3 files with \"firmware\"".
+/// The purpose of an activation, as an infinitive: `sign 3 files with key "firmware"`.
 pub fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            format!(
-                "sign {} with {}",
-                count(files.files().len(), "file"),
-                printable(&keys.to_string())
-            )
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => {
-            format!("sign any content with {}", printable(&keys.to_string()))
-        }
-        Purpose::GenerateKey { label, key_type } => {
-            format!("generate key \"{}\" ({key_type})", printable(label))
-        }
-    }
+    purpose.in_words(|label, _| format!("\"{}\"", printable(label)))
 }
 
 #[cfg(test)]
@@ -238,33 +167,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (seconds, text) in [
-            (0, "0 s"),
-            (1, "1 s"),
-            (300, "5 min"),
-            (390, "6 min 30 s"),
-            (3600, "1 h"),
-            (5400, "1 h 30 min"),
-        ] {
-            assert_eq!(duration(Duration::from_secs(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn lists_end_in_a_conjunction() {
-        let names = ["Anna", "Ben", "Carla"].map(str::to_owned);
-        assert_eq!(any_of(&names), "Anna, Ben or Carla");
-        assert_eq!(all_of(&names[..2]), "Anna and Ben");
-        assert_eq!(any_of(&names[..1]), "Anna");
-        assert_eq!(all_of(&[]), "");
-    }
-
-    #[test]
-    fn names_cannot_control_the_terminal() {
-        assert_eq!(
-            printable("Anna\x1b[2J\u{202E}x\n"),
-            "Anna\u{FFFD}[2J\u{FFFD}x\u{FFFD}"
-        );
-        assert_eq!(printable("Jörg Müller"), "Jörg Müller");
+        assert_eq!(duration(Duration::from_millis(900)), "0 s");
+        assert_eq!(duration(Duration::from_secs(390)), "6 min 30 s");
     }
 }

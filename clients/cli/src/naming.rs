@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use countersign_protocol::manifest::{MAX_NAME, readable};
+use countersign_protocol::{limits, text};
 
 /// Extension of signature files.
 pub const SUFFIX: &str = ".sig";
@@ -29,13 +29,12 @@ pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, Str
         }
     }
     let name = parts.join("/");
-    if readable(&name) {
-        Ok(name)
-    } else {
-        Err(format!(
-            "{shown:?}: the name is longer than {MAX_NAME} bytes or contains control or text-direction characters, which \
-             could mislead custodians; rename the file"
-        ))
+    match text::check(&name, limits::FILE_NAME) {
+        Ok(()) => Ok(name),
+        Err(why) => Err(format!(
+            "\"{}\": the name {why}; rename the file",
+            text::printable(&shown.to_string())
+        )),
     }
 }
 

@@ -69,7 +69,7 @@ pub fn details(view: &ActivationView) -> String {
         hsms(view),
         printable(&terms.requester.name),
         printable(&terms.reason),
-        count(terms.lease.signatures as usize, "signature"),
+        count(terms.lease.signatures, "signature"),
         duration(Duration::from_secs(terms.lease.seconds.into())),
         terms.quorum,
         view.signatures,
@@ -110,7 +110,7 @@ fn hsms(view: &ActivationView) -> String {
             name(&member.hsm),
             state_name(&member.state),
             member.authenticated,
-            count(member.quorum.required.into(), "approval")
+            count(member.quorum.required, "approval")
         )
     });
     members.collect::<Vec<_>>().join("\n            ")

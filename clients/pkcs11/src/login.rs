@@ -236,7 +236,7 @@ fn finish_open(
                     "HSM {} is open under activation {id} until {}, {} left",
                     slot.hsm,
                     time(until),
-                    count(*left as usize, "signature")
+                    count(*left, "signature")
                 ));
             }
             Ok(id)

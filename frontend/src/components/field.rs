@@ -21,8 +21,8 @@ pub fn TextField(
     /// Whether the field must be filled in.
     #[prop(default = true.into(), into)]
     required: Signal<bool>,
-    #[prop(optional, into)] min: Option<&'static str>,
-    #[prop(optional, into)] max: Option<&'static str>,
+    #[prop(optional, into)] min: Option<String>,
+    #[prop(optional, into)] max: Option<String>,
 ) -> impl IntoView {
     let hint_id = format!("{testid}-hint");
     let described_by = hint_id.clone();

@@ -4,9 +4,10 @@ use countersign_protocol::{
     activation::{ActivationState, EndReason, Quorum},
     mechanism::Mechanism,
     purpose::{KeySet, Purpose, Scope},
+    text::capitalised,
 };
 
-use super::{all_of, count, sentence};
+use super::{count, sentence};
 use crate::clock;
 
 /// The state as a label.
@@ -65,6 +66,7 @@ pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
 /// What was requested, as a title.
 pub fn purpose(purpose: &Purpose) -> String {
     match purpose {
+        // Large numbers have separators on a page.
         Purpose::Sign {
             keys,
             scope: Scope::Manifest { files },
@@ -72,21 +74,18 @@ pub fn purpose(purpose: &Purpose) -> String {
             let files = count(files.files().len() as u64, "file");
             format!("Sign {files} with {}", key_names(keys))
         }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => format!("Sign any content with {}", key_names(keys)),
-        Purpose::GenerateKey { label, key_type } => {
-            format!("Generate key “{label}” ({key_type})")
-        }
+        _ => capitalised(&purpose.in_words(|label, _| quoted(label))),
     }
 }
 
 /// "key “firmware”", "keys “boot” and “firmware”".
 pub fn key_names(keys: &KeySet) -> String {
-    let labels: Vec<_> = keys.iter().map(|key| format!("“{}”", key.label)).collect();
-    let noun = if labels.len() == 1 { "key" } else { "keys" };
-    format!("{noun} {}", all_of(&labels))
+    keys.in_words(|label, _| quoted(label))
+}
+
+/// The label of a key in curly quotes.
+pub(super) fn quoted(label: &str) -> String {
+    format!("“{label}”")
 }
 
 /// "ECDSA with SHA-256".

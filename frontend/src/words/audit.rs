@@ -10,7 +10,7 @@ use countersign_protocol::{
     statement::ApprovedPurpose,
 };
 
-use super::{clause, count, end_sentence, key_names, mechanism_name, roles};
+use super::{activation::quoted, clause, count, end_sentence, mechanism_name, roles};
 use crate::clock;
 
 /// The person, program or server that caused the entry.
@@ -212,16 +212,10 @@ fn requested(purpose: &ApprovedPurpose, lease: LeaseLimits) -> String {
         count(lease.signatures, "signature"),
         clock::length(lease.seconds)
     );
+    let words = purpose.in_words(|label, _| quoted(label));
     match purpose {
-        ApprovedPurpose::SignManifest { keys, .. } => {
-            format!("sign listed files with {}, {limits}", key_names(keys))
-        }
-        ApprovedPurpose::SignAnything { keys } => {
-            format!("sign any content with {}, {limits}", key_names(keys))
-        }
-        ApprovedPurpose::GenerateKey { label, key_type } => {
-            format!("generate key “{label}” ({key_type})")
-        }
+        ApprovedPurpose::GenerateKey { .. } => words,
+        _ => format!("{words}, {limits}"),
     }
 }
 

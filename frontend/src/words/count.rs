@@ -1,16 +1,11 @@
-//! Numbers with their nouns. Every counted noun of the portal goes through [`count`].
+//! Numbers with separators, and with their nouns. Every counted noun of the portal goes through [`count`].
+
+use countersign_protocol::text::plural;
 
 /// "1 file", "2 files", "20,000 entries".
 pub fn count(amount: impl Into<u64>, singular: &str) -> String {
     let amount = amount.into();
-    let digits = number(amount);
-    if amount == 1 {
-        return format!("{digits} {singular}");
-    }
-    match singular.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{digits} {stem}ies"),
-        _ => format!("{digits} {singular}s"),
-    }
+    format!("{} {}", number(amount), plural(amount, singular))
 }
 
 /// Digits in English groups of three: "20,000".

@@ -5,7 +5,7 @@ use countersign_protocol::helper::{CardState, PinState};
 use super::CardArgs;
 use crate::{
     cards::CardReaders,
-    prompt::text::{count, visible},
+    prompt::text::{count, printable},
 };
 
 pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
@@ -14,15 +14,15 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
         println!("No readers found. Connect a reader, and check that pcscd is running.");
     }
     for reader in readers {
-        println!("{}", visible(&reader.name));
+        println!("{}", printable(&reader.name));
         match reader.card {
             CardState::Empty => println!("  no card"),
-            CardState::Unusable { why } => println!("  {}", visible(&why)),
+            CardState::Unusable { why } => println!("  {}", printable(&why)),
             CardState::Ready(card) => {
                 println!(
                     "  {} \"{}\", certified by {}",
                     card.device.serial(),
-                    visible(&card.label),
+                    printable(&card.label),
                     card.anchor
                 );
                 println!("  PIN: {}", pin(card.pin));
@@ -35,9 +35,9 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
                         .map_or(String::new(), |why| format!(" (not usable: {why})"));
                     println!(
                         "  key {name} \"{}\", {}{}",
-                        visible(&key.label),
+                        printable(&key.label),
                         key.kind,
-                        visible(&suitable)
+                        printable(&suitable)
                     );
                 }
             }
@@ -48,7 +48,7 @@ pub(super) fn list(args: &CardArgs) -> anyhow::Result<()> {
 
 fn pin(state: PinState) -> String {
     match state {
-        PinState::Ready { tries: Some(tries) } => format!("{} left", count(tries, "try", "tries")),
+        PinState::Ready { tries: Some(tries) } => format!("{} left", count(tries, "try")),
         PinState::Ready { tries: None } => "ready".to_owned(),
         PinState::Blocked => "blocked".to_owned(),
         PinState::NotSet => "not set".to_owned(),

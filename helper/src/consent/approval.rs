@@ -1,11 +1,12 @@
 //! The consent to an approval.
 
+use countersign_card::pka::Challenge;
 use countersign_protocol::{
     activation::{ActivationTerms, Pool},
     cvc::{AnchorKind, Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
-    purpose::{KeyName, KeySet, Purpose, Scope},
+    purpose::{Purpose, Scope},
     task::ApproveTask,
 };
 
@@ -22,7 +23,7 @@ pub struct ApprovalRequest {
     server: Server,
     terms: ActivationTerms,
     device: VerifiedDevice,
-    challenge: Vec<u8>,
+    challenge: Challenge,
     approved_by: Vec<String>,
     signer: Signer,
 }
@@ -52,10 +53,18 @@ impl ApprovalRequest {
             )));
         }
         // A shorter challenge is guessable; a longer one could be other data in disguise.
-        if !(8..=32).contains(&challenge.as_bytes().len()) {
-            return Err(advice::task_refused(
-                "The HSM's challenge must have 8 to 32 bytes.",
-            ));
+        let challenge = Challenge::new(challenge.as_bytes()).map_err(|error| {
+            advice::task_refused(format!("The HSM's challenge is invalid: {error}."))
+        })?;
+        if let Purpose::Sign {
+            scope: Scope::Manifest { files },
+            ..
+        } = &terms.purpose
+        {
+            // Reading the task does not check the names.
+            files
+                .check_names()
+                .map_err(|error| advice::task_refused(format!("In this request, {error}.")))?;
         }
         if key != signer.key || signer.card == terms.hsm.device {
             return Err(advice::task_refused(
@@ -66,7 +75,7 @@ impl ApprovalRequest {
             server,
             terms,
             device,
-            challenge: challenge.0,
+            challenge,
             approved_by,
             signer,
         })
@@ -87,7 +96,7 @@ impl ApprovalRequest {
     }
 
     /// The HSM's challenge.
-    pub fn challenge(&self) -> &[u8] {
+    pub fn challenge(&self) -> &Challenge {
         &self.challenge
     }
 
@@ -226,34 +235,14 @@ fn other_hsms(terms: &ActivationTerms, pool: &Pool) -> String {
 }
 
 fn purpose(purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Sign {
-            keys,
-            scope: Scope::Manifest { files },
-        } => {
-            format!(
-                "Sign {} with {}",
-                text::count(files.files().len(), "file", "files"),
-                key_names(keys)
-            )
-        }
-        Purpose::Sign {
-            keys,
-            scope: Scope::Open,
-        } => format!("Sign ANY content with {}", key_names(keys)),
-        Purpose::GenerateKey { label, key_type } => {
-            format!("Generate key \"{label}\", {key_type}")
-        }
+    let words = purpose.in_words(|label, fingerprint| match fingerprint {
+        Some(key) => format!("\"{label}\" ({})", text::grouped(&key.short())),
+        None => format!("\"{label}\""),
+    });
+    match words.strip_prefix("sign any content") {
+        Some(keys) => format!("Sign ANY content{keys}"),
+        None => text::capitalised(&words),
     }
-}
-
-fn key_names(keys: &KeySet) -> String {
-    let name = |KeyName { label, fingerprint }: &KeyName| {
-        format!("\"{label}\" ({})", text::grouped(&fingerprint.short()))
-    };
-    let names: Vec<String> = keys.iter().map(name).collect();
-    let noun = if names.len() == 1 { "key" } else { "keys" };
-    format!("{noun} {}", names.join(", "))
 }
 
 fn limits(terms: &ActivationTerms) -> String {
@@ -265,7 +254,7 @@ fn limits(terms: &ActivationTerms) -> String {
         } => {
             format!(
                 "only the {} listed",
-                text::count(files.files().len(), "file", "files")
+                text::count(files.files().len(), "file")
             )
         }
         Purpose::Sign {
@@ -275,7 +264,7 @@ fn limits(terms: &ActivationTerms) -> String {
     };
     format!(
         "up to {}, up to {} after opening, {scope}",
-        text::count(lease.signatures, "signature", "signatures"),
+        text::count(lease.signatures, "signature"),
         text::duration(lease.seconds)
     )
 }

@@ -4,7 +4,9 @@ use countersign_protocol::{
     cvc::{Chr, DeviceId},
     dsse::Envelope,
     helper::{Answer, EnrolKey, HelperError, Step},
+    limits,
     task::Task,
+    text,
 };
 
 use super::{Caller, Conversation, wrong_kind};
@@ -13,9 +15,6 @@ use crate::{
     consent::{EnrolmentRequest, KeyChoice},
     prompt::PinPurpose,
 };
-
-/// Longest label of a new key.
-const LONGEST_LABEL: usize = 64;
 
 impl Conversation {
     pub(super) fn enrol(
@@ -76,11 +75,8 @@ impl Conversation {
 /// Checks the label and key ID of a new key.
 pub(crate) fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
     let label = label.trim();
-    if !countersign_protocol::manifest::readable(label) || label.len() > LONGEST_LABEL {
-        return Err(advice::invalid(format!(
-            "The key's label must be readable text of 1 to {LONGEST_LABEL} bytes. Choose another label."
-        )));
-    }
+    text::check(label, limits::KEY_LABEL)
+        .map_err(|why| advice::invalid(format!("The key's label {why}. Choose another label.")))?;
     // `Chr` accepts names that exist on cards; new names follow the stricter rules of `parse_new`.
     let chr = Chr::parse_new(chr.as_str()).map_err(advice::invalid)?;
     Ok((label.to_owned(), chr))

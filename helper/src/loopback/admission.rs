@@ -1,9 +1,9 @@
 //! Checks the form of a request before the user is asked about its page.
 
 use axum::http::{HeaderMap, Method, Version, header, request::Parts};
-use countersign_protocol::about::HELPER_PATH;
+use countersign_protocol::{about::HELPER_PATH, loopback::is_loopback_origin};
 
-use crate::origin::{Origin, is_loopback, split_port};
+use crate::origin::{Origin, split_port};
 
 /// The origin of a request that has the only acceptable form. Returns `None` if the request must be rejected.
 pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
@@ -36,8 +36,8 @@ pub(super) fn check(parts: &Parts, port: u16) -> Option<Origin> {
 /// Whether a Host header names this machine and port.
 pub(crate) fn names_this_machine(host: &str, port: u16) -> bool {
     match split_port(host) {
-        Ok((name, Some(text))) => is_loopback(name) && text == port.to_string(),
-        Ok((name, None)) => is_loopback(name) && port == 80,
+        Ok((name, Some(text))) => is_loopback_origin(name) && text == port.to_string(),
+        Ok((name, None)) => is_loopback_origin(name) && port == 80,
         Err(_) => false,
     }
 }

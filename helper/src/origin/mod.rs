@@ -6,6 +6,8 @@ mod store;
 pub use attach_request::AttachRequest;
 pub use store::{KnownOrigin, OriginStore, OriginStoreError};
 
+use countersign_protocol::loopback::is_loopback_origin;
+
 /// A web origin in the canonical spelling that browsers send: `https://host[:port]`, or `http` for this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(String);
@@ -50,7 +52,7 @@ impl Origin {
         if let Some(port) = port {
             check_port(port, if secure { "443" } else { "80" })?;
         }
-        if !secure && !is_loopback(host) {
+        if !secure && !is_loopback_origin(host) {
             return Err(InvalidOrigin::Insecure);
         }
         Ok(Self(text.to_owned()))
@@ -73,11 +75,6 @@ impl std::str::FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)
     }
-}
-
-/// Whether this is a host name of this machine, as browsers and Host headers spell it.
-pub fn is_loopback(host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
 
 /// Splits `host[:port]`. An IPv6 address must be in brackets.

@@ -1,6 +1,6 @@
 //! The text of a consent: facts, then warnings, then the list of files.
 
-use super::text::visible;
+use super::text::printable;
 
 /// The content of a consent prompt. All values are escaped when they are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +38,13 @@ impl ConsentText {
     /// Adds a fact. Its value may come from the server or a page.
     #[must_use]
     pub fn fact(mut self, label: &str, value: &str) -> Self {
-        self.facts.push((label.to_owned(), visible(value)));
+        self.facts.push((label.to_owned(), printable(value)));
         self
     }
 
     #[must_use]
     pub fn warning(mut self, text: &str) -> Self {
-        self.warnings.push(visible(text));
+        self.warnings.push(printable(text));
         self
     }
 
@@ -61,7 +61,7 @@ impl ConsentText {
             file_name: file_name.to_owned(),
             lines: lines
                 .into_iter()
-                .map(|(name, digest)| format!("{digest}  {}", visible(name)))
+                .map(|(name, digest)| format!("{digest}  {}", printable(name)))
                 .collect(),
         });
         self

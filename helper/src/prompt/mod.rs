@@ -62,7 +62,7 @@ impl PinRequest {
     pub fn title(&self) -> String {
         format!(
             "Countersign: PIN for card {}",
-            text::visible(&self.card_label)
+            text::printable(&self.card_label)
         )
     }
 
@@ -70,14 +70,14 @@ impl PinRequest {
     pub fn text(&self) -> String {
         let tries = match self.tries {
             Some(1) => "1 try left: a wrong PIN blocks the card".to_owned(),
-            Some(tries) => format!("{} left", text::count(tries, "try", "tries")),
+            Some(tries) => format!("{} left", text::count(tries, "try")),
             None => "the card doesn't report how many tries are left".to_owned(),
         };
         format!(
             "{}\nCard: \"{}\", serial {}\nPIN: {tries}",
-            text::visible(&self.purpose.text),
-            text::visible(&self.card_label),
-            text::visible(&self.card_serial)
+            text::printable(&self.purpose.text),
+            text::printable(&self.card_label),
+            text::printable(&self.card_serial)
         )
     }
 }

@@ -13,7 +13,7 @@ use super::{
     assuan::{Assuan, AssuanError},
     consent::ConsentList,
     origin_question, pages, pin_from,
-    text::visible,
+    text::printable,
 };
 use crate::{origin::Origin, private_file};
 
@@ -134,7 +134,7 @@ impl PinentryPrompt {
 
     fn show_notice(&self, text: &str, deadline: &Deadline) -> Result<(), AssuanError> {
         // Only a server's text can be longer than a page, and the log has all of it.
-        let mut pages = pages::split(&[visible(text)], self.page);
+        let mut pages = pages::split(&[printable(text)], self.page);
         pages.truncate(1);
         let mut assuan = self.start(deadline)?;
         let window = Window {

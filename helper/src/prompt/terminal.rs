@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AttachQuestion, ConsentText, Deadline, OriginAnswer, PinRequest, Prompt, PromptError,
-    origin_question, text::visible,
+    origin_question, text::printable,
 };
 use crate::origin::Origin;
 
@@ -101,7 +101,7 @@ impl Prompt for TerminalPrompt {
 
     fn notice(&self, text: &str, _: &Deadline) {
         // A notice is optional, so a failing terminal is ignored.
-        let _ = show(&format!("\n{}\n", visible(text)));
+        let _ = show(&format!("\n{}\n", printable(text)));
     }
 
     fn consent(&self, text: &ConsentText, deadline: &Deadline) -> Result<bool, PromptError> {

@@ -1,10 +1,7 @@
 //! The address of the server that a card is attached to.
 
-use std::net::IpAddr;
-
+use countersign_protocol::{loopback::is_loopback, text::printable};
 use ureq::http::Uri;
-
-use crate::prompt::text::visible;
 
 /// The address of a RAMOverHTTP server. Path and query are sent unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +49,7 @@ impl Address {
         if uri.authority().is_none_or(|all| *all != *expected) {
             return Err(invalid());
         }
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let loopback = host.eq_ignore_ascii_case("localhost")
-            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let loopback = is_loopback(host);
         let address = Self {
             https,
             loopback,
@@ -98,7 +93,7 @@ fn beginning(text: &str) -> String {
         rest.split(['/', '\\', '?', '#', ' ']).next().unwrap_or("")
     };
     let cut = if host == rest { "" } else { "…" };
-    visible(&format!("{scheme}{host}{cut}"))
+    printable(&format!("{scheme}{host}{cut}"))
 }
 
 #[cfg(test)]

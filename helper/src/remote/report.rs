@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use crate::prompt::{ConsentText, Deadline, Prompt, TerminalPrompt, text::visible};
+use crate::prompt::{ConsentText, Deadline, Prompt, TerminalPrompt, text::printable};
 
 /// Servers give up on a card that does not answer within 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
@@ -34,7 +34,7 @@ pub struct Terminal(TerminalPrompt);
 impl Report for Terminal {
     fn status(&self, line: &str) {
         // A server's text must not control the terminal. A closed output is ignored.
-        let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
+        let _ = writeln!(std::io::stdout().lock(), "{}", printable(line));
     }
 
     fn allows_pin_command(&self, what: &str) -> bool {

@@ -6,7 +6,7 @@ use super::request::Trigger;
 use crate::{
     helper::Helper,
     origin::{AttachRequest, Origin},
-    prompt::{AttachQuestion, Deadline, text::visible},
+    prompt::{AttachQuestion, Deadline, text::printable},
     remote::{PinCommands, Report, Stop, attach_once},
 };
 
@@ -121,7 +121,7 @@ fn refuse_pin(helper: &Arc<Helper>, request: &AttachRequest) -> Outcome {
 
 /// Logs the text and shows it to the user, without waiting until it is read.
 fn notify(helper: &Arc<Helper>, text: String) {
-    tracing::warn!("{}", visible(&text));
+    tracing::warn!("{}", printable(&text));
     let helper = helper.clone();
     std::thread::spawn(move || {
         if let Some(prompt) = helper.prompts.try_acquire() {
@@ -135,7 +135,7 @@ struct Log;
 
 impl Report for Log {
     fn status(&self, line: &str) {
-        tracing::info!("{}", visible(line));
+        tracing::info!("{}", printable(line));
     }
 
     fn refused(&self, what: &str) {

@@ -250,6 +250,31 @@ fn any_content_is_shown_with_a_warning() {
 }
 
 #[test]
+fn a_misleading_file_name_is_refused_without_a_prompt() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
+    let Purpose::Sign {
+        scope: Scope::Manifest { files },
+        ..
+    } = &mut task.terms.purpose
+    else {
+        panic!()
+    };
+    let mut listed = files.files().to_vec();
+    listed[0].name = "gnp.\u{202E}exe".to_owned();
+    // Only reading accepts such a name.
+    *files = listed.try_into().unwrap();
+    let task = helper.server.task(Task::Approve(Box::new(task)));
+    let error = helper
+        .portal()
+        .request(Operation::Approve { task })
+        .unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert!(error.message.contains("U+202E"), "{}", error.message);
+    assert_eq!(helper.user.shown(), []);
+}
+
+#[test]
 fn a_fresh_challenge_is_signed_in_the_same_session() {
     let helper = TestHelper::with_card().enrolled();
     let mut portal = helper.portal();

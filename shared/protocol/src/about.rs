@@ -1,26 +1,26 @@
-//! `GET /api/v1/about`: what anybody may know of a server.
+//! `GET /api/v1/about`: the facts about a server that need no log-in.
 
 use serde::{Deserialize, Serialize};
 
 use crate::task::ServerIdentity;
 
-/// The helper's loopback port, unless configured otherwise.
+/// The loopback port on which the helper listens unless it is configured otherwise.
 pub const DEFAULT_HELPER_PORT: u16 = 27183;
-/// Path of the helper's WebSocket.
+/// The path of the helper's WebSocket.
 pub const HELPER_PATH: &str = "/v1";
 
-/// Public facts of a server.
+/// The public facts about a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct About {
-    /// Name, origin and identity key.
+    /// The name, origin and identity key of the server.
     pub server: ServerIdentity,
-    /// Version of the server program.
+    /// The version of the server program.
     pub version: String,
-    /// True while no admin exists: the portal then asks for the bootstrap code.
+    /// Whether the server has no admin yet. The portal then requests the one-time code.
     pub needs_bootstrap: bool,
-    /// Simulated cards are accepted. Never true in production.
+    /// Whether the server accepts simulated cards, which it never does in production.
     pub demo: bool,
-    /// Port on which the portal looks for the helper.
+    /// The port on which the portal looks for the helper.
     pub helper_port: u16,
 }

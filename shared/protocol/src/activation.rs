@@ -1,4 +1,4 @@
-//! Activations: a request to open a signing HSM, and what became of it.
+//! Activations: requests to open a signing HSM, their progress, and their end.
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use jiff::Timestamp;
@@ -10,17 +10,19 @@ use crate::{
     encoding::Base64,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
+    limits::MAX_POOL,
     operator::Person,
     purpose::Purpose,
+    text::duration,
 };
 
-/// n needed out of m registered; on screen always "2 of 3".
+/// A quorum of n out of m custodian keys. Screens always show it as "2 of 3".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quorum {
-    /// n: custodians needed.
+    /// n: the number of custodians who must approve.
     pub required: u8,
-    /// m: custodian keys registered.
+    /// m: the number of custodian keys that are registered in the HSM.
     pub total: u8,
 }
 
@@ -30,54 +32,51 @@ impl std::fmt::Display for Quorum {
     }
 }
 
-/// A signing HSM as statements name it.
+/// The name of a signing HSM in statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HsmName {
-    /// Name in the server's configuration.
+    /// The name in the server's configuration.
     pub id: HsmId,
-    /// CHR of its device certificate.
+    /// The CHR of the device certificate.
     pub device: DeviceId,
 }
 
-/// Several HSMs with the same keys that are opened for one request: each by a quorum of its own, all under the bounds of one
-/// lease.
+/// Several HSMs with the same keys that are opened for one request. Each HSM has its own quorum, and all of them share
+/// the limits of one lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<HsmName>", into = "Vec<HsmName>")]
 pub struct Pool(Vec<HsmName>);
 
-/// Most HSMs in a pool: every custodian answers each of them.
-pub const MAX_POOL: usize = 16;
-
-/// Not a pool.
+/// A list of HSMs that cannot be a pool because of its length.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pool has 2 to {MAX_POOL} different HSMs, not {0}")]
-pub struct NoPool(usize);
+#[error("a pool must have 2 to {MAX_POOL} different HSMs, not {0}")]
+pub struct InvalidPool(usize);
 
 impl Pool {
-    /// Checks the list; its order stays.
+    /// Checks the list and keeps its order.
     ///
     /// # Errors
-    /// [`NoPool`].
-    pub fn new(hsms: Vec<HsmName>) -> Result<Self, NoPool> {
+    /// The list has fewer than 2 or more than [`MAX_POOL`] HSMs, or an HSM occurs twice.
+    pub fn new(hsms: Vec<HsmName>) -> Result<Self, InvalidPool> {
         let devices: std::collections::HashSet<_> = hsms.iter().map(|hsm| &hsm.device).collect();
         if devices.len() == hsms.len() && (2..=MAX_POOL).contains(&hsms.len()) {
             Ok(Self(hsms))
         } else {
-            Err(NoPool(devices.len()))
+            Err(InvalidPool(devices.len()))
         }
     }
 
-    /// The HSMs.
+    /// The HSMs in the order in which they were given.
     pub fn hsms(&self) -> &[HsmName] {
         &self.0
     }
 }
 
 impl TryFrom<Vec<HsmName>> for Pool {
-    type Error = NoPool;
+    type Error = InvalidPool;
 
-    fn try_from(hsms: Vec<HsmName>) -> Result<Self, NoPool> {
+    fn try_from(hsms: Vec<HsmName>) -> Result<Self, InvalidPool> {
         Self::new(hsms)
     }
 }
@@ -88,33 +87,33 @@ impl From<Pool> for Vec<HsmName> {
     }
 }
 
-/// Everything that was asked for; never changes.
+/// Everything that the requester requested. It never changes.
 ///
-/// Where a pool is opened there is one of these for each of its HSMs, a *member*, and each is approved by itself. The first one
-/// has the activation's id; see [`ActivationId::member`].
+/// A pool has one such set of terms for each of its HSMs, which is called a *member*, and custodians approve each
+/// member separately. The id of the first member is the id of the activation; see [`ActivationId::member`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActivationTerms {
-    /// Id.
+    /// The id of the activation, or of the member of a pool.
     pub id: ActivationId,
     /// The HSM to open.
     pub hsm: HsmName,
-    /// All the HSMs that are to be opened, if there are several.
+    /// All the HSMs to open, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
-    /// For what.
+    /// What may be done while the HSM is open.
     pub purpose: Purpose,
-    /// Who asked.
+    /// The person who requested the activation.
     pub requester: Person,
-    /// Why.
+    /// The reason that the requester gave, which custodians read when they decide.
     pub reason: String,
-    /// Bounds of the lease.
+    /// The limits of the lease.
     pub lease: LeaseLimits,
-    /// The quorum that the HSM demands.
+    /// The quorum that the HSM requires.
     pub quorum: Quorum,
-    /// When it was asked.
+    /// The time of the request.
     pub requested_at: Timestamp,
-    /// Until when the quorum may be collected.
+    /// The time by which the quorum must be reached.
     pub expires_at: Timestamp,
 }
 
@@ -124,14 +123,14 @@ impl ActivationTerms {
         crate::dsse::canonical_digest(self)
     }
 
-    /// The HSMs that are to be opened, for people: `release, second`.
+    /// The names of the HSMs to open, such as `release, second`.
     pub fn hsm_names(&self) -> String {
         let members = self.members();
         let names: Vec<_> = members.iter().map(|(_, hsm)| hsm.id.as_str()).collect();
         names.join(", ")
     }
 
-    /// Every HSM that is to be opened, with the id under which.
+    /// Every HSM to open, with the id of its member.
     pub fn members(&self) -> Vec<(ActivationId, &HsmName)> {
         match &self.pool {
             None => vec![(self.id.clone(), &self.hsm)],
@@ -143,7 +142,8 @@ impl ActivationTerms {
         }
     }
 
-    /// Whether others are terms of the same request: for another HSM of the pool, or these themselves.
+    /// Whether the other terms belong to the same request: they are equal to these, or they are the terms of another
+    /// member of the same pool.
     pub fn is_same_request(&self, other: &Self) -> bool {
         let as_other = Self {
             id: other.id.clone(),
@@ -153,52 +153,54 @@ impl ActivationTerms {
         };
         let known = |(id, hsm): (ActivationId, &HsmName)| id == other.id && *hsm == other.hsm;
         as_other == *other
-            // Nobody who was shown "2 of 3" opens another HSM alone.
+            // A custodian who was shown "2 of 3" must not open another HSM that needs fewer approvals.
             && other.quorum.required >= self.quorum.required
             && self.members().into_iter().any(known)
             && (self.hsm != other.hsm || self == other)
     }
 }
 
-/// `POST /api/v1/activations`.
+/// The body of `POST /api/v1/activations`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewActivation {
-    /// The HSM; may be left out where the key is on one HSM only.
+    /// The HSM to open. Without it the server opens every HSM that holds the keys, as a pool if there are several. A key can
+    /// be generated without it only if the server has one HSM.
     #[serde(default)]
     pub hsm: Option<HsmId>,
-    /// For what.
+    /// What may be done while the HSM is open.
     pub purpose: NewPurpose,
-    /// Why; shown to custodians.
+    /// The reason, which custodians read when they decide.
     pub reason: String,
-    /// Bounds of the lease; `None`: the server's default (as many signatures as files in the manifest).
+    /// The limits of the lease. Without them the server's defaults apply, with one signature for each file in the
+    /// manifest.
     #[serde(default)]
     pub lease: Option<LeaseLimits>,
-    /// How long custodians may take, in seconds; `None`: the server's default.
+    /// The time that custodians have to approve, in seconds. Without it the server's default applies.
     #[serde(default)]
     pub collect_seconds: Option<u32>,
-    /// The requester waits for it, and may be out of reach for so many seconds: later it is withdrawn, unless it is open by then.
-    /// `None`: it stays until custodians may take no longer.
+    /// The number of seconds after which the server ends the request as abandoned if no client has polled for it and it
+    /// has not opened. Without it the request stays until the custodians' time runs out.
     #[serde(default)]
     pub abandoned_after_seconds: Option<u32>,
-    /// Which activation of the same requester and reason is taken instead, if there is one.
+    /// Which existing activation of the same requester and reason the server returns instead of creating a new one.
     #[serde(default)]
     pub join: Join,
 }
 
-/// Which activation that is there already is as good as a new one.
+/// Which existing activation can take the place of a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Join {
-    /// One for exactly the same purpose.
+    /// An activation for exactly the same purpose.
     #[default]
     SamePurpose,
-    /// One that has the same keys or more, even if it allows less to be signed with them: a build of many programs asks
-    /// custodians once.
+    /// An activation with at least the same keys, even if its scope is narrower, so that a build of many programs needs
+    /// only one approval.
     SameKeys,
 }
 
-/// [`Purpose`] with the key named as a user names it.
+/// A [`Purpose`] in which keys are named as a user names them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -206,66 +208,66 @@ pub enum Join {
     rename_all_fields = "camelCase"
 )]
 pub enum NewPurpose {
-    /// Sign.
+    /// Sign with existing keys.
     Sign {
-        /// Labels or fingerprints (hex), all on one HSM.
+        /// The labels or hexadecimal fingerprints of the keys. At least one HSM must hold all of them.
         keys: Vec<String>,
-        /// What may be signed.
+        /// The content that may be signed.
         scope: crate::purpose::Scope,
     },
-    /// Generate a key; admins only.
+    /// Generate a key, which only an admin can request.
     GenerateKey {
-        /// Label.
+        /// The label of the new key.
         label: String,
-        /// Type.
+        /// The type of the new key.
         key_type: crate::purpose::NewKeyType,
     },
 }
 
-/// An activation as people see it.
+/// An activation as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivationView {
-    /// What was asked.
+    /// The terms of the request.
     pub terms: ActivationTerms,
-    /// Grows with every change; for `GET ...?after=REVISION&wait=SECONDS`.
+    /// A number that grows with every change, for `GET ...?after=REVISION&wait=SECONDS`.
     pub revision: u64,
-    /// Where it stands.
+    /// The current state.
     pub state: ActivationState,
-    /// One row per registered custodian.
+    /// The decision of each registered custodian.
     pub custodians: Vec<CustodianProgress>,
-    /// The count as the card reports it.
+    /// The number of custodians who have authenticated, as the card reports it.
     pub authenticated: u8,
-    /// Signatures made so far.
+    /// The number of signatures made so far.
     pub signatures: u32,
-    /// Something that people must know, such as "the HSM was reset, Anna must authenticate again".
+    /// A message about the current state, such as "the HSM was reset, Anna must approve again".
     pub notice: Option<String>,
-    /// Where each HSM stands, if a pool is opened.
+    /// The progress of each HSM, if a pool is opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberView>,
-    /// Page of this activation in the portal.
+    /// The address of this activation's page in the portal.
     pub url: String,
 }
 
-/// One HSM of a pool that is opened.
+/// One HSM of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberView {
-    /// Under which id.
+    /// The id of the member.
     pub id: ActivationId,
     /// The HSM.
     pub hsm: HsmName,
-    /// The quorum that it demands.
+    /// The quorum that the HSM requires.
     pub quorum: Quorum,
-    /// The count as the card reports it.
+    /// The number of custodians who have authenticated, as the card reports it.
     pub authenticated: u8,
-    /// Where it stands.
+    /// The current state of the member.
     pub state: ActivationState,
-    /// Signatures that it has made.
+    /// The number of signatures that the HSM has made.
     pub signatures: u32,
 }
 
-/// Life of an activation.
+/// The state of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -273,30 +275,30 @@ pub struct MemberView {
     rename_all_fields = "camelCase"
 )]
 pub enum ActivationState {
-    /// Another activation has the HSM, or the HSM is absent.
+    /// Another activation uses the HSM, or the HSM is not connected.
     Queued,
-    /// Custodians are asked.
+    /// The activation waits for approvals.
     Collecting,
-    /// The lease is open.
+    /// The HSM is open, and the lease runs.
     Open {
-        /// Since when.
+        /// The time at which the HSM was opened.
         since: Timestamp,
-        /// Until when at most.
+        /// The time at which the lease expires.
         until: Timestamp,
-        /// Signatures left.
+        /// The number of signatures that are left.
         left: u32,
     },
-    /// Over; the HSM is locked.
+    /// The activation has ended, and the HSM is locked.
     Ended {
-        /// How.
+        /// How the activation ended.
         reason: EndReason,
-        /// When.
+        /// The time of the end.
         at: Timestamp,
     },
 }
 
 impl ActivationState {
-    /// One word, as on the wire.
+    /// The name of the state on the wire.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -306,59 +308,60 @@ impl ActivationState {
         }
     }
 
-    /// Whether nothing can happen any more.
+    /// Whether the activation has ended, so that its state does not change again.
     pub const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
     }
 }
 
-/// How an activation ended.
+/// How an activation ended. The text form can follow "activation X has ended: ", and is a sentence of its own with a
+/// capital letter and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EndReason {
-    /// Everything that was asked for was done.
+    /// Everything that was requested is done.
     Completed,
-    /// The lease's time is over.
+    /// The lease expired.
     TimeUsed,
-    /// The lease's signatures are used up.
+    /// The signatures of the lease are used up.
     CountUsed,
-    /// Somebody pressed *Lock now*.
+    /// A person ended the open lease, or a person other than the requester ended the request.
     Locked {
-        /// Who.
+        /// The person who locked the HSM.
         by: Person,
     },
-    /// The requester withdrew it.
+    /// The requester ended the request before it opened.
     Cancelled {
-        /// Who.
+        /// The requester.
         by: Person,
     },
-    /// Too many custodians declined.
+    /// Too many custodians declined for the quorum to be reached.
     Declined,
-    /// No quorum in time.
+    /// The quorum was not reached in time.
     Expired,
-    /// Time was over while it was still [`ActivationState::Queued`]: custodians could not be asked.
+    /// The time ran out while the activation was [`ActivationState::Queued`], so that custodians could not approve it.
     StillQueued,
-    /// The requester waited for it, and does so no longer.
+    /// The requester's client stopped polling for the request before it opened.
     Abandoned {
-        /// For so many seconds nobody has asked for it.
+        /// The limit that the request set, in seconds.
         seconds: u32,
     },
-    /// The HSM was removed, reset or taken by another program while open.
+    /// The HSM was disconnected, reset or taken by another program while it was open.
     HsmLost {
-        /// What happened, in words.
+        /// The cause, in words.
         why: String,
     },
-    /// The HSM refused what the activation was for.
+    /// The HSM failed to do what was requested.
     Failed {
-        /// What happened, in words.
+        /// The cause, in words.
         why: String,
     },
-    /// The HSM is no longer one of the server's.
+    /// The HSM was removed from the server.
     HsmRemoved {
-        /// What happened, in words.
+        /// The cause, in words.
         why: String,
     },
-    /// The server was restarted: leases never survive that.
+    /// The server was restarted, which ends every lease.
     ServerRestarted,
 }
 
@@ -366,80 +369,83 @@ impl std::fmt::Display for EndReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Completed => f.write_str("completed"),
-            Self::TimeUsed => f.write_str("the lease's time is over"),
-            Self::CountUsed => f.write_str("the lease's signatures are used up"),
+            Self::TimeUsed => f.write_str("the lease expired"),
+            Self::CountUsed => f.write_str("the lease reached its signature limit"),
             Self::Locked { by } => write!(f, "locked by {}", by.name),
-            Self::Cancelled { by } => write!(f, "cancelled by {}", by.name),
-            Self::Declined => f.write_str("declined: the quorum can no longer be met"),
-            Self::Expired => f.write_str("expired: not enough custodians authenticated in time"),
-            Self::StillQueued => f.write_str(
-                "expired: it still waited for the HSM, which was in use or out of reach; custodians could not be asked",
-            ),
+            Self::Cancelled { by } => write!(f, "cancelled by {} before it opened", by.name),
+            Self::Declined => {
+                f.write_str("declined, because too few custodians are left to reach the quorum")
+            }
+            Self::Expired => f.write_str("expired before enough custodians approved"),
+            Self::StillQueued => {
+                f.write_str("expired in the queue, because the HSM was busy or disconnected")
+            }
             Self::Abandoned { seconds } => write!(
                 f,
-                "withdrawn: the program that waited for it has not been heard of for {seconds} seconds"
+                "abandoned, because no client polled for it for {}",
+                duration(*seconds)
             ),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
-            Self::HsmRemoved { why } => write!(f, "the HSM was taken away: {why}"),
+            Self::HsmRemoved { why } => write!(f, "the HSM was removed from the server: {why}"),
             Self::ServerRestarted => {
-                f.write_str("the server was restarted, and leases never survive that")
+                f.write_str("the server was restarted, which ends every lease")
             }
         }
     }
 }
 
-/// One custodian in one activation.
+/// The progress of one custodian in one activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustodianProgress {
-    /// Who.
+    /// The custodian.
     pub person: Person,
-    /// Their key.
+    /// The custodian's key.
     pub key: Fingerprint,
-    /// Name of the key in the HSM.
+    /// The name of the key in the HSM.
     pub chr: Chr,
-    /// Their answer so far.
+    /// The custodian's decision so far.
     pub answer: Answer,
-    /// Whether the key was revoked: no approval by it is accepted.
+    /// Whether the key was revoked, so that the server accepts no approval by it.
     #[serde(default)]
     pub revoked: bool,
 }
 
-/// A custodian's answer.
+/// A custodian's decision about an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Answer {
-    /// None yet.
+    /// The custodian has not decided yet.
     Missing,
-    /// Approved, and counted by the HSM.
+    /// The custodian approved, and the HSM accepted the authentication.
     Authenticated {
-        /// When.
+        /// The time of the approval.
         at: Timestamp,
     },
-    /// Approved before, but the HSM forgot: they must authenticate again.
+    /// The custodian approved before, but the HSM lost the authentication, so the custodian must approve again.
     Forgotten {
-        /// Why.
+        /// The cause, in words.
         why: String,
     },
-    /// Declined.
+    /// The custodian declined.
     Declined {
-        /// When.
+        /// The time of the decision.
         at: Timestamp,
-        /// Why.
+        /// The reason that the custodian gave.
         reason: String,
     },
 }
 
-/// `POST /api/v1/activations/{id}/decline`.
+/// The body of `POST /api/v1/activations/{id}/decline`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
-    /// Why; not empty.
+    /// The reason, which must not be empty.
     pub reason: String,
 }
 
-/// Answer to `POST /api/v1/activations/{id}/task`: what this custodian's helper has to sign now.
+/// The response to `POST /api/v1/activations/{id}/task`: what the custodian's helper has to sign next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTaskView {
@@ -447,30 +453,31 @@ pub struct ApprovalTaskView {
     pub task: Envelope,
 }
 
-/// `POST /api/v1/activations/{id}/approvals`: what the helper signed.
+/// The body of `POST /api/v1/activations/{id}/approvals`: what the helper signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalEvidence {
-    /// What was approved: the activation, or that of another HSM of its pool.
+    /// The approved activation, or the approved member of a pool.
     pub activation: ActivationId,
-    /// The [`crate::statement::Approval`].
+    /// The [`crate::statement::Approval`] in its envelope.
     pub statement: Envelope,
-    /// The challenge that was answered.
+    /// The challenge that the card signed.
     pub challenge: Base64,
-    /// The PKA response, plain `r || s`.
+    /// The PKA response as plain `r || s`.
     pub response: Base64,
 }
 
-/// Answer to [`ApprovalEvidence`].
+/// The response to [`ApprovalEvidence`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ApprovalOutcome {
-    /// The HSM counted the custodian.
+    /// The HSM accepted the authentication.
     Counted {
-        /// The activation now.
+        /// The activation after the approval.
         activation: Box<ActivationView>,
     },
-    /// The HSM wants a fresh challenge, or it is the next HSM's turn: sign this one too, inside the same PIN session.
+    /// Another response is needed in the same PIN session, because the HSM requires a fresh challenge or the next HSM
+    /// of the pool is to be opened.
     SignAgain {
         /// A new [`crate::task::Task::Approve`].
         task: Envelope,

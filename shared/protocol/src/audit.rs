@@ -1,4 +1,4 @@
-//! Audit entries: every change of state is one.
+//! Audit entries: the server writes one for every change of state.
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use jiff::Timestamp;
@@ -15,46 +15,46 @@ use crate::{
     statement::ApprovedPurpose,
 };
 
-/// One entry. Its canonical JSON (RFC 8785) is what the log stores.
+/// One entry of the audit log, which stores its canonical JSON (RFC 8785).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditEntry {
-    /// Position in the log, from 0, without gaps.
+    /// The position in the log, from 0, without gaps.
     pub index: u64,
-    /// The server's clock.
+    /// The time by the server's clock.
     pub at: Timestamp,
-    /// Who caused it.
+    /// The person or program that caused the entry.
     pub actor: Actor,
     /// What happened.
     pub event: AuditEvent,
 }
 
-/// Who caused an entry.
+/// The person or program that caused an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Actor {
     /// The server itself.
     Server,
-    /// Somebody without an account yet, holding a one-time code.
+    /// A person without an account, who holds a one-time code.
     Invited {
-        /// Name as invited.
+        /// The name in the invitation.
         name: String,
     },
     /// A person in the portal.
     Operator {
-        /// Who.
+        /// The person who is logged in.
         person: Person,
     },
-    /// A program with a token.
+    /// A program with an API token.
     Token {
-        /// For whom it acts.
+        /// The person for whom the program acts.
         person: Person,
         /// The token.
         token: TokenId,
     },
 }
 
-/// What happened.
+/// A change of state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -62,260 +62,260 @@ pub enum Actor {
     rename_all_fields = "camelCase"
 )]
 pub enum AuditEvent {
-    /// The server started; every HSM is locked before it is offered.
+    /// The server started. It locks every HSM before it uses it.
     ServerStarted {
-        /// Version.
+        /// The version of the server program.
         version: String,
     },
-    /// The bootstrap code was used.
+    /// The first admin used the one-time code.
     Bootstrapped {
-        /// The first admin's name.
+        /// The name of the first admin.
         name: String,
     },
-    /// Somebody was invited.
+    /// An admin invited a person.
     Invited {
         /// The invitation.
         invitation: InvitationId,
-        /// Whom.
+        /// The name of the invited person.
         name: String,
-        /// As what.
+        /// The roles that the person will have.
         roles: Vec<Role>,
     },
-    /// An invitation was withdrawn.
+    /// An admin revoked an invitation.
     InvitationRevoked {
-        /// Which.
+        /// The revoked invitation.
         invitation: InvitationId,
     },
-    /// A key was enrolled.
+    /// A person enrolled a key.
     KeyEnrolled {
-        /// Whose.
+        /// The person.
         person: Person,
-        /// Roles.
+        /// The roles of the person.
         roles: Vec<Role>,
-        /// The key.
+        /// The enrolled key.
         key: Fingerprint,
-        /// Its name.
+        /// The name of the key in its certificate request.
         chr: Chr,
-        /// Its card.
+        /// The card that holds the key.
         device: DeviceId,
-        /// Trust anchor of the card.
+        /// The trust anchor that certifies the card.
         anchor: String,
     },
-    /// An enrolment was refused.
+    /// The server rejected an enrolment.
     EnrolmentRefused {
-        /// Who tried.
+        /// The name of the person who tried to enrol.
         name: String,
-        /// Why.
+        /// The reason for the rejection.
         why: String,
     },
-    /// An admin compared the fingerprint.
+    /// An admin compared the fingerprint of a key with its owner and confirmed the key.
     KeyConfirmed {
-        /// Whose.
+        /// The owner of the key.
         person: Person,
-        /// The key.
+        /// The confirmed key.
         key: Fingerprint,
     },
-    /// A key was revoked.
+    /// An admin revoked a key.
     KeyRevoked {
-        /// Whose.
+        /// The owner of the key.
         person: Person,
-        /// The key.
+        /// The revoked key.
         key: Fingerprint,
     },
-    /// Log-in.
+    /// A person logged in.
     LoggedIn {
-        /// With which key.
+        /// The key that signed the log-in.
         key: Fingerprint,
     },
-    /// Log-out.
+    /// A person logged out.
     LoggedOut,
-    /// A token was made.
+    /// A person created an API token.
     TokenCreated {
-        /// Which.
+        /// The token.
         token: TokenId,
-        /// What for.
+        /// The label of the token.
         label: String,
-        /// The client certificate that stands for it, too: SHA-256 of its DER.
+        /// SHA-256 over the DER of the client certificate that can be used in place of the secret.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<Sha256Digest>,
     },
-    /// A token was withdrawn.
+    /// A person revoked an API token.
     TokenRevoked {
-        /// Which.
+        /// The revoked token.
         token: TokenId,
     },
-    /// A verified HSM was attached and found locked.
+    /// A verified HSM was attached and is locked.
     HsmAttached {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
         /// The device.
         device: DeviceId,
     },
-    /// An HSM is gone.
+    /// An HSM was disconnected or stopped working.
     HsmLost {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
-        /// What happened.
+        /// The cause, in words.
         why: String,
     },
-    /// A device may be attached from afar, as this HSM.
+    /// An admin accepted a remote device as this HSM.
     RemoteHsmAccepted {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
         /// The device.
         device: DeviceId,
     },
-    /// A device may not be attached from afar any more.
+    /// An admin removed a remote HSM from the server.
     RemoteHsmWithdrawn {
-        /// Which it was.
+        /// The removed HSM.
         hsm: HsmId,
-        /// The device.
+        /// The device, which has to be accepted again before it can be used.
         device: DeviceId,
     },
-    /// An HSM was refused.
+    /// The server rejected an HSM.
     HsmRefused {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
-        /// Why.
+        /// The reason for the rejection.
         why: String,
     },
-    /// An HSM was initialised: everything on it was erased.
+    /// An HSM was initialised, which erased everything on it.
     HsmInitialised {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
         /// The device.
         device: DeviceId,
-        /// The quorum.
+        /// The quorum that the HSM requires from now on.
         quorum: Quorum,
-        /// Whether keys may be replaced.
+        /// Whether registered keys can be replaced later.
         allow_replace: bool,
     },
     /// A custodian's key was registered in an HSM.
     CustodianRegistered {
-        /// In which.
+        /// The HSM.
         hsm: HsmId,
-        /// Whose.
+        /// The custodian.
         person: Person,
-        /// The key.
+        /// The registered key.
         key: Fingerprint,
     },
-    /// An activation was asked for.
+    /// A requester or an admin requested an activation.
     ActivationRequested {
-        /// Which.
+        /// The activation.
         activation: ActivationId,
-        /// Of which HSM.
+        /// The HSM to open.
         hsm: HsmId,
-        /// For what.
+        /// The purpose, without the list of files.
         purpose: ApprovedPurpose,
-        /// Why.
+        /// The reason that the requester gave.
         reason: String,
-        /// Bounds.
+        /// The limits of the lease.
         lease: LeaseLimits,
-        /// Digest of the complete terms.
+        /// SHA-256 over the canonical JSON of the complete terms.
         terms: Sha256Digest,
     },
-    /// A custodian approved, and the HSM counted them.
+    /// A custodian approved, and the HSM accepted the authentication.
     Approved {
-        /// What.
+        /// The approved activation.
         activation: ActivationId,
-        /// With which key.
+        /// The custodian's key.
         key: Fingerprint,
-        /// SHA-256 of the signed statement's payload.
+        /// SHA-256 over the payload of the signed statement.
         statement: Sha256Digest,
-        /// The HSM's count afterwards.
+        /// The number of authenticated custodians afterwards, as the HSM reports it.
         authenticated: u8,
     },
     /// A custodian declined.
     Declined {
-        /// What.
+        /// The declined activation.
         activation: ActivationId,
-        /// Why.
+        /// The reason that the custodian gave.
         reason: String,
     },
-    /// The HSM forgot custodians.
+    /// The HSM lost the authentication of custodians, who must approve again.
     CustodiansForgotten {
-        /// In which activation.
+        /// The activation.
         activation: ActivationId,
-        /// Why.
+        /// The cause, in words.
         why: String,
     },
     /// The lease began.
     LeaseOpened {
-        /// Of which activation.
+        /// The activation whose quorum was reached.
         activation: ActivationId,
     },
-    /// A key was generated on the HSM.
+    /// A key was generated on an HSM.
     KeyGenerated {
-        /// Under which activation.
+        /// The activation that allowed it.
         activation: ActivationId,
-        /// On which HSM.
+        /// The HSM.
         hsm: HsmId,
-        /// Label.
+        /// The label of the new key.
         label: String,
-        /// The key.
+        /// The new key.
         key: Fingerprint,
     },
-    /// A signature was made.
+    /// An HSM made a signature.
     Signed {
-        /// Which.
+        /// The signature.
         signature: SignatureId,
-        /// Under which activation.
+        /// The activation that allowed it.
         activation: ActivationId,
-        /// By which key.
+        /// The key that signed.
         key: Fingerprint,
-        /// How.
+        /// The signature mechanism.
         mechanism: Mechanism,
-        /// Over which digest, in hex.
+        /// The signed digest in hexadecimal digits.
         digest: String,
-        /// Length of the salt, where it is not the usual one.
+        /// The length of the salt in bytes, if it differs from the length of the hash.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         salt_length: Option<u16>,
     },
-    /// A certificate was kept for a signing key.
+    /// A certificate was stored for a signing key.
     CertificateStored {
         /// The key.
         key: Fingerprint,
-        /// SHA-256 of the certificate.
+        /// SHA-256 over the certificate.
         certificate: Sha256Digest,
     },
-    /// The certificate of a signing key was removed.
+    /// The stored certificate of a signing key was removed.
     CertificateRemoved {
         /// The key.
         key: Fingerprint,
-        /// SHA-256 of the certificate.
+        /// SHA-256 over the certificate.
         certificate: Sha256Digest,
     },
-    /// What may be done with a signing key was changed.
+    /// An admin changed the settings of a signing key.
     KeySettingsChanged {
         /// The key.
         key: Fingerprint,
-        /// What holds now.
+        /// The settings that apply from now on.
         settings: KeySettings,
     },
     /// An activation ended.
     ActivationEnded {
-        /// Which.
+        /// The activation.
         activation: ActivationId,
-        /// How.
+        /// How it ended.
         reason: EndReason,
-        /// Signatures made.
+        /// The number of signatures that were made.
         signatures: u32,
     },
-    /// The HSM was logged out, and refused a key use afterwards.
+    /// The HSM was logged out and refused to use a key afterwards.
     HsmLocked {
-        /// Which.
+        /// The HSM.
         hsm: HsmId,
-        /// How the lock was proven.
+        /// How the server verified the lock, in words.
         proof: String,
     },
 }
 
-/// `GET /api/v1/audit?before=INDEX&limit=N`: newest first.
+/// The response to `GET /api/v1/audit?before=INDEX&limit=N`, newest entries first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditPage {
-    /// Entries in the log.
+    /// The number of entries in the log.
     pub total: u64,
-    /// The page.
+    /// The entries of this page.
     pub entries: Vec<AuditEntry>,
 }

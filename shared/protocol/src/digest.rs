@@ -3,27 +3,27 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest; 64 lower-case hex digits in JSON.
+/// A SHA-256 digest, which is written as 64 lower-case hexadecimal digits in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256Digest(pub [u8; 32]);
 
-/// Text that is not a SHA-256 digest.
+/// A text that is not a SHA-256 digest.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a SHA-256 digest: 64 hex digits are needed")]
+#[error("`{0}` is not a SHA-256 digest: expected 64 hexadecimal digits")]
 pub struct InvalidDigest(String);
 
 impl Sha256Digest {
-    /// Hashes `data`.
+    /// The SHA-256 digest of `data`.
     pub fn of(data: &[u8]) -> Self {
         Self(Sha256::digest(data).into())
     }
 
-    /// The 32 bytes.
+    /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first eight hex digits, for people who compare at a glance.
+    /// The first eight hexadecimal digits, which identify the digest in a list.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..4])
     }

@@ -5,56 +5,57 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{digest::Sha256Digest, encoding::Base64};
 
-/// A signed payload.
+/// A payload with its signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
-    /// The payload's bytes, as signed.
+    /// The bytes of the payload as they were signed.
     pub payload: Base64,
-    /// What the payload is.
+    /// The media type of the payload.
     pub payload_type: String,
-    /// Signatures; exactly one in all uses of this project.
+    /// The signatures. Countersign always uses exactly one.
     pub signatures: Vec<EnvelopeSignature>,
 }
 
 /// One signature of an [`Envelope`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvelopeSignature {
-    /// Fingerprint of the signer's key, in hex. A hint: verification uses the key that the verifier expects.
+    /// The fingerprint of the signer's key in hexadecimal digits. It is only a hint, because the verifier uses the key
+    /// that it expects.
     pub keyid: String,
-    /// DER `SEQUENCE { r, s }`.
+    /// The signature as DER `SEQUENCE { r, s }`.
     pub sig: Base64,
 }
 
-/// A payload type that has exactly one meaning.
+/// A type of payload whose media type belongs to it alone.
 pub trait Payload: Serialize + DeserializeOwned {
-    /// The media type that is signed along.
+    /// The media type, which is signed together with the payload.
     const PAYLOAD_TYPE: &'static str;
 }
 
-/// Why an envelope was not accepted.
+/// Why an envelope was rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Another kind of statement.
-    #[error("expected a {expected}, got a {found}")]
+    /// The envelope holds another type of statement.
+    #[error("expected a statement of type {expected}, but received {found}")]
     WrongType {
-        /// The type that this step needs.
+        /// The media type that was expected.
         expected: &'static str,
-        /// The type that came.
+        /// The media type of the envelope.
         found: String,
     },
-    /// Not exactly one signature.
-    #[error("the statement carries {0} signatures, exactly one is needed")]
+    /// The envelope does not have exactly one signature.
+    #[error("the statement must have exactly one signature, not {0}")]
     SignatureCount(usize),
-    /// Signature does not verify.
+    /// The signature is not that of the expected key.
     #[error("the statement is not signed by the key {0}")]
     WrongSignature(Fingerprint),
-    /// Payload does not parse.
-    #[error("the statement cannot be read: {0}")]
+    /// The payload is not what its media type says.
+    #[error("the content of the signed statement is invalid: {0}")]
     Malformed(String),
 }
 
-/// DSSE v1 pre-authentication encoding: the bytes that are hashed and signed.
+/// The DSSE v1 pre-authentication encoding, which is hashed and signed.
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut out = format!(
         "DSSEv1 {} {} {} ",
@@ -67,7 +68,7 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
     out
 }
 
-/// A payload that is ready to be signed: hash it with SHA-256, sign, then [`Unsigned::seal`].
+/// A payload before it is signed. Sign its [`Unsigned::digest`] and add the signature with [`Unsigned::seal`].
 #[derive(Clone, Debug)]
 pub struct Unsigned {
     payload_type: &'static str,
@@ -75,7 +76,7 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// Serialises `payload` canonically (RFC 8785).
+    /// Serialises `payload` as canonical JSON (RFC 8785).
     pub fn new<P: Payload>(payload: &P) -> Self {
         Self {
             payload_type: P::PAYLOAD_TYPE,
@@ -105,10 +106,12 @@ impl Unsigned {
 }
 
 impl Envelope {
-    /// Verifies the signature with `key` and returns the payload.
+    /// Verifies the signature with `key` and returns the payload, which is parsed only after its signature was
+    /// verified.
     ///
     /// # Errors
-    /// [`EnvelopeError`]; the payload is parsed only after its signature was found good.
+    /// The media type is another one, there is not exactly one signature, the signature does not verify, or the payload
+    /// is malformed.
     pub fn verify<P: Payload>(&self, key: &PublicKey) -> Result<P, EnvelopeError> {
         self.check_type::<P>()?;
         let [signature] = self.signatures.as_slice() else {
@@ -126,10 +129,10 @@ impl Envelope {
         self.parse()
     }
 
-    /// Reads the payload *without* verifying: to learn which key to verify with.
+    /// Returns the payload *without* verifying the signature, to find out which key to verify it with.
     ///
     /// # Errors
-    /// Wrong type, or not readable.
+    /// The media type is another one, or the payload is malformed.
     pub fn peek<P: Payload>(&self) -> Result<P, EnvelopeError> {
         self.check_type::<P>()?;
         self.parse()
@@ -152,9 +155,10 @@ impl Envelope {
     }
 }
 
-/// Canonical JSON (RFC 8785) of a wire type.
+/// The canonical JSON (RFC 8785) of a wire type.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    // Wire types have string keys and integers only, so serialisation cannot fail; an empty payload matches nothing.
+    // Wire types have string keys and integers only, so serialisation cannot fail. If it did, the empty payload would
+    // match no digest.
     serde_json_canonicalizer::to_vec(value).unwrap_or_default()
 }
 

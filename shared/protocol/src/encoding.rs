@@ -1,14 +1,14 @@
-//! Bytes as text in JSON: standard base64 with padding (RFC 4648), as DSSE prescribes.
+//! Bytes as text in JSON: standard base64 with padding (RFC 4648), as DSSE requires.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Bytes that travel as base64 text.
+/// Bytes that are written as base64 text.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Base64(pub Vec<u8>);
 
 impl Base64 {
-    /// The bytes.
+    /// The decoded bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,32 +1,32 @@
-//! Live events: `GET /api/v1/events`, a WebSocket; server to client only.
+//! Live events of `GET /api/v1/events`, a WebSocket on which only the server sends.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{activation::ActivationView, hsm::HsmView};
 
-/// Something changed. Every event carries the new state, so a client needs no second request.
+/// A change. Events about activations and HSMs carry the new state, so that a client needs no second request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
-    /// An activation.
+    /// An activation changed.
     Activation {
-        /// As it stands now.
+        /// The activation after the change.
         activation: Box<ActivationView>,
     },
-    /// An HSM.
+    /// An HSM changed.
     Hsm {
-        /// As it stands now.
+        /// The HSM after the change.
         hsm: Box<HsmView>,
     },
-    /// Operators, invitations or tokens: ask again.
+    /// People, invitations or tokens changed. The client has to fetch them again.
     People,
-    /// Devices that wait to be accepted: ask again.
+    /// The list of devices that wait to be accepted changed. The client has to fetch it again.
     Devices,
-    /// The audit log has grown.
+    /// The audit log has new entries.
     Audit {
-        /// Entries now.
+        /// The number of entries in the log.
         total: u64,
     },
-    /// Events were missed: ask for everything again.
+    /// The client missed events and has to fetch everything again.
     Resync,
 }

@@ -1,4 +1,4 @@
-//! Digests of what is signed, together with the name of the hash function.
+//! Digests of the content that is signed, together with the hash function.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{digest::Sha256Digest, mechanism::Hash};
 
-/// The digest of a file. In JSON an in-toto digest set with one member, such as `{"sha256": "..."}`.
+/// The digest of a file. In JSON it is an in-toto digest set with one member, such as `{"sha256": "..."}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(
     try_from = "BTreeMap<String, String>",
@@ -17,12 +17,13 @@ pub struct FileDigest {
     bytes: Vec<u8>,
 }
 
-/// Not a digest.
+/// A JSON object that is not the digest of a file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a file has exactly one digest: `sha256`, `sha384` or `sha512`, in hex and as long as that"
+    "expected exactly one digest, named `sha256`, `sha384` or `sha512`, with as many hexadecimal \
+     digits as that hash function has"
 )]
-pub struct NoDigest;
+pub struct InvalidFileDigest;
 
 const fn name(hash: Hash) -> &'static str {
     match hash {
@@ -33,7 +34,7 @@ const fn name(hash: Hash) -> &'static str {
 }
 
 impl FileDigest {
-    /// The digest that this hash function made; `None`: it makes none of this length.
+    /// A digest by this hash function, or `None` if the length is not that of the hash function.
     pub fn new(hash: Hash, bytes: &[u8]) -> Option<Self> {
         (bytes.len() == hash.digest_len()).then(|| Self {
             hash,
@@ -46,12 +47,12 @@ impl FileDigest {
         self.hash
     }
 
-    /// In hex.
+    /// The digest in hexadecimal digits.
     pub fn hex(&self) -> String {
         hex::encode(&self.bytes)
     }
 
-    /// What people see before the hex digits: nothing for SHA-256, which is usual and goes without saying.
+    /// The prefix that screens show before the hexadecimal digits. It is empty for SHA-256, the usual hash function.
     pub const fn prefix(&self) -> &'static str {
         match self.hash {
             Hash::Sha256 => "",
@@ -60,7 +61,7 @@ impl FileDigest {
         }
     }
 
-    /// What is signed.
+    /// The bytes of the digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -75,7 +76,7 @@ impl From<Sha256Digest> for FileDigest {
     }
 }
 
-/// SHA-384.
+/// A SHA-384 digest.
 impl From<[u8; 48]> for FileDigest {
     fn from(digest: [u8; 48]) -> Self {
         Self {
@@ -85,7 +86,7 @@ impl From<[u8; 48]> for FileDigest {
     }
 }
 
-/// SHA-512.
+/// A SHA-512 digest.
 impl From<[u8; 64]> for FileDigest {
     fn from(digest: [u8; 64]) -> Self {
         Self {
@@ -102,19 +103,19 @@ impl std::fmt::Display for FileDigest {
 }
 
 impl TryFrom<BTreeMap<String, String>> for FileDigest {
-    type Error = NoDigest;
+    type Error = InvalidFileDigest;
 
-    fn try_from(set: BTreeMap<String, String>) -> Result<Self, NoDigest> {
+    fn try_from(set: BTreeMap<String, String>) -> Result<Self, InvalidFileDigest> {
         let mut members = set.into_iter();
         let (Some((named, digest)), None) = (members.next(), members.next()) else {
-            return Err(NoDigest);
+            return Err(InvalidFileDigest);
         };
         let hash = [Hash::Sha256, Hash::Sha384, Hash::Sha512]
             .into_iter()
             .find(|hash| name(*hash) == named)
-            .ok_or(NoDigest)?;
-        let bytes = hex::decode(digest).map_err(|_| NoDigest)?;
-        Self::new(hash, &bytes).ok_or(NoDigest)
+            .ok_or(InvalidFileDigest)?;
+        let bytes = hex::decode(digest).map_err(|_| InvalidFileDigest)?;
+        Self::new(hash, &bytes).ok_or(InvalidFileDigest)
     }
 }
 

@@ -1,185 +1,186 @@
-//! Messages between portal and helper: JSON text frames on a loopback WebSocket.
+//! Messages between portal and helper: JSON in text frames of a loopback WebSocket.
 //!
-//! The portal sends [`Request`]s; the helper answers each with one [`Message::Reply`] of the same `id` and may send
-//! [`Message::Progress`] and [`Message::CardsChanged`] in between. Nothing here carries a PIN or a hash to be signed.
+//! The portal sends [`Request`]s. The helper answers each with one [`Message::Reply`] of the same `id`, and may send
+//! [`Message::Progress`] and [`Message::CardsChanged`] before that. No message carries a PIN or a hash to be signed.
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::{activation::ApprovalEvidence, dsse::Envelope, encoding::Base64};
 
-/// Version of these messages. A helper answers [`Operation::Hello`] of another version with
+/// The version of these messages. A helper answers [`Operation::Hello`] of another version with
 /// [`HelperErrorCode::Version`].
 pub const HELPER_PROTOCOL: u32 = 1;
 
-/// Portal to helper.
+/// A request of the portal to the helper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Chosen by the portal; repeated in the reply.
+    /// A number that the portal chooses and the reply repeats.
     pub id: u64,
-    /// What is asked.
+    /// The requested operation.
     #[serde(flatten)]
     pub operation: Operation,
 }
 
-/// What a portal may ask.
+/// The operations that a portal can request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Operation {
-    /// First message of every connection. Answer: [`Answer::Hello`].
+    /// Begins every connection. The answer is [`Answer::Hello`].
     Hello {
-        /// [`HELPER_PROTOCOL`].
+        /// The portal's [`HELPER_PROTOCOL`].
         protocol: u32,
     },
-    /// Cards and their keys. Answer: [`Answer::Cards`].
+    /// Lists the cards and their keys. The answer is [`Answer::Cards`].
     ListCards,
-    /// Sign a log-in statement. Answer: [`Answer::Statement`].
+    /// Signs a log-in statement. The answer is [`Answer::Statement`].
     LogIn {
         /// The server's [`crate::task::Task::LogIn`].
         task: Envelope,
-        /// With which key.
+        /// The key that signs.
         key: Fingerprint,
     },
-    /// Enrol a key. Answer: [`Answer::Enrolled`].
+    /// Enrols a key. The answer is [`Answer::Enrolled`].
     Enrol {
         /// The server's [`crate::task::Task::Enrol`].
         task: Envelope,
-        /// On which card.
+        /// The card that holds the key.
         card: DeviceId,
-        /// Which key.
+        /// The key to enrol.
         key: EnrolKey,
     },
-    /// Approve an activation: consent, PIN, approval statement, PKA response. Answer: [`Answer::Approved`].
-    /// The PIN session stays for [`Operation::ApproveAgain`] until [`Operation::Finish`] or a minute has passed.
+    /// Approves an activation: the user consents and enters the PIN, and the card signs the approval statement and the
+    /// PKA response. The answer is [`Answer::Approved`]. The PIN session stays open for [`Operation::ApproveAgain`]
+    /// until [`Operation::Finish`], for at most a minute.
     Approve {
         /// The server's [`crate::task::Task::Approve`].
         task: Envelope,
     },
-    /// The HSM wants a fresh challenge: the same terms once more, in the same PIN session and consent.
-    /// Answer: [`Answer::Approved`].
+    /// Approves once more under the same consent and in the same PIN session, because the HSM requires a fresh
+    /// challenge or another HSM of the pool is to be opened. The answer is [`Answer::Approved`].
     ApproveAgain {
-        /// As before, with another challenge.
+        /// A new [`crate::task::Task::Approve`] of the same request.
         task: Envelope,
     },
-    /// End the PIN session. Answer: [`Answer::Finished`].
+    /// Ends the PIN session. The answer is [`Answer::Finished`].
     Finish,
 }
 
-/// Which key is enrolled.
+/// The key that is enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EnrolKey {
-    /// A key that is on the card.
+    /// A key that is already on the card.
     Existing {
-        /// Which.
+        /// The fingerprint of the key.
         fingerprint: Fingerprint,
     },
-    /// A new key, brainpoolP256r1.
+    /// A new key on brainpoolP256r1.
     Generate {
-        /// Its label on the card.
+        /// The label of the key on the card.
         label: String,
-        /// Its name; 2 letters country, 1 to 9 characters, 5 characters sequence.
+        /// The name of the key: a country code of 2 letters, 1 to 9 characters, and a sequence number of 5 characters.
         chr: Chr,
     },
 }
 
-/// Helper to portal.
+/// A message of the helper to the portal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Message {
     /// The answer to a request.
     Reply {
-        /// The request's id.
+        /// The id of the request.
         id: u64,
-        /// The result.
+        /// The result of the operation.
         result: Result<Answer, HelperError>,
     },
-    /// What the helper is waiting for.
+    /// A request has reached another step.
     Progress {
-        /// The request's id.
+        /// The id of the request.
         id: u64,
-        /// The step.
+        /// The current step.
         step: Step,
     },
-    /// A card was inserted or removed: list again.
+    /// A card was inserted or removed, so the portal has to list the cards again.
     CardsChanged,
 }
 
-/// Answers.
+/// The results of the operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Operation::Hello`].
+    /// The answer to [`Operation::Hello`].
     Hello {
-        /// Version of the helper program.
+        /// The version of the helper program.
         version: String,
-        /// [`HELPER_PROTOCOL`].
+        /// The helper's [`HELPER_PROTOCOL`].
         protocol: u32,
-        /// Simulated cards are in use.
+        /// Whether the helper uses simulated cards.
         demo: bool,
     },
-    /// To [`Operation::ListCards`].
+    /// The answer to [`Operation::ListCards`].
     Cards {
-        /// Readers; an empty list means that there is no reader.
+        /// The readers. The list is empty if the computer has no reader.
         readers: Vec<ReaderView>,
     },
-    /// To [`Operation::LogIn`].
+    /// The answer to [`Operation::LogIn`].
     Statement {
         /// The signed statement.
         statement: Envelope,
     },
-    /// To [`Operation::Enrol`].
+    /// The answer to [`Operation::Enrol`].
     Enrolled {
-        /// The `.pka` triple.
+        /// The `.pka` file of the key.
         pka: Base64,
         /// The signed [`crate::statement::EnrolmentStatement`].
         statement: Envelope,
     },
-    /// To [`Operation::Approve`] and [`Operation::ApproveAgain`].
+    /// The answer to [`Operation::Approve`] and [`Operation::ApproveAgain`].
     Approved {
-        /// What to send to the server.
+        /// What the portal sends to the server.
         evidence: Box<ApprovalEvidence>,
     },
-    /// To [`Operation::Finish`].
+    /// The answer to [`Operation::Finish`].
     Finished,
 }
 
-/// What the helper is doing for a request.
+/// The step in which a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// The helper's consent window is open.
+    /// The consent window is open.
     WaitingForConsent,
-    /// The PIN prompt is open.
+    /// The PIN window is open.
     WaitingForPin,
-    /// The card generates a key; may take a minute.
+    /// The card generates a key, which can take a minute.
     GeneratingKey,
     /// The card signs.
     Signing,
 }
 
-/// A reader.
+/// A card reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReaderView {
-    /// Name.
+    /// The name of the reader.
     pub name: String,
-    /// What is in it.
+    /// The card in the reader.
     pub card: CardState,
 }
 
-/// What is in a reader.
+/// The state of a reader's slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum CardState {
-    /// Nothing.
+    /// The reader is empty.
     Empty,
-    /// Not a SmartCard-HSM, or one that cannot be used.
+    /// The card is not a SmartCard-HSM, or it cannot be used.
     Unusable {
-        /// Why, and what to do.
+        /// The cause and what to do about it, in words.
         why: String,
     },
-    /// A verified SmartCard-HSM.
+    /// The card is a verified SmartCard-HSM.
     Ready(CardView),
 }
 
@@ -187,34 +188,34 @@ pub enum CardState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CardView {
-    /// CHR of its device certificate.
+    /// The CHR of the device certificate.
     pub device: DeviceId,
-    /// Label.
+    /// The label of the card.
     pub label: String,
-    /// Name of the trust anchor.
+    /// The name of the trust anchor that certifies the card.
     pub anchor: String,
-    /// Firmware version.
+    /// The version of the firmware.
     pub version: Option<String>,
-    /// The PIN.
+    /// The state of the PIN.
     pub pin: PinState,
-    /// Keys on it.
+    /// The keys on the card.
     pub keys: Vec<CardKeyView>,
 }
 
-/// State of a card's PIN.
+/// The state of a card's PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum PinState {
-    /// Usable.
+    /// The PIN can be used.
     Ready {
-        /// Tries left, if the card tells.
+        /// The number of tries that are left, if the card reports it.
         tries: Option<u8>,
     },
-    /// Blocked.
+    /// The PIN is blocked.
     Blocked,
-    /// None set: initialise the card.
+    /// The card has no PIN and has to be initialised.
     NotSet,
-    /// The initial PIN must be changed first.
+    /// The card has a transport PIN, which has to be changed first.
     Transport,
 }
 
@@ -224,55 +225,55 @@ pub enum PinState {
 pub struct CardKeyView {
     /// SHA-256 over the SubjectPublicKeyInfo.
     pub fingerprint: Fingerprint,
-    /// Label.
+    /// The label of the key.
     pub label: String,
-    /// Name in its certificate request.
+    /// The name of the key in its certificate request.
     pub chr: Option<Chr>,
-    /// "EC brainpoolP256r1".
+    /// The type of the key, such as "EC brainpoolP256r1".
     pub kind: String,
-    /// Why it can't be a custodian key; `None`: it can.
+    /// The reason why the key cannot be enrolled, or `None` if it can.
     pub unsuitable: Option<String>,
 }
 
-/// Why a request failed.
+/// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct HelperError {
-    /// For programs.
+    /// The kind of the error, for programs.
     pub code: HelperErrorCode,
-    /// For people: what happened and what to do.
+    /// What happened and what to do about it, for the user.
     pub message: String,
 }
 
-/// Kinds of [`HelperError`].
+/// The kinds of [`HelperError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HelperErrorCode {
-    /// Other protocol version, or no hello.
+    /// The portal's protocol version is another one, or the connection did not begin with [`Operation::Hello`].
     Version,
-    /// Message not understood.
+    /// The message is malformed.
     Invalid,
-    /// The task is not signed by the pinned server, expired, or for another origin.
+    /// The task is not signed by the pinned server key, has expired, or belongs to another origin.
     TaskRefused,
-    /// The user said no.
+    /// The user cancelled in the consent window.
     Declined,
-    /// The user could not be asked: the prompt program is missing or failed.
+    /// The prompt program is missing or failed.
     PromptFailed,
     /// The user did not answer in time.
     Unanswered,
-    /// The user closed the PIN prompt.
+    /// The user closed the PIN window.
     PinCancelled,
-    /// Wrong PIN.
+    /// The PIN is wrong.
     PinWrong,
-    /// PIN blocked.
+    /// The PIN is blocked.
     PinBlocked,
-    /// No such card or key here.
+    /// The card or the key is not connected to this computer.
     CardMissing,
-    /// The card or key can't do it.
+    /// The card refused the operation, or the key is unsuitable.
     CardRefused,
-    /// Card removed or reader failed.
+    /// The card was removed, or the reader failed.
     CardLost,
-    /// Another request is being handled.
+    /// The helper is processing another request.
     Busy,
     /// The helper failed.
     Internal,

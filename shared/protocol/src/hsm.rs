@@ -1,4 +1,4 @@
-//! Signing HSMs as people see them.
+//! Signing HSMs as clients see them.
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint, PublicKey};
 use jiff::Timestamp;
@@ -16,60 +16,61 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HsmView {
-    /// Name in the server's configuration.
+    /// The name in the server's configuration.
     pub id: HsmId,
-    /// How it is attached, in words: "PC/SC reader ...", "simulator".
+    /// How the HSM is attached, in words: "PC/SC reader ...", "simulator".
     pub transport: String,
-    /// Where it stands.
+    /// The current state.
     pub state: HsmState,
-    /// The verified device; `None` until one was verified.
+    /// The verified device, or `None` if no device has been verified since the server started.
     pub device: Option<DeviceView>,
-    /// PKA as the card reports it; `None`: not configured, or not known.
+    /// Public key authentication as the card reports it, or `None` if it is not configured or not known.
     pub pka: Option<PkaView>,
-    /// Keys on the HSM.
+    /// The keys on the HSM.
     pub keys: Vec<SigningKeyView>,
-    /// Custodian keys registered in the HSM, as far as this server registered them.
+    /// The custodian keys that this server has registered in the HSM.
     pub custodians: Vec<RegisteredCustodian>,
-    /// Things that an admin should look at, in words.
+    /// Messages, in words, that an admin should read.
     pub warnings: Vec<String>,
-    /// An admin accepted its device, and can withdraw it; otherwise the server's configuration names it.
+    /// Whether an admin can remove the HSM from the server. That is the case if an admin accepted its device, and not
+    /// if the server's configuration names it.
     pub withdrawable: bool,
 }
 
-/// State of a signing HSM.
+/// The state of a signing HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum HsmState {
-    /// Not connected.
+    /// The HSM is not connected.
     Absent {
-        /// Since when.
+        /// The time at which it was last connected, or at which the server started.
         since: Timestamp,
     },
-    /// Connected; being verified.
+    /// The HSM is connected and is being verified.
     Attached,
-    /// Verified, but public key authentication is not set up: initialise it.
+    /// The HSM is verified, but public key authentication is not configured, so it has to be initialised.
     Uninitialised,
-    /// Set up; custodian keys are still to be registered.
+    /// The HSM is initialised, and custodian keys have yet to be registered.
     Registering,
-    /// Locked.
+    /// The HSM is locked.
     Locked,
-    /// Locked; custodians are asked.
+    /// The HSM is locked, and an activation waits for approvals.
     Collecting {
-        /// For which activation; `None`: for one that is not the reader's to see.
+        /// The activation, or `None` if the reader may not see it.
         activation: Option<ActivationId>,
     },
-    /// Open.
+    /// The HSM is open.
     Open {
-        /// For which activation; `None`: for one that is not the reader's to see.
+        /// The activation, or `None` if the reader may not see it.
         activation: Option<ActivationId>,
-        /// Until when at most.
+        /// The time at which the lease expires.
         until: Timestamp,
-        /// Signatures left.
+        /// The number of signatures that are left.
         left: u32,
     },
-    /// Refused; never used.
+    /// The server rejected the HSM and does not use it.
     Failed {
-        /// Why, and what to do.
+        /// The cause and what to do about it, in words.
         why: String,
     },
 }
@@ -78,31 +79,31 @@ pub enum HsmState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
-    /// CHR of its device certificate.
+    /// The CHR of the device certificate.
     pub id: DeviceId,
-    /// Certificate path, root first.
+    /// The path of the certificates, beginning with the root.
     pub path: String,
-    /// Name of the trust anchor.
+    /// The name of the trust anchor that certifies the device.
     pub anchor: String,
-    /// Manufacturer, as the device tells it.
+    /// The manufacturer, as the device reports it.
     pub manufacturer: Option<String>,
-    /// Label, as the device tells it.
+    /// The label, as the device reports it.
     pub label: Option<String>,
-    /// Firmware version, "3.5".
+    /// The version of the firmware, such as "3.5".
     pub version: Option<String>,
-    /// Whether commands travel inside the card's secure channel.
+    /// Whether commands are sent inside the card's secure channel.
     pub secure_channel: bool,
 }
 
-/// PKA status of an HSM.
+/// The state of public key authentication on an HSM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PkaView {
-    /// "2 of 3".
+    /// The quorum that the HSM requires.
     pub quorum: Quorum,
-    /// Keys still to be registered.
+    /// The number of keys that have yet to be registered.
     pub missing: u8,
-    /// Custodians authenticated, as the card counts.
+    /// The number of custodians who have authenticated, as the card reports it.
     pub authenticated: u8,
 }
 
@@ -110,107 +111,110 @@ pub struct PkaView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKeyView {
-    /// The HSM it is on.
+    /// The HSM that holds the key.
     pub hsm: HsmId,
-    /// Label.
+    /// The label on the HSM.
     pub label: String,
     /// SHA-256 over the SubjectPublicKeyInfo.
     pub fingerprint: Fingerprint,
-    /// PKCS#15 identifier on the card, in hex; never empty.
+    /// The PKCS#15 identifier on the card in hexadecimal digits, which is never empty.
     pub id: String,
     /// The public key.
     pub public_key: PublicKey,
-    /// Its certificate, if there is one.
+    /// The certificate of the key, if one is stored.
     pub certificate: Option<CertificateView>,
-    /// "EC secp256r1", "RSA 2048".
+    /// The type of the key, such as "EC secp256r1" or "RSA 2048".
     pub kind: String,
-    /// What it can do.
+    /// The mechanisms with which the key can sign.
     pub mechanisms: Vec<Mechanism>,
-    /// Uses left, where the key has a counter.
+    /// The number of uses that are left, if the key has a use counter.
     pub uses_left: Option<u32>,
-    /// Whether the device itself attests that the key was generated in it.
+    /// Whether the device attests that the key was generated on it.
     pub attested: bool,
 }
 
-/// An X.509 certificate of a signing key. It proves nothing here; programs want one to go with the key.
+/// The X.509 certificate of a signing key. Countersign draws no conclusions from it, but some programs need one to see
+/// the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateView {
-    /// DER.
+    /// The certificate in DER.
     pub der: Base64,
-    /// Subject, as in RFC 4514.
+    /// The subject, as in RFC 4514.
     pub subject: String,
-    /// Issuer.
+    /// The issuer, as in RFC 4514.
     pub issuer: String,
-    /// Until when it is valid.
+    /// The end of the certificate's validity.
     pub not_after: Timestamp,
-    /// Where it is.
+    /// The place where the certificate is stored.
     pub place: CertificatePlace,
 }
 
-/// Where a certificate is kept.
+/// The place where a certificate is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificatePlace {
-    /// On the device, beside the key.
+    /// The certificate is on the device, beside the key.
     Device,
-    /// By the server.
+    /// The certificate is in the server's database.
     Server,
 }
 
-/// `PUT /api/v1/keys/{fingerprint}/certificate`.
+/// The body of `PUT /api/v1/keys/{fingerprint}/certificate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewCertificate {
-    /// DER.
+    /// The certificate in DER.
     pub der: Base64,
 }
 
-/// `PUT /api/v1/keys/{fingerprint}/settings`.
+/// The body of `PUT /api/v1/keys/{fingerprint}/settings`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeySettings {
-    /// Requesters may pad for themselves, so that nobody can tell what is signed. Only under an open scope.
+    /// Whether requesters may apply the RSA padding themselves, so that the server cannot check what is signed. It is
+    /// possible only for activations for any content.
     pub raw_rsa: bool,
 }
 
-/// A custodian key registered in an HSM.
+/// A custodian key that is registered in an HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredCustodian {
-    /// Who.
+    /// The custodian.
     pub person: Person,
-    /// Their key.
+    /// The registered key.
     pub key: Fingerprint,
-    /// Its name in the HSM.
+    /// The name of the key in the HSM.
     pub chr: Chr,
-    /// When.
+    /// The time of the registration.
     pub registered_at: Timestamp,
-    /// By whom.
+    /// The admin who registered the key.
     pub registered_by: Person,
-    /// Whether the key was revoked: the device still holds it, but the server accepts no approval by it.
+    /// Whether the key was revoked. The device still holds it, but the server accepts no approval by it.
     #[serde(default)]
     pub revoked: bool,
 }
 
-/// `POST /api/v1/hsms/{id}/initialise`. Erases everything on the HSM. The SO-PIN is asked for at the server.
+/// The body of `POST /api/v1/hsms/{id}/initialise`, which erases everything on the HSM. The SO-PIN comes from the
+/// server's configuration or terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InitialiseHsm {
-    /// Custodians needed, and custodian keys in all.
+    /// The number of custodians who must approve, and the number of custodian keys.
     pub quorum: Quorum,
-    /// Registered keys may be replaced later.
+    /// Whether registered keys can be replaced later.
     #[serde(default)]
     pub allow_replace: bool,
-    /// Must repeat the HSM's id where there are keys on it, since they will be gone.
+    /// The id of the HSM, which must be repeated if the HSM holds keys, because they are destroyed.
     #[serde(default)]
     pub erase: Option<HsmId>,
 }
 
-/// `POST /api/v1/hsms/{id}/custodians`.
+/// The body of `POST /api/v1/hsms/{id}/custodians`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterCustodian {
-    /// The operator's confirmed key.
+    /// The confirmed key of the custodian.
     pub key: Fingerprint,
 }

@@ -1,4 +1,4 @@
-//! Identifiers: one newtype per kind, so that none can stand in for another.
+//! Identifiers. Each kind has a type of its own, so that they cannot be confused.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps an identifier as it came over the wire or out of the store.
+            /// Creates an identifier from the text that was received or stored.
             pub fn new(id: impl Into<String>) -> Self {
                 Self(id.into())
             }
@@ -38,32 +38,32 @@ macro_rules! id {
 }
 
 id!(
-    /// A person known to the server.
+    /// The identifier of a person who is known to the server.
     OperatorId
 );
 id!(
-    /// An invitation (never its secret code).
+    /// The identifier of an invitation, which is not its secret code.
     InvitationId
 );
 id!(
-    /// An attached signing HSM: the name that the server's configuration gives it.
+    /// The name of a signing HSM on this server.
     HsmId
 );
 id!(
-    /// A request to open a signing HSM; short enough to be read aloud.
+    /// The identifier of an activation, which is short enough to be read aloud.
     ActivationId
 );
 id!(
-    /// An API token (never its secret).
+    /// The identifier of an API token, which is not its secret.
     TokenId
 );
 id!(
-    /// One signature made under a lease.
+    /// The identifier of one signature that was made under a lease.
     SignatureId
 );
 
 impl ActivationId {
-    /// The id under which the HSM at this place of a pool is opened: the first one's is the activation's own.
+    /// The id of a member of a pool, by its place in the pool. The first member has the id of the activation.
     #[must_use]
     pub fn member(&self, place: usize) -> Self {
         match place {
@@ -72,7 +72,7 @@ impl ActivationId {
         }
     }
 
-    /// The activation that an id, or that of a member, belongs to.
+    /// The id of the activation to which this id or member id belongs.
     #[must_use]
     pub fn activation(&self) -> Self {
         Self(self.0.split('.').next().unwrap_or_default().to_owned())

@@ -1,13 +1,13 @@
-//! The bounds of a lease.
+//! The limits of a lease.
 
 use serde::{Deserialize, Serialize};
 
-/// How long, and for how many signatures, an opened HSM may be used.
+/// The time and the number of signatures for which an open HSM may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LeaseLimits {
-    /// Time from the moment of opening, in seconds.
+    /// The time in seconds, which begins when the HSM opens.
     pub seconds: u32,
-    /// Number of signatures.
+    /// The number of signatures.
     pub signatures: u32,
 }

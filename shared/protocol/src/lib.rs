@@ -1,8 +1,9 @@
 //! Wire types of Countersign.
 //!
-//! Every message that crosses a process boundary is defined here once: REST bodies, live events, the messages
-//! between portal and helper, and the signed statements. Server, portal, helper, command line and PKCS#11 module
-//! all depend on this crate and on nothing of each other. It compiles to WebAssembly and knows no HTTP framework.
+//! This crate defines every message that crosses a process boundary: REST bodies, live events, the messages between
+//! portal and helper, and the signed statements. Server, portal, helper, command line and PKCS#11 module all use it, so
+//! that they agree on the messages, on the [`limits`] of their values, and on how [`text`] is checked and displayed. It
+//! compiles to WebAssembly and does not depend on an HTTP framework.
 
 #![warn(missing_docs)]
 
@@ -18,6 +19,8 @@ pub mod helper;
 pub mod hsm;
 pub mod id;
 pub mod lease;
+pub mod limits;
+pub mod loopback;
 pub mod manifest;
 pub mod mechanism;
 pub mod operator;
@@ -29,6 +32,7 @@ pub mod session;
 pub mod signature;
 pub mod statement;
 pub mod task;
+pub mod text;
 pub mod token;
 
 pub use countersign_cvc as cvc;

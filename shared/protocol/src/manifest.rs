@@ -1,55 +1,112 @@
-//! The list of digests that a quorum approves.
+//! Manifests: the lists of files that custodians approve.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Sha256Digest, file_digest::FileDigest};
+use crate::{
+    digest::Sha256Digest,
+    file_digest::FileDigest,
+    limits::{self, MAX_FILES},
+    text::{self, UnreadableText, printable},
+};
 
-/// Most files in one manifest: what a person can be asked to approve, and a request body can carry.
-pub const MAX_FILES: usize = 20_000;
-/// Longest file name, in bytes.
-pub const MAX_NAME: usize = 1024;
-
-/// One file: the name that people read and the digest that is signed.
+/// A file in a manifest: its name, which custodians read, and its digest, which is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Name as the requester gave it; shown escaped, never used as a path.
+    /// The name that the requester gave. It is displayed with escapes and never used as a path.
     pub name: String,
-    /// Digest of the content, by the hash function that its signature uses. In JSON a member of its own name, such as
-    /// `sha256`; no others are allowed beside it.
+    /// The digest of the content, by the hash function that the signature uses. In JSON it is a member such as
+    /// `sha256`, and no other members are allowed beside name and digest.
     #[serde(flatten)]
     pub digest: FileDigest,
 }
 
-/// A validated list of files: not empty, no digest or name twice, no unreadable names.
+/// A checked list of files: it is not empty, and no name occurs twice.
+///
+/// A new manifest has readable names only; [`Manifest::new`] and [`Manifest::check_names`] check them. Reading JSON does
+/// not check the names, so that a manifest that an older version accepted can still be read after the check became
+/// stricter. A program that receives a manifest for a decision, as a server does in a request and a helper in a task,
+/// therefore calls [`Manifest::check_names`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
 pub struct Manifest(Vec<ManifestFile>);
 
-/// Why a list of files is no manifest.
+/// Why a list of files cannot be a manifest.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// No file.
-    #[error("the manifest is empty: name at least one file")]
+    /// The list has no files.
+    #[error("the manifest is empty: list at least one file")]
     Empty,
-    /// More than [`MAX_FILES`].
-    #[error("the manifest has {0} files, {MAX_FILES} at most: split the request")]
+    /// The list has more than [`MAX_FILES`] files.
+    #[error("the manifest has {0} files, but the limit is {MAX_FILES}: split the request")]
     TooManyFiles(usize),
-    /// One name stands for two contents, so nobody could tell what was approved.
-    #[error("the file name {0:?} occurs twice: give every file a name of its own")]
+    /// A name occurs twice, so that custodians could not tell which content they approve.
+    #[error("the file name \"{}\" occurs twice: use a different name for each file", printable(.0))]
     DuplicateName(String),
-    /// A name that could mislead the reader.
-    #[error(
-        "the file name {0:?} is empty, too long, or has control or text-direction characters: rename the file"
-    )]
-    UnreadableName(String),
+    /// A name is empty, too long, or could mislead the custodians who read it.
+    #[error("the file name \"{}\" {why}: rename the file", printable(name))]
+    UnreadableName {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        why: UnreadableText,
+    },
 }
 
 impl Manifest {
-    /// Checks the list.
+    /// Checks the list with its names, and keeps its order.
     ///
     /// # Errors
-    /// See [`ManifestError`].
+    /// A rule of [`ManifestError`] that the list breaks.
     pub fn new(files: Vec<ManifestFile>) -> Result<Self, ManifestError> {
+        let manifest = Self::try_from(files)?;
+        manifest.check_names()?;
+        Ok(manifest)
+    }
+
+    /// Checks that every name is readable, which a manifest from JSON does not guarantee.
+    ///
+    /// # Errors
+    /// The first name that is not readable, as [`ManifestError::UnreadableName`].
+    pub fn check_names(&self) -> Result<(), ManifestError> {
+        for file in &self.0 {
+            text::check(&file.name, limits::FILE_NAME).map_err(|why| {
+                ManifestError::UnreadableName {
+                    name: file.name.clone(),
+                    why,
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The files in the order in which the requester listed them.
+    pub fn files(&self) -> &[ManifestFile] {
+        &self.0
+    }
+
+    /// The number of different digests, which is the number of signatures that signing every file needs.
+    pub fn distinct(&self) -> usize {
+        let digests: std::collections::HashSet<_> =
+            self.0.iter().map(|file| &file.digest).collect();
+        digests.len()
+    }
+
+    /// Whether a file with this digest is listed.
+    pub fn contains(&self, digest: &FileDigest) -> bool {
+        self.0.iter().any(|file| file.digest == *digest)
+    }
+
+    /// SHA-256 over the canonical JSON (RFC 8785) of the list, which people compare.
+    pub fn digest(&self) -> Sha256Digest {
+        crate::dsse::canonical_digest(&self.0)
+    }
+}
+
+/// Accepts every name, because the list can come from a database; see [`Manifest::check_names`].
+impl TryFrom<Vec<ManifestFile>> for Manifest {
+    type Error = ManifestError;
+
+    fn try_from(files: Vec<ManifestFile>) -> Result<Self, Self::Error> {
         if files.is_empty() {
             return Err(ManifestError::Empty);
         }
@@ -57,45 +114,10 @@ impl Manifest {
             return Err(ManifestError::TooManyFiles(files.len()));
         }
         let mut names = std::collections::HashSet::new();
-        for file in &files {
-            if !readable(&file.name) {
-                return Err(ManifestError::UnreadableName(file.name.clone()));
-            }
-            if !names.insert(file.name.as_str()) {
-                return Err(ManifestError::DuplicateName(file.name.clone()));
-            }
+        if let Some(file) = files.iter().find(|file| !names.insert(file.name.as_str())) {
+            return Err(ManifestError::DuplicateName(file.name.clone()));
         }
         Ok(Self(files))
-    }
-
-    /// The files, in the requester's order.
-    pub fn files(&self) -> &[ManifestFile] {
-        &self.0
-    }
-
-    /// Number of different contents: signatures that it takes to sign every file.
-    pub fn distinct(&self) -> usize {
-        let digests: std::collections::HashSet<_> =
-            self.0.iter().map(|file| &file.digest).collect();
-        digests.len()
-    }
-
-    /// Whether this digest may be signed.
-    pub fn contains(&self, digest: &FileDigest) -> bool {
-        self.0.iter().any(|file| file.digest == *digest)
-    }
-
-    /// SHA-256 over the canonical JSON (RFC 8785) of the list: what people compare.
-    pub fn digest(&self) -> Sha256Digest {
-        crate::dsse::canonical_digest(&self.0)
-    }
-}
-
-impl TryFrom<Vec<ManifestFile>> for Manifest {
-    type Error = ManifestError;
-
-    fn try_from(files: Vec<ManifestFile>) -> Result<Self, Self::Error> {
-        Self::new(files)
     }
 }
 
@@ -105,13 +127,34 @@ impl From<Manifest> for Vec<ManifestFile> {
     }
 }
 
-/// Text that a person can read without being misled: no controls, no bidirectional overrides, no invisible marks.
-pub fn readable(text: &str) -> bool {
-    !text.trim().is_empty()
-        && text.len() <= MAX_NAME
-        && !text.chars().any(|c| {
-            c.is_control()
-                || matches!(c,
-                    '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}')
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(name: &str) -> String {
+        let digest = "00".repeat(32);
+        serde_json::json!([{ "name": name, "sha256": digest }]).to_string()
+    }
+
+    #[test]
+    fn a_stored_manifest_can_be_read_although_its_names_are_refused_in_new_requests() {
+        let stored = json("a\u{2003}b");
+        let manifest: Manifest = serde_json::from_str(&stored).expect("the manifest is read");
+        assert!(matches!(
+            manifest.check_names(),
+            Err(ManifestError::UnreadableName { .. })
+        ));
+        assert!(Manifest::new(manifest.files().to_vec()).is_err());
+        let written = serde_json::to_string(&manifest).expect("serialisation succeeds");
+        assert_eq!(
+            serde_json::from_str::<Manifest>(&written).expect("the manifest is read"),
+            manifest
+        );
+    }
+
+    #[test]
+    fn readable_names_pass_the_check_of_new_requests() {
+        let manifest: Manifest = serde_json::from_str(&json("a b")).expect("the manifest is read");
+        assert_eq!(manifest.check_names(), Ok(()));
+    }
 }

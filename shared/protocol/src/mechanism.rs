@@ -1,12 +1,12 @@
-//! Signature mechanisms that a client may ask for.
+//! Signature mechanisms.
 
 use countersign_cvc::{EcSignature, PublicKey, SignatureError};
 use serde::{Deserialize, Serialize};
 
-/// Hash functions. The client hashes; only the digest travels.
+/// The hash functions of signatures. Clients hash, and send only the digest.
 pub use countersign_cvc::HashAlgorithm as Hash;
 
-/// A signature scheme together with its hash.
+/// A signature scheme together with its hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
@@ -28,12 +28,12 @@ pub enum Mechanism {
     RsaPssSha384,
     /// RSASSA-PSS with SHA-512.
     RsaPssSha512,
-    /// The RSA private operation on a block that the requester padded. Nobody can tell what it stands for: only under
-    /// an open scope, with keys for which an admin allowed it.
+    /// The RSA private key operation on a block that the requester padded. The server cannot check what is signed, so
+    /// it allows this only for any content and only with keys for which an admin enabled it.
     RsaRaw,
 }
 
-/// The family of a mechanism.
+/// The signature scheme of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// ECDSA.
@@ -47,7 +47,7 @@ pub enum Scheme {
 }
 
 impl Mechanism {
-    /// Every mechanism with a hash.
+    /// Every mechanism that has a hash function.
     pub const ALL: [Self; 9] = [
         Self::EcdsaSha256,
         Self::EcdsaSha384,
@@ -60,7 +60,7 @@ impl Mechanism {
         Self::RsaPssSha512,
     ];
 
-    /// The hash function; `None`: the requester padded.
+    /// The hash function, or `None` if the requester applies the padding.
     pub const fn hash(self) -> Option<Hash> {
         match self {
             Self::EcdsaSha256 | Self::RsaPkcs1Sha256 | Self::RsaPssSha256 => Some(Hash::Sha256),
@@ -70,14 +70,14 @@ impl Mechanism {
         }
     }
 
-    /// The mechanism of this scheme and hash; `None`: raw RSA has no hash.
+    /// The mechanism with this scheme and hash function, or `None` for raw RSA, which has none.
     pub fn new(scheme: Scheme, hash: Hash) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|mechanism| mechanism.scheme() == scheme && mechanism.hash() == Some(hash))
     }
 
-    /// Length in bytes of what is signed with this key: the digest, or the block.
+    /// The length in bytes of the input for this key: the length of the digest, or of the padded block.
     pub fn input_len(self, key: &PublicKey) -> usize {
         match (self.hash(), key) {
             (Some(hash), _) => hash.digest_len(),
@@ -96,10 +96,11 @@ impl Mechanism {
         }
     }
 
-    /// Verifies a signature over a digest: DER for ECDSA, as long as the modulus for RSA; PSS with the usual salt.
+    /// Verifies a signature over a digest. An ECDSA signature is in DER, and an RSA signature is as long as the
+    /// modulus. The salt of PSS must be as long as the hash.
     ///
     /// # Errors
-    /// The signature is wrong, or the key cannot make one of this kind.
+    /// The signature does not verify, or the key has another type.
     pub fn verify(
         self,
         key: &PublicKey,
@@ -109,10 +110,10 @@ impl Mechanism {
         self.verify_salted(key, digest, None, signature)
     }
 
-    /// [`Self::verify`] for a PSS signature whose salt has another length than the hash.
+    /// Verifies a signature as [`Self::verify`] does, with a PSS salt of another length if `salt_length` is given.
     ///
     /// # Errors
-    /// As there; or a salt length where there is no salt.
+    /// The signature does not verify, the key has another type, or `salt_length` is given for a scheme without a salt.
     pub fn verify_salted(
         self,
         key: &PublicKey,
@@ -138,7 +139,7 @@ impl Mechanism {
         }
     }
 
-    /// What a key of this kind can do; raw RSA has to be allowed besides.
+    /// The mechanisms that this type of key supports, without raw RSA, which an admin has to enable.
     pub fn of_key(key: &PublicKey) -> Vec<Self> {
         Self::ALL
             .into_iter()
@@ -149,7 +150,7 @@ impl Mechanism {
             .collect()
     }
 
-    /// Name as on the wire and the command line, for example `rsa-pss-sha256`.
+    /// The name on the wire and on the command line, such as `rsa-pss-sha256`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EcdsaSha256 => "ecdsa-sha256",
@@ -172,10 +173,11 @@ impl std::fmt::Display for Mechanism {
     }
 }
 
-/// Not the name of a mechanism.
+/// A text that is not the name of a mechanism.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is no signature mechanism; known are ecdsa-, rsa-pkcs1- and rsa-pss- with sha256, sha384 or sha512"
+    "unknown signature mechanism `{0}`: expected ecdsa, rsa-pkcs1 or rsa-pss, followed by -sha256, -sha384 or \
+     -sha512, or rsa-raw"
 )]
 pub struct UnknownMechanism(String);
 

@@ -1,4 +1,4 @@
-//! People, their roles, invitations, and their keys.
+//! People, their roles, their keys, and invitations.
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint, PublicKey};
 use jiff::Timestamp;
@@ -10,17 +10,17 @@ use crate::{
     id::{InvitationId, OperatorId},
 };
 
-/// What an operator may do. One person may have several roles.
+/// What a person may do. A person can have several roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Invites people, confirms and registers keys, manages HSMs and tokens.
+    /// Invites people, confirms and registers keys, and manages HSMs and tokens.
     Admin,
     /// Holds one of the keys that open a signing HSM.
     Custodian,
-    /// Asks for activations and signs under them.
+    /// Requests activations and signs under them.
     Requester,
-    /// Reads everything, changes nothing.
+    /// Reads everything and changes nothing.
     Auditor,
 }
 
@@ -28,7 +28,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Admin, Self::Custodian, Self::Requester, Self::Auditor];
 
-    /// Name on the wire and for people.
+    /// The name on the wire and on screens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -45,9 +45,9 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// Not a role.
+/// A text that is not the name of a role.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no role; roles are admin, custodian, requester and auditor")]
+#[error("unknown role `{0}`: expected admin, custodian, requester or auditor")]
 pub struct UnknownRole(String);
 
 impl std::str::FromStr for Role {
@@ -65,32 +65,32 @@ impl std::str::FromStr for Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Person {
-    /// Id.
+    /// The identifier of the person.
     pub id: OperatorId,
-    /// Name.
+    /// The name of the person.
     pub name: String,
 }
 
-/// An operator as admins see them.
+/// A person as admins see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorView {
-    /// Who.
+    /// The person.
     #[serde(flatten)]
     pub person: Person,
-    /// Mail address, if known.
+    /// The email address, if it is known.
     pub mail: Option<String>,
-    /// Roles.
+    /// The roles of the person.
     pub roles: Vec<Role>,
     /// The enrolled key.
     pub key: EnrolledKey,
-    /// Where the key stands.
+    /// Whether the key can be used.
     pub status: KeyStatus,
-    /// When the person enrolled.
+    /// The time of the enrolment.
     pub enrolled_at: Timestamp,
 }
 
-/// Whether another admin has confirmed a key.
+/// Whether an admin has confirmed a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -98,62 +98,62 @@ pub struct OperatorView {
     rename_all_fields = "camelCase"
 )]
 pub enum KeyStatus {
-    /// Attested, but nobody has compared the fingerprint yet: the key is good for nothing.
+    /// No admin has compared the fingerprint yet, so the key cannot be used.
     AwaitingConfirmation,
-    /// Confirmed.
+    /// The key is confirmed and can be used.
     Confirmed {
-        /// By whom; `None` for the first admin, whom nobody could confirm.
+        /// The admin who confirmed the key. It is `None` for the first admin, because no other admin existed.
         by: Option<Person>,
-        /// When.
+        /// The time of the confirmation.
         at: Timestamp,
     },
-    /// Not usable any more.
+    /// The key was revoked and cannot be used.
     Revoked {
-        /// By whom.
+        /// The admin who revoked the key.
         by: Person,
-        /// When.
+        /// The time of the revocation.
         at: Timestamp,
     },
 }
 
-/// A key proven to live on a genuine card.
+/// An enrolled key, which is attested to be on a genuine card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolledKey {
     /// SHA-256 over the SubjectPublicKeyInfo.
     pub fingerprint: Fingerprint,
-    /// The fingerprint as six words, to be read out over the phone.
+    /// The fingerprint as six words, which people compare by phone.
     pub words: Vec<String>,
-    /// Name of the key in its certificate request.
+    /// The name of the key in its certificate request.
     pub chr: Chr,
-    /// The key.
+    /// The public key.
     pub public_key: PublicKey,
-    /// The card it lives on.
+    /// The card that holds the key.
     pub device: DeviceId,
-    /// Name of the trust anchor that vouches for the card.
+    /// The name of the trust anchor that certifies the card.
     pub anchor: String,
 }
 
-/// `POST /api/v1/invitations`.
+/// The body of `POST /api/v1/invitations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewInvitation {
-    /// Name of the person.
+    /// The name of the person.
     pub name: String,
-    /// Mail address, for the admin's memory.
+    /// The email address, which is only recorded: the server sends no email.
     #[serde(default)]
     pub mail: Option<String>,
-    /// Roles that the person will have.
+    /// The roles that the person will have.
     pub roles: Vec<Role>,
 }
 
-/// Answer to [`NewInvitation`]: the only time the code is shown.
+/// The response to [`NewInvitation`], and the only message that contains the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedInvitation {
     /// The invitation.
     pub invitation: InvitationView,
-    /// One-time link; the code stands behind `#`, so it reaches no server log.
+    /// The one-time link. The code follows the `#`, so that it does not reach server logs.
     pub link: String,
 }
 
@@ -161,58 +161,58 @@ pub struct CreatedInvitation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationView {
-    /// Id.
+    /// The identifier of the invitation.
     pub id: InvitationId,
-    /// Name of the person.
+    /// The name of the person.
     pub name: String,
-    /// Mail address.
+    /// The email address, if one was recorded.
     pub mail: Option<String>,
-    /// Roles.
+    /// The roles that the person will have.
     pub roles: Vec<Role>,
-    /// Where it stands.
+    /// The current state.
     pub status: InvitationStatus,
-    /// When the link stops working.
+    /// The time at which the link expires.
     pub expires_at: Timestamp,
 }
 
-/// Life of an invitation.
+/// The state of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationStatus {
-    /// Link handed out.
+    /// The link was created.
     Sent,
-    /// Link opened.
+    /// The link was opened.
     Opened,
-    /// A key was enrolled.
+    /// The person enrolled a key.
     Accepted,
-    /// Withdrawn by an admin.
+    /// An admin revoked the invitation.
     Revoked,
-    /// Nobody came in time.
+    /// The link expired before the person enrolled a key.
     Expired,
 }
 
-/// `POST /api/v1/bootstrap`: the first admin, with the code that the server printed.
+/// The body of `POST /api/v1/bootstrap`, which creates the first admin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
-    /// One-time code.
+    /// The one-time code that the server printed.
     pub code: String,
-    /// Name of the first admin.
+    /// The name of the first admin.
     pub name: String,
-    /// Mail address.
+    /// The email address, which is only recorded.
     #[serde(default)]
     pub mail: Option<String>,
 }
 
-/// `POST /api/v1/enrolment/open`: shows an invitation and asks for the task to sign.
+/// The body of `POST /api/v1/enrolment/open`, which returns an invitation and the task to sign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenInvitation {
-    /// The code behind `#` in the link.
+    /// The code that follows the `#` in the link.
     pub code: String,
 }
 
-/// Answer to [`OpenInvitation`].
+/// The response to [`OpenInvitation`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenedInvitation {
@@ -222,24 +222,24 @@ pub struct OpenedInvitation {
     pub task: Envelope,
 }
 
-/// `POST /api/v1/enrolment`: the key and its evidence.
+/// The body of `POST /api/v1/enrolment`: the key and its attestation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrolment {
     /// The code of the invitation.
     pub code: String,
-    /// The `.pka` triple, as made by the helper, Smart Card Shell or sc-hsm-tool.
+    /// The `.pka` file, which the helper, Smart Card Shell or sc-hsm-tool creates.
     pub pka: Base64,
-    /// [`crate::statement::EnrolmentStatement`]; without it (an uploaded file) a confirmation by an admin is
-    /// always needed.
+    /// The [`crate::statement::EnrolmentStatement`]. Without it, as with an uploaded file, an admin always has to
+    /// confirm the key.
     #[serde(default)]
     pub statement: Option<Envelope>,
 }
 
-/// `POST /api/v1/operators/{id}/confirm`: the admin compared this fingerprint with the person.
+/// The body of `POST /api/v1/operators/{id}/confirm`, which an admin sends after the comparison of the fingerprint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmKey {
-    /// The fingerprint that was compared.
+    /// The fingerprint that the admin compared.
     pub fingerprint: Fingerprint,
 }

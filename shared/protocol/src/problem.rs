@@ -1,64 +1,64 @@
-//! Errors over HTTP: RFC 9457 problem details.
+//! Errors over HTTP: problem details (RFC 9457).
 
 use serde::{Deserialize, Serialize};
 
-/// Media type of a problem.
+/// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A problem.
+/// The body of every HTTP response that reports an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{detail}")]
 pub struct Problem {
-    /// `urn:countersign:problem:` and the code.
+    /// `urn:countersign:problem:` followed by the name of the [`ProblemCode`].
     #[serde(rename = "type")]
     pub problem_type: String,
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// What kind of problem, in words.
+    /// The kind of the problem, in words.
     pub title: String,
-    /// What happened here, and what to do.
+    /// What happened and what to do about it.
     pub detail: String,
     /// Id of the request, as in the header `X-Request-Id` and in the server's log.
     #[serde(rename = "requestId", default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
-/// Kinds of problem that programs tell apart.
+/// The kinds of problems, which programs can distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemCode {
-    /// The request makes no sense.
+    /// The request is malformed, or a value is out of range.
     InvalidRequest,
-    /// Log in first, or send a token.
+    /// The request has neither a session nor a token.
     NotAuthenticated,
-    /// Logged in, but not allowed to do this.
+    /// The caller does not have the required role.
     NotAllowed,
-    /// No such thing.
+    /// The requested object does not exist.
     NotFound,
-    /// This address does not take the method.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// The thing is in a state in which this is impossible.
+    /// The current state does not allow the request.
     Conflict,
-    /// A one-time code is wrong, used or expired.
+    /// A one-time code is wrong, used, revoked or expired.
     CodeInvalid,
-    /// The key's evidence was refused.
+    /// The attestation of a key was rejected.
     EnrolmentRefused,
-    /// A signed statement was refused.
+    /// A signed statement was rejected.
     StatementRefused,
-    /// The HSM is not there, or not usable.
+    /// The HSM is not connected or cannot be used.
     HsmUnavailable,
-    /// The HSM refused.
+    /// The HSM refused a command.
     HsmRefused,
-    /// No quorum yet.
+    /// The activation is not open yet.
     NotOpen,
-    /// The activation is over.
+    /// The activation has ended.
     ActivationEnded,
-    /// The digest is not among the approved ones.
+    /// The digest is not in the approved manifest.
     NotInManifest,
-    /// The key cannot do this mechanism, or the scope forbids it.
+    /// The key does not support the mechanism, or the scope does not allow it.
     MechanismRefused,
-    /// The idempotency key was used with another body.
+    /// The idempotency key was used before with another body.
     IdempotencyMismatch,
-    /// Too many requests.
+    /// The caller sends too many requests.
     TooMany,
     /// The server failed.
     Internal,
@@ -87,7 +87,7 @@ impl ProblemCode {
         Self::Internal,
     ];
 
-    /// Last part of the problem type.
+    /// The last part of [`Problem::problem_type`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid-request",
@@ -111,7 +111,7 @@ impl ProblemCode {
         }
     }
 
-    /// HTTP status.
+    /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
@@ -134,24 +134,24 @@ impl ProblemCode {
         }
     }
 
-    /// Title for people.
+    /// The title for people.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::InvalidRequest => "Request not understood",
+            Self::InvalidRequest => "Invalid request",
             Self::NotAuthenticated => "Not logged in",
             Self::NotAllowed => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
-            Self::Conflict => "Not possible now",
-            Self::CodeInvalid => "Code not valid",
-            Self::EnrolmentRefused => "Key not accepted",
-            Self::StatementRefused => "Statement not accepted",
+            Self::Conflict => "Conflict with the current state",
+            Self::CodeInvalid => "One-time code invalid",
+            Self::EnrolmentRefused => "Key rejected",
+            Self::StatementRefused => "Signed statement rejected",
             Self::HsmUnavailable => "HSM not available",
-            Self::HsmRefused => "HSM refused",
-            Self::NotOpen => "HSM is locked",
-            Self::ActivationEnded => "Activation is over",
+            Self::HsmRefused => "HSM refused the command",
+            Self::NotOpen => "Activation not open",
+            Self::ActivationEnded => "Activation ended",
             Self::NotInManifest => "Digest not approved",
-            Self::MechanismRefused => "Mechanism not possible",
+            Self::MechanismRefused => "Mechanism not supported",
             Self::IdempotencyMismatch => "Idempotency key already used",
             Self::TooMany => "Too many requests",
             Self::Internal => "Server error",
@@ -162,7 +162,7 @@ impl ProblemCode {
 const TYPE_PREFIX: &str = "urn:countersign:problem:";
 
 impl Problem {
-    /// A problem of this kind.
+    /// A problem of this kind with the given details.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             problem_type: format!("{TYPE_PREFIX}{}", code.as_str()),
@@ -173,7 +173,7 @@ impl Problem {
         }
     }
 
-    /// The kind, if this version knows it.
+    /// The kind of the problem, or `None` if this version does not know it.
     pub fn code(&self) -> Option<ProblemCode> {
         let name = self.problem_type.strip_prefix(TYPE_PREFIX)?;
         ProblemCode::ALL

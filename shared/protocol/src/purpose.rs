@@ -1,11 +1,15 @@
-//! What an activation is for.
+//! The purpose of an activation.
 
 use countersign_cvc::Fingerprint;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Manifest;
+use crate::{
+    limits::MAX_KEYS,
+    manifest::Manifest,
+    text::{all_of, count, plural},
+};
 
-/// What may be done once the HSM is open, and nothing else.
+/// What may be done while the HSM is open. Nothing else is possible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -13,58 +17,74 @@ use crate::manifest::Manifest;
     rename_all_fields = "camelCase"
 )]
 pub enum Purpose {
-    /// Sign.
+    /// Sign with existing keys.
     Sign {
-        /// With these keys of the HSM.
+        /// The keys of the HSM that may be used.
         keys: KeySet,
-        /// What may be signed.
+        /// The content that may be signed.
         scope: Scope,
     },
-    /// Generate one new key on the HSM, then lock.
+    /// Generate one new key, after which the HSM locks.
     GenerateKey {
-        /// Label of the new key.
+        /// The label of the new key.
         label: String,
-        /// Its type.
+        /// The type of the new key.
         key_type: NewKeyType,
     },
 }
 
-/// A signing key as people and programs name it.
+impl Purpose {
+    /// The purpose in words, such as `sign 3 files with key "release"`. The function `name` writes the label of a key
+    /// as the medium requires: in quotes, and followed by the fingerprint, if the key exists and the reader needs it.
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        match self {
+            Self::Sign { keys, scope } => {
+                let content = match scope {
+                    Scope::Manifest { files } => count(files.files().len(), "file"),
+                    Scope::Open => "any content".to_owned(),
+                };
+                format!("sign {content} with {}", keys.in_words(name))
+            }
+            Self::GenerateKey { label, key_type } => {
+                format!("generate key {} ({key_type})", name(label, None))
+            }
+        }
+    }
+}
+
+/// The name of a signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyName {
-    /// Label on the HSM.
+    /// The label on the HSM.
     pub label: String,
-    /// SHA-256 over the SubjectPublicKeyInfo: what counts.
+    /// SHA-256 over the SubjectPublicKeyInfo. It identifies the key; the label does not.
     pub fingerprint: Fingerprint,
 }
 
-/// Most keys in one activation: what a person can read before agreeing.
-pub const MAX_KEYS: usize = 16;
-
-/// The keys of one activation: not empty, none twice, ordered by label.
+/// The keys of one activation: at least one, none of them twice, ordered by label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<KeyName>", into = "Vec<KeyName>")]
 pub struct KeySet(Vec<KeyName>);
 
-/// Why a list of keys is none.
+/// Why a list of keys cannot be a [`KeySet`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
-    /// No key.
-    #[error("no key is named: name at least one")]
+    /// The list has no keys.
+    #[error("the list of keys is empty: name at least one key")]
     Empty,
-    /// More than [`MAX_KEYS`].
-    #[error("{0} keys are named, {MAX_KEYS} at most: ask for those that are needed")]
+    /// The list has more than [`MAX_KEYS`] keys.
+    #[error("{0} keys are named, but the limit is {MAX_KEYS}: request only the keys that you need")]
     TooMany(usize),
-    /// One key stands there twice.
-    #[error("the key `{0}` is named twice")]
+    /// A key occurs twice.
+    #[error("the key `{0}` is named twice: name each key once")]
     Twice(String),
 }
 
 impl KeySet {
-    /// Checks and orders the list.
+    /// Checks the list and orders it by label.
     ///
     /// # Errors
-    /// [`KeySetError`].
+    /// The first rule of [`KeySetError`] that the list breaks.
     pub fn new(mut keys: Vec<KeyName>) -> Result<Self, KeySetError> {
         if keys.is_empty() {
             return Err(KeySetError::Empty);
@@ -82,7 +102,7 @@ impl KeySet {
         Ok(Self(keys))
     }
 
-    /// One key.
+    /// A set with only this key.
     pub fn one(key: KeyName) -> Self {
         Self(vec![key])
     }
@@ -90,6 +110,15 @@ impl KeySet {
     /// The keys, ordered by label.
     pub fn iter(&self) -> std::slice::Iter<'_, KeyName> {
         self.0.iter()
+    }
+
+    /// The keys in words, such as `key "release"` or `keys "a" and "b"`; see [`Purpose::in_words`].
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        let names: Vec<_> = self
+            .iter()
+            .map(|key| name(&key.label, Some(&key.fingerprint)))
+            .collect();
+        format!("{} {}", plural(names.len(), "key"), all_of(&names))
     }
 
     /// The key, if it is the only one.
@@ -105,7 +134,7 @@ impl KeySet {
         self.iter().find(|key| key.fingerprint == *fingerprint)
     }
 
-    /// Whether every one of the others is among these.
+    /// Whether this set contains all keys of the other one.
     pub fn covers(&self, others: &Self) -> bool {
         others
             .iter()
@@ -113,7 +142,7 @@ impl KeySet {
     }
 }
 
-/// The labels, quoted: `"a", "b"`.
+/// The labels in quotes: `"a", "b"`.
 impl std::fmt::Display for KeySet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, key) in self.iter().enumerate() {
@@ -147,34 +176,34 @@ impl From<KeySet> for Vec<KeyName> {
     }
 }
 
-/// What may be signed under a lease.
+/// The content that may be signed under a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Scope {
-    /// Only the files of this list.
+    /// Only the files of a manifest.
     Manifest {
         /// The files.
         files: Manifest,
     },
-    /// Any digest: custodians see this flagged.
+    /// Any content. Custodians are warned that they cannot see what will be signed.
     Open,
 }
 
-/// Types of key that can be generated.
+/// The types of keys that can be generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NewKeyType {
-    /// EC on secp256r1 (NIST P-256).
+    /// An EC key on secp256r1 (NIST P-256).
     EcSecp256r1,
-    /// EC on brainpoolP256r1.
+    /// An EC key on brainpoolP256r1.
     EcBrainpoolP256r1,
-    /// EC on secp384r1 (NIST P-384).
+    /// An EC key on secp384r1 (NIST P-384).
     EcSecp384r1,
-    /// RSA, 2048 bits.
+    /// An RSA key of 2048 bits.
     Rsa2048,
-    /// RSA, 3072 bits.
+    /// An RSA key of 3072 bits.
     Rsa3072,
-    /// RSA, 4096 bits.
+    /// An RSA key of 4096 bits.
     Rsa4096,
 }
 
@@ -189,7 +218,7 @@ impl NewKeyType {
         Self::Rsa4096,
     ];
 
-    /// Name for people.
+    /// The name on screens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EcSecp256r1 => "EC secp256r1",

@@ -1,4 +1,4 @@
-//! The receipt: who allowed what, and what was signed.
+//! Receipts: the record of who approved an activation and what was signed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,36 +12,36 @@ use crate::{
     task::ServerIdentity,
 };
 
-/// Receipt of an activation, signed by the server's identity key.
+/// The receipt of an activation, which is signed by the server's identity key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// The server.
     pub server: ServerIdentity,
-    /// The activation as it stands.
+    /// The activation at the time of the receipt.
     pub activation: ActivationView,
-    /// EF 2F02 of the signing HSM.
+    /// EF 2F02 of the signing HSM, which contains its certificates.
     pub device_certificates: Base64,
-    /// Custodians' approvals with the evidence for their keys.
+    /// The custodians' approvals with the attestations of their keys.
     pub approvals: Vec<ReceiptApproval>,
-    /// Signatures made.
+    /// The signatures that were made.
     pub signatures: Vec<SignatureView>,
-    /// The same for the other HSMs, if a pool was opened.
+    /// The receipts for the other HSMs, if a pool was opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Receipt>,
-    /// When the receipt was made.
+    /// The time of the receipt.
     pub at: Timestamp,
 }
 
-/// One approval.
+/// The approval of one custodian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptApproval {
-    /// Who.
+    /// The custodian.
     pub person: Person,
-    /// The [`crate::statement::Approval`].
+    /// The [`crate::statement::Approval`] in its envelope.
     pub statement: Envelope,
-    /// The `.pka` triple that attests the custodian's key.
+    /// The `.pka` file that attests the custodian's key.
     pub pka: Base64,
 }
 

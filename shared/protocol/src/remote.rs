@@ -1,4 +1,4 @@
-//! Devices that are attached from afar and wait to be accepted.
+//! Remote devices that wait for an admin to accept them.
 
 use countersign_cvc::DeviceId;
 use jiff::Timestamp;
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::HsmId;
 
-/// A genuine device that nobody has accepted yet.
+/// A genuine remote device that no admin has accepted yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitingDevice {
-    /// CHR of its certificate.
+    /// The CHR of the device certificate.
     pub device: DeviceId,
-    /// Path of its certificates.
+    /// The path of the certificates, beginning with the root.
     pub path: String,
-    /// Name of the trust anchor that it goes back to.
+    /// The name of the trust anchor that certifies the device.
     pub anchor: String,
-    /// What its owner called it.
+    /// The label, as the device reports it.
     pub label: Option<String>,
-    /// Firmware version, such as "3.5".
+    /// The version of the firmware, such as "3.5".
     pub version: Option<String>,
-    /// Address of the client that attaches it.
+    /// The address of the client that connects the device.
     pub from: String,
-    /// When it came.
+    /// The time at which the device was connected.
     pub since: Timestamp,
 }
 
-/// Body of `POST /devices/{device}/accept`.
+/// The body of `POST /devices/{device}/accept`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AcceptDevice {
-    /// What the HSM will be called.
+    /// The name that the HSM will have.
     pub hsm: HsmId,
 }

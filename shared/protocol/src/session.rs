@@ -1,4 +1,4 @@
-//! Portal log-in.
+//! Log-in to the portal.
 
 use countersign_cvc::Fingerprint;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     operator::{Person, Role},
 };
 
-/// Answer to `POST /api/v1/session/challenge`.
+/// The response to `POST /api/v1/session/challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginChallenge {
@@ -16,22 +16,22 @@ pub struct LoginChallenge {
     pub task: Envelope,
 }
 
-/// `POST /api/v1/session`.
+/// The body of `POST /api/v1/session`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogIn {
-    /// The [`crate::statement::LoginStatement`].
+    /// The [`crate::statement::LoginStatement`] in its envelope.
     pub statement: Envelope,
 }
 
-/// `GET /api/v1/session`: who am I.
+/// The response to `GET /api/v1/session`: the identity of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
-    /// Who.
+    /// The person who is logged in, or for whom the API token acts.
     pub person: Person,
-    /// With which roles.
+    /// The roles of the caller.
     pub roles: Vec<Role>,
-    /// With which key; `None` for an API token.
+    /// The key that signed the log-in, or `None` for an API token.
     pub key: Option<Fingerprint>,
 }

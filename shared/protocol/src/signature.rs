@@ -1,4 +1,4 @@
-//! Signatures made under a lease.
+//! Signatures that are made under a lease.
 
 use countersign_cvc::{Fingerprint, PublicKey, SignatureError};
 use jiff::Timestamp;
@@ -10,28 +10,29 @@ use crate::{
     mechanism::Mechanism,
 };
 
-/// Header that makes a retry safe: the same key and body get the same signature.
+/// The header that makes a retry safe, because the same key and body return the same signature.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// `POST /api/v1/activations/{id}/signatures`.
+/// The body of `POST /api/v1/activations/{id}/signatures`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignRequest {
-    /// With which key; may be left out where the activation has only one.
+    /// The key that signs. It can be left out if the activation has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
-    /// How.
+    /// The signature mechanism.
     pub mechanism: Mechanism,
-    /// The digest, in hex; as long as the mechanism's hash. For raw RSA the block, as long as the modulus.
+    /// The digest, as long as the mechanism's hash, in hexadecimal digits. For raw RSA it is the padded block, as long
+    /// as the modulus.
     #[serde(with = "hex_bytes")]
     pub digest: Vec<u8>,
-    /// Length of the salt in bytes, for RSASSA-PSS only; `None`: as long as the hash.
+    /// The length of the salt in bytes, for RSASSA-PSS only. Without it the salt is as long as the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt_length: Option<u16>,
 }
 
 impl SignRequest {
-    /// A request with the activation's only key, and the usual salt.
+    /// A request to sign with the only key of the activation and the usual salt.
     pub const fn new(mechanism: Mechanism, digest: Vec<u8>) -> Self {
         Self {
             key: None,
@@ -41,58 +42,58 @@ impl SignRequest {
         }
     }
 
-    /// Verifies what was answered.
+    /// Verifies the signature that the server returned.
     ///
     /// # Errors
-    /// The signature is wrong, or the key cannot make one of this kind.
+    /// The signature does not verify, or the key has another type.
     pub fn verify(&self, key: &PublicKey, signature: &[u8]) -> Result<(), SignatureError> {
         self.mechanism
             .verify_salted(key, &self.digest, self.salt_length, signature)
     }
 }
 
-/// A signature that is in the store and in the audit log.
+/// A signature that is stored and recorded in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureView {
-    /// Id.
+    /// The identifier of the signature.
     pub id: SignatureId,
-    /// Under which activation.
+    /// The activation that allowed the signature.
     pub activation: ActivationId,
-    /// By which key.
+    /// The key that signed.
     pub key: Fingerprint,
-    /// How.
+    /// The signature mechanism.
     pub mechanism: Mechanism,
-    /// Over which digest.
+    /// The signed digest.
     #[serde(with = "hex_bytes")]
     pub digest: Vec<u8>,
-    /// Length of the salt, where it is not the usual one.
+    /// The length of the salt in bytes, if it differs from the length of the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt_length: Option<u16>,
-    /// File name in the manifest, if the digest is in one.
+    /// The name of the file in the manifest, if the digest is listed in one.
     pub name: Option<String>,
-    /// DER for ECDSA, as long as the modulus for RSA.
+    /// The signature: in DER for ECDSA, and as long as the modulus for RSA.
     pub signature: Base64,
-    /// When.
+    /// The time of the signature.
     pub made_at: Timestamp,
 }
 
-/// Bytes as lower-case hex in JSON.
+/// Bytes as lower-case hexadecimal digits in JSON.
 pub mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    /// Writes hex.
+    /// Writes bytes as hexadecimal digits.
     ///
     /// # Errors
-    /// The serialiser's.
+    /// The serialiser failed.
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(bytes))
     }
 
-    /// Reads hex.
+    /// Reads bytes from hexadecimal digits.
     ///
     /// # Errors
-    /// The deserialiser's, or text that is not hex.
+    /// The deserialiser failed, or the text does not consist of hexadecimal digits.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }

@@ -1,4 +1,4 @@
-//! Tasks: what a server asks a helper to do. Signed by the server's identity key, relayed by the portal.
+//! Tasks: what a server requests from a helper. The server's identity key signs them, and the portal relays them.
 
 use countersign_cvc::{Fingerprint, PublicKey};
 use jiff::Timestamp;
@@ -8,31 +8,31 @@ use crate::{
     activation::ActivationTerms, dsse::Payload, encoding::Base64, id::InvitationId, operator::Role,
 };
 
-/// Name, place and identity key of a server.
+/// The name, address and identity key of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerIdentity {
-    /// Name for people.
+    /// The name for people.
     pub name: String,
-    /// Origin of its portal: scheme, host and port.
+    /// The origin of the portal: scheme, host and port.
     pub origin: String,
-    /// Identity key; helpers pin its fingerprint with the origin.
+    /// The identity key. Helpers pin its fingerprint to the origin.
     pub key: PublicKey,
 }
 
-/// A task and who gives it.
+/// A task and the server that issued it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerTask {
-    /// The server; the envelope is signed by this key.
+    /// The server, whose key signs the envelope.
     pub server: ServerIdentity,
-    /// A helper refuses the task after this time.
+    /// The time after which helpers reject the task.
     pub expires_at: Timestamp,
-    /// What is to be done.
+    /// The task.
     pub task: Task,
 }
 
-/// The closed list of tasks.
+/// The tasks that a helper can perform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -42,18 +42,18 @@ pub struct ServerTask {
 pub enum Task {
     /// Sign a [`crate::statement::LoginStatement`].
     LogIn {
-        /// To be signed along; used once.
+        /// A value that is used once and becomes part of the statement.
         nonce: String,
     },
     /// Sign a [`crate::statement::EnrolmentStatement`] with the key that is enrolled.
     Enrol {
         /// The invitation.
         invitation: InvitationId,
-        /// The person who was invited.
+        /// The name of the invited person.
         person: String,
-        /// Roles offered.
+        /// The roles that the person will have.
         roles: Vec<Role>,
-        /// To be signed along; used once.
+        /// A value that is used once and becomes part of the statement.
         nonce: String,
     },
     /// Sign an [`crate::statement::Approval`] and the PKA response.
@@ -64,15 +64,16 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveTask {
-    /// What was asked for.
+    /// The terms of the request.
     pub terms: ActivationTerms,
-    /// EF 2F02 of the signing HSM: device and issuer certificate. The helper verifies the chain itself.
+    /// EF 2F02 of the signing HSM: the device certificate and its issuer's certificate. The helper verifies the chain
+    /// itself.
     pub device_certificates: Base64,
-    /// The HSM's challenge, 8 to 32 bytes.
+    /// The challenge of the HSM, which has 8 to 32 bytes.
     pub challenge: Base64,
     /// The custodian's registered key.
     pub key: Fingerprint,
-    /// Names of custodians who have authenticated already.
+    /// The names of the custodians who have already approved.
     pub authenticated: Vec<String>,
 }
 

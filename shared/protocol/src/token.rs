@@ -5,29 +5,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{digest::Sha256Digest, id::TokenId, operator::Person};
 
-/// `POST /api/v1/tokens`. A token acts for the operator who made it, as requester and never as more.
+/// The body of `POST /api/v1/tokens`. A token acts for the person who created it, and only as a requester.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
-    /// What it is for, such as the pipeline's name.
+    /// The label, such as the name of the pipeline.
     pub label: String,
-    /// Keys (label or fingerprint) that it may ask for; empty: every key.
+    /// The labels or fingerprints of the keys that the token may request. An empty list means every key.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Life time in days; 1 to 366.
+    /// The lifetime in days; see [`crate::limits::TOKEN_DAYS`].
     pub days: u16,
-    /// A client certificate (PEM). Programs that prove its key when they connect need no secret.
+    /// A client certificate in PEM. Programs that prove possession of its key when they connect need no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
 }
 
-/// Answer to [`NewToken`]: the only time the secret is shown.
+/// The response to [`NewToken`], and the only message that contains the secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedToken {
     /// The token.
     pub token: TokenView,
-    /// Send as `Authorization: Bearer ...`; the server keeps only its hash.
+    /// The secret, which programs send as `Authorization: Bearer ...`. The server stores only its hash.
     pub secret: String,
 }
 
@@ -35,35 +35,35 @@ pub struct CreatedToken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
-    /// Id.
+    /// The identifier of the token.
     pub id: TokenId,
-    /// What it is for.
+    /// The label.
     pub label: String,
-    /// For whom it acts.
+    /// The person for whom the token acts.
     pub owner: Person,
-    /// Keys that it may ask for; empty: every key.
+    /// The labels or fingerprints of the keys that the token may request. An empty list means every key.
     pub keys: Vec<String>,
-    /// The client certificate that stands for it, too.
+    /// The client certificate that can be used in place of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<TokenCertificate>,
-    /// When it was made.
+    /// The time at which the token was created.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// The time at which the token expires.
     pub expires_at: Timestamp,
-    /// Last use.
+    /// The time of the last use.
     pub last_used_at: Option<Timestamp>,
-    /// Withdrawn when.
+    /// The time at which the token was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A client certificate that stands for a token.
+/// A client certificate that can be used in place of a token's secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenCertificate {
-    /// SHA-256 of its DER.
+    /// SHA-256 over the DER of the certificate.
     pub fingerprint: Sha256Digest,
-    /// Subject, as in RFC 4514.
+    /// The subject, as in RFC 4514.
     pub subject: String,
-    /// Until when it is valid.
+    /// The end of the certificate's validity.
     pub not_after: Timestamp,
 }

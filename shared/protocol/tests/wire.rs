@@ -1,10 +1,10 @@
-//! Wire formats that other programs, and later versions of this one, depend on.
+//! The wire formats on which other programs and later versions depend.
 
 #![allow(clippy::expect_used, reason = "tests")]
 
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationTerms, HsmName, Pool, Quorum},
+    activation::{ActivationTerms, EndReason, HsmName, Pool, Quorum},
     cvc::{Curve, EcSecretKey, Fingerprint},
     digest::Sha256Digest,
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
@@ -16,13 +16,14 @@ use countersign_protocol::{
     mechanism::{Hash, Mechanism},
     operator::Person,
     problem::{Problem, ProblemCode},
-    purpose::{KeyName, KeySet, Purpose, Scope},
-    statement::{Approval, LoginStatement},
+    purpose::{KeyName, KeySet, NewKeyType, Purpose, Scope},
+    statement::{Approval, ApprovedPurpose, LoginStatement},
+    text::{capitalised, printable},
 };
 use proptest::prelude::*;
 
 fn key() -> EcSecretKey {
-    EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[7; 32]).expect("a valid scalar")
+    EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[7; 32]).expect("the scalar is valid")
 }
 
 fn file(name: &str, content: &[u8]) -> ManifestFile {
@@ -37,7 +38,7 @@ fn terms(scope: Scope) -> ActivationTerms {
         id: ActivationId::new("8K3F-92QD"),
         hsm: HsmName {
             id: HsmId::new("release"),
-            device: "ZZSIM00000200001".parse().expect("a device id"),
+            device: "ZZSIM00000200001".parse().expect("the device id is valid"),
         },
         pool: None,
         purpose: Purpose::Sign {
@@ -78,13 +79,13 @@ fn login(fingerprint: Fingerprint) -> LoginStatement {
 fn sign(unsigned: Unsigned) -> Envelope {
     let signature = key()
         .sign_prehash(unsigned.digest().as_bytes())
-        .expect("signs");
+        .expect("signing succeeds");
     unsigned.seal(&key().public_key().fingerprint(), &signature)
 }
 
 #[test]
-fn pre_authentication_encoding_is_that_of_the_dsse_specification() {
-    // Example of secure-systems-lab/dsse, protocol.md.
+fn the_pre_authentication_encoding_follows_the_dsse_specification() {
+    // The example in protocol.md of secure-systems-lab/dsse.
     assert_eq!(
         pre_authentication_encoding("http://example.com/HelloWorld", b"hello world"),
         b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
@@ -92,17 +93,18 @@ fn pre_authentication_encoding_is_that_of_the_dsse_specification() {
 }
 
 #[test]
-fn a_statement_verifies_with_its_key_only() {
+fn a_statement_verifies_only_with_its_own_key() {
     let statement = login(key().public_key().fingerprint());
     let envelope = sign(Unsigned::new(&statement));
     assert_eq!(
         envelope
             .verify::<LoginStatement>(&key().public_key())
-            .expect("verifies"),
+            .expect("the signature verifies"),
         statement
     );
 
-    let other = EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[8; 32]).expect("a valid scalar");
+    let other =
+        EcSecretKey::from_bytes(Curve::BrainpoolP256r1, &[8; 32]).expect("the scalar is valid");
     assert!(matches!(
         envelope.verify::<LoginStatement>(&other.public_key()),
         Err(EnvelopeError::WrongSignature(_))
@@ -110,7 +112,7 @@ fn a_statement_verifies_with_its_key_only() {
 }
 
 #[test]
-fn a_statement_of_one_kind_is_never_taken_for_another() {
+fn a_statement_is_rejected_as_a_statement_of_another_type() {
     let mut envelope = sign(Unsigned::new(&login(key().public_key().fingerprint())));
     assert!(matches!(
         envelope.verify::<Approval>(&key().public_key()),
@@ -124,8 +126,9 @@ fn a_statement_of_one_kind_is_never_taken_for_another() {
 }
 
 #[test]
-fn an_approval_names_every_file_and_ties_the_challenge() {
-    let files = Manifest::new(vec![file("a.bin", b"a"), file("b.bin", b"b")]).expect("a manifest");
+fn an_approval_names_every_file_and_depends_on_the_challenge() {
+    let files = Manifest::new(vec![file("a.bin", b"a"), file("b.bin", b"b")])
+        .expect("the manifest is valid");
     let fingerprint = key().public_key().fingerprint();
     let build = |challenge: &[u8]| {
         Approval::new(
@@ -151,7 +154,7 @@ fn an_approval_names_every_file_and_ties_the_challenge() {
 }
 
 #[test]
-fn an_open_scope_is_approved_by_the_digest_of_its_terms() {
+fn an_approval_of_any_content_names_the_digest_of_the_terms() {
     let terms = terms(Scope::Open);
     let fingerprint = key().public_key().fingerprint();
     let approval = Approval::new(
@@ -167,66 +170,65 @@ fn an_open_scope_is_approved_by_the_digest_of_its_terms() {
 }
 
 #[test]
-fn manifests_refuse_what_people_could_misread() {
-    let refuse = |files: Vec<ManifestFile>| Manifest::new(files).expect_err("refused");
-    assert_eq!(refuse(vec![]), ManifestError::Empty);
+fn file_names_that_people_could_misread_are_rejected() {
+    let reject = |files: Vec<ManifestFile>| Manifest::new(files).expect_err("is rejected");
+    assert_eq!(reject(vec![]), ManifestError::Empty);
     assert!(matches!(
-        refuse(vec![file("a", b"1"), file("a", b"2")]),
+        reject(vec![file("a", b"1"), file("a", b"2")]),
         ManifestError::DuplicateName(_)
     ));
     for name in ["", " ", "a\nb", "gnp.\u{202E}exe", "a\u{200B}b"] {
+        let error = reject(vec![file(name, b"1")]);
         assert!(
-            matches!(
-                refuse(vec![file(name, b"1")]),
-                ManifestError::UnreadableName(_)
-            ),
+            matches!(error, ManifestError::UnreadableName { .. }),
             "{name:?}"
         );
+        assert_eq!(printable(&error.to_string()), error.to_string());
     }
 }
 
 #[test]
-fn a_manifest_is_checked_when_it_is_read() {
+fn a_manifest_is_checked_when_it_is_deserialised() {
     let read = |file: String| serde_json::from_str::<Manifest>(&format!("[{file}]"));
-    let (short, middle, long) = ("11".repeat(32), "11".repeat(48), "11".repeat(64));
+    let (sha256, sha384, sha512) = ("11".repeat(32), "11".repeat(48), "11".repeat(64));
     assert!(serde_json::from_str::<Manifest>("[]").is_err());
     for digest in [
-        format!(r#""sha256":"{short}""#),
-        format!(r#""sha384":"{middle}""#),
-        format!(r#""sha512":"{long}""#),
+        format!(r#""sha256":"{sha256}""#),
+        format!(r#""sha384":"{sha384}""#),
+        format!(r#""sha512":"{sha512}""#),
     ] {
         let file = format!(r#"{{"name":"a",{digest}}}"#);
-        let manifest = read(file.clone()).expect("a manifest");
-        let written = serde_json::to_string(&manifest).expect("writes");
+        let manifest = read(file.clone()).expect("the manifest is valid");
+        let written = serde_json::to_string(&manifest).expect("serialisation succeeds");
         assert_eq!(written, format!("[{file}]"));
     }
-    // One digest, as long as its hash function makes it, and nothing else.
+    // A file has exactly one digest, with the length of its hash function, and no other members.
     for wrong in [
         r#"{"name":"a"}"#.to_owned(),
-        format!(r#"{{"name":"a","sha384":"{short}"}}"#),
-        format!(r#"{{"name":"a","sha1":"{short}"}}"#),
-        format!(r#"{{"name":"a","sha256":"{short}","sha384":"{middle}"}}"#),
-        format!(r#"{{"name":"a","sha256":"{short}","size":1}}"#),
+        format!(r#"{{"name":"a","sha384":"{sha256}"}}"#),
+        format!(r#"{{"name":"a","sha1":"{sha256}"}}"#),
+        format!(r#"{{"name":"a","sha256":"{sha256}","sha384":"{sha384}"}}"#),
+        format!(r#"{{"name":"a","sha256":"{sha256}","size":1}}"#),
     ] {
         assert!(read(wrong.clone()).is_err(), "{wrong}");
     }
 }
 
-/// What was approved and sealed before there were other hash functions than SHA-256 has the digest that it had.
+/// Manifests that were approved before SHA-384 and SHA-512 were supported keep their digests.
 #[test]
-fn the_digest_of_a_manifest_stays() {
-    let manifest =
-        Manifest::new(vec![file("a.bin", b"a"), file("b.bin", b"b")]).expect("a manifest");
+fn the_digest_of_a_manifest_of_sha256_digests_is_stable() {
+    let manifest = Manifest::new(vec![file("a.bin", b"a"), file("b.bin", b"b")])
+        .expect("the manifest is valid");
     assert_eq!(
         manifest.digest().to_string(),
         "8bef6bf31695246f5a0e1ed3a45b5a919507d892a1a1612136145e290fbfeca3"
     );
 }
 
-/// The statement names the hash function, so that nothing else of the same digits was approved.
+/// Because the statement names the hash function, it does not approve the same bytes as a digest of another function.
 #[test]
 fn an_approval_names_the_hash_function() {
-    let digest = FileDigest::new(Hash::Sha384, &[7; 48]).expect("a digest");
+    let digest = FileDigest::new(Hash::Sha384, &[7; 48]).expect("the digest is valid");
     let files = Manifest::new(vec![ManifestFile {
         name: "a.bin".into(),
         digest: digest.clone(),
@@ -234,7 +236,7 @@ fn an_approval_names_the_hash_function() {
     let fingerprint = key().public_key().fingerprint();
     let approval = Approval::new(
         &terms(Scope::Manifest {
-            files: files.expect("a manifest"),
+            files: files.expect("the manifest is valid"),
         }),
         Sha256Digest::of(b"device certificate"),
         b"12345678",
@@ -242,41 +244,49 @@ fn an_approval_names_the_hash_function() {
         fingerprint,
         Timestamp::UNIX_EPOCH,
     );
-    let written = serde_json::to_value(&approval).expect("writes");
+    let written = serde_json::to_value(&approval).expect("serialisation succeeds");
     assert_eq!(written["subject"][0]["digest"]["sha384"], digest.hex());
-    let read: Approval = serde_json::from_value(written).expect("reads");
+    let read: Approval = serde_json::from_value(written).expect("deserialisation succeeds");
     assert_eq!(read, approval);
 }
 
 #[test]
-fn helper_requests_look_like_this() {
+fn helper_messages_have_a_stable_json_format() {
     let request = Request {
         id: 7,
         operation: Operation::Hello { protocol: 1 },
     };
     insta::assert_json_snapshot!(request);
-    let read: Request = serde_json::from_str(r#"{"id":1,"op":"list-cards"}"#).expect("reads");
+    let read: Request =
+        serde_json::from_str(r#"{"id":1,"op":"list-cards"}"#).expect("deserialisation succeeds");
     assert_eq!(read.operation, Operation::ListCards);
-    let read: Message = serde_json::from_str(r#"{"type":"cards-changed"}"#).expect("reads");
+    let read: Message =
+        serde_json::from_str(r#"{"type":"cards-changed"}"#).expect("deserialisation succeeds");
     assert_eq!(read, Message::CardsChanged);
 }
 
 #[test]
-fn problems_keep_their_code() {
-    let problem = Problem::new(ProblemCode::NotInManifest, "boot.bin is not approved");
-    let text = serde_json::to_string(&problem).expect("writes");
-    let read: Problem = serde_json::from_str(&text).expect("reads");
+fn the_code_of_a_problem_survives_json() {
+    let problem = Problem::new(
+        ProblemCode::NotInManifest,
+        "boot.bin is not in the approved manifest",
+    );
+    let text = serde_json::to_string(&problem).expect("serialisation succeeds");
+    let read: Problem = serde_json::from_str(&text).expect("deserialisation succeeds");
     assert_eq!(read.code(), Some(ProblemCode::NotInManifest));
     assert_eq!(read.status, 422);
 }
 
 #[test]
-fn mechanisms_have_one_name() {
+fn a_mechanism_has_the_same_name_in_json_and_as_text() {
     for mechanism in Mechanism::ALL {
-        let json = serde_json::to_string(&mechanism).expect("writes");
+        let json = serde_json::to_string(&mechanism).expect("serialisation succeeds");
         assert_eq!(json, format!("\"{mechanism}\""));
         assert_eq!(
-            mechanism.as_str().parse::<Mechanism>().expect("reads"),
+            mechanism
+                .as_str()
+                .parse::<Mechanism>()
+                .expect("deserialisation succeeds"),
             mechanism
         );
     }
@@ -284,13 +294,13 @@ fn mechanisms_have_one_name() {
 
 proptest! {
     #[test]
-    fn any_bytes_as_message_are_refused_or_read_but_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn reading_arbitrary_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = serde_json::from_slice::<Request>(&bytes);
         let _ = serde_json::from_slice::<Envelope>(&bytes);
     }
 
     #[test]
-    fn one_flipped_bit_breaks_the_signature(position in 0usize..1000, bit in 0u8..8) {
+    fn one_flipped_bit_invalidates_the_signature(position in 0usize..1000, bit in 0u8..8) {
         let mut envelope = sign(Unsigned::new(&login(key().public_key().fingerprint())));
         let position = position % envelope.payload.0.len();
         envelope.payload.0[position] ^= 1 << bit;
@@ -299,17 +309,17 @@ proptest! {
 }
 
 #[test]
-fn a_pool_is_one_request_for_several_hsms() {
+fn the_members_of_a_pool_are_terms_of_one_request() {
     let name = |id: &str, device: &str| HsmName {
         id: HsmId::new(id),
-        device: device.parse().expect("a device id"),
+        device: device.parse().expect("the device id is valid"),
     };
     let first = name("release", "ZZSIM00000200001");
     let second = name("second", "ZZSIM00000300001");
     assert!(Pool::new(vec![first.clone()]).is_err());
     assert!(Pool::new(vec![first.clone(), first.clone()]).is_err());
     let mut one = terms(Scope::Open);
-    one.pool = Some(Pool::new(vec![first, second.clone()]).expect("a pool"));
+    one.pool = Some(Pool::new(vec![first, second.clone()]).expect("the pool is valid"));
     let members = one.members();
     assert_eq!(members[0], (one.id.clone(), &one.hsm));
     assert_eq!(members[1], (one.id.member(1), &second));
@@ -330,7 +340,9 @@ fn a_pool_is_one_request_for_several_hsms() {
         change(|terms| terms.quorum.required = 1),
         change(|terms| terms.pool = None),
         change(|terms| terms.id = ActivationId::new("AAAA-BBBB.2")),
-        change(|terms| terms.hsm.device = "ZZSIM00000400001".parse().expect("a device id")),
+        change(|terms| {
+            terms.hsm.device = "ZZSIM00000400001".parse().expect("the device id is valid")
+        }),
     ] {
         assert!(!one.is_same_request(&changed), "{changed:?}");
     }
@@ -338,6 +350,101 @@ fn a_pool_is_one_request_for_several_hsms() {
     again.quorum.required = 1;
     assert!(
         !one.is_same_request(&again),
-        "the same HSM with another quorum"
+        "the quorum of the same HSM differs"
+    );
+}
+
+#[test]
+fn every_end_of_an_activation_has_a_sentence_of_its_own() {
+    let by = Person {
+        id: OperatorId::new("1"),
+        name: "Doug".into(),
+    };
+    let why = || "the reader was unplugged".to_owned();
+    for (reason, sentence) in [
+        (EndReason::Completed, "Completed."),
+        (EndReason::TimeUsed, "The lease expired."),
+        (
+            EndReason::CountUsed,
+            "The lease reached its signature limit.",
+        ),
+        (EndReason::Locked { by: by.clone() }, "Locked by Doug."),
+        (
+            EndReason::Cancelled { by },
+            "Cancelled by Doug before it opened.",
+        ),
+        (
+            EndReason::Declined,
+            "Declined, because too few custodians are left to reach the quorum.",
+        ),
+        (
+            EndReason::Expired,
+            "Expired before enough custodians approved.",
+        ),
+        (
+            EndReason::StillQueued,
+            "Expired in the queue, because the HSM was busy or disconnected.",
+        ),
+        (
+            EndReason::Abandoned { seconds: 390 },
+            "Abandoned, because no client polled for it for 6 min 30 s.",
+        ),
+        (
+            EndReason::HsmLost { why: why() },
+            "The HSM was lost: the reader was unplugged.",
+        ),
+        (
+            EndReason::Failed { why: why() },
+            "Failed: the reader was unplugged.",
+        ),
+        (
+            EndReason::HsmRemoved { why: why() },
+            "The HSM was removed from the server: the reader was unplugged.",
+        ),
+        (
+            EndReason::ServerRestarted,
+            "The server was restarted, which ends every lease.",
+        ),
+    ] {
+        assert_eq!(format!("{}.", capitalised(&reason.to_string())), sentence);
+    }
+}
+
+#[test]
+fn purposes_are_put_into_words() {
+    let quoted = |label: &str, _: Option<&Fingerprint>| format!("\"{label}\"");
+    let files = Manifest::new(vec![file("a.bin", b"a")]).expect("the manifest is valid");
+    let listed = terms(Scope::Manifest { files }).purpose;
+    assert_eq!(listed.in_words(quoted), "sign 1 file with key \"firmware\"");
+    assert_eq!(
+        ApprovedPurpose::of(&listed).in_words(quoted),
+        "sign listed files with key \"firmware\""
+    );
+    let keys = [("boot", 1), ("firmware", 2)].map(|(label, byte)| KeyName {
+        label: label.into(),
+        fingerprint: Fingerprint([byte; 32]),
+    });
+    let keys = KeySet::new(keys.into()).expect("the keys are valid");
+    assert_eq!(keys.in_words(quoted), "keys \"boot\" and \"firmware\"");
+    let any = terms(Scope::Open).purpose;
+    assert_eq!(
+        any.in_words(quoted),
+        "sign any content with key \"firmware\""
+    );
+    assert_eq!(
+        ApprovedPurpose::of(&any).in_words(quoted),
+        any.in_words(quoted)
+    );
+    let generate = Purpose::GenerateKey {
+        label: "release".into(),
+        key_type: NewKeyType::Rsa3072,
+    };
+    assert_eq!(
+        generate.in_words(quoted),
+        "generate key \"release\" (RSA 3072)"
+    );
+    assert_eq!(
+        ApprovedPurpose::of(&generate).in_words(quoted),
+        generate.in_words(quoted)
     );
 }

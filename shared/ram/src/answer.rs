@@ -1,27 +1,28 @@
-//! What became of a request.
+//! The client's answer to a request.
 
 use countersign_cvc::tlv::{self, Tlv, TlvWriter};
 
 use crate::{MessageError, integer, message, tag, text};
 
-/// Outcomes, in the order of the instructions (tag AB). Notifications have none.
+/// The outcomes of the instructions, in the order of the instructions (tag AB). A notification has no outcome.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Answer {
-    /// The outcomes.
+    /// One outcome for each command and reset, up to the first that failed.
     pub outcomes: Vec<Outcome>,
-    /// How many commands the client says that it executed. Clients differ in whether they count those that failed: the
-    /// outcomes tell.
+    /// The number of commands that the client reports as executed. Clients differ in whether they count commands that
+    /// failed, so only the outcomes are reliable.
     pub executed: u32,
 }
 
-/// What became of one instruction.
+/// The outcome of one instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Response APDU: data and two status bytes (tag 23).
+    /// The response APDU: data and two status bytes (tag 23).
     Response(Vec<u8>),
     /// The card's answer to the reset (tag C0).
     Atr(Vec<u8>),
-    /// The card could not be asked, or the person at it has had enough; nothing after this was done (tag E1).
+    /// The reason why the client could not reach the card, or why the person at the card stopped the session. The
+    /// client did not follow any later instruction (tag E1).
     Failed(String),
 }
 
@@ -47,10 +48,10 @@ impl Answer {
         Ok(answer)
     }
 
-    /// The body to post.
+    /// Encodes the body of the POST request.
     ///
     /// # Errors
-    /// [`MessageError::TooLong`].
+    /// The message is longer than 65,535 bytes.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
         let mut content = TlvWriter::new();
         for outcome in &self.outcomes {

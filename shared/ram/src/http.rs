@@ -1,10 +1,10 @@
-//! What is fixed about the HTTP around the messages.
+//! The HTTP headers of the protocol.
 
-/// Media type of what the client posts.
+/// The media type of the messages that the client posts.
 pub const CLIENT_CONTENT_TYPE: &str = "application/org.openscdp-content-mgt-response;version=1.0";
-/// Media type of what the server answers.
+/// The media type of the server's responses.
 pub const SERVER_CONTENT_TYPE: &str = "application/org.openscdp-content-mgt-request;version=1.0";
-/// Header that names the protocol.
+/// The header that names the protocol.
 pub const PROTOCOL_HEADER: &str = "X-Admin-Protocol";
-/// Its value.
+/// The value of [`PROTOCOL_HEADER`].
 pub const PROTOCOL: &str = "openscdp-remote-admin/1.0";

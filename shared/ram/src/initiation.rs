@@ -1,17 +1,17 @@
-//! The first message: a client has a card.
+//! The first message, with which a client announces a card.
 
 use countersign_cvc::tlv::{self, Tlv, TlvWriter};
 
 use crate::{MessageError, integer, message, tag};
 
-/// A client that has a card and wants to be told what to do with it (tag E8).
+/// The announcement of a client that has a card and waits for instructions (tag E8).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Initiation {
     /// The card's answer to reset.
     pub atr: Vec<u8>,
-    /// Longest command APDU, in bytes, where the client knows it.
+    /// The length in bytes of the longest command APDU, if the client knows it.
     pub max_command: Option<u32>,
-    /// Longest response APDU, in bytes, where the client knows it.
+    /// The length in bytes of the longest response APDU, if the client knows it.
     pub max_response: Option<u32>,
 }
 
@@ -29,10 +29,10 @@ impl Initiation {
         })
     }
 
-    /// The body to post.
+    /// Encodes the body of the POST request.
     ///
     /// # Errors
-    /// [`MessageError::TooLong`].
+    /// The message is longer than 65,535 bytes.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
         let size = |value: Option<u32>| value.map(integer::encode_count);
         let content = TlvWriter::new()

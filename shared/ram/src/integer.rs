@@ -1,4 +1,4 @@
-//! Integers: big endian, two's complement, as few bytes as possible.
+//! Integers in the protocol's encoding: big-endian two's complement with as few bytes as possible.
 
 use countersign_cvc::tlv::Tlv;
 
@@ -35,7 +35,7 @@ pub(crate) fn signed(object: &Tlv<'_>) -> Result<i32, MessageError> {
         .fold(start, |value, byte| (value << 8) | i32::from(*byte)))
 }
 
-/// A count or size. Some clients leave out the leading zero byte.
+/// Decodes a count or a size. Some clients omit the leading zero byte, so the value is not treated as signed.
 pub(crate) fn unsigned(object: &Tlv<'_>) -> Result<u32, MessageError> {
     let significant = object
         .value
@@ -50,7 +50,7 @@ pub(crate) fn unsigned(object: &Tlv<'_>) -> Result<u32, MessageError> {
         .fold(0, |value, byte| (value << 8) | u32::from(*byte)))
 }
 
-/// As [`encode`], of a count; beyond the range of the protocol's integers, its largest one.
+/// Encodes a count. A value beyond the range of the protocol's integers becomes the largest one.
 pub(crate) fn encode_count(value: u32) -> Vec<u8> {
     encode(i32::try_from(value).unwrap_or(i32::MAX))
 }

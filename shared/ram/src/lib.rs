@@ -1,7 +1,10 @@
-//! RAMOverHTTP, after GlobalPlatform's Remote Application Management over HTTP and as CardContact's clients speak it.
+//! The messages of RAMOverHTTP: GlobalPlatform's Remote Application Management over HTTP, as CardContact's clients
+//! implement it.
 //!
-//! Whoever has the card is the HTTP client. It posts an [`Initiation`]; the server answers with a [`Request`] full of commands for
-//! the card; the client executes them and posts an [`Answer`]; and so on, until the server answers 204. No I/O in here.
+//! The side that has the card is the HTTP client. It posts an [`Initiation`], and the server responds with a
+//! [`Request`], which contains commands for the card. The client executes them and posts an [`Answer`], which the
+//! server answers with the next request. The session ends when the server responds with status 204. This crate performs
+//! no I/O.
 
 #![warn(missing_docs)]
 
@@ -17,7 +20,7 @@ pub use answer::{Answer, Outcome};
 pub use initiation::Initiation;
 pub use request::{Instruction, Notification, Request};
 
-/// Tags of one byte.
+/// The tags of the protocol, which all have one byte.
 mod tag {
     use countersign_cvc::tlv::Tag;
 
@@ -28,7 +31,7 @@ mod tag {
     pub const COUNT: Tag = Tag(0x80);
     pub const REQUEST: Tag = Tag(0xAA);
     pub const ANSWER: Tag = Tag(0xAB);
-    /// From the server: reset the card. From the client: its answer to reset.
+    /// In a request: reset the card. In an answer: the card's answer to reset.
     pub const ATR: Tag = Tag(0xC0);
     pub const MAX_COMMAND: Tag = Tag(0xC1);
     pub const MAX_RESPONSE: Tag = Tag(0xC2);
@@ -38,40 +41,40 @@ mod tag {
     pub const INITIATION: Tag = Tag(0xE8);
 }
 
-/// Why bytes are no message of this protocol.
+/// Why bytes are not a message of this protocol, or a message cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// No TLV.
+    /// The bytes are not well-formed TLV objects, or a required object is missing.
     #[error(transparent)]
     Tlv(#[from] TlvError),
-    /// An object where it does not belong.
-    #[error("the object {0} is not expected here")]
+    /// The message contains an object that is not allowed there.
+    #[error("the message contains the unexpected object {0}")]
     Unexpected(Tag),
-    /// An integer that is empty, too long or out of range.
-    #[error("the object {0} is no integer of a usable size")]
+    /// An integer is empty or too long.
+    #[error("the object {0} must be an integer of 1 to 4 bytes")]
     Integer(Tag),
-    /// Text that is not UTF-8.
-    #[error("a text is not UTF-8")]
+    /// A text is not UTF-8.
+    #[error("a text in the message is not UTF-8")]
     Text,
-    /// More than a length of two bytes can say.
-    #[error("a message of {0} bytes is too long: 65,535 is the most that clients read")]
+    /// The message is longer than its length field of two bytes can express.
+    #[error("the message has {0} bytes, but clients read at most 65535")]
     TooLong(usize),
 }
 
-/// What a client posts.
+/// A message that the client posts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ClientMessage {
-    /// The first one.
+    /// The first message of a session.
     Initiation(Initiation),
-    /// Every later one.
+    /// Every later message.
     Answer(Answer),
 }
 
 impl ClientMessage {
-    /// Reads the body of a POST.
+    /// Decodes the body of a POST request.
     ///
     /// # Errors
-    /// [`MessageError`].
+    /// The body is malformed, or contains an object that is not allowed there.
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
         let outer = tlv::parse_exact(body)?;
         let objects = tlv::parse_all(outer.value)?;

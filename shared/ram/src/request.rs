@@ -1,10 +1,11 @@
-//! What the server wants to be done.
+//! The server's requests to a client.
 
 use countersign_cvc::tlv::{self, Tlv, TlvWriter};
 
 use crate::{MessageError, integer, message, tag, text};
 
-/// Instructions, to be followed in their order (tag AA). Empty: nothing to do for now, ask again.
+/// Instructions, which the client follows in order (tag AA). If there are none, the client answers and thereby polls
+/// for the next request.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Request {
     /// The instructions.
@@ -16,31 +17,33 @@ pub struct Request {
 pub enum Instruction {
     /// Send this command APDU to the card (tag 22).
     Command(Vec<u8>),
-    /// Reset the card; whatever it knew of logins is gone (tag C0).
+    /// Reset the card, which logs it out (tag C0).
     Reset,
-    /// Tell the person at the card (tag E0).
+    /// Show a message to the person at the card (tag E0).
     Notify(Notification),
-    /// The server closes, for this reason (tag E1). Some clients do not know it: servers send a negative
+    /// The server ends the session for this reason (tag E1). Some clients do not support it, so servers send a negative
     /// [`Notification`] instead.
     Close(String),
 }
 
-/// News for the person at the card.
+/// A message for the person at the card.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notification {
-    /// 0: done; above: under way; below: an error, and the session is over.
+    /// The kind of the message: 0 if the work is done, positive while it is in progress, and negative for an error that
+    /// ends the session.
     pub id: i32,
-    /// For people.
+    /// The text for the person.
     pub text: String,
-    /// How long it will take, in seconds.
+    /// The expected duration of the work in seconds.
     pub seconds: Option<u32>,
 }
 
 impl Request {
-    /// Reads the server's answer.
+    /// Decodes the body of the server's response.
     ///
     /// # Errors
-    /// [`MessageError`]; unknown instructions are refused, since leaving one out could change what the others do.
+    /// The body is malformed, or contains an unknown instruction. Such a request is rejected as a whole, because
+    /// leaving out one instruction could change the effect of the others.
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
         let outer = tlv::parse_exact(body)?;
         if outer.tag != tag::REQUEST {
@@ -53,10 +56,10 @@ impl Request {
         Ok(Self { instructions })
     }
 
-    /// The server's answer.
+    /// Encodes the body of the server's response.
     ///
     /// # Errors
-    /// [`MessageError::TooLong`].
+    /// The message is longer than 65,535 bytes.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
         let content = self
             .instructions

@@ -1,7 +1,7 @@
-//! The messages of recorded sessions of CardContact's `ram-client` 2.12, and properties of all messages.
+//! Checks the codec with messages of recorded sessions of CardContact's `ram-client` 2.12, and with generated messages.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot read its own vectors is to stop"
+    reason = "a test fails if it cannot decode its own vectors"
 )]
 
 use countersign_cvc::tlv::Tag;
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 const ATR: [u8; 24] = hex!("3BFE1800008131FE458031815448534D31738021408107FA");
 
-fn answers(message: &Answer, bytes: &[u8]) {
+fn assert_answer(message: &Answer, bytes: &[u8]) {
     assert_eq!(message.encode().unwrap(), bytes);
     assert_eq!(
         ClientMessage::parse(bytes),
@@ -21,16 +21,16 @@ fn answers(message: &Answer, bytes: &[u8]) {
     );
 }
 
-fn asks(message: &[Instruction], bytes: &[u8]) {
+fn assert_request(instructions: &[Instruction], bytes: &[u8]) {
     let request = Request {
-        instructions: message.to_vec(),
+        instructions: instructions.to_vec(),
     };
     assert_eq!(request.encode().unwrap(), bytes);
     assert_eq!(Request::parse(bytes), Ok(request));
 }
 
 #[test]
-fn the_session_of_a_client_in_the_field() {
+fn a_recorded_session_is_encoded_and_decoded() {
     let first = Initiation {
         atr: ATR.to_vec(),
         max_command: None,
@@ -43,14 +43,14 @@ fn the_session_of_a_client_in_the_field() {
         Ok(ClientMessage::Initiation(first))
     );
 
-    asks(
+    assert_request(
         &[
             Instruction::Command(hex!("00A404000BE82B0601040181C31F020100").to_vec()),
             Instruction::Command(hex!("00200081").to_vec()),
         ],
         &hex!("AA19221100A404000BE82B0601040181C31F020100220400200081"),
     );
-    answers(
+    assert_answer(
         &Answer {
             outcomes: vec![
                 Outcome::Response(
@@ -62,16 +62,16 @@ fn the_session_of_a_client_in_the_field() {
         },
         &hex!("AB24231B6F17820178840BE82B0601040181C31F020185050000000305900023026A88800102"),
     );
-    asks(&[Instruction::Reset], &hex!("AA02C000"));
-    answers(
+    assert_request(&[Instruction::Reset], &hex!("AA02C000"));
+    assert_answer(
         &Answer {
             outcomes: vec![Outcome::Atr(ATR.to_vec())],
             executed: 0,
         },
         &hex!("AB1DC0183BFE1800008131FE458031815448534D31738021408107FA800100"),
     );
-    asks(&[], &hex!("AA00"));
-    answers(&Answer::default(), &hex!("AB03800100"));
+    assert_request(&[], &hex!("AA00"));
+    assert_answer(&Answer::default(), &hex!("AB03800100"));
     let notify = |id, text: &str| {
         Instruction::Notify(Notification {
             id,
@@ -79,23 +79,23 @@ fn the_session_of_a_client_in_the_field() {
             seconds: None,
         })
     };
-    asks(
+    assert_request(
         &[notify(0, "Signed")],
         &hex!("AA0DE00B0201000C065369676E6564"),
     );
-    asks(
+    assert_request(
         &[notify(-1, "Failed")],
         &hex!("AA0DE00B0201FF0C064661696C6564"),
     );
-    asks(
+    assert_request(
         &[notify(0, "Hello from the rig, äöü")],
         &hex!("AA21E01F0201000C1A48656C6C6F2066726F6D20746865207269672C20C3A4C3B6C3BC"),
     );
 }
 
 #[test]
-fn a_card_that_was_removed() {
-    answers(
+fn the_removal_of_a_card_is_reported_as_a_failure() {
+    assert_answer(
         &Answer {
             outcomes: vec![Outcome::Failed("Card was removed.".into())],
             executed: 0,
@@ -105,7 +105,7 @@ fn a_card_that_was_removed() {
 }
 
 #[test]
-fn sizes_that_the_other_client_announces() {
+fn the_longest_apdus_of_a_client_are_decoded() {
     let bytes = hex!("E822C0183BFE1800008131FE458031815448534D31738021408107FAC10204D0C20204D0");
     assert_eq!(
         ClientMessage::parse(&bytes),
@@ -118,17 +118,17 @@ fn sizes_that_the_other_client_announces() {
 }
 
 #[test]
-fn counts_with_and_without_a_leading_zero() {
+fn counts_are_decoded_with_and_without_a_leading_zero() {
     for bytes in [&hex!("AB03800180")[..], &hex!("AB0480020080")] {
         let ClientMessage::Answer(answer) = ClientMessage::parse(bytes).unwrap() else {
-            panic!("an answer");
+            panic!("the message is not an answer");
         };
         assert_eq!(answer.executed, 128);
     }
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn malformed_and_unexpected_messages_are_rejected() {
     assert_eq!(
         Request::parse(&hex!("AA03E20100")),
         Err(MessageError::Unexpected(Tag(0xE2)))
@@ -140,10 +140,16 @@ fn what_is_not_understood_is_refused() {
     assert!(Request::parse(&[]).is_err());
     assert!(Request::parse(&hex!("AA052204")).is_err());
     assert!(Request::parse(&hex!("AA0000")).is_err());
-    // Neither a reset nor anything else: resets are empty.
+    // The object of a reset must be empty.
     assert!(Request::parse(&hex!("AA03C00100")).is_err());
-    assert!(ClientMessage::parse(&hex!("AB00")).is_err(), "no count");
-    assert!(ClientMessage::parse(&hex!("E800")).is_err(), "no card");
+    assert!(
+        ClientMessage::parse(&hex!("AB00")).is_err(),
+        "the count is missing"
+    );
+    assert!(
+        ClientMessage::parse(&hex!("E800")).is_err(),
+        "the answer to reset is missing"
+    );
     let long = Answer {
         outcomes: vec![Outcome::Response(vec![0; 70_000])],
         executed: 1,
@@ -172,7 +178,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(
+    fn encoded_messages_are_decoded_to_the_same_values(
         instructions in proptest::collection::vec(instruction(), 0..8),
         outcomes in proptest::collection::vec(outcome(), 0..8),
         executed in 0..=i32::MAX.unsigned_abs(),
@@ -187,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn decoding_arbitrary_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = Request::parse(&bytes);
         let _ = ClientMessage::parse(&bytes);
     }

@@ -3,10 +3,11 @@
 use anyhow::{Context, bail};
 use countersign_client::Client;
 use countersign_protocol::{
-    activation::{ActivationView, ApprovalOutcome, MAX_POOL},
+    activation::{ActivationView, ApprovalOutcome},
     cvc::{DeviceId, Fingerprint},
     helper::{Answer, EnrolKey, Operation},
     id::ActivationId,
+    limits::MAX_POOL,
     operator::{Enrolment, OpenInvitation, OperatorView},
     session::LogIn,
 };

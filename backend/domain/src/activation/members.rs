@@ -1,8 +1,9 @@
 //! Selects the HSMs that become members of a new activation.
 
 use countersign_protocol::{
-    activation::{HsmName, MAX_POOL, Quorum},
+    activation::{HsmName, Quorum},
     id::OperatorId,
+    limits::MAX_POOL,
 };
 use sqlx::SqliteConnection;
 

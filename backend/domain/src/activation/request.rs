@@ -7,8 +7,9 @@ use countersign_protocol::{
     dsse::canonical_digest,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
-    manifest::readable,
+    limits,
     purpose::{KeyName, KeySet, Purpose, Scope},
+    text,
 };
 use jiff::SignedDuration;
 
@@ -25,11 +26,6 @@ use crate::{
     store::{self, WriteTx, activations::Activation},
 };
 
-/// Longest reason, in bytes. Custodians have to read it.
-const LONGEST_REASON: usize = 500;
-/// Longest label of a key, in bytes.
-const LONGEST_LABEL: usize = 64;
-
 fn invalid(why: impl Into<String>) -> ActivationError {
     ActivationError::Invalid(why.into())
 }
@@ -44,11 +40,11 @@ impl Activations {
         requester: &Requester<'_>,
         new: NewActivation,
     ) -> Result<(ActivationId, bool), ActivationError> {
-        if !readable(&new.reason) || new.reason.len() > LONGEST_REASON {
-            return Err(invalid(format!(
-                "say why, in up to {LONGEST_REASON} readable characters: custodians decide by the reason"
-            )));
-        }
+        text::check(&new.reason, limits::REASON).map_err(|why| {
+            invalid(format!(
+                "the reason {why}; custodians read it when they decide"
+            ))
+        })?;
         let (hsms, purpose) = self.purpose(requester, new.hsm.as_ref(), new.purpose)?;
         let members = with_strictest_quorum(members(&hsms)?);
         let lease = self.lease(&purpose, new.lease)?;
@@ -134,6 +130,12 @@ impl Activations {
                 if !requester.may_sign {
                     return Err(ActivationError::NotARequester);
                 }
+                if let Scope::Manifest { files } = &scope {
+                    // Reading the request does not check the names.
+                    files
+                        .check_names()
+                        .map_err(|error| invalid(error.to_string()))?;
+                }
                 let (hsms, keys) = self.signing_keys(requester, hsm, &keys)?;
                 Ok((hsms, Purpose::Sign { keys, scope }))
             }
@@ -141,11 +143,8 @@ impl Activations {
                 if !requester.may_generate {
                     return Err(ActivationError::NotAnAdmin);
                 }
-                if !readable(&label) || label.len() > LONGEST_LABEL {
-                    return Err(invalid(format!(
-                        "a key's label has 1 to {LONGEST_LABEL} readable characters"
-                    )));
-                }
+                text::check(&label, limits::KEY_LABEL)
+                    .map_err(|why| invalid(format!("the key's label {why}")))?;
                 let all = self.hsms.all();
                 let hsm = match (hsm, all.as_slice()) {
                     (Some(id), _) => self.hsms.get(id)?,

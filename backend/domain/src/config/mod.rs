@@ -20,6 +20,7 @@ pub use tls::{Files, TlsConfig};
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use countersign_protocol::loopback::is_loopback_origin;
 use serde::Deserialize;
 
 /// An `[[anchor]]` section: a further root whose devices are accepted as genuine, cards and HSMs alike.
@@ -99,7 +100,7 @@ impl Config {
             "http" if self.tls.files.is_some() => {
                 Err(ConfigError::TlsOrigin(self.public_origin.clone()))
             }
-            "http" if is_loopback(host) => Ok(()),
+            "http" if is_loopback_origin(host) => Ok(()),
             "http" => Err(ConfigError::PlainHttp(self.public_origin.clone())),
             _ => Err(ConfigError::Origin(self.public_origin.clone())),
         }
@@ -109,14 +110,6 @@ impl Config {
     pub fn is_https(&self) -> bool {
         self.public_origin.starts_with("https://")
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    matches!(name, "localhost" | "127.0.0.1" | "::1")
 }
 
 #[cfg(test)]

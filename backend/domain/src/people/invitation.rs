@@ -4,8 +4,9 @@ use countersign_protocol::{
     Timestamp,
     audit::{Actor, AuditEvent},
     id::InvitationId,
-    manifest::readable,
+    limits,
     operator::{CreatedInvitation, InvitationStatus, InvitationView, NewInvitation, Role},
+    text,
 };
 use jiff::SignedDuration;
 
@@ -90,11 +91,8 @@ pub(super) async fn create(
     roles: Vec<Role>,
 ) -> Result<CreatedInvitation, PeopleError> {
     let name = name.trim();
-    if !readable(name) || name.chars().count() > 80 {
-        return Err(PeopleError::Invalid(
-            "a name has 1 to 80 readable characters".into(),
-        ));
-    }
+    text::check(name, limits::PERSON_NAME)
+        .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
     let code = random::random(26)?;
     let view = InvitationView {
         id: InvitationId::new(uuid::Uuid::now_v7().to_string()),

@@ -70,7 +70,7 @@ impl Journal {
     /// The change is not stored.
     pub async fn write(&self, change: Entry) -> Result<(), StoreError> {
         let (done, written) = oneshot::channel();
-        let stopped = || StoreError::Unreadable("the signature journal has stopped".into());
+        let stopped = || StoreError::Journal("it has stopped".into());
         self.0
             .send(Waiting { change, done })
             .map_err(|_| stopped())?;
@@ -91,7 +91,7 @@ async fn run(store: Store, mut changes: UnboundedReceiver<Waiting>) {
                 Ok(()) => Ok(()),
                 // Retry each change alone, so that one bad change cannot fail the batch.
                 Err(_) if several => write(&store, [&change]).await,
-                Err(error) => Err(StoreError::Unreadable(error.to_string())),
+                Err(error) => Err(StoreError::Journal(error.to_string())),
             };
             // Sending fails if the caller has disconnected.
             let _ = done.send(result);

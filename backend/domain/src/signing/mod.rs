@@ -18,9 +18,10 @@ use std::time::Duration;
 use countersign_protocol::{
     activation::{ActivationState, ActivationTerms},
     id::ActivationId,
-    manifest::readable,
+    limits,
     purpose::Purpose,
     signature::{SignRequest, SignatureView},
+    text,
 };
 
 use self::{attempt::Attempt, journal::Journal, signature::answer};
@@ -31,8 +32,6 @@ use crate::{
     store::{self, Store},
 };
 
-/// Longest idempotency key, in bytes.
-const LONGEST_KEY: usize = 200;
 /// Maximum duration of the end of a lease. A card can be slow to reset.
 const ENDING: Duration = Duration::from_secs(20);
 
@@ -71,11 +70,8 @@ impl Signing {
         idempotency_key: &str,
         request: &SignRequest,
     ) -> Result<SignatureView, SigningError> {
-        if !readable(idempotency_key) || idempotency_key.len() > LONGEST_KEY {
-            return Err(SigningError::Invalid(format!(
-                "an idempotency key is readable text of 1 to {LONGEST_KEY} bytes"
-            )));
-        }
+        text::check(idempotency_key, limits::IDEMPOTENCY_KEY)
+            .map_err(|why| SigningError::Invalid(format!("the idempotency key {why}")))?;
         let Some(pool) = self.leases.pool(id) else {
             return self
                 .without_lease(requester, id, idempotency_key, request)

@@ -48,6 +48,9 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds a value that cannot be read: {0}")]
     Unreadable(String),
+    /// A batch that failed, or a journal whose thread has ended.
+    #[error("the signature journal failed: {0}")]
+    Journal(String),
 }
 
 /// The database. Clones share the same connections.

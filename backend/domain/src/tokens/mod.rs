@@ -9,8 +9,9 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     digest::Sha256Digest,
     id::TokenId,
-    manifest::readable,
+    limits,
     operator::Person,
+    text,
     token::{CreatedToken, NewToken, TokenCertificate, TokenView},
 };
 use jiff::SignedDuration;
@@ -46,10 +47,8 @@ impl Tokens {
         new: &NewToken,
         certificate: Option<TokenCertificate>,
     ) -> Result<CreatedToken, TokenError> {
-        if !readable(&new.label) || new.label.len() > 100 {
-            return Err(TokenError::Label);
-        }
-        if !(1..=366).contains(&new.days) {
+        text::check(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
+        if !limits::TOKEN_DAYS.contains(&new.days) {
             return Err(TokenError::Lifetime);
         }
         let now = Timestamp::now();

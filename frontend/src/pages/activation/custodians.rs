@@ -98,5 +98,5 @@ fn outlook(custodians: &[CustodianProgress], approvals: u8, quorum: Quorum) -> S
     if undecided.len() == usize::from(missing) {
         return format!("{needed} needed ({}).", words::all_of(&undecided));
     }
-    format!("{needed} needed ({}).", words::one_of(&undecided))
+    format!("{needed} needed ({}).", words::any_of(&undecided))
 }

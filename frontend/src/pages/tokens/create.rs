@@ -1,6 +1,9 @@
 //! Creates a token. Its secret is shown only once.
 
-use countersign_protocol::token::{CreatedToken, NewToken};
+use countersign_protocol::{
+    limits::TOKEN_DAYS,
+    token::{CreatedToken, NewToken},
+};
 use leptos::prelude::*;
 
 use crate::{
@@ -24,8 +27,12 @@ pub fn CreateForm() -> impl IntoView {
         work.run(async move {
             let days = days.get_untracked().trim().parse().ok();
             let days = days
-                .filter(|days| (1..=366).contains(days))
-                .ok_or_else(|| problem("Enter a lifetime", "Enter 1 to 366 days."))?;
+                .filter(|days| TOKEN_DAYS.contains(days))
+                .ok_or_else(|| {
+                    let days =
+                        format!("Enter {} to {} days.", TOKEN_DAYS.start(), TOKEN_DAYS.end());
+                    problem("Enter a lifetime", days)
+                })?;
             let keys = keys.get_untracked();
             let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
             let body = NewToken {
@@ -56,8 +63,8 @@ pub fn CreateForm() -> impl IntoView {
                 value=days
                 testid="token-days"
                 kind="number"
-                min="1"
-                max="366"
+                min=TOKEN_DAYS.start().to_string()
+                max=TOKEN_DAYS.end().to_string()
             />
             <TextField
                 label="Keys"

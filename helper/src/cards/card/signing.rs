@@ -129,17 +129,18 @@ impl PinSession {
         let approval = Approval::new(
             request.terms(),
             request.device_certificate(),
-            request.challenge(),
+            request.challenge().as_bytes(),
             request.server_key(),
             request.signer().key,
             Timestamp::now(),
         );
         let statement = self.seal(&key, &approval)?;
-        let response = self.sign(&key, pka_input(request))?;
+        let digest = request.challenge().digest(request.device().id());
+        let response = self.sign(&key, Sha256Digest(digest))?;
         Ok(ApprovalEvidence {
             activation: request.terms().id.clone(),
             statement,
-            challenge: Base64(request.challenge().to_vec()),
+            challenge: Base64(request.challenge().as_bytes().to_vec()),
             response: Base64(response.to_plain()),
         })
     }
@@ -236,9 +237,4 @@ impl Drop for PinSession {
             tracing::info!("could not log out the card: {error}");
         }
     }
-}
-
-/// SHA-256 of the identity of the verified HSM and its challenge.
-fn pka_input(request: &ApprovalRequest) -> Sha256Digest {
-    Sha256Digest::of(&[request.device().id().as_bytes(), request.challenge()].concat())
 }

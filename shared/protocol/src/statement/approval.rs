@@ -1,4 +1,4 @@
-//! "Open this HSM for exactly this": an in-toto Statement v1.
+//! The approval of an activation: an in-toto Statement v1.
 
 use countersign_cvc::Fingerprint;
 use jiff::Timestamp;
@@ -12,80 +12,81 @@ use crate::{
     purpose::{Purpose, Scope},
 };
 
-/// `_type` of an in-toto Statement v1.
+/// The `_type` of an in-toto Statement v1.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-/// `predicateType` of an approval.
+/// The `predicateType` of an approval.
 pub const APPROVAL_PREDICATE: &str = "https://countersign.dev/approval/v1";
 
-/// Approval statement. Its subjects are the manifest's files, or the activation's terms where there is no manifest.
+/// The approval of an activation. Its subjects are the files of the manifest, or the activation itself if there is no
+/// manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
     /// Always [`STATEMENT_TYPE`].
     #[serde(rename = "_type")]
     pub statement_type: String,
-    /// What is approved.
+    /// The approved content.
     pub subject: Vec<ApprovalSubject>,
     /// Always [`APPROVAL_PREDICATE`].
     pub predicate_type: String,
-    /// Under which terms.
+    /// The terms of the approval.
     pub predicate: ApprovalPredicate,
 }
 
-/// An in-toto subject.
+/// A subject of an in-toto statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalSubject {
-    /// File name, or `activation:` and its id.
+    /// The name of the file, or `activation:` followed by the id of the activation.
     pub name: String,
-    /// Its digest.
+    /// The digest of the file, or of the activation's terms.
     pub digest: FileDigest,
 }
 
-/// Terms of an approval.
+/// The terms of an approval, and the keys and devices to which it is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalPredicate {
-    /// Everything that the requester asked for; the manifest's files stand in the subjects.
+    /// Everything that the requester requested. The files of the manifest are in the subjects.
     pub terms: ApprovedTerms,
-    /// SHA-256 of the signing HSM's device certificate, verified by the helper itself.
+    /// SHA-256 over the signing HSM's device certificate, which the helper verified itself.
     pub device_certificate: Sha256Digest,
-    /// SHA-256 of the challenge that is answered together with this approval.
+    /// SHA-256 over the challenge that the card signs together with this approval.
     pub challenge: Sha256Digest,
-    /// Identity key of the server that asked.
+    /// The identity key of the server that issued the task.
     pub server_key: Fingerprint,
     /// The custodian's key, which signs this statement.
     pub key: Fingerprint,
-    /// The helper's clock.
+    /// The time by the clock of the helper's computer.
     pub at: Timestamp,
 }
 
-/// [`ActivationTerms`], with the manifest replaced by its digest.
+/// [`ActivationTerms`] in which the digest of the manifest replaces the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovedTerms {
     /// SHA-256 over the canonical JSON of the complete [`ActivationTerms`].
     pub digest: Sha256Digest,
-    /// The activation.
+    /// The activation, or the member of a pool.
     pub activation: crate::id::ActivationId,
     /// The signing HSM.
     pub hsm: crate::activation::HsmName,
-    /// All the HSMs that are opened under the same bounds, if there are several.
+    /// All the HSMs that are opened under the same limits, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<crate::activation::Pool>,
-    /// What is opened.
+    /// What may be done while the HSM is open.
     pub purpose: ApprovedPurpose,
-    /// Who asked.
+    /// The person who requested the activation.
     pub requester: crate::operator::Person,
-    /// Why.
+    /// The reason that the requester gave.
     pub reason: String,
-    /// Bounds of the lease.
+    /// The limits of the lease.
     pub lease: crate::lease::LeaseLimits,
-    /// "2 of 3".
+    /// The quorum that the HSM requires.
     pub quorum: crate::activation::Quorum,
 }
 
-/// [`Purpose`] without the list of files.
+/// A [`Purpose`] without the list of files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -93,29 +94,42 @@ pub struct ApprovedTerms {
     rename_all_fields = "camelCase"
 )]
 pub enum ApprovedPurpose {
-    /// Sign the subjects, and nothing else.
+    /// Sign the subjects and nothing else.
     SignManifest {
-        /// With which keys.
+        /// The keys that may be used.
         keys: crate::purpose::KeySet,
-        /// Digest of the manifest.
+        /// The digest of the manifest.
         manifest: Sha256Digest,
     },
-    /// Sign whatever the requester sends.
+    /// Sign any content that the requester sends.
     SignAnything {
-        /// With which keys.
+        /// The keys that may be used.
         keys: crate::purpose::KeySet,
     },
     /// Generate one key.
     GenerateKey {
-        /// Label of the new key.
+        /// The label of the new key.
         label: String,
-        /// Its type.
+        /// The type of the new key.
         key_type: crate::purpose::NewKeyType,
     },
 }
 
 impl ApprovedPurpose {
-    /// The same purpose, with the list of files replaced by its digest.
+    /// The purpose in words, without the number of files; see [`Purpose::in_words`].
+    pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        match self {
+            Self::SignManifest { keys, .. } => {
+                format!("sign listed files with {}", keys.in_words(name))
+            }
+            Self::SignAnything { keys } => format!("sign any content with {}", keys.in_words(name)),
+            Self::GenerateKey { label, key_type } => {
+                format!("generate key {} ({key_type})", name(label, None))
+            }
+        }
+    }
+
+    /// The same purpose, with the digest of the manifest in place of the manifest.
     pub fn of(purpose: &Purpose) -> Self {
         match purpose {
             Purpose::Sign {
@@ -142,9 +156,9 @@ impl Payload for Approval {
 }
 
 impl Approval {
-    /// Builds the only statement that approves `terms` in answer to `challenge`.
+    /// Creates the only statement that approves `terms` in response to `challenge`.
     ///
-    /// Helper and server both call this: the helper to sign, the server to know what must have been signed.
+    /// The helper calls this to sign the statement, and the server calls it to know what must have been signed.
     pub fn new(
         terms: &ActivationTerms,
         device_certificate: Sha256Digest,

@@ -1,4 +1,4 @@
-//! "This key is mine, and I accept this invitation with it."
+//! The statement with which the holder of a key accepts an invitation.
 
 use countersign_cvc::Fingerprint;
 use jiff::Timestamp;
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{dsse::Payload, id::InvitationId};
 
-/// Enrolment statement: this key, this person, this server.
+/// An enrolment, which ties a key to a person and a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrolmentStatement {
-    /// Origin of the page, as the browser reported it to the helper.
+    /// The origin of the page, as the browser reported it to the helper.
     pub origin: String,
-    /// Identity key of the server.
+    /// The identity key of the server.
     pub server_key: Fingerprint,
-    /// The invitation that is accepted.
+    /// The accepted invitation.
     pub invitation: InvitationId,
-    /// The person's name as it was shown in the consent.
+    /// The name of the person, as the consent window showed it.
     pub person: String,
-    /// The server's nonce, used once.
+    /// The nonce of the server's task, which is used once.
     pub nonce: String,
     /// The key that is enrolled, which also signs this statement.
     pub key: Fingerprint,
-    /// The helper's clock.
+    /// The time by the clock of the helper's computer.
     pub at: Timestamp,
 }
 

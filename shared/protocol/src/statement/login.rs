@@ -1,4 +1,4 @@
-//! "I, holder of this key, log in to this server from this origin."
+//! The statement with which the holder of a key logs in to a server from one origin.
 
 use countersign_cvc::Fingerprint;
 use jiff::Timestamp;
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::dsse::Payload;
 
-/// Log-in statement.
+/// A log-in to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginStatement {
-    /// Origin of the page, as the browser reported it to the helper: another origin's log-in is worthless here.
+    /// The origin of the page, as the browser reported it to the helper. The server rejects a log-in from another
+    /// origin.
     pub origin: String,
-    /// Identity key of the server.
+    /// The identity key of the server.
     pub server_key: Fingerprint,
-    /// The server's nonce, used once.
+    /// The nonce of the server's task, which is used once.
     pub nonce: String,
-    /// The signing key.
+    /// The key that logs in and signs this statement.
     pub key: Fingerprint,
-    /// The helper's clock.
+    /// The time by the clock of the helper's computer.
     pub at: Timestamp,
 }
 

@@ -1,8 +1,10 @@
 //! EXTERNAL AUTHENTICATE, which carries the response of a custodian.
 
-use countersign_card::apdu::{Command, StatusWord};
-use countersign_cvc::{EcSignature, PublicKey};
-use sha2::{Digest, Sha256};
+use countersign_card::{
+    apdu::{Command, StatusWord},
+    pka::Challenge,
+};
+use countersign_cvc::{DeviceId, EcSignature, PublicKey};
 
 use crate::card::{Card, Outcome};
 
@@ -33,10 +35,8 @@ pub fn run(card: &mut Card, command: &Command) -> Outcome {
     else {
         return Err(wrong);
     };
-    let digest = Sha256::new()
-        .chain_update(card.data.device.as_bytes())
-        .chain_update(challenge)
-        .finalize();
+    let challenge = Challenge::new(challenge).map_err(|_| wrong)?;
+    let digest = challenge.digest(&DeviceId(card.data.device.clone()));
     let good = EcSignature::from_plain(&command.data, key.curve())
         .and_then(|signature| key.verify_prehash(&digest, &signature))
         .is_ok();

@@ -13,8 +13,9 @@ use countersign_protocol::{
     encoding::Base64,
     hsm::RegisteredCustodian,
     id::ActivationId,
-    manifest::readable,
+    limits,
     task::{ApproveTask, Task},
+    text,
 };
 
 use sqlx::SqliteConnection;
@@ -40,8 +41,6 @@ use crate::{
 
 /// How long an approval task is valid, in seconds. Custodians need time to find the card and the PIN.
 const TASK_SECONDS: i64 = 10 * 60;
-/// Longest reason for declining, in bytes.
-const LONGEST_REASON: usize = 500;
 
 fn refused(why: impl std::fmt::Display) -> ActivationError {
     ActivationError::Rejected(why.to_string())
@@ -251,11 +250,8 @@ impl Coordinator {
         custodian: &Custodian,
         reason: String,
     ) -> Result<(), ActivationError> {
-        if !readable(&reason) || reason.len() > LONGEST_REASON {
-            return Err(ActivationError::Invalid(format!(
-                "say why you decline, in up to {LONGEST_REASON} readable characters"
-            )));
-        }
+        text::check(&reason, limits::REASON)
+            .map_err(|why| ActivationError::Invalid(format!("the reason {why}")))?;
         let mut activation = self.load(id).await?;
         if !matches!(activation.state, ActivationState::Queued) {
             must_collect(&activation)?;

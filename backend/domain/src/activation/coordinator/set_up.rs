@@ -7,6 +7,7 @@ use countersign_protocol::{
     cvc::{Fingerprint, PkaFile, attestation},
     hsm::InitialiseHsm,
     operator::{Person, Role},
+    text::count,
 };
 
 use super::{
@@ -33,7 +34,7 @@ impl Coordinator {
             HsmError::Card(CardError::WrongPin { tries_left }) => HsmError::SoPin(format!(
                 "the SO-PIN on the server is wrong, and nothing was erased ({} left): correct the SO-PIN before you try again, \
                  because the device can never be initialised again once no tries are left",
-                tries(tries_left)
+                count(tries_left, "try")
             )),
             HsmError::Card(CardError::PinBlocked) => {
                 HsmError::SoPin("the SO-PIN is blocked, so this device can never be initialised again: replace it".into())
@@ -113,13 +114,5 @@ impl Coordinator {
         } else {
             Err(ActivationError::HsmBusy)
         }
-    }
-}
-
-/// A number of tries with its noun.
-fn tries(count: u8) -> String {
-    match count {
-        1 => "1 try".into(),
-        count => format!("{count} tries"),
     }
 }

@@ -82,7 +82,7 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
                 "Key {} has a certificate for {}, valid for {}. Programs see it through PKCS#11.\n{pem}",
                 printable(&key.label),
                 printable(&subject),
-                count(args.days as usize, "day")
+                count(args.days, "day")
             )
         },
     );

@@ -7,7 +7,7 @@ use countersign_protocol::{
     cvc::Fingerprint,
     file_digest::FileDigest,
     id::HsmId,
-    manifest::{MAX_NAME, Manifest, ManifestFile},
+    manifest::{Manifest, ManifestFile},
 };
 
 use crate::{
@@ -94,6 +94,9 @@ fn listable_digest(record: &Recorded) -> Result<FileDigest, CliError> {
         })
 }
 
+/// The longest name of a digest, in characters.
+const LONGEST_SHOWN: usize = 128;
+
 /// Names a digest after the file or the program that it comes from.
 fn name(record: &Recorded) -> String {
     let text = match &record.file {
@@ -101,7 +104,7 @@ fn name(record: &Recorded) -> String {
         None if record.files.is_empty() => record.program.clone(),
         None => format!("{} {}", record.program, record.files.join(" ")),
     };
-    let readable: String = printable(&text).chars().take(MAX_NAME / 8).collect();
+    let readable: String = printable(&text).chars().take(LONGEST_SHOWN).collect();
     if readable.trim().is_empty() {
         "an unnamed program".into()
     } else {

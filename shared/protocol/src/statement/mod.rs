@@ -1,4 +1,4 @@
-//! The closed list of statements that a custodian's card signs.
+//! The statements that a custodian's card signs. It signs nothing else.
 
 mod approval;
 mod enrolment;
