@@ -11,11 +11,11 @@ use countersign_card::{Transport, TransportError};
 use countersign_ram::{Answer, Initiation, Instruction, Outcome, Request};
 
 /// What carries a command to the card, or does not.
-pub type Middle =
+pub type Interceptor =
     Box<dyn FnMut(&mut dyn Transport, &[u8]) -> Result<Vec<u8>, TransportError> + Send>;
 
 /// Nobody in the middle.
-pub fn nobody() -> Middle {
+pub fn pass_through() -> Interceptor {
     Box::new(|card, command| card.transmit(command))
 }
 
@@ -100,7 +100,7 @@ impl Wire {
 /// A client at work in a thread.
 pub struct Client {
     stream: TcpStream,
-    told: Arc<Mutex<Vec<(i32, String)>>>,
+    received: Arc<Mutex<Vec<(i32, String)>>>,
     thread: JoinHandle<Option<u16>>,
 }
 
@@ -110,9 +110,9 @@ impl Client {
         server: SocketAddr,
         path: &str,
         card: impl Transport + 'static,
-        middle: Middle,
+        interceptor: Interceptor,
     ) -> Self {
-        Self::attach_with(server, path, "", card, middle)
+        Self::attach_with(server, path, "", card, interceptor)
     }
 
     /// Attaches a card through a proxy that adds these headers.
@@ -121,24 +121,24 @@ impl Client {
         path: &str,
         added: &str,
         card: impl Transport + 'static,
-        middle: Middle,
+        interceptor: Interceptor,
     ) -> Self {
         let mut wire = Wire::connect(server, path);
         added.clone_into(&mut wire.added);
         let stream = wire.stream();
-        let told = Arc::<Mutex<Vec<_>>>::default();
-        let teller = told.clone();
-        let thread = std::thread::spawn(move || run(wire, Box::new(card), middle, &teller));
+        let received = Arc::<Mutex<Vec<_>>>::default();
+        let teller = received.clone();
+        let thread = std::thread::spawn(move || run(wire, Box::new(card), interceptor, &teller));
         Self {
             stream,
-            told,
+            received,
             thread,
         }
     }
 
     /// What the person at the card was told, with the number of each notification.
-    pub fn told(&self) -> Vec<(i32, String)> {
-        self.told.lock().expect("nobody panicked").clone()
+    pub fn received(&self) -> Vec<(i32, String)> {
+        self.received.lock().expect("nobody panicked").clone()
     }
 
     /// Pulls the cable; the client learns of it, too.
@@ -155,8 +155,8 @@ impl Client {
 fn run(
     mut wire: Wire,
     mut card: Box<dyn Transport>,
-    mut middle: Middle,
-    told: &Mutex<Vec<(i32, String)>>,
+    mut interceptor: Interceptor,
+    received: &Mutex<Vec<(i32, String)>>,
 ) -> Option<u16> {
     let atr = card.reset().expect("a card").0;
     let first = Initiation {
@@ -176,12 +176,13 @@ fn run(
             let outcome = match instruction {
                 Instruction::Command(command) => {
                     answer.executed += 1;
-                    middle(&mut *card, &command).map(Outcome::Response)
+                    interceptor(&mut *card, &command).map(Outcome::Response)
                 }
                 Instruction::Reset => card.reset().map(|atr| Outcome::Atr(atr.0)),
                 Instruction::Notify(notification) => {
                     let last = notification.id < 0;
-                    told.lock()
+                    received
+                        .lock()
                         .expect("nobody panicked")
                         .push((notification.id, notification.text));
                     // As the one in the field: it does not come back.

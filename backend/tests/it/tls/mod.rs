@@ -2,7 +2,7 @@
 
 mod cloud;
 mod curl;
-mod door;
 mod identities;
+mod listener;
 mod proxies;
-pub mod stage;
+pub mod server;

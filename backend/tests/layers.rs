@@ -7,7 +7,7 @@ use std::{
 };
 
 /// From the top down. Modules on one floor may not import each other, unless they stand in one entry.
-const FLOORS: &[&[&str]] = &[
+const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["server"],
     &["http"],
@@ -32,11 +32,11 @@ const NOT_IN_THE_DOMAIN: &[&str] = &[
 ];
 
 #[test]
-fn no_import_runs_up() {
-    let floors: BTreeMap<_, _> = FLOORS
+fn no_module_imports_from_a_higher_layer() {
+    let layers: BTreeMap<_, _> = LAYERS
         .iter()
         .enumerate()
-        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+        .flat_map(|(layer, modules)| modules.iter().map(move |module| (*module, layer)))
         .collect();
     let mut wrong = Vec::new();
     let mut arrows = 0;
@@ -47,23 +47,23 @@ fn no_import_runs_up() {
         let Some(module) = module_of(&file) else {
             continue;
         };
-        let own = floors
+        let own = layers
             .get(module.as_str())
             .unwrap_or_else(|| panic!("{}: `{module}` stands on no floor", file.display()));
         let text = fs::read_to_string(&file).expect("a source file");
         for (line, imported) in imports(&text) {
-            let Some(floor) = floors.get(imported.as_str()) else {
+            let Some(layer) = layers.get(imported.as_str()) else {
                 continue;
             };
             if imported == module {
                 continue;
             }
             arrows += 1;
-            if floor <= own {
+            if layer <= own {
                 wrong.push(format!(
                     "{}:{line}: `{module}` imports `{imported}`, which stands {}",
                     file.display(),
-                    if floor == own {
+                    if layer == own {
                         "beside it"
                     } else {
                         "above it"
@@ -77,7 +77,7 @@ fn no_import_runs_up() {
 }
 
 #[test]
-fn the_domain_knows_no_http_and_no_tls() {
+fn the_domain_does_not_depend_on_http_or_tls() {
     let manifest = fs::read_to_string(root().join("domain/Cargo.toml")).expect("a manifest");
     let manifest: toml::Table = manifest.parse().expect("TOML");
     let dependencies = manifest["dependencies"].as_table().expect("a table");

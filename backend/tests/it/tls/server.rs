@@ -31,8 +31,8 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    player::new_card,
-    world::{NotCreated, World, config, operator, start_with},
+    person::new_card,
+    test_server::{NotCreated, TestServer, config, operator, start_with},
 };
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -89,8 +89,8 @@ impl Pair {
 }
 
 /// A server that speaks TLS.
-pub struct Stage {
-    pub world: World,
+pub struct TlsServer {
+    pub test: TestServer,
     pub address: SocketAddr,
     pub own: Pair,
     pub files: Files,
@@ -99,7 +99,7 @@ pub struct Stage {
     pub serving: JoinHandle<()>,
 }
 
-impl Stage {
+impl TlsServer {
     pub async fn new() -> Self {
         Self::with(Pace::default(), |_| {}).await
     }
@@ -122,11 +122,11 @@ impl Stage {
         change(&mut config);
         let tls = config.tls.clone();
         let hsm = new_card("TARGET", Profile::VENDOR, None);
-        let app = start_with(config, &hsm).await;
-        let world = World::of(app, hsm, folder).await;
+        let server = start_with(config, &hsm).await;
+        let test = TestServer::of(server, hsm, folder).await;
         let (listener, reload) = TlsListener::new(tcp, &files, &tls, pace).expect("a listener");
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = crate::world::router(&world.app)
+        let service = crate::test_server::router(&test.server)
             .await
             .into_make_service_with_connect_info::<Peer>();
         let serving = tokio::spawn(async move {
@@ -136,7 +136,7 @@ impl Stage {
                 .expect("serves");
         });
         Self {
-            world,
+            test,
             address,
             own,
             files,
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     pub fn origin(&self) -> &str {
-        &self.world.app.config.public_origin
+        &self.test.server.config.public_origin
     }
 
     /// Doug's.
@@ -157,7 +157,7 @@ impl Stage {
         certificate: Option<&Pair>,
     ) -> Result<CreatedToken, NotCreated> {
         token_for(
-            &self.world,
+            &self.test,
             keys,
             certificate.map(|pair| pair.certificate.clone()),
         )
@@ -189,18 +189,18 @@ impl Stage {
 
 /// Doug's, whatever the text is.
 pub async fn token_for(
-    world: &World,
+    test: &TestServer,
     keys: &[&str],
     certificate: Option<String>,
 ) -> Result<CreatedToken, NotCreated> {
-    let doug = &world.people[3].person;
+    let doug = &test.doug().person;
     let new = NewToken {
         label: "pipeline".into(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         days: 1,
         certificate,
     };
-    crate::world::create_token(&world.app, doug, &operator(doug), &new).await
+    crate::test_server::create_token(&test.server, doug, &operator(doug), &new).await
 }
 
 fn client_config(
@@ -324,17 +324,17 @@ pub async fn send(
 }
 
 /// Serves without TLS, as behind a proxy.
-pub async fn listen(app: &Server) -> SocketAddr {
+pub async fn listen(server: &Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = crate::world::router(&app).await;
+    let router = crate::test_server::router(&server).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 
 /// Nothing here may take long.
-pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(5), what)
         .await
         .expect("it takes too long")

@@ -151,12 +151,12 @@ pub fn approve_task(task: &Envelope) -> (ServerTask, ApproveTask) {
 }
 
 /// A person who has enrolled.
-pub struct Player {
+pub struct Person {
     pub card: Card,
     pub person: Person,
 }
 
-impl Player {
+impl Person {
     pub fn custodian(&self) -> Custodian {
         Custodian {
             person: self.person.clone(),

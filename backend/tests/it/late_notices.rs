@@ -18,38 +18,38 @@ use countersign_simulator::Profile;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
-    player::new_card,
-    world::{World, config, hsm_id, operator, reason, request_for},
+    person::new_card,
+    test_server::{ANNA, CARLA, TestServer, config, hsm_id, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
-struct Late {
-    world: World,
+struct DelayedNotices {
+    test: TestServer,
     /// Notices of a lease, kept from the desk.
     held: UnboundedReceiver<Notice>,
     desk: UnboundedSender<Notice>,
 }
 
-impl Late {
+impl DelayedNotices {
     async fn ready() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let card = new_card("TARGET", Profile::VENDOR, None);
-        let app = Server::open(config(folder.path(), true))
+        let server = Server::open(config(folder.path(), true))
             .await
             .expect("opens");
-        app.start_with(BTreeMap::new()).await.expect("starts");
+        server.start_with(BTreeMap::new()).await.expect("starts");
         let connector = Box::new(SimulatorConnector::new(card.clone()));
-        let added = app.hsms.add(NewHsm {
+        let added = server.hsms.add(NewHsm {
             id: hsm_id(),
             connector,
-            anchors: app.anchors.clone(),
+            anchors: server.anchors.clone(),
             expected: None,
             behaviour: ChallengeBehaviour::Unknown,
         });
         let (hsm, mut notices) = added.expect("added");
         let (desk, relayed) = unbounded_channel();
-        app.activations.start(hsm, relayed);
+        server.activations.start(hsm, relayed);
         let (hold, held) = unbounded_channel();
         let relay = desk.clone();
         tokio::spawn(async move {
@@ -64,26 +64,26 @@ impl Late {
                 }
             }
         });
-        let mut world = World::of(app, card, folder).await;
-        world.make_ready().await;
-        Self { world, held, desk }
+        let mut test = TestServer::of(server, card, folder).await;
+        test.make_ready().await;
+        Self { test, held, desk }
     }
 
     async fn lock(&self, id: &ActivationId) {
-        let terms = self.world.view(id).await.terms;
-        let person = self.world.people[0].person.clone();
+        let terms = self.test.view(id).await.terms;
+        let person = self.test.anna().person.clone();
         let request = LockRequest {
             actor: operator(&person),
             person,
             is_admin: true,
         };
-        self.world
-            .app
+        self.test
+            .server
             .activations
             .lock(&terms, request)
             .await
             .expect("locked");
-        let view = self.world.view(id).await;
+        let view = self.test.view(id).await;
         assert!(matches!(reason(&view), EndReason::Locked { .. }));
     }
 
@@ -91,8 +91,8 @@ impl Late {
     async fn arrives(&self, notice: Notice) {
         self.desk.send(notice).expect("the desk listens");
         let begun = self
-            .world
-            .app
+            .test
+            .server
             .activations
             .coordinators()
             .begin(&hsm_id())
@@ -102,35 +102,35 @@ impl Late {
 }
 
 #[tokio::test]
-async fn the_end_of_a_leases_time_ends_no_later_lease() {
-    let mut late = Late::ready().await;
-    let first = late.world.ask_for_anything("ec", 2, 10).await;
-    late.world.open(&first).await;
-    let notice = late.held.recv().await.expect("its time is over");
-    late.lock(&first).await;
-    let next = late.world.ask_for_anything("ec", 600, 10).await;
-    late.world.open(&next).await;
-    late.arrives(notice).await;
-    let made = late.world.sign(&next, "1", &request_for("a", EC)).await;
+async fn a_late_end_notice_does_not_end_the_next_lease() {
+    let mut delayed = DelayedNotices::ready().await;
+    let first = delayed.test.request_any_content("ec", 2, 10).await;
+    delayed.test.open(&first).await;
+    let notice = delayed.held.recv().await.expect("its time is over");
+    delayed.lock(&first).await;
+    let next = delayed.test.request_any_content("ec", 600, 10).await;
+    delayed.test.open(&next).await;
+    delayed.arrives(notice).await;
+    let made = delayed.test.sign(&next, "1", &request_for("a", EC)).await;
     assert!(made.is_ok(), "{made:?}");
-    late.world.app.shutdown().await;
+    delayed.test.shutdown().await;
 }
 
 #[tokio::test]
-async fn the_loss_of_a_lease_loses_nobody_who_authenticates_for_the_next() {
-    let mut late = Late::ready().await;
-    let first = late.world.ask_for_anything("ec", 600, 10).await;
-    late.world.open(&first).await;
-    late.world.hsm.remove();
-    let notice = late.held.recv().await.expect("it is lost");
-    late.lock(&first).await;
-    late.world.hsm.insert();
+async fn a_late_loss_notice_keeps_the_approvals_of_the_next_activation() {
+    let mut delayed = DelayedNotices::ready().await;
+    let first = delayed.test.request_any_content("ec", 600, 10).await;
+    delayed.test.open(&first).await;
+    delayed.test.hsm.remove();
+    let notice = delayed.held.recv().await.expect("it is lost");
+    delayed.lock(&first).await;
+    delayed.test.hsm.insert();
     let locked = |view: &countersign_protocol::hsm::HsmView| view.state == HsmState::Locked;
-    late.world.wait_for_hsm(locked).await;
-    let next = late.world.ask_for_anything("ec", 600, 10).await;
-    late.world.authenticate(0, &next).await;
-    late.arrives(notice).await;
-    let (_, view) = late.world.authenticate(2, &next).await;
+    delayed.test.wait_for_hsm(locked).await;
+    let next = delayed.test.request_any_content("ec", 600, 10).await;
+    delayed.test.approve(ANNA, &next).await;
+    delayed.arrives(notice).await;
+    let (_, view) = delayed.test.approve(CARLA, &next).await;
     assert!(matches!(view.state, ActivationState::Open { .. }));
-    late.world.app.shutdown().await;
+    delayed.test.shutdown().await;
 }

@@ -16,7 +16,7 @@ use hex_literal::hex;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::{http::send, world::World};
+use crate::{http::send, test_server::TestServer};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -38,7 +38,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_with_a_card_is_no_error() {
+async fn the_end_of_a_remote_session_is_not_logged_as_an_error() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,8 +46,8 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
         .with_writer(move || writer.clone())
         .finish();
     let _to_the_log = tracing::subscriber::set_default(subscriber);
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
 
     // An answer in a session that is over.
     let request = Request::post("/rt/hsm")
@@ -59,10 +59,10 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
     assert_eq!(log.text(), "");
 
     // Other failures are.
-    world.app.store.pool().close().await;
+    test.server.store.pool().close().await;
     let answer = send(&router, "GET", "/about", &[], None).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let text = log.text();
     assert!(text.contains("tower_http"), "{text}");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

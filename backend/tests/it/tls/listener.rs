@@ -12,26 +12,29 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::stage::{BOTH, Pair, Stage, send, soon};
+use super::server::{BOTH, Pair, TlsServer, in_time, send};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn https_works_and_connections_are_kept() {
-    let mut stage = Stage::new().await;
+async fn https_connections_are_kept_open_until_the_server_stops() {
+    let mut tls_server = TlsServer::new().await;
     for version in BOTH {
-        let mut connection = stage.connect_as(None, &[*version]).await.expect("connects");
+        let mut connection = tls_server
+            .connect_as(None, &[*version])
+            .await
+            .expect("connects");
         let alpn = connection.0.get_ref().1.alpn_protocol();
         assert_eq!(alpn, Some(&b"http/1.1"[..]));
         for _ in 0..3 {
-            let answer = soon(connection.get("/about")).await;
+            let answer = in_time(connection.get("/about")).await;
             assert!(answer.head.contains("strict-transport-security"));
             assert!(answer.json::<About>().demo);
         }
     }
 
     // A WebSocket, which stays open, and a connection that is at rest.
-    let secret = stage.token(&[], None).await.expect("a token").secret;
+    let secret = tls_server.token(&[], None).await.expect("a token").secret;
     let bearer = format!("Bearer {secret}");
-    let mut socket = stage.connect(None).await;
+    let mut socket = tls_server.connect(None).await;
     let headers = [
         ("authorization", bearer.as_str()),
         ("connection", "upgrade"),
@@ -39,46 +42,52 @@ async fn https_works_and_connections_are_kept() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
     ];
-    let answer = soon(socket.send("GET", "/events", &headers, "")).await;
+    let answer = in_time(socket.send("GET", "/events", &headers, "")).await;
     assert_eq!(answer.status, 101);
     // The first ping.
-    assert_eq!(soon(socket.0.read_u8()).await.expect("a frame"), 0x89);
-    let mut resting = stage.connect(None).await;
+    assert_eq!(in_time(socket.0.read_u8()).await.expect("a frame"), 0x89);
+    let mut resting = tls_server.connect(None).await;
     resting.get("/about").await;
 
     // Once asked to stop, it closes what rests, and takes nobody any more.
-    drop(stage.stop.take());
-    let end = soon(resting.0.read_u8()).await;
+    drop(tls_server.stop.take());
+    let end = in_time(resting.0.read_u8()).await;
     assert!(end.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof));
     drop(socket);
-    soon(&mut stage.serving).await.expect("served");
-    assert!(TcpStream::connect(stage.address).await.is_err());
-    stage.world.app.shutdown().await;
+    in_time(&mut tls_server.serving).await.expect("served");
+    assert!(TcpStream::connect(tls_server.address).await.is_err());
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plain_http_is_told_where_to_go() {
-    let stage = Stage::new().await;
-    let mut plain = TcpStream::connect(stage.address).await.expect("connects");
-    let answer = soon(send(&mut plain, "GET", "/about", &[], "")).await;
+async fn plain_http_is_rejected_with_status_400() {
+    let tls_server = TlsServer::new().await;
+    let mut plain = TcpStream::connect(tls_server.address)
+        .await
+        .expect("connects");
+    let answer = in_time(send(&mut plain, "GET", "/about", &[], "")).await;
     assert_eq!(answer.expect("an answer").status, 400);
-    let mut nonsense = TcpStream::connect(stage.address).await.expect("connects");
+    let mut nonsense = TcpStream::connect(tls_server.address)
+        .await
+        .expect("connects");
     nonsense.write_all(&[0xff; 64]).await.expect("sent");
     let mut rest = Vec::new();
-    let _ = soon(nonsense.read_to_end(&mut rest)).await;
-    stage.world.app.shutdown().await;
+    let _ = in_time(nonsense.read_to_end(&mut rest)).await;
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stalled_handshakes_hold_nobody_up() {
+async fn stalled_handshakes_do_not_delay_other_clients() {
     let pace = Pace {
         handshake: Duration::from_secs(2),
         most: 8,
     };
-    let stage = Stage::with(pace, |_| {}).await;
+    let tls_server = TlsServer::with(pace, |_| {}).await;
     let mut stalled = Vec::new();
     for number in 0..20 {
-        let mut tcp = TcpStream::connect(stage.address).await.expect("connects");
+        let mut tcp = TcpStream::connect(tls_server.address)
+            .await
+            .expect("connects");
         if number % 2 == 0 {
             // Half a ClientHello.
             tcp.write_all(&[0x16, 3, 1, 2, 0, 1]).await.expect("sent");
@@ -86,7 +95,7 @@ async fn stalled_handshakes_hold_nobody_up() {
         stalled.push(tcp);
     }
     let start = Instant::now();
-    let answer = stage.connect(None).await.get("/about").await;
+    let answer = tls_server.connect(None).await.get("/about").await;
     assert_eq!(answer.status, 200);
     assert!(
         start.elapsed() < Duration::from_secs(1),
@@ -95,24 +104,27 @@ async fn stalled_handshakes_hold_nobody_up() {
     );
     // None is kept for long.
     for mut tcp in stalled {
-        let _ = soon(tcp.read_to_end(&mut Vec::new())).await;
+        let _ = in_time(tcp.read_to_end(&mut Vec::new())).await;
     }
-    assert_eq!(stage.connect(None).await.get("/about").await.status, 200);
-    stage.world.app.shutdown().await;
+    assert_eq!(
+        tls_server.connect(None).await.get("/about").await.status,
+        200
+    );
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_pair_is_taken_and_a_broken_one_is_not() {
-    let mut stage = Stage::new().await;
-    let old = stage.own.clone();
-    let mut kept = stage.connect(None).await;
-    let shown = async |stage: &mut Stage, pair: &Pair| {
-        stage.own = pair.clone();
-        stage.connect_as(None, BOTH).await.is_ok()
+async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
+    let mut tls_server = TlsServer::new().await;
+    let old = tls_server.own.clone();
+    let mut kept = tls_server.connect(None).await;
+    let shown = async |tls_server: &mut TlsServer, pair: &Pair| {
+        tls_server.own = pair.clone();
+        tls_server.connect_as(None, BOTH).await.is_ok()
     };
-    let comes = async |stage: &mut Stage, pair: &Pair| {
+    let comes = async |tls_server: &mut TlsServer, pair: &Pair| {
         for _ in 0..1000 {
-            if shown(stage, pair).await {
+            if shown(tls_server, pair).await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -122,13 +134,13 @@ async fn a_new_pair_is_taken_and_a_broken_one_is_not() {
 
     // Also if it is written before anybody watches.
     let new = Pair::new("server");
-    new.write(stage.world.folder.path(), "server");
+    new.write(tls_server.test.folder.path(), "server");
     tokio::spawn(reload_when_changed(
-        stage.reload.clone(),
+        tls_server.reload.clone(),
         Duration::from_millis(50),
     ));
-    comes(&mut stage, &new).await;
-    assert!(!shown(&mut stage, &old).await);
+    comes(&mut tls_server, &new).await;
+    assert!(!shown(&mut tls_server, &old).await);
     assert_eq!(
         kept.get("/about").await.status,
         200,
@@ -141,23 +153,23 @@ async fn a_new_pair_is_taken_and_a_broken_one_is_not() {
         (&new.certificate, "-----BEGIN PRIVATE KEY-----\nAAAA"),
         ("", &new.key),
     ] {
-        std::fs::write(&stage.files.certificate, certificate).expect("written");
-        std::fs::write(&stage.files.key, key).expect("written");
-        assert!(stage.reload.now().is_err());
+        std::fs::write(&tls_server.files.certificate, certificate).expect("written");
+        std::fs::write(&tls_server.files.key, key).expect("written");
+        assert!(tls_server.reload.now().is_err());
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(shown(&mut stage, &new).await);
+        assert!(shown(&mut tls_server, &new).await);
     }
-    std::fs::remove_file(&stage.files.key).expect("removed");
+    std::fs::remove_file(&tls_server.files.key).expect("removed");
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(shown(&mut stage, &new).await);
+    assert!(shown(&mut tls_server, &new).await);
 
-    old.write(stage.world.folder.path(), "server");
-    comes(&mut stage, &old).await;
-    stage.world.app.shutdown().await;
+    old.write(tls_server.test.folder.path(), "server");
+    comes(&mut tls_server, &old).await;
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_pair_is_told_apart() {
+async fn each_unusable_certificate_has_its_own_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let good = Pair::new("good");
     let files = good.write(folder.path(), "good");
