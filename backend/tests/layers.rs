@@ -1,4 +1,4 @@
-//! Keeps the floors of the server: a module imports from lower floors and from its own, never from a higher one.
+//! Checks the layers of the server: a module imports only from its own layer's entry and from lower layers.
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// From the top down. Modules on one floor may not import each other, unless they stand in one entry.
+/// The layers from top to bottom. Modules of one layer must not import each other.
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["server"],
@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["events", "config", "identity", "random"],
 ];
 
-/// The domain knows neither of these, in code or among its dependencies.
+/// Crates on which the domain must not depend.
 const NOT_IN_THE_DOMAIN: &[&str] = &[
     "axum",
     "tower",
@@ -49,7 +49,7 @@ fn no_module_imports_from_a_higher_layer() {
         };
         let own = layers
             .get(module.as_str())
-            .unwrap_or_else(|| panic!("{}: `{module}` stands on no floor", file.display()));
+            .unwrap_or_else(|| panic!("{}: `{module}` belongs to no layer", file.display()));
         let text = fs::read_to_string(&file).expect("a source file");
         for (line, imported) in imports(&text) {
             let Some(layer) = layers.get(imported.as_str()) else {
@@ -61,12 +61,12 @@ fn no_module_imports_from_a_higher_layer() {
             arrows += 1;
             if layer <= own {
                 wrong.push(format!(
-                    "{}:{line}: `{module}` imports `{imported}`, which stands {}",
+                    "{}:{line}: `{module}` imports `{imported}`, which is {}",
                     file.display(),
                     if layer == own {
-                        "beside it"
+                        "in the same layer"
                     } else {
-                        "above it"
+                        "in a higher layer"
                     }
                 ));
             }
@@ -113,7 +113,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The module right below the crate's root that a file belongs to; `None` for the root itself.
+/// The top-level module to which a file belongs; `None` for the crate's root.
 fn module_of(file: &Path) -> Option<String> {
     let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
     let src = parts.iter().rposition(|part| part == "src")?;
@@ -121,7 +121,7 @@ fn module_of(file: &Path) -> Option<String> {
     (!matches!(name.as_str(), "lib" | "main")).then_some(name)
 }
 
-/// Modules that are named right after `crate::`, with the line of each.
+/// Names of the modules that follow `crate::`, with their lines.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
@@ -141,7 +141,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// First names of the elements of an import group, with the offset of each.
+/// First path segments of the elements of an import group, with their offsets.
 fn top_level(group: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut depth = 0_usize;

@@ -1,4 +1,4 @@
-//! What becomes of a request when whoever waited for it has gone.
+//! Activations are cancelled when no client polls for them any more.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use crate::test_server::{ANNA, DOUG, TestServer, anything, operator, reason};
 
-/// Doug asks, and may be out of reach for so many seconds.
+/// Doug requests an activation that is abandoned after so many seconds without a poll.
 async fn request(test: &TestServer, why: &str, seconds: Option<u32>) -> ActivationView {
     let new = NewActivation {
         reason: why.into(),
@@ -36,7 +36,7 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let gone = request(&test, "gone", Some(4)).await;
     test.approve(ANNA, &gone.terms.id).await;
-    // Somebody else said of the same request that it is to stay.
+    // An equal request without the limit joins, so the activation must stay.
     let kept = request(&test, "kept", Some(4)).await;
     assert_eq!(request(&test, "kept", None).await.terms.id, kept.terms.id);
     let queued = request(&test, "queued", Some(4)).await;
@@ -49,7 +49,7 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
         .iter()
         .filter(|event| matches!(event, AuditEvent::ActivationEnded { reason: ended, .. } if *ended == reason));
     assert_eq!(on_record.count(), 2);
-    // Whoever authenticated for what is withdrawn has opened nothing.
+    // The approval of the cancelled activation does not count for the next one.
     let view = test.wait_for(&kept.terms.id, |view| {
         view.state == ActivationState::Collecting
     });
@@ -57,7 +57,7 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
     test.shutdown().await;
 }
 
-/// Whoever signs does not ask.
+/// A client that signs does not poll, so an open activation has no such limit.
 #[tokio::test]
 async fn an_open_activation_is_not_abandoned() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -94,7 +94,7 @@ async fn a_long_poll_keeps_an_activation_alive() {
         .body(Body::empty())
         .expect("a request");
     let poll = tokio::spawn(router.oneshot(request));
-    // Of two requests, the one that nobody asks for ends first, though it came later.
+    // The activation without a poll ends first, although it was requested later.
     let other = request(&test, "other", Some(3)).await;
     ended(&test, &other).await;
     assert!(!test.view(&id).await.state.is_ended());
@@ -106,7 +106,7 @@ async fn a_long_poll_keeps_an_activation_alive() {
     test.shutdown().await;
 }
 
-/// Nobody could reach a server that was not there.
+/// Clients could not poll while the server was stopped.
 #[tokio::test]
 async fn a_restart_starts_the_abandonment_time_again() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -122,7 +122,7 @@ async fn a_restart_starts_the_abandonment_time_again() {
     test.shutdown().await;
 }
 
-/// However long the server has run.
+/// This holds however long the server has run.
 #[tokio::test]
 async fn the_silence_is_never_longer_than_the_age_of_the_request() {
     let test = TestServer::ready(Profile::VENDOR).await;

@@ -1,4 +1,4 @@
-//! Enrolments that are refused, each with its own reason.
+//! Enrolments that are rejected, each with its own reason.
 
 use countersign_card::KeyKind;
 use countersign_protocol::{
@@ -21,7 +21,7 @@ use crate::{
     test_server::{TestServer, config},
 };
 
-/// Tries to enrol with a changed file; the statement is right.
+/// Tries to enrol with a changed file and a valid statement, and returns the error.
 async fn refusal(
     test: &TestServer,
     card: &mut Card,
@@ -47,7 +47,7 @@ async fn refusal(
         .await
         .expect_err("refused");
     let audit = test.audit().await;
-    assert_eq!(audit.len(), before + 1, "nothing but the refusal happened");
+    assert_eq!(audit.len(), before + 1, "only the rejection is logged");
     let why = error.to_string();
     assert!(
         matches!(audit.last(), Some(AuditEvent::EnrolmentRefused { why: logged, .. }) if *logged == why)
@@ -55,7 +55,7 @@ async fn refusal(
     error
 }
 
-/// The request's bytes with one bit changed so far from the end.
+/// The request with one bit changed at this distance from its end.
 fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequest {
     let mut bytes = request.raw().to_vec();
     let place = bytes.len() - from_end;
@@ -66,7 +66,7 @@ fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequ
 fn of_attestation(error: PeopleError) -> AttestationError {
     match error {
         PeopleError::Attestation(error) => error,
-        other => panic!("refused for another reason: {other}"),
+        other => panic!("rejected for another reason: {other}"),
     }
 }
 
@@ -85,7 +85,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
         AttestationError::OuterSignature(_)
     ));
 
-    // Another card vouches: it did not make this key.
+    // The chain of another card, which did not generate this key.
     let chain = other.file.chain.clone();
     let error = refusal(&test, &mut card, |file| file.chain = chain).await;
     let error = of_attestation(error);
@@ -94,7 +94,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
         "{error:?}"
     );
 
-    // Key and attestation of different cards.
+    // A key and a chain of different cards.
     let request = other.file.request.clone();
     let error = refusal(&test, &mut card, |file| file.request = request).await;
     let error = of_attestation(error);
@@ -103,7 +103,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
         "{error:?}"
     );
 
-    // A device certificate in the place of its issuer's.
+    // A device certificate in the place of its issuer's certificate.
     let error = refusal(&test, &mut card, |file| {
         file.chain = DeviceChain {
             device: file.chain.device.clone(),
@@ -120,7 +120,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
         "{error:?}"
     );
 
-    // A good key that public key authentication cannot use.
+    // An attested key that public key authentication cannot use.
     for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::Secp384r1)] {
         let file = Card::with_key("WRONG1", kind).file;
         let error = refusal(&test, &mut card, |pka| *pka = file).await;
@@ -131,7 +131,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
         );
     }
 
-    // Somebody else's key, with all its evidence.
+    // The key of another person with its valid attestation.
     let anna = test.anna().card.file.clone();
     let error = refusal(&test, &mut other, |file| *file = anna).await;
     assert!(matches!(error, PeopleError::Taken(_)), "{error}");
@@ -162,7 +162,7 @@ async fn an_enrolment_statement_is_bound_to_its_invitation_and_key() {
         matches!(refused, Err(PeopleError::Statement(_))),
         "{refused:?}"
     );
-    // Signed by another key than the one enrolled.
+    // A statement that is signed by another key than the enrolled one.
     let mut other = Card::new("OTHER1");
     let statement: EnrolmentStatement = for_the_first
         .statement
@@ -189,7 +189,7 @@ async fn an_enrolment_statement_is_bound_to_its_invitation_and_key() {
     test.shutdown().await;
 }
 
-/// The simulator's root is nothing to a server that was not started as a demo.
+/// A server that does not run in demo mode does not trust the simulator's root.
 #[tokio::test]
 async fn simulated_cards_are_rejected_in_production() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -228,7 +228,7 @@ async fn simulated_cards_are_rejected_in_production() {
     );
 }
 
-/// With a hierarchy of our own every signature of the chain can be forged.
+/// With the tests' own hierarchy, each signature of the chain can be forged.
 #[tokio::test]
 async fn every_signature_of_the_chain_is_verified() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -250,7 +250,7 @@ async fn every_signature_of_the_chain_is_verified() {
     let attested = verify(&server, &good).expect("good evidence");
     assert_eq!(attested.device().anchor(), "our own");
 
-    // The same evidence where its root is not configured.
+    // The same attestation at a server that does not trust its root.
     let error = verify(&stranger, &good).expect_err("refused");
     assert!(
         matches!(error, AttestationError::Chain(ChainError::UnknownRoot(_))),
@@ -271,7 +271,7 @@ async fn every_signature_of_the_chain_is_verified() {
         "{error:?}"
     );
 
-    // A public key that was swapped before the device vouched: the key did not sign its own request.
+    // A public key that was replaced before the device attested it, so it did not sign its own request.
     let swapped = pki::request(&pki::key(5), |inner| {
         if let Some(last) = inner.last_mut() {
             *last ^= 1;
@@ -287,7 +287,7 @@ async fn every_signature_of_the_chain_is_verified() {
         "{error:?}"
     );
 
-    // And through the front door, where each of them leaves its reason in the log.
+    // An enrolment with each of the forged files is rejected as well.
     let (code, _) = server
         .people
         .new_bootstrap_code()

@@ -1,4 +1,4 @@
-//! Who hears events, and for how long: over real sockets.
+//! The event WebSocket, over real sockets: which events callers receive, and when it is closed.
 
 use std::{
     io::ErrorKind,
@@ -51,7 +51,7 @@ impl EventSocket {
         Self::open(address, &[("cookie", cookie), ("origin", ORIGIN)])
     }
 
-    /// The next event; nothing when the server closed.
+    /// The next event; `None` when the server has closed the socket.
     pub fn next(&mut self) -> Option<Event> {
         loop {
             match block_in_place(|| self.0.read()) {
@@ -92,7 +92,7 @@ async fn the_event_socket_of_a_revoked_token_is_closed() {
     test.shutdown().await;
 }
 
-/// Of two log-ins of one person, the one that ended; an admin would be told of the log-out.
+/// Only the socket of the ended session is closed. An admin receives the audit event of the log-out.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_event_socket_of_a_logged_out_session_is_closed() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
@@ -137,7 +137,7 @@ async fn the_event_sockets_of_a_revoked_person_are_closed() {
     test.shutdown().await;
 }
 
-/// Nobody does anything when a session has lasted long enough.
+/// A session can expire without any request or change.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_event_socket_of_an_expired_session_is_closed() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;

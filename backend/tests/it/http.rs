@@ -1,4 +1,4 @@
-//! What the HTTP side lets through.
+//! Access control of the HTTP API.
 
 use axum::{
     Router,
@@ -75,13 +75,13 @@ fn text<T: Serialize>(value: &T) -> Option<String> {
     Some(serde_json::to_string(value).expect("JSON"))
 }
 
-/// Logs in, returns the cookie as it is sent back.
+/// Logs in, and returns the cookie as a browser sends it back.
 pub async fn log_in(test: &mut TestServer, router: &Router, index: usize) -> String {
     let cookie = set_cookie(test, router, index).await;
     cookie.split(';').next().expect("a cookie").to_owned()
 }
 
-/// Logs in, returns the cookie with everything that is said about it.
+/// Logs in, and returns the cookie with its attributes.
 pub async fn set_cookie(test: &mut TestServer, router: &Router, index: usize) -> String {
     let origin = [("origin", ORIGIN)];
     let challenge: LoginChallenge =
@@ -98,7 +98,7 @@ pub async fn set_cookie(test: &mut TestServer, router: &Router, index: usize) ->
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
         "{cookie}"
     );
-    // A statement is good for one log-in.
+    // A statement is accepted for one log-in only.
     let again = send(router, "POST", "/session", &origin, body).await;
     assert_eq!(code(again).await, ProblemCode::StatementRefused);
     cookie
@@ -162,7 +162,7 @@ async fn a_token_limited_to_some_keys_sees_only_their_activations() {
     let limited = [("authorization", bearers[0].as_str())];
     let unlimited = [("authorization", bearers[1].as_str())];
 
-    // It joins nothing that it could not use.
+    // Its request does not join an activation that it could not use.
     let new = NewActivation {
         hsm: None,
         purpose: sign(&["ec"]),
@@ -242,13 +242,13 @@ async fn hidden_activations_do_not_count_towards_the_list_limit() {
         panic!("two lists")
     };
     assert!(limited.eq([ec]));
-    // There is an end to everybody's list.
+    // Every list has a limit.
     assert_eq!(unlimited.len(), 200);
     assert_eq!(unlimited.next(), Some(newer.terms.id));
     test.shutdown().await;
 }
 
-/// The activation that the HSM serves, as each of these is told.
+/// The activation that the HSM serves, as each of these callers sees it.
 async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>> {
     let mut received = Vec::new();
     for bearer in bearers {
@@ -284,7 +284,7 @@ async fn the_activation_of_an_hsm_is_shown_only_to_callers_that_may_see_it() {
     test.shutdown().await;
 }
 
-/// Whose owner is an admin, too.
+/// This holds even if the token's owner is an admin.
 #[tokio::test]
 async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
     let test = TestServer::ready(Profile::VENDOR).await;
@@ -351,7 +351,7 @@ async fn each_credential_allows_only_its_own_requests() {
         json(send(&router, "GET", "/session", &[("cookie", &doug)], None).await).await;
     assert_eq!(me.person.name, "Doug");
 
-    // Another page's request with our cookie changes nothing.
+    // A request with the cookie from another site's page is rejected.
     let new = NewToken {
         label: "pipeline".into(),
         keys: vec!["firmware".into()],
@@ -377,7 +377,7 @@ async fn each_credential_allows_only_its_own_requests() {
         StatusCode::OK
     );
 
-    // A requester's token is a requester, in nothing else.
+    // A token acts only as a requester.
     for (method, path) in [
         ("GET", "/audit"),
         ("GET", "/tokens"),
@@ -409,7 +409,7 @@ async fn each_credential_allows_only_its_own_requests() {
         send(&router, "GET", "/invitations", &[("cookie", &doug)], None).await;
     assert_eq!(code(doug_is_not_an_admin).await, ProblemCode::NotAllowed);
 
-    // An admin who loses their confirmation loses the session, and tokens die with their owner.
+    // The sessions and tokens of a revoked person are rejected.
     let anna = log_in(&mut test, &router, ANNA).await;
     let headers = [("cookie", anna.as_str()), ("origin", ORIGIN)];
     let path = format!("/operators/{}/revoke", test.doug().person.id);
@@ -425,7 +425,7 @@ async fn each_credential_allows_only_its_own_requests() {
         assert_eq!(code(response).await, ProblemCode::NotAuthenticated);
     }
 
-    // Bodies that make no sense get a problem, too.
+    // Invalid requests are answered with a problem as well.
     for body in [
         "",
         "{",
@@ -459,7 +459,6 @@ async fn each_credential_allows_only_its_own_requests() {
     test.shutdown().await;
 }
 
-/// Answers carry what keeps browsers strict.
 #[tokio::test]
 async fn responses_carry_a_strict_content_security_policy() {
     let test = TestServer::with_people(Profile::VENDOR).await;
@@ -475,7 +474,7 @@ async fn responses_carry_a_strict_content_security_policy() {
     test.shutdown().await;
 }
 
-/// Anybody may begin a log-in, but nobody can fill the disk with them.
+/// Log-ins can be begun without credentials, so their number is limited to protect the disk.
 #[tokio::test]
 async fn too_many_log_in_challenges_are_rejected() {
     let test = TestServer::with_people(Profile::VENDOR).await;

@@ -1,4 +1,4 @@
-//! Several keys in one activation, salts, raw RSA, certificates.
+//! Activations with several keys, salts of RSA-PSS, raw RSA, and certificates.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ async fn programs_of_a_build_join_an_activation_with_their_keys_and_reason() {
         .await
         .expect("requested");
     assert!(new);
-    // Less than was asked for, and still the build's.
+    // A request for fewer keys joins the activation of the build.
     let (joined, new) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
         .expect("requested");
@@ -136,7 +136,7 @@ async fn programs_of_a_build_join_an_activation_with_their_keys_and_reason() {
         .await
         .expect("requested");
     assert!(new, "joined {} for another reason", another.terms.id);
-    // What is open comes before what is not.
+    // An open activation is preferred to a waiting one.
     test.open(&first.terms.id).await;
     let (joined, _) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
@@ -219,7 +219,7 @@ async fn a_change_of_key_settings_is_announced() {
     loop {
         let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
         if let Event::Hsm { hsm } = event.expect("in time").expect("an event") {
-            // What was told before may still be on its way.
+            // Events from before the change may still arrive.
             let mut keys = hsm.keys.iter().filter(|key| key.label == "rsa");
             if keys.any(|key| key.mechanisms.contains(&Mechanism::RsaRaw)) {
                 return;
@@ -305,7 +305,6 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
     test.shutdown().await;
 }
 
-/// Who may bring which certificate.
 #[tokio::test]
 async fn a_certificate_must_match_its_key_and_come_from_an_allowed_person() {
     let test = TestServer::ready(Profile::VENDOR).await;
@@ -367,7 +366,7 @@ async fn a_certificate_must_match_its_key_and_come_from_an_allowed_person() {
             .iter()
             .any(|event| matches!(event, AuditEvent::CertificateRemoved { .. }))
     );
-    // Nobody reads a purpose that the store would not take back.
+    // A purpose without keys cannot be parsed.
     assert!(
         serde_json::from_str::<Purpose>(r#"{"type":"sign","keys":[],"scope":{"type":"open"}}"#)
             .is_err()

@@ -1,4 +1,4 @@
-//! A label names one key of an HSM.
+//! A label identifies one key of an HSM.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason, NewPurpose},

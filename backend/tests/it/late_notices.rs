@@ -1,4 +1,4 @@
-//! What an HSM's thread says of a lease reaches the desk when the next activation has the HSM already.
+//! A notice about the end of a lease can reach the coordinator after the next activation has begun.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +26,9 @@ const EC: Mechanism = Mechanism::EcdsaSha256;
 
 struct DelayedNotices {
     test: TestServer,
-    /// Notices of a lease, kept from the desk.
+    /// Notices about leases that are held back from the coordinator.
     held: UnboundedReceiver<Notice>,
-    desk: UnboundedSender<Notice>,
+    coordinator: UnboundedSender<Notice>,
 }
 
 impl DelayedNotices {
@@ -48,10 +48,10 @@ impl DelayedNotices {
             behaviour: ChallengeBehaviour::Unknown,
         });
         let (hsm, mut notices) = added.expect("added");
-        let (desk, relayed) = unbounded_channel();
+        let (coordinator, relayed) = unbounded_channel();
         server.activations.start(hsm, relayed);
         let (hold, held) = unbounded_channel();
-        let relay = desk.clone();
+        let relay = coordinator.clone();
         tokio::spawn(async move {
             while let Some(notice) = notices.recv().await {
                 let of_lease = matches!(
@@ -66,7 +66,11 @@ impl DelayedNotices {
         });
         let mut test = TestServer::of(server, card, folder).await;
         test.make_ready().await;
-        Self { test, held, desk }
+        Self {
+            test,
+            held,
+            coordinator,
+        }
     }
 
     async fn lock(&self, id: &ActivationId) {
@@ -87,9 +91,9 @@ impl DelayedNotices {
         assert!(matches!(reason(&view), EndReason::Locked { .. }));
     }
 
-    /// The desk has read it: it reads notices before commands.
+    /// Sends a notice, and waits until the coordinator has read it: it reads notices before commands.
     async fn arrives(&self, notice: Notice) {
-        self.desk.send(notice).expect("the desk listens");
+        self.coordinator.send(notice).expect("the coordinator runs");
         let begun = self
             .test
             .server
@@ -106,7 +110,7 @@ async fn a_late_end_notice_does_not_end_the_next_lease() {
     let mut delayed = DelayedNotices::ready().await;
     let first = delayed.test.request_any_content("ec", 2, 10).await;
     delayed.test.open(&first).await;
-    let notice = delayed.held.recv().await.expect("its time is over");
+    let notice = delayed.held.recv().await.expect("a notice of its end");
     delayed.lock(&first).await;
     let next = delayed.test.request_any_content("ec", 600, 10).await;
     delayed.test.open(&next).await;
@@ -122,7 +126,7 @@ async fn a_late_loss_notice_keeps_the_approvals_of_the_next_activation() {
     let first = delayed.test.request_any_content("ec", 600, 10).await;
     delayed.test.open(&first).await;
     delayed.test.hsm.remove();
-    let notice = delayed.held.recv().await.expect("it is lost");
+    let notice = delayed.held.recv().await.expect("a notice of its loss");
     delayed.lock(&first).await;
     delayed.test.hsm.insert();
     let locked = |view: &countersign_protocol::hsm::HsmView| view.state == HsmState::Locked;

@@ -1,4 +1,4 @@
-//! How leases begin and end, and who may do what.
+//! How activations open and end, and what each role may do with them.
 
 use countersign_protocol::{
     activation::{ActivationState, EndReason, NewActivation, NewPurpose},
@@ -54,7 +54,7 @@ async fn lock_now_ends_a_lease_and_verifies_the_lock() {
         .await
         .expect("signed");
     let terms = test.view(&id).await.terms;
-    // Ben is a custodian, though he has not approved this one.
+    // Ben is a custodian, but has not approved this activation.
     test.server
         .activations
         .lock(&terms, lock_request(&test, BEN, false))
@@ -101,7 +101,7 @@ async fn an_auditor_cannot_lock_a_lease_and_does_not_disturb_it() {
     );
     test.sign(&id, "1", &request_for("a", EC))
         .await
-        .expect("the lease is still good");
+        .expect("the lease is still open");
     test.shutdown().await;
 }
 
@@ -261,7 +261,7 @@ async fn an_activation_without_enough_approvals_expires() {
     test.shutdown().await;
 }
 
-/// Custodians have not failed to answer what they were not asked.
+/// Custodians never saw the request, so it did not expire for lack of approvals.
 #[tokio::test]
 async fn an_activation_that_expires_in_the_queue_says_so() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -287,7 +287,6 @@ async fn an_activation_that_expires_in_the_queue_says_so() {
     test.shutdown().await;
 }
 
-/// The approval counts for what it says, and for nothing else.
 #[tokio::test]
 async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -324,7 +323,7 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
             "{refused:?}"
         );
     }
-    // A right statement with a response to something else.
+    // A valid statement with an invalid response to the challenge.
     let mut evidence = test.anna_mut().approve_as(&server, &approve);
     evidence.response.0[5] ^= 1;
     let custodian = test.anna().custodian();
@@ -341,9 +340,9 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
     assert_eq!(
         test.hsm.apdu_counts().by_instruction.get(&0x82),
         None,
-        "the card was asked"
+        "the card was used"
     );
-    // Somebody else's approval under one's own name.
+    // Another custodian's approval, submitted in one's own name.
     let evidence = test.ben_mut().approve_as(&server, &approve);
     let custodian = test.anna().custodian();
     let refused = test

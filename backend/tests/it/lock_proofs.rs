@@ -1,4 +1,4 @@
-//! An HSM is reported as locked only after it has proven it.
+//! An HSM is reported as locked only after the server has verified it.
 
 use countersign_protocol::{
     activation::EndReason, audit::AuditEvent, hsm::HsmState, mechanism::Mechanism,
@@ -71,7 +71,7 @@ async fn an_hsm_that_swallows_the_logout_is_reset_before_it_is_reported_as_locke
         .await;
         let proof = lock_an_open_hsm(&mut test).await;
         assert!(proof.starts_with("after a reset"), "{proof}");
-        // A lease that ends by its time is proven in the same way.
+        // The lock after a lease that ends at its time limit is verified in the same way.
         let id = test.request_any_content("rsa", 1, 10).await;
         test.open(&id).await;
         test.wait_for(&id, |view| view.state.is_ended()).await;

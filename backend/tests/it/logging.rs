@@ -1,4 +1,4 @@
-//! What is an error in the log, and what is not.
+//! Only failures of the server are logged as errors.
 
 use std::{
     io::Write,
@@ -49,7 +49,7 @@ async fn the_end_of_a_remote_session_is_not_logged_as_an_error() {
     let test = TestServer::with_people(Profile::VENDOR).await;
     let router = crate::test_server::router(&test.server).await;
 
-    // An answer in a session that is over.
+    // A message for a session that has ended.
     let request = Request::post("/rt/hsm")
         .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
         .body(Body::from(hex!("AB03800100").to_vec()))
@@ -58,7 +58,7 @@ async fn the_end_of_a_remote_session_is_not_logged_as_an_error() {
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(log.text(), "");
 
-    // Other failures are.
+    // Other failures are logged as errors.
     test.server.store.pool().close().await;
     let answer = send(&router, "GET", "/about", &[], None).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,4 +1,4 @@
-//! Who waits for an activation, and may not any more when there is an answer.
+//! Long polls whose caller loses access while they wait.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 
 type Header = (&'static str, String);
 
-/// Waits for the next change for so many seconds.
+/// Sends a long poll for the next change, which waits at most so many seconds.
 fn wait(
     router: &Router,
     id: &ActivationId,
@@ -34,7 +34,7 @@ fn wait(
     })
 }
 
-/// An activation that does not change by itself, and its revision.
+/// A queued activation, which does not change, and its revision.
 async fn queued(test: &TestServer, router: &Router, who: &Header) -> (ActivationId, u64) {
     let first = test.request_any_content("rsa", 60, 1).await;
     let id = test.request_any_content("ec", 60, 1).await;
@@ -83,7 +83,7 @@ async fn a_long_poll_ends_when_its_credential_is_revoked() {
     let status = in_time(logged_out).await.expect("an answer");
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
-    // Others go on waiting.
+    // The other polls keep waiting.
     begun().await;
     assert!(!by_kept.is_finished() && !logged_in.is_finished());
     let anna = &test.anna().person;
@@ -99,7 +99,7 @@ async fn a_long_poll_ends_when_its_credential_is_revoked() {
     test.shutdown().await;
 }
 
-/// Nobody does anything when a session has lasted long enough.
+/// A session can expire without any request or change.
 #[tokio::test]
 async fn a_long_poll_with_an_expired_session_is_rejected() {
     let mut test = TestServer::ready(Profile::VENDOR).await;

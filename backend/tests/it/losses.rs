@@ -1,4 +1,4 @@
-//! Cards that are pulled, reset or taken; servers that stop.
+//! Cards that are removed, reset or used by another program, and servers that restart.
 
 use countersign_protocol::{
     activation::{ActivationState, Answer, EndReason},
@@ -13,7 +13,7 @@ use crate::test_server::{ANNA, BEN, TestServer, reason, request_for};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
-/// Loses the HSM while custodians are asked, then goes on to the end.
+/// Loses the HSM while an activation is waiting for approvals, then completes the activation.
 async fn lost_while_collecting(profile: Profile, lose: impl Fn(&TestServer)) {
     let mut test = TestServer::ready(profile).await;
     let id = test.request_signatures("ec", &["a"]).await;
@@ -29,8 +29,8 @@ async fn lost_while_collecting(profile: Profile, lose: impl Fn(&TestServer)) {
         })
         .await;
     assert_eq!(view.authenticated, 0);
-    assert!(view.notice.is_some(), "nobody is told");
-    // One more is not enough: the first must come again.
+    assert!(view.notice.is_some(), "there is no notice");
+    // One more approval is not enough, because the first one is needed again.
     let (_, view) = test.approve(BEN, &id).await;
     assert_eq!(
         (view.authenticated, &view.state),
@@ -88,7 +88,7 @@ async fn a_pulled_card_ends_the_lease_and_comes_back_locked() {
     test.shutdown().await;
 }
 
-/// A device that somebody else opened is found out, and locked before it is offered.
+/// A device is locked before activations can use it after a restart.
 #[tokio::test]
 async fn a_restart_ends_leases_and_keeps_waiting_activations() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -140,7 +140,6 @@ async fn approvals_given_before_a_restart_are_needed_again() {
     test.shutdown().await;
 }
 
-/// Another device in the same reader is not the HSM.
 #[tokio::test]
 async fn another_device_in_the_same_reader_is_rejected() {
     let mut test = TestServer::ready(Profile::VENDOR).await;

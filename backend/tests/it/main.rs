@@ -1,4 +1,4 @@
-//! The server in process, on simulated cards.
+//! Tests that start the server in their own process, with simulated cards.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The main job, with cards whose challenges live differently.
+//! The main flow from request to receipt, with HSMs whose challenges behave differently.
 
 use countersign_protocol::{
     activation::{Answer, EndReason},
@@ -73,7 +73,7 @@ async fn the_main_flow_works_if_a_new_challenge_discards_approvals() {
     main_job(Profile::PICO).await;
 }
 
-/// Two custodians fetch their tasks before either answers.
+/// Two custodians fetch their tasks before either of them approves.
 #[tokio::test]
 async fn custodians_can_approve_at_the_same_time() {
     for profile in [Profile::VENDOR, Profile::VENDOR_KEPT, Profile::PICO] {
@@ -111,7 +111,7 @@ async fn custodians_can_approve_at_the_same_time() {
     }
 }
 
-/// What was learnt of a device spares the second custodian a second answer from then on.
+/// Once the behaviour of a device is known, the second custodian needs to sign only once.
 #[tokio::test]
 async fn the_challenge_behaviour_is_remembered() {
     let mut test = TestServer::ready(Profile::VENDOR).await;

@@ -1,4 +1,4 @@
-//! A key that lives on several HSMs.
+//! Pools: several HSMs with the same key.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ fn second() -> HsmId {
     HsmId::new("second")
 }
 
-/// So many HSMs.
+/// Ids of the first HSMs.
 fn ids(count: usize) -> Vec<HsmId> {
     let all = [hsm_id(), second(), HsmId::new("third")];
     all.into_iter().take(count).collect()
@@ -78,7 +78,7 @@ fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
     (card, device)
 }
 
-/// What everybody does who keeps keys on several devices, with all custodians at one place.
+/// Opens a device with the cards of these people at one place, as is necessary to copy keys between devices.
 fn authenticated(simulator: &Simulator, people: &mut [Person]) -> SmartCardHsm {
     let (mut card, device) = open(simulator);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
@@ -113,7 +113,7 @@ impl Pool {
         Self::with_quorums(&[2, 2]).await
     }
 
-    /// The same, each for so many of 3.
+    /// HSMs with the same key `ec`, each with its own number of approvals out of 3.
     async fn with_quorums(required: &[u8]) -> Self {
         let hsms: Vec<_> = ["TARGET", "SECOND", "THIRD0"]
             .iter()
@@ -173,13 +173,13 @@ impl Pool {
         self.locked().await;
     }
 
-    /// An HSM that somebody waits for does not stay locked.
+    /// Restarts the server without waiting for locked HSMs, because an HSM with an activation does not stay locked.
     async fn restart_with_requests(&mut self) {
         self.test.shutdown().await;
         self.test.server = start(self.test.folder.path(), &self.hsms).await;
     }
 
-    /// Answers for every HSM, as a helper does within one consent; returns for how many.
+    /// Approves for every HSM, as a helper does with one consent, and returns their number.
     async fn approve(&mut self, index: usize, id: &ActivationId) -> (usize, ActivationView) {
         let mut task = self.test.task(index, id).await.expect("a task");
         let mut answered = std::collections::HashSet::new();
@@ -223,7 +223,7 @@ impl Pool {
         assert!(open(&view.state) && view.members.iter().all(|member| open(&member.state)));
     }
 
-    /// Two custodians answer for the first HSM only.
+    /// Two custodians approve for the first HSM only.
     async fn open_first(&mut self, id: &ActivationId) {
         let collecting =
             |view: &ActivationView| view.members[0].state == ActivationState::Collecting;
@@ -234,7 +234,7 @@ impl Pool {
         }
     }
 
-    /// Of one HSM.
+    /// The approval task for one HSM.
     async fn task(&self, index: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
         let custodian = self.test.people[index].custodian();
         let activations = &self.test.server.activations;
@@ -245,7 +245,7 @@ impl Pool {
         task.expect("a task")
     }
 
-    /// Answers to one HSM until it counts.
+    /// Approves for one HSM, repeatedly until it counts the approval.
     async fn answer(
         &mut self,
         index: usize,
@@ -265,7 +265,7 @@ impl Pool {
         }
     }
 
-    /// Pulls the HSM that was opened; the other ones go on.
+    /// Disconnects the opened HSM; the activation continues with the other ones.
     async fn lose_first(&self, id: &ActivationId) {
         self.hsms[0].remove();
         self.test.server.hsms.get(&hsm_id()).expect("an HSM").look();
@@ -274,7 +274,7 @@ impl Pool {
             .await;
     }
 
-    /// An admin takes the second HSM away.
+    /// An admin removes the second HSM.
     async fn remove_second(&self, id: &ActivationId) {
         let admin = operator(&self.test.anna().person);
         self.test
@@ -312,14 +312,14 @@ async fn wait_for_hsm(test: &TestServer, hsm: &HsmId, wanted: impl Fn(&HsmState)
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("HSM {hsm} never came there");
+    panic!("HSM {hsm} never reached the state");
 }
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("file-{number}")).collect()
 }
 
-/// Eight at a time; returns what did not work.
+/// Signs with eight concurrent workers, and returns the errors.
 async fn sign_all(pool: &Pool, id: &ActivationId, names: &[String]) -> Vec<SigningError> {
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut workers = tokio::task::JoinSet::new();
@@ -367,7 +367,7 @@ async fn signatures_are_spread_over_the_open_hsms() {
         .collect();
     assert_eq!(made.iter().sum::<u64>(), 40, "one command a signature");
     assert!(made.iter().all(|made| *made >= 15), "spread: {made:?}");
-    // The last file ends it everywhere.
+    // The last file ends the lease on every HSM.
     let view = pool
         .test
         .wait_for(&id, |view| {
@@ -432,7 +432,7 @@ async fn a_disconnected_hsm_loses_no_signature_request() {
         panic!("not ended")
     };
     assert!(matches!(reason, EndReason::HsmLost { .. }), "{reason:?}");
-    // Each file once, whoever signed it.
+    // Each file was signed once, by either HSM.
     let views = &pool.test.server.views;
     let signatures = views.signatures(&id).await.expect("the record");
     assert!(signatures.iter().all(|made| made.activation == id));
@@ -455,7 +455,7 @@ async fn the_limits_apply_to_all_hsms_together() {
             .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
         "{failed:?}"
     );
-    // What was made is answered again, and not made again.
+    // A repeated request returns the recorded signature without making another one.
     let repeated = pool
         .test
         .sign(&id, "file-0", &request_for("file-0", EC))
@@ -474,7 +474,7 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
         let made = pool.test.sign(&id, name, &request_for(name, EC)).await;
         made.expect("signed");
     }
-    // The first one is lost, the second one opens.
+    // The first HSM is lost, and the second one opens.
     pool.lose_first(&id).await;
     for index in [ANNA, CARLA] {
         pool.approve(index, &id).await;
@@ -495,7 +495,7 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
     pool.test.shutdown().await;
 }
 
-/// Seconds of a lease that ends before anybody expects it.
+/// Time limit of a short lease, in seconds.
 const SHORT: u32 = 3;
 
 async fn ended_by_time(pool: &Pool, id: &ActivationId) {
@@ -513,7 +513,7 @@ async fn custodians_cannot_approve_after_the_time_of_the_lease() {
     let mut pool = Pool::ready().await;
     let id = pool.test.request_any_content("ec", SHORT, 10).await;
     pool.open_first(&id).await;
-    // Whoever watches the time is gone.
+    // The HSM whose thread watches the time limit is lost.
     pool.lose_first(&id).await;
     ended_by_time(&pool, &id).await;
     let late = pool.test.task(ANNA, &id).await;
@@ -524,7 +524,7 @@ async fn custodians_cannot_approve_after_the_time_of_the_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     let mut pool = Pool::ready().await;
-    // From here on it is known how the cards' challenges live: an answer counts at once.
+    // From here on the behaviour of the challenges is known, so an approval counts at the first attempt.
     let before = pool.test.request_signatures("ec", &["a"]).await;
     pool.open(&before).await;
     let signed = pool.test.sign(&before, "1", &request_for("a", EC)).await;
@@ -537,14 +537,14 @@ async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     let other = pool.task(CARLA, &second(), &id.member(1)).await;
     pool.answer(CARLA, &hsm_id(), first).await.expect("counted");
     pool.lose_first(&id).await;
-    // In time at the desk, but the card is slow to count.
+    // The approval reaches the coordinator in time, but the card is slow to count it.
     pool.hsms[1].inject(Fault::Slow(Duration::from_secs((SHORT + 1).into())));
     let _ = pool.answer(CARLA, &second(), other).await;
     ended_by_time(&pool, &id).await;
     pool.test.shutdown().await;
 }
 
-/// Two of three HSMs are lost with a signature each that nobody has received; every request is one of the last.
+/// Two of three HSMs are lost, each with a signature that was never returned, while the limit is nearly reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn signatures_by_lost_hsms_count() {
     const LIMIT: u32 = 60;
@@ -580,7 +580,7 @@ async fn signatures_by_lost_hsms_count() {
         .map(|hsm| hsm.apdu_counts().signatures)
         .sum();
     assert_eq!(made, u64::from(LIMIT), "the cards' own count");
-    // Two of them nobody has; all others were answered, and are answered again.
+    // Two of them were never returned. All others were returned, and repeated requests return them again.
     let answered = names.len() - failed.len();
     assert_eq!(answered, LIMIT as usize - 2);
     let views = &pool.test.server.views;
@@ -801,7 +801,7 @@ async fn an_activation_that_never_opened_continues_after_a_restart() {
     pool.test.shutdown().await;
 }
 
-/// The end on one HSM is no reason to forget when the requester was last heard of.
+/// The end on one HSM must not reset the time of the last poll.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_counts_for_the_remaining_hsms_of_a_pool() {
     const LIMIT: Duration = Duration::from_secs(4);

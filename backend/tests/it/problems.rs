@@ -1,4 +1,4 @@
-//! Every error is a problem, wherever it is found.
+//! Every error response is a problem, whichever part of the server detects the error.
 
 use axum::{
     Router,
@@ -17,7 +17,7 @@ use crate::{
     tls::server::token_for,
 };
 
-/// What a client with a card is answered.
+/// Sends a request to the endpoint for remote devices.
 async fn attach(router: &Router, method: &str, path: &str, body: Vec<u8>) -> Response<Body> {
     let request = Request::builder()
         .method(method)
@@ -66,7 +66,7 @@ async fn invalid_requests_to_attach_a_card_are_rejected() {
     test.shutdown().await;
 }
 
-/// Whatever it was: who asked has to find it again.
+/// The detail names the requested id, even if it is malformed.
 #[tokio::test]
 async fn the_problem_names_an_unknown_activation() {
     let test = TestServer::with_people(Profile::VENDOR).await;

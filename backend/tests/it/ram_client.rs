@@ -1,4 +1,4 @@
-//! A RAMOverHTTP client, byte for byte as CardContact's writes its requests, with somebody in the middle.
+//! A RAMOverHTTP client that writes its requests byte for byte as CardContact's client does. An interceptor can change commands.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,22 +10,22 @@ use std::{
 use countersign_card::{Transport, TransportError};
 use countersign_ram::{Answer, Initiation, Instruction, Outcome, Request};
 
-/// What carries a command to the card, or does not.
+/// Passes a command to the card, or changes or drops it.
 pub type Interceptor =
     Box<dyn FnMut(&mut dyn Transport, &[u8]) -> Result<Vec<u8>, TransportError> + Send>;
 
-/// Nobody in the middle.
+/// An interceptor that passes every command to the card.
 pub fn pass_through() -> Interceptor {
     Box::new(|card, command| card.transmit(command))
 }
 
-/// A connection to a server, and the session's cookie.
+/// A connection to a server, with the session's cookie.
 pub struct Wire {
     reader: BufReader<TcpStream>,
     port: u16,
     path: String,
     cookie: Option<String>,
-    /// Lines that a proxy adds.
+    /// Header lines that a proxy adds.
     added: String,
 }
 
@@ -41,12 +41,12 @@ impl Wire {
         }
     }
 
-    /// For pulling the cable.
+    /// A handle with which a test can break the connection.
     pub fn stream(&self) -> TcpStream {
         self.reader.get_ref().try_clone().expect("a handle")
     }
 
-    /// Status, `Set-Cookie` header and body.
+    /// Posts a message, and returns the status, the `Set-Cookie` header and the body.
     pub fn post(&mut self, body: &[u8]) -> std::io::Result<(u16, Option<String>, Vec<u8>)> {
         let cookie = self
             .cookie
@@ -97,7 +97,7 @@ impl Wire {
     }
 }
 
-/// A client at work in a thread.
+/// A client that runs in its own thread.
 pub struct Client {
     stream: TcpStream,
     received: Arc<Mutex<Vec<(i32, String)>>>,
@@ -127,8 +127,9 @@ impl Client {
         added.clone_into(&mut wire.added);
         let stream = wire.stream();
         let received = Arc::<Mutex<Vec<_>>>::default();
-        let teller = received.clone();
-        let thread = std::thread::spawn(move || run(wire, Box::new(card), interceptor, &teller));
+        let notifications = received.clone();
+        let thread =
+            std::thread::spawn(move || run(wire, Box::new(card), interceptor, &notifications));
         Self {
             stream,
             received,
@@ -136,17 +137,17 @@ impl Client {
         }
     }
 
-    /// What the person at the card was told, with the number of each notification.
+    /// The notifications for the person at the card, each with its number.
     pub fn received(&self) -> Vec<(i32, String)> {
-        self.received.lock().expect("nobody panicked").clone()
+        self.received.lock().expect("not poisoned").clone()
     }
 
-    /// Pulls the cable; the client learns of it, too.
+    /// Breaks the connection, which the client notices as well.
     pub fn pull(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Waits for the end; the last status, or `None` where the connection broke.
+    /// Waits until the client ends, and returns the last status, or `None` if the connection broke.
     pub fn ended(self) -> Option<u16> {
         self.thread.join().expect("the client panicked")
     }
@@ -183,9 +184,9 @@ fn run(
                     let last = notification.id < 0;
                     received
                         .lock()
-                        .expect("nobody panicked")
+                        .expect("not poisoned")
                         .push((notification.id, notification.text));
-                    // As the one in the field: it does not come back.
+                    // Existing clients do not connect again after this notification.
                     if last {
                         return Some(status);
                     }

@@ -1,4 +1,4 @@
-//! HSMs that are attached from afar: who is let in, what happens when connections break.
+//! Remote HSMs: which devices are accepted, and what happens when connections break.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -30,7 +30,7 @@ fn device(card: &Simulator) -> DeviceId {
     DeviceId(card.device())
 }
 
-/// A world whose HSM is configured as a remote one; nothing is attached yet.
+/// Starts a test server whose HSM is configured as a remote one. No device is attached yet.
 async fn start_test_server(
     profile: Profile,
     change: impl Fn(&mut countersign_server::config::Config),
@@ -130,7 +130,7 @@ async fn a_pulled_cable_ends_the_lease_and_the_hsm_comes_back_locked() {
         "{view:?}"
     );
     assert!(test.sign(&id, "2", &request_for("b", EC)).await.is_err());
-    // What was answered is answered again.
+    // A repeated request returns the recorded signature.
     let again = test.sign(&id, "1", &request_for("a", EC)).await;
     assert_eq!(again.expect("from the record"), first);
     let _client = attach(address, &test.hsm);
@@ -152,7 +152,7 @@ async fn the_same_device_at_another_place_replaces_the_first_connection() {
     test.make_ready().await;
     let id = test.request_signatures("ec", &["a"]).await;
     test.open(&id).await;
-    // The card has moved: its state is gone, and there must not be two ways to it.
+    // The card has moved and lost its state, and must not be reachable by two connections.
     let _second = attach(address, &test.hsm);
     let received = refused(first).await;
     assert!(received.contains("another place"), "{received}");
@@ -175,7 +175,7 @@ async fn a_card_that_is_pulled_out_at_the_client_is_absent() {
     test.hsm.remove();
     test.wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
         .await;
-    assert_eq!(client.ended(), Some(504), "it is to connect anew");
+    assert_eq!(client.ended(), Some(504), "the client must connect again");
     test.hsm.insert();
     let _client = attach(address, &test.hsm);
     test.wait_for_hsm(|view| view.state == HsmState::Locked)
@@ -215,7 +215,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         |event| matches!(event, AuditEvent::RemoteHsmAccepted { device, .. } if *device == id)
     ));
 
-    // Accepted once and for all: a restarted server knows it.
+    // The acceptance is permanent, so a restarted server attaches the device.
     client.pull();
     test.shutdown().await;
     let mut config = config(test.folder.path(), true);
@@ -239,7 +239,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     assert!(test.server.hsms.all().is_empty());
     let end = reason(&test.view(&open).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
-    // It is a stranger again; under its name nobody else can come.
+    // The removed device is unknown again, and no other device can take its name.
     let other = new_card("OTHER0", Profile::VENDOR, None);
     let other_client = attach(address, &other);
     until(|| test.server.remote.list_waiting().pop()).await;
@@ -309,7 +309,7 @@ async fn a_device_without_a_secure_channel_needs_a_permission() {
     let _client = attach(address, &test.hsm);
     let view = test.wait_for_hsm(|view| view.device.is_some()).await;
     assert!(!view.device.expect("a device").secure_channel);
-    assert!(!view.warnings.is_empty(), "nobody is warned");
+    assert!(!view.warnings.is_empty(), "there is no warning");
     test.shutdown().await;
 }
 
@@ -335,7 +335,7 @@ async fn clients_without_the_token_in_the_address_are_rejected() {
     test.shutdown().await;
 }
 
-/// Hands out another device's certificate, which anybody can copy.
+/// Presents the certificate of another device, which is public.
 struct Copycat {
     certificates: Simulator,
     own: Box<dyn Transport>,
@@ -343,7 +343,7 @@ struct Copycat {
 
 impl Transport for Copycat {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        // Everything that can be read, from the original; whatever needs its key, with the own one.
+        // Reads come from the original; commands that need a private key go to the attacker's own device.
         match command.get(1) {
             Some(0x22 | 0x86) => self.own.transmit(command),
             _ if command[0] & 0x0C == 0x0C => self.own.transmit(command),
@@ -387,14 +387,14 @@ async fn a_copied_certificate_without_its_key_is_never_attached() {
     test.shutdown().await;
 }
 
-/// What somebody in the middle does to the next SIGN command.
+/// What an attacker on the network does to the next SIGN command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Attack {
     AlterCommand,
     AlterResponse,
     Drop,
     Repeat,
-    /// An older command in place of this one.
+    /// Replays an older command in place of this one.
     Swap,
     Plain,
 }
@@ -439,7 +439,7 @@ async fn an_attacker_on_the_network_is_detected() {
                 }
                 Attack::Swap => card.transmit(&before.clone().expect("a signature before")),
                 Attack::Plain => {
-                    // A signature of the thief's own choice, outside of the channel.
+                    // A signature of the attacker's choice, outside of the secure channel.
                     let mut plain = vec![0x80, 0x68, command[2], command[3], 0x20];
                     plain.extend_from_slice(&[0x66; 32]);
                     plain.push(0);
@@ -481,7 +481,7 @@ async fn a_suppressed_logout_is_detected() {
             && command[0] == 0
             && command[2] == 4
         {
-            // SELECT is the logout; it cannot be protected.
+            // SELECT is the log-out, and cannot be protected by the secure channel.
             return Ok(vec![
                 0x6F, 0x0A, 0x82, 0x01, 0x78, 0x85, 0x05, 0x00, 0x01, 0x00, 0x03, 0x05, 0x90, 0x00,
             ]);
@@ -505,7 +505,7 @@ async fn a_suppressed_logout_is_detected() {
         .lock(&terms, request)
         .await
         .expect("locked");
-    // Not believed: a key use inside the channel told otherwise, the card was reset, and is not used like that.
+    // A key use inside the secure channel showed that the card was still open, so the server reset it and reports a failure.
     let view = test.hsm_view().await;
     assert!(matches!(view.state, HsmState::Failed { .. }), "{view:?}");
     assert!(test.sign(&id, "1", &request_for("a", EC)).await.is_err());
@@ -528,7 +528,7 @@ async fn existing_clients_understand_the_protocol() {
         assert!(value.starts_with("RAMSID=") && value.len() > 30, "{cookie}");
         assert_eq!(rest, " Path=/; HttpOnly");
         assert_eq!(status, 200);
-        // Notes for the person, then the application is selected.
+        // Notifications for the person come first, then the application is selected.
         let mut request = Request::parse(&body).expect("a request");
         while matches!(request.instructions[..], [Instruction::Notify(_)]) {
             let (_, cookie, body) = wire.post(&hex!("AB03800100")).expect("an answer");
@@ -541,7 +541,7 @@ async fn existing_clients_understand_the_protocol() {
             Some(&Instruction::Command(select))
         );
 
-        // No session, no sense, too much.
+        // Requests without a session, malformed ones and too large ones are rejected.
         let mut stranger = Wire::connect(address, "/rt/hsm");
         let (status, cookie, _) = stranger.post(&hex!("AB03800100")).expect("an answer");
         assert_eq!((status, cookie), (504, None));

@@ -1,4 +1,4 @@
-//! A custodian whose key was revoked counts nowhere, and activations that can no longer be approved end in words.
+//! A revoked custodian no longer counts, and activations that can no longer be approved end with a reason.
 
 use countersign_protocol::{
     activation::{ActivationState, Answer, EndReason, NewActivation, NewPurpose},
@@ -143,7 +143,7 @@ async fn the_approval_of_a_revoked_custodian_no_longer_counts() {
         let mut test = TestServer::ready(profile).await;
         let id = request(&test, "approved by Ben").await.expect("requested");
         test.approve(BEN, &id).await;
-        // Carla signs the challenge of the round in which Ben still counted.
+        // Carla signs the challenge of the round in which Ben's approval still counted.
         let task = test.task(CARLA, &id).await.expect("a task");
         let evidence = test.carla_mut().approve(&task);
         revoke(&test, BEN).await;

@@ -1,4 +1,4 @@
-//! How long sessions of the portal last.
+//! Lifetime of the portal's sessions.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const MINUTE: time::Duration = time::Duration::MINUTE;
 
-/// When the only session ends; `None`: there is none.
+/// End of the only session, if there is one.
 async fn end(test: &TestServer) -> Option<OffsetDateTime> {
     sqlx::query_scalar("SELECT expiry_date FROM tower_sessions")
         .fetch_optional(test.server.store.pool())
@@ -25,7 +25,7 @@ async fn end(test: &TestServer) -> Option<OffsetDateTime> {
         .expect("read")
 }
 
-/// As if the only session had last been used so long ago that it ends after this.
+/// Changes the only session so that it ends after this time.
 async fn ends_in(test: &TestServer, time: time::Duration) -> OffsetDateTime {
     let end = OffsetDateTime::now_utc() + time;
     sqlx::query("UPDATE tower_sessions SET expiry_date = ?")
@@ -56,19 +56,19 @@ async fn a_used_session_is_extended() {
     let extended = end(&test).await;
     assert!(extended > Some(later), "{extended:?}");
 
-    // Nothing is written for each of many requests.
+    // Soon after that, another use is not written to the database.
     send(&router, "GET", "/session", &me, None).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(end(&test).await, extended);
 
-    // One that has ended stays so.
+    // An ended session stays ended.
     let ended = ends_in(&test, -MINUTE).await;
     let late = send(&router, "GET", "/session", &me, None).await;
     assert_eq!(late.status(), StatusCode::UNAUTHORIZED);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(end(&test).await <= Some(ended));
 
-    // The next log-in clears it away.
+    // The next log-in deletes it.
     log_in(&mut test, &router, CARLA).await;
     let left: Vec<OffsetDateTime> = sqlx::query_scalar("SELECT expiry_date FROM tower_sessions")
         .fetch_all(test.server.store.pool())
@@ -96,7 +96,7 @@ async fn a_failure_to_delete_expired_sessions_does_not_prevent_log_ins() {
     test.shutdown().await;
 }
 
-/// A token would fill the log with log-outs.
+/// A token has no session, and could fill the audit log with log-outs.
 #[tokio::test]
 async fn an_api_token_cannot_log_out() {
     let test = TestServer::with_people(Profile::VENDOR).await;
@@ -113,7 +113,7 @@ async fn an_api_token_cannot_log_out() {
     test.shutdown().await;
 }
 
-/// The browser has to keep it for longer than the server does without a use.
+/// The browser must keep the cookie longer than the server keeps an unused session.
 #[tokio::test]
 async fn the_cookie_lasts_longer_than_an_idle_session() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
@@ -127,7 +127,7 @@ async fn the_cookie_lasts_longer_than_an_idle_session() {
     test.shutdown().await;
 }
 
-/// A log-out comes between a request and what is written for it. Nor does the request wait for the database.
+/// A log-out can happen between a request and the background write that extends its session. The request does not wait for the write.
 #[tokio::test]
 async fn using_a_deleted_session_does_not_restore_it() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
@@ -144,9 +144,9 @@ async fn using_a_deleted_session_does_not_restore_it() {
         .await
         .expect("deleted");
     busy.commit().await.expect("committed");
-    // Behind what waits to be written.
-    let turn = test.server.store.write().await.expect("a change");
-    turn.commit().await.expect("committed");
+    // This write is queued after the background write.
+    let later = test.server.store.write().await.expect("a change");
+    later.commit().await.expect("committed");
     assert_eq!(end(&test).await, None);
     test.shutdown().await;
 }
@@ -159,7 +159,7 @@ async fn an_open_page_does_not_extend_its_session() {
     let cookie = log_in(&mut test, &router, DOUG).await;
     let mut socket = EventSocket::with_session(address, &cookie);
     let end_before = ends_in(&test, 20 * MINUTE).await;
-    // The caller is looked up again for what is sent.
+    // After a second, the caller is looked up again before an event is sent.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     test.server.store.publish(Change::Everything);
     assert_eq!(socket.next(), Some(Event::Resync));

@@ -1,4 +1,4 @@
-//! Signing: one command each, nothing twice, nothing that was not approved.
+//! Each signature takes one command, is never made twice, and must have been approved.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -100,10 +100,12 @@ async fn a_manifest_names_the_hash_function_of_each_digest() {
         panic!("{refused:?}");
     };
     for mechanism in Mechanism::ALL {
-        // What the key can do with a hash function of the list is named, and nothing else is.
+        // The error names exactly the mechanisms that the key supports with a hash function of the manifest.
         let is_possible = mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa
             && mechanism.hash() != Some(Hash::Sha512);
-        let (_, named) = why.split_once("use a mechanism").expect("what to use");
+        let (_, named) = why
+            .split_once("use a mechanism")
+            .expect("the mechanisms to use");
         assert_eq!(named.contains(mechanism.as_str()), is_possible, "{why}");
     }
     let request = SignRequest::new(Mechanism::RsaPkcs1Sha384, digest);
@@ -171,7 +173,7 @@ async fn a_retry_returns_the_recorded_signature_even_after_the_end() {
     test.shutdown().await;
 }
 
-/// The server's own work adds nothing to the card's: 20 signatures are 20 commands.
+/// The server sends no other commands to the card while it signs.
 #[tokio::test]
 async fn a_signature_is_exactly_one_command() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -216,7 +218,6 @@ async fn concurrent_requests_with_one_idempotency_key_sign_once() {
     test.shutdown().await;
 }
 
-/// Nobody gets more than the limit by asking at the same time.
 #[tokio::test]
 async fn concurrent_requests_cannot_exceed_the_approved_number() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -256,7 +257,7 @@ async fn concurrent_requests_cannot_exceed_the_approved_number() {
     test.shutdown().await;
 }
 
-/// While a card works, everybody else gets on: nothing waits for it but its own signatures.
+/// While a card signs, other requests are answered.
 #[tokio::test]
 async fn a_slow_card_delays_only_its_own_signatures() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -271,11 +272,11 @@ async fn a_slow_card_delays_only_its_own_signatures() {
     let test = &test;
     let signature = test.sign(&id, "1", &request);
     let others = async {
-        // The signature is reserved and with the card.
+        // Wait until the signature is reserved and the card works on it.
         while test.hsm.apdu_counts().sign() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Reading, writing, and a new request for the same HSM.
+        // Read, write, and request another activation of the same HSM.
         test.audit().await;
         test.invite("Eve", countersign_protocol::operator::Role::Auditor)
             .await;
@@ -284,14 +285,14 @@ async fn a_slow_card_delays_only_its_own_signatures() {
     };
     tokio::pin!(signature);
     tokio::select! {
-        made = &mut signature => panic!("the others waited for the card: {made:?}"),
+        made = &mut signature => panic!("the other requests waited for the card: {made:?}"),
         view = others => assert_eq!(view.signatures, 0),
     }
     signature.await.expect("signed");
     test.shutdown().await;
 }
 
-/// *Lock now* overtakes what waits for the card already.
+/// *Lock now* takes effect before signatures that wait for the card.
 #[tokio::test]
 async fn lock_now_overtakes_waiting_signatures() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -333,17 +334,17 @@ async fn lock_now_overtakes_waiting_signatures() {
     assert_eq!(
         usize::try_from(view.signatures).expect("few"),
         made,
-        "recorded before the end is"
+        "the signatures are recorded before the end"
     );
     test.must_be_locked().await;
     test.shutdown().await;
 }
 
-/// What the card refuses uses nothing up; what it may have signed does, and is never signed again.
+/// A refused signature does not count. One that the card may have made counts, and is never made again.
 #[tokio::test]
 async fn a_signature_with_an_unknown_outcome_is_never_repeated() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
-    // The card says no: as if it had not been asked.
+    // A mechanism that the key does not support is rejected and does not count.
     let id = test.request_any_content("ec", 600, 1).await;
     test.open(&id).await;
     let too_long = SignRequest::new(Mechanism::RsaPssSha256, vec![0; 32]);
@@ -351,7 +352,7 @@ async fn a_signature_with_an_unknown_outcome_is_never_repeated() {
         test.sign(&id, "0", &too_long).await,
         Err(SigningError::Mechanism(_))
     ));
-    // The card signs and is gone before it answers.
+    // The card signs, but is removed before it responds.
     test.hsm.inject(Fault::RemovedBeforeAnswer);
     let request = request_for("a", EC);
     assert!(test.sign(&id, "1", &request).await.is_err());

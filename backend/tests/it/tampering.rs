@@ -1,4 +1,4 @@
-//! Whoever can write to the database still cannot widen what the custodians signed.
+//! An attacker who can write to the database cannot extend what the custodians approved.
 
 use countersign_protocol::activation::EndReason;
 use countersign_server::store::StoreError;
@@ -15,7 +15,7 @@ async fn tamper(test: &TestServer, sql: &'static str) -> Result<(), StoreError> 
 #[tokio::test]
 async fn changed_terms_open_nothing() {
     for change in [
-        // Another file, a longer lease, another reason.
+        // The changes replace a file, extend the lease, and replace the reason.
         "UPDATE activations SET terms = replace(terms, 'a.bin', 'b.bin') WHERE ended = 0",
         "UPDATE activations SET terms = replace(terms, '\"signatures\":1', '\"signatures\":9') WHERE ended = 0",
         "UPDATE activations SET terms = replace(terms, 'Firmware', 'Malware!') WHERE ended = 0",
@@ -24,7 +24,7 @@ async fn changed_terms_open_nothing() {
         let id = test.request_signatures("ec", &["a.bin"]).await;
         test.approve(ANNA, &id).await;
         tamper(&test, change).await.expect("changed");
-        // The second custodian sees and approves the changed terms, the first one has not.
+        // The second custodian approves the changed terms, which the first one did not see.
         let (_, view) = test.approve(CARLA, &id).await;
         assert!(
             matches!(reason(&view), EndReason::Failed { .. }),

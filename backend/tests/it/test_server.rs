@@ -15,7 +15,7 @@ use countersign_protocol::{
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     mechanism::Mechanism,
-    operator::{Bootstrap, NewInvitation, Person, Role},
+    operator::{self, Bootstrap, NewInvitation, Role},
     purpose::{NewKeyType, Scope},
     signature::{SignRequest, SignatureView},
     token::{CreatedToken, NewToken, TokenCertificate},
@@ -44,7 +44,13 @@ pub fn hsm_id() -> HsmId {
     HsmId::new("release")
 }
 
-/// Anna (admin and custodian), Ben and Carla (custodians), Doug (requester).
+/// Indices of the people in [`TestServer::people`].
+pub const ANNA: usize = 0;
+pub const BEN: usize = 1;
+pub const CARLA: usize = 2;
+pub const DOUG: usize = 3;
+
+/// A server with Anna (admin and custodian), Ben and Carla (custodians) and Doug (requester).
 pub struct TestServer {
     pub server: Server,
     pub hsm: Simulator,
@@ -84,17 +90,17 @@ pub async fn router(server: &Server) -> axum::Router {
     http::router(state).expect("a router")
 }
 
-/// Why no token was created.
+/// Why a token could not be created.
 #[derive(Debug)]
 pub enum NotCreated {
     Certificate(Unusable),
     Token(TokenError),
 }
 
-/// Creates a token as the API does.
+/// Creates a token in the same way as the API.
 pub async fn create_token(
     server: &Server,
-    owner: &Person,
+    owner: &operator::Person,
     actor: &Actor,
     new: &NewToken,
 ) -> Result<CreatedToken, NotCreated> {
@@ -126,7 +132,7 @@ pub async fn start_with(config: Config, hsm: &Simulator) -> Server {
     server
 }
 
-pub fn operator(person: &Person) -> Actor {
+pub fn operator(person: &operator::Person) -> Actor {
     Actor::Operator {
         person: person.clone(),
     }
@@ -151,7 +157,7 @@ pub fn request_for(name: &str, mechanism: Mechanism) -> SignRequest {
 }
 
 impl TestServer {
-    /// People enrolled and confirmed; the HSM as from the factory.
+    /// Starts a server with enrolled and confirmed people, and an HSM that is not initialised.
     pub async fn with_people(profile: Profile) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let hsm = new_card("TARGET", profile, None);
@@ -159,7 +165,7 @@ impl TestServer {
         Self::of(server, hsm, folder).await
     }
 
-    /// People enrolled and confirmed at this server.
+    /// Enrols and confirms the people at this server.
     pub async fn of(server: Server, hsm: Simulator, folder: tempfile::TempDir) -> Self {
         let mut test = Self {
             server,
@@ -198,7 +204,7 @@ impl TestServer {
             )
             .await;
             let admin = test.anna().person.clone();
-            let person = test.people.last().expect("somebody");
+            let person = test.people.last().expect("a person");
             test.server
                 .people
                 .confirm_key(
@@ -213,14 +219,14 @@ impl TestServer {
         test
     }
 
-    /// An HSM for 2 of 3 with an EC and an RSA key, `ec` and `rsa`.
+    /// Starts a server whose HSM needs 2 of 3 approvals and holds the keys `ec` and `rsa`.
     pub async fn ready(profile: Profile) -> Self {
         let mut test = Self::with_people(profile).await;
         test.make_ready().await;
         test
     }
 
-    /// Sets the HSM up for 2 of 3, with an EC and an RSA key.
+    /// Sets up the HSM for 2 of 3 approvals, with the keys `ec` and `rsa`.
     pub async fn make_ready(&mut self) {
         self.set_up().await;
         for (label, key_type) in [
@@ -229,6 +235,39 @@ impl TestServer {
         ] {
             self.generate(label, key_type).await;
         }
+    }
+
+    pub fn anna(&self) -> &Person {
+        &self.people[ANNA]
+    }
+
+    pub fn anna_mut(&mut self) -> &mut Person {
+        &mut self.people[ANNA]
+    }
+
+    pub fn ben(&self) -> &Person {
+        &self.people[BEN]
+    }
+
+    pub fn ben_mut(&mut self) -> &mut Person {
+        &mut self.people[BEN]
+    }
+
+    pub fn carla(&self) -> &Person {
+        &self.people[CARLA]
+    }
+
+    pub fn carla_mut(&mut self) -> &mut Person {
+        &mut self.people[CARLA]
+    }
+
+    pub fn doug(&self) -> &Person {
+        &self.people[DOUG]
+    }
+
+    /// Locks the HSMs. Each test ends with it, because a `Drop` cannot wait for the server's tasks.
+    pub async fn shutdown(&self) {
+        self.server.shutdown().await;
     }
 
     pub async fn invite(&self, name: &str, role: Role) -> String {
@@ -320,7 +359,7 @@ impl TestServer {
         assert_eq!(reason(&view), EndReason::Completed);
     }
 
-    /// Asks as this person.
+    /// Requests an activation with default values as this person.
     pub async fn request(
         &self,
         index: usize,
@@ -336,7 +375,7 @@ impl TestServer {
         Ok(view)
     }
 
-    /// Asks as this person; also, whether it is a new activation.
+    /// Requests an activation as this person. Also returns whether it is new.
     pub async fn request(
         &self,
         index: usize,
@@ -349,7 +388,7 @@ impl TestServer {
         Ok((self.view(&id).await, is_new))
     }
 
-    /// Doug asks for signatures of files.
+    /// Doug requests signatures of files.
     pub async fn request_signatures(&self, key: &str, names: &[&str]) -> ActivationId {
         let scope = Scope::Manifest {
             files: files(names),
@@ -368,7 +407,7 @@ impl TestServer {
         view.terms.id
     }
 
-    /// Doug asks for signatures of anything.
+    /// Doug requests signatures of any content.
     pub async fn request_any_content(
         &self,
         key: &str,
@@ -396,7 +435,7 @@ impl TestServer {
         self.server.activations.task(&terms, &custodian).await
     }
 
-    /// Lets a custodian answer until the HSM counts them; returns how many answers it took.
+    /// Approves as this custodian, repeatedly until the HSM counts the approval. Returns the number of attempts.
     pub async fn approve(&mut self, index: usize, id: &ActivationId) -> (u8, ActivationView) {
         self.wait_for(id, |view| view.state == ActivationState::Collecting)
             .await;
@@ -416,10 +455,10 @@ impl TestServer {
                 Approved::SignAgain { task: again } => task = again,
             }
         }
-        panic!("the HSM never counted the custodian");
+        panic!("the HSM never counted the approval");
     }
 
-    /// 2 of 3.
+    /// Opens the HSM with the approvals of Anna and Carla.
     pub async fn open(&mut self, id: &ActivationId) {
         self.approve(ANNA, id).await;
         let (_, view) = self.approve(CARLA, id).await;
@@ -523,13 +562,13 @@ impl TestServer {
     }
 
     pub async fn restart(&mut self) {
-        self.server.shutdown().await;
+        self.shutdown().await;
         self.server = start(self.folder.path(), &self.hsm).await;
         self.wait_for_hsm(|view| view.device.is_some()).await;
     }
 }
 
-/// A request to sign anything with the EC key.
+/// A request to sign any content with the EC key.
 pub fn anything() -> NewActivation {
     NewActivation {
         hsm: None,
@@ -548,7 +587,7 @@ pub fn anything() -> NewActivation {
     }
 }
 
-pub fn requester<'a>(person: &'a Person, actor: &'a Actor, admin: bool) -> Requester<'a> {
+pub fn requester<'a>(person: &'a operator::Person, actor: &'a Actor, admin: bool) -> Requester<'a> {
     Requester {
         person,
         actor,

@@ -1,4 +1,4 @@
-//! Who may call, and see what.
+//! Which callers are accepted, and what they may see and use.
 
 use countersign_protocol::{
     activation::NewPurpose, lease::LeaseLimits, purpose::Scope, session::LogIn,
@@ -42,7 +42,7 @@ async fn requests_without_a_valid_token_are_rejected() {
     test.shutdown().await;
 }
 
-/// A browser cannot be made to sign: sessions do not count, and pages of others are refused whatever they bring along.
+/// A browser cannot be made to sign, because sessions and requests from other sites' pages are rejected.
 #[tokio::test]
 async fn requests_of_browsers_are_rejected() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -94,7 +94,7 @@ async fn a_token_limited_to_some_keys_sees_and_uses_only_these() {
     assert_eq!(neither.get("/hsms?state=all").await.ok(), json!([]));
     assert_eq!(test.view(&id).await.signatures, 1);
 
-    // A lease with a key that a token is not for is not for that token.
+    // A limited token cannot use a lease that includes other keys.
     super::client::lock(&test, &id).await;
     let both = NewPurpose::Sign {
         keys: vec!["ec".into(), "rsa".into()],
@@ -123,7 +123,7 @@ async fn leases_of_other_people_cannot_be_used() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let erin = another_requester(&mut test).await;
     let (stranger, _) = Client::of(&test, erin, &[]).await;
-    // A custodian's token is no requester's.
+    // The owner of this token is not a requester.
     let (custodian, _) = Client::of(&test, BEN, &[]).await;
     let id = test.request_any_content("ec", 600, 5).await;
     test.open(&id).await;

@@ -1,4 +1,4 @@
-//! A program that speaks to `/se/api`, and what it needs to know.
+//! A client of `/se/api`, and the values that it expects.
 
 use axum::{
     Router,
@@ -18,9 +18,9 @@ use countersign_server::activation::LockRequest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::test_server::{TestServer, hsm_id, operator};
+use crate::test_server::{DOUG, TestServer, hsm_id, operator};
 
-/// What came back.
+/// A response.
 pub struct Reply {
     pub status: StatusCode,
     pub media_type: String,
@@ -55,14 +55,14 @@ impl Reply {
     }
 }
 
-/// A program.
+/// A client program.
 pub struct Client {
     router: Router,
     headers: Vec<(&'static str, String)>,
 }
 
 impl Client {
-    /// With these headers only.
+    /// A client that sends these headers only.
     pub async fn with(test: &TestServer, headers: &[(&'static str, &str)]) -> Self {
         let headers = headers.iter();
         Self {
@@ -73,7 +73,7 @@ impl Client {
         }
     }
 
-    /// With a token of this person for these keys.
+    /// A client with this person's token for these keys.
     pub async fn of(test: &TestServer, index: usize, keys: &[&str]) -> (Self, TokenId) {
         let owner = &test.people[index].person;
         let new = NewToken {
@@ -90,12 +90,12 @@ impl Client {
         (client, created.token.id)
     }
 
-    /// With a token of Doug's for everything.
+    /// A client with Doug's token for every key.
     pub async fn doug(test: &TestServer) -> Self {
-        Self::of(test, 3, &[]).await.0
+        Self::of(test, DOUG, &[]).await.0
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub fn and(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -138,7 +138,7 @@ impl Client {
     }
 }
 
-/// The key with this label on the first HSM, as the device describes it.
+/// The device's description of the key with this label on the first HSM.
 pub fn key(test: &TestServer, label: &str) -> KeyInfo {
     let device = test
         .server
@@ -155,18 +155,18 @@ pub fn public_key(test: &TestServer, label: &str) -> PublicKey {
     key(test, label).public_key.expect("a public key")
 }
 
-/// Path of the key with this label: its id is its number on the device.
+/// Path of the key with this label, whose id is its number on the device.
 pub fn path(test: &TestServer, label: &str) -> String {
     format!("/keys/{:02X}", key(test, label).reference)
 }
 
-/// Path of the first HSM's device certificate with dots, and x of its key.
+/// Path of the first HSM's device certificate, separated by dots, and the x coordinate of its key.
 pub async fn device(test: &TestServer) -> (String, String) {
     let hsm = test.server.hsms.get(&hsm_id()).expect("an HSM");
     let device = hsm.device().expect("attached");
     let chain = device.verified.chain();
     let PublicKey::Ec(key) = device.verified.public_key() else {
-        panic!("another kind of device");
+        panic!("not an EC key");
     };
     let holder = |name: &countersign_protocol::cvc::Chr| name.holder().to_owned();
     let names = [
@@ -177,7 +177,7 @@ pub async fn device(test: &TestServer) -> (String, String) {
     (names.join("."), hex::encode_upper(&key.point()[1..33]))
 }
 
-/// The key's JSON, as far as it is the same in all lists.
+/// The fields of the key's JSON that are the same in all lists.
 pub fn described(test: &TestServer, label: &str) -> Value {
     let info = key(test, label);
     let public = info.public_key.expect("a public key");
@@ -191,14 +191,14 @@ pub fn described(test: &TestServer, label: &str) -> Value {
     })
 }
 
-/// An object with more fields.
+/// Adds fields to a JSON object.
 pub fn with(mut object: Value, more: Value) -> Value {
     let fields = object.as_object_mut().expect("an object");
     fields.extend(more.as_object().expect("an object").clone());
     object
 }
 
-/// Ends an activation of Doug's.
+/// Ends an activation as Doug.
 pub async fn lock(test: &TestServer, id: &ActivationId) -> ActivationView {
     let person = test.doug().person.clone();
     let request = LockRequest {
@@ -215,7 +215,7 @@ pub async fn lock(test: &TestServer, id: &ActivationId) -> ActivationView {
     test.view(id).await
 }
 
-/// Enrols one more requester; the last of the people then.
+/// Enrols and confirms another requester, and returns their index.
 pub async fn another_requester(test: &mut TestServer) -> usize {
     let link = test.invite("Erin", Role::Requester).await;
     test.enrol(&link, "ERIN01").await;

@@ -1,4 +1,4 @@
-//! Key domains, use counters and lists of algorithms, as the device tells them.
+//! Key domains, use counters and lists of algorithms of a device.
 
 use countersign_card::{
     DkekShare, InitializeOptions, KeyDomainOptions, KeyKind, KeySpec, PkaOptions, SmartCardHsm,
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::client::{Client, described, device, key, path, with};
 use crate::{person::anchors, test_server::TestServer};
 
-/// Another tool: the custodians' cards are at one computer, and open the device there.
+/// Generates a key with another tool, for which the custodians' cards open the device at one computer.
 fn generate_elsewhere(test: &mut TestServer, spec: &KeySpec) {
     let mut card = SmartCardHsm::open(test.hsm.connect()).expect("selects");
     let device = card

@@ -1,4 +1,4 @@
-//! What gets a clear 4xx.
+//! Requests that are rejected with a clear 4xx status.
 
 use countersign_simulator::Profile;
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn invalid_input_is_rejected() {
     test.open(&id).await;
     let ec = path(&test, "ec");
     let rsa = path(&test, "rsa");
-    // SHA-1, SHA-224, nothing, one too many; a DigestInfo for SHA-256.
+    // SHA-1, SHA-224, an empty hash, one byte too many, and a DigestInfo for SHA-256.
     for (key, algorithm, length) in [
         (&ec, "ECDSA", 20),
         (&rsa, "RSA_PKCS1", 20),
@@ -76,7 +76,7 @@ async fn invalid_input_is_rejected() {
         .send("POST", &format!("{ec}/signhash"), Some("a".repeat(100_000)))
         .await;
     assert_eq!(huge.refusal(), (400, "invalid-request"));
-    // What else is in a request is not looked at, and hex has any case.
+    // Other fields of a request are ignored, and hex may be in either case.
     let body = json!({"hash": "aB".repeat(32), "algo": "ECDSA", "note": 1}).to_string();
     client
         .send("POST", &format!("{ec}/signhash"), Some(body))
@@ -116,17 +116,17 @@ async fn a_locked_key_names_the_next_step_and_requests_nothing() {
         let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
         assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
     }
-    // One that waits is named.
+    // The error names an activation that is waiting for approvals.
     let id = test.request_any_content("ec", 600, 5).await;
     let reply = client.sign(&key, "ECDSA", &[1; 32]).await;
     assert_eq!(reply.refusal(), (409, "not-open"));
     assert!(reply.detail().contains(id.as_str()), "{}", reply.detail());
-    // The HSM is open, for another key.
+    // The HSM is open for another key.
     test.open(&id).await;
     let other = client.sign(&path(&test, "rsa"), "RSA_PSS", &[1; 32]).await;
     assert_eq!(other.refusal(), (409, "not-open"));
     client.sign(&key, "ECDSA", &[1; 32]).await.ok();
-    // Without its device there is no key.
+    // A key on a disconnected device does not exist.
     test.hsm.remove();
     test.wait_for(&id, |view| view.state.is_ended()).await;
     let gone = client.sign(&key, "ECDSA", &[2; 32]).await;

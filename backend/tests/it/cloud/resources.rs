@@ -1,4 +1,4 @@
-//! HSMs, keys and key domains, in the original's JSON.
+//! HSMs, keys and key domains in the JSON of the cloud service.
 
 use countersign_simulator::Profile;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ async fn only_open_hsms_and_keys_are_listed() {
     test.shutdown().await;
 }
 
-/// Not in the original: what could be opened.
+/// The cloud service has no such list.
 #[tokio::test]
 async fn locked_hsms_and_keys_are_listed_on_request() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -114,7 +114,7 @@ async fn locked_hsms_and_keys_are_listed_on_request() {
     );
     let nonsense = client.get("/keys?state=some").await;
     assert_eq!(nonsense.refusal(), (400, "invalid-request"));
-    // The original looks at no parameter.
+    // Unknown parameters are ignored, as in the cloud service.
     assert_eq!(client.get("/hsms?x=1&format=json").await.ok()[0]["id"], hsm);
     test.shutdown().await;
 }

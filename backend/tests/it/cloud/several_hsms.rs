@@ -1,4 +1,4 @@
-//! Several HSMs, whose keys have the same ids: the ids are their numbers on the device.
+//! Several HSMs whose keys have the same ids, because an id is the key's number on its device.
 
 use countersign_card::{InitializeOptions, PkaOptions, SmartCardHsm, SoPin};
 use countersign_protocol::{
@@ -22,7 +22,7 @@ fn second() -> HsmId {
     HsmId::new("second")
 }
 
-/// Asks for something on the second HSM.
+/// Requests an activation of the second HSM.
 async fn request(test: &TestServer, index: usize, purpose: NewPurpose) -> ActivationId {
     let person = &test.people[index].person;
     let actor = operator(person);
@@ -79,7 +79,7 @@ async fn approve(test: &mut TestServer, id: &ActivationId) {
     }
 }
 
-/// A second HSM with one key, whose id another key on the first one has.
+/// Attaches a second HSM with one key, whose id is also the id of a key on the first HSM.
 async fn attach_second(test: &mut TestServer) {
     let simulator = new_card("SECOND", Profile::VENDOR, None);
     let options = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
@@ -146,7 +146,7 @@ async fn an_ambiguous_key_id_is_rejected_unless_the_request_is_specific() {
     let other_hsm = other["hsms"][0].as_str().expect("an HSM");
     assert_ne!(other_hsm, first);
 
-    // Nobody can tell which one is meant.
+    // The id alone is ambiguous.
     assert_eq!(client.get(&key).await.refusal(), (409, "conflict"));
     let hash = [1; 32];
     let reply = client.sign(&key, "ECDSA", &hash).await;
@@ -184,7 +184,7 @@ async fn an_ambiguous_key_id_is_rejected_unless_the_request_is_specific() {
     assert_eq!(test.view(&first_id).await.signatures, 1);
     assert_eq!(test.view(&second_id).await.signatures, 1);
 
-    // A token for one of them is clear; so is one that is open alone.
+    // It is not ambiguous for a token limited to one key, or if only one key is open.
     let (narrow, _) = Client::of(&test, DOUG, &["second"]).await;
     assert!(verifies(
         narrow.sign(&key, "ECDSA", &hash).await.ok(),

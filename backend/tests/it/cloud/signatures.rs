@@ -1,4 +1,4 @@
-//! Signatures: as the original makes them, and counted, recorded and audited as all others.
+//! Signatures have the form of the cloud service, and are counted, recorded and audited as all others.
 
 use countersign_protocol::{
     activation::EndReason,
@@ -99,7 +99,7 @@ async fn every_algorithm_and_hash_signs_by_every_path() {
     test.shutdown().await;
 }
 
-/// The original signs anew each time; here one wish is one signature.
+/// The cloud service makes a new signature for each request; here an equal request under a lease makes one.
 #[tokio::test]
 async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -114,16 +114,16 @@ async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
         assert_eq!(
             signature(client.sign(path, "RSA_PSS", &hash).await),
             first,
-            "salted anew"
+            "a new salt"
         );
     }
     assert_eq!(test.view(&id).await.signatures, 1);
-    // By another algorithm it is another wish.
+    // With another algorithm it is another request.
     let other = signature(client.sign(&key, "RSA_PKCS1", &hash).await);
     assert_ne!(first, other);
     assert_eq!(test.view(&id).await.signatures, 2);
 
-    // The lease's last one; then there is none.
+    // The last signature of the lease ends it.
     signature(client.sign(&key, "RSA_PKCS1", &[8; 32]).await);
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::CountUsed);
@@ -133,7 +133,7 @@ async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
         assert_eq!(reply.refusal(), (409, "not-open"));
     }
     assert_eq!(test.view(&id).await.signatures, 3);
-    // Another lease signs the same anew, and counts it.
+    // Under another lease the same request makes a new signature, which counts.
     let id = test.request_any_content("rsa", 600, 3).await;
     test.open(&id).await;
     assert_ne!(signature(client.sign(&key, "RSA_PSS", &hash).await), first);

@@ -17,9 +17,9 @@ use crate::test_server::{TestServer, reason, request_for};
 
 /// Longer than the server waits for a lock.
 const HELD: Duration = Duration::from_secs(12);
-/// Limit for locking the HSM, and for answers that need no storage.
+/// Time limit for locking the HSM, and for responses that need no storage.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// Limit for storing the end once the lock is released.
+/// Time limit for storing the end once the database lock is released.
 const STORE_LIMIT: Duration = Duration::from_secs(5);
 
 async fn hold(test: &TestServer) -> SqliteConnection {
@@ -82,13 +82,13 @@ async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
         test.server.activations.lock(&terms, lock_request(&test)),
         wait_until_locked(&test),
     );
-    let error = locked.expect_err("it cannot be stored");
+    let error = locked.expect_err("the end cannot be stored");
     assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
     assert!(error.to_string().contains("the HSM is locked"), "{error}");
     let request = request_for("a", Mechanism::EcdsaSha256);
     let refused = tokio::time::timeout(TIME_LIMIT, test.sign(&id, "1", &request))
         .await
-        .expect("it takes too long");
+        .expect("within the time limit");
     assert!(
         matches!(refused, Err(SigningError::Ended(EndReason::Locked { .. }))),
         "{refused:?}"

@@ -17,19 +17,19 @@ use crate::{
     test_server::{TestServer, start},
 };
 
-/// Size of a small disk, as `mount` wants it.
+/// Size of a small disk, as an option of `mount`.
 const SIZE: &str = "size=24m";
 
 /// A disk that can be filled.
 pub enum Disk {
     /// A small file system that is really full. Only root can mount one.
     Small { mount: PathBuf },
-    /// Triggers let every change fail, and SQLite rolls the transaction back by itself, as it does when the disk is full.
+    /// Triggers make every change fail, and SQLite rolls the transaction back automatically, as it does when the disk is full.
     Triggers(tempfile::TempDir),
 }
 
 impl Disk {
-    /// The disks that the user who runs the tests can have.
+    /// The disks that the user who runs the tests can create.
     pub fn all() -> Vec<Self> {
         let triggers = Self::Triggers(tempfile::tempdir().expect("a folder"));
         let small = Self::small();
@@ -60,7 +60,7 @@ impl Disk {
         }
     }
 
-    /// A world with a ready HSM, whose data folder is on this disk.
+    /// Starts a test server with a ready HSM, whose data directory is on this disk.
     pub async fn start_test_server(&self, profile: Profile) -> TestServer {
         let folder = tempfile::tempdir_in(self.path()).expect("a folder");
         let hsm = new_card("TARGET", profile, None);
@@ -70,7 +70,7 @@ impl Disk {
         test
     }
 
-    /// Lets every write fail from now on.
+    /// Makes every write fail.
     pub async fn fill(&self, test: &TestServer) {
         let mut other = another_program(test).await;
         match self {
@@ -103,7 +103,7 @@ impl Disk {
         other.close().await.expect("closed");
     }
 
-    /// Lets writes succeed again.
+    /// Makes writes succeed again.
     pub async fn free(&self, test: &TestServer) {
         match self {
             Self::Small { mount } => {

@@ -1,4 +1,4 @@
-//! A disk that is full for a while in the middle of everything.
+//! The disk is full for a while during operation.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -24,14 +24,14 @@ use crate::test_server::{BEN, CARLA, TestServer, reason, request_for};
 const EC: Mechanism = Mechanism::EcdsaSha256;
 /// How long the disk is full.
 const FULL: Duration = Duration::from_secs(1);
-/// Limit for answers that need no storage.
+/// Time limit for responses that need no storage.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 const SIGNERS: usize = 4;
 
 async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(TIME_LIMIT, what)
         .await
-        .expect("it takes too long")
+        .expect("within the time limit")
 }
 
 /// Anonymous writes and the HSM work again without a restart.
@@ -92,10 +92,13 @@ async fn signing_loses_nothing_that_was_acknowledged_and_goes_on() {
             stop.store(true, Ordering::SeqCst);
         };
         let (a, b, c, d, ()) = tokio::join!(signer(0), signer(1), signer(2), signer(3), trouble);
-        assert!(failed.load(Ordering::SeqCst) >= SIGNERS, "it was not full");
+        assert!(
+            failed.load(Ordering::SeqCst) >= SIGNERS,
+            "the disk was not full"
+        );
         assert!(
             matches!(test.view(&id).await.state, ActivationState::Open { .. }),
-            "the lease goes on"
+            "the lease stays open"
         );
         let request = request_for("afterwards", EC);
         in_time(test.sign(&id, "afterwards", &request))
@@ -134,7 +137,7 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
                 .activations
                 .approve(&terms, &custodian, evidence)
                 .await;
-            assert!(refused.is_err(), "it was stored");
+            assert!(refused.is_err(), "the approval was stored");
             assert!(!test.hsm.is_open());
             let pka = test.hsm_view().await.pka.expect("a quorum");
             assert_eq!(pka.authenticated, 0);
@@ -158,7 +161,7 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
                 })
                 .await;
             assert_eq!(view.authenticated, 0);
-            assert!(view.notice.is_some(), "the custodians are not told");
+            assert!(view.notice.is_some(), "the custodians see no notice");
             test.open(&id).await;
             test.sign(&id, "1", &request_for("a", EC))
                 .await
@@ -192,7 +195,10 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
         test.open(&id).await;
         disk.fill(&test).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(!test.hsm.is_open(), "the HSM's thread locks it by itself");
+        assert!(
+            !test.hsm.is_open(),
+            "the HSM's thread does not lock the HSM"
+        );
         let refused = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
             matches!(refused, Err(SigningError::Ended(EndReason::TimeUsed))),
@@ -200,7 +206,7 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
         );
         let left = match test.view(&id).await.state {
             ActivationState::Open { left, .. } => left,
-            state => panic!("it cannot be stored: {state:?}"),
+            state => panic!("the end cannot be stored yet: {state:?}"),
         };
         assert_eq!(left, 0, "nothing more is signed");
 
@@ -224,7 +230,7 @@ async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
         disk.fill(&test).await;
         for _ in 0..2 {
             let locked = test.server.activations.lock(&terms, lock_request(&test));
-            let error = in_time(locked).await.expect_err("it cannot be stored");
+            let error = in_time(locked).await.expect_err("the end cannot be stored");
             assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
             assert!(error.to_string().contains("the HSM is locked"), "{error}");
             assert!(!test.hsm.is_open());
@@ -243,7 +249,7 @@ async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
             "{:?}",
             view.state
         );
-        assert!(view.notice.is_some(), "the page says nothing of it");
+        assert!(view.notice.is_some(), "the activation shows no notice");
 
         disk.free(&test).await;
         let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;

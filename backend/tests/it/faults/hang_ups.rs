@@ -29,9 +29,9 @@ use crate::{
 
 /// Longest time between the request and the hang-up, in microseconds.
 const LONGEST: u64 = 3000;
-/// Limit for the answer to a write.
+/// Time limit for the response to a write.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
-/// Limit for a whole test.
+/// Time limit for a whole test.
 const BOUND: Duration = Duration::from_secs(240);
 
 /// Attempts at requests that need a custodian's card.
@@ -87,7 +87,7 @@ impl Server {
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, tcp))))
     }
 
-    /// Sends a request, waits, and closes the connection without reading the answer.
+    /// Sends a request, waits, and closes the connection without reading the response.
     fn hang_up(&self, request: &[u8], wait: Duration, end: End) -> std::io::Result<()> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -109,7 +109,7 @@ impl Server {
         Ok(())
     }
 
-    /// Sends a request and returns the status of its answer.
+    /// Sends a request and returns the status of its response.
     fn status(&self, request: &[u8]) -> std::io::Result<u16> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -164,7 +164,7 @@ async fn hang_up_everywhere(test: &mut TestServer, server: Server) {
             for attempt in attempts.clone() {
                 let request = setting.request(route, attempt);
                 let wait = moment(place * ATTEMPTS + attempt);
-                // A server that refuses early may have closed already.
+                // A server that rejects a request early may have closed the connection already.
                 let _ = block_in_place(|| server.hang_up(&request, wait, end));
             }
         }
@@ -189,7 +189,7 @@ async fn clients_that_hang_up_leave_the_server_as_it_was() {
     };
     tokio::time::timeout(BOUND, hang_up_everywhere(&mut test, server))
         .await
-        .expect("it takes too long");
+        .expect("within the time limit");
     test.shutdown().await;
 }
 
@@ -203,11 +203,11 @@ async fn clients_that_hang_up_leave_a_server_with_tls_as_it_was() {
     };
     tokio::time::timeout(BOUND, hang_up_everywhere(&mut tls_server.test, server))
         .await
-        .expect("it takes too long");
+        .expect("within the time limit");
     tls_server.test.shutdown().await;
 }
 
-/// The card's count and the stored approvals agree, at whatever moment the custodian hangs up.
+/// The card's count and the stored approvals agree, whenever the custodian's client hangs up.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_or_nowhere() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -293,7 +293,7 @@ async fn lock_now_whose_sender_hangs_up_is_done_or_never_arrived() {
             let request = request_for("a", Mechanism::EcdsaSha256);
             test.sign(&id, "1", &request)
                 .await
-                .expect("the lease is as before");
+                .expect("the lease is still open");
             lock(&test, &id).await;
         }
     }

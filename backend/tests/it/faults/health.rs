@@ -21,7 +21,7 @@ pub enum Lost {
     Some,
 }
 
-/// A connection of another program. It does not wait for locks.
+/// A database connection of another program, which does not wait for locks.
 pub async fn another_program(test: &TestServer) -> SqliteConnection {
     let path = test.folder.path().join(DATABASE);
     SqliteConnectOptions::from_str(&format!("sqlite://{}", path.display()))
@@ -50,7 +50,7 @@ async fn count(test: &TestServer, query: &'static str) -> usize {
     usize::try_from(count).expect("a number")
 }
 
-/// Tables whose rows differ in number from their audit entries.
+/// Tables whose number of rows differs from the number of their audit entries.
 async fn contradictions(test: &TestServer, lost: Lost) -> Vec<String> {
     let log = test.audit().await;
     let logged = |wanted: fn(&AuditEvent) -> bool| log.iter().filter(|event| wanted(event)).count();

@@ -44,7 +44,7 @@ pub enum As {
     Anonymous,
     /// A person with a session.
     Person(usize),
-    /// A program with a token of Doug's.
+    /// A program with Doug's token.
     Program,
     /// Doug, in a session that the attempt ends.
     LeavingPerson,
@@ -392,7 +392,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Prepares a world whose HSM is ready.
+    /// Prepares a test server whose HSM is ready.
     pub async fn of(test: &mut TestServer) -> Self {
         let router = router(&test.server).await;
         let mut cookies = Vec::new();
@@ -500,7 +500,7 @@ impl Setting {
         .into_bytes()
     }
 
-    /// As [`Self::request`], for a person and a path that the table does not fill.
+    /// Does the same as [`Self::request`] for a person and a path that the table does not contain.
     pub fn request_of(&self, index: usize, method: &str, path: &str, body: &str) -> Vec<u8> {
         format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -515,7 +515,7 @@ impl Setting {
     }
 }
 
-/// Logs a person in, and returns the cookie for requests and the body of the log-in, which counts only once.
+/// Logs a person in, and returns the cookie for requests and the body of the log-in, which is accepted only once.
 async fn log_in(test: &mut TestServer, router: &Router, index: usize) -> (String, String) {
     let own = test.server.config.public_origin.clone();
     let origin = [("origin", own.as_str())];

@@ -1,4 +1,4 @@
-//! A client of the cloud service as it is: curl with mutual TLS, and nothing else that says who calls.
+//! curl as an unchanged client of the cloud service, which identifies itself only by mutual TLS.
 
 use std::path::PathBuf;
 
@@ -20,12 +20,12 @@ const MESSAGE: &[u8] = b"Hello World";
 struct Curl {
     folder: PathBuf,
     base: String,
-    /// Files of the client certificate; `None`: nobody.
+    /// Name of the files of the client certificate, if it has one.
     identity: Option<&'static str>,
 }
 
 impl Curl {
-    /// Status and body.
+    /// Sends a request, and returns the status and the body.
     async fn request(&self, path: &str, more: &[&str]) -> (u16, Value) {
         let mut arguments: Vec<String> = ["--silent", "--show-error", "--cacert", "server.pem"]
             .map(str::to_owned)
@@ -112,7 +112,7 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
     let hash = Sha256Digest::of(MESSAGE);
     let (ec, rsa) = (path(&tls_server.test, "ec"), path(&tls_server.test, "rsa"));
 
-    // Locked: nothing is listed, and nothing is signed.
+    // While the HSM is locked, nothing is listed and nothing is signed.
     assert_eq!(
         client.request("/keys", &[]).await,
         (200, Value::Array(vec![]))
@@ -140,7 +140,7 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
         (&rsa, "RSA_PKCS1", Mechanism::RsaPkcs1Sha256, "rsa"),
         (&rsa, "RSA_PSS", Mechanism::RsaPssSha256, "rsa"),
     ] {
-        // All but the last, which ends the lease, are answered twice and counted once.
+        // A repeated request counts once. The last signature ends the lease, so it is not repeated.
         let made = client.sign(key, algorithm, hash.as_bytes()).await;
         must_verify(&made, mechanism, &public_key(&tls_server.test, label));
         if algorithm != "RSA_PSS" {
@@ -167,7 +167,7 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
     let over = client.sign(&ec, "ECDSA", &[7; 32]).await;
     assert_eq!(problem(&over), (409, "not-open"));
 
-    // *Lock now* ends it for clients, too.
+    // *Lock now* ends the lease for clients as well.
     let id = tls_server.test.request_any_content("ec", 600, 5).await;
     tls_server.test.open(&id).await;
     let made = client.sign(&ec, "ECDSA", hash.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! Another TLS library: curl, with a certificate that openssl made as `docs/tls.md` says.
+//! curl as a client with another TLS library, and a certificate created with openssl as in `docs/tls.md`.
 
 use std::{path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! Client certificates that stand for API tokens.
+//! Client certificates that identify API tokens.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_t
 use super::server::{BOTH, Pair, TlsServer, in_time, token_for};
 use crate::test_server::{NotCreated, files, operator};
 
-/// The certificate of one, the key of another.
+/// The certificate of one pair with the key of another.
 fn stolen(
     certificate: &Pair,
     key: &Pair,
@@ -58,7 +58,7 @@ async fn a_client_that_proves_the_key_acts_as_the_token() {
                 .expect("connects");
             let me: SessionView = connection.get("/session").await.json();
             assert_eq!(me.person.name, "Doug");
-            // As requester, and never as more.
+            // The token acts only as a requester.
             assert_eq!(
                 connection.get("/audit").await.code(),
                 ProblemCode::NotAllowed
@@ -82,7 +82,7 @@ async fn a_client_that_proves_the_key_acts_as_the_token() {
         assert!(stored.last_used_at.is_some());
         assert_eq!(stored.certificate, created.certificate);
 
-        // Withdrawn, at once, on a connection that is open.
+        // A revocation takes effect immediately, even on an open connection.
         let mut open = tls_server.connect(Some(&pair)).await;
         assert_eq!(open.get("/keys").await.status, 200);
         let doug = &tls_server.test.doug().person;
@@ -101,7 +101,7 @@ async fn a_client_that_proves_the_key_acts_as_the_token() {
     tls_server.test.shutdown().await;
 }
 
-/// The client that the command line and the PKCS#11 module use; scope and actor are the token's.
+/// Uses the client of the command line and the PKCS#11 module. The keys and the actor are those of the token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_with_a_certificate_is_limited_to_the_keys_of_its_token() {
     let mut tls_server = TlsServer::new().await;
@@ -191,7 +191,7 @@ async fn a_certificate_without_its_key_is_rejected() {
         let connection = tls_server
             .connect_as(Some(stolen(&victim, &thief)), &[*version])
             .await;
-        // In TLS 1.3 the client learns of it when it reads.
+        // In TLS 1.3 the client notices the failure when it reads.
         if let Ok(mut connection) = connection {
             let path = "/session";
             let answer = super::server::send(&mut connection.0, "GET", path, &[], "").await;
@@ -210,7 +210,7 @@ async fn unknown_and_expired_certificates_are_rejected() {
         connection.get("/keys").await.code(),
         ProblemCode::NotAuthenticated
     );
-    // What anybody may do, a stranger may, too.
+    // Requests that need no credential are still accepted.
     assert_eq!(connection.get("/about").await.status, 200);
 
     // A token that has expired.
@@ -230,7 +230,7 @@ async fn unknown_and_expired_certificates_are_rejected() {
         connection.get("/keys").await.code(),
         ProblemCode::NotAuthenticated
     );
-    // The same certificate may stand for its successor.
+    // The same certificate can be used for the next token.
     tls_server.token(&[], Some(&pair)).await.expect("a token");
     assert_eq!(connection.get("/keys").await.status, 200);
 
@@ -282,7 +282,7 @@ async fn a_token_rejects_unusable_certificates() {
         Unusable::NotYetValid(_)
     ));
 
-    // One certificate, one identity.
+    // A certificate can belong to one token only.
     tls_server.token(&[], Some(&pair)).await.expect("a token");
     let again = tls_server.token(&[], Some(&pair)).await;
     assert!(matches!(
@@ -306,14 +306,14 @@ async fn a_request_has_one_credential_and_certificates_of_browsers_are_ignored()
     let mut connection = tls_server.connect(Some(&pair)).await;
     assert_eq!(connection.get("/keys").await.status, 200);
 
-    // A token wins, a bad one too.
+    // The header `Authorization` takes precedence, even with an invalid token.
     for (value, status) in [(format!("Bearer {bearer}"), 200), ("Bearer x".into(), 401)] {
         let headers = [("authorization", value.as_str())];
         let answer = connection.send("GET", "/keys", &headers, "").await;
         assert_eq!(answer.status, status, "{value}");
     }
 
-    // The certificate is not what a page, ours or another, acts with.
+    // The certificate is ignored in requests from pages, whether of the portal or of another site.
     for (headers, status) in [
         (vec![("origin", "https://evil.example")], 403),
         (vec![("origin", "null")], 403),
@@ -335,10 +335,10 @@ async fn a_request_has_one_credential_and_certificates_of_browsers_are_ignored()
     assert_eq!(
         answer.code(),
         ProblemCode::NotAuthenticated,
-        "the portal wants a log-in"
+        "the portal needs a log-in"
     );
 
-    // With a session, the certificate changes nothing: not who it is, not what a session must prove.
+    // With a session, the certificate changes neither the caller nor the required headers.
     let headers = [("origin", origin.as_str())];
     let answer = connection
         .send("POST", "/session/challenge", &headers, "")

@@ -1,4 +1,4 @@
-//! The server's own TLS: what it lets in, and with which certificate.
+//! The server's own TLS: handshakes, certificates and their replacement.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ async fn https_connections_are_kept_open_until_the_server_stops() {
         }
     }
 
-    // A WebSocket, which stays open, and a connection that is at rest.
+    // An open WebSocket, and an idle connection.
     let secret = tls_server.token(&[], None).await.expect("a token").secret;
     let bearer = format!("Bearer {secret}");
     let mut socket = tls_server.connect(None).await;
@@ -44,12 +44,12 @@ async fn https_connections_are_kept_open_until_the_server_stops() {
     ];
     let answer = in_time(socket.send("GET", "/events", &headers, "")).await;
     assert_eq!(answer.status, 101);
-    // The first ping.
+    // The first byte of the first ping.
     assert_eq!(in_time(socket.0.read_u8()).await.expect("a frame"), 0x89);
     let mut resting = tls_server.connect(None).await;
     resting.get("/about").await;
 
-    // Once asked to stop, it closes what rests, and takes nobody any more.
+    // When the server stops, it closes idle connections and accepts no new ones.
     drop(tls_server.stop.take());
     let end = in_time(resting.0.read_u8()).await;
     assert!(end.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof));
@@ -89,7 +89,7 @@ async fn stalled_handshakes_do_not_delay_other_clients() {
             .await
             .expect("connects");
         if number % 2 == 0 {
-            // Half a ClientHello.
+            // The beginning of a ClientHello.
             tcp.write_all(&[0x16, 3, 1, 2, 0, 1]).await.expect("sent");
         }
         stalled.push(tcp);
@@ -102,7 +102,7 @@ async fn stalled_handshakes_do_not_delay_other_clients() {
         "{:?}",
         start.elapsed()
     );
-    // None is kept for long.
+    // The server closes the stalled connections.
     for mut tcp in stalled {
         let _ = in_time(tcp.read_to_end(&mut Vec::new())).await;
     }
@@ -129,10 +129,10 @@ async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the pair is not taken");
+        panic!("the certificate is not loaded");
     };
 
-    // Also if it is written before anybody watches.
+    // A new certificate is loaded even if it is written before the watch starts.
     let new = Pair::new("server");
     new.write(tls_server.test.folder.path(), "server");
     tokio::spawn(reload_when_changed(
@@ -144,10 +144,10 @@ async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
     assert_eq!(
         kept.get("/about").await.status,
         200,
-        "what is open stays so"
+        "open connections stay open"
     );
 
-    // A key of another pair, garbage, nothing: the pair that works stays.
+    // With the key of another pair, garbage or an empty file, the previous pair stays in use.
     for (certificate, key) in [
         (new.certificate.as_str(), old.key.as_str()),
         (&new.certificate, "-----BEGIN PRIVATE KEY-----\nAAAA"),

@@ -1,4 +1,4 @@
-//! TLS, client certificates, proxies: over real sockets.
+//! TLS, client certificates and proxies, over real sockets.
 
 mod cloud;
 mod curl;

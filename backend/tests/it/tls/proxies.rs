@@ -1,4 +1,4 @@
-//! Behind a proxy that does TLS: whose word counts.
+//! A server behind a proxy that terminates TLS: which forwarded headers are trusted.
 
 use std::net::SocketAddr;
 
@@ -37,12 +37,12 @@ async fn session(address: SocketAddr, headers: &[(&str, &str)]) -> Answer {
         .expect("an answer")
 }
 
-/// As RFC 9440 has it.
+/// Value of the header `Client-Cert` in the form of RFC 9440.
 fn by_standard(pair: &Pair) -> String {
     format!(":{}:", BASE64_STANDARD.encode(pair.der()))
 }
 
-/// nginx's `$ssl_client_escaped_cert`.
+/// Value of the header in the form of nginx's `$ssl_client_escaped_cert`.
 fn as_nginx_does(pair: &Pair) -> String {
     pair.certificate
         .replace('+', "%2B")
@@ -75,9 +75,9 @@ async fn a_trusted_proxy_can_forward_certificates() {
         vec![("client-cert", ":AAAA:")],
         vec![("client-cert", "nonsense")],
         vec![("client-cert", &by_standard(&stranger))],
-        // The client's own, which the proxy did not take away.
+        // One of the headers is the client's own, which the proxy did not remove.
         vec![("client-cert", &standard), ("client-cert", &standard)],
-        // A browser's.
+        // A request of a browser.
         vec![("client-cert", &standard), ("sec-fetch-site", "cross-site")],
     ] {
         let answer = session(address, &headers).await;
@@ -108,7 +108,7 @@ async fn forwarded_certificates_of_other_peers_are_ignored() {
         test.shutdown().await;
     }
 
-    // Nor is a client that does its TLS with the server itself.
+    // The header is also ignored on TLS connections with the server itself.
     let tls_server = TlsServer::new().await;
     tls_server.token(&[], Some(&pair)).await.expect("a token");
     for identity in [None, Some(Pair::new("other"))] {
@@ -120,7 +120,7 @@ async fn forwarded_certificates_of_other_peers_are_ignored() {
     tls_server.test.shutdown().await;
 }
 
-/// A proxy that shows a certificate of its own speaks for those behind it all the same.
+/// A proxy that authenticates with its own certificate still forwards those of its clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxys_own_certificate_does_not_identify_its_clients() {
     let tls_server = TlsServer::with(Default::default(), |config| {
@@ -141,7 +141,6 @@ async fn a_proxys_own_certificate_does_not_identify_its_clients() {
     tls_server.test.shutdown().await;
 }
 
-/// What the portal shows of a waiting HSM is where it is, if a trusted proxy says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_hsm_shows_the_address_that_a_trusted_proxy_forwards() {
     for (proxies, wanted) in [(&["127.0.0.1"][..], "192.0.2.7"), (&[], "127.0.0.1")] {

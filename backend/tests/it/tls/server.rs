@@ -1,4 +1,4 @@
-//! Certificates, a server that speaks TLS, and a client that can be told to misbehave.
+//! Certificates, a server with TLS, and a client that can misbehave.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -88,7 +88,7 @@ impl Pair {
     }
 }
 
-/// A server that speaks TLS.
+/// A test server with TLS.
 pub struct TlsServer {
     pub test: TestServer,
     pub address: SocketAddr,
@@ -150,7 +150,7 @@ impl TlsServer {
         &self.test.server.config.public_origin
     }
 
-    /// Doug's.
+    /// Creates a token for Doug.
     pub async fn token(
         &self,
         keys: &[&str],
@@ -169,12 +169,12 @@ impl TlsServer {
         self.connect_as(identity, BOTH).await.expect("a connection")
     }
 
-    /// Of a client that trusts this server and shows no certificate.
+    /// Configuration of a client that trusts this server and presents no certificate.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         Arc::new(client_config(&self.own, None, BOTH))
     }
 
-    /// Shows this certificate, whether the key belongs to it or not.
+    /// Connects with this certificate and key, which need not match.
     pub async fn connect_as(
         &self,
         identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -187,7 +187,7 @@ impl TlsServer {
     }
 }
 
-/// Doug's, whatever the text is.
+/// Creates a token for Doug with this text as its certificate.
 pub async fn token_for(
     test: &TestServer,
     keys: &[&str],
@@ -229,7 +229,7 @@ fn client_config(
     config
 }
 
-/// rustls's own would refuse a key that does not belong to the certificate.
+/// Presents any certificate and key. The resolver of rustls refuses a key that does not match.
 #[derive(Debug)]
 struct Shown(Arc<CertifiedKey>);
 
@@ -243,7 +243,7 @@ impl ResolvesClientCert for Shown {
     }
 }
 
-/// A kept connection.
+/// A connection that is kept open.
 pub struct Connection(pub TlsStream<TcpStream>);
 
 impl Connection {
@@ -287,7 +287,7 @@ impl Answer {
     }
 }
 
-/// One request of HTTP/1.1; the connection is kept.
+/// Sends a request with HTTP/1.1, and keeps the connection open.
 pub async fn send(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     method: &str,
@@ -333,9 +333,9 @@ pub async fn listen(server: &Server) -> SocketAddr {
     address
 }
 
-/// Nothing here may take long.
+/// Fails if this takes longer than 5 s.
 pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(5), what)
         .await
-        .expect("it takes too long")
+        .expect("within the time limit")
 }
