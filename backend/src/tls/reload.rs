@@ -96,7 +96,7 @@ pub async fn reload_when_changed(reload: Reload, every: Duration) {
             () = tokio::time::sleep(every) => false,
         };
         let seen = look(&reload.files);
-        // The certificate and the key are written one after the other, so both are read once neither changes any more.
+        // The certificate and the key are written one after the other, so both are read when neither has changed since the last check.
         if signalled || (seen != used && seen == before) {
             used = seen;
             let reload = reload.clone();

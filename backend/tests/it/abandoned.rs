@@ -1,4 +1,4 @@
-//! Activations are cancelled when no client polls for them any more.
+//! Activations are cancelled when no client polls for them.
 
 use std::time::{Duration, Instant};
 
@@ -89,11 +89,11 @@ async fn a_long_poll_keeps_an_activation_alive() {
     let router = crate::test_server::router(&test.server).await;
     let waited = request(&test, "waited for", Some(3)).await;
     let id = waited.terms.id.clone();
-    let request = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
+    let poll = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
         .header("authorization", format!("Bearer {}", token.secret))
         .body(Body::empty())
         .expect("a request");
-    let poll = tokio::spawn(router.oneshot(request));
+    let poll = tokio::spawn(router.oneshot(poll));
     // The activation without a poll ends first, although it was requested later.
     let other = request(&test, "other", Some(3)).await;
     ended(&test, &other).await;

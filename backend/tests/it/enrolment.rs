@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Tries to enrol with a changed file and a valid statement, and returns the error.
-async fn refusal(
+async fn rejection(
     test: &TestServer,
     card: &mut Card,
     change: impl FnOnce(&mut PkaFile),
@@ -45,7 +45,7 @@ async fn refusal(
         .people
         .enrol(&enrolment)
         .await
-        .expect_err("refused");
+        .expect_err("rejected");
     let audit = test.audit().await;
     assert_eq!(audit.len(), before + 1, "only the rejection is logged");
     let why = error.to_string();
@@ -76,7 +76,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
     let mut card = Card::new("MALL01");
     let mut other = Card::new("OTHER1");
 
-    let error = refusal(&test, &mut card, |file| {
+    let error = rejection(&test, &mut card, |file| {
         file.request = damaged(&file.request, 1)
     })
     .await;
@@ -87,7 +87,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
 
     // The chain of another card, which did not generate this key.
     let chain = other.file.chain.clone();
-    let error = refusal(&test, &mut card, |file| file.chain = chain).await;
+    let error = rejection(&test, &mut card, |file| file.chain = chain).await;
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
@@ -96,7 +96,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
 
     // A key and a chain of different cards.
     let request = other.file.request.clone();
-    let error = refusal(&test, &mut card, |file| file.request = request).await;
+    let error = rejection(&test, &mut card, |file| file.request = request).await;
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
@@ -104,7 +104,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
     );
 
     // A device certificate in the place of its issuer's certificate.
-    let error = refusal(&test, &mut card, |file| {
+    let error = rejection(&test, &mut card, |file| {
         file.chain = DeviceChain {
             device: file.chain.device.clone(),
             issuer: file.chain.device.clone(),
@@ -123,7 +123,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
     // An attested key that public key authentication cannot use.
     for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::Secp384r1)] {
         let file = Card::with_key("WRONG1", kind).file;
-        let error = refusal(&test, &mut card, |pka| *pka = file).await;
+        let error = rejection(&test, &mut card, |pka| *pka = file).await;
         let error = of_attestation(error);
         assert!(
             matches!(error, AttestationError::UnsuitableKey { .. }),
@@ -133,7 +133,7 @@ async fn each_forgery_is_rejected_with_its_own_reason() {
 
     // The key of another person with its valid attestation.
     let anna = test.anna().card.file.clone();
-    let error = refusal(&test, &mut other, |file| *file = anna).await;
+    let error = rejection(&test, &mut other, |file| *file = anna).await;
     assert!(matches!(error, PeopleError::Taken(_)), "{error}");
     test.shutdown().await;
 }
@@ -157,10 +157,10 @@ async fn an_enrolment_statement_is_bound_to_its_invitation_and_key() {
         code: second,
         ..for_the_first.clone()
     };
-    let refused = test.server.people.enrol(&stolen).await;
+    let rejected = test.server.people.enrol(&stolen).await;
     assert!(
-        matches!(refused, Err(PeopleError::Statement(_))),
-        "{refused:?}"
+        matches!(rejected, Err(PeopleError::Statement(_))),
+        "{rejected:?}"
     );
     // A statement that is signed by another key than the enrolled one.
     let mut other = Card::new("OTHER1");
@@ -174,10 +174,10 @@ async fn an_enrolment_statement_is_bound_to_its_invitation_and_key() {
         statement: Some(other.seal(&statement)),
         ..for_the_first.clone()
     };
-    let refused = test.server.people.enrol(&forged).await;
+    let rejected = test.server.people.enrol(&forged).await;
     assert!(
-        matches!(refused, Err(PeopleError::Statement(_))),
-        "{refused:?}"
+        matches!(rejected, Err(PeopleError::Statement(_))),
+        "{rejected:?}"
     );
     test.server
         .people
@@ -220,7 +220,7 @@ async fn simulated_cards_are_rejected_in_production() {
         .people
         .enrol(&card.enrolment(code, &opened))
         .await
-        .expect_err("refused");
+        .expect_err("rejected");
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::Chain(ChainError::SimulatedRoot(_))),
@@ -251,7 +251,7 @@ async fn every_signature_of_the_chain_is_verified() {
     assert_eq!(attested.device().anchor(), "our own");
 
     // The same attestation at a server that does not trust its root.
-    let error = verify(&stranger, &good).expect_err("refused");
+    let error = verify(&stranger, &good).expect_err("rejected");
     assert!(
         matches!(error, AttestationError::Chain(ChainError::UnknownRoot(_))),
         "{error:?}"
@@ -262,7 +262,7 @@ async fn every_signature_of_the_chain_is_verified() {
         chain: pki::chain(&pki::key(9)),
         ..good.clone()
     };
-    let error = verify(&server, &forged).expect_err("refused");
+    let error = verify(&server, &forged).expect_err("rejected");
     assert!(
         matches!(
             error,
@@ -281,7 +281,7 @@ async fn every_signature_of_the_chain_is_verified() {
         request: swapped,
         ..good.clone()
     };
-    let error = verify(&server, &forged).expect_err("refused");
+    let error = verify(&server, &forged).expect_err("rejected");
     assert!(
         matches!(error, AttestationError::InnerSignature(_)),
         "{error:?}"
@@ -318,10 +318,10 @@ async fn every_signature_of_the_chain_is_verified() {
             pka: Base64(file.to_old_format()),
             statement: None,
         };
-        let refused = server.people.enrol(&enrolment).await;
+        let rejected = server.people.enrol(&enrolment).await;
         assert!(
-            matches!(refused, Err(PeopleError::Attestation(_))),
-            "{refused:?}"
+            matches!(rejected, Err(PeopleError::Attestation(_))),
+            "{rejected:?}"
         );
     }
 }

@@ -199,8 +199,8 @@ async fn a_token_limited_to_some_keys_sees_only_their_activations() {
             assert_eq!(code(response).await, ProblemCode::NotFound, "{path}");
         }
         let path = format!("/activations/{id}");
-        let there = send(&router, "GET", &path, &unlimited, None).await;
-        let view: ActivationView = json(there).await;
+        let other = send(&router, "GET", &path, &unlimited, None).await;
+        let view: ActivationView = json(other).await;
         assert!(!view.state.is_ended());
     }
     let path = format!("/activations/{ec}/lock");
@@ -295,7 +295,7 @@ async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
     };
     let requested = test.request(ANNA, purpose, None).await.expect("requested");
     let anna = &test.anna().person;
-    for (keys, there) in [
+    for (keys, other) in [
         (vec!["new".to_owned()], vec![]),
         (vec![], vec![requested.terms.id]),
     ] {
@@ -309,7 +309,7 @@ async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
-        assert_eq!(seen(&router, &[("authorization", &bearer)]).await, there);
+        assert_eq!(seen(&router, &[("authorization", &bearer)]).await, other);
     }
     test.shutdown().await;
 }

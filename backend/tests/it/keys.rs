@@ -192,12 +192,12 @@ async fn every_salt_length_that_fits_is_accepted() {
             salt_length: Some(salt),
             ..request_for("a", mechanism)
         };
-        let refused = test
+        let rejected = test
             .sign(&id, &format!("{mechanism} {salt}"), &request)
             .await;
         assert!(
-            matches!(refused, Err(SigningError::Invalid(_))),
-            "{refused:?}"
+            matches!(rejected, Err(SigningError::Invalid(_))),
+            "{rejected:?}"
         );
     }
     test.shutdown().await;
@@ -249,10 +249,10 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
 
     let id = test.request_any_content("rsa", 600, 50).await;
     test.open(&id).await;
-    let refused = test.sign(&id, "1", &request).await;
+    let rejected = test.sign(&id, "1", &request).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
     let allowed = KeySettings { raw_rsa: true };
     test.server
@@ -265,10 +265,10 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         .verify(&rsa.public_key, made.signature.as_bytes())
         .expect("verifies");
     let short = SignRequest::new(Mechanism::RsaRaw, vec![0; 32]);
-    let refused = test.sign(&id, "3", &short).await;
+    let rejected = test.sign(&id, "3", &short).await;
     assert!(
-        matches!(refused, Err(SigningError::Invalid(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Invalid(_))),
+        "{rejected:?}"
     );
     let wrong_key = test
         .server
@@ -297,10 +297,10 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
 
     let id = test.request_signatures("rsa", &["a"]).await;
     test.open(&id).await;
-    let refused = test.sign(&id, "1", &request).await;
+    let rejected = test.sign(&id, "1", &request).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
     test.shutdown().await;
 }

@@ -48,7 +48,7 @@ async fn of_two_requests_for_one_label_only_the_first_generates_a_key() {
         panic!("{:?}", test.view(&second).await.state)
     };
     assert!(why.contains(LABEL), "{why}");
-    test.must_be_locked().await;
+    test.assert_locked().await;
 
     let keys = test.hsm_view().await.keys;
     let named = keys.iter().filter(|key| key.label == LABEL);

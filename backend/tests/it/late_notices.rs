@@ -92,7 +92,7 @@ impl DelayedNotices {
     }
 
     /// Sends a notice, and waits until the coordinator has read it: it reads notices before commands.
-    async fn arrives(&self, notice: Notice) {
+    async fn deliver(&self, notice: Notice) {
         self.coordinator.send(notice).expect("the coordinator runs");
         let begun = self
             .test
@@ -114,7 +114,7 @@ async fn a_late_end_notice_does_not_end_the_next_lease() {
     delayed.lock(&first).await;
     let next = delayed.test.request_any_content("ec", 600, 10).await;
     delayed.test.open(&next).await;
-    delayed.arrives(notice).await;
+    delayed.deliver(notice).await;
     let made = delayed.test.sign(&next, "1", &request_for("a", EC)).await;
     assert!(made.is_ok(), "{made:?}");
     delayed.test.shutdown().await;
@@ -133,7 +133,7 @@ async fn a_late_loss_notice_keeps_the_approvals_of_the_next_activation() {
     delayed.test.wait_for_hsm(locked).await;
     let next = delayed.test.request_any_content("ec", 600, 10).await;
     delayed.test.approve(ANNA, &next).await;
-    delayed.arrives(notice).await;
+    delayed.deliver(notice).await;
     let (_, view) = delayed.test.approve(CARLA, &next).await;
     assert!(matches!(view.state, ActivationState::Open { .. }));
     delayed.test.shutdown().await;

@@ -37,10 +37,10 @@ async fn one_approval_does_not_open_an_hsm_that_needs_two() {
     let id = test.request_signatures("ec", &["a"]).await;
     let (_, view) = test.approve(ANNA, &id).await;
     assert_eq!(view.authenticated, 1);
-    let refused = test.sign(&id, "1", &request_for("a", EC)).await;
+    let rejected = test.sign(&id, "1", &request_for("a", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::NotOpen(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::NotOpen(_))),
+        "{rejected:?}"
     );
     test.shutdown().await;
 }
@@ -62,11 +62,11 @@ async fn lock_now_ends_a_lease_and_verifies_the_lock() {
         .expect("locked");
     let view = test.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
-    test.must_be_locked().await;
-    let refused = test.sign(&id, "2", &request_for("b", EC)).await;
+    test.assert_locked().await;
+    let rejected = test.sign(&id, "2", &request_for("b", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(_))),
+        "{rejected:?}"
     );
     let audit = test.audit().await;
     let [.., locked, ended] = audit.as_slice() else {
@@ -90,14 +90,14 @@ async fn an_auditor_cannot_lock_a_lease_and_does_not_disturb_it() {
     let id = test.request_any_content("ec", 600, 10).await;
     test.open(&id).await;
     let terms = test.view(&id).await.terms;
-    let refused = test
+    let rejected = test
         .server
         .activations
         .lock(&terms, lock_request(&test, 4, false))
         .await;
     assert!(
-        matches!(refused, Err(ActivationError::CannotLock)),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::CannotLock)),
+        "{rejected:?}"
     );
     test.sign(&id, "1", &request_for("a", EC))
         .await
@@ -112,11 +112,11 @@ async fn a_lease_ends_at_its_time_limit_without_any_request() {
     test.open(&id).await;
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::TimeUsed);
-    test.must_be_locked().await;
-    let refused = test.sign(&id, "1", &request_for("a", EC)).await;
+    test.assert_locked().await;
+    let rejected = test.sign(&id, "1", &request_for("a", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::TimeUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::TimeUsed))),
+        "{rejected:?}"
     );
     test.shutdown().await;
 }
@@ -131,14 +131,14 @@ async fn a_lease_ends_at_its_signature_limit() {
             .await
             .expect("signed");
     }
-    let refused = test.sign(&id, "3", &request_for("3", EC)).await;
+    let rejected = test.sign(&id, "3", &request_for("3", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{rejected:?}"
     );
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::CountUsed);
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 
@@ -157,10 +157,10 @@ async fn requesters_cannot_approve_their_own_request() {
         .id;
     test.wait_for(&id, |view| view.state == ActivationState::Collecting)
         .await;
-    let refused = test.task(ANNA, &id).await;
+    let rejected = test.task(ANNA, &id).await;
     assert!(
-        matches!(refused, Err(ActivationError::OwnRequest)),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::OwnRequest)),
+        "{rejected:?}"
     );
     test.shutdown().await;
 }
@@ -230,10 +230,10 @@ async fn limits_and_key_names_are_checked_before_custodians_see_a_request() {
         seconds: u32::MAX,
         signatures: 1,
     };
-    let refused = test.request(DOUG, sign("ec", manifest()), Some(huge)).await;
+    let rejected = test.request(DOUG, sign("ec", manifest()), Some(huge)).await;
     assert!(
-        matches!(refused, Err(ActivationError::Invalid(_))),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::Invalid(_))),
+        "{rejected:?}"
     );
     let not_a_requester = test.request(ANNA, sign("ec", manifest()), None).await;
     assert!(matches!(
@@ -312,30 +312,30 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
             evidence.challenge = approve.challenge.clone();
         }
         let custodian = test.anna().custodian();
-        let refused = test
+        let rejected = test
             .server
             .activations
             .coordinators()
             .approve(&hsm_id(), id.clone(), custodian, evidence)
             .await;
         assert!(
-            matches!(refused, Err(ActivationError::Rejected(_))),
-            "{refused:?}"
+            matches!(rejected, Err(ActivationError::Rejected(_))),
+            "{rejected:?}"
         );
     }
     // A valid statement with an invalid response to the challenge.
     let mut evidence = test.anna_mut().approve_as(&server, &approve);
     evidence.response.0[5] ^= 1;
     let custodian = test.anna().custodian();
-    let refused = test
+    let rejected = test
         .server
         .activations
         .coordinators()
         .approve(&hsm_id(), id.clone(), custodian, evidence)
         .await;
     assert!(
-        matches!(refused, Err(ActivationError::Rejected(_))),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::Rejected(_))),
+        "{rejected:?}"
     );
     assert_eq!(
         test.hsm.apdu_counts().by_instruction.get(&0x82),
@@ -345,15 +345,15 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
     // Another custodian's approval, submitted in one's own name.
     let evidence = test.ben_mut().approve_as(&server, &approve);
     let custodian = test.anna().custodian();
-    let refused = test
+    let rejected = test
         .server
         .activations
         .coordinators()
         .approve(&hsm_id(), id.clone(), custodian, evidence)
         .await;
     assert!(
-        matches!(refused, Err(ActivationError::Rejected(_))),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::Rejected(_))),
+        "{rejected:?}"
     );
     test.shutdown().await;
 }

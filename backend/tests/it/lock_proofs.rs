@@ -56,7 +56,7 @@ async fn lock_an_open_hsm(test: &mut TestServer) -> String {
     );
     let view = test.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { .. }));
-    test.must_be_locked().await;
+    test.assert_locked().await;
     proofs(test).await.pop().expect("a proof")
 }
 

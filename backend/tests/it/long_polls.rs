@@ -46,7 +46,7 @@ async fn queued(test: &TestServer, router: &Router, who: &Header) -> (Activation
     (id, view.revision)
 }
 
-async fn begun() {
+async fn polls_have_started() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
@@ -66,7 +66,7 @@ async fn a_long_poll_ends_when_its_credential_is_revoked() {
     let by_revoked = poll(bearer(&revoked.secret));
     let by_kept = poll(bearer(&kept.secret));
     let [logged_out, logged_in] = cookies.clone().map(|cookie| poll(("cookie", cookie)));
-    begun().await;
+    polls_have_started().await;
 
     let doug = test.doug().person.clone();
     test.server
@@ -84,7 +84,7 @@ async fn a_long_poll_ends_when_its_credential_is_revoked() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
     // The other polls keep waiting.
-    begun().await;
+    polls_have_started().await;
     assert!(!by_kept.is_finished() && !logged_in.is_finished());
     let anna = &test.anna().person;
     test.server
@@ -108,7 +108,7 @@ async fn a_long_poll_with_an_expired_session_is_rejected() {
     let who = ("cookie", cookie);
     let (id, revision) = queued(&test, &router, &who).await;
     let waiting = wait(&router, &id, revision, 2, who);
-    begun().await;
+    polls_have_started().await;
     sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
         .execute(test.server.store.pool())
         .await

@@ -14,7 +14,7 @@ use crate::test_server::{ANNA, BEN, TestServer, reason, request_for};
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
 /// Loses the HSM while an activation is waiting for approvals, then completes the activation.
-async fn lost_while_collecting(profile: Profile, lose: impl Fn(&TestServer)) {
+async fn loses_hsm_while_waiting_for_approvals(profile: Profile, lose: impl Fn(&TestServer)) {
     let mut test = TestServer::ready(profile).await;
     let id = test.request_signatures("ec", &["a"]).await;
     test.approve(ANNA, &id).await;
@@ -59,14 +59,14 @@ async fn lost_while_collecting(profile: Profile, lose: impl Fn(&TestServer)) {
 #[tokio::test]
 async fn a_card_reset_discards_approvals_with_a_notice() {
     for profile in [Profile::VENDOR, Profile::PICO] {
-        lost_while_collecting(profile, |test| test.hsm.reset_by_other()).await;
+        loses_hsm_while_waiting_for_approvals(profile, |test| test.hsm.reset_by_other()).await;
     }
 }
 
 #[tokio::test]
 async fn another_program_that_selects_the_card_is_detected() {
     for profile in [Profile::VENDOR, Profile::PICO] {
-        lost_while_collecting(profile, |test| test.hsm.select_by_other()).await;
+        loses_hsm_while_waiting_for_approvals(profile, |test| test.hsm.select_by_other()).await;
     }
 }
 
@@ -84,7 +84,7 @@ async fn a_pulled_card_ends_the_lease_and_comes_back_locked() {
     test.hsm.insert();
     test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 

@@ -12,7 +12,7 @@ use countersign_server::activation::Approved;
 
 use crate::test_server::{ANNA, BEN, TestServer, hsm_id, reason, request_for};
 
-async fn main_job(profile: Profile) {
+async fn run_main_flow(profile: Profile) {
     let mut test = TestServer::ready(profile).await;
     for (key, mechanism) in [
         ("ec", Mechanism::EcdsaSha256),
@@ -30,7 +30,7 @@ async fn main_job(profile: Profile) {
         let view = test.wait_for(&id, |view| view.state.is_ended()).await;
         assert_eq!(reason(&view), EndReason::Completed);
         assert_eq!(view.signatures, 2);
-        test.must_be_locked().await;
+        test.assert_locked().await;
 
         let receipt = test.server.views.receipt(&id).await.expect("a receipt");
         let receipt: Receipt = receipt
@@ -60,17 +60,17 @@ async fn main_job(profile: Profile) {
 
 #[tokio::test]
 async fn the_main_flow_works_with_single_use_challenges() {
-    main_job(Profile::VENDOR).await;
+    run_main_flow(Profile::VENDOR).await;
 }
 
 #[tokio::test]
 async fn the_main_flow_works_with_one_challenge_for_all_custodians() {
-    main_job(Profile::VENDOR_KEPT).await;
+    run_main_flow(Profile::VENDOR_KEPT).await;
 }
 
 #[tokio::test]
 async fn the_main_flow_works_if_a_new_challenge_discards_approvals() {
-    main_job(Profile::PICO).await;
+    run_main_flow(Profile::PICO).await;
 }
 
 /// Two custodians fetch their tasks before either of them approves.

@@ -266,7 +266,7 @@ impl Pool {
     }
 
     /// Disconnects the opened HSM; the activation continues with the other ones.
-    async fn lose_first(&self, id: &ActivationId) {
+    async fn disconnect_first(&self, id: &ActivationId) {
         self.hsms[0].remove();
         self.test.server.hsms.get(&hsm_id()).expect("an HSM").look();
         self.test
@@ -475,7 +475,7 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
         made.expect("signed");
     }
     // The first HSM is lost, and the second one opens.
-    pool.lose_first(&id).await;
+    pool.disconnect_first(&id).await;
     for index in [ANNA, CARLA] {
         pool.approve(index, &id).await;
     }
@@ -487,10 +487,10 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
     );
     let made = pool.test.sign(&id, "c", &request_for("c", EC)).await;
     made.expect("signed");
-    let refused = pool.test.sign(&id, "d", &request_for("d", EC)).await;
+    let rejected = pool.test.sign(&id, "d", &request_for("d", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{rejected:?}"
     );
     pool.test.shutdown().await;
 }
@@ -498,7 +498,7 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
 /// Time limit of a short lease, in seconds.
 const SHORT: u32 = 3;
 
-async fn ended_by_time(pool: &Pool, id: &ActivationId) {
+async fn assert_ended_by_time(pool: &Pool, id: &ActivationId) {
     let view = pool
         .test
         .wait_for(id, |view| view.members[1].state.is_ended())
@@ -514,8 +514,8 @@ async fn custodians_cannot_approve_after_the_time_of_the_lease() {
     let id = pool.test.request_any_content("ec", SHORT, 10).await;
     pool.open_first(&id).await;
     // The HSM whose thread watches the time limit is lost.
-    pool.lose_first(&id).await;
-    ended_by_time(&pool, &id).await;
+    pool.disconnect_first(&id).await;
+    assert_ended_by_time(&pool, &id).await;
     let late = pool.test.task(ANNA, &id).await;
     assert!(late.is_err(), "{late:?}");
     pool.test.shutdown().await;
@@ -536,11 +536,11 @@ async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     let first = pool.task(CARLA, &hsm_id(), &id).await;
     let other = pool.task(CARLA, &second(), &id.member(1)).await;
     pool.answer(CARLA, &hsm_id(), first).await.expect("counted");
-    pool.lose_first(&id).await;
+    pool.disconnect_first(&id).await;
     // The approval reaches the coordinator in time, but the card is slow to count it.
     pool.hsms[1].inject(Fault::Slow(Duration::from_secs((SHORT + 1).into())));
     let _ = pool.answer(CARLA, &second(), other).await;
-    ended_by_time(&pool, &id).await;
+    assert_ended_by_time(&pool, &id).await;
     pool.test.shutdown().await;
 }
 
@@ -606,10 +606,10 @@ async fn a_lost_signature_can_reach_the_limit() {
     let id = pool.test.request_any_content("ec", 600, 1).await;
     pool.open(&id).await;
     pool.hsms[0].inject(Fault::RemovedBeforeAnswer);
-    let refused = pool.test.sign(&id, "x", &request_for("x", EC)).await;
+    let rejected = pool.test.sign(&id, "x", &request_for("x", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{rejected:?}"
     );
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(view.signatures, 0);
@@ -633,11 +633,11 @@ async fn hsms_with_different_quorums_form_no_pool() {
 async fn a_request_for_a_named_hsm_uses_no_other_hsm() {
     let pool = Pool::ready().await;
     let everywhere = pool.test.request_any_content("ec", 600, 10).await;
-    let there = pool.test.view(&everywhere).await.terms;
+    let other = pool.test.view(&everywhere).await.terms;
     let new = NewActivation {
         hsm: Some(second()),
-        reason: there.reason.clone(),
-        lease: Some(there.lease),
+        reason: other.reason.clone(),
+        lease: Some(other.lease),
         ..anything()
     };
     let (view, is_new) = pool
@@ -653,12 +653,12 @@ async fn a_request_for_a_named_hsm_uses_no_other_hsm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_with_one_free_hsm_expires_instead_of_staying_queued() {
     let pool = Pool::ready().await;
-    let there = NewActivation {
+    let other = NewActivation {
         hsm: Some(second()),
         ..anything()
     };
     pool.test
-        .request_activation(DOUG, there)
+        .request_activation(DOUG, other)
         .await
         .expect("requested");
     let everywhere = NewActivation {
@@ -742,14 +742,14 @@ async fn an_approval_is_for_one_hsm_only() {
     let task = pool.test.task(ANNA, &id).await.expect("a task");
     let mut evidence = pool.test.anna_mut().approve(&task);
     evidence.activation = id.member(1);
-    let refused = pool.send_approval(ANNA, &id, evidence).await;
+    let rejected = pool.send_approval(ANNA, &id, evidence).await;
     assert!(
-        matches!(refused, Err(ActivationError::Rejected(_))),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::Rejected(_))),
+        "{rejected:?}"
     );
     let stranger = pool.test.anna_mut().approve(&task);
     let other = ActivationId::new("AAAA-BBBB");
-    let refused = pool
+    let rejected = pool
         .send_approval(
             ANNA,
             &id,
@@ -759,7 +759,7 @@ async fn an_approval_is_for_one_hsm_only() {
             },
         )
         .await;
-    assert!(refused.is_err(), "{refused:?}");
+    assert!(rejected.is_err(), "{rejected:?}");
     pool.test.shutdown().await;
 }
 
@@ -780,7 +780,7 @@ async fn a_restart_ends_a_lease_whose_only_open_hsm_was_lost() {
     let mut pool = Pool::ready().await;
     let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open_first(&id).await;
-    pool.lose_first(&id).await;
+    pool.disconnect_first(&id).await;
     pool.hsms[0].insert();
     pool.restart().await;
     let view = pool.test.view(&id).await;

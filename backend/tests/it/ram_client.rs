@@ -100,7 +100,7 @@ impl Wire {
 /// A client that runs in its own thread.
 pub struct Client {
     stream: TcpStream,
-    received: Arc<Mutex<Vec<(i32, String)>>>,
+    notifications: Arc<Mutex<Vec<(i32, String)>>>,
     thread: JoinHandle<Option<u16>>,
 }
 
@@ -126,20 +126,19 @@ impl Client {
         let mut wire = Wire::connect(server, path);
         added.clone_into(&mut wire.added);
         let stream = wire.stream();
-        let received = Arc::<Mutex<Vec<_>>>::default();
-        let notifications = received.clone();
-        let thread =
-            std::thread::spawn(move || run(wire, Box::new(card), interceptor, &notifications));
+        let notifications = Arc::<Mutex<Vec<_>>>::default();
+        let sink = notifications.clone();
+        let thread = std::thread::spawn(move || run(wire, Box::new(card), interceptor, &sink));
         Self {
             stream,
-            received,
+            notifications,
             thread,
         }
     }
 
     /// The notifications for the person at the card, each with its number.
-    pub fn received(&self) -> Vec<(i32, String)> {
-        self.received.lock().expect("not poisoned").clone()
+    pub fn notifications(&self) -> Vec<(i32, String)> {
+        self.notifications.lock().expect("not poisoned").clone()
     }
 
     /// Breaks the connection, which the client notices as well.
@@ -157,7 +156,7 @@ fn run(
     mut wire: Wire,
     mut card: Box<dyn Transport>,
     mut interceptor: Interceptor,
-    received: &Mutex<Vec<(i32, String)>>,
+    notifications: &Mutex<Vec<(i32, String)>>,
 ) -> Option<u16> {
     let atr = card.reset().expect("a card").0;
     let first = Initiation {
@@ -182,7 +181,7 @@ fn run(
                 Instruction::Reset => card.reset().map(|atr| Outcome::Atr(atr.0)),
                 Instruction::Notify(notification) => {
                     let last = notification.id < 0;
-                    received
+                    notifications
                         .lock()
                         .expect("not poisoned")
                         .push((notification.id, notification.text));

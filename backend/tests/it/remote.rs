@@ -76,7 +76,7 @@ async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     panic!("never");
 }
 
-async fn refused(client: Client) -> String {
+async fn rejected(client: Client) -> String {
     let (_, text) = until(|| client.notifications().into_iter().find(|(id, _)| *id < 0)).await;
     assert_eq!(client.ended(), Some(200));
     text
@@ -105,7 +105,7 @@ async fn a_new_remote_hsm_is_set_up_and_signs() {
         .expect("signed");
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Completed);
-    test.must_be_locked().await;
+    test.assert_locked().await;
     assert!(client.notifications().iter().any(|(id, _)| *id == 3));
     test.shutdown().await;
 }
@@ -136,7 +136,7 @@ async fn a_pulled_cable_ends_the_lease_and_the_hsm_comes_back_locked() {
     let _client = attach(address, &test.hsm);
     test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    test.must_be_locked().await;
+    test.assert_locked().await;
     let id = test.request_signatures("ec", &["b"]).await;
     test.open(&id).await;
     test.sign(&id, "3", &request_for("b", EC))
@@ -154,7 +154,7 @@ async fn the_same_device_at_another_place_replaces_the_first_connection() {
     test.open(&id).await;
     // The card has moved and lost its state, and must not be reachable by two connections.
     let _second = attach(address, &test.hsm);
-    let received = refused(first).await;
+    let received = rejected(first).await;
     assert!(received.contains("another place"), "{received}");
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert!(
@@ -163,7 +163,7 @@ async fn the_same_device_at_another_place_replaces_the_first_connection() {
     );
     test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 
@@ -233,8 +233,8 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         .devices
         .remove(&admin, &hsm_id())
         .await
-        .expect("withdrawn");
-    let received = refused(client).await;
+        .expect("removed");
+    let received = rejected(client).await;
     assert!(received.contains("removed"), "{received}");
     assert!(test.server.hsms.all().is_empty());
     let end = reason(&test.view(&open).await);
@@ -256,7 +256,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         .devices
         .decline(&device(&other))
         .expect("declined");
-    refused(other_client).await;
+    rejected(other_client).await;
     test.shutdown().await;
 }
 
@@ -270,7 +270,7 @@ async fn unknown_devices_are_rejected_if_so_configured() {
     })
     .await;
     let other = new_card("OTHER0", Profile::VENDOR, None);
-    let received = refused(attach(address, &other)).await;
+    let received = rejected(attach(address, &other)).await;
     assert!(received.contains(device(&other).as_str()), "{received}");
     assert!(test.server.remote.list_waiting().is_empty());
     test.shutdown().await;
@@ -284,7 +284,7 @@ async fn simulated_devices_are_rejected_outside_demo_mode() {
     let server = Server::open(config).await.expect("opens");
     server.start().await.expect("starts");
     let address = listen(&server).await;
-    let received = refused(attach(address, &new_card("TARGET", Profile::VENDOR, None))).await;
+    let received = rejected(attach(address, &new_card("TARGET", Profile::VENDOR, None))).await;
     assert!(received.contains("simulated"), "{received}");
     assert!(server.remote.list_waiting().is_empty());
     server.shutdown().await;
@@ -293,7 +293,7 @@ async fn simulated_devices_are_rejected_outside_demo_mode() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_without_a_secure_channel_needs_a_permission() {
     let (test, address) = start_test_server(Profile::PICO_MEASURED, |_| {}).await;
-    refused(attach(address, &test.hsm)).await;
+    rejected(attach(address, &test.hsm)).await;
     test.shutdown().await;
 
     let (test, address) = self::start_test_server(Profile::PICO_MEASURED, |config| {
@@ -336,12 +336,12 @@ async fn clients_without_the_token_in_the_address_are_rejected() {
 }
 
 /// Presents the certificate of another device, which is public.
-struct Copycat {
+struct CopiedCertificate {
     certificates: Simulator,
     own: Box<dyn Transport>,
 }
 
-impl Transport for Copycat {
+impl Transport for CopiedCertificate {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
         // Reads come from the original; commands that need a private key go to the attacker's own device.
         match command.get(1) {
@@ -372,12 +372,12 @@ impl Transport for Copycat {
 async fn a_copied_certificate_without_its_key_is_never_attached() {
     let (test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
     let own = new_card("THIEF0", Profile::VENDOR, None);
-    let copycat = Copycat {
+    let attacker = CopiedCertificate {
         certificates: test.hsm.clone(),
         own: Box::new(own.connect()),
     };
-    let client = Client::attach(address, "/rt/hsm", copycat, pass_through());
-    let received = refused(client).await;
+    let client = Client::attach(address, "/rt/hsm", attacker, pass_through());
+    let received = rejected(client).await;
     assert!(received.contains("prove its identity"), "{received}");
     assert!(matches!(
         test.hsm_view().await.state,
@@ -465,7 +465,7 @@ async fn an_attacker_on_the_network_is_detected() {
         armed.store(false, std::sync::atomic::Ordering::SeqCst);
         test.wait_for_hsm(|view| view.state == HsmState::Locked)
             .await;
-        test.must_be_locked().await;
+        test.assert_locked().await;
         test.shutdown().await;
     }
 }
@@ -512,7 +512,7 @@ async fn a_suppressed_logout_is_detected() {
     armed.store(false, std::sync::atomic::Ordering::SeqCst);
     test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 

@@ -83,8 +83,8 @@ async fn a_request_without_enough_custodians_is_rejected_with_a_reason() {
         label: "third".into(),
         key_type: NewKeyType::EcSecp256r1,
     };
-    let refused = test.request(ANNA, purpose, None).await;
-    let error = refused.expect_err("only Carla is left");
+    let rejected = test.request(ANNA, purpose, None).await;
+    let error = rejected.expect_err("only Carla is left");
     assert!(
         matches!(error, ActivationError::TooFewCustodians { .. }),
         "{error:?}"
@@ -133,7 +133,7 @@ async fn an_activation_without_enough_custodians_ends_with_a_reason() {
         };
         assert!(why.contains("2 approvals"), "{why}");
     }
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 

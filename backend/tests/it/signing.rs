@@ -89,15 +89,15 @@ async fn a_manifest_names_the_hash_function_of_each_digest() {
     let id = view.terms.id;
     test.open(&id).await;
     let unlisted = SignRequest::new(Mechanism::RsaPkcs1Sha384, vec![1; 48]);
-    let refused = test.sign(&id, "1", &unlisted).await;
+    let rejected = test.sign(&id, "1", &unlisted).await;
     assert!(
-        matches!(refused, Err(SigningError::NotInManifest(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::NotInManifest(_))),
+        "{rejected:?}"
     );
     let unused = SignRequest::new(Mechanism::RsaPkcs1Sha512, vec![1; 64]);
-    let refused = test.sign(&id, "2", &unused).await;
-    let Err(SigningError::Mechanism(why)) = refused else {
-        panic!("{refused:?}");
+    let rejected = test.sign(&id, "2", &unused).await;
+    let Err(SigningError::Mechanism(why)) = rejected else {
+        panic!("{rejected:?}");
     };
     for mechanism in Mechanism::ALL {
         // The error names exactly the mechanisms that the key supports with a hash function of the manifest.
@@ -130,10 +130,10 @@ async fn only_approved_digests_are_signed_and_only_by_mechanisms_that_can_be_che
         "{outside:?}"
     );
     let unchecked = SignRequest::new(Mechanism::EcdsaSha384, vec![1; 48]);
-    let refused = test.sign(&id, "2", &unchecked).await;
+    let rejected = test.sign(&id, "2", &unchecked).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
     let short = SignRequest::new(EC, vec![1; 20]);
     assert!(matches!(
@@ -336,7 +336,7 @@ async fn lock_now_overtakes_waiting_signatures() {
         made,
         "the signatures are recorded before the end"
     );
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 

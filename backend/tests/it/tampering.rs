@@ -31,7 +31,7 @@ async fn changed_terms_open_nothing() {
             "{:?}",
             view.state
         );
-        test.must_be_locked().await;
+        test.assert_locked().await;
         test.shutdown().await;
     }
 }
@@ -50,7 +50,7 @@ async fn an_invented_approval_opens_nothing() {
         "{:?}",
         view.state
     );
-    test.must_be_locked().await;
+    test.assert_locked().await;
     test.shutdown().await;
 }
 

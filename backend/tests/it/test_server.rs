@@ -371,12 +371,12 @@ impl TestServer {
             lease,
             ..anything()
         };
-        let (view, _) = self.request(index, new).await?;
+        let (view, _) = self.request_activation(index, new).await?;
         Ok(view)
     }
 
     /// Requests an activation as this person. Also returns whether it is new.
-    pub async fn request(
+    pub async fn request_activation(
         &self,
         index: usize,
         new: NewActivation,
@@ -535,7 +535,7 @@ impl TestServer {
         panic!("never: {:#?}", self.hsm_view().await);
     }
 
-    pub async fn must_be_locked(&self) {
+    pub async fn assert_locked(&self) {
         let view = self.hsm_view().await;
         assert_eq!(view.state, HsmState::Locked);
         assert_eq!(view.pka.expect("a quorum").authenticated, 0);

@@ -164,7 +164,7 @@ fn best<'a>(
     leases.iter().copied().min_by_key(|lease| rank(lease))
 }
 
-/// The problem for a locked key, which tells how to open it. No activation is requested automatically, because custodians could
+/// The problem for a locked key, which states how to open it. No activation is requested automatically, because custodians could
 /// not judge a hash alone.
 async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiError, ApiError> {
     let active = cloud.views.active_of(&key.hsm).await?;

@@ -27,16 +27,16 @@ async fn requests_without_a_valid_token_are_rejected() {
         .revoke(&doug, false, &operator(&doug), &id)
         .await
         .expect("revoked");
-    let nobody = Client::with(&test, &[]).await;
+    let anonymous = Client::with(&test, &[]).await;
     let wrong = Client::with(&test, &[("authorization", "Bearer cst_wrong")]).await;
     let basic = Client::with(&test, &[("authorization", "Basic YTpi")]).await;
-    for client in [&client, &nobody, &wrong, &basic] {
+    for client in [&client, &anonymous, &wrong, &basic] {
         for path in PATHS.iter().copied().chain([key.as_str()]) {
             let reply = client.get(path).await;
-            assert_eq!(reply.refusal(), (401, "not-authenticated"), "{path}");
+            assert_eq!(reply.rejection(), (401, "not-authenticated"), "{path}");
         }
         let reply = client.sign(&key, "ECDSA", &[2; 32]).await;
-        assert_eq!(reply.refusal(), (401, "not-authenticated"));
+        assert_eq!(reply.rejection(), (401, "not-authenticated"));
     }
     assert_eq!(test.view(&lease).await.signatures, 1);
     test.shutdown().await;
@@ -55,13 +55,13 @@ async fn requests_of_browsers_are_rejected() {
     let session = Client::with(&test, &[("cookie", &cookie), ("origin", ORIGIN)]).await;
     for path in PATHS {
         let reply = session.get(path).await;
-        assert_eq!(reply.refusal(), (401, "not-authenticated"), "{path}");
+        assert_eq!(reply.rejection(), (401, "not-authenticated"), "{path}");
     }
     let reply = session.sign(&key, "ECDSA", &[2; 32]).await;
-    assert_eq!(reply.refusal(), (401, "not-authenticated"));
+    assert_eq!(reply.rejection(), (401, "not-authenticated"));
     let page = client.and("origin", "https://evil.example");
     let reply = page.sign(&key, "ECDSA", &[2; 32]).await;
-    assert_eq!(reply.refusal(), (403, "not-allowed"));
+    assert_eq!(reply.rejection(), (403, "not-allowed"));
     assert_eq!(test.view(&lease).await.signatures, 1);
     test.shutdown().await;
 }
@@ -81,7 +81,7 @@ async fn a_token_limited_to_some_keys_sees_and_uses_only_these() {
             assert_eq!(client.get(path).await.ok(), json!([]), "{path}");
         }
         let reply = client.sign(&key, "ECDSA", &[2; 32]).await;
-        assert_eq!(reply.refusal(), (404, "not-found"));
+        assert_eq!(reply.rejection(), (404, "not-found"));
     }
     let labels = |keys: serde_json::Value| -> Vec<String> {
         let keys = keys.as_array().expect("a list").iter();
@@ -112,7 +112,7 @@ async fn a_token_limited_to_some_keys_sees_and_uses_only_these() {
         .id;
     test.open(&id).await;
     let reply = ec_only.sign(&key, "ECDSA", &[3; 32]).await;
-    assert_eq!(reply.refusal(), (409, "not-open"));
+    assert_eq!(reply.rejection(), (409, "not-open"));
     let everything = Client::doug(&test).await;
     everything.sign(&key, "ECDSA", &[3; 32]).await.ok();
     test.shutdown().await;
@@ -132,14 +132,14 @@ async fn leases_of_other_people_cannot_be_used() {
     for path in PATHS {
         assert_eq!(stranger.get(path).await.ok(), json!([]), "{path}");
         let reply = custodian.get(path).await;
-        assert_eq!(reply.refusal(), (403, "not-allowed"), "{path}");
+        assert_eq!(reply.rejection(), (403, "not-allowed"), "{path}");
     }
     for path in [key.clone(), format!("/hsms/{hsm}{key}")] {
         let reply = stranger.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (409, "not-open"));
+        assert_eq!(reply.rejection(), (409, "not-open"));
         assert!(!reply.detail().contains(id.as_str()), "{}", reply.detail());
         let reply = custodian.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (403, "not-allowed"));
+        assert_eq!(reply.rejection(), (403, "not-allowed"));
     }
     let all = stranger.get("/hsms?state=all").await.ok();
     assert_eq!(all[0]["open"], false);

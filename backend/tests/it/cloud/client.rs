@@ -43,7 +43,7 @@ impl Reply {
     }
 
     /// Status and code of a problem.
-    pub fn refusal(&self) -> (u16, &str) {
+    pub fn rejection(&self) -> (u16, &str) {
         (self.status.as_u16(), self.problem())
     }
 

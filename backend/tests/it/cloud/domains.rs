@@ -94,9 +94,9 @@ async fn a_key_domain_is_listed_with_its_keys() {
         assert_eq!(one.ok(), in_domain);
     }
     let not_there = format!("/keydomains/{default}{key_path}");
-    assert_eq!(client.get(&not_there).await.refusal(), (404, "not-found"));
+    assert_eq!(client.get(&not_there).await.rejection(), (404, "not-found"));
     let reply = client.sign(&not_there, "ECDSA", &[1; 32]).await;
-    assert_eq!(reply.refusal(), (404, "not-found"));
+    assert_eq!(reply.rejection(), (404, "not-found"));
     client
         .sign(&format!("/keydomains/{kcv}{key_path}"), "ECDSA", &[1; 32])
         .await

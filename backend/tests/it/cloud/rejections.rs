@@ -48,7 +48,7 @@ async fn invalid_input_is_rejected() {
     ] {
         let reply = client.sign(key, algorithm, &vec![1; length]).await;
         assert_eq!(
-            reply.refusal(),
+            reply.rejection(),
             (400, "invalid-request"),
             "{algorithm} {length}"
         );
@@ -70,12 +70,12 @@ async fn invalid_input_is_rejected() {
         let reply = client
             .send("POST", &format!("{ec}/signhash"), Some(body.clone()))
             .await;
-        assert_eq!(reply.refusal(), (400, "invalid-request"), "{body}");
+        assert_eq!(reply.rejection(), (400, "invalid-request"), "{body}");
     }
     let huge = client
         .send("POST", &format!("{ec}/signhash"), Some("a".repeat(100_000)))
         .await;
-    assert_eq!(huge.refusal(), (400, "invalid-request"));
+    assert_eq!(huge.rejection(), (400, "invalid-request"));
     // Other fields of a request are ignored, and hex may be in either case.
     let body = json!({"hash": "aB".repeat(32), "algo": "ECDSA", "note": 1}).to_string();
     client
@@ -99,7 +99,7 @@ async fn a_locked_key_names_the_next_step_and_requests_nothing() {
         format!("/keydomains/{domain}{key}"),
     ] {
         let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (409, "not-open"), "{path}");
+        assert_eq!(reply.rejection(), (409, "not-open"), "{path}");
         assert!(
             reply.detail().contains("/api/v1/activations"),
             "{}",
@@ -114,23 +114,23 @@ async fn a_locked_key_names_the_next_step_and_requests_nothing() {
         format!("/keydomains/00{key}"),
     ] {
         let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+        assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
     }
     // The error names an activation that is waiting for approvals.
     let id = test.request_any_content("ec", 600, 5).await;
     let reply = client.sign(&key, "ECDSA", &[1; 32]).await;
-    assert_eq!(reply.refusal(), (409, "not-open"));
+    assert_eq!(reply.rejection(), (409, "not-open"));
     assert!(reply.detail().contains(id.as_str()), "{}", reply.detail());
     // The HSM is open for another key.
     test.open(&id).await;
     let other = client.sign(&path(&test, "rsa"), "RSA_PSS", &[1; 32]).await;
-    assert_eq!(other.refusal(), (409, "not-open"));
+    assert_eq!(other.rejection(), (409, "not-open"));
     client.sign(&key, "ECDSA", &[1; 32]).await.ok();
     // A key on a disconnected device does not exist.
     test.hsm.remove();
     test.wait_for(&id, |view| view.state.is_ended()).await;
     let gone = client.sign(&key, "ECDSA", &[2; 32]).await;
-    assert_eq!(gone.refusal(), (404, "not-found"));
+    assert_eq!(gone.rejection(), (404, "not-found"));
     assert_eq!(client.get("/hsms?state=all").await.ok(), json!([]));
     test.shutdown().await;
 }

@@ -28,7 +28,7 @@ async fn only_open_hsms_and_keys_are_listed() {
         }
         for path in &single {
             let reply = client.get(path).await;
-            assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+            assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
         }
     };
     locked(&client).await;
@@ -72,7 +72,7 @@ async fn only_open_hsms_and_keys_are_listed() {
         "/hsms/",
     ] {
         let reply = client.get(path).await;
-        assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+        assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
     }
     lock(&test, &id).await;
     locked(&client).await;
@@ -113,7 +113,7 @@ async fn locked_hsms_and_keys_are_listed_on_request() {
         client.get("/keys").await.ok()
     );
     let nonsense = client.get("/keys?state=some").await;
-    assert_eq!(nonsense.refusal(), (400, "invalid-request"));
+    assert_eq!(nonsense.rejection(), (400, "invalid-request"));
     // Unknown parameters are ignored, as in the cloud service.
     assert_eq!(client.get("/hsms?x=1&format=json").await.ok()[0]["id"], hsm);
     test.shutdown().await;
@@ -159,10 +159,10 @@ async fn unsupported_methods_are_rejected() {
         ("PUT", &format!("/hsms/{hsm}{ec}/signhash"), "POST"),
     ] {
         let reply = client.send(method, path, None).await;
-        assert_eq!(reply.refusal(), (405, "method-not-allowed"), "{path}");
+        assert_eq!(reply.rejection(), (405, "method-not-allowed"), "{path}");
         assert_eq!(reply.allow.as_deref(), Some(allow), "{method} {path}");
     }
     let unknown = client.send("POST", &format!("{ec}/decrypt"), None).await;
-    assert_eq!(unknown.refusal(), (404, "not-found"));
+    assert_eq!(unknown.rejection(), (404, "not-found"));
     test.shutdown().await;
 }

@@ -147,10 +147,10 @@ async fn an_ambiguous_key_id_is_rejected_unless_the_request_is_specific() {
     assert_ne!(other_hsm, first);
 
     // The id alone is ambiguous.
-    assert_eq!(client.get(&key).await.refusal(), (409, "conflict"));
+    assert_eq!(client.get(&key).await.rejection(), (409, "conflict"));
     let hash = [1; 32];
     let reply = client.sign(&key, "ECDSA", &hash).await;
-    assert_eq!(reply.refusal(), (409, "conflict"));
+    assert_eq!(reply.rejection(), (409, "conflict"));
 
     let verifies = |reply: Value, public: &_| {
         let signature = hex::decode(reply["signature"].as_str().expect("hex")).expect("hex");

@@ -130,7 +130,7 @@ async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
     assert_eq!(view.signatures, 3);
     for hash in [[7; 32], [9; 32]] {
         let reply = client.sign(&key, "RSA_PKCS1", &hash).await;
-        assert_eq!(reply.refusal(), (409, "not-open"));
+        assert_eq!(reply.rejection(), (409, "not-open"));
     }
     assert_eq!(test.view(&id).await.signatures, 3);
     // Under another lease the same request makes a new signature, which counts.
@@ -161,7 +161,7 @@ async fn concurrent_requests_cannot_exceed_the_lease() {
             made += 1;
         } else {
             assert!(
-                [(409, "not-open"), (410, "activation-ended")].contains(&reply.refusal()),
+                [(409, "not-open"), (410, "activation-ended")].contains(&reply.rejection()),
                 "{}",
                 reply.json
             );
@@ -181,9 +181,9 @@ async fn under_a_manifest_only_its_files_are_signed() {
     let key = path(&test, "ec");
     let file = |name| request_for(name, Mechanism::EcdsaSha256).digest;
     let outside = client.sign(&key, "ECDSA", &file("c.bin")).await;
-    assert_eq!(outside.refusal(), (422, "not-in-manifest"));
+    assert_eq!(outside.rejection(), (422, "not-in-manifest"));
     let unchecked = client.sign(&key, "ECDSA", &[1; 64]).await;
-    assert_eq!(unchecked.refusal(), (422, "mechanism-refused"));
+    assert_eq!(unchecked.rejection(), (422, "mechanism-refused"));
     signature(client.sign(&key, "ECDSA", &file("a.bin")).await);
     signature(client.sign(&key, "ECDSA", &file("b.bin")).await);
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;

@@ -58,7 +58,7 @@ async fn ends_and_works_again(
         .await
         .expect("the end is not stored");
     expected(&reason(&view));
-    test.must_be_locked().await;
+    test.assert_locked().await;
     let log = test.audit().await;
     let end = log.iter().rposition(
         |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
@@ -86,12 +86,12 @@ async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
     assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
     assert!(error.to_string().contains("the HSM is locked"), "{error}");
     let request = request_for("a", Mechanism::EcdsaSha256);
-    let refused = tokio::time::timeout(TIME_LIMIT, test.sign(&id, "1", &request))
+    let rejected = tokio::time::timeout(TIME_LIMIT, test.sign(&id, "1", &request))
         .await
         .expect("within the time limit");
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::Locked { .. }))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::Locked { .. }))),
+        "{rejected:?}"
     );
     let view = test.view(&id).await;
     assert!(

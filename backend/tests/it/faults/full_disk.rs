@@ -132,20 +132,20 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
             let custodian = test.carla().custodian();
             let terms = test.view(&id).await.terms;
             disk.fill(&test).await;
-            let refused = test
+            let rejected = test
                 .server
                 .activations
                 .approve(&terms, &custodian, evidence)
                 .await;
-            assert!(refused.is_err(), "the approval was stored");
+            assert!(rejected.is_err(), "the approval was stored");
             assert!(!test.hsm.is_open());
             let pka = test.hsm_view().await.pka.expect("a quorum");
             assert_eq!(pka.authenticated, 0);
             let request = request_for("a", EC);
-            let refused = in_time(test.sign(&id, "1", &request)).await;
+            let rejected = in_time(test.sign(&id, "1", &request)).await;
             assert!(
-                matches!(refused, Err(SigningError::NotOpen(_))),
-                "{refused:?}"
+                matches!(rejected, Err(SigningError::NotOpen(_))),
+                "{rejected:?}"
             );
             tokio::time::sleep(FULL).await;
             assert!(!test.hsm.is_open());
@@ -199,10 +199,10 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
             !test.hsm.is_open(),
             "the HSM's thread does not lock the HSM"
         );
-        let refused = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
+        let rejected = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
-            matches!(refused, Err(SigningError::Ended(EndReason::TimeUsed))),
-            "{refused:?}"
+            matches!(rejected, Err(SigningError::Ended(EndReason::TimeUsed))),
+            "{rejected:?}"
         );
         let left = match test.view(&id).await.state {
             ActivationState::Open { left, .. } => left,
@@ -214,7 +214,7 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
         let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;
         assert_eq!(reason(&view), EndReason::TimeUsed);
         assert_eq!(logged_ends(&test, &id).await, 1);
-        test.must_be_locked().await;
+        test.assert_locked().await;
         works_again(&mut test, Lost::None).await;
         test.shutdown().await;
     }
@@ -235,13 +235,13 @@ async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
             assert!(error.to_string().contains("the HSM is locked"), "{error}");
             assert!(!test.hsm.is_open());
         }
-        let refused = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
+        let rejected = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
             matches!(
-                refused,
+                rejected,
                 Err(SigningError::Ended(EndReason::Locked { ref by })) if by.name == "Ben"
             ),
-            "{refused:?}"
+            "{rejected:?}"
         );
         let view = test.view(&id).await;
         assert!(
@@ -255,7 +255,7 @@ async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
         let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;
         assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
         assert_eq!(logged_ends(&test, &id).await, 1);
-        test.must_be_locked().await;
+        test.assert_locked().await;
         works_again(&mut test, Lost::None).await;
         test.shutdown().await;
     }

@@ -251,7 +251,7 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
         assert_eq!(view.authenticated, card);
         counted += on_record;
         lock(&test, &id).await;
-        test.must_be_locked().await;
+        test.assert_locked().await;
     }
     let approved = test.audit().await;
     let approved = approved
@@ -286,7 +286,7 @@ async fn lock_now_whose_sender_hangs_up_is_done_or_never_arrived() {
         let view = test.view(&id).await;
         if view.state.is_ended() {
             assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
-            test.must_be_locked().await;
+            test.assert_locked().await;
             assert!(!test.hsm.is_open());
             done += 1;
         } else {

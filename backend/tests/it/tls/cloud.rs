@@ -150,22 +150,22 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
             (key.as_str(), &[1; 20][..], (400, "invalid-request")),
             ("/keys/7F", hash.as_bytes(), (404, "not-found")),
         ] {
-            let refused = client.sign(wrong, algorithm, hash).await;
-            assert_eq!(problem(&refused), expected, "{wrong} {algorithm}");
+            let rejected = client.sign(wrong, algorithm, hash).await;
+            assert_eq!(problem(&rejected), expected, "{wrong} {algorithm}");
         }
     }
     let method = client.request(&ec, &["--request", "DELETE"]).await;
     assert_eq!(problem(&method), (405, "method-not-allowed"));
-    for nobody in [curl(None), curl(Some("stranger"))] {
-        let refused = nobody.request("/keys", &[]).await;
-        assert_eq!(problem(&refused), (401, "not-authenticated"));
+    for unknown in [curl(None), curl(Some("stranger"))] {
+        let rejected = unknown.request("/keys", &[]).await;
+        assert_eq!(problem(&rejected), (401, "not-authenticated"));
     }
 
     let ended = |view: &countersign_protocol::activation::ActivationView| view.state.is_ended();
     let view = tls_server.test.wait_for(&id, ended).await;
     assert_eq!(view.signatures, 3);
-    let over = client.sign(&ec, "ECDSA", &[7; 32]).await;
-    assert_eq!(problem(&over), (409, "not-open"));
+    let after_end = client.sign(&ec, "ECDSA", &[7; 32]).await;
+    assert_eq!(problem(&after_end), (409, "not-open"));
 
     // *Lock now* ends the lease for clients as well.
     let id = tls_server.test.request_any_content("ec", 600, 5).await;
@@ -177,7 +177,7 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
         &public_key(&tls_server.test, "ec"),
     );
     lock(&tls_server.test, &id).await;
-    let over = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
-    assert_eq!(problem(&over), (409, "not-open"));
+    let after_end = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
+    assert_eq!(problem(&after_end), (409, "not-open"));
     tls_server.test.shutdown().await;
 }

@@ -18,7 +18,7 @@ use super::server::{BOTH, Pair, TlsServer, in_time, token_for};
 use crate::test_server::{NotCreated, files, operator};
 
 /// The certificate of one pair with the key of another.
-fn stolen(
+fn pair_of(
     certificate: &Pair,
     key: &Pair,
 ) -> (
@@ -53,7 +53,7 @@ async fn a_client_that_proves_the_key_acts_as_the_token() {
         )));
         for version in BOTH {
             let mut connection = tls_server
-                .connect_as(Some(stolen(&pair, &pair)), &[*version])
+                .connect_as(Some(pair_of(&pair, &pair)), &[*version])
                 .await
                 .expect("connects");
             let me: SessionView = connection.get("/session").await.json();
@@ -125,17 +125,17 @@ async fn a_program_with_a_certificate_is_limited_to_the_keys_of_its_token() {
     };
     let server = ServerUrl::parse(tls_server.origin()).expect("an address");
     let client = Client::new(server, None, &options).expect("a client");
-    let refused = tokio::task::spawn_blocking(move || {
+    let rejected = tokio::task::spawn_blocking(move || {
         assert_eq!(client.session()?.person.name, "Doug");
-        let refused = client.request_activation(&request("rsa")).err();
+        let rejected = client.request_activation(&request("rsa")).err();
         client.request_activation(&request("ec"))?;
-        Ok::<_, ClientError>(refused)
+        Ok::<_, ClientError>(rejected)
     })
     .await
     .expect("no panic")
     .expect("requested");
     assert_eq!(
-        refused.and_then(|error| error.code()),
+        rejected.and_then(|error| error.code()),
         Some(ProblemCode::NotAllowed)
     );
     let mut read = tls_server
@@ -189,7 +189,7 @@ async fn a_certificate_without_its_key_is_rejected() {
     tls_server.token(&[], Some(&victim)).await.expect("a token");
     for version in BOTH {
         let connection = tls_server
-            .connect_as(Some(stolen(&victim, &thief)), &[*version])
+            .connect_as(Some(pair_of(&victim, &thief)), &[*version])
             .await;
         // In TLS 1.3 the client notices the failure when it reads.
         if let Ok(mut connection) = connection {
@@ -258,27 +258,27 @@ async fn unknown_and_expired_certificates_are_rejected() {
 async fn a_token_rejects_unusable_certificates() {
     let tls_server = TlsServer::new().await;
     let pair = Pair::new("pipeline");
-    let refusal = async |text: String| match token_for(&tls_server.test, &[], Some(text)).await {
+    let rejection = async |text: String| match token_for(&tls_server.test, &[], Some(text)).await {
         Err(NotCreated::Certificate(why)) => why,
         other => panic!("{:?}", other.map(|created| created.token)),
     };
-    assert_eq!(refusal("nonsense".into()).await, Unusable::Malformed);
+    assert_eq!(rejection("nonsense".into()).await, Unusable::Malformed);
     let both = format!("{}{}", pair.certificate, pair.key);
-    assert_eq!(refusal(both).await, Unusable::PrivateKey);
+    assert_eq!(rejection(both).await, Unusable::PrivateKey);
     let two = format!("{0}{0}", pair.certificate);
-    assert_eq!(refusal(two).await, Unusable::Several);
+    assert_eq!(rejection(two).await, Unusable::Several);
     let old = Pair::of("old", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_after = date_time_ymd(2020, 1, 1);
     });
     assert!(matches!(
-        refusal(old.certificate).await,
+        rejection(old.certificate).await,
         Unusable::Expired(_)
     ));
     let early = Pair::of("early", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_before = date_time_ymd(2999, 1, 1);
     });
     assert!(matches!(
-        refusal(early.certificate).await,
+        rejection(early.certificate).await,
         Unusable::NotYetValid(_)
     ));
 

@@ -122,7 +122,7 @@ async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
         tls_server.own = pair.clone();
         tls_server.connect_as(None, BOTH).await.is_ok()
     };
-    let comes = async |tls_server: &mut TlsServer, pair: &Pair| {
+    let wait_until_loaded = async |tls_server: &mut TlsServer, pair: &Pair| {
         for _ in 0..1000 {
             if shown(tls_server, pair).await {
                 return;
@@ -139,7 +139,7 @@ async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
         tls_server.reload.clone(),
         Duration::from_millis(50),
     ));
-    comes(&mut tls_server, &new).await;
+    wait_until_loaded(&mut tls_server, &new).await;
     assert!(!shown(&mut tls_server, &old).await);
     assert_eq!(
         kept.get("/about").await.status,
@@ -164,7 +164,7 @@ async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
     assert!(shown(&mut tls_server, &new).await);
 
     old.write(tls_server.test.folder.path(), "server");
-    comes(&mut tls_server, &old).await;
+    wait_until_loaded(&mut tls_server, &old).await;
     tls_server.test.shutdown().await;
 }
 
@@ -174,7 +174,7 @@ async fn each_unusable_certificate_has_its_own_error() {
     let good = Pair::new("good");
     let files = good.write(folder.path(), "good");
     let other = Pair::new("other").write(folder.path(), "other");
-    let refusal = async |certificate: &std::path::Path, key: &std::path::Path| {
+    let rejection = async |certificate: &std::path::Path, key: &std::path::Path| {
         let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let files = Files {
             certificate: certificate.to_owned(),
@@ -185,17 +185,17 @@ async fn each_unusable_certificate_has_its_own_error() {
             .expect("a refusal")
     };
     let none = folder.path().join("none");
-    let error = refusal(&none, &files.key).await;
+    let error = rejection(&none, &files.key).await;
     assert!(matches!(error, TlsError::Unreadable { .. }), "{error}");
-    let error = refusal(&files.certificate, &none).await;
+    let error = rejection(&files.certificate, &none).await;
     assert!(matches!(error, TlsError::Unreadable { .. }), "{error}");
-    let error = refusal(&files.certificate, &other.key).await;
+    let error = rejection(&files.certificate, &other.key).await;
     assert!(matches!(error, TlsError::OtherKey { .. }), "{error}");
-    let error = refusal(&files.key, &files.key).await;
+    let error = rejection(&files.key, &files.key).await;
     assert!(matches!(error, TlsError::NoCertificate(_)), "{error}");
-    let error = refusal(&files.certificate, &files.certificate).await;
+    let error = rejection(&files.certificate, &files.certificate).await;
     assert!(matches!(error, TlsError::NoKey(_)), "{error}");
     std::fs::write(&none, "-----BEGIN CERTIFICATE-----\n????").expect("written");
-    let error = refusal(&none, &files.key).await;
+    let error = rejection(&none, &files.key).await;
     assert!(matches!(error, TlsError::Damaged(_)), "{error}");
 }

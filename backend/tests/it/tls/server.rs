@@ -222,7 +222,7 @@ fn client_config(
                 .load_private_key(key)
                 .expect("a key");
             let pair = CertifiedKey::new(vec![certificate], key);
-            builder.with_client_cert_resolver(Arc::new(Shown(Arc::new(pair))))
+            builder.with_client_cert_resolver(Arc::new(AnyPair(Arc::new(pair))))
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -231,9 +231,9 @@ fn client_config(
 
 /// Presents any certificate and key. The resolver of rustls refuses a key that does not match.
 #[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+struct AnyPair(Arc<CertifiedKey>);
 
-impl ResolvesClientCert for Shown {
+impl ResolvesClientCert for AnyPair {
     fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
     }
