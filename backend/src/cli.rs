@@ -15,7 +15,7 @@ use crate::{
 #[command(
     name = "countersign-server",
     version,
-    about = "Lets a remote quorum open signing HSMs"
+    about = "Opens signing HSMs only with the approval of a remote quorum of custodians"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -24,33 +24,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the portal and the API, and hold the signing HSMs.
+    /// Serve the portal and the API, and hold the connections to the signing HSMs.
     Serve(Options),
-    /// Print a new one-time code for the first admin, if there is none yet.
+    /// Print a new one-time code with which the first admin enrols.
     BootstrapCode(Options),
 }
 
 #[derive(Args)]
 struct Options {
-    /// Configuration file.
-    #[arg(long, env = "COUNTERSIGN_SERVER_CONFIG")]
+    /// Configuration file in TOML.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_SERVER_CONFIG")]
     config: Option<PathBuf>,
-    /// Folder of database and identity key.
-    #[arg(long, env = "COUNTERSIGN_SERVER_DATA_DIR")]
+    /// Directory that holds the database and the server's identity key.
+    #[arg(long, value_name = "DIR", env = "COUNTERSIGN_SERVER_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Address to listen on.
-    #[arg(long, env = "COUNTERSIGN_SERVER_LISTEN")]
+    /// IP address and port to listen on.
+    #[arg(long, value_name = "ADDRESS", env = "COUNTERSIGN_SERVER_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Origin under which browsers see the portal, such as https://sign.example.org.
-    #[arg(long, env = "COUNTERSIGN_SERVER_PUBLIC_ORIGIN")]
+    /// Origin at which browsers reach the portal, such as https://sign.example.org.
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_SERVER_PUBLIC_ORIGIN")]
     public_origin: Option<String>,
-    /// Name of this server for people.
+    /// Name of this server, shown in the portal and by the card helper.
     #[arg(long, env = "COUNTERSIGN_SERVER_NAME")]
     name: Option<String>,
-    /// Port of the custodians' helper.
-    #[arg(long, env = "COUNTERSIGN_SERVER_HELPER_PORT")]
+    /// Port on which the card helper listens on each custodian's own computer.
+    #[arg(long, value_name = "PORT", env = "COUNTERSIGN_SERVER_HELPER_PORT")]
     helper_port: Option<u16>,
-    /// Accept simulated cards, which protect nothing.
+    /// Accept simulated cards, which protect nothing: for demonstrations only.
     #[arg(long)]
     demo: bool,
 }
@@ -60,10 +60,12 @@ impl Options {
         let file: ConfigFile = match &self.config {
             None => ConfigFile::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                toml::from_str(&text)
-                    .with_context(|| format!("the configuration {} is wrong", path.display()))?
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    format!("cannot read the configuration file {}", path.display())
+                })?;
+                toml::from_str(&text).with_context(|| {
+                    format!("the configuration file {} is invalid", path.display())
+                })?
             }
         };
         let listen = self
@@ -104,7 +106,7 @@ impl Options {
     }
 }
 
-/// As browsers on this machine see it; they leave out the usual port.
+/// The origin of a browser on this machine, which leaves out the default port of the scheme.
 fn local_origin(port: u16, tls: bool) -> String {
     match (tls, port) {
         (true, 443) => "https://localhost".into(),
@@ -114,12 +116,11 @@ fn local_origin(port: u16, tls: bool) -> String {
     }
 }
 
-/// The command line, for manual pages and shell completions.
+/// Describes the command line, for manual pages and shell completions.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the program.
 pub fn run() -> ExitCode {
     let result = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
@@ -152,12 +153,12 @@ async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
     let folder = &config.data_dir;
     if !folder.join(DATABASE).exists() {
         bail!(
-            "no server was ever started with the data directory {}: name the one that `serve` uses, by --data-dir or --config",
+            "the data directory {} holds no database: name the directory that `serve` uses with --data-dir or --config",
             folder.display()
         );
     }
     let server = Server::open(config).await?;
     server::print_bootstrap_code(&server)
         .await?
-        .context("this server has operators already: an admin can invite people")
+        .context("this server already has operators: an admin can invite more people in the portal")
 }

@@ -1,13 +1,13 @@
-//! The Countersign server: the ways in which the domain is reached (HTTP, TLS), and the program.
+//! The Countersign server: the HTTP and TLS adapters in front of the domain, and the command line.
 //!
-//! A library, so that tests can start it in process; `main.rs` only calls [`cli::run`].
+//! It is a library so that tests can start a server in process; `main.rs` only calls [`cli::run`].
 
 pub mod cli;
 pub mod http;
 pub mod server;
 pub mod tls;
 
-// One path for everything, whichever of the two crates holds it.
+// Re-exported so that the modules of both crates are reached under one path.
 pub use countersign_domain::{
     activation, config, devices, events, hsm, identity, keys, people, remote, signing, store,
     tokens, views,

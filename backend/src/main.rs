@@ -1,4 +1,4 @@
-//! `countersign-server`.
+//! The `countersign-server` program.
 
 fn main() -> std::process::ExitCode {
     countersign_server::cli::run()

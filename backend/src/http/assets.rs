@@ -1,4 +1,4 @@
-//! The portal, embedded into this program.
+//! Serves the portal, which is embedded into this program.
 
 use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
@@ -18,14 +18,17 @@ const NOT_BUILT: &str = "<!doctype html><title>Countersign</title><h1>The portal
 <p>Run <code>cargo xtask build</code>. The API works: see <code>/api/v1/about</code>.";
 
 pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    // Pages are only read: whoever posts has a wrong address, and no use for a page.
+    // A client that sends another method has a wrong address and cannot use a page.
     if !matches!(method, Method::GET | Method::HEAD) {
-        return ApiError::new(ProblemCode::NotFound, "there is nothing at this address")
-            .into_response();
+        return ApiError::new(
+            ProblemCode::NotFound,
+            "this address does not exist: the API is at /api/v1",
+        )
+        .into_response();
     }
     let path = uri.path().trim_start_matches('/');
     let is_asset = path.starts_with("assets/");
-    // Every other address is a page of the portal.
+    // Every other address shows a page of the portal, which reads the address itself.
     let path = if is_asset { path } else { INDEX };
     let Some(file) = Portal::get(path) else {
         return if is_asset {
@@ -47,7 +50,7 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
                 .flatten()
                 .map(|file| (encoding, file))
         });
-    // Assets carry a hash of their content in their name.
+    // The name of an asset contains a hash of its content, so it can be cached forever.
     let caching = if is_asset {
         "public, max-age=31536000, immutable"
     } else {

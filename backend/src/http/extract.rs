@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{State, problem::ApiError};
 
-/// A JSON body. One that does not parse becomes a problem.
+/// A JSON body.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
@@ -20,7 +20,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
     }
 }
 
-/// Query parameters. One that does not parse becomes a problem.
+/// Query parameters.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<State> for Query<T> {
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> FromRequestParts<State> for Query<T> {
     }
 }
 
-/// Parameters of the path. One that does not parse becomes a problem.
+/// Parameters of the path.
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<State> for Path<T> {

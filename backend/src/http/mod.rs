@@ -39,13 +39,13 @@ pub use state::State;
 
 use crate::config::Config;
 
-/// Manifests of many files fit.
+/// Longest body of a request, in bytes: large enough for a manifest of many files.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// Everything that the server answers.
+/// All routes of the server.
 ///
 /// # Errors
-/// The configuration makes no valid headers.
+/// The configuration contains characters that a header cannot hold.
 pub fn router(state: State) -> anyhow::Result<Router> {
     let config = Arc::<Config>::from_ref(&state);
     let https = config.is_https();
@@ -64,12 +64,15 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .layer(middleware::from_fn(security::run_to_end));
     let api = routes::all()
         .fallback(|| async {
-            ApiError::new(ProblemCode::NotFound, "there is no such address in the API")
+            ApiError::new(
+                ProblemCode::NotFound,
+                "this address does not exist in the API",
+            )
         })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
                 ProblemCode::MethodNotAllowed,
-                "this address does not take this method",
+                "this address does not support this method",
             )
         })
         .layer(not_stored)
@@ -86,7 +89,7 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .merge(state.ram.clone().routes())
         .fallback(assets::serve)
         .layer(CatchPanicLayer::custom(|_| {
-            ApiError::internal("a request panicked").into_response()
+            ApiError::internal("a handler panicked").into_response()
         }))
         .layer(
             TraceLayer::new_for_http()
@@ -102,7 +105,7 @@ pub fn router(state: State) -> anyhow::Result<Router> {
     Ok(router.with_state(state))
 }
 
-/// As usual, but for 504: that is how sessions of RAMOverHTTP clients end, and nothing else does.
+/// Logs failed requests, except status 504: only the sessions of RAMOverHTTP clients end with it, and for them it is normal.
 fn log_failure(failure: ServerErrorsFailureClass, after: Duration, span: &Span) {
     match failure {
         ServerErrorsFailureClass::StatusCode(StatusCode::GATEWAY_TIMEOUT) => {}

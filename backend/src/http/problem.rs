@@ -19,27 +19,25 @@ use crate::{
     tokens::TokenError,
 };
 
-/// An error that goes out.
+/// An error response of the API.
 #[derive(Debug)]
 pub struct ApiError(Problem);
 
 impl ApiError {
-    /// A problem of this kind.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(code, detail))
     }
 
-    /// What kind of problem it is.
     pub fn code(&self) -> Option<ProblemCode> {
         self.0.code()
     }
 
-    /// Something that the caller cannot help: logged, and not told.
+    /// An error that the caller cannot correct. Its text goes to the log only.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        tracing::error!(%error, "a request failed inside the server");
+        tracing::error!(%error, "a request failed because of an internal error");
         Self::new(
             ProblemCode::Internal,
-            "the server failed, and the change may or may not have been made. Its log has the reason: report this to an administrator",
+            "the server failed, and the change may or may not have been made. Report this to an administrator: the server's log has the reason",
         )
     }
 }
@@ -66,7 +64,7 @@ impl From<StoreError> for ApiError {
 impl From<axum::extract::rejection::JsonRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
         let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            "the request is too large: send fewer files at once".to_owned()
+            "the request is too large: request fewer files at once".to_owned()
         } else {
             rejection.body_text()
         };
@@ -89,7 +87,7 @@ impl From<axum::extract::rejection::QueryRejection> for ApiError {
 impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError {
     fn from(rejection: axum::extract::ws::rejection::WebSocketUpgradeRejection) -> Self {
         let detail = format!(
-            "this address takes WebSockets only: {}",
+            "this address accepts only WebSocket connections: {}",
             rejection.body_text()
         );
         Self::new(ProblemCode::InvalidRequest, detail)

@@ -1,4 +1,4 @@
-//! `POST /rt/hsm`: RAMOverHTTP clients with a card.
+//! `POST /rt/hsm`: the endpoint for RAMOverHTTP clients, which attach a device remotely.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use countersign_ram::{ClientMessage, http::SERVER_CONTENT_TYPE};
 use super::{connection::Peer, problem::ApiError};
 use crate::remote::{Connection, RamSession, Remote, Reply, TooManySessions};
 
-/// A message has at most 65,535 bytes and a header.
+/// A message has a header of 4 bytes and at most 65,535 bytes of content.
 const BODY_LIMIT: usize = 65_535 + 4;
-/// Name of the session's cookie.
+/// Name of the session cookie that RAMOverHTTP clients expect.
 const COOKIE: &str = "RAMSID";
 
 type Receive = dyn Fn(&Arc<RamSession>) + Send + Sync;
 
-/// Where clients post, and what becomes of those who have a card.
+/// The endpoint to which clients post.
 #[derive(Clone)]
 pub struct RamEndpoint {
     remote: Remote,
-    /// Whether clients come by https.
+    /// Whether clients connect with HTTPS, so that the cookie is marked `Secure`.
     secure: bool,
-    /// Called for each new session, on a thread that may block.
+    /// Verifies the device behind each new session, on a thread that may block.
     receive: Arc<Receive>,
 }
 
@@ -47,7 +47,7 @@ impl RamEndpoint {
         }
     }
 
-    /// `/rt/hsm`, with and without a token. Wants a [`Peer`] with every request.
+    /// `/rt/hsm`, with and without a token. Every request needs a [`Peer`] as its `ConnectInfo`.
     pub fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
             .route("/rt/hsm", post(without_token))
@@ -55,7 +55,7 @@ impl RamEndpoint {
             .method_not_allowed_fallback(|| async {
                 ApiError::new(
                     ProblemCode::MethodNotAllowed,
-                    "RAMOverHTTP clients post to this address",
+                    "this address accepts only POST requests from RAMOverHTTP clients",
                 )
             })
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -86,11 +86,11 @@ struct Call {
 
 impl Call {
     async fn answer(self, endpoint: &RamEndpoint, token: Option<&str>) -> Response {
-        // As if nothing were there: clients say that the address is wrong.
+        // The status is 404, because clients then report that the address is wrong.
         if !endpoint.remote.lets_in(token) {
             return ApiError::new(
                 ProblemCode::NotFound,
-                "no HSM is attached here: use the address with the token that the server's admin gave you",
+                "no HSM can be attached at this address: use the address with the token that the server's admin gave you",
             )
             .into_response();
         }
@@ -99,7 +99,7 @@ impl Call {
             Err(why) => {
                 return ApiError::new(
                     ProblemCode::InvalidRequest,
-                    format!("this is no message of a RAMOverHTTP client: {why}"),
+                    format!("this is not a message of a RAMOverHTTP client: {why}"),
                 )
                 .into_response();
             }
@@ -120,8 +120,8 @@ impl Call {
                         return ApiError::internal(error).into_response();
                     }
                 };
-                let at_the_door = (endpoint.receive.clone(), session.clone());
-                tokio::task::spawn_blocking(move || at_the_door.0(&at_the_door.1));
+                let (receive, received) = (endpoint.receive.clone(), session.clone());
+                tokio::task::spawn_blocking(move || receive(&received));
                 let reply = session.post(None, connection).await;
                 let mut response = respond(endpoint, &cookie, reply);
                 let secure = if endpoint.secure { "; Secure" } else { "" };
@@ -153,7 +153,7 @@ impl Call {
         ClientMessage::parse(body).map_err(|error| error.to_string())
     }
 
-    /// The connection, if the client means to keep it.
+    /// The connection, if the client intends to keep it open.
     fn connection(&self) -> Option<Connection> {
         let close = self
             .headers
@@ -198,7 +198,7 @@ fn respond(endpoint: &RamEndpoint, cookie: &str, reply: Reply) -> Response {
     }
 }
 
-/// Clients tell their users that the server aborted the connection; ours connects anew.
+/// Clients report that the server aborted the connection; the card helper connects again.
 fn gone() -> Response {
     StatusCode::GATEWAY_TIMEOUT.into_response()
 }

@@ -1,4 +1,4 @@
-//! What every response carries, and which requests are turned away before they reach a handler.
+//! Security headers of every response, and the checks that reject requests before they reach a handler.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use tracing::Instrument;
 use super::{ApiError, auth::Credential};
 use crate::config::Config;
 
-/// Headers of every response.
+/// Security headers of every response.
 ///
 /// # Errors
-/// The configured port does not make a header.
+/// A header cannot hold the content security policy.
 pub fn headers(config: &Config) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
     let mut headers = vec![
         (
@@ -46,7 +46,7 @@ pub fn headers(config: &Config) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>
     Ok(headers)
 }
 
-/// Nothing inline and nothing from other sites; the portal may connect to this server and to the helper.
+/// Allows no inline content and nothing from other sites. The portal may connect only to this server and to the card helper.
 fn content_security_policy(helper_port: u16) -> String {
     format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
@@ -59,7 +59,7 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// A request that may change something runs to its end, also when its client hangs up.
+/// Runs a request that may change something to its end, even if its client disconnects.
 pub async fn run_to_end(request: Request, next: Next) -> Response {
     if is_safe(request.method()) {
         return next.run(request).await;
@@ -73,7 +73,7 @@ pub async fn run_to_end(request: Request, next: Next) -> Response {
     }
 }
 
-/// A request that changes something with a session must come from the portal itself.
+/// Rejects requests that change something with a session, unless they come from the portal itself.
 pub async fn same_origin(
     State(config): State<Arc<Config>>,
     request: Request,
@@ -94,14 +94,14 @@ pub async fn same_origin(
     ApiError::new(
         ProblemCode::NotAllowed,
         format!(
-            "requests that change something must come from {}",
+            "a request that changes something must come from a page at {}",
             config.public_origin
         ),
     )
     .into_response()
 }
 
-/// Rejects other sites' pages: a browser would send a client certificate along with their requests, as it does with cookies.
+/// Rejects requests from pages of other sites, because a browser adds a client certificate to them as it adds cookies.
 pub async fn not_from_a_page(
     State(config): State<Arc<Config>>,
     request: Request,
@@ -114,7 +114,7 @@ pub async fn not_from_a_page(
     }
     ApiError::new(
         ProblemCode::NotAllowed,
-        "this interface is for programs, not for other sites' pages",
+        "this interface is for programs: pages of other sites cannot use it",
     )
     .into_response()
 }

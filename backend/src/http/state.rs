@@ -1,4 +1,4 @@
-//! What handlers share. A handler takes the services that it needs: `State(people): State<People>`.
+//! The state that handlers share. A handler takes only the services that it needs, such as `State(people): State<People>`.
 
 use std::sync::Arc;
 

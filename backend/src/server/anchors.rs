@@ -1,11 +1,11 @@
-//! The trust anchors that the configuration allows.
+//! Collects the trust anchors that the configuration allows.
 
 use anyhow::Context;
 use countersign_protocol::cvc::{AnchorKind, TrustAnchor, TrustAnchors};
 
 use crate::config::Config;
 
-/// CardContact's root, those of the configuration, and in demo mode the simulator's.
+/// Returns CardContact's production root and the configured anchors, and in demo mode the simulator's root as well.
 ///
 /// # Errors
 /// A configured file cannot be read, or is not a trust anchor.

@@ -16,9 +16,9 @@ use crate::{
 
 /// A card in a reader of this machine.
 struct PcscConnector {
-    /// How the reader's name begins.
+    /// First part of the reader's name.
     reader: String,
-    /// The device that must be there.
+    /// The only device that is accepted, where the configuration names one.
     device: Option<DeviceId>,
 }
 
@@ -29,7 +29,7 @@ impl Connector for PcscConnector {
             .find(|reader| reader.name.starts_with(&self.reader))
             .ok_or_else(|| {
                 TransportError::Unavailable(format!(
-                    "no reader's name begins with `{}`",
+                    "no PC/SC reader whose name begins with `{}` is connected",
                     self.reader
                 ))
             })?;
@@ -48,7 +48,7 @@ impl Connector for PcscConnector {
     }
 }
 
-/// A simulated card in this process, for demo and test.
+/// A simulated card in this process, for the demo and for tests.
 #[cfg(feature = "simulator")]
 pub struct SimulatorConnector {
     simulator: countersign_simulator::Simulator,
@@ -57,7 +57,6 @@ pub struct SimulatorConnector {
 
 #[cfg(feature = "simulator")]
 impl SimulatorConnector {
-    /// Connects to this card.
     pub fn new(simulator: countersign_simulator::Simulator) -> Self {
         Self {
             simulator,
@@ -65,7 +64,7 @@ impl SimulatorConnector {
         }
     }
 
-    /// Accepts no other device.
+    /// Accepts only this device.
     #[must_use]
     pub fn expecting(mut self, device: Option<DeviceId>) -> Self {
         self.device = device;
@@ -90,7 +89,7 @@ impl Connector for SimulatorConnector {
     }
 }
 
-/// A simulated card's file. One that cannot be opened is tried again until it can.
+/// A simulated card in a file. The HSM's thread retries until the file can be opened.
 struct CardFileConnector {
     file: PathBuf,
     device: Option<DeviceId>,
@@ -107,7 +106,7 @@ impl Connector for CardFileConnector {
     #[cfg(not(feature = "simulator"))]
     fn connect(&mut self) -> Result<Box<dyn Transport>, TransportError> {
         Err(TransportError::Unavailable(
-            "this program was built without the card simulator".into(),
+            "this server was built without the card simulator: build it with the feature `simulator`".into(),
         ))
     }
 
@@ -120,7 +119,7 @@ impl Connector for CardFileConnector {
     }
 }
 
-/// The connectors that the configuration asks for.
+/// Creates a connector for each configured HSM.
 pub fn connectors(config: &Config, remote: &Remote) -> BTreeMap<HsmId, Box<dyn Connector>> {
     config
         .hsms

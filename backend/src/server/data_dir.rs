@@ -1,4 +1,4 @@
-//! The data folder: database, identity key, and the lock that keeps a second server out.
+//! The data directory: the database, the identity key, and the lock that keeps out a second server.
 
 use std::{
     fs::{DirBuilder, File, TryLockError},
@@ -8,26 +8,26 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// File of the database inside the data folder.
+/// Name of the database file in the data directory.
 pub const DATABASE: &str = "countersign.db";
 
-/// Makes the data folder, for the server's user only.
+/// Creates the data directory, which only the server's user can access.
 ///
 /// # Errors
-/// The folder cannot be made.
+/// The directory cannot be created.
 pub fn make_data_dir(folder: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("cannot create the data folder {}", folder.display()))
+        .with_context(|| format!("cannot create the data directory {}", folder.display()))
 }
 
-/// Locks the data folder, because two servers on one database would end each other's leases. The lock lasts as long as the file is
-/// open.
+/// Locks the data directory, because two servers on one database would end each other's leases. The lock is held while the
+/// returned file is open.
 ///
 /// # Errors
-/// Another server has the lock, or the file cannot be written.
+/// Another server holds the lock, or the lock file cannot be written.
 pub fn lock_data_dir(folder: &Path) -> anyhow::Result<File> {
     make_data_dir(folder)?;
     let path = folder.join("lock");
@@ -35,7 +35,7 @@ pub fn lock_data_dir(folder: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(
-            "another server uses the data folder {}: stop it, or choose another folder",
+            "another server uses the data directory {}: stop it, or choose another directory with --data-dir",
             folder.display()
         ),
         Err(TryLockError::Error(error)) => {

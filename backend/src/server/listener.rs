@@ -1,4 +1,4 @@
-//! Where clients connect: in the clear, for this machine or for a proxy, or with the server's own TLS.
+//! The socket on which clients connect: plain HTTP for this machine or for a proxy, or the server's own TLS.
 
 use tokio::net::TcpListener;
 
@@ -13,7 +13,7 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Takes connections from this socket.
+    /// Accepts connections from this socket, with TLS if the configuration names a certificate.
     ///
     /// # Errors
     /// The certificate or its key cannot be used.

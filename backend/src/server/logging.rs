@@ -1,4 +1,4 @@
-//! Where log lines go, and what they look like.
+//! Destination and format of log lines.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Log lines go to standard error; `RUST_LOG` chooses which.
+/// Writes log lines to standard error; `RUST_LOG` selects them.
 pub fn init(config: LogConfig) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into());

@@ -1,4 +1,4 @@
-//! The composition root: the only place that knows every service.
+//! The composition root, which creates every service and connects them.
 
 mod anchors;
 mod connectors;
@@ -38,7 +38,7 @@ use crate::{
     views::{Announcements, Views, announce},
 };
 
-/// The running server. Clones are the same server.
+/// The running server. Clones share the same services.
 #[derive(Clone)]
 pub struct Server {
     pub config: Arc<Config>,
@@ -64,7 +64,7 @@ impl Server {
     /// Opens the database and the identity key; attaches no HSM.
     ///
     /// # Errors
-    /// The configuration cannot be used, or something in the data folder is missing or damaged.
+    /// The configuration is invalid, or a file in the data directory is missing or damaged.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         config.check()?;
         let folder = &config.data_dir;
@@ -125,19 +125,20 @@ impl Server {
         })
     }
 
-    /// Ends what a former run left open, then attaches the configured HSMs: each is locked before it is offered.
+    /// Ends the activations that an earlier run left open, then attaches the configured HSMs. Each HSM is locked before activations
+    /// can use it.
     ///
     /// # Errors
-    /// The database fails, or an HSM cannot be offered.
+    /// The database fails, or an HSM cannot be attached.
     pub async fn start(&self) -> anyhow::Result<()> {
         self.start_with(connectors::connectors(&self.config, &self.remote))
             .await
     }
 
-    /// As [`Self::start`], with HSMs that are attached in another way than the configuration says.
+    /// Does the same as [`Self::start`] with these connectors instead of the configured ones.
     ///
     /// # Errors
-    /// The database fails, or an HSM cannot be offered.
+    /// The database fails, or an HSM cannot be attached.
     pub async fn start_with(
         &self,
         connectors: BTreeMap<HsmId, Box<dyn Connector>>,
@@ -160,10 +161,10 @@ impl Server {
         self.devices.start().await
     }
 
-    /// What HTTP handlers share.
+    /// Creates the state that HTTP handlers share.
     ///
     /// # Errors
-    /// The table of sessions cannot be made.
+    /// The table of sessions cannot be created.
     pub async fn http_state(&self) -> anyhow::Result<http::State> {
         let sessions = http::SessionStore::open(&self.store).await?;
         let https = self.config.is_https();

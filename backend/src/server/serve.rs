@@ -1,4 +1,4 @@
-//! Serves until the process is told to stop.
+//! Serves until the process receives SIGINT or SIGTERM.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::{config::Config, http, tls};
 
-/// How long requests under way may take when the server stops.
+/// How long running requests may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
-/// How often the files of certificate and key are checked for changes.
+/// How often the files of the certificate and its key are checked for changes.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Serves the portal and the API, and holds the signing HSMs.
+/// Serves the portal and the API, and holds the connections to the signing HSMs.
 ///
 /// # Errors
 /// The server cannot start, or stops listening.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    // Nothing is changed before it is certain that no other server uses the folder.
+    // The lock comes first, so that nothing changes while another server uses the directory.
     let _lock = lock_data_dir(&config.data_dir)?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -32,12 +32,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::open(config).await?;
     let config = &server.config;
     if config.demo {
-        println!("DEMO: simulated cards are accepted. They protect nothing.");
+        println!("DEMO: this server accepts simulated cards, which protect nothing.");
     }
     println!("Data: {}", config.data_dir.join(DATABASE).display());
     if config.hsms.is_empty() {
         println!(
-            "No signing HSM is configured: add an [[hsm]] section to the configuration file, or attach a remote HSM with \
+            "No signing HSM is configured. Add an [[hsm]] section to the configuration file, or attach a remote HSM with \
              `countersign-helper connect {}/rt/hsm`.",
             config.public_origin
         );
@@ -66,7 +66,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let stop = async {
         stopped().await;
-        // HSMs first, because open pages may keep their connections for long.
+        // The HSMs are locked first, because open pages may keep their connections for a long time.
         server.shutdown().await;
         drop(locked);
         tokio::time::sleep(DRAIN).await;
@@ -77,15 +77,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a one-time code for the first admin to the terminal, never to a log. `None`: there are operators already.
+/// Prints a one-time code for the first admin to the terminal, never to a log. Returns `None` if operators already exist.
 ///
 /// # Errors
-/// The code cannot be made or stored.
+/// The code cannot be generated or stored.
 pub async fn print_bootstrap_code(server: &Server) -> anyhow::Result<Option<()>> {
     let code = server.people.new_bootstrap_code().await?;
     Ok(code.map(|(code, expires_at)| {
         let origin = &server.config.public_origin;
-        println!("No admin yet. Open {origin}/setup and enter this code.");
+        println!("No admin is enrolled yet. Open {origin}/setup and enter this code.");
         println!("One-time code: {code}  (until {expires_at:.0})");
     }))
 }

@@ -1,4 +1,4 @@
-//! The server's own certificate and key.
+//! The server's own certificate and private key.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,44 +24,28 @@ use crate::config::{Files, TlsConfig};
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// No file, or no permission.
     #[error("cannot read {}: {why}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        why: std::io::Error,
-    },
-    /// Not PEM.
-    #[error("{} is damaged: it must be PEM", .0.display())]
+    Unreadable { file: PathBuf, why: std::io::Error },
+    #[error("{} is damaged: expected a file in PEM", .0.display())]
     Damaged(PathBuf),
-    /// PEM of something else.
-    #[error("{} has no certificate in it: it must be PEM with BEGIN CERTIFICATE", .0.display())]
+    #[error("{} holds no certificate: expected PEM that begins with BEGIN CERTIFICATE", .0.display())]
     NoCertificate(PathBuf),
-    /// PEM of something else, or encrypted.
-    #[error("{} has no private key in it: it must be PEM with BEGIN PRIVATE KEY, not encrypted", .0.display())]
+    /// The file holds something else, or the key is encrypted.
+    #[error("{} holds no usable private key: expected PEM that begins with BEGIN PRIVATE KEY and is not encrypted", .0.display())]
     NoKey(PathBuf),
-    /// Files of two pairs.
     #[error(
         "the key in {} does not belong to the first certificate in {}", key.display(), certificate.display()
     )]
-    OtherKey {
-        /// File of the certificate.
-        certificate: PathBuf,
-        /// File of the key.
-        key: PathBuf,
-    },
-    /// Anything else.
+    OtherKey { certificate: PathBuf, key: PathBuf },
     #[error("{} and its key cannot be used: {why}", certificate.display())]
     Unusable {
-        /// File of the certificate.
         certificate: PathBuf,
-        /// rustls's words.
+        /// The error text of rustls.
         why: String,
     },
 }
 
-/// The pair that new connections get.
+/// The certificate and key for new connections.
 #[derive(Debug)]
 pub struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -82,12 +66,10 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// The algorithms.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// What rustls is told.
 pub fn server_config(
     config: &TlsConfig,
     current: Arc<Current>,
@@ -102,17 +84,14 @@ pub fn server_config(
     let mut tls = builder.with_cert_resolver(current);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     if config.client_certificates {
-        // Every connection proves the client's key anew, not the memory of an earlier one.
+        // Sessions are not resumed, so that the client proves its key on every connection.
         tls.session_storage = Arc::new(NoServerSessionStorage {});
         tls.send_tls13_tickets = 0;
     }
     Ok(tls)
 }
 
-/// Reads the pair; warns of what works but should not be so.
-///
-/// # Errors
-/// [`TlsError`].
+/// Reads the certificate and its key. Logs a warning if the certificate is not valid now, or if other users can access the key.
 pub fn load(files: &Files) -> Result<CertifiedKey, TlsError> {
     let chain = read(&files.certificate, |file| {
         CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()
@@ -143,7 +122,7 @@ fn read<T>(file: &Path, read: impl FnOnce(&Path) -> Result<T, pem::Error>) -> Re
             why,
         },
         pem::Error::NoItemsFound => TlsError::NoKey(file.to_owned()),
-        // Not the parser's words: they may quote the key.
+        // The parser's own text may quote the key, so it is left out.
         _ => TlsError::Damaged(file.to_owned()),
     })
 }
@@ -157,16 +136,17 @@ fn warn_of_dates(file: &Path, der: &[u8]) {
     let seconds = |time: x509_cert::time::Time| {
         i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
     };
-    let file = file.display();
     if now > seconds(validity.not_after) {
         tracing::warn!(
-            "the certificate in {file} has expired on {}: clients refuse it",
-            validity.not_after
+            file = %file.display(),
+            not_after = %validity.not_after,
+            "the TLS certificate has expired, so clients reject it"
         );
     } else if now < seconds(validity.not_before) {
         tracing::warn!(
-            "the certificate in {file} is valid only from {} on: clients refuse it",
-            validity.not_before
+            file = %file.display(),
+            not_before = %validity.not_before,
+            "the TLS certificate is not valid yet, so clients reject it"
         );
     }
 }
@@ -176,8 +156,8 @@ fn warn_of_permissions(key: &Path) {
     let open = std::fs::metadata(key).is_ok_and(|data| data.permissions().mode() & 0o007 != 0);
     if open {
         tracing::warn!(
-            "every user of this machine can get at the private key {0}: `chmod 600 {0}`",
-            key.display()
+            file = %key.display(),
+            "the TLS private key was found accessible to every user of this machine: run `chmod 600` on the file"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates by which programs show who they are. What counts is the certificate itself, not who issued it.
+//! Client certificates that identify programs. A certificate is matched by its fingerprint, whoever issued it.
 
 use std::time::Duration;
 
@@ -16,60 +16,54 @@ use x509_cert::{
     spki::SubjectPublicKeyInfoOwned,
 };
 
-/// Longest certificate, in bytes.
+/// Longest accepted certificate, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// A client's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// SHA-256 of its DER.
+    /// SHA-256 of the certificate in DER.
     pub fingerprint: Sha256Digest,
-    /// Subject, as in RFC 4514.
+    /// Subject in the form of RFC 4514.
     pub subject: String,
     not_before: Timestamp,
-    /// Until when it is valid.
     pub not_after: Timestamp,
 }
 
-/// Why a certificate tells nothing about a client.
+/// Why a certificate cannot identify a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Not X.509, or not of a kind that TLS takes.
+    /// It is not X.509, or TLS does not support it.
     #[error(
-        "this is no X.509 certificate that can be used: send one in PEM, with BEGIN CERTIFICATE"
+        "this is not a usable X.509 certificate: send one in PEM that begins with BEGIN CERTIFICATE"
     )]
     Malformed,
-    /// A chain.
-    #[error("send one certificate: the program's own, without those of authorities")]
-    Several,
-    /// Somebody pasted too much.
     #[error(
-        "this has a private key in it, which nobody else may ever see: make a new one, and send only the certificate"
+        "the text holds several certificates: send only the program's own, without the certificates of authorities"
+    )]
+    Several,
+    #[error(
+        "the text holds a private key, which must stay secret: generate a new key, and send only its certificate"
     )]
     PrivateKey,
-    /// An algorithm that the server cannot verify in a handshake.
+    /// The server cannot verify signatures of this algorithm in a handshake.
     #[error(
-        "the certificate's key cannot be used: it must be EC P-256 or P-384, Ed25519, or RSA of 2048 bits or more"
+        "the certificate's key is of an unsupported type: expected EC P-256 or P-384, Ed25519, or RSA of 2048 bits or more"
     )]
     KeyType,
-    /// Too early.
-    #[error("the certificate is valid only from {0:.0} on: look at the clocks")]
+    #[error(
+        "the certificate is valid only from {0:.0} on: check the clocks of the client and the server"
+    )]
     NotYetValid(Timestamp),
-    /// Too late.
-    #[error("the certificate has expired on {0:.0}: make a new one")]
+    #[error("the certificate expired on {0:.0}: create a new one")]
     Expired(Timestamp),
 }
 
 impl ClientCertificate {
-    /// Reads DER.
-    ///
-    /// # Errors
-    /// [`Unusable`].
     pub fn from_der(der: &[u8]) -> Result<Self, Unusable> {
         if der.len() > LONGEST {
             return Err(Unusable::Malformed);
         }
-        // What rustls cannot read could never prove its key.
+        // The key of a certificate that rustls cannot read could not be proven in a handshake.
         ParsedCertificate::try_from(&CertificateDer::from(der)).map_err(|_| Unusable::Malformed)?;
         let certificate = Certificate::from_der(der).map_err(|_| Unusable::Malformed)?;
         let certificate = certificate.tbs_certificate();
@@ -85,10 +79,7 @@ impl ClientCertificate {
         })
     }
 
-    /// Reads PEM with one certificate in it, and nothing that should have stayed where it was.
-    ///
-    /// # Errors
-    /// [`Unusable`].
+    /// Reads PEM with exactly one certificate and no private key.
     pub fn from_pem(pem: &[u8]) -> Result<Self, Unusable> {
         if pem.windows(11).any(|part| part == b"PRIVATE KEY") {
             return Err(Unusable::PrivateKey);
@@ -103,10 +94,7 @@ impl ClientCertificate {
         Self::from_der(&der)
     }
 
-    /// Reads a proxy's `Client-Cert`: as RFC 9440 has it, or PEM with percent signs, which is what nginx can send.
-    ///
-    /// # Errors
-    /// [`Unusable`].
+    /// Reads a proxy's `Client-Cert` header, in the form of RFC 9440 or as percent-encoded PEM, which nginx sends.
     pub fn from_header(value: &HeaderValue) -> Result<Self, Unusable> {
         let value = value.as_bytes().trim_ascii();
         let in_colons = value
@@ -121,10 +109,7 @@ impl ClientCertificate {
         }
     }
 
-    /// Whether it is valid at this moment.
-    ///
-    /// # Errors
-    /// [`Unusable::NotYetValid`], [`Unusable::Expired`].
+    /// Checks that the certificate is valid at this time.
     pub fn check(&self, now: Timestamp) -> Result<(), Unusable> {
         if now < self.not_before {
             Err(Unusable::NotYetValid(self.not_before))
@@ -143,7 +128,7 @@ fn moment(since_1970: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// Whether the server can verify a handshake that this key has signed.
+/// Whether the server can verify a handshake signed with this key.
 fn verifiable(key: &SubjectPublicKeyInfoOwned) -> bool {
     const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
     const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -151,7 +136,7 @@ fn verifiable(key: &SubjectPublicKeyInfoOwned) -> bool {
     const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
     const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
     match key.algorithm.oid {
-        // Modulus, exponent and what DER puts around them.
+        // The DER encoding holds the modulus and the exponent, so it is longer than the modulus.
         RSA => key.subject_public_key.raw_bytes().len() > 2048 / 8,
         EC => key
             .algorithm

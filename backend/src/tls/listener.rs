@@ -1,4 +1,4 @@
-//! Accepts connections, and gives them out once their handshake is done.
+//! Accepts connections and hands them over once their TLS handshake is complete.
 
 use std::{
     collections::VecDeque,
@@ -23,17 +23,17 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{ClientCertificate, Reload, TlsError, certificate};
 use crate::config::{Files, TlsConfig};
 
-/// Who speaks plain HTTP here shall see why that does not work.
+/// The response to a plain HTTP request, so that its sender sees what is wrong.
 const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-    This server speaks TLS: the address begins with https://\n";
+    This server speaks TLS. Use an address that begins with https://\n";
 
-/// How patient handshakes are waited for.
+/// Limits for TLS handshakes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long one may take.
+    /// How long one handshake may take.
     pub handshake: Duration,
-    /// How many may be under way; then the oldest is given up.
+    /// How many handshakes may run at the same time; beyond that, the oldest is aborted.
     pub most: usize,
 }
 
@@ -46,7 +46,6 @@ impl Default for Pace {
     }
 }
 
-/// A listener for TLS.
 pub struct TlsListener {
     address: SocketAddr,
     ready: mpsc::Receiver<(Stream, SocketAddr)>,
@@ -54,10 +53,10 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Speaks TLS to everybody who connects to `tcp`; what comes beside it replaces the certificate.
+    /// Accepts TLS connections on `tcp`. The returned [`Reload`] replaces the certificate later.
     ///
     /// # Errors
-    /// [`TlsError`]: certificate or key cannot be used.
+    /// The certificate or its key cannot be used.
     pub fn new(
         tcp: TcpListener,
         files: &Files,
@@ -99,7 +98,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         match self.ready.recv().await {
             Some(accepted) => accepted,
-            // The task accepts for as long as this listener lives.
+            // The accepting task runs as long as this listener exists.
             None => std::future::pending().await,
         }
     }
@@ -109,7 +108,7 @@ impl Listener for TlsListener {
     }
 }
 
-/// Nobody's handshake is waited for before the next one is accepted.
+/// Each handshake runs in its own task, so that a slow client does not delay the others.
 async fn accept(
     mut tcp: TcpListener,
     acceptor: TlsAcceptor,
@@ -125,8 +124,8 @@ async fn accept(
                 Ok(Ok(stream)) => {
                     let _ = done.send((stream, address)).await;
                 }
-                Ok(Err(error)) => tracing::debug!("TLS with {address} failed: {error}"),
-                Err(_) => tracing::debug!("TLS with {address} took too long"),
+                Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!(%address, "a TLS handshake timed out"),
             }
         });
         under_way.retain(|task| !task.is_finished());
@@ -144,11 +143,11 @@ async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> io::Result<
     if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
         stream.write_all(PLAIN).await?;
         stream.shutdown().await?;
-        // Closed with the request unread, the answer could be lost on its way.
+        // If the connection closed with the request unread, the response could be lost.
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-        return Err(io::Error::other("it was plain HTTP"));
+        return Err(io::Error::other("the client sent plain HTTP"));
     }
-    // Handshakes and short answers must not wait for acknowledgements.
+    // Handshakes and short responses must not wait for acknowledgements.
     let _ = stream.set_nodelay(true);
     let stream = acceptor.accept(stream).await?;
     let certificate = stream
@@ -158,7 +157,7 @@ async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> io::Result<
         .and_then(<[_]>::first)
         .map(|der| ClientCertificate::from_der(der))
         .transpose()
-        .inspect_err(|why| tracing::warn!("a client's certificate counts for nothing: {why}"))
+        .inspect_err(|why| tracing::warn!(%why, "a client certificate was rejected"))
         .unwrap_or_default()
         .map(Arc::new);
     Ok(Stream {
@@ -174,7 +173,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The certificate whose key the client has proven.
+    /// The certificate whose private key the client proved in the handshake.
     pub fn certificate(&self) -> Option<Arc<ClientCertificate>> {
         self.certificate.clone()
     }

@@ -1,4 +1,4 @@
-//! TLS at the server's own door, and who stands between it and clients.
+//! The server's own TLS, and the client certificates that identify programs.
 
 mod certificate;
 mod client_certificate;

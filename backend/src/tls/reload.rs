@@ -1,4 +1,4 @@
-//! The pair is replaced while the server runs.
+//! Replaces the certificate and its key while the server runs.
 
 use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 
@@ -10,22 +10,19 @@ use super::{
 };
 use crate::config::Files;
 
-/// Takes a new pair from the files.
+/// Reloads the certificate and its key from their files.
 #[derive(Clone, Debug)]
 pub struct Reload {
     files: Files,
     current: Arc<Current>,
-    /// The files, before they were read for the first time.
+    /// State of the files before they were read for the first time.
     first: Look,
 }
 
 impl Reload {
-    /// Reads the pair that the server begins with.
-    ///
-    /// # Errors
-    /// [`TlsError`].
+    /// Reads the certificate and key with which the server starts.
     pub(super) fn begin(files: &Files) -> Result<Self, TlsError> {
-        // In this order: what changes meanwhile is read again.
+        // The state is taken first, so that a change during the read is noticed and read again.
         let first = look(files);
         let current = Current::new(certificate::load(files)?);
         Ok(Self {
@@ -35,37 +32,40 @@ impl Reload {
         })
     }
 
-    /// The pair in use.
     pub(super) fn current(&self) -> Arc<Current> {
         self.current.clone()
     }
 
-    /// New connections get what is in the files now. If that cannot be used, they get what they got before.
+    /// Uses the current content of the files for new connections.
     ///
     /// # Errors
-    /// [`TlsError`].
+    /// The content cannot be used; the previous certificate and key stay in use.
     pub fn now(&self) -> Result<(), TlsError> {
         self.current.replace(certificate::load(&self.files)?);
         Ok(())
     }
 
-    fn now_and_tell(&self) {
+    fn now_and_log(&self) {
         let file = self.files.certificate.display();
         match self.now() {
-            Ok(()) => tracing::info!("new connections get the certificate that is in {file} now"),
-            Err(error) => tracing::error!("the former certificate stays in use: {error}"),
+            Ok(()) => tracing::info!(%file, "the TLS certificate was reloaded for new connections"),
+            Err(error) => tracing::error!(
+                %file,
+                %error,
+                "the TLS certificate could not be reloaded, so the previous one stays in use"
+            ),
         }
     }
 }
 
-/// Certificate and key as they are at one moment.
+/// State of the files of the certificate and of the key.
 type Look = [Option<Stamp>; 2];
 
 fn look(files: &Files) -> Look {
     [&files.certificate, &files.key].map(|file| Stamp::of(file))
 }
 
-/// What tells one version of a file from another.
+/// Modification time, inode and size, which together identify one version of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp([i64; 3], u64);
 
@@ -77,30 +77,30 @@ impl Stamp {
     }
 }
 
-/// Looks at the files as often as this, and at SIGHUP, for ever.
+/// Checks the files at this interval, and reloads them when they have changed or when SIGHUP arrives. Never returns.
 pub async fn reload_when_changed(reload: Reload, every: Duration) {
     let mut hang_up = signal(SignalKind::hangup())
-        .inspect_err(|error| tracing::warn!("SIGHUP will reload no certificate: {error}"))
+        .inspect_err(|error| tracing::warn!(%error, "the handler for SIGHUP could not be installed, so SIGHUP does not reload the TLS certificate"))
         .ok();
     let mut used = reload.first;
     let mut before = used;
     loop {
-        let told = async {
+        let signalled = async {
             match &mut hang_up {
                 Some(hang_up) => hang_up.recv().await,
                 None => std::future::pending().await,
             }
         };
-        let told = tokio::select! {
-            _ = told => true,
+        let signalled = tokio::select! {
+            _ = signalled => true,
             () = tokio::time::sleep(every) => false,
         };
         let seen = look(&reload.files);
-        // Certificate and key are written one after the other: both are read once they rest.
-        if told || (seen != used && seen == before) {
+        // The certificate and the key are written one after the other, so both are read when neither has changed since the last check.
+        if signalled || (seen != used && seen == before) {
             used = seen;
             let reload = reload.clone();
-            let _ = tokio::task::spawn_blocking(move || reload.now_and_tell()).await;
+            let _ = tokio::task::spawn_blocking(move || reload.now_and_log()).await;
         }
         before = seen;
     }

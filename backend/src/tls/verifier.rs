@@ -1,4 +1,4 @@
-//! Client certificates in the handshake: any will do, but its key must really have signed.
+//! Verifies client certificates in the handshake.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use rustls::{
     },
 };
 
-/// Lets every certificate in whose key the client holds. Whom it stands for, and whether it is still valid, is found out
-/// at each request, where an answer can say what is wrong.
+/// Accepts any client certificate whose private key the client proves. Its API token and its expiry are checked at each request,
+/// where the response can explain the error.
 #[derive(Debug)]
 pub struct AnyCertificate(pub Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What becomes of a request when whoever waited for it has gone.
+//! Activations are cancelled when no client polls for them.
 
 use std::time::{Duration, Instant};
 
@@ -11,122 +11,125 @@ use countersign_protocol::{
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
-use crate::world::{World, anything, operator, reason};
+use crate::test_server::{ANNA, DOUG, TestServer, anything, operator, reason};
 
-/// Doug asks, and may be out of reach for so many seconds.
-async fn ask(world: &World, why: &str, seconds: Option<u32>) -> ActivationView {
+/// Doug requests an activation that is abandoned after so many seconds without a poll.
+async fn request(test: &TestServer, why: &str, seconds: Option<u32>) -> ActivationView {
     let new = NewActivation {
         reason: why.into(),
         abandoned_after_seconds: seconds,
         ..anything()
     };
-    world.request(3, new).await.expect("asked").0
+    test.request_activation(DOUG, new)
+        .await
+        .expect("requested")
+        .0
 }
 
-async fn ended(world: &World, view: &ActivationView) -> EndReason {
+async fn ended(test: &TestServer, view: &ActivationView) -> EndReason {
     let id = &view.terms.id;
-    reason(&world.wait_for(id, |view| view.state.is_ended()).await)
+    reason(&test.wait_for(id, |view| view.state.is_ended()).await)
 }
 
 #[tokio::test]
-async fn only_what_nobody_waits_for_is_withdrawn() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let gone = ask(&world, "gone", Some(4)).await;
-    world.authenticate(0, &gone.terms.id).await;
-    // Somebody else said of the same request that it is to stay.
-    let kept = ask(&world, "kept", Some(4)).await;
-    assert_eq!(ask(&world, "kept", None).await.terms.id, kept.terms.id);
-    let queued = ask(&world, "queued", Some(4)).await;
+async fn an_activation_that_no_client_polls_is_cancelled() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let gone = request(&test, "gone", Some(4)).await;
+    test.approve(ANNA, &gone.terms.id).await;
+    // An equal request without the limit joins, so the activation must stay.
+    let kept = request(&test, "kept", Some(4)).await;
+    assert_eq!(request(&test, "kept", None).await.terms.id, kept.terms.id);
+    let queued = request(&test, "queued", Some(4)).await;
 
     let reason = EndReason::Abandoned { seconds: 4 };
-    assert_eq!(ended(&world, &gone).await, reason);
-    assert_eq!(ended(&world, &queued).await, reason);
-    let audit = world.audit().await;
+    assert_eq!(ended(&test, &gone).await, reason);
+    assert_eq!(ended(&test, &queued).await, reason);
+    let audit = test.audit().await;
     let on_record = audit
         .iter()
         .filter(|event| matches!(event, AuditEvent::ActivationEnded { reason: ended, .. } if *ended == reason));
     assert_eq!(on_record.count(), 2);
-    // Whoever authenticated for what is withdrawn has opened nothing.
-    let view = world.wait_for(&kept.terms.id, |view| {
+    // The approval of the cancelled activation does not count for the next one.
+    let view = test.wait_for(&kept.terms.id, |view| {
         view.state == ActivationState::Collecting
     });
     assert_eq!(view.await.authenticated, 0);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Whoever signs does not ask.
+/// A client that signs does not poll, so an open activation has no such limit.
 #[tokio::test]
-async fn what_is_open_stays() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let first = ask(&world, "open", Some(5)).await;
-    world.open(&first.terms.id).await;
-    let after = ask(&world, "after", Some(5)).await;
-    ended(&world, &after).await;
-    let view = world.view(&first.terms.id).await;
+async fn an_open_activation_is_not_abandoned() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let first = request(&test, "open", Some(5)).await;
+    test.open(&first.terms.id).await;
+    let after = request(&test, "after", Some(5)).await;
+    ended(&test, &after).await;
+    let view = test.view(&first.terms.id).await;
     assert!(
         matches!(view.state, ActivationState::Open { .. }),
         "{view:?}"
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_long_poll_is_waiting() {
-    let world = World::ready(Profile::VENDOR).await;
-    let person = world.people[3].person.clone();
+async fn a_long_poll_keeps_an_activation_alive() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let person = test.doug().person.clone();
     let new = NewToken {
         label: "build".into(),
         keys: vec![],
         days: 1,
         certificate: None,
     };
-    let token = crate::world::create_token(&world.app, &person, &operator(&person), &new)
+    let token = crate::test_server::create_token(&test.server, &person, &operator(&person), &new)
         .await
         .expect("a token");
-    let router = crate::world::router(&world.app).await;
-    let waited = ask(&world, "waited for", Some(3)).await;
+    let router = crate::test_server::router(&test.server).await;
+    let waited = request(&test, "waited for", Some(3)).await;
     let id = waited.terms.id.clone();
-    let request = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
+    let poll = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
         .header("authorization", format!("Bearer {}", token.secret))
         .body(Body::empty())
         .expect("a request");
-    let poll = tokio::spawn(router.oneshot(request));
-    // Of two requests, the one that nobody asks for ends first, though it came later.
-    let other = ask(&world, "other", Some(3)).await;
-    ended(&world, &other).await;
-    assert!(!world.view(&id).await.state.is_ended());
+    let poll = tokio::spawn(router.oneshot(poll));
+    // The activation without a poll ends first, although it was requested later.
+    let other = request(&test, "other", Some(3)).await;
+    ended(&test, &other).await;
+    assert!(!test.view(&id).await.state.is_ended());
     poll.await.expect("runs").expect("an answer");
     assert_eq!(
-        ended(&world, &waited).await,
+        ended(&test, &waited).await,
         EndReason::Abandoned { seconds: 3 }
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Nobody could reach a server that was not there.
+/// Clients could not poll while the server was stopped.
 #[tokio::test]
-async fn a_restart_gives_the_whole_time_again() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let view = ask(&world, "before", Some(5)).await;
-    world.app.shutdown().await;
+async fn a_restart_starts_the_abandonment_time_again() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let view = request(&test, "before", Some(5)).await;
+    test.shutdown().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    world.restart().await;
-    assert!(!world.view(&view.terms.id).await.state.is_ended());
+    test.restart().await;
+    assert!(!test.view(&view.terms.id).await.state.is_ended());
     assert_eq!(
-        ended(&world, &view).await,
+        ended(&test, &view).await,
         EndReason::Abandoned { seconds: 5 }
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// However long the server has run.
+/// This holds however long the server has run.
 #[tokio::test]
-async fn nobody_is_silent_for_longer_than_since_they_asked() {
-    let world = World::ready(Profile::VENDOR).await;
+async fn the_silence_is_never_longer_than_the_age_of_the_request() {
+    let test = TestServer::ready(Profile::VENDOR).await;
     let before = Instant::now();
-    let view = ask(&world, "new", None).await;
-    let attendance = world.app.activations.attendance();
+    let view = request(&test, "new", None).await;
+    let attendance = test.server.activations.attendance();
     attendance.forget(&view.terms.id, Duration::MAX);
     assert!(attendance.silence(&view.terms) <= before.elapsed());
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

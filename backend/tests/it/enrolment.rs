@@ -1,4 +1,4 @@
-//! Enrolments that are refused, each with its own reason.
+//! Enrolments that are rejected, each with its own reason.
 
 use countersign_card::KeyKind;
 use countersign_protocol::{
@@ -16,17 +16,21 @@ use countersign_server::{config::AnchorConfig, people::PeopleError, server::Serv
 use countersign_simulator::Profile;
 
 use crate::{
+    person::Card,
     pki,
-    player::Card,
-    world::{World, config},
+    test_server::{TestServer, config},
 };
 
-/// Tries to enrol with a changed file; the statement is right.
-async fn refusal(world: &World, card: &mut Card, change: impl FnOnce(&mut PkaFile)) -> PeopleError {
-    let link = world.invite("Mallory", Role::Custodian).await;
+/// Tries to enrol with a changed file and a valid statement, and returns the error.
+async fn rejection(
+    test: &TestServer,
+    card: &mut Card,
+    change: impl FnOnce(&mut PkaFile),
+) -> PeopleError {
+    let link = test.invite("Mallory", Role::Custodian).await;
     let (_, code) = link.split_once('#').expect("a code");
-    let opened = world
-        .app
+    let opened = test
+        .server
         .people
         .open_invitation(code)
         .await
@@ -35,15 +39,15 @@ async fn refusal(world: &World, card: &mut Card, change: impl FnOnce(&mut PkaFil
     let mut file = card.file.clone();
     change(&mut file);
     enrolment.pka = Base64(file.to_new_format());
-    let before = world.audit().await.len();
-    let error = world
-        .app
+    let before = test.audit().await.len();
+    let error = test
+        .server
         .people
         .enrol(&enrolment)
         .await
-        .expect_err("refused");
-    let audit = world.audit().await;
-    assert_eq!(audit.len(), before + 1, "nothing but the refusal happened");
+        .expect_err("rejected");
+    let audit = test.audit().await;
+    assert_eq!(audit.len(), before + 1, "only the rejection is logged");
     let why = error.to_string();
     assert!(
         matches!(audit.last(), Some(AuditEvent::EnrolmentRefused { why: logged, .. }) if *logged == why)
@@ -51,7 +55,7 @@ async fn refusal(world: &World, card: &mut Card, change: impl FnOnce(&mut PkaFil
     error
 }
 
-/// The request's bytes with one bit changed so far from the end.
+/// The request with one bit changed at this distance from its end.
 fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequest {
     let mut bytes = request.raw().to_vec();
     let place = bytes.len() - from_end;
@@ -62,17 +66,17 @@ fn damaged(request: &AuthenticatedRequest, from_end: usize) -> AuthenticatedRequ
 fn of_attestation(error: PeopleError) -> AttestationError {
     match error {
         PeopleError::Attestation(error) => error,
-        other => panic!("refused for another reason: {other}"),
+        other => panic!("rejected for another reason: {other}"),
     }
 }
 
 #[tokio::test]
-async fn forgeries_are_told_apart() {
-    let world = World::with_people(Profile::VENDOR).await;
+async fn each_forgery_is_rejected_with_its_own_reason() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
     let mut card = Card::new("MALL01");
     let mut other = Card::new("OTHER1");
 
-    let error = refusal(&world, &mut card, |file| {
+    let error = rejection(&test, &mut card, |file| {
         file.request = damaged(&file.request, 1)
     })
     .await;
@@ -81,26 +85,26 @@ async fn forgeries_are_told_apart() {
         AttestationError::OuterSignature(_)
     ));
 
-    // Another card vouches: it did not make this key.
+    // The chain of another card, which did not generate this key.
     let chain = other.file.chain.clone();
-    let error = refusal(&world, &mut card, |file| file.chain = chain).await;
+    let error = rejection(&test, &mut card, |file| file.chain = chain).await;
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
         "{error:?}"
     );
 
-    // Key and attestation of different cards.
+    // A key and a chain of different cards.
     let request = other.file.request.clone();
-    let error = refusal(&world, &mut card, |file| file.request = request).await;
+    let error = rejection(&test, &mut card, |file| file.request = request).await;
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::OtherDevice { .. }),
         "{error:?}"
     );
 
-    // A device certificate in the place of its issuer's.
-    let error = refusal(&world, &mut card, |file| {
+    // A device certificate in the place of its issuer's certificate.
+    let error = rejection(&test, &mut card, |file| {
         file.chain = DeviceChain {
             device: file.chain.device.clone(),
             issuer: file.chain.device.clone(),
@@ -116,10 +120,10 @@ async fn forgeries_are_told_apart() {
         "{error:?}"
     );
 
-    // A good key that public key authentication cannot use.
+    // An attested key that public key authentication cannot use.
     for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::Secp384r1)] {
         let file = Card::with_key("WRONG1", kind).file;
-        let error = refusal(&world, &mut card, |pka| *pka = file).await;
+        let error = rejection(&test, &mut card, |pka| *pka = file).await;
         let error = of_attestation(error);
         assert!(
             matches!(error, AttestationError::UnsuitableKey { .. }),
@@ -127,23 +131,23 @@ async fn forgeries_are_told_apart() {
         );
     }
 
-    // Somebody else's key, with all its evidence.
-    let anna = world.people[0].card.file.clone();
-    let error = refusal(&world, &mut other, |file| *file = anna).await;
+    // The key of another person with its valid attestation.
+    let anna = test.anna().card.file.clone();
+    let error = rejection(&test, &mut other, |file| *file = anna).await;
     assert!(matches!(error, PeopleError::Taken(_)), "{error}");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_statement_binds_invitation_person_and_server() {
-    let world = World::with_people(Profile::VENDOR).await;
+async fn an_enrolment_statement_is_bound_to_its_invitation_and_key() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
     let mut card = Card::new("MALL01");
-    let first = world.invite("Mallory", Role::Custodian).await;
-    let second = world.invite("Bob", Role::Admin).await;
+    let first = test.invite("Mallory", Role::Custodian).await;
+    let second = test.invite("Bob", Role::Admin).await;
     let code = |link: &str| link.split_once('#').expect("a code").1.to_owned();
     let (first, second) = (code(&first), code(&second));
-    let opened = world
-        .app
+    let opened = test
+        .server
         .people
         .open_invitation(&first)
         .await
@@ -153,12 +157,12 @@ async fn a_statement_binds_invitation_person_and_server() {
         code: second,
         ..for_the_first.clone()
     };
-    let refused = world.app.people.enrol(&stolen).await;
+    let rejected = test.server.people.enrol(&stolen).await;
     assert!(
-        matches!(refused, Err(PeopleError::Statement(_))),
-        "{refused:?}"
+        matches!(rejected, Err(PeopleError::Statement(_))),
+        "{rejected:?}"
     );
-    // Signed by another key than the one enrolled.
+    // A statement that is signed by another key than the enrolled one.
     let mut other = Card::new("OTHER1");
     let statement: EnrolmentStatement = for_the_first
         .statement
@@ -170,30 +174,29 @@ async fn a_statement_binds_invitation_person_and_server() {
         statement: Some(other.seal(&statement)),
         ..for_the_first.clone()
     };
-    let refused = world.app.people.enrol(&forged).await;
+    let rejected = test.server.people.enrol(&forged).await;
     assert!(
-        matches!(refused, Err(PeopleError::Statement(_))),
-        "{refused:?}"
+        matches!(rejected, Err(PeopleError::Statement(_))),
+        "{rejected:?}"
     );
-    world
-        .app
+    test.server
         .people
         .enrol(&for_the_first)
         .await
         .expect("enrolled");
-    let again = world.app.people.enrol(&for_the_first).await;
+    let again = test.server.people.enrol(&for_the_first).await;
     assert!(matches!(again, Err(PeopleError::Code(_))), "{again:?}");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// The simulator's root is nothing to a server that was not started as a demo.
+/// A server that does not run in demo mode does not trust the simulator's root.
 #[tokio::test]
-async fn simulated_cards_are_refused_in_production() {
+async fn simulated_cards_are_rejected_in_production() {
     let folder = tempfile::tempdir().expect("a folder");
-    let app = Server::open(config(folder.path(), false))
+    let server = Server::open(config(folder.path(), false))
         .await
         .expect("opens");
-    let (code, _) = app
+    let (code, _) = server
         .people
         .new_bootstrap_code()
         .await
@@ -204,20 +207,20 @@ async fn simulated_cards_are_refused_in_production() {
         name: "Anna".into(),
         mail: None,
     };
-    let link = app
+    let link = server
         .people
         .bootstrap(&bootstrap)
         .await
         .expect("invited")
         .link;
     let (_, code) = link.split_once('#').expect("a code");
-    let opened = app.people.open_invitation(code).await.expect("opened");
+    let opened = server.people.open_invitation(code).await.expect("opened");
     let mut card = Card::new("ANNA01");
-    let error = app
+    let error = server
         .people
         .enrol(&card.enrolment(code, &opened))
         .await
-        .expect_err("refused");
+        .expect_err("rejected");
     let error = of_attestation(error);
     assert!(
         matches!(error, AttestationError::Chain(ChainError::SimulatedRoot(_))),
@@ -225,9 +228,9 @@ async fn simulated_cards_are_refused_in_production() {
     );
 }
 
-/// With a hierarchy of our own every signature of the chain can be forged.
+/// With the tests' own hierarchy, each signature of the chain can be forged.
 #[tokio::test]
-async fn every_signature_of_the_chain_counts() {
+async fn every_signature_of_the_chain_is_verified() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("root.cvc");
     std::fs::write(&root, pki::root()).expect("written");
@@ -236,19 +239,19 @@ async fn every_signature_of_the_chain_counts() {
         name: "our own".into(),
         file: root,
     });
-    let app = Server::open(trusting).await.expect("opens");
+    let server = Server::open(trusting).await.expect("opens");
     let elsewhere = tempfile::tempdir().expect("a folder");
     let stranger = Server::open(config(elsewhere.path(), false))
         .await
         .expect("opens");
 
     let good = pki::good();
-    let verify = |app: &Server, file: &PkaFile| attestation::verify(file, &app.anchors);
-    let attested = verify(&app, &good).expect("good evidence");
+    let verify = |server: &Server, file: &PkaFile| attestation::verify(file, &server.anchors);
+    let attested = verify(&server, &good).expect("good evidence");
     assert_eq!(attested.device().anchor(), "our own");
 
-    // The same evidence where its root is not configured.
-    let error = verify(&stranger, &good).expect_err("refused");
+    // The same attestation at a server that does not trust its root.
+    let error = verify(&stranger, &good).expect_err("rejected");
     assert!(
         matches!(error, AttestationError::Chain(ChainError::UnknownRoot(_))),
         "{error:?}"
@@ -259,7 +262,7 @@ async fn every_signature_of_the_chain_counts() {
         chain: pki::chain(&pki::key(9)),
         ..good.clone()
     };
-    let error = verify(&app, &forged).expect_err("refused");
+    let error = verify(&server, &forged).expect_err("rejected");
     assert!(
         matches!(
             error,
@@ -268,7 +271,7 @@ async fn every_signature_of_the_chain_counts() {
         "{error:?}"
     );
 
-    // A public key that was swapped before the device vouched: the key did not sign its own request.
+    // A public key that was replaced before the device attested it, so it did not sign its own request.
     let swapped = pki::request(&pki::key(5), |inner| {
         if let Some(last) = inner.last_mut() {
             *last ^= 1;
@@ -278,14 +281,14 @@ async fn every_signature_of_the_chain_counts() {
         request: swapped,
         ..good.clone()
     };
-    let error = verify(&app, &forged).expect_err("refused");
+    let error = verify(&server, &forged).expect_err("rejected");
     assert!(
         matches!(error, AttestationError::InnerSignature(_)),
         "{error:?}"
     );
 
-    // And through the front door, where each of them leaves its reason in the log.
-    let (code, _) = app
+    // An enrolment with each of the forged files is rejected as well.
+    let (code, _) = server
         .people
         .new_bootstrap_code()
         .await
@@ -296,7 +299,7 @@ async fn every_signature_of_the_chain_counts() {
         name: "Anna".into(),
         mail: None,
     };
-    let link = app
+    let link = server
         .people
         .bootstrap(&bootstrap)
         .await
@@ -315,10 +318,10 @@ async fn every_signature_of_the_chain_counts() {
             pka: Base64(file.to_old_format()),
             statement: None,
         };
-        let refused = app.people.enrol(&enrolment).await;
+        let rejected = server.people.enrol(&enrolment).await;
         assert!(
-            matches!(refused, Err(PeopleError::Attestation(_))),
-            "{refused:?}"
+            matches!(rejected, Err(PeopleError::Attestation(_))),
+            "{rejected:?}"
         );
     }
 }

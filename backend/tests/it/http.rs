@@ -1,4 +1,4 @@
-//! What the HTTP side lets through.
+//! Access control of the HTTP API.
 
 use axum::{
     Router,
@@ -24,11 +24,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
 
 use crate::{
-    tls::stage::token_for,
-    world::{ORIGIN, World, operator, request_for},
+    test_server::{ANNA, DOUG, ORIGIN, TestServer, operator, request_for},
+    tls::server::token_for,
 };
 
-const NOBODY: &[(&str, &str)] = &[];
+const NO_CREDENTIALS: &[(&str, &str)] = &[];
 
 pub async fn send(
     router: &Router,
@@ -75,18 +75,18 @@ fn text<T: Serialize>(value: &T) -> Option<String> {
     Some(serde_json::to_string(value).expect("JSON"))
 }
 
-/// Logs in, returns the cookie as it is sent back.
-pub async fn log_in(world: &mut World, router: &Router, player: usize) -> String {
-    let cookie = set_cookie(world, router, player).await;
+/// Logs in, and returns the cookie as a browser sends it back.
+pub async fn log_in(test: &mut TestServer, router: &Router, index: usize) -> String {
+    let cookie = set_cookie(test, router, index).await;
     cookie.split(';').next().expect("a cookie").to_owned()
 }
 
-/// Logs in, returns the cookie with everything that is said about it.
-pub async fn set_cookie(world: &mut World, router: &Router, player: usize) -> String {
+/// Logs in, and returns the cookie with its attributes.
+pub async fn set_cookie(test: &mut TestServer, router: &Router, index: usize) -> String {
     let origin = [("origin", ORIGIN)];
     let challenge: LoginChallenge =
         json(send(router, "POST", "/session/challenge", &origin, None).await).await;
-    let statement = world.people[player].card.log_in(&challenge.task);
+    let statement = test.people[index].card.log_in(&challenge.task);
     let body = text(&LogIn { statement });
     let response = send(router, "POST", "/session", &origin, body.clone()).await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -98,17 +98,17 @@ pub async fn set_cookie(world: &mut World, router: &Router, player: usize) -> St
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
         "{cookie}"
     );
-    // A statement is good for one log-in.
+    // A statement is accepted for one log-in only.
     let again = send(router, "POST", "/session", &origin, body).await;
     assert_eq!(code(again).await, ProblemCode::StatementRefused);
     cookie
 }
 
 #[tokio::test]
-async fn a_token_for_some_keys_is_told_of_no_others() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let doug = log_in(&mut world, &router, 3).await;
+async fn a_token_limited_to_some_keys_lists_only_these_keys() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let doug = log_in(&mut test, &router, DOUG).await;
     let session = [("cookie", doug.as_str()), ("origin", ORIGIN)];
     let new = NewToken {
         label: "pipeline".into(),
@@ -125,12 +125,12 @@ async fn a_token_for_some_keys_is_told_of_no_others() {
         let one: HsmView = json(send(&router, "GET", "/hsms/release", headers, None).await).await;
         assert_eq!(list.len(), 1);
         for hsm in [&list[0], &one] {
-            let mut told: Vec<_> = hsm.keys.iter().map(|key| key.label.as_str()).collect();
-            told.sort_unstable();
-            assert_eq!(told, keys);
+            let mut received: Vec<_> = hsm.keys.iter().map(|key| key.label.as_str()).collect();
+            received.sort_unstable();
+            assert_eq!(received, keys);
         }
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 async fn seen(router: &Router, headers: &[(&str, &str)]) -> Vec<ActivationId> {
@@ -140,9 +140,9 @@ async fn seen(router: &Router, headers: &[(&str, &str)]) -> Vec<ActivationId> {
 }
 
 #[tokio::test]
-async fn for_a_token_for_some_keys_there_are_no_other_activations() {
-    let world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn a_token_limited_to_some_keys_sees_only_their_activations() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
     let sign = |keys: &[&str]| NewPurpose::Sign {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         scope: Scope::Open,
@@ -151,18 +151,18 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
         seconds: 60,
         signatures: 1,
     };
-    let rsa = world.ask_for_anything("rsa", 60, 1).await;
-    let both = world.ask(3, sign(&["ec", "rsa"]), Some(lease)).await;
-    let both = both.expect("asked").terms.id;
+    let rsa = test.request_any_content("rsa", 60, 1).await;
+    let both = test.request(DOUG, sign(&["ec", "rsa"]), Some(lease)).await;
+    let both = both.expect("requested").terms.id;
     let mut bearers = Vec::new();
     for keys in [&["ec"][..], &[]] {
-        let created = token_for(&world, keys, None).await.expect("a token");
+        let created = token_for(&test, keys, None).await.expect("a token");
         bearers.push(format!("Bearer {}", created.secret));
     }
     let limited = [("authorization", bearers[0].as_str())];
     let unlimited = [("authorization", bearers[1].as_str())];
 
-    // It joins nothing that it could not use.
+    // Its request does not join an activation that it could not use.
     let new = NewActivation {
         hsm: None,
         purpose: sign(&["ec"]),
@@ -172,9 +172,9 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
         abandoned_after_seconds: None,
         join: Join::SameKeys,
     };
-    let asked = send(&router, "POST", "/activations", &limited, text(&new)).await;
-    assert_eq!(asked.status(), StatusCode::CREATED);
-    let ec = json::<ActivationView>(asked).await.terms.id;
+    let requested = send(&router, "POST", "/activations", &limited, text(&new)).await;
+    assert_eq!(requested.status(), StatusCode::CREATED);
+    let ec = json::<ActivationView>(requested).await.terms.id;
 
     assert_eq!(seen(&router, &limited).await, std::slice::from_ref(&ec));
     assert_eq!(
@@ -199,23 +199,23 @@ async fn for_a_token_for_some_keys_there_are_no_other_activations() {
             assert_eq!(code(response).await, ProblemCode::NotFound, "{path}");
         }
         let path = format!("/activations/{id}");
-        let there = send(&router, "GET", &path, &unlimited, None).await;
-        let view: ActivationView = json(there).await;
+        let other = send(&router, "GET", &path, &unlimited, None).await;
+        let view: ActivationView = json(other).await;
         assert!(!view.state.is_ended());
     }
     let path = format!("/activations/{ec}/lock");
     let locked = send(&router, "POST", &path, &limited, None).await;
     assert_eq!(locked.status(), StatusCode::OK);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_a_token_may_not_see_takes_no_place_in_its_list() {
-    let world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let ec = world.ask_for_anything("ec", 60, 1).await;
-    let rsa = world.ask_for_anything("rsa", 60, 1).await;
-    let mut tx = world.app.store.write().await.expect("a change");
+async fn hidden_activations_do_not_count_towards_the_list_limit() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let ec = test.request_any_content("ec", 60, 1).await;
+    let rsa = test.request_any_content("rsa", 60, 1).await;
+    let mut tx = test.server.store.write().await.expect("a change");
     let stored = store::activations::by_id(tx.connection(), &rsa).await;
     let mut newer = stored.expect("read").expect("there");
     newer.state = ActivationState::Ended {
@@ -231,7 +231,7 @@ async fn what_a_token_may_not_see_takes_no_place_in_its_list() {
     tx.commit().await.expect("committed");
     let mut lists = Vec::new();
     for keys in [&["ec"][..], &[]] {
-        let created = token_for(&world, keys, None).await.expect("a token");
+        let created = token_for(&test, keys, None).await.expect("a token");
         let bearer = format!("Bearer {}", created.secret);
         let headers = [("authorization", bearer.as_str())];
         let response = send(&router, "GET", "/activations?state=all", &headers, None).await;
@@ -242,15 +242,15 @@ async fn what_a_token_may_not_see_takes_no_place_in_its_list() {
         panic!("two lists")
     };
     assert!(limited.eq([ec]));
-    // There is an end to everybody's list.
+    // Every list has a limit.
     assert_eq!(unlimited.len(), 200);
     assert_eq!(unlimited.next(), Some(newer.terms.id));
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// The activation that the HSM serves, as each of these is told.
+/// The activation that the HSM serves, as each of these callers sees it.
 async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>> {
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for bearer in bearers {
         let headers = [("authorization", bearer.as_str())];
         let mut all: Vec<HsmView> = json(send(router, "GET", "/hsms", &headers, None).await).await;
@@ -260,44 +260,44 @@ async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>
         else {
             panic!("{:?}", one.state)
         };
-        told.push(activation);
+        received.push(activation);
     }
-    told
+    received
 }
 
 #[tokio::test]
-async fn what_an_hsm_serves_is_told_to_those_who_may_see_it() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn the_activation_of_an_hsm_is_shown_only_to_callers_that_may_see_it() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
     let mut bearers = Vec::new();
     for keys in [&["ec"][..], &["rsa"], &[]] {
-        let created = token_for(&world, keys, None).await.expect("a token");
+        let created = token_for(&test, keys, None).await.expect("a token");
         bearers.push(format!("Bearer {}", created.secret));
     }
-    let rsa = world.ask_for_anything("rsa", 60, 1).await;
+    let rsa = test.request_any_content("rsa", 60, 1).await;
     let collecting = |view: &HsmView| matches!(view.state, HsmState::Collecting { .. });
-    world.wait_for_hsm(collecting).await;
-    let told = [None, Some(rsa.clone()), Some(rsa.clone())];
-    assert_eq!(served(&router, &bearers).await, told);
-    world.open(&rsa).await;
-    assert_eq!(served(&router, &bearers).await, told);
-    world.app.shutdown().await;
+    test.wait_for_hsm(collecting).await;
+    let received = [None, Some(rsa.clone()), Some(rsa.clone())];
+    assert_eq!(served(&router, &bearers).await, received);
+    test.open(&rsa).await;
+    assert_eq!(served(&router, &bearers).await, received);
+    test.shutdown().await;
 }
 
-/// Whose owner is an admin, too.
+/// This holds even if the token's owner is an admin.
 #[tokio::test]
-async fn for_a_token_for_some_keys_nobody_generates_keys() {
-    let world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
     let purpose = NewPurpose::GenerateKey {
         label: "new".into(),
         key_type: NewKeyType::EcSecp256r1,
     };
-    let asked = world.ask(0, purpose, None).await.expect("asked");
-    let anna = &world.people[0].person;
-    for (keys, there) in [
+    let requested = test.request(ANNA, purpose, None).await.expect("requested");
+    let anna = &test.anna().person;
+    for (keys, other) in [
         (vec!["new".to_owned()], vec![]),
-        (vec![], vec![asked.terms.id]),
+        (vec![], vec![requested.terms.id]),
     ] {
         let new = NewToken {
             label: "pipeline".into(),
@@ -305,21 +305,21 @@ async fn for_a_token_for_some_keys_nobody_generates_keys() {
             days: 1,
             certificate: None,
         };
-        let created = crate::world::create_token(&world.app, anna, &operator(anna), &new)
+        let created = crate::test_server::create_token(&test.server, anna, &operator(anna), &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
-        assert_eq!(seen(&router, &[("authorization", &bearer)]).await, there);
+        assert_eq!(seen(&router, &[("authorization", &bearer)]).await, other);
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn sessions_tokens_and_strangers() {
-    let mut world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn each_credential_allows_only_its_own_requests() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
 
-    let about: About = json(send(&router, "GET", "/about", NOBODY, None).await).await;
+    let about: About = json(send(&router, "GET", "/about", NO_CREDENTIALS, None).await).await;
     assert!(about.demo && !about.needs_bootstrap);
     for (method, path) in [
         ("GET", "/session"),
@@ -336,22 +336,22 @@ async fn sessions_tokens_and_strangers() {
         ("GET", "/audit"),
     ] {
         assert_eq!(
-            code(send(&router, method, path, NOBODY, None).await).await,
+            code(send(&router, method, path, NO_CREDENTIALS, None).await).await,
             ProblemCode::NotAuthenticated,
             "{path}"
         );
     }
     assert_eq!(
-        code(send(&router, "GET", "/nothing", NOBODY, None).await).await,
+        code(send(&router, "GET", "/nothing", NO_CREDENTIALS, None).await).await,
         ProblemCode::NotFound
     );
 
-    let doug = log_in(&mut world, &router, 3).await;
+    let doug = log_in(&mut test, &router, DOUG).await;
     let me: SessionView =
         json(send(&router, "GET", "/session", &[("cookie", &doug)], None).await).await;
     assert_eq!(me.person.name, "Doug");
 
-    // Another page's request with our cookie changes nothing.
+    // A request with the cookie from another site's page is rejected.
     let new = NewToken {
         label: "pipeline".into(),
         keys: vec!["firmware".into()],
@@ -377,7 +377,7 @@ async fn sessions_tokens_and_strangers() {
         StatusCode::OK
     );
 
-    // A requester's token is a requester, in nothing else.
+    // A token acts only as a requester.
     for (method, path) in [
         ("GET", "/audit"),
         ("GET", "/tokens"),
@@ -405,13 +405,14 @@ async fn sessions_tokens_and_strangers() {
     let body = Some(r#"{"der":"MAA="}"#.to_owned());
     let response = send(&router, "PUT", &unknown, &with_token, body).await;
     assert_eq!(code(response).await, ProblemCode::NotFound);
-    let doug_is_no_admin = send(&router, "GET", "/invitations", &[("cookie", &doug)], None).await;
-    assert_eq!(code(doug_is_no_admin).await, ProblemCode::NotAllowed);
+    let doug_is_not_an_admin =
+        send(&router, "GET", "/invitations", &[("cookie", &doug)], None).await;
+    assert_eq!(code(doug_is_not_an_admin).await, ProblemCode::NotAllowed);
 
-    // An admin who loses their confirmation loses the session, and tokens die with their owner.
-    let anna = log_in(&mut world, &router, 0).await;
+    // The sessions and tokens of a revoked person are rejected.
+    let anna = log_in(&mut test, &router, ANNA).await;
     let headers = [("cookie", anna.as_str()), ("origin", ORIGIN)];
-    let path = format!("/operators/{}/revoke", world.people[3].person.id);
+    let path = format!("/operators/{}/revoke", test.doug().person.id);
     assert_eq!(
         send(&router, "POST", &path, &headers, None).await.status(),
         StatusCode::OK
@@ -424,7 +425,7 @@ async fn sessions_tokens_and_strangers() {
         assert_eq!(code(response).await, ProblemCode::NotAuthenticated);
     }
 
-    // Bodies that make no sense get a problem, too.
+    // Invalid requests are answered with a problem as well.
     for body in [
         "",
         "{",
@@ -455,15 +456,14 @@ async fn sessions_tokens_and_strangers() {
     );
     let after = send(&router, "GET", "/session", &[("cookie", &anna)], None).await;
     assert_eq!(code(after).await, ProblemCode::NotAuthenticated);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Answers carry what keeps browsers strict.
 #[tokio::test]
-async fn pages_are_confined() {
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let response = send(&router, "GET", "/about", NOBODY, None).await;
+async fn responses_carry_a_strict_content_security_policy() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let response = send(&router, "GET", "/about", NO_CREDENTIALS, None).await;
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
         .to_str()
         .expect("text");
@@ -471,15 +471,15 @@ async fn pages_are_confined() {
         policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"),
         "{policy}"
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Anybody may begin a log-in, but nobody can fill the disk with them.
+/// Log-ins can be begun without credentials, so their number is limited to protect the disk.
 #[tokio::test]
-async fn a_crowd_of_log_ins_is_turned_away() {
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let mut tx = world.app.store.write().await.expect("a change");
+async fn too_many_log_in_challenges_are_rejected() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let mut tx = test.server.store.write().await.expect("a change");
     let later = Timestamp::now() + std::time::Duration::from_secs(60);
     for number in 0..1000 {
         store::invitations::insert_nonce(tx.connection(), &number.to_string(), later)
@@ -496,5 +496,5 @@ async fn a_crowd_of_log_ins_is_turned_away() {
     )
     .await;
     assert_eq!(code(response).await, ProblemCode::TooMany);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

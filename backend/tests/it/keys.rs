@@ -1,4 +1,4 @@
-//! Several keys in one activation, salts, raw RSA, certificates.
+//! Activations with several keys, salts of RSA-PSS, raw RSA, and certificates.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use countersign_simulator::Profile;
 
 use crate::{
     pki,
-    world::{self, World, files, operator, request_for},
+    test_server::{self, DOUG, TestServer, files, operator, request_for},
 };
 
 const LIMITS: LeaseLimits = LeaseLimits {
@@ -36,8 +36,8 @@ fn anything(keys: &[&str]) -> NewPurpose {
     }
 }
 
-async fn ask(
-    world: &World,
+async fn request(
+    test: &TestServer,
     purpose: NewPurpose,
     reason: &str,
     join: Join,
@@ -47,33 +47,33 @@ async fn ask(
         reason: reason.into(),
         lease: Some(LIMITS),
         join,
-        ..world::anything()
+        ..test_server::anything()
     };
-    world.request(3, new).await
+    test.request_activation(DOUG, new).await
 }
 
 #[tokio::test]
 async fn one_activation_opens_several_keys_and_no_others() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let twice = ask(&world, anything(&["ec", "ec"]), "x", Join::SamePurpose).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let twice = request(&test, anything(&["ec", "ec"]), "x", Join::SamePurpose).await;
     assert!(
         matches!(twice, Err(ActivationError::Invalid(_))),
         "{twice:?}"
     );
-    let none = ask(&world, anything(&[]), "x", Join::SamePurpose).await;
+    let none = request(&test, anything(&[]), "x", Join::SamePurpose).await;
     assert!(matches!(none, Err(ActivationError::Invalid(_))), "{none:?}");
 
-    let (view, _) = ask(&world, anything(&["rsa", "ec"]), "both", Join::SamePurpose)
+    let (view, _) = request(&test, anything(&["rsa", "ec"]), "both", Join::SamePurpose)
         .await
-        .expect("asked");
+        .expect("requested");
     let id = view.terms.id;
-    world.open(&id).await;
-    let view = world.hsm_view().await;
+    test.open(&id).await;
+    let view = test.hsm_view().await;
     let fingerprint = |label: &str| {
         let key = view.keys.iter().find(|key| key.label == label);
         key.expect("the key").fingerprint
     };
-    let unnamed = world
+    let unnamed = test
         .sign(&id, "1", &request_for("a", Mechanism::EcdsaSha256))
         .await;
     assert!(
@@ -88,12 +88,12 @@ async fn one_activation_opens_several_keys_and_no_others() {
             key: Some(fingerprint(label)),
             ..request_for("a", mechanism)
         };
-        let made = world.sign(&id, label, &request).await.expect("signed");
+        let made = test.sign(&id, label, &request).await.expect("signed");
         assert_eq!(made.key, fingerprint(label));
     }
-    world.app.shutdown().await;
-    let mut single = World::ready(Profile::VENDOR).await;
-    let id = single.ask_for_anything("ec", 600, 5).await;
+    test.shutdown().await;
+    let mut single = TestServer::ready(Profile::VENDOR).await;
+    let id = single.request_any_content("ec", 600, 5).await;
     single.open(&id).await;
     let view = single.hsm_view().await;
     let rsa = view
@@ -107,12 +107,12 @@ async fn one_activation_opens_several_keys_and_no_others() {
     };
     let other = single.sign(&id, "1", &request).await;
     assert!(matches!(other, Err(SigningError::Invalid(_))), "{other:?}");
-    single.app.shutdown().await;
+    single.server.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_request_with_a_misleading_file_name_is_rejected() {
-    let world = World::ready(Profile::VENDOR).await;
+    let test = TestServer::ready(Profile::VENDOR).await;
     let mut listed = files(&["a"]).files().to_vec();
     listed[0].name = "gnp.\u{202E}exe".into();
     let purpose = NewPurpose::Sign {
@@ -122,56 +122,56 @@ async fn a_request_with_a_misleading_file_name_is_rejected() {
             files: listed.try_into().expect("the list is read"),
         },
     };
-    let rejected = ask(&world, purpose, "x", Join::SamePurpose).await;
+    let rejected = request(&test, purpose, "x", Join::SamePurpose).await;
     assert!(
         matches!(&rejected, Err(ActivationError::Invalid(why)) if why.contains("U+202E")),
         "{rejected:?}"
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn programs_of_a_build_join_what_has_their_keys_and_reason() {
-    let mut world = World::ready(Profile::VENDOR).await;
+async fn programs_of_a_build_join_an_activation_with_their_keys_and_reason() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
     let manifest = NewPurpose::Sign {
         keys: vec!["ec".into(), "rsa".into()],
         scope: Scope::Manifest {
             files: files(&["a"]),
         },
     };
-    let (first, new) = ask(&world, manifest, "build", Join::SamePurpose)
+    let (first, new) = request(&test, manifest, "build", Join::SamePurpose)
         .await
-        .expect("asked");
+        .expect("requested");
     assert!(new);
-    // Less than was asked for, and still the build's.
-    let (joined, new) = ask(&world, anything(&["ec"]), "build", Join::SameKeys)
+    // A request for fewer keys joins the activation of the build.
+    let (joined, new) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
-        .expect("asked");
+        .expect("requested");
     assert!(!new && joined.terms.id == first.terms.id);
-    let (other, new) = ask(&world, anything(&["ec"]), "build", Join::SamePurpose)
+    let (other, new) = request(&test, anything(&["ec"]), "build", Join::SamePurpose)
         .await
-        .expect("asked");
+        .expect("requested");
     assert!(new && other.terms.id != first.terms.id);
-    let (another, new) = ask(&world, anything(&["ec"]), "another", Join::SameKeys)
+    let (another, new) = request(&test, anything(&["ec"]), "another", Join::SameKeys)
         .await
-        .expect("asked");
+        .expect("requested");
     assert!(new, "joined {} for another reason", another.terms.id);
-    // What is open comes before what is not.
-    world.open(&first.terms.id).await;
-    let (joined, _) = ask(&world, anything(&["ec"]), "build", Join::SameKeys)
+    // An open activation is preferred to a waiting one.
+    test.open(&first.terms.id).await;
+    let (joined, _) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
-        .expect("asked");
+        .expect("requested");
     assert!(matches!(joined.state, ActivationState::Open { .. }));
     assert_eq!(joined.terms.id, first.terms.id);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn salts_of_every_length_that_fits() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("rsa", 600, 50).await;
-    world.open(&id).await;
-    let keys = world.hsm_view().await.keys;
+async fn every_salt_length_that_fits_is_accepted() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("rsa", 600, 50).await;
+    test.open(&id).await;
+    let keys = test.hsm_view().await.keys;
     let key = &keys
         .iter()
         .find(|key| key.label == "rsa")
@@ -186,7 +186,7 @@ async fn salts_of_every_length_that_fits() {
             salt_length: salt,
             ..request_for("a", Mechanism::RsaPssSha256)
         };
-        let made = world
+        let made = test
             .sign(&id, &number.to_string(), &request)
             .await
             .unwrap_or_else(|error| panic!("{salt:?}: {error}"));
@@ -212,27 +212,26 @@ async fn salts_of_every_length_that_fits() {
             salt_length: Some(salt),
             ..request_for("a", mechanism)
         };
-        let refused = world
+        let rejected = test
             .sign(&id, &format!("{mechanism} {salt}"), &request)
             .await;
         assert!(
-            matches!(refused, Err(SigningError::Invalid(_))),
-            "{refused:?}"
+            matches!(rejected, Err(SigningError::Invalid(_))),
+            "{rejected:?}"
         );
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
-    let world = World::ready(Profile::VENDOR).await;
-    let mut keys = world.hsm_view().await.keys.into_iter();
+async fn a_change_of_key_settings_is_announced() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let mut keys = test.hsm_view().await.keys.into_iter();
     let rsa = keys.find(|key| key.label == "rsa").expect("rsa");
-    let mut events = world.app.announcements.subscribe();
-    let admin = operator(&world.people[0].person);
+    let mut events = test.server.announcements.subscribe();
+    let admin = operator(&test.anna().person);
     let allowed = KeySettings { raw_rsa: true };
-    world
-        .app
+    test.server
         .keys
         .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
@@ -240,7 +239,7 @@ async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
     loop {
         let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
         if let Event::Hsm { hsm } = event.expect("in time").expect("an event") {
-            // What was told before may still be on its way.
+            // Events from before the change may still arrive.
             let mut keys = hsm.keys.iter().filter(|key| key.label == "rsa");
             if keys.any(|key| key.mechanisms.contains(&Mechanism::RsaRaw)) {
                 return;
@@ -250,9 +249,9 @@ async fn everybody_who_looks_at_the_hsm_is_told_of_a_keys_change() {
 }
 
 #[tokio::test]
-async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let keys = world.hsm_view().await.keys;
+async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let keys = test.hsm_view().await.keys;
     let rsa = keys
         .iter()
         .find(|key| key.label == "rsa")
@@ -263,37 +262,36 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         .find(|key| key.label == "ec")
         .expect("ec")
         .clone();
-    let admin = operator(&world.people[0].person);
+    let admin = operator(&test.anna().person);
     let mut block = vec![0x5A; rsa.public_key.bits() / 8];
     block[0] = 0;
     let request = SignRequest::new(Mechanism::RsaRaw, block);
 
-    let id = world.ask_for_anything("rsa", 600, 50).await;
-    world.open(&id).await;
-    let refused = world.sign(&id, "1", &request).await;
+    let id = test.request_any_content("rsa", 600, 50).await;
+    test.open(&id).await;
+    let rejected = test.sign(&id, "1", &request).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
     let allowed = KeySettings { raw_rsa: true };
-    world
-        .app
+    test.server
         .keys
         .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
-    let made = world.sign(&id, "2", &request).await.expect("signed");
+    let made = test.sign(&id, "2", &request).await.expect("signed");
     request
         .verify(&rsa.public_key, made.signature.as_bytes())
         .expect("verifies");
     let short = SignRequest::new(Mechanism::RsaRaw, vec![0; 32]);
-    let refused = world.sign(&id, "3", &short).await;
+    let rejected = test.sign(&id, "3", &short).await;
     assert!(
-        matches!(refused, Err(SigningError::Invalid(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Invalid(_))),
+        "{rejected:?}"
     );
-    let wrong_key = world
-        .app
+    let wrong_key = test
+        .server
         .keys
         .put_settings(&admin, &ec.fingerprint, allowed)
         .await;
@@ -301,38 +299,36 @@ async fn raw_rsa_only_where_an_admin_allowed_it_and_never_under_a_manifest() {
         matches!(wrong_key, Err(KeyError::RawRsaOnEcKey)),
         "{wrong_key:?}"
     );
-    world.wait_for_audit(|event| {
+    test.wait_for_audit(|event| {
         matches!(event, AuditEvent::KeySettingsChanged { settings, .. } if settings.raw_rsa)
     })
     .await;
-    let terms = world.view(&id).await.terms;
+    let terms = test.view(&id).await.terms;
     let lock = LockRequest {
-        person: world.people[3].person.clone(),
-        actor: operator(&world.people[3].person),
+        person: test.doug().person.clone(),
+        actor: operator(&test.doug().person),
         is_admin: false,
     };
-    world
-        .app
+    test.server
         .activations
         .lock(&terms, lock)
         .await
         .expect("locked");
 
-    let id = world.ask_for_files("rsa", &["a"]).await;
-    world.open(&id).await;
-    let refused = world.sign(&id, "1", &request).await;
+    let id = test.request_signatures("rsa", &["a"]).await;
+    test.open(&id).await;
+    let rejected = test.sign(&id, "1", &request).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Who may bring which certificate.
 #[tokio::test]
-async fn certificates_are_for_the_key_and_by_those_who_may() {
-    let world = World::ready(Profile::VENDOR).await;
-    let keys = world.hsm_view().await.keys;
+async fn a_certificate_must_match_its_key_and_come_from_an_allowed_person() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let keys = test.hsm_view().await.keys;
     let ec = keys
         .iter()
         .find(|key| key.label == "ec")
@@ -343,10 +339,9 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
         .find(|key| key.label == "rsa")
         .expect("rsa")
         .clone();
-    let actor = operator(&world.people[3].person);
+    let actor = operator(&test.doug().person);
     let put = async |admin, key: &_, der| {
-        world
-            .app
+        test.server
             .keys
             .put_certificate(&actor, admin, key, der)
             .await
@@ -367,21 +362,20 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
     put(true, &ec.fingerprint, issued.clone())
         .await
         .expect("an admin may");
-    let view = world.hsm_view().await;
+    let view = test.hsm_view().await;
     let shown = view.keys.iter().find(|key| key.label == "ec").expect("ec");
     assert_eq!(
         shown.certificate.as_ref().expect("kept").der.as_bytes(),
         issued
     );
-    world
-        .app
+    test.server
         .keys
         .remove_certificate(&actor, &ec.fingerprint)
         .await
         .expect("removed");
-    let view = world.hsm_view().await;
+    let view = test.hsm_view().await;
     assert!(view.keys.iter().all(|key| key.certificate.is_none()));
-    let events = world.audit().await;
+    let events = test.audit().await;
     assert!(
         events
             .iter()
@@ -392,10 +386,10 @@ async fn certificates_are_for_the_key_and_by_those_who_may() {
             .iter()
             .any(|event| matches!(event, AuditEvent::CertificateRemoved { .. }))
     );
-    // Nobody reads a purpose that the store would not take back.
+    // A purpose without keys cannot be parsed.
     assert!(
         serde_json::from_str::<Purpose>(r#"{"type":"sign","keys":[],"scope":{"type":"open"}}"#)
             .is_err()
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

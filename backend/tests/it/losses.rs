@@ -1,4 +1,4 @@
-//! Cards that are pulled, reset or taken; servers that stop.
+//! Cards that are removed, reset or used by another program, and servers that restart.
 
 use countersign_protocol::{
     activation::{ActivationState, Answer, EndReason},
@@ -9,17 +9,17 @@ use countersign_protocol::{
 use countersign_server::server::Server;
 use countersign_simulator::Profile;
 
-use crate::world::{World, reason, request_for};
+use crate::test_server::{ANNA, BEN, TestServer, reason, request_for};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
-/// Loses the HSM while custodians are asked, then goes on to the end.
-async fn lost_while_collecting(profile: Profile, lose: impl Fn(&World)) {
-    let mut world = World::ready(profile).await;
-    let id = world.ask_for_files("ec", &["a"]).await;
-    world.authenticate(0, &id).await;
-    lose(&world);
-    let view = world
+/// Loses the HSM while an activation is waiting for approvals, then completes the activation.
+async fn loses_hsm_while_waiting_for_approvals(profile: Profile, lose: impl Fn(&TestServer)) {
+    let mut test = TestServer::ready(profile).await;
+    let id = test.request_signatures("ec", &["a"]).await;
+    test.approve(ANNA, &id).await;
+    lose(&test);
+    let view = test
         .wait_for(&id, |view| {
             view.state == ActivationState::Collecting
                 && view
@@ -29,21 +29,20 @@ async fn lost_while_collecting(profile: Profile, lose: impl Fn(&World)) {
         })
         .await;
     assert_eq!(view.authenticated, 0);
-    assert!(view.notice.is_some(), "nobody is told");
-    // One more is not enough: the first must come again.
-    let (_, view) = world.authenticate(1, &id).await;
+    assert!(view.notice.is_some(), "there is no notice");
+    // One more approval is not enough, because the first one is needed again.
+    let (_, view) = test.approve(BEN, &id).await;
     assert_eq!(
         (view.authenticated, &view.state),
         (1, &ActivationState::Collecting)
     );
-    let (_, view) = world.authenticate(0, &id).await;
+    let (_, view) = test.approve(ANNA, &id).await;
     assert!(matches!(view.state, ActivationState::Open { .. }));
     assert_eq!(view.notice, None);
-    world
-        .sign(&id, "1", &request_for("a", EC))
+    test.sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let audit = world.audit().await;
+    let audit = test.audit().await;
     assert!(
         audit
             .iter()
@@ -54,85 +53,82 @@ async fn lost_while_collecting(profile: Profile, lose: impl Fn(&World)) {
             .iter()
             .any(|event| matches!(event, AuditEvent::HsmLost { .. }))
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_reset_loses_the_custodians_and_says_so() {
+async fn a_card_reset_discards_approvals_with_a_notice() {
     for profile in [Profile::VENDOR, Profile::PICO] {
-        lost_while_collecting(profile, |world| world.hsm.reset_by_other()).await;
+        loses_hsm_while_waiting_for_approvals(profile, |test| test.hsm.reset_by_other()).await;
     }
 }
 
 #[tokio::test]
-async fn another_program_that_selects_the_card_is_noticed() {
+async fn another_program_that_selects_the_card_is_detected() {
     for profile in [Profile::VENDOR, Profile::PICO] {
-        lost_while_collecting(profile, |world| world.hsm.select_by_other()).await;
+        loses_hsm_while_waiting_for_approvals(profile, |test| test.hsm.select_by_other()).await;
     }
 }
 
 #[tokio::test]
 async fn a_pulled_card_ends_the_lease_and_comes_back_locked() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
-    world.hsm.remove();
-    world
-        .wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    test.hsm.remove();
+    test.wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
         .await;
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert!(matches!(reason(&view), EndReason::HsmLost { .. }));
-    assert!(world.sign(&id, "1", &request_for("a", EC)).await.is_err());
-    world.hsm.insert();
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    assert!(test.sign(&id, "1", &request_for("a", EC)).await.is_err());
+    test.hsm.insert();
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    world.must_be_locked().await;
-    world.app.shutdown().await;
+    test.assert_locked().await;
+    test.shutdown().await;
 }
 
-/// A device that somebody else opened is found out, and locked before it is offered.
+/// A device is locked before activations can use it after a restart.
 #[tokio::test]
-async fn a_restart_ends_leases_and_asks_custodians_again() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let open = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&open).await;
-    let waiting = world.ask_for_files("ec", &["a"]).await;
-    world.restart().await;
-    assert_eq!(reason(&world.view(&open).await), EndReason::ServerRestarted);
+async fn a_restart_ends_leases_and_keeps_waiting_activations() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let open = test.request_any_content("ec", 600, 10).await;
+    test.open(&open).await;
+    let waiting = test.request_signatures("ec", &["a"]).await;
+    test.restart().await;
+    assert_eq!(reason(&test.view(&open).await), EndReason::ServerRestarted);
     assert_eq!(
-        world.hsm_view().await.pka.expect("a quorum").authenticated,
+        test.hsm_view().await.pka.expect("a quorum").authenticated,
         0
     );
-    world.open(&waiting).await;
-    world
-        .sign(&waiting, "1", &request_for("a", EC))
+    test.open(&waiting).await;
+    test.sign(&waiting, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_waits_for_an_hsm_that_is_configured_no_more_ends() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_files("ec", &["a"]).await;
-    world.app.shutdown().await;
-    let mut config = crate::world::config(world.folder.path(), true);
+async fn an_activation_for_a_removed_hsm_ends_at_the_restart() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_signatures("ec", &["a"]).await;
+    test.shutdown().await;
+    let mut config = crate::test_server::config(test.folder.path(), true);
     config.hsms.clear();
-    world.app = Server::open(config).await.expect("opens");
-    world.app.start().await.expect("starts");
-    let end = reason(&world.view(&id).await);
+    test.server = Server::open(config).await.expect("opens");
+    test.server.start().await.expect("starts");
+    let end = reason(&test.view(&id).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_was_collected_before_a_restart_is_collected_again() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_files("ec", &["a"]).await;
-    world.authenticate(0, &id).await;
-    world.restart().await;
-    let view = world
+async fn approvals_given_before_a_restart_are_needed_again() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_signatures("ec", &["a"]).await;
+    test.approve(ANNA, &id).await;
+    test.restart().await;
+    let view = test
         .wait_for(&id, |view| view.state == ActivationState::Collecting)
         .await;
     assert!(
@@ -140,23 +136,21 @@ async fn what_was_collected_before_a_restart_is_collected_again() {
         "{:?}",
         view.custodians[0]
     );
-    world.open(&id).await;
-    world.app.shutdown().await;
+    test.open(&id).await;
+    test.shutdown().await;
 }
 
-/// Another device in the same reader is not the HSM.
 #[tokio::test]
-async fn another_device_is_refused() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    world.app.shutdown().await;
-    let other = crate::player::new_card("OTHER1", Profile::VENDOR, None);
-    world.app = crate::world::start(world.folder.path(), &other).await;
-    let view = world
+async fn another_device_in_the_same_reader_is_rejected() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    test.shutdown().await;
+    let other = crate::person::new_card("OTHER1", Profile::VENDOR, None);
+    test.server = crate::test_server::start(test.folder.path(), &other).await;
+    let view = test
         .wait_for_hsm(|view| matches!(view.state, HsmState::Failed { .. }))
         .await;
     assert!(view.keys.is_empty());
-    world
-        .wait_for_audit(|event| matches!(event, AuditEvent::HsmRefused { .. }))
+    test.wait_for_audit(|event| matches!(event, AuditEvent::HsmRefused { .. }))
         .await;
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

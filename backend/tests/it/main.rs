@@ -1,23 +1,25 @@
-//! The server in process, on simulated cards.
+//! Tests that start the server in their own process, with simulated cards.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod abandoned;
 mod cloud;
 mod enrolment;
+mod events;
 mod faults;
 mod http;
 mod keys;
 mod labels;
+mod late_notices;
 mod leases;
-mod listening;
 mod lock_proofs;
-mod logged;
+mod logging;
+mod long_polls;
 mod losses;
-mod notices;
+mod main_flow;
 mod old_database;
+mod person;
 mod pki;
-mod player;
 mod pools;
 mod problems;
 mod ram_client;
@@ -25,8 +27,6 @@ mod remote;
 mod revoked_custodians;
 mod sessions;
 mod signing;
-mod story;
 mod tampering;
+mod test_server;
 mod tls;
-mod waiting;
-mod world;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use countersign_protocol::{activation::ActivationState, audit::AuditEvent, operator::KeyStatus};
 use countersign_server::{server::Server, store::activations::Which};
 
-use crate::world::{config, hsm_id};
+use crate::test_server::{config, hsm_id};
 
 #[tokio::test]
 async fn a_database_of_the_first_server_opens() {

@@ -1,4 +1,4 @@
-//! A hierarchy of our own, to forge with. Its keys are worthless by design.
+//! A certificate hierarchy for forgeries. Its keys are fixed, so they protect nothing.
 
 use countersign_protocol::cvc::{
     AuthenticatedRequest, Certificate, Chr, Curve, Date, DeviceChain, EcSecretKey, PkaFile, Role,
@@ -54,7 +54,7 @@ pub fn device() -> EcSecretKey {
 
 const DEVICE: &str = "ZZOWNDEV00100001";
 
-/// A device's chain; the device certificate signed by whom the caller says.
+/// A device's chain, whose device certificate is signed with this key.
 pub fn chain(signer: &EcSecretKey) -> DeviceChain {
     let parse = |bytes: Vec<u8>| Certificate::parse(&bytes).expect("a certificate");
     DeviceChain {
@@ -75,7 +75,7 @@ pub fn chain(signer: &EcSecretKey) -> DeviceChain {
     }
 }
 
-/// The request of this key; `change` may forge it before the device vouches.
+/// A certificate request for this key. `change` can forge it before the device attests it.
 pub fn request(key: &EcSecretKey, change: impl FnOnce(&mut Vec<u8>)) -> AuthenticatedRequest {
     let chr = name("ZZFORGED00001");
     let mut inner = issue::request(&chr, &chr, key).expect("signs");
@@ -84,7 +84,7 @@ pub fn request(key: &EcSecretKey, change: impl FnOnce(&mut Vec<u8>)) -> Authenti
     AuthenticatedRequest::parse(&outer).expect("a request")
 }
 
-/// A file that is as it should be.
+/// A valid file.
 pub fn good() -> PkaFile {
     PkaFile {
         request: request(&key(4), |_| {}),
@@ -92,7 +92,7 @@ pub fn good() -> PkaFile {
     }
 }
 
-/// An X.509 certificate for this key, signed by a key of ours.
+/// An X.509 certificate for this key, signed by another key.
 pub fn certificate_by_another(key: &countersign_protocol::cvc::PublicKey) -> Vec<u8> {
     use x509_cert::{
         builder::{Builder, CertificateBuilder, profile::cabf::Root},

@@ -1,4 +1,4 @@
-//! A key that lives on several HSMs.
+//! Pools: several HSMs with the same key.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -27,8 +27,10 @@ use countersign_server::{
 use countersign_simulator::{Fault, Latency, Profile, Simulator};
 
 use crate::{
-    player::{Player, anchors, new_card},
-    world::{self, World, anything, hsm_id, operator, reason, request_for},
+    person::{Person, anchors, new_card},
+    test_server::{
+        self, ANNA, BEN, CARLA, DOUG, TestServer, anything, hsm_id, operator, reason, request_for,
+    },
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -37,14 +39,14 @@ fn second() -> HsmId {
     HsmId::new("second")
 }
 
-/// So many HSMs.
+/// Ids of the first HSMs.
 fn ids(count: usize) -> Vec<HsmId> {
     let all = [hsm_id(), second(), HsmId::new("third")];
     all.into_iter().take(count).collect()
 }
 
 fn pool_config(folder: &std::path::Path, count: usize) -> Config {
-    let mut config = world::config(folder, true);
+    let mut config = test_server::config(folder, true);
     let others = ids(count).into_iter().skip(1).map(|id| HsmConfig {
         id,
         attachment: Attachment::Reader("played by the test".into()),
@@ -57,15 +59,15 @@ fn pool_config(folder: &std::path::Path, count: usize) -> Config {
 
 async fn start(folder: &std::path::Path, hsms: &[Simulator]) -> Server {
     let config = pool_config(folder, hsms.len());
-    let app = Server::open(config).await.expect("opens");
+    let server = Server::open(config).await.expect("opens");
     let connector =
         |hsm: &Simulator| -> Box<dyn Connector> { Box::new(SimulatorConnector::new(hsm.clone())) };
     let connectors: BTreeMap<_, _> = ids(hsms.len())
         .into_iter()
         .zip(hsms.iter().map(connector))
         .collect();
-    app.start_with(connectors).await.expect("starts");
-    app
+    server.start_with(connectors).await.expect("starts");
+    server
 }
 
 fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
@@ -76,17 +78,17 @@ fn open(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
     (card, device)
 }
 
-/// What everybody does who keeps keys on several devices, with all custodians at one place.
-fn authenticated(simulator: &Simulator, people: &mut [Player]) -> SmartCardHsm {
+/// Opens a device with the cards of these people at one place, as is necessary to copy keys between devices.
+fn authenticated(simulator: &Simulator, people: &mut [Person]) -> SmartCardHsm {
     let (mut card, device) = open(simulator);
     let mut round = Round::new(device.id().clone(), ChallengeBehaviour::Unknown);
-    for player in people {
+    for person in people {
         loop {
             let challenge = round.challenge(&mut card).expect("a challenge");
-            let signature = player.card.sign(&challenge.digest(device.id()));
+            let signature = person.card.sign(&challenge.digest(device.id()));
             let response = PkaResponse {
-                name: player.card.file.request.chr(),
-                key: player.card.file.request.public_key(),
+                name: person.card.file.request.chr(),
+                key: person.card.file.request.public_key(),
                 challenge: &challenge,
                 signature: &signature,
             };
@@ -101,7 +103,7 @@ fn authenticated(simulator: &Simulator, people: &mut [Player]) -> SmartCardHsm {
 }
 
 struct Pool {
-    world: World,
+    test: TestServer,
     hsms: Vec<Simulator>,
 }
 
@@ -111,7 +113,7 @@ impl Pool {
         Self::with_quorums(&[2, 2]).await
     }
 
-    /// The same, each for so many of 3.
+    /// HSMs with the same key `ec`, each with its own number of approvals out of 3.
     async fn with_quorums(required: &[u8]) -> Self {
         let hsms: Vec<_> = ["TARGET", "SECOND", "THIRD0"]
             .iter()
@@ -130,23 +132,23 @@ impl Pool {
                 .expect("takes the share");
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let app = start(folder.path(), &hsms).await;
-        let mut world = World::of(app, hsms[0].clone(), folder).await;
+        let server = start(folder.path(), &hsms).await;
+        let mut test = TestServer::of(server, hsms[0].clone(), folder).await;
         for hsm in ids(hsms.len()) {
-            wait_for_hsm(&world, &hsm, |state| *state == HsmState::Registering).await;
-            for player in 0..3 {
-                let admin = world.people[0].person.clone();
-                let key = world.people[player].card.fingerprint();
-                let registered = world
-                    .app
-                    .activations
-                    .register(&hsm, operator(&admin), admin, key);
+            wait_for_hsm(&test, &hsm, |state| *state == HsmState::Registering).await;
+            for index in [ANNA, BEN, CARLA] {
+                let admin = test.anna().person.clone();
+                let key = test.people[index].card.fingerprint();
+                let registered =
+                    test.server
+                        .activations
+                        .register(&hsm, operator(&admin), admin, key);
                 registered.await.expect("registered");
             }
         }
-        world.app.shutdown().await;
+        test.shutdown().await;
         let enough = |of: usize| usize::from(required[of]);
-        let mut first = authenticated(&hsms[0], &mut world.people[..enough(0)]);
+        let mut first = authenticated(&hsms[0], &mut test.people[..enough(0)]);
         let spec = KeySpec {
             kind: KeyKind::Ec(Curve::Secp256r1),
             label: "ec".into(),
@@ -158,10 +160,10 @@ impl Pool {
         let copy = first.wrap_key(reference).expect("a copy");
         drop(first);
         for (number, hsm) in hsms.iter().enumerate().skip(1) {
-            let mut other = authenticated(hsm, &mut world.people[..enough(number)]);
+            let mut other = authenticated(hsm, &mut test.people[..enough(number)]);
             other.unwrap_key(&copy).expect("takes the copy");
         }
-        let mut pool = Self { world, hsms };
+        let mut pool = Self { test, hsms };
         pool.restart().await;
         pool
     }
@@ -171,36 +173,40 @@ impl Pool {
         self.locked().await;
     }
 
-    /// An HSM that somebody waits for does not stay locked.
+    /// Restarts the server without waiting for locked HSMs, because an HSM with an activation does not stay locked.
     async fn restart_with_requests(&mut self) {
-        self.world.app.shutdown().await;
-        self.world.app = start(self.world.folder.path(), &self.hsms).await;
+        self.test.shutdown().await;
+        self.test.server = start(self.test.folder.path(), &self.hsms).await;
     }
 
-    /// Answers for every HSM, as a helper does within one consent; returns for how many.
-    async fn authenticate(&mut self, player: usize, id: &ActivationId) -> (usize, ActivationView) {
-        let mut task = self.world.task(player, id).await.expect("a task");
+    /// Approves for every HSM, as a helper does with one consent, and returns their number.
+    async fn approve(&mut self, index: usize, id: &ActivationId) -> (usize, ActivationView) {
+        let mut task = self.test.task(index, id).await.expect("a task");
         let mut answered = std::collections::HashSet::new();
         loop {
-            let evidence = self.world.people[player].approve(&task);
+            let evidence = self.test.people[index].approve(&task);
             answered.insert(evidence.activation.clone());
-            match self.approve(player, id, evidence).await.expect("accepted") {
-                Approved::Counted => return (answered.len(), self.world.view(id).await),
+            match self
+                .send_approval(index, id, evidence)
+                .await
+                .expect("accepted")
+            {
+                Approved::Counted => return (answered.len(), self.test.view(id).await),
                 Approved::SignAgain { task: next } => task = next,
             }
         }
     }
 
-    async fn approve(
+    async fn send_approval(
         &self,
-        player: usize,
+        index: usize,
         id: &ActivationId,
         evidence: countersign_protocol::activation::ApprovalEvidence,
     ) -> Result<Approved, ActivationError> {
-        let custodian = self.world.people[player].custodian();
-        let terms = self.world.view(id).await.terms;
-        self.world
-            .app
+        let custodian = self.test.people[index].custodian();
+        let terms = self.test.view(id).await.terms;
+        self.test
+            .server
             .activations
             .approve(&terms, &custodian, evidence)
             .await
@@ -208,30 +214,30 @@ impl Pool {
 
     async fn open(&mut self, id: &ActivationId) {
         self.collecting(id).await;
-        for player in [0, 2] {
-            let (hsms, _) = self.authenticate(player, id).await;
+        for index in [ANNA, CARLA] {
+            let (hsms, _) = self.approve(index, id).await;
             assert_eq!(hsms, self.hsms.len(), "one consent is for every HSM");
         }
-        let view = self.world.view(id).await;
+        let view = self.test.view(id).await;
         let open = |state: &ActivationState| matches!(state, ActivationState::Open { .. });
         assert!(open(&view.state) && view.members.iter().all(|member| open(&member.state)));
     }
 
-    /// Two custodians answer for the first HSM only.
+    /// Two custodians approve for the first HSM only.
     async fn open_first(&mut self, id: &ActivationId) {
         let collecting =
             |view: &ActivationView| view.members[0].state == ActivationState::Collecting;
-        self.world.wait_for(id, collecting).await;
-        for player in [0, 2] {
-            let task = self.task(player, &hsm_id(), id).await;
-            self.answer(player, &hsm_id(), task).await.expect("counted");
+        self.test.wait_for(id, collecting).await;
+        for index in [ANNA, CARLA] {
+            let task = self.task(index, &hsm_id(), id).await;
+            self.answer(index, &hsm_id(), task).await.expect("counted");
         }
     }
 
-    /// Of one HSM.
-    async fn task(&self, player: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
-        let custodian = self.world.people[player].custodian();
-        let activations = &self.world.app.activations;
+    /// The approval task for one HSM.
+    async fn task(&self, index: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
+        let custodian = self.test.people[index].custodian();
+        let activations = &self.test.server.activations;
         let task = activations
             .coordinators()
             .task(hsm, member.clone(), custodian)
@@ -239,18 +245,18 @@ impl Pool {
         task.expect("a task")
     }
 
-    /// Answers to one HSM until it counts.
+    /// Approves for one HSM, repeatedly until it counts the approval.
     async fn answer(
         &mut self,
-        player: usize,
+        index: usize,
         hsm: &HsmId,
         mut task: Envelope,
     ) -> Result<(), ActivationError> {
         loop {
-            let custodian = self.world.people[player].custodian();
-            let evidence = self.world.people[player].approve(&task);
+            let custodian = self.test.people[index].custodian();
+            let evidence = self.test.people[index].approve(&task);
             let id = evidence.activation.clone();
-            let activations = &self.world.app.activations;
+            let activations = &self.test.server.activations;
             let coordinators = activations.coordinators();
             match coordinators.approve(hsm, id, custodian, evidence).await? {
                 Approved::Counted => return Ok(()),
@@ -259,25 +265,25 @@ impl Pool {
         }
     }
 
-    /// Pulls the HSM that was opened; the other ones go on.
-    async fn lose_first(&self, id: &ActivationId) {
+    /// Disconnects the opened HSM; the activation continues with the other ones.
+    async fn disconnect_first(&self, id: &ActivationId) {
         self.hsms[0].remove();
-        self.world.app.hsms.get(&hsm_id()).expect("an HSM").look();
-        self.world
+        self.test.server.hsms.get(&hsm_id()).expect("an HSM").look();
+        self.test
             .wait_for(id, |view| view.members[0].state.is_ended())
             .await;
     }
 
-    /// An admin takes the second HSM away.
-    async fn withdraw_second(&self, id: &ActivationId) {
-        let admin = operator(&self.world.people[0].person);
-        self.world
-            .app
+    /// An admin removes the second HSM.
+    async fn remove_second(&self, id: &ActivationId) {
+        let admin = operator(&self.test.anna().person);
+        self.test
+            .server
             .activations
             .coordinators()
             .remove(&second(), &admin)
             .await;
-        let view = self.world.view(id).await;
+        let view = self.test.view(id).await;
         assert!(view.members[1].state.is_ended() && !view.members[0].state.is_ended());
     }
 
@@ -287,42 +293,42 @@ impl Pool {
                 .iter()
                 .all(|member| member.state == ActivationState::Collecting)
         };
-        self.world.wait_for(id, collecting).await
+        self.test.wait_for(id, collecting).await
     }
 
     async fn locked(&self) {
         for hsm in ids(self.hsms.len()) {
-            wait_for_hsm(&self.world, &hsm, |state| *state == HsmState::Locked).await;
+            wait_for_hsm(&self.test, &hsm, |state| *state == HsmState::Locked).await;
         }
     }
 }
 
-async fn wait_for_hsm(world: &World, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
+async fn wait_for_hsm(test: &TestServer, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
     for _ in 0..500 {
-        let hsm = world.app.hsms.get(hsm).expect("the HSM");
-        let view = world.app.views.hsm(&hsm).await.expect("a view");
+        let hsm = test.server.hsms.get(hsm).expect("the HSM");
+        let view = test.server.views.hsm(&hsm).await.expect("a view");
         if wanted(&view.state) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("HSM {hsm} never came there");
+    panic!("HSM {hsm} never reached the state");
 }
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("file-{number}")).collect()
 }
 
-/// Eight at a time; returns what did not work.
+/// Signs with eight concurrent workers, and returns the errors.
 async fn sign_all(pool: &Pool, id: &ActivationId, names: &[String]) -> Vec<SigningError> {
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let (app, person) = (pool.world.app.clone(), pool.world.people[3].person.clone());
+        let (server, person) = (pool.test.server.clone(), pool.test.doug().person.clone());
         let (id, names, next) = (id.clone(), names.to_vec(), next.clone());
         workers.spawn(async move {
             let actor = operator(&person);
-            let requester = world::requester(&person, &actor, false);
+            let requester = test_server::requester(&person, &actor, false);
             let mut failed = Vec::new();
             loop {
                 let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -330,7 +336,7 @@ async fn sign_all(pool: &Pool, id: &ActivationId, names: &[String]) -> Vec<Signi
                     return failed;
                 };
                 let request = request_for(name, EC);
-                let made = app.signing.sign(&requester, &id, name, &request).await;
+                let made = server.signing.sign(&requester, &id, name, &request).await;
                 failed.extend(made.err());
             }
         });
@@ -343,10 +349,10 @@ fn refs(names: &[String]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_is_spread_over_the_hsms_that_are_open() {
+async fn signatures_are_spread_over_the_open_hsms() {
     let mut pool = Pool::ready().await;
     let names = names(40);
-    let id = pool.world.ask_for_files("ec", &refs(&names)).await;
+    let id = pool.test.request_signatures("ec", &refs(&names)).await;
     pool.open(&id).await;
     for hsm in &pool.hsms {
         hsm.set_latency(Latency::REALISTIC);
@@ -361,9 +367,9 @@ async fn signing_is_spread_over_the_hsms_that_are_open() {
         .collect();
     assert_eq!(made.iter().sum::<u64>(), 40, "one command a signature");
     assert!(made.iter().all(|made| *made >= 15), "spread: {made:?}");
-    // The last file ends it everywhere.
+    // The last file ends the lease on every HSM.
     let view = pool
-        .world
+        .test
         .wait_for(&id, |view| {
             view.members.iter().all(|member| member.state.is_ended())
         })
@@ -371,38 +377,38 @@ async fn signing_is_spread_over_the_hsms_that_are_open() {
     assert_eq!(reason(&view), EndReason::Completed);
     assert_eq!(view.signatures, 40);
     pool.locked().await;
-    let audit = pool.world.audit().await;
+    let audit = pool.test.audit().await;
     let signed = audit
         .iter()
         .filter(|event| matches!(event, AuditEvent::Signed { .. }))
         .count();
     assert_eq!(signed, 40);
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_signs_one_file_at_a_time_uses_every_hsm() {
+async fn sequential_signatures_use_every_hsm() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open(&id).await;
     for hsm in &pool.hsms {
         hsm.reset_counts();
     }
     for name in names(6) {
-        let made = pool.world.sign(&id, &name, &request_for(&name, EC)).await;
+        let made = pool.test.sign(&id, &name, &request_for(&name, EC)).await;
         assert!(made.is_ok(), "{made:?}");
     }
     for hsm in &pool.hsms {
         assert_eq!(hsm.apdu_counts().sign(), 3);
     }
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hsm_that_drops_out_loses_no_request() {
+async fn a_disconnected_hsm_loses_no_signature_request() {
     let mut pool = Pool::ready().await;
     let names = names(40);
-    let id = pool.world.ask_for_files("ec", &refs(&names)).await;
+    let id = pool.test.request_signatures("ec", &refs(&names)).await;
     pool.open(&id).await;
     for hsm in &pool.hsms {
         hsm.set_latency(Latency::REALISTIC);
@@ -416,7 +422,7 @@ async fn an_hsm_that_drops_out_loses_no_request() {
     pulled.await.expect("pulled");
     assert!(failed.is_empty(), "{failed:?}");
     let view = pool
-        .world
+        .test
         .wait_for(&id, |view| {
             view.members.iter().all(|member| member.state.is_ended())
         })
@@ -426,20 +432,20 @@ async fn an_hsm_that_drops_out_loses_no_request() {
         panic!("not ended")
     };
     assert!(matches!(reason, EndReason::HsmLost { .. }), "{reason:?}");
-    // Each file once, whoever signed it.
-    let views = &pool.world.app.views;
+    // Each file was signed once, by either HSM.
+    let views = &pool.test.server.views;
     let signatures = views.signatures(&id).await.expect("the record");
     assert!(signatures.iter().all(|made| made.activation == id));
     let digests: std::collections::HashSet<_> =
         signatures.iter().map(|made| &made.digest).collect();
     assert_eq!((signatures.len(), digests.len()), (40, 40));
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limits_are_those_of_all_hsms_together() {
+async fn the_limits_apply_to_all_hsms_together() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open(&id).await;
     let failed = sign_all(&pool, &id, &names(16)).await;
     assert_eq!(failed.len(), 6);
@@ -449,101 +455,101 @@ async fn the_limits_are_those_of_all_hsms_together() {
             .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
         "{failed:?}"
     );
-    // What was made is answered again, and not made again.
+    // A repeated request returns the recorded signature without making another one.
     let repeated = pool
-        .world
+        .test
         .sign(&id, "file-0", &request_for("file-0", EC))
         .await;
     assert!(repeated.is_ok(), "{repeated:?}");
     pool.locked().await;
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_used_up_on_one_hsm_is_used_up_for_the_next() {
+async fn signatures_by_one_hsm_count_for_the_next_one() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 3).await;
+    let id = pool.test.request_any_content("ec", 600, 3).await;
     pool.open_first(&id).await;
     for name in ["a", "b"] {
-        let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+        let made = pool.test.sign(&id, name, &request_for(name, EC)).await;
         made.expect("signed");
     }
-    // The first one is lost, the second one opens.
-    pool.lose_first(&id).await;
-    for player in [0, 2] {
-        pool.authenticate(player, &id).await;
+    // The first HSM is lost, and the second one opens.
+    pool.disconnect_first(&id).await;
+    for index in [ANNA, CARLA] {
+        pool.approve(index, &id).await;
     }
-    let view = pool.world.view(&id).await;
+    let view = pool.test.view(&id).await;
     assert!(
         matches!(view.state, ActivationState::Open { left: 1, .. }),
         "{:?}",
         view.state
     );
-    let made = pool.world.sign(&id, "c", &request_for("c", EC)).await;
+    let made = pool.test.sign(&id, "c", &request_for("c", EC)).await;
     made.expect("signed");
-    let refused = pool.world.sign(&id, "d", &request_for("d", EC)).await;
+    let rejected = pool.test.sign(&id, "d", &request_for("d", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{rejected:?}"
     );
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
-/// Seconds of a lease that ends before anybody expects it.
+/// Time limit of a short lease, in seconds.
 const SHORT: u32 = 3;
 
-async fn ended_by_time(pool: &Pool, id: &ActivationId) {
+async fn assert_ended_by_time(pool: &Pool, id: &ActivationId) {
     let view = pool
-        .world
+        .test
         .wait_for(id, |view| view.members[1].state.is_ended())
         .await;
     assert_eq!(reason(&view), EndReason::TimeUsed);
     let never_open = |event: &AuditEvent| !matches!(event, AuditEvent::LeaseOpened { activation } if *activation == id.member(1));
-    assert!(pool.world.audit().await.iter().all(never_open));
+    assert!(pool.test.audit().await.iter().all(never_open));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_asked_after_the_time_of_the_lease() {
+async fn custodians_cannot_approve_after_the_time_of_the_lease() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", SHORT, 10).await;
+    let id = pool.test.request_any_content("ec", SHORT, 10).await;
     pool.open_first(&id).await;
-    // Whoever watches the time is gone.
-    pool.lose_first(&id).await;
-    ended_by_time(&pool, &id).await;
-    let late = pool.world.task(0, &id).await;
+    // The HSM whose thread watches the time limit is lost.
+    pool.disconnect_first(&id).await;
+    assert_ended_by_time(&pool, &id).await;
+    let late = pool.test.task(ANNA, &id).await;
     assert!(late.is_err(), "{late:?}");
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quorum_that_comes_after_the_time_of_the_lease_opens_nothing() {
+async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     let mut pool = Pool::ready().await;
-    // From here on it is known how the cards' challenges live: an answer counts at once.
-    let before = pool.world.ask_for_files("ec", &["a"]).await;
+    // From here on the behaviour of the challenges is known, so an approval counts at the first attempt.
+    let before = pool.test.request_signatures("ec", &["a"]).await;
     pool.open(&before).await;
-    let signed = pool.world.sign(&before, "1", &request_for("a", EC)).await;
+    let signed = pool.test.sign(&before, "1", &request_for("a", EC)).await;
     signed.expect("signed");
 
-    let id = pool.world.ask_for_anything("ec", SHORT, 10).await;
+    let id = pool.test.request_any_content("ec", SHORT, 10).await;
     pool.collecting(&id).await;
-    pool.authenticate(0, &id).await;
-    let first = pool.task(2, &hsm_id(), &id).await;
-    let other = pool.task(2, &second(), &id.member(1)).await;
-    pool.answer(2, &hsm_id(), first).await.expect("counted");
-    pool.lose_first(&id).await;
-    // In time at the desk, but the card is slow to count.
+    pool.approve(ANNA, &id).await;
+    let first = pool.task(CARLA, &hsm_id(), &id).await;
+    let other = pool.task(CARLA, &second(), &id.member(1)).await;
+    pool.answer(CARLA, &hsm_id(), first).await.expect("counted");
+    pool.disconnect_first(&id).await;
+    // The approval reaches the coordinator in time, but the card is slow to count it.
     pool.hsms[1].inject(Fault::Slow(Duration::from_secs((SHORT + 1).into())));
-    let _ = pool.answer(2, &second(), other).await;
-    ended_by_time(&pool, &id).await;
-    pool.world.app.shutdown().await;
+    let _ = pool.answer(CARLA, &second(), other).await;
+    assert_ended_by_time(&pool, &id).await;
+    pool.test.shutdown().await;
 }
 
-/// Two of three HSMs are lost with a signature each that nobody has received; every request is one of the last.
+/// Two of three HSMs are lost, each with a signature that was never returned, while the limit is nearly reached.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lost_hsms_have_made_counts() {
+async fn signatures_by_lost_hsms_count() {
     const LIMIT: u32 = 60;
     let mut pool = Pool::with_quorums(&[2, 2, 2]).await;
-    let id = pool.world.ask_for_anything("ec", 600, LIMIT).await;
+    let id = pool.test.request_any_content("ec", 600, LIMIT).await;
     pool.open(&id).await;
     for hsm in &pool.hsms {
         hsm.set_latency(Latency::REALISTIC);
@@ -574,127 +580,138 @@ async fn what_lost_hsms_have_made_counts() {
         .map(|hsm| hsm.apdu_counts().signatures)
         .sum();
     assert_eq!(made, u64::from(LIMIT), "the cards' own count");
-    // Two of them nobody has; all others were answered, and are answered again.
+    // Two of them were never returned. All others were returned, and repeated requests return them again.
     let answered = names.len() - failed.len();
     assert_eq!(answered, LIMIT as usize - 2);
-    let views = &pool.world.app.views;
+    let views = &pool.test.server.views;
     let record = views.signatures(&id).await.expect("the record");
     assert_eq!(record.len(), answered);
     let mut again = 0;
     for name in &names {
-        let made = pool.world.sign(&id, name, &request_for(name, EC)).await;
+        let made = pool.test.sign(&id, name, &request_for(name, EC)).await;
         if let Ok(made) = made {
             assert!(record.contains(&made), "{name}");
             again += 1;
         }
     }
     assert_eq!(again, answered);
-    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::CountUsed);
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loss_may_be_the_last_that_counts() {
+async fn a_lost_signature_can_reach_the_limit() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 1).await;
+    let id = pool.test.request_any_content("ec", 600, 1).await;
     pool.open(&id).await;
     pool.hsms[0].inject(Fault::RemovedBeforeAnswer);
-    let refused = pool.world.sign(&id, "x", &request_for("x", EC)).await;
+    let rejected = pool.test.sign(&id, "x", &request_for("x", EC)).await;
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::CountUsed))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        "{rejected:?}"
     );
-    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(view.signatures, 0);
     assert_eq!(reason(&view), EndReason::CountUsed);
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hsm_with_a_lesser_quorum_is_not_opened_along() {
+async fn hsms_with_different_quorums_form_no_pool() {
     for required in [[2, 1], [1, 2]] {
         let pool = Pool::with_quorums(&required).await;
-        let id = pool.world.ask_for_anything("ec", 600, 10).await;
-        let view = pool.world.view(&id).await;
+        let id = pool.test.request_any_content("ec", 600, 10).await;
+        let view = pool.test.view(&id).await;
         assert_eq!(view.terms.quorum.required, 2);
         assert!(view.terms.pool.is_none() && view.members.is_empty());
-        pool.world.app.shutdown().await;
+        pool.test.shutdown().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_names_an_hsm_gets_no_other() {
+async fn a_request_for_a_named_hsm_uses_no_other_hsm() {
     let pool = Pool::ready().await;
-    let everywhere = pool.world.ask_for_anything("ec", 600, 10).await;
-    let there = pool.world.view(&everywhere).await.terms;
+    let everywhere = pool.test.request_any_content("ec", 600, 10).await;
+    let other = pool.test.view(&everywhere).await.terms;
     let new = NewActivation {
         hsm: Some(second()),
-        reason: there.reason.clone(),
-        lease: Some(there.lease),
+        reason: other.reason.clone(),
+        lease: Some(other.lease),
         ..anything()
     };
-    let (view, is_new) = pool.world.request(3, new).await.expect("asked");
+    let (view, is_new) = pool
+        .test
+        .request_activation(DOUG, new)
+        .await
+        .expect("requested");
     assert!(is_new && view.terms.pool.is_none());
     assert_eq!(view.terms.hsm.id, second());
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn custodians_were_asked_if_one_hsm_was_free() {
+async fn a_pool_with_one_free_hsm_expires_instead_of_staying_queued() {
     let pool = Pool::ready().await;
-    let there = NewActivation {
+    let other = NewActivation {
         hsm: Some(second()),
         ..anything()
     };
-    pool.world.request(3, there).await.expect("asked");
+    pool.test
+        .request_activation(DOUG, other)
+        .await
+        .expect("requested");
     let everywhere = NewActivation {
         reason: "everywhere".into(),
         collect_seconds: Some(2),
         ..anything()
     };
-    let (view, _) = pool.world.request(3, everywhere).await.expect("asked");
+    let (view, _) = pool
+        .test
+        .request_activation(DOUG, everywhere)
+        .await
+        .expect("requested");
     let id = view.terms.id;
-    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Expired);
     let ActivationState::Ended { reason, .. } = &view.members[1].state else {
         panic!("not ended")
     };
     assert_eq!(*reason, EndReason::StillQueued);
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_now_locks_every_hsm() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open(&id).await;
-    let terms = pool.world.view(&id).await.terms;
-    let person = pool.world.people[1].person.clone();
+    let terms = pool.test.view(&id).await.terms;
+    let person = pool.test.ben().person.clone();
     let request = LockRequest {
         actor: operator(&person),
         person,
         is_admin: false,
     };
-    pool.world
-        .app
+    pool.test
+        .server
         .activations
         .lock(&terms, request)
         .await
         .expect("locked");
-    let view = pool.world.view(&id).await;
+    let view = pool.test.view(&id).await;
     assert!(matches!(reason(&view), EndReason::Locked { .. }));
     assert!(view.members.iter().all(|member| member.state.is_ended()));
     pool.locked().await;
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_lease_does_not_end_what_waits_behind_it() {
+async fn the_end_of_a_lease_does_not_end_queued_activations() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 3, 10_000).await;
+    let id = pool.test.request_any_content("ec", 3, 10_000).await;
     pool.open(&id).await;
-    let next = pool.world.ask_for_files("ec", &["a"]).await;
+    let next = pool.test.request_signatures("ec", &["a"]).await;
     // The first HSM is locked while the second one still signs.
     pool.hsms[1].set_latency(Latency::REALISTIC);
     let mut number = 0;
@@ -707,34 +724,34 @@ async fn the_end_of_a_lease_does_not_end_what_waits_behind_it() {
         }
     }
     let view = pool
-        .world
+        .test
         .wait_for(&id, |view| {
             view.members.iter().all(|member| member.state.is_ended())
         })
         .await;
     assert_eq!(reason(&view), EndReason::TimeUsed);
     pool.collecting(&next).await;
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_for_one_hsm_only() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.collecting(&id).await;
-    let task = pool.world.task(0, &id).await.expect("a task");
-    let mut evidence = pool.world.people[0].approve(&task);
+    let task = pool.test.task(ANNA, &id).await.expect("a task");
+    let mut evidence = pool.test.anna_mut().approve(&task);
     evidence.activation = id.member(1);
-    let refused = pool.approve(0, &id, evidence).await;
+    let rejected = pool.send_approval(ANNA, &id, evidence).await;
     assert!(
-        matches!(refused, Err(ActivationError::Rejected(_))),
-        "{refused:?}"
+        matches!(rejected, Err(ActivationError::Rejected(_))),
+        "{rejected:?}"
     );
-    let stranger = pool.world.people[0].approve(&task);
+    let stranger = pool.test.anna_mut().approve(&task);
     let other = ActivationId::new("AAAA-BBBB");
-    let refused = pool
-        .approve(
-            0,
+    let rejected = pool
+        .send_approval(
+            ANNA,
             &id,
             countersign_protocol::activation::ApprovalEvidence {
                 activation: other,
@@ -742,85 +759,95 @@ async fn an_approval_is_for_one_hsm_only() {
             },
         )
         .await;
-    assert!(refused.is_err(), "{refused:?}");
-    pool.world.app.shutdown().await;
+    assert!(rejected.is_err(), "{rejected:?}");
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_ends_what_was_open_on_any_hsm() {
+async fn a_restart_ends_a_lease_that_was_open_on_any_hsm() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open(&id).await;
     pool.restart().await;
-    let view = pool.world.view(&id).await;
+    let view = pool.test.view(&id).await;
     assert_eq!(reason(&view), EndReason::ServerRestarted);
     assert!(view.members.iter().all(|member| member.state.is_ended()));
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_open_on_an_hsm_that_is_gone_is_over_after_a_restart() {
+async fn a_restart_ends_a_lease_whose_only_open_hsm_was_lost() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.open_first(&id).await;
-    pool.lose_first(&id).await;
+    pool.disconnect_first(&id).await;
     pool.hsms[0].insert();
     pool.restart().await;
-    let view = pool.world.view(&id).await;
+    let view = pool.test.view(&id).await;
     assert_eq!(reason(&view), EndReason::ServerRestarted);
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_never_open_waits_on_after_a_restart() {
+async fn an_activation_that_never_opened_continues_after_a_restart() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_anything("ec", 600, 10).await;
+    let id = pool.test.request_any_content("ec", 600, 10).await;
     pool.collecting(&id).await;
-    pool.withdraw_second(&id).await;
+    pool.remove_second(&id).await;
     pool.restart_with_requests().await;
     pool.open_first(&id).await;
-    let made = pool.world.sign(&id, "1", &request_for("a", EC)).await;
+    let made = pool.test.sign(&id, "1", &request_for("a", EC)).await;
     assert!(made.is_ok(), "{made:?}");
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
-/// The end on one HSM is no reason to forget when the requester was last heard of.
+/// The end on one HSM must not reset the time of the last poll.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_for_a_pool_waits_for_the_hsms_that_are_left() {
+async fn a_poll_counts_for_the_remaining_hsms_of_a_pool() {
     const LIMIT: Duration = Duration::from_secs(4);
     let pool = Pool::ready().await;
     let new = NewActivation {
         abandoned_after_seconds: Some(4),
         ..anything()
     };
-    let (view, _) = pool.world.request(3, new).await.expect("asked");
+    let (view, _) = pool
+        .test
+        .request_activation(DOUG, new)
+        .await
+        .expect("requested");
     let id = view.terms.id;
     tokio::time::sleep(LIMIT / 2).await;
-    let asked = Timestamp::now();
-    let attendance = pool.world.app.activations.attendance();
+    let requested = Timestamp::now();
+    let attendance = pool.test.server.activations.attendance();
     attendance.asks(&id, Duration::ZERO);
-    pool.withdraw_second(&id).await;
-    let view = pool.world.wait_for(&id, |view| view.state.is_ended()).await;
+    pool.remove_second(&id).await;
+    let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     let ActivationState::Ended { reason, at } = &view.members[0].state else {
         panic!("not ended")
     };
     assert_eq!(*reason, EndReason::Abandoned { seconds: 4 });
-    let waited = Duration::try_from(at.duration_since(asked)).expect("later");
+    let waited = Duration::try_from(at.duration_since(requested)).expect("later");
     assert!(waited >= LIMIT, "only {waited:?}");
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_receipt_has_the_approvals_for_every_hsm() {
     let mut pool = Pool::ready().await;
-    let id = pool.world.ask_for_files("ec", &["a"]).await;
+    let id = pool.test.request_signatures("ec", &["a"]).await;
     pool.open(&id).await;
-    pool.world
+    pool.test
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let envelope: Envelope = pool.world.app.views.receipt(&id).await.expect("a receipt");
-    let key = &pool.world.app.identity.identity().key;
+    let envelope: Envelope = pool
+        .test
+        .server
+        .views
+        .receipt(&id)
+        .await
+        .expect("a receipt");
+    let key = &pool.test.server.identity.identity().key;
     let receipt: countersign_protocol::receipt::Receipt = envelope.verify(key).expect("signed");
     assert_eq!(receipt.others.len(), 1);
     let both = [&receipt, &receipt.others[0]];
@@ -838,5 +865,5 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
         receipt.device_certificates,
         receipt.others[0].device_certificates
     );
-    pool.world.app.shutdown().await;
+    pool.test.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Every error is a problem, wherever it is found.
+//! Every error response is a problem, whichever part of the server detects the error.
 
 use axum::{
     Router,
@@ -13,11 +13,11 @@ use tower::ServiceExt;
 
 use crate::{
     http::{code, json, send},
-    tls::stage::token_for,
-    world::World,
+    test_server::TestServer,
+    tls::server::token_for,
 };
 
-/// What a client with a card is answered.
+/// Sends a request to the endpoint for remote devices.
 async fn attach(router: &Router, method: &str, path: &str, body: Vec<u8>) -> Response<Body> {
     let request = Request::builder()
         .method(method)
@@ -29,10 +29,10 @@ async fn attach(router: &Router, method: &str, path: &str, body: Vec<u8>) -> Res
 }
 
 #[tokio::test]
-async fn events_without_a_web_socket() {
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let created = token_for(&world, &[], None).await.expect("a token");
+async fn events_without_a_websocket_are_rejected() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let created = token_for(&test, &[], None).await.expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let plain = [("authorization", bearer.as_str())];
     let old = [
@@ -46,13 +46,13 @@ async fn events_without_a_web_socket() {
         let answer = send(&router, "GET", "/events", headers, None).await;
         assert_eq!(code(answer).await, ProblemCode::InvalidRequest);
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn where_cards_are_attached() {
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn invalid_requests_to_attach_a_card_are_rejected() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
     for (method, path, size, wanted) in [
         ("POST", "/rt/hsm", 70_000, ProblemCode::InvalidRequest),
         ("POST", "/rt/hsm", 0, ProblemCode::InvalidRequest),
@@ -63,15 +63,15 @@ async fn where_cards_are_attached() {
         let answer = attach(&router, method, path, vec![0; size]).await;
         assert_eq!(code(answer).await, wanted, "{method} {path} {size}");
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Whatever it was: who asked has to find it again.
+/// The detail names the requested id, even if it is malformed.
 #[tokio::test]
-async fn an_activation_that_is_not_there_is_named() {
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let created = token_for(&world, &[], None).await.expect("a token");
+async fn the_problem_names_an_unknown_activation() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let created = token_for(&test, &[], None).await.expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let token = [("authorization", bearer.as_str())];
     for (path, id) in [
@@ -88,5 +88,5 @@ async fn an_activation_that_is_not_there_is_named() {
             assert!(problem.detail.contains(id), "{}", problem.detail);
         }
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

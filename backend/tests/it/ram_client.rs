@@ -1,4 +1,4 @@
-//! A RAMOverHTTP client, byte for byte as CardContact's writes its requests, with somebody in the middle.
+//! A RAMOverHTTP client that writes its requests byte for byte as CardContact's client does. An interceptor can change commands.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,22 +10,22 @@ use std::{
 use countersign_card::{Transport, TransportError};
 use countersign_ram::{Answer, Initiation, Instruction, Outcome, Request};
 
-/// What carries a command to the card, or does not.
-pub type Middle =
+/// Passes a command to the card, or changes or drops it.
+pub type Interceptor =
     Box<dyn FnMut(&mut dyn Transport, &[u8]) -> Result<Vec<u8>, TransportError> + Send>;
 
-/// Nobody in the middle.
-pub fn nobody() -> Middle {
+/// An interceptor that passes every command to the card.
+pub fn pass_through() -> Interceptor {
     Box::new(|card, command| card.transmit(command))
 }
 
-/// A connection to a server, and the session's cookie.
+/// A connection to a server, with the session's cookie.
 pub struct Wire {
     reader: BufReader<TcpStream>,
     port: u16,
     path: String,
     cookie: Option<String>,
-    /// Lines that a proxy adds.
+    /// Header lines that a proxy adds.
     added: String,
 }
 
@@ -41,12 +41,12 @@ impl Wire {
         }
     }
 
-    /// For pulling the cable.
+    /// A handle with which a test can break the connection.
     pub fn stream(&self) -> TcpStream {
         self.reader.get_ref().try_clone().expect("a handle")
     }
 
-    /// Status, `Set-Cookie` header and body.
+    /// Posts a message, and returns the status, the `Set-Cookie` header and the body.
     pub fn post(&mut self, body: &[u8]) -> std::io::Result<(u16, Option<String>, Vec<u8>)> {
         let cookie = self
             .cookie
@@ -97,10 +97,10 @@ impl Wire {
     }
 }
 
-/// A client at work in a thread.
+/// A client that runs in its own thread.
 pub struct Client {
     stream: TcpStream,
-    told: Arc<Mutex<Vec<(i32, String)>>>,
+    notifications: Arc<Mutex<Vec<(i32, String)>>>,
     thread: JoinHandle<Option<u16>>,
 }
 
@@ -110,9 +110,9 @@ impl Client {
         server: SocketAddr,
         path: &str,
         card: impl Transport + 'static,
-        middle: Middle,
+        interceptor: Interceptor,
     ) -> Self {
-        Self::attach_with(server, path, "", card, middle)
+        Self::attach_with(server, path, "", card, interceptor)
     }
 
     /// Attaches a card through a proxy that adds these headers.
@@ -121,32 +121,32 @@ impl Client {
         path: &str,
         added: &str,
         card: impl Transport + 'static,
-        middle: Middle,
+        interceptor: Interceptor,
     ) -> Self {
         let mut wire = Wire::connect(server, path);
         added.clone_into(&mut wire.added);
         let stream = wire.stream();
-        let told = Arc::<Mutex<Vec<_>>>::default();
-        let teller = told.clone();
-        let thread = std::thread::spawn(move || run(wire, Box::new(card), middle, &teller));
+        let notifications = Arc::<Mutex<Vec<_>>>::default();
+        let sink = notifications.clone();
+        let thread = std::thread::spawn(move || run(wire, Box::new(card), interceptor, &sink));
         Self {
             stream,
-            told,
+            notifications,
             thread,
         }
     }
 
-    /// What the person at the card was told, with the number of each notification.
-    pub fn told(&self) -> Vec<(i32, String)> {
-        self.told.lock().expect("nobody panicked").clone()
+    /// The notifications for the person at the card, each with its number.
+    pub fn notifications(&self) -> Vec<(i32, String)> {
+        self.notifications.lock().expect("not poisoned").clone()
     }
 
-    /// Pulls the cable; the client learns of it, too.
+    /// Breaks the connection, which the client notices as well.
     pub fn pull(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Waits for the end; the last status, or `None` where the connection broke.
+    /// Waits until the client ends, and returns the last status, or `None` if the connection broke.
     pub fn ended(self) -> Option<u16> {
         self.thread.join().expect("the client panicked")
     }
@@ -155,8 +155,8 @@ impl Client {
 fn run(
     mut wire: Wire,
     mut card: Box<dyn Transport>,
-    mut middle: Middle,
-    told: &Mutex<Vec<(i32, String)>>,
+    mut interceptor: Interceptor,
+    notifications: &Mutex<Vec<(i32, String)>>,
 ) -> Option<u16> {
     let atr = card.reset().expect("a card").0;
     let first = Initiation {
@@ -176,15 +176,16 @@ fn run(
             let outcome = match instruction {
                 Instruction::Command(command) => {
                     answer.executed += 1;
-                    middle(&mut *card, &command).map(Outcome::Response)
+                    interceptor(&mut *card, &command).map(Outcome::Response)
                 }
                 Instruction::Reset => card.reset().map(|atr| Outcome::Atr(atr.0)),
                 Instruction::Notify(notification) => {
                     let last = notification.id < 0;
-                    told.lock()
-                        .expect("nobody panicked")
+                    notifications
+                        .lock()
+                        .expect("not poisoned")
                         .push((notification.id, notification.text));
-                    // As the one in the field: it does not come back.
+                    // Existing clients do not connect again after this notification.
                     if last {
                         return Some(status);
                     }

@@ -1,4 +1,4 @@
-//! HSMs that are attached from afar: who is let in, what happens when connections break.
+//! Remote HSMs: which devices are accepted, and what happens when connections break.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,9 +19,9 @@ use countersign_simulator::{Profile, Simulator};
 use hex_literal::hex;
 
 use crate::{
-    player::new_card,
-    ram_client::{Client, Wire, nobody},
-    world::{World, config, hsm_id, operator, reason, request_for},
+    person::new_card,
+    ram_client::{Client, Wire, pass_through},
+    test_server::{TestServer, config, hsm_id, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -30,11 +30,11 @@ fn device(card: &Simulator) -> DeviceId {
     DeviceId(card.device())
 }
 
-/// A world whose HSM is configured as a remote one; nothing is attached yet.
-async fn world(
+/// Starts a test server whose HSM is configured as a remote one. No device is attached yet.
+async fn start_test_server(
     profile: Profile,
     change: impl Fn(&mut countersign_server::config::Config),
-) -> (World, SocketAddr) {
+) -> (TestServer, SocketAddr) {
     let folder = tempfile::tempdir().expect("a folder");
     let hsm = new_card("TARGET", profile, None);
     let mut config = config(folder.path(), true);
@@ -44,26 +44,26 @@ async fn world(
         without_secure_channel: false,
     };
     change(&mut config);
-    let app = Server::open(config).await.expect("opens");
-    app.start().await.expect("starts");
-    let server = listen(&app).await;
-    let world = World::of(app, hsm, folder).await;
-    (world, server)
+    let server = Server::open(config).await.expect("opens");
+    server.start().await.expect("starts");
+    let address = listen(&server).await;
+    let test = TestServer::of(server, hsm, folder).await;
+    (test, address)
 }
 
-async fn listen(app: &Server) -> SocketAddr {
+async fn listen(server: &Server) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = crate::world::router(app).await;
+    let router = crate::test_server::router(server).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 
-fn attach(server: SocketAddr, card: &Simulator) -> Client {
-    Client::attach(server, "/rt/hsm", card.connect(), nobody())
+fn attach(address: SocketAddr, card: &Simulator) -> Client {
+    Client::attach(address, "/rt/hsm", card.connect(), pass_through())
 }
 
 async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
@@ -76,189 +76,175 @@ async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     panic!("never");
 }
 
-async fn refused(client: Client) -> String {
-    let (_, text) = until(|| client.told().into_iter().find(|(id, _)| *id < 0)).await;
+async fn rejected(client: Client) -> String {
+    let (_, text) = until(|| client.notifications().into_iter().find(|(id, _)| *id < 0)).await;
     assert_eq!(client.ended(), Some(200));
     text
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_the_factory_to_signatures_through_the_network() {
-    let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
+async fn a_new_remote_hsm_is_set_up_and_signs() {
+    let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
     assert!(matches!(
-        world.hsm_view().await.state,
+        test.hsm_view().await.state,
         HsmState::Absent { .. }
     ));
-    let client = attach(server, &world.hsm);
-    world.make_ready().await;
-    let view = world.hsm_view().await;
+    let client = attach(address, &test.hsm);
+    test.make_ready().await;
+    let view = test.hsm_view().await;
     assert!(view.device.expect("a device").secure_channel);
-    let id = world.ask_for_files("ec", &["a", "b"]).await;
-    world.open(&id).await;
-    world.hsm.reset_counts();
-    world
-        .sign(&id, "1", &request_for("a", EC))
+    let id = test.request_signatures("ec", &["a", "b"]).await;
+    test.open(&id).await;
+    test.hsm.reset_counts();
+    test.sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    assert_eq!(world.hsm.apdu_counts().sign(), 1);
-    world
-        .sign(&id, "2", &request_for("b", EC))
+    assert_eq!(test.hsm.apdu_counts().sign(), 1);
+    test.sign(&id, "2", &request_for("b", EC))
         .await
         .expect("signed");
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Completed);
-    world.must_be_locked().await;
-    assert!(client.told().iter().any(|(id, _)| *id == 3));
-    world.app.shutdown().await;
+    test.assert_locked().await;
+    assert!(client.notifications().iter().any(|(id, _)| *id == 3));
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_cable_ends_the_lease_and_the_hsm_comes_back_locked() {
-    let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
-    let client = attach(server, &world.hsm);
-    world.make_ready().await;
-    let id = world.ask_for_files("ec", &["a", "b"]).await;
-    world.open(&id).await;
-    let first = world
+    let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
+    let client = attach(address, &test.hsm);
+    test.make_ready().await;
+    let id = test.request_signatures("ec", &["a", "b"]).await;
+    test.open(&id).await;
+    let first = test
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
     client.pull();
-    world
-        .wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
+    test.wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
         .await;
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert!(
         matches!(reason(&view), EndReason::HsmLost { .. }),
         "{view:?}"
     );
-    assert!(world.sign(&id, "2", &request_for("b", EC)).await.is_err());
-    // What was answered is answered again.
-    let again = world.sign(&id, "1", &request_for("a", EC)).await;
+    assert!(test.sign(&id, "2", &request_for("b", EC)).await.is_err());
+    // A repeated request returns the recorded signature.
+    let again = test.sign(&id, "1", &request_for("a", EC)).await;
     assert_eq!(again.expect("from the record"), first);
-    let _client = attach(server, &world.hsm);
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    let _client = attach(address, &test.hsm);
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    world.must_be_locked().await;
-    let id = world.ask_for_files("ec", &["b"]).await;
-    world.open(&id).await;
-    world
-        .sign(&id, "3", &request_for("b", EC))
+    test.assert_locked().await;
+    let id = test.request_signatures("ec", &["b"]).await;
+    test.open(&id).await;
+    test.sign(&id, "3", &request_for("b", EC))
         .await
         .expect("signed");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_device_at_another_place_replaces_the_first_connection() {
-    let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
-    let first = attach(server, &world.hsm);
-    world.make_ready().await;
-    let id = world.ask_for_files("ec", &["a"]).await;
-    world.open(&id).await;
-    // The card has moved: its state is gone, and there must not be two ways to it.
-    let _second = attach(server, &world.hsm);
-    let told = refused(first).await;
-    assert!(told.contains("another place"), "{told}");
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
+    let first = attach(address, &test.hsm);
+    test.make_ready().await;
+    let id = test.request_signatures("ec", &["a"]).await;
+    test.open(&id).await;
+    // The card has moved and lost its state, and must not be reachable by two connections.
+    let _second = attach(address, &test.hsm);
+    let received = rejected(first).await;
+    assert!(received.contains("another place"), "{received}");
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert!(
         matches!(reason(&view), EndReason::HsmLost { .. }),
         "{view:?}"
     );
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    world.must_be_locked().await;
-    world.app.shutdown().await;
+    test.assert_locked().await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_is_pulled_out_at_the_client_is_absent() {
-    let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
-    let client = attach(server, &world.hsm);
-    world.make_ready().await;
-    world.hsm.remove();
-    world
-        .wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
+    let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
+    let client = attach(address, &test.hsm);
+    test.make_ready().await;
+    test.hsm.remove();
+    test.wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
         .await;
-    assert_eq!(client.ended(), Some(504), "it is to connect anew");
-    world.hsm.insert();
-    let _client = attach(server, &world.hsm);
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    assert_eq!(client.ended(), Some(504), "the client must connect again");
+    test.hsm.insert();
+    let _client = attach(address, &test.hsm);
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_device_waits_until_an_admin_accepts_it() {
-    let (mut world, server) = world(Profile::VENDOR, |config| config.hsms.clear()).await;
-    let admin = operator(&world.people[0].person);
-    let id = device(&world.hsm);
-    let client = attach(server, &world.hsm);
-    let waiting = until(|| world.app.remote.list_waiting().pop()).await;
+    let (mut test, address) =
+        start_test_server(Profile::VENDOR, |config| config.hsms.clear()).await;
+    let admin = operator(&test.anna().person);
+    let id = device(&test.hsm);
+    let client = attach(address, &test.hsm);
+    let waiting = until(|| test.server.remote.list_waiting().pop()).await;
     assert_eq!(waiting.device, id);
-    assert!(world.app.hsms.all().is_empty());
+    assert!(test.server.hsms.all().is_empty());
 
-    let bad = world
-        .app
+    let bad = test
+        .server
         .devices
         .accept(&admin, &id, HsmId::new("No name"))
         .await;
     assert!(matches!(bad, Err(DeviceError::Name(_))));
-    let nobody_there = DeviceId("ZZNOBODY00001".parse().expect("a name"));
-    let bad = world
-        .app
-        .devices
-        .accept(&admin, &nobody_there, hsm_id())
-        .await;
+    let unknown = DeviceId("ZZNOBODY00001".parse().expect("a name"));
+    let bad = test.server.devices.accept(&admin, &unknown, hsm_id()).await;
     assert!(matches!(bad, Err(DeviceError::NotWaiting(_))));
 
-    world
-        .app
+    test.server
         .devices
         .accept(&admin, &id, hsm_id())
         .await
         .expect("accepted");
-    assert!(world.app.remote.list_waiting().is_empty());
-    world.make_ready().await;
-    assert!(world.audit().await.iter().any(
+    assert!(test.server.remote.list_waiting().is_empty());
+    test.make_ready().await;
+    assert!(test.audit().await.iter().any(
         |event| matches!(event, AuditEvent::RemoteHsmAccepted { device, .. } if *device == id)
     ));
 
-    // Accepted once and for all: a restarted server knows it.
+    // The acceptance is permanent, so a restarted server attaches the device.
     client.pull();
-    world.app.shutdown().await;
-    let mut config = config(world.folder.path(), true);
+    test.shutdown().await;
+    let mut config = config(test.folder.path(), true);
     config.hsms.clear();
-    world.app = Server::open(config).await.expect("opens");
-    world.app.start().await.expect("starts");
-    let server = listen(&world.app).await;
-    let client = attach(server, &world.hsm);
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    test.server = Server::open(config).await.expect("opens");
+    test.server.start().await.expect("starts");
+    let address = listen(&test.server).await;
+    let client = attach(address, &test.hsm);
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
 
-    let open = world.ask_for_files("ec", &["a"]).await;
-    world.open(&open).await;
-    world
-        .app
+    let open = test.request_signatures("ec", &["a"]).await;
+    test.open(&open).await;
+    test.server
         .devices
         .remove(&admin, &hsm_id())
         .await
-        .expect("withdrawn");
-    let told = refused(client).await;
-    assert!(told.contains("removed"), "{told}");
-    assert!(world.app.hsms.all().is_empty());
-    let end = reason(&world.view(&open).await);
+        .expect("removed");
+    let received = rejected(client).await;
+    assert!(received.contains("removed"), "{received}");
+    assert!(test.server.hsms.all().is_empty());
+    let end = reason(&test.view(&open).await);
     assert!(matches!(end, EndReason::HsmRemoved { .. }), "{end:?}");
-    // It is a stranger again; under its name nobody else can come.
+    // The removed device is unknown again, and no other device can take its name.
     let other = new_card("OTHER0", Profile::VENDOR, None);
-    let other_client = attach(server, &other);
-    until(|| world.app.remote.list_waiting().pop()).await;
-    let taken = world
-        .app
+    let other_client = attach(address, &other);
+    until(|| test.server.remote.list_waiting().pop()).await;
+    let taken = test
+        .server
         .devices
         .accept(&admin, &device(&other), hsm_id())
         .await;
@@ -266,18 +252,17 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
         matches!(taken, Err(DeviceError::NameOfAnotherDevice { .. })),
         "{taken:?}"
     );
-    world
-        .app
+    test.server
         .devices
         .decline(&device(&other))
         .expect("declined");
-    refused(other_client).await;
-    world.app.shutdown().await;
+    rejected(other_client).await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_may_refuse_whom_it_does_not_name() {
-    let (world, server) = world(Profile::VENDOR, |config| {
+async fn unknown_devices_are_rejected_if_so_configured() {
+    let (test, address) = start_test_server(Profile::VENDOR, |config| {
         config.remote = RemoteConfig {
             unknown: UnknownDevices::Refuse,
             token_file: None,
@@ -285,33 +270,33 @@ async fn a_configuration_may_refuse_whom_it_does_not_name() {
     })
     .await;
     let other = new_card("OTHER0", Profile::VENDOR, None);
-    let told = refused(attach(server, &other)).await;
-    assert!(told.contains(device(&other).as_str()), "{told}");
-    assert!(world.app.remote.list_waiting().is_empty());
-    world.app.shutdown().await;
+    let received = rejected(attach(address, &other)).await;
+    assert!(received.contains(device(&other).as_str()), "{received}");
+    assert!(test.server.remote.list_waiting().is_empty());
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn simulated_devices_are_refused_outside_demo() {
+async fn simulated_devices_are_rejected_outside_demo_mode() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config(folder.path(), false);
     config.hsms.clear();
-    let app = Server::open(config).await.expect("opens");
-    app.start().await.expect("starts");
-    let server = listen(&app).await;
-    let told = refused(attach(server, &new_card("TARGET", Profile::VENDOR, None))).await;
-    assert!(told.contains("simulated"), "{told}");
-    assert!(app.remote.list_waiting().is_empty());
-    app.shutdown().await;
+    let server = Server::open(config).await.expect("opens");
+    server.start().await.expect("starts");
+    let address = listen(&server).await;
+    let received = rejected(attach(address, &new_card("TARGET", Profile::VENDOR, None))).await;
+    assert!(received.contains("simulated"), "{received}");
+    assert!(server.remote.list_waiting().is_empty());
+    server.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_secure_channel_only_the_named_device_and_only_if_allowed() {
-    let (world, server) = world(Profile::PICO_MEASURED, |_| {}).await;
-    refused(attach(server, &world.hsm)).await;
-    world.app.shutdown().await;
+async fn a_device_without_a_secure_channel_needs_a_permission() {
+    let (test, address) = start_test_server(Profile::PICO_MEASURED, |_| {}).await;
+    rejected(attach(address, &test.hsm)).await;
+    test.shutdown().await;
 
-    let (world, server) = self::world(Profile::PICO_MEASURED, |config| {
+    let (test, address) = self::start_test_server(Profile::PICO_MEASURED, |config| {
         if let Attachment::Remote {
             without_secure_channel,
             ..
@@ -321,44 +306,44 @@ async fn without_a_secure_channel_only_the_named_device_and_only_if_allowed() {
         }
     })
     .await;
-    let _client = attach(server, &world.hsm);
-    let view = world.wait_for_hsm(|view| view.device.is_some()).await;
+    let _client = attach(address, &test.hsm);
+    let view = test.wait_for_hsm(|view| view.device.is_some()).await;
     assert!(!view.device.expect("a device").secure_channel);
-    assert!(!view.warnings.is_empty(), "nobody is warned");
-    world.app.shutdown().await;
+    assert!(!view.warnings.is_empty(), "there is no warning");
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_in_the_address_keeps_strangers_out() {
-    let (world, server) = world(Profile::VENDOR, |config| {
+async fn clients_without_the_token_in_the_address_are_rejected() {
+    let (test, address) = start_test_server(Profile::VENDOR, |config| {
         let file = config.data_dir.join("token");
         std::fs::write(&file, "kJ4dpXq0sVb2mTz9\n").expect("written");
         config.remote.token_file = Some(file);
     })
     .await;
     for wrong in ["/rt/hsm", "/rt/hsm/kJ4dpXq0sVb2mTz8"] {
-        let client = Client::attach(server, wrong, world.hsm.connect(), nobody());
+        let client = Client::attach(address, wrong, test.hsm.connect(), pass_through());
         assert_eq!(client.ended(), Some(404), "{wrong}");
     }
     let _client = Client::attach(
-        server,
+        address,
         "/rt/hsm/kJ4dpXq0sVb2mTz9",
-        world.hsm.connect(),
-        nobody(),
+        test.hsm.connect(),
+        pass_through(),
     );
-    world.wait_for_hsm(|view| view.device.is_some()).await;
-    world.app.shutdown().await;
+    test.wait_for_hsm(|view| view.device.is_some()).await;
+    test.shutdown().await;
 }
 
-/// Hands out another device's certificate, which anybody can copy.
-struct Copycat {
+/// Presents the certificate of another device, which is public.
+struct CopiedCertificate {
     certificates: Simulator,
     own: Box<dyn Transport>,
 }
 
-impl Transport for Copycat {
+impl Transport for CopiedCertificate {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransportError> {
-        // Everything that can be read, from the original; whatever needs its key, with the own one.
+        // Reads come from the original; commands that need a private key go to the attacker's own device.
         match command.get(1) {
             Some(0x22 | 0x86) => self.own.transmit(command),
             _ if command[0] & 0x0C == 0x0C => self.own.transmit(command),
@@ -385,50 +370,50 @@ impl Transport for Copycat {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copied_certificate_without_its_key_is_never_attached() {
-    let (world, server) = world(Profile::VENDOR, |_| {}).await;
+    let (test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
     let own = new_card("THIEF0", Profile::VENDOR, None);
-    let copycat = Copycat {
-        certificates: world.hsm.clone(),
+    let attacker = CopiedCertificate {
+        certificates: test.hsm.clone(),
         own: Box::new(own.connect()),
     };
-    let client = Client::attach(server, "/rt/hsm", copycat, nobody());
-    let told = refused(client).await;
-    assert!(told.contains("prove its identity"), "{told}");
+    let client = Client::attach(address, "/rt/hsm", attacker, pass_through());
+    let received = rejected(client).await;
+    assert!(received.contains("prove its identity"), "{received}");
     assert!(matches!(
-        world.hsm_view().await.state,
+        test.hsm_view().await.state,
         HsmState::Absent { .. }
     ));
-    assert!(world.app.remote.list_waiting().is_empty());
-    world.app.shutdown().await;
+    assert!(test.server.remote.list_waiting().is_empty());
+    test.shutdown().await;
 }
 
-/// What somebody in the middle does to the next SIGN command.
+/// What an attacker on the network does to the next SIGN command.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Mischief {
+enum Attack {
     AlterCommand,
     AlterResponse,
     Drop,
     Repeat,
-    /// An older command in place of this one.
+    /// Replays an older command in place of this one.
     Swap,
     Plain,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_in_the_middle_is_noticed() {
-    for mischief in [
-        Mischief::AlterCommand,
-        Mischief::AlterResponse,
-        Mischief::Drop,
-        Mischief::Repeat,
-        Mischief::Swap,
-        Mischief::Plain,
+async fn an_attacker_on_the_network_is_detected() {
+    for attack in [
+        Attack::AlterCommand,
+        Attack::AlterResponse,
+        Attack::Drop,
+        Attack::Repeat,
+        Attack::Swap,
+        Attack::Plain,
     ] {
-        let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
+        let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
         let armed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let trigger = armed.clone();
         let mut before: Option<Vec<u8>> = None;
-        let middle = Box::new(move |card: &mut dyn Transport, command: &[u8]| {
+        let interceptor = Box::new(move |card: &mut dyn Transport, command: &[u8]| {
             let sign = command.get(1) == Some(&0x68);
             if !sign || !trigger.load(std::sync::atomic::Ordering::SeqCst) {
                 if sign {
@@ -436,25 +421,25 @@ async fn whoever_is_in_the_middle_is_noticed() {
                 }
                 return card.transmit(command);
             }
-            match mischief {
-                Mischief::AlterCommand => {
+            match attack {
+                Attack::AlterCommand => {
                     let mut altered = command.to_vec();
                     altered[20] ^= 1;
                     card.transmit(&altered)
                 }
-                Mischief::AlterResponse => {
+                Attack::AlterResponse => {
                     let mut response = card.transmit(command)?;
                     response[10] ^= 1;
                     Ok(response)
                 }
-                Mischief::Drop => Ok(vec![0x90, 0x00]),
-                Mischief::Repeat => {
+                Attack::Drop => Ok(vec![0x90, 0x00]),
+                Attack::Repeat => {
                     card.transmit(command)?;
                     card.transmit(command)
                 }
-                Mischief::Swap => card.transmit(&before.clone().expect("a signature before")),
-                Mischief::Plain => {
-                    // A signature of the thief's own choice, outside of the channel.
+                Attack::Swap => card.transmit(&before.clone().expect("a signature before")),
+                Attack::Plain => {
+                    // A signature of the attacker's choice, outside of the secure channel.
                     let mut plain = vec![0x80, 0x68, command[2], command[3], 0x20];
                     plain.extend_from_slice(&[0x66; 32]);
                     plain.push(0);
@@ -462,92 +447,88 @@ async fn whoever_is_in_the_middle_is_noticed() {
                 }
             }
         });
-        let _client = Client::attach(server, "/rt/hsm", world.hsm.connect(), middle);
-        world.make_ready().await;
-        let id = world.ask_for_files("ec", &["a", "b"]).await;
-        world.open(&id).await;
-        world
-            .sign(&id, "1", &request_for("a", EC))
+        let _client = Client::attach(address, "/rt/hsm", test.hsm.connect(), interceptor);
+        test.make_ready().await;
+        let id = test.request_signatures("ec", &["a", "b"]).await;
+        test.open(&id).await;
+        test.sign(&id, "1", &request_for("a", EC))
             .await
             .expect("signed");
         armed.store(true, std::sync::atomic::Ordering::SeqCst);
-        let signed = world.sign(&id, "2", &request_for("b", EC)).await;
-        assert!(signed.is_err(), "{mischief:?}");
-        let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+        let signed = test.sign(&id, "2", &request_for("b", EC)).await;
+        assert!(signed.is_err(), "{attack:?}");
+        let view = test.wait_for(&id, |view| view.state.is_ended()).await;
         let EndReason::HsmLost { why } = reason(&view) else {
-            panic!("{mischief:?}: {:?}", view.state);
+            panic!("{attack:?}: {:?}", view.state);
         };
-        assert!(why.contains("secure channel"), "{mischief:?}: {why}");
+        assert!(why.contains("secure channel"), "{attack:?}: {why}");
         armed.store(false, std::sync::atomic::Ordering::SeqCst);
-        world
-            .wait_for_hsm(|view| view.state == HsmState::Locked)
+        test.wait_for_hsm(|view| view.state == HsmState::Locked)
             .await;
-        world.must_be_locked().await;
-        world.app.shutdown().await;
+        test.assert_locked().await;
+        test.shutdown().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suppressed_logout_is_noticed() {
-    let (mut world, server) = world(Profile::VENDOR, |_| {}).await;
+async fn a_suppressed_logout_is_detected() {
+    let (mut test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
     let armed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let trigger = armed.clone();
-    let middle = Box::new(move |card: &mut dyn Transport, command: &[u8]| {
+    let interceptor = Box::new(move |card: &mut dyn Transport, command: &[u8]| {
         if trigger.load(std::sync::atomic::Ordering::SeqCst)
             && command.get(1) == Some(&0xA4)
             && command[0] == 0
             && command[2] == 4
         {
-            // SELECT is the logout; it cannot be protected.
+            // SELECT is the log-out, and cannot be protected by the secure channel.
             return Ok(vec![
                 0x6F, 0x0A, 0x82, 0x01, 0x78, 0x85, 0x05, 0x00, 0x01, 0x00, 0x03, 0x05, 0x90, 0x00,
             ]);
         }
         card.transmit(command)
     });
-    let _client = Client::attach(server, "/rt/hsm", world.hsm.connect(), middle);
-    world.make_ready().await;
-    let id = world.ask_for_files("ec", &["a", "b"]).await;
-    world.open(&id).await;
+    let _client = Client::attach(address, "/rt/hsm", test.hsm.connect(), interceptor);
+    test.make_ready().await;
+    let id = test.request_signatures("ec", &["a", "b"]).await;
+    test.open(&id).await;
     armed.store(true, std::sync::atomic::Ordering::SeqCst);
-    let ben = world.people[1].person.clone();
+    let ben = test.ben().person.clone();
     let request = LockRequest {
         actor: operator(&ben),
         person: ben,
         is_admin: false,
     };
-    let terms = world.view(&id).await.terms;
-    world
-        .app
+    let terms = test.view(&id).await.terms;
+    test.server
         .activations
         .lock(&terms, request)
         .await
         .expect("locked");
-    // Not believed: a key use inside the channel told otherwise, the card was reset, and is not used like that.
-    let view = world.hsm_view().await;
+    // A key use inside the secure channel showed that the card was still open, so the server reset it and reports a failure.
+    let view = test.hsm_view().await;
     assert!(matches!(view.state, HsmState::Failed { .. }), "{view:?}");
-    assert!(world.sign(&id, "1", &request_for("a", EC)).await.is_err());
+    assert!(test.sign(&id, "1", &request_for("a", EC)).await.is_err());
     armed.store(false, std::sync::atomic::Ordering::SeqCst);
-    world
-        .wait_for_hsm(|view| view.state == HsmState::Locked)
+    test.wait_for_hsm(|view| view.state == HsmState::Locked)
         .await;
-    world.must_be_locked().await;
-    world.app.shutdown().await;
+    test.assert_locked().await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_travels_is_what_clients_in_the_field_understand() {
-    let (world, server) = world(Profile::VENDOR, |_| {}).await;
+async fn existing_clients_understand_the_protocol() {
+    let (test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
     tokio::task::spawn_blocking(move || {
         let first = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
-        let mut wire = Wire::connect(server, "/rt/hsm");
+        let mut wire = Wire::connect(address, "/rt/hsm");
         let (status, cookie, body) = wire.post(&first).expect("an answer");
         let cookie = cookie.expect("a cookie");
         let (value, rest) = cookie.split_once(';').expect("attributes");
         assert!(value.starts_with("RAMSID=") && value.len() > 30, "{cookie}");
         assert_eq!(rest, " Path=/; HttpOnly");
         assert_eq!(status, 200);
-        // Notes for the person, then the application is selected.
+        // Notifications for the person come first, then the application is selected.
         let mut request = Request::parse(&body).expect("a request");
         while matches!(request.instructions[..], [Instruction::Notify(_)]) {
             let (_, cookie, body) = wire.post(&hex!("AB03800100")).expect("an answer");
@@ -560,19 +541,19 @@ async fn what_travels_is_what_clients_in_the_field_understand() {
             Some(&Instruction::Command(select))
         );
 
-        // No session, no sense, too much.
-        let mut stranger = Wire::connect(server, "/rt/hsm");
+        // Requests without a session, malformed ones and too large ones are rejected.
+        let mut stranger = Wire::connect(address, "/rt/hsm");
         let (status, cookie, _) = stranger.post(&hex!("AB03800100")).expect("an answer");
         assert_eq!((status, cookie), (504, None));
         for (nonsense, wanted) in [(vec![], 400), (vec![0xAA, 0], 400), (vec![0; 70_000], 400)] {
-            let mut stranger = Wire::connect(server, "/rt/hsm");
+            let mut stranger = Wire::connect(address, "/rt/hsm");
             let (status, _, _) = stranger.post(&nonsense).expect("an answer");
             assert_eq!(status, wanted);
         }
-        let mut stranger = Wire::connect(server, "/rt/elsewhere");
+        let mut stranger = Wire::connect(address, "/rt/elsewhere");
         assert_eq!(stranger.post(&first).expect("an answer").0, 404);
     })
     .await
     .expect("no panic");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Signing: one command each, nothing twice, nothing that was not approved.
+//! Each signature takes one command, is never made twice, and must have been approved.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -15,17 +15,17 @@ use countersign_protocol::{
 use countersign_server::signing::SigningError;
 use countersign_simulator::{Fault, Latency, Profile};
 
-use crate::world::{World, reason, request_for};
+use crate::test_server::{DOUG, TestServer, reason, request_for};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 
 #[tokio::test]
 async fn every_mechanism_gives_a_signature_that_verifies() {
-    let mut world = World::ready(Profile::VENDOR).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
     for (key, rsa) in [("ec", false), ("rsa", true)] {
-        let id = world.ask_for_anything(key, 600, 10).await;
-        world.open(&id).await;
-        let public = world
+        let id = test.request_any_content(key, 600, 10).await;
+        test.open(&id).await;
+        let public = test
             .hsm_view()
             .await
             .keys
@@ -37,7 +37,7 @@ async fn every_mechanism_gives_a_signature_that_verifies() {
                 .map(|i| u8::try_from(i).expect("small"))
                 .collect();
             let request = SignRequest::new(mechanism, digest.clone());
-            let result = world.sign(&id, mechanism.as_str(), &request).await;
+            let result = test.sign(&id, mechanism.as_str(), &request).await;
             if rsa == (mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa) {
                 let made = result.expect("signed");
                 mechanism
@@ -50,27 +50,26 @@ async fn every_mechanism_gives_a_signature_that_verifies() {
                 );
             }
         }
-        let terms = world.view(&id).await.terms;
-        let person = world.people[0].person.clone();
-        let actor = crate::world::operator(&person);
+        let terms = test.view(&id).await.terms;
+        let person = test.anna().person.clone();
+        let actor = crate::test_server::operator(&person);
         let lock = countersign_server::activation::LockRequest {
             person,
             actor,
             is_admin: true,
         };
-        world
-            .app
+        test.server
             .activations
             .lock(&terms, lock)
             .await
             .expect("locked");
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_list_names_the_hash_function_of_each_digest() {
-    let mut world = World::ready(Profile::VENDOR).await;
+async fn a_manifest_names_the_hash_function_of_each_digest() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
     let digest = Hash::Sha384.digest(b"a");
     let listed = ManifestFile {
         name: "a.jar".into(),
@@ -86,159 +85,156 @@ async fn a_list_names_the_hash_function_of_each_digest() {
             files: Manifest::new(vec![listed, other]).expect("a manifest"),
         },
     };
-    let view = world.ask(3, purpose, None).await.expect("asked");
+    let view = test.request(DOUG, purpose, None).await.expect("requested");
     let id = view.terms.id;
-    world.open(&id).await;
+    test.open(&id).await;
     let unlisted = SignRequest::new(Mechanism::RsaPkcs1Sha384, vec![1; 48]);
-    let refused = world.sign(&id, "1", &unlisted).await;
+    let rejected = test.sign(&id, "1", &unlisted).await;
     assert!(
-        matches!(refused, Err(SigningError::NotInManifest(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::NotInManifest(_))),
+        "{rejected:?}"
     );
     let unused = SignRequest::new(Mechanism::RsaPkcs1Sha512, vec![1; 64]);
-    let refused = world.sign(&id, "2", &unused).await;
-    let Err(SigningError::Mechanism(why)) = refused else {
-        panic!("{refused:?}");
+    let rejected = test.sign(&id, "2", &unused).await;
+    let Err(SigningError::Mechanism(why)) = rejected else {
+        panic!("{rejected:?}");
     };
     for mechanism in Mechanism::ALL {
-        // What the key can do with a hash function of the list is named, and nothing else is.
+        // The error names exactly the mechanisms that the key supports with a hash function of the manifest.
         let is_possible = mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa
             && mechanism.hash() != Some(Hash::Sha512);
-        let (_, named) = why.split_once("use a mechanism").expect("what to use");
+        let (_, named) = why
+            .split_once("use a mechanism")
+            .expect("the mechanisms to use");
         assert_eq!(named.contains(mechanism.as_str()), is_possible, "{why}");
     }
     let request = SignRequest::new(Mechanism::RsaPkcs1Sha384, digest);
-    let made = world.sign(&id, "3", &request).await.expect("signed");
+    let made = test.sign(&id, "3", &request).await.expect("signed");
     assert_eq!(made.name.as_deref(), Some("a.jar"));
-    assert!(!world.view(&id).await.state.is_ended());
+    assert!(!test.view(&id).await.state.is_ended());
     let last = request_for("b", Mechanism::RsaPssSha256);
-    world.sign(&id, "4", &last).await.expect("signed");
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    test.sign(&id, "4", &last).await.expect("signed");
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Completed);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn only_approved_digests_by_mechanisms_that_can_be_checked() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_files("ec", &["a", "b"]).await;
-    world.open(&id).await;
-    let outside = world.sign(&id, "1", &request_for("c", EC)).await;
+async fn only_approved_digests_are_signed_and_only_by_mechanisms_that_can_be_checked() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_signatures("ec", &["a", "b"]).await;
+    test.open(&id).await;
+    let outside = test.sign(&id, "1", &request_for("c", EC)).await;
     assert!(
         matches!(outside, Err(SigningError::NotInManifest(_))),
         "{outside:?}"
     );
     let unchecked = SignRequest::new(Mechanism::EcdsaSha384, vec![1; 48]);
-    let refused = world.sign(&id, "2", &unchecked).await;
+    let rejected = test.sign(&id, "2", &unchecked).await;
     assert!(
-        matches!(refused, Err(SigningError::Mechanism(_))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
     );
     let short = SignRequest::new(EC, vec![1; 20]);
     assert!(matches!(
-        world.sign(&id, "3", &short).await,
+        test.sign(&id, "3", &short).await,
         Err(SigningError::Invalid(_))
     ));
-    world
-        .sign(&id, "4", &request_for("a", EC))
+    test.sign(&id, "4", &request_for("a", EC))
         .await
         .expect("signed");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_from_the_record_even_when_all_is_over() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_files("ec", &["a"]).await;
-    world.open(&id).await;
+async fn a_retry_returns_the_recorded_signature_even_after_the_end() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_signatures("ec", &["a"]).await;
+    test.open(&id).await;
     let request = request_for("a", EC);
-    let made = world.sign(&id, "key", &request).await.expect("signed");
-    world.wait_for(&id, |view| view.state.is_ended()).await;
+    let made = test.sign(&id, "key", &request).await.expect("signed");
+    test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(
-        world.sign(&id, "key", &request).await.expect("the same"),
+        test.sign(&id, "key", &request).await.expect("the same"),
         made
     );
-    let other = world.sign(&id, "key", &request_for("b", EC)).await;
+    let other = test.sign(&id, "key", &request_for("b", EC)).await;
     assert!(
         matches!(other, Err(SigningError::IdempotencyMismatch)),
         "{other:?}"
     );
-    world.restart().await;
+    test.restart().await;
     assert_eq!(
-        world
-            .sign(&id, "key", &request)
+        test.sign(&id, "key", &request)
             .await
             .expect("still the same"),
         made
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// The server's own work adds nothing to the card's: 20 signatures are 20 commands.
+/// The server sends no other commands to the card while it signs.
 #[tokio::test]
 async fn a_signature_is_exactly_one_command() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 100).await;
-    world.open(&id).await;
-    world.hsm.reset_counts();
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 100).await;
+    test.open(&id).await;
+    test.hsm.reset_counts();
     for number in 0..20 {
-        world
-            .sign(
-                &id,
-                &number.to_string(),
-                &request_for(&number.to_string(), EC),
-            )
-            .await
-            .expect("signed");
+        test.sign(
+            &id,
+            &number.to_string(),
+            &request_for(&number.to_string(), EC),
+        )
+        .await
+        .expect("signed");
     }
-    let counts = world.hsm.apdu_counts();
+    let counts = test.hsm.apdu_counts();
     assert_eq!((counts.total, counts.sign()), (20, 20));
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn the_same_key_at_the_same_time_is_signed_once() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 100).await;
-    world.open(&id).await;
-    world.hsm.reset_counts();
-    world.hsm.set_latency(Latency {
+async fn concurrent_requests_with_one_idempotency_key_sign_once() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 100).await;
+    test.open(&id).await;
+    test.hsm.reset_counts();
+    test.hsm.set_latency(Latency {
         sign_ec: Duration::from_millis(100),
         ..Latency::NONE
     });
     let request = request_for("a", EC);
     let (a, b, c) = tokio::join!(
-        world.sign(&id, "k", &request),
-        world.sign(&id, "k", &request),
-        world.sign(&id, "k", &request)
+        test.sign(&id, "k", &request),
+        test.sign(&id, "k", &request),
+        test.sign(&id, "k", &request)
     );
     let made: HashSet<_> = [a, b, c]
         .map(|made| made.expect("signed").signature.0)
         .into();
     assert_eq!(made.len(), 1);
-    assert_eq!(world.hsm.apdu_counts().sign(), 1);
-    world.app.shutdown().await;
+    assert_eq!(test.hsm.apdu_counts().sign(), 1);
+    test.shutdown().await;
 }
 
-/// Nobody gets more than the limit by asking at the same time.
 #[tokio::test]
-async fn a_crowd_gets_as_many_signatures_as_were_approved() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 5).await;
-    world.open(&id).await;
-    world.hsm.reset_counts();
-    let world = &world;
+async fn concurrent_requests_cannot_exceed_the_approved_number() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 5).await;
+    test.open(&id).await;
+    test.hsm.reset_counts();
+    let test = &test;
     let attempts: Vec<_> = (0..20)
         .map(|number| {
             let id = id.clone();
             async move {
-                world
-                    .sign(
-                        &id,
-                        &number.to_string(),
-                        &request_for(&number.to_string(), EC),
-                    )
-                    .await
+                test.sign(
+                    &id,
+                    &number.to_string(),
+                    &request_for(&number.to_string(), EC),
+                )
+                .await
             }
         })
         .collect();
@@ -251,125 +247,123 @@ async fn a_crowd_gets_as_many_signatures_as_were_approved() {
         }
     }
     assert_eq!(made, 5);
-    let signed = world
+    let signed = test
         .audit()
         .await
         .iter()
         .filter(|event| matches!(event, AuditEvent::Signed { .. }))
         .count();
     assert_eq!(signed, 5);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// While a card works, everybody else gets on: nothing waits for it but its own signatures.
+/// While a card signs, other requests are answered.
 #[tokio::test]
-async fn a_slow_card_keeps_nobody_waiting() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
-    world.hsm.reset_counts();
-    world.hsm.set_latency(Latency {
+async fn a_slow_card_delays_only_its_own_signatures() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    test.hsm.reset_counts();
+    test.hsm.set_latency(Latency {
         sign_ec: Duration::from_secs(3),
         ..Latency::NONE
     });
     let request = request_for("a", EC);
-    let world = &world;
-    let signature = world.sign(&id, "1", &request);
+    let test = &test;
+    let signature = test.sign(&id, "1", &request);
     let others = async {
-        // The signature is reserved and with the card.
-        while world.hsm.apdu_counts().sign() == 0 {
+        // Wait until the signature is reserved and the card works on it.
+        while test.hsm.apdu_counts().sign() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Reading, writing, and a new request for the same HSM.
-        world.audit().await;
-        world
-            .invite("Eve", countersign_protocol::operator::Role::Auditor)
+        // Read, write, and request another activation of the same HSM.
+        test.audit().await;
+        test.invite("Eve", countersign_protocol::operator::Role::Auditor)
             .await;
-        world.ask_for_files("rsa", &["b"]).await;
-        world.view(&id).await
+        test.request_signatures("rsa", &["b"]).await;
+        test.view(&id).await
     };
     tokio::pin!(signature);
     tokio::select! {
-        made = &mut signature => panic!("the others waited for the card: {made:?}"),
+        made = &mut signature => panic!("the other requests waited for the card: {made:?}"),
         view = others => assert_eq!(view.signatures, 0),
     }
     signature.await.expect("signed");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// *Lock now* overtakes what waits for the card already.
+/// *Lock now* takes effect before signatures that wait for the card.
 #[tokio::test]
 async fn lock_now_overtakes_waiting_signatures() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 100).await;
-    world.open(&id).await;
-    world.hsm.set_latency(Latency {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 100).await;
+    test.open(&id).await;
+    test.hsm.set_latency(Latency {
         sign_ec: Duration::from_millis(100),
         ..Latency::NONE
     });
-    let terms = world.view(&id).await.terms;
-    let person = world.people[1].person.clone();
-    let actor = crate::world::operator(&person);
+    let terms = test.view(&id).await.terms;
+    let person = test.ben().person.clone();
+    let actor = crate::test_server::operator(&person);
     let request = countersign_server::activation::LockRequest {
         person,
         actor,
         is_admin: false,
     };
-    let world = &world;
+    let test = &test;
     let attempts = (0..30).map(|number| {
         let id = id.clone();
         async move {
-            world
-                .sign(
-                    &id,
-                    &number.to_string(),
-                    &request_for(&number.to_string(), EC),
-                )
-                .await
-                .is_ok()
+            test.sign(
+                &id,
+                &number.to_string(),
+                &request_for(&number.to_string(), EC),
+            )
+            .await
+            .is_ok()
         }
     });
     let (made, locked) = tokio::join!(join_all(attempts), async {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        world.app.activations.lock(&terms, request).await
+        test.server.activations.lock(&terms, request).await
     });
     let made = made.into_iter().filter(|made| *made).count();
     assert!((1..30).contains(&made), "{made} signatures");
     locked.expect("locked");
-    let view = world.view(&id).await;
+    let view = test.view(&id).await;
     assert_eq!(
         usize::try_from(view.signatures).expect("few"),
         made,
-        "recorded before the end is"
+        "the signatures are recorded before the end"
     );
-    world.must_be_locked().await;
-    world.app.shutdown().await;
+    test.assert_locked().await;
+    test.shutdown().await;
 }
 
-/// What the card refuses uses nothing up; what it may have signed does, and is never signed again.
+/// A refused signature does not count. One that the card may have made counts, and is never made again.
 #[tokio::test]
-async fn failures_of_the_card_are_told_apart() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    // The card says no: as if it had not been asked.
-    let id = world.ask_for_anything("ec", 600, 1).await;
-    world.open(&id).await;
+async fn a_signature_with_an_unknown_outcome_is_never_repeated() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    // A mechanism that the key does not support is rejected and does not count.
+    let id = test.request_any_content("ec", 600, 1).await;
+    test.open(&id).await;
     let too_long = SignRequest::new(Mechanism::RsaPssSha256, vec![0; 32]);
     assert!(matches!(
-        world.sign(&id, "0", &too_long).await,
+        test.sign(&id, "0", &too_long).await,
         Err(SigningError::Mechanism(_))
     ));
-    // The card signs and is gone before it answers.
-    world.hsm.inject(Fault::RemovedBeforeAnswer);
+    // The card signs, but is removed before it responds.
+    test.hsm.inject(Fault::RemovedBeforeAnswer);
     let request = request_for("a", EC);
-    assert!(world.sign(&id, "1", &request).await.is_err());
-    let again = world.sign(&id, "1", &request).await;
+    assert!(test.sign(&id, "1", &request).await.is_err());
+    let again = test.sign(&id, "1", &request).await;
     assert!(
         matches!(again, Err(SigningError::UnknownOutcome)),
         "{again:?}"
     );
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(view.signatures, 0);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {

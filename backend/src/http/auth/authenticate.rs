@@ -1,4 +1,4 @@
-//! Finds out who makes a request.
+//! Identifies the caller of a request by its session, API token or client certificate.
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -22,17 +22,17 @@ use crate::{
     tokens::Tokens,
 };
 
-/// Key of the operator in a session.
+/// Name under which a session stores the operator.
 const OPERATOR: &str = "operator";
 
-/// What a session remembers.
+/// The content of a session.
 #[derive(Serialize, Deserialize)]
 struct LoggedIn {
     operator: OperatorId,
     since: Timestamp,
 }
 
-/// Looks callers up. Clones share the same state.
+/// Looks up callers. Clones share the same state.
 #[derive(Clone)]
 pub struct Authenticator {
     people: People,
@@ -62,10 +62,10 @@ impl Authenticator {
         &self.people
     }
 
-    /// Who makes a request, which is no use of a session yet.
+    /// Looks up the caller of a request. Does not extend the session.
     ///
     /// # Errors
-    /// `not-authenticated`, and the database's.
+    /// `not-authenticated`: the credential is missing, unknown, expired or revoked.
     pub async fn look_up(&self, parts: &mut Parts) -> Result<Caller, ApiError> {
         match Credential::of(&parts.headers, &parts.extensions, self.https) {
             Credential::Authorization => return self.by_secret(&parts.headers).await,
@@ -75,29 +75,35 @@ impl Authenticator {
         let session = Session::from_request_parts(parts, &())
             .await
             .map_err(|(_, why)| ApiError::internal(why))?;
-        let nobody = || ApiError::new(ProblemCode::NotAuthenticated, "log in first");
+        let not_logged_in = || {
+            ApiError::new(
+                ProblemCode::NotAuthenticated,
+                "you are not logged in: log in first",
+            )
+        };
         let logged_in: LoggedIn = session
             .get(OPERATOR)
             .await
             .map_err(ApiError::internal)?
-            .ok_or_else(nobody)?;
+            .ok_or_else(not_logged_in)?;
         let age = Timestamp::now().duration_since(logged_in.since);
         if age.as_secs() >= LONGEST.whole_seconds() {
             session.flush().await.map_err(ApiError::internal)?;
-            return Err(nobody());
+            return Err(not_logged_in());
         }
         let view = self
             .people
             .session(&logged_in.operator)
             .await?
-            .ok_or_else(nobody)?;
+            .ok_or_else(not_logged_in)?;
         Ok(Caller::Session(view))
     }
+
     async fn by_secret(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let refused = || {
             ApiError::new(
                 ProblemCode::NotAuthenticated,
-                "the API token is unknown, expired or revoked: make a new one in the portal",
+                "the API token is unknown, expired or revoked: create a new one in the portal",
             )
         };
         let header = headers.get(header::AUTHORIZATION);
@@ -118,7 +124,7 @@ impl Authenticator {
         let by = By::Certificate(certificate.fingerprint);
         self.by_token(by).await?.ok_or_else(|| {
         refused(format!(
-            "no usable API token belongs to your client certificate (SHA-256 {}): make one in the portal, with this \
+            "no valid API token belongs to your client certificate (SHA-256 {}): create one in the portal with this \
              certificate",
             certificate.fingerprint
         ))
@@ -126,7 +132,7 @@ impl Authenticator {
     }
 
     async fn by_token(&self, by: By) -> Result<Option<Caller>, ApiError> {
-        // A build asks many times a second; whatever changes a person or a token makes this forget.
+        // A build sends many requests per second. Each change of a person or token invalidates the cache.
         if let Some(caller) = self.cache.known(self.people.generation(), by) {
             return Ok(Some(caller));
         }
@@ -170,12 +176,9 @@ impl FromRequestParts<http::State> for Caller {
     }
 }
 
-/// Begins a session.
-///
-/// # Errors
-/// The session store's.
+/// Begins a session for this operator.
 pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(), ApiError> {
-    // A session id from before the log-in must not become a logged-in one.
+    // A session id that existed before the log-in may be known to an attacker, so it is replaced.
     session.cycle_id().await.map_err(ApiError::internal)?;
     let logged_in = LoggedIn {
         operator: operator.clone(),

@@ -13,15 +13,14 @@ use crate::{activation::Requester, http::problem::ApiError};
 
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// A person in the portal.
+    /// A person who is logged in to the portal.
     Session(SessionView),
-    /// A program with a token: requester, whatever else its owner is.
+    /// A program with an API token. It acts as a requester only, whatever roles its owner has.
     Token {
-        /// The owner.
+        /// The owner's session view.
         session: SessionView,
-        /// The token.
         token: TokenId,
-        /// Labels or fingerprints of the keys that it may use; empty: every key.
+        /// Labels or fingerprints of the keys that it may use; empty if it may use every key.
         keys: Vec<String>,
     },
 }
@@ -33,12 +32,12 @@ impl Caller {
         }
     }
 
-    /// Who it is, or acts for.
+    /// The person that the caller is or acts for.
     pub fn person(&self) -> &Person {
         &self.view().person
     }
 
-    /// For the audit log.
+    /// The caller as the audit log names it.
     pub fn actor(&self) -> Actor {
         match self {
             Self::Session(session) => Actor::Operator {
@@ -59,24 +58,25 @@ impl Caller {
         }
     }
 
-    /// Whether the caller sees other people's activations.
+    /// Whether the caller may see other people's activations.
     pub fn sees_all(&self) -> bool {
         [Role::Admin, Role::Custodian, Role::Auditor]
             .into_iter()
             .any(|role| self.is(role))
     }
 
-    /// Whether the caller sees an activation: requesters their own only, tokens for some keys only those of these keys.
+    /// Whether the caller may see an activation. Requesters see only their own, and a token that is limited to some keys sees only
+    /// activations of these keys.
     pub fn sees(&self, terms: &ActivationTerms) -> bool {
         let actor = self.actor();
         let own = terms.requester.id == self.person().id;
         self.sees_all() || (own && self.requester_as(&actor).may_use_all_of(&terms.purpose))
     }
 
-    /// Refuses unless the caller has this role.
+    /// Checks that the caller has this role.
     ///
     /// # Errors
-    /// `not-allowed`.
+    /// `not-allowed`: the caller does not have the role.
     pub fn require(&self, role: Role) -> Result<(), ApiError> {
         if self.is(role) {
             Ok(())
@@ -102,7 +102,7 @@ impl Caller {
         }
     }
 
-    /// As `GET /session` tells it.
+    /// The response to `GET /session`.
     pub fn to_view(&self) -> SessionView {
         self.view().clone()
     }

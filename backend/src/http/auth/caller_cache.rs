@@ -1,4 +1,4 @@
-//! CallerCache by token or certificate who were looked up a moment ago.
+//! Caches the callers that were recently looked up by token or certificate.
 
 use std::{
     collections::HashMap,
@@ -10,21 +10,20 @@ use countersign_protocol::{Timestamp, digest::Sha256Digest};
 
 use super::Caller;
 
-/// How long one is good; the time of a token's last use is noted as often.
+/// How long an entry is used. The time of a token's last use is recorded at the same interval.
 const FRESH: Duration = Duration::from_secs(30);
-/// Most that are remembered.
+/// Largest number of entries.
 const MOST: usize = 1024;
 
-/// What a caller is known by, as SHA-256 only.
+/// A caller's credential, of which only the SHA-256 digest is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
-    /// A token's secret.
+    /// The secret of an API token.
     Secret(Sha256Digest),
-    /// A certificate.
     Certificate(Sha256Digest),
 }
 
-/// The callers. Clones are the same.
+/// Cached callers. Clones share the same entries.
 #[derive(Clone, Default)]
 pub struct CallerCache(Arc<Mutex<HashMap<By, Known>>>);
 
@@ -36,7 +35,7 @@ struct Known {
 }
 
 impl CallerCache {
-    /// This caller, unless anything about people or tokens has changed since.
+    /// Returns the cached caller, unless people or tokens have changed since it was looked up.
     pub fn known(&self, generation: u64, by: By) -> Option<Caller> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.get(&by)?;
@@ -46,7 +45,7 @@ impl CallerCache {
         good.then(|| known.caller.clone())
     }
 
-    /// Remembers a caller as it was at this generation.
+    /// Stores a caller as it was looked up at this generation.
     pub fn remember(&self, by: By, generation: u64, expires_at: Timestamp, caller: &Caller) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {

@@ -1,4 +1,4 @@
-//! By what a request says who is calling: exactly one thing, decided in one place.
+//! Selects the one credential by which the caller of a request is identified.
 
 use std::sync::Arc;
 
@@ -9,26 +9,25 @@ use axum::{
 
 use crate::{http::connection::Peer, tls::ClientCertificate};
 
-/// Browsers add it to all that they send, whoever made them.
+/// Browsers add this header to every request that they send.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a caller is known by.
+/// The credential of a request.
 pub enum Credential {
     /// The header `Authorization`.
     Authorization,
-    /// A client certificate.
     Certificate(Arc<ClientCertificate>),
-    /// The portal's cookie, or nothing.
+    /// The portal's session cookie, or no credential at all.
     Session,
 }
 
 impl Credential {
-    /// The one of this request.
+    /// Selects the credential of this request. `Authorization` takes precedence over a client certificate.
     pub fn of(headers: &HeaderMap, extensions: &Extensions, https: bool) -> Self {
         if headers.contains_key(header::AUTHORIZATION) {
             return Self::Authorization;
         }
-        // Certificates are for programs. A browser shows one to this server on behalf of any page.
+        // Certificates identify programs only, because a browser presents them on behalf of any page.
         let by_browser = headers.contains_key(header::ORIGIN)
             || headers.contains_key(SEC_FETCH_SITE)
             || has_cookie(headers, session_cookie(https));
@@ -42,7 +41,7 @@ impl Credential {
     }
 }
 
-/// Name of the session's cookie.
+/// Name of the session cookie.
 pub const fn session_cookie(https: bool) -> &'static str {
     if https {
         "__Host-countersign"

@@ -1,4 +1,4 @@
-//! A caller that is re-authenticated while a long poll or socket is open.
+//! Looks up the caller of a long poll or WebSocket again, because its session or token can end while it waits.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use tower_sessions::Session;
 use super::{Authenticator, Caller};
 use crate::http::{self, problem::ApiError};
 
-/// How long a look-up may be used: sessions and tokens expire without a change of people.
+/// How long a look-up is used. It is short because sessions and tokens can expire without a change of people or tokens.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The caller of a socket or of a request that waits.
+/// The caller of a WebSocket or of a request that waits.
 pub struct LiveCaller {
     auth: Authenticator,
     caller: Caller,
-    /// The credential as it was shown.
+    /// The request that carried the credential.
     request: Parts,
     generation: u64,
     since: Instant,
@@ -30,7 +30,7 @@ impl FromRequestParts<http::State> for LiveCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
         let auth = Authenticator::from_ref(state);
-        // Before the look-up, so that a change meanwhile is seen next time.
+        // Taken before the look-up, so that a change during the look-up is noticed next time.
         let (generation, since) = (auth.people().generation(), Instant::now());
         Ok(Self {
             caller: Caller::from_request_parts(parts, state).await?,
@@ -43,25 +43,25 @@ impl FromRequestParts<http::State> for LiveCaller {
 }
 
 impl LiveCaller {
-    /// The caller as they are now.
+    /// Returns the caller with their current roles.
     ///
     /// # Errors
-    /// `not-authenticated`: the credential is no longer accepted, or is another caller's by now.
+    /// `not-authenticated`: the credential is no longer accepted, or now belongs to another caller.
     pub async fn now(&mut self) -> Result<&Caller, ApiError> {
         let generation = self.auth.people().generation();
         if self.generation != generation || self.since.elapsed() >= FRESH {
             let session = self.request.extensions.get::<Session>();
             if let (Caller::Session(_), Some(session)) = (&self.caller, session) {
-                // The session object remembers what it was.
+                // The session object keeps the loaded content, so it must be loaded again.
                 session.load().await.map_err(ApiError::internal)?;
             }
             let since = Instant::now();
-            // Waiting is no use of a session, because nobody may be there.
+            // A waiting request must not extend the session, because the person may have left.
             let caller = self.auth.look_up(&mut self.request).await?;
             if caller.actor() != self.caller.actor() {
                 return Err(ApiError::new(
                     ProblemCode::NotAuthenticated,
-                    "your session changed: reload and try again",
+                    "your session changed: reload the page and try again",
                 ));
             }
             (self.caller, self.generation, self.since) = (caller, generation, since);

@@ -1,4 +1,4 @@
-//! Who is calling. Authentication happens here and nowhere else.
+//! Authentication of callers, which happens only here.
 
 mod authenticate;
 mod caller;

@@ -1,4 +1,4 @@
-//! How long sessions of the portal last.
+//! Stores the portal's sessions and limits their lifetime.
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
@@ -11,14 +11,14 @@ use tower_sessions_sqlx_store::SqliteStore;
 
 use crate::store::{self, Durability, Store, StoreError};
 
-/// A session that is not used ends after this.
+/// An unused session ends after this time.
 const IDLE: Duration = Duration::hours(1);
-/// Any session ends after this, and its cookie is kept for as long.
+/// Every session ends after this time at the latest, and so does its cookie.
 pub const LONGEST: Duration = Duration::hours(12);
-/// A use is written down only when the last one that was is older than this.
+/// A use is recorded only if the last recorded one is older than this, which saves writes.
 const NOTICEABLE: Duration = Duration::minutes(5);
 
-/// Where sessions are kept. What is stored ends when it is not used, whenever its cookie does.
+/// Sessions in the database. A stored session ends when it is unused, even while its cookie is still valid.
 #[derive(Clone, Debug)]
 pub struct SessionStore {
     rows: SqliteStore,
@@ -26,10 +26,10 @@ pub struct SessionStore {
 }
 
 impl SessionStore {
-    /// Those of this database, whose table is made if there is none.
+    /// Opens the sessions of this database, and creates their table if necessary.
     ///
     /// # Errors
-    /// The database's.
+    /// The table cannot be created.
     pub async fn open(store: &Store) -> std::result::Result<Self, StoreError> {
         let rows = SqliteStore::new(store.pool().clone());
         rows.migrate().await?;
@@ -39,7 +39,7 @@ impl SessionStore {
         })
     }
 
-    /// Records that a session is used. The request does not wait until that is written.
+    /// Records that a session was used, in the background, so that the request does not wait for the write.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -55,7 +55,7 @@ impl SessionStore {
             let store = self.store.clone();
             tokio::spawn(async move {
                 if let Err(error) = extend(&store, &id, until).await {
-                    tracing::warn!(%error, "a session could not be extended");
+                    tracing::warn!(%error, "a session could not be extended, so it ends early");
                 }
             });
         }
@@ -71,7 +71,7 @@ impl SessionStore {
 #[async_trait]
 impl Backend for SessionStore {
     async fn create(&self, record: &mut Record) -> Result<()> {
-        // Log-ins are rare, so each deletes the expired sessions. A failure does not keep the operator out.
+        // Log-ins are rare, so each one deletes the expired sessions. A failure to do so does not prevent the log-in.
         if let Err(error) = self.clear_away().await {
             tracing::warn!(%error, "expired sessions could not be deleted");
         }

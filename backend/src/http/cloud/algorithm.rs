@@ -1,11 +1,11 @@
-//! Algorithms: the card's numbers, their names in the cloud service's interface, our mechanisms.
+//! Maps between the card's algorithm numbers, the names in the cloud service's interface, and our mechanisms.
 
 use countersign_protocol::{
     cvc::PublicKey,
     mechanism::{Hash, Mechanism, Scheme},
 };
 
-/// Names of what a key may be used for. What has no name in the interface is left out.
+/// Names of the algorithms for which a key may be used. Algorithms without a name in the interface are left out.
 pub fn names(numbers: &[u8]) -> Vec<&'static str> {
     numbers.iter().filter_map(|number| name(*number)).collect()
 }
@@ -32,34 +32,31 @@ fn name(number: u8) -> Option<&'static str> {
     })
 }
 
-/// Why a request names no mechanism.
+/// Why a request does not select a mechanism.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoMechanism {
-    /// Name.
-    #[error("`{0}` is no algorithm of `signhash`: ECDSA, RSA_PKCS1 and RSA_PSS are")]
+    #[error("`{0}` is not an algorithm of `signhash`: use ECDSA, RSA_PKCS1 or RSA_PSS")]
     Unknown(String),
-    /// SHA-1.
-    #[error("20 bytes are a SHA-1, which is broken: hash with SHA-256, SHA-384 or SHA-512")]
-    Sha1,
-    /// Length.
     #[error(
-        "{0} bytes are no hash that is signed here: SHA-256 has 32, SHA-384 48, SHA-512 64. Nothing goes around it, no DigestInfo"
+        "the hash has 20 bytes, as SHA-1 does, which is broken: use SHA-256, SHA-384 or SHA-512"
+    )]
+    Sha1,
+    #[error(
+        "the hash has {0} bytes: expected 32 (SHA-256), 48 (SHA-384) or 64 (SHA-512). Send the bare hash without a DigestInfo"
     )]
     Length(usize),
-    /// Kind of key.
-    #[error("the key is {kind}: it cannot do {algorithm}")]
+    #[error(
+        "a key of type {kind} cannot sign with {algorithm}: use a key of another type or another algorithm"
+    )]
     Key {
-        /// "EC secp256r1".
+        /// Type of the key, such as "EC secp256r1".
         kind: String,
-        /// What was asked for.
         algorithm: String,
     },
 }
 
-/// The mechanism for an algorithm of the interface and a bare hash. PSS has a salt as long as the hash, as the card pads.
-///
-/// # Errors
-/// [`NoMechanism`].
+/// Selects the mechanism for an algorithm of the interface and a bare hash. The salt of PSS is as long as the hash, because the card
+/// pads so.
 pub fn mechanism(algorithm: &str, hash: &[u8], key: &PublicKey) -> Result<Mechanism, NoMechanism> {
     let scheme = match algorithm {
         "ECDSA" => Scheme::Ecdsa,

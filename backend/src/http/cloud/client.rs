@@ -1,4 +1,4 @@
-//! Who calls: a program that acts for a requester, never a browser's session.
+//! The caller of the cloud interface: a program that acts for a requester, never a browser session.
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -24,15 +24,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// As who it asks.
+    /// The requester for whom the program acts.
     pub fn requester(&self) -> Requester<'_> {
         self.caller.requester_as(&self.actor)
     }
 
-    /// What it may use.
+    /// The HSMs and keys that the program may use.
     ///
     /// # Errors
-    /// The owner is no requester any more.
+    /// The owner of the token no longer has the requester role.
     pub fn inventory(&self, hsms: &Hsms, leases: &OpenLeases) -> Result<Inventory, ApiError> {
         self.caller.require(Role::Requester)?;
         Ok(Inventory::of(hsms, leases, &self.requester()))
@@ -43,21 +43,21 @@ impl FromRequestParts<http::State> for Program {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
-        let nobody = || {
+        let no_token = || {
             ApiError::new(
                 ProblemCode::NotAuthenticated,
-                "send an API token, as in `Authorization: Bearer TOKEN`: requesters make them in the portal",
+                "the request carries no API token: send one as in `Authorization: Bearer TOKEN`. Requesters create tokens in the portal",
             )
         };
         let caller = match Authenticator::from_ref(state).look_up(parts).await {
             Ok(caller @ Caller::Token { .. }) => caller,
-            // A page that another site opens brings the session along.
-            Ok(Caller::Session(_)) => return Err(nobody()),
+            // A page of another site can cause requests with the session cookie, so sessions are rejected.
+            Ok(Caller::Session(_)) => return Err(no_token()),
             Err(error)
                 if error.code() == Some(ProblemCode::NotAuthenticated)
                     && !parts.headers.contains_key(header::AUTHORIZATION) =>
             {
-                return Err(nobody());
+                return Err(no_token());
             }
             Err(error) => return Err(error),
         };

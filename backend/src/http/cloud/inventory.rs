@@ -1,4 +1,4 @@
-//! What a program has: the HSMs that are online, with the keys that it may use, and which of them are open to it.
+//! The HSMs that are online, the keys on them that a program may use, and the leases under which it can use them now.
 
 use std::sync::Arc;
 
@@ -16,23 +16,21 @@ use crate::{
     views::Views,
 };
 
-/// The HSMs.
 pub struct Inventory {
-    /// In the order of their names.
+    /// The HSMs, ordered by their names.
     pub hsms: Vec<Hsm>,
-    /// Whether answers say what is open.
+    /// Whether responses state for each key and HSM if it is open.
     pub marked: bool,
 }
 
 /// An HSM that is online.
 pub struct Hsm {
-    /// Path of its device certificate with dots.
+    /// Path of its device certificate, separated by dots.
     pub id: String,
-    /// Where keys are that are in no other domain: x of the device's key.
+    /// Domain of the keys that belong to no other one: the x coordinate of the device's public key.
     pub default_key_domain: String,
-    /// Index on the device, and identifier.
+    /// Index on the device and identifier of each domain.
     pub key_domains: Vec<(u8, String)>,
-    /// Keys.
     pub keys: Vec<Key>,
 }
 
@@ -40,31 +38,29 @@ pub struct Hsm {
 pub struct Key {
     /// PKCS#15 identifier in upper-case hex.
     pub id: String,
-    /// As the card describes it.
+    /// Description by the card.
     pub info: KeyInfo,
-    /// The public key.
     pub public_key: PublicKey,
-    /// Its fingerprint.
     pub fingerprint: Fingerprint,
-    /// X.509 in DER, or the card-verifiable request of its generation.
+    /// X.509 certificate in DER, or the card-verifiable certificate request that the card made with the key.
     pub certificate: Option<Vec<u8>>,
-    /// Identifier of its domain.
+    /// Identifier of its key domain.
     pub key_domain: String,
     /// Name of its HSM at this server.
     pub hsm: HsmId,
-    /// Leases under which this program may sign with it.
+    /// Open leases under which this program may sign with the key.
     pub leases: Vec<Arc<Lease>>,
 }
 
 impl Key {
-    /// Whether the program may sign with it now.
+    /// Whether the program can sign with the key now.
     pub fn is_open(&self) -> bool {
         !self.leases.is_empty()
     }
 }
 
 impl Hsm {
-    /// Whether the program may sign with any of its keys now.
+    /// Whether the program can sign with any key of the HSM now.
     pub fn is_open(&self) -> bool {
         self.keys.iter().any(Key::is_open)
     }
@@ -83,7 +79,7 @@ impl Inventory {
             Some(read(hsm.id(), &device, requester, &leases))
         });
         Self {
-            // A token for some keys tells nothing of other HSMs.
+            // A token that is limited to some keys must not reveal HSMs without these keys.
             hsms: hsms
                 .filter(|hsm| !hsm.keys.is_empty() || requester.keys.is_empty())
                 .collect(),
@@ -91,7 +87,7 @@ impl Inventory {
         }
     }
 
-    /// Without what is locked.
+    /// Removes locked keys and HSMs.
     pub fn only_open(mut self) -> Self {
         for hsm in &mut self.hsms {
             hsm.keys.retain(Key::is_open);
@@ -100,7 +96,7 @@ impl Inventory {
         self
     }
 
-    /// Answers say what is open.
+    /// Makes responses state for each key and HSM if it is open.
     pub fn marked(self) -> Self {
         Self {
             marked: true,
@@ -108,10 +104,7 @@ impl Inventory {
         }
     }
 
-    /// With the certificates that the server keeps, where a device has none in X.509.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Adds the certificates stored on the server to keys without an X.509 certificate on their device.
     pub async fn with_certificates(mut self, views: &Views) -> Result<Self, ApiError> {
         let keys = self.hsms.iter_mut().flat_map(|hsm| &mut hsm.keys);
         for key in keys.filter(|key| key.info.x509.is_none()) {
@@ -175,12 +168,12 @@ fn default_key_domain(device: &PublicKey) -> String {
             let x = key.point().iter().skip(1).take(key.curve().field_len());
             hex::encode_upper(x.copied().collect::<Vec<_>>())
         }
-        // No such device is known; the fingerprint tells them apart too.
+        // No known device has an RSA key; the fingerprint would identify it as well.
         PublicKey::Rsa(_) => device.fingerprint().to_hex().to_uppercase(),
     }
 }
 
-/// `None`: the domain has no key yet, so nothing can be in common.
+/// The identifier of a key domain; `None` if the domain has no key yet, so that no device can share it.
 fn identifier(domain: &KeyDomain) -> Option<String> {
     match (&domain.uid, domain.kcv) {
         (Some(uid), _) => Some(hex::encode_upper(uid)),

@@ -1,5 +1,5 @@
-//! REST of CardContact's SmartCard-HSM Cloud Service at `/se/api`: its clients work unchanged with keys that are open to
-//! them. Paths and JSON are those of its OpenAPI document and its answers; `docs/cloud-service.md` has the differences.
+//! The REST interface of CardContact's SmartCard-HSM Cloud Service at `/se/api`, so that its clients work unchanged with keys that
+//! are open to them. Paths and JSON follow its OpenAPI document and its responses; `docs/cloud-service.md` lists the differences.
 
 mod algorithm;
 mod client;
@@ -33,10 +33,10 @@ use crate::{
     views::Views,
 };
 
-/// A hash and the name of an algorithm, in bytes.
+/// Longest body of a request, in bytes: large enough for a hash and the name of an algorithm.
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// Everything below `/se/api`; the session layer goes around it.
+/// All routes below `/se/api`. The caller wraps them in the session layer.
 pub fn routes(state: &http::State) -> Router<http::State> {
     Router::new()
         .route("/hsms", get(hsms))
@@ -61,13 +61,13 @@ pub fn routes(state: &http::State) -> Router<http::State> {
         .fallback(|| async {
             ApiError::new(
                 ProblemCode::NotFound,
-                "there is no such address in the cloud service's interface",
+                "this address does not exist in the cloud service's interface",
             )
         })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
                 ProblemCode::MethodNotAllowed,
-                "lists, HSMs, keys and key domains are read with GET, `signhash` is asked for with POST",
+                "this address does not support this method: read lists, HSMs, keys and key domains with GET, and request `signhash` with POST",
             )
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -77,7 +77,7 @@ pub fn routes(state: &http::State) -> Router<http::State> {
         ))
 }
 
-/// What the read-only routes need.
+/// The services that these routes use.
 #[derive(Clone)]
 struct Cloud {
     hsms: Hsms,
@@ -97,14 +97,14 @@ impl FromRef<http::State> for Cloud {
     }
 }
 
-/// Which HSMs and keys an answer lists.
+/// Which HSMs and keys a response lists.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Shown {
-    /// Those that are open to the caller, as the cloud service does.
+    /// Only those that are open to the caller, as in the cloud service.
     #[default]
     Open,
-    /// Locked ones too; what is open is marked.
+    /// Locked ones as well, with a field that states if each is open.
     All,
 }
 
@@ -127,12 +127,12 @@ fn not_found(what: &str, id: &str) -> ApiError {
     ApiError::new(
         ProblemCode::NotFound,
         format!(
-            "there is no {what} `{id}` that is open to you. `?state=all` shows locked ones too; an activation opens them"
+            "no {what} `{id}` is open to you. Add `?state=all` to list locked ones as well; request an activation to open them"
         ),
     )
 }
 
-/// The key with this id.
+/// The one key with this id.
 fn only(mut keys: Vec<KeyResource>, id: &str) -> Result<Json<KeyResource>, ApiError> {
     keys.retain(|key| key.id.eq_ignore_ascii_case(id));
     if keys.windows(2).any(|pair| pair[0].key != pair[1].key) {

@@ -1,4 +1,4 @@
-//! The JSON of the interface, with the names of its OpenAPI document.
+//! JSON resources of the interface, with the names of its OpenAPI document.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::{
     inventory::{Hsm, Inventory, Key},
 };
 
-/// A key. Which of the last fields are there depends on the list that it is in.
+/// A key. The list that contains the key determines which of the optional fields are present.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyResource {
@@ -21,58 +21,55 @@ pub struct KeyResource {
     pub id: String,
     label: String,
     r#type: &'static str,
-    /// In bits.
+    /// Size in bits.
     size: usize,
-    /// Uses left, where the key has a counter.
+    /// Remaining uses, if the key has a use counter.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_use_counter: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     algorithms: Option<Vec<&'static str>>,
-    /// X.509, or card-verifiable.
+    /// X.509 certificate or card-verifiable certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     cert: Option<Base64>,
-    /// SubjectPublicKeyInfo.
+    /// SubjectPublicKeyInfo in DER.
     pubkey: Base64,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_domain: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hsms: Option<Vec<String>>,
-    /// Not in the original: only where locked keys are listed too.
+    /// Present only if locked keys are listed as well. The cloud service has no such field.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<bool>,
-    /// What tells keys with the same id apart.
+    /// Distinguishes keys with the same id.
     #[serde(skip)]
     pub key: Fingerprint,
 }
 
-/// A key domain of an HSM.
+/// A key domain in the list of an HSM.
 #[derive(Serialize)]
 pub struct KeyDomainStatus {
     id: String,
 }
 
-/// An HSM.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HsmResource {
-    /// Path of its device certificate with dots.
+    /// Path of its device certificate, separated by dots.
     pub id: String,
     default_key_domain: String,
     key_domains: Vec<KeyDomainStatus>,
-    /// Keys.
     pub keys: Vec<KeyResource>,
-    /// As in [`KeyResource`].
+    /// See `KeyResource::open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<bool>,
 }
 
-/// A key domain, wherever it is.
+/// A key domain with all HSMs that share it.
 #[derive(Serialize)]
 pub struct KeyDomainResource {
     /// Identifier in hex.
     pub id: String,
     hsms: Vec<String>,
-    /// Keys.
     pub keys: Vec<KeyResource>,
 }
 
@@ -96,7 +93,7 @@ fn describe(key: &Key) -> KeyResource {
     }
 }
 
-/// Adds a key to a list; one that is on several HSMs is listed once.
+/// Adds a key to a list. A key that is on several HSMs is listed once, with all of them.
 fn merge(list: &mut Vec<KeyResource>, hsm: &Hsm, key: &Key, new: impl FnOnce() -> KeyResource) {
     let place = list
         .iter()

@@ -28,10 +28,10 @@ use crate::{
     signing,
 };
 
-/// `SignatureInput` of the interface. What else is in a request is ignored, as there.
+/// `SignatureInput` of the interface. Other fields of a request are ignored, as in the cloud service.
 #[derive(Deserialize)]
 struct SignatureInput {
-    /// In hex.
+    /// The hash in hex.
     hash: String,
     algo: String,
 }
@@ -39,7 +39,7 @@ struct SignatureInput {
 /// `SignatureResult` of the interface.
 #[derive(Serialize)]
 pub struct SignatureResult {
-    /// In hex: DER for ECDSA, as long as the modulus for RSA.
+    /// The signature in hex: in DER for ECDSA, as long as the modulus for RSA.
     signature: String,
 }
 
@@ -93,8 +93,8 @@ async fn sign(
         return Err(ApiError::new(
             ProblemCode::NotFound,
             format!(
-                "there is no key `{id}` here on an HSM that is online, or your token is not for it: \
-                 GET /se/api/keys?state=all lists those that you may use"
+                "no HSM that is online holds a key `{id}` here that your token may use: \
+                 GET /se/api/keys?state=all lists the keys that you may use"
             ),
         ));
     };
@@ -104,7 +104,7 @@ async fn sign(
     }
     let body = body.map_err(|error| invalid(error.body_text()))?;
     let request = request(&body, key)?;
-    // The same wish under the same lease is one signature, however often it is sent.
+    // The same request under the same lease makes one signature, however often it is sent.
     let idempotency_key = format!("signhash-{}", canonical_digest(&request));
     let leases: Vec<_> = open.iter().flat_map(|key| &key.leases).collect();
     let Some(lease) = best(&leases, &request, &idempotency_key) else {
@@ -128,15 +128,15 @@ fn invalid(why: String) -> ApiError {
     ApiError::new(ProblemCode::InvalidRequest, why)
 }
 
-/// What is asked for. Its media type is not looked at: the original takes any.
+/// Parses the request. Its media type is not checked, because the cloud service accepts any.
 fn request(body: &[u8], key: &Key) -> Result<SignRequest, ApiError> {
     let input: SignatureInput = serde_json::from_slice(body).map_err(|error| {
         invalid(format!(
-            "send {{\"hash\": HEX, \"algo\": \"ECDSA\" | \"RSA_PKCS1\" | \"RSA_PSS\"}}: {error}"
+            "the request is not valid: send {{\"hash\": HEX, \"algo\": \"ECDSA\"}}, or the algorithm RSA_PKCS1 or RSA_PSS ({error})"
         ))
     })?;
     let hash = hex::decode(&input.hash)
-        .map_err(|error| invalid(format!("`hash` is not in hex: {error}")))?;
+        .map_err(|error| invalid(format!("`hash` must be in hex: {error}")))?;
     let mechanism = algorithm::mechanism(&input.algo, &hash, &key.public_key)
         .map_err(|error| invalid(error.to_string()))?;
     Ok(SignRequest {
@@ -145,8 +145,8 @@ fn request(body: &[u8], key: &Key) -> Result<SignRequest, ApiError> {
     })
 }
 
-/// The lease under which to sign: the one that has signed the same before, or else one that covers the hash, and of those
-/// one that lists it. Where none covers it, any one, which then says why.
+/// Selects the lease under which to sign: the one that has already signed the same request, otherwise one that covers the hash,
+/// preferably because its manifest lists it. If no lease covers the hash, it returns any lease, so that signing reports the reason.
 fn best<'a>(
     leases: &[&'a Arc<Lease>],
     request: &SignRequest,
@@ -164,7 +164,8 @@ fn best<'a>(
     leases.iter().copied().min_by_key(|lease| rank(lease))
 }
 
-/// How to open a key. Nothing is asked of custodians by itself: a hash alone tells them nothing.
+/// The problem for a locked key, which states how to open it. No activation is requested automatically, because custodians could
+/// not judge a hash alone.
 async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiError, ApiError> {
     let active = cloud.views.active_of(&key.hsm).await?;
     let requester = program.requester();
@@ -179,11 +180,11 @@ async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiEr
     let origin = cloud.views.origin();
     let detail = match waiting.map(|activation| &activation.terms.id) {
         Some(id) => format!(
-            "the key `{label}` on HSM {hsm} is locked: activation {id} waits for its custodians, {origin}/a/{id}"
+            "the key `{label}` on HSM {hsm} is locked: activation {id} is waiting for approvals at {origin}/a/{id}"
         ),
         None => format!(
-            "the key `{label}` on HSM {hsm} is locked: ask for an activation with it, by POST {origin}/api/v1/activations, and \
-             sign when its custodians have opened it"
+            "the key `{label}` on HSM {hsm} is locked: request an activation for it with POST {origin}/api/v1/activations, and \
+             sign once custodians have approved it"
         ),
     };
     Ok(ApiError::new(ProblemCode::NotOpen, detail))

@@ -1,4 +1,4 @@
-//! Believes what a trusted proxy says of its client, and nothing that other peers say.
+//! Takes the client's address and certificate from the headers of trusted proxies, and ignores the headers of other peers.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::{
 use super::{peer::Peer, trusted_proxies};
 use crate::{config::Config, tls::ClientCertificate};
 
-/// RFC 9440.
+/// Header of RFC 9440 with the client's certificate.
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
-/// Puts the client in the proxy's place.
+/// Replaces the peer of a request from a trusted proxy by the proxy's client.
 pub async fn replace_proxy_by_client(
     State(config): State<Arc<Config>>,
     mut request: Request,
@@ -27,7 +27,7 @@ pub async fn replace_proxy_by_client(
     {
         let headers = request.headers();
         let client = trusted_proxies::client(&config.trusted_proxies, peer.address.ip(), headers);
-        // A certificate of the proxy itself says nothing about whom it speaks for.
+        // The proxy's own certificate does not identify its client.
         let client = peer.behind(client, certificate(&config, headers));
         request.extensions_mut().insert(ConnectInfo(client));
     }
@@ -41,13 +41,13 @@ fn certificate(config: &Config, headers: &HeaderMap) -> Option<ClientCertificate
         return None;
     }
     let mut values = headers.get_all(CLIENT_CERT).iter();
-    // Caddy has the colons even where there is no certificate.
+    // Caddy sends the colons even without a certificate.
     let value = values.next().filter(|value| {
         let value = value.as_bytes().trim_ascii();
         !value.is_empty() && value != b"::"
     })?;
     if values.next().is_some() {
-        // The proxy has let the client's own header through.
+        // One of them is the client's own header, which the proxy failed to remove.
         tracing::warn!("a proxy sent two Client-Cert headers, so both are ignored");
         return None;
     }

@@ -1,4 +1,4 @@
-//! The other end of a connection.
+//! The peer of a connection: a client, or a trusted proxy in front of one.
 
 mod forwarded;
 mod peer;

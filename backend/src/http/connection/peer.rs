@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The peer of a connection.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,19 +10,17 @@ use tokio::net::TcpListener;
 
 use crate::tls::{ClientCertificate, TlsListener};
 
-/// A connection; every request on it carries a clone.
+/// The peer of a connection. Every request on the connection carries a clone.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Its address.
     pub address: SocketAddr,
-    /// The certificate whose key it has proven.
+    /// The client certificate whose private key the peer proved.
     pub certificate: Option<Arc<ClientCertificate>>,
-    /// Lives as long as the connection.
+    /// Dropped when the connection ends.
     alive: Arc<()>,
 }
 
 impl Peer {
-    /// A connection that was just accepted.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -31,12 +29,12 @@ impl Peer {
         }
     }
 
-    /// Tells whether the connection still lives.
+    /// Returns a handle that can be upgraded while the connection is open.
     pub fn alive(&self) -> Weak<()> {
         Arc::downgrade(&self.alive)
     }
 
-    /// Somebody who is behind this connection, which is a proxy's.
+    /// The client of a proxy to which this connection belongs.
     #[must_use]
     pub fn behind(&self, client: IpAddr, certificate: Option<ClientCertificate>) -> Self {
         let port = if client == self.address.ip() {

@@ -1,4 +1,4 @@
-//! Finds the client behind trusted proxies in the headers that they add.
+//! Finds the client behind trusted proxies by the headers that they add.
 
 use std::net::IpAddr;
 
@@ -8,14 +8,14 @@ use crate::config::TrustedProxies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client of a request that came from the trusted proxy `direct`: the last address in the headers that is no
-/// proxy of ours. What stands before it is the client's own word.
+/// The client of a request that came from the trusted proxy `direct`: the last address in the headers that is not a trusted proxy.
+/// The addresses before it are claims of the client itself.
 pub fn client(proxies: &TrustedProxies, direct: IpAddr, headers: &HeaderMap) -> IpAddr {
     let by_x = hops(headers, &X_FORWARDED_FOR, x_forwarded_for);
     let by_standard = hops(headers, &header::FORWARDED, forwarded);
     match (by_x, by_standard) {
         (Some(hops), None) | (None, Some(hops)) => walk(proxies, direct, &hops),
-        // A proxy that sets one of them may let the client's own word in the other one through.
+        // A proxy that sets only one of the headers may pass the client's own value of the other one on.
         (Some(one), Some(other))
             if walk(proxies, direct, &one) == walk(proxies, direct, &other) =>
         {
@@ -28,7 +28,7 @@ pub fn client(proxies: &TrustedProxies, direct: IpAddr, headers: &HeaderMap) -> 
 fn walk(proxies: &TrustedProxies, direct: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
     let mut client = direct;
     for hop in hops.iter().rev() {
-        // Hidden or garbled: the proxy that wrote it is all that is known.
+        // The address is hidden or malformed, so the proxy that added it is the last known address.
         let Some(address) = hop else { break };
         client = address.to_canonical();
         if !proxies.trusts(client) {
@@ -38,7 +38,7 @@ fn walk(proxies: &TrustedProxies, direct: IpAddr, hops: &[Option<IpAddr>]) -> Ip
     client
 }
 
-/// The addresses in every header of this name, nearest proxy last; `None` without such a header.
+/// The addresses in all headers of this name, that of the nearest proxy last; `None` without such a header.
 fn hops(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -54,12 +54,12 @@ fn hops(
     })
 }
 
-/// An element of `X-Forwarded-For`; some proxies write the port, too.
+/// The address in an element of `X-Forwarded-For`, to which some proxies add the port.
 fn x_forwarded_for(element: &str) -> Option<IpAddr> {
     node(element)
 }
 
-/// `for` of an element of `Forwarded` (RFC 7239).
+/// The address in the `for` parameter of an element of `Forwarded` (RFC 7239).
 fn forwarded(element: &str) -> Option<IpAddr> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
@@ -68,7 +68,7 @@ fn forwarded(element: &str) -> Option<IpAddr> {
     })
 }
 
-/// An address, with or without brackets and port.
+/// Parses an address with or without brackets and port.
 fn node(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);
@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_that_is_no_proxy_is_the_client() {
+    fn the_last_address_that_is_not_a_trusted_proxy_is_the_client() {
         let x = "x-forwarded-for";
         assert_eq!(client(&[]), "127.0.0.1");
         assert_eq!(client(&[(x, "192.0.2.1")]), "192.0.2.1");
-        // The first is the client's own claim.
+        // The first address is a claim of the client itself.
         assert_eq!(
             client(&[(x, "198.51.100.7, 192.0.2.1, 10.1.1.1")]),
             "192.0.2.1"
@@ -114,14 +114,14 @@ mod tests {
         );
         assert_eq!(client(&[(x, "192.0.2.1:4711")]), "192.0.2.1");
         assert_eq!(client(&[(x, "::ffff:192.0.2.1")]), "192.0.2.1");
-        // Only proxies: the farthest of them asked itself.
+        // If all addresses are trusted proxies, the farthest one made the request itself.
         assert_eq!(client(&[(x, "10.2.2.2, 10.1.1.1")]), "10.2.2.2");
         assert_eq!(client(&[(x, "192.0.2.1, unknown, 10.1.1.1")]), "10.1.1.1");
         assert_eq!(client(&[(x, "")]), "127.0.0.1");
     }
 
     #[test]
-    fn the_standard_header_is_read() {
+    fn the_client_is_read_from_the_standard_forwarded_header() {
         let f = "forwarded";
         assert_eq!(client(&[(f, "for=192.0.2.1;proto=https")]), "192.0.2.1");
         assert_eq!(
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_contradict_each_other_are_not_believed() {
+    fn headers_that_contradict_each_other_are_ignored() {
         let x = ("x-forwarded-for", "192.0.2.1");
         assert_eq!(client(&[x, ("forwarded", "for=192.0.2.1")]), "192.0.2.1");
         assert_eq!(client(&[x, ("forwarded", "for=198.51.100.7")]), "127.0.0.1");

@@ -1,4 +1,4 @@
-//! What the server is, for clients that are not logged in.
+//! Information about the server for clients that are not logged in.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Activations, approvals, signatures, receipts.
+//! Activations with their approvals, signatures and receipts.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use crate::{
 
 /// Longest wait of one request, in seconds.
 const LONGEST_WAIT: u64 = 30;
-/// Most activations in one list.
+/// Largest number of activations in one list.
 const MOST: usize = 200;
 
 pub fn routes() -> Router<http::State> {
@@ -92,7 +92,7 @@ async fn list(
     if caller.sees_all() {
         return Ok(Json(views.activations(which, None, MOST, None).await?));
     }
-    // What the caller may not see takes no place in the list.
+    // Activations that the caller may not see must not count towards the limit.
     let sees = |terms: &ActivationTerms| caller.sees(terms);
     let own = Some(&caller.person().id);
     Ok(Json(
@@ -118,7 +118,7 @@ async fn create(
     Ok((status, Json(views.activation(&id).await?)))
 }
 
-/// The terms, if the caller may see the activation. Other callers are told that it does not exist.
+/// The terms, if the caller may see the activation. For other callers it does not exist.
 async fn visible(
     views: &Views,
     caller: &Caller,
@@ -127,7 +127,7 @@ async fn visible(
     let terms = views.terms(id).await?;
     terms
         .filter(|terms| caller.sees(terms))
-        // By the id that was requested, whatever was looked up.
+        // The error names the id as it was requested.
         .ok_or_else(|| ActivationError::NotFound(id.clone()).into())
 }
 
@@ -147,7 +147,7 @@ async fn show(
     Path(id): Path<ActivationId>,
     Query(query): Query<Wait>,
 ) -> Result<Json<ActivationView>, ApiError> {
-    // Listen first and look second, so that no change falls between.
+    // Subscribe before reading, so that no change is missed in between.
     let mut people = people.changes();
     let mut changes = changes.subscribe();
     let terms = visible(&views, caller.now().await?, &id).await?;
@@ -272,7 +272,7 @@ async fn sign(
     let key = headers.get(IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok()).ok_or_else(|| {
         ApiError::new(
             ProblemCode::InvalidRequest,
-            "send a header `Idempotency-Key` with a new random value for every signature, and the same value when you retry",
+            "the header `Idempotency-Key` is missing: send a new random value for every signature, and the same value when you retry",
         )
     })?;
     let actor = caller.actor();

@@ -1,4 +1,4 @@
-//! Devices that are attached remotely: those that wait, and those that were accepted.
+//! Remotely attached devices: those that wait for acceptance, and those that were accepted.
 
 use axum::{
     Json, Router,

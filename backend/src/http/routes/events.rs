@@ -60,7 +60,7 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
     }
 }
 
-/// An open socket.
+/// A client's open WebSocket.
 struct Socket {
     activations: Activations,
     views: Views,
@@ -80,7 +80,7 @@ impl Socket {
                 },
                 _ = ping.tick() => None,
                 received = connection.recv() => match received {
-                    // Clients send nothing that matters here.
+                    // Messages of clients are ignored.
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => continue,
                 },
@@ -95,7 +95,7 @@ impl Socket {
                     None => return,
                 },
                 None => {
-                    // A portal may be open all day, but a program listens because it waits for something.
+                    // A page of the portal may be open all day, but a program listens only while it waits for its activation.
                     if let Caller::Token { session, .. } = caller {
                         self.activations.attendance().listens(&session.person.id);
                     }
@@ -109,7 +109,7 @@ impl Socket {
     }
 }
 
-/// An event as this caller sees it; `None` if it cannot be read or written.
+/// The event as JSON, as this caller may see it; `None` if reading or encoding it fails.
 async fn text(views: &Views, event: Event, caller: &Caller) -> Option<String> {
     let event = match event {
         Event::Hsm { hsm } => Event::Hsm {

@@ -36,7 +36,7 @@ pub fn routes() -> Router<http::State> {
         .route("/hsms/{id}/custodians", post(register))
 }
 
-/// Every HSM, as this caller sees it.
+/// Every HSM, as this caller may see it.
 pub(super) async fn all(views: &Views, caller: &Caller) -> Result<Vec<HsmView>, StoreError> {
     let mut seen = Vec::new();
     for hsm in views.all_hsms().await? {
@@ -45,7 +45,7 @@ pub(super) async fn all(views: &Views, caller: &Caller) -> Result<Vec<HsmView>, 
     Ok(seen)
 }
 
-/// Hides keys that the caller's token cannot use, and an activation that the caller may not see.
+/// Hides the keys that the caller's token cannot use, and an activation that the caller may not see.
 pub(super) async fn seen_by(
     views: &Views,
     caller: &Caller,

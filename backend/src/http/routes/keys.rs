@@ -1,4 +1,4 @@
-//! Signing keys: what there is, certificates, settings.
+//! Signing keys with their certificates and settings.
 
 use axum::{
     Json, Router,
@@ -52,7 +52,9 @@ async fn may_use(views: &Views, caller: &Caller, key: &Fingerprint) -> Result<()
     }
     Err(ApiError::new(
         ProblemCode::NotFound,
-        format!("no attached HSM has a key {key} that you may use: `countersign keys` lists them"),
+        format!(
+            "no attached HSM holds a key {key} that you may use: `countersign keys` lists the keys that you may use"
+        ),
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Bootstrap, invitations, enrolment, operators.
+//! Operators, from the bootstrap code and invitations to enrolment and revocation.
 
 use axum::{
     Json, Router,

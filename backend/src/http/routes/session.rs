@@ -51,11 +51,11 @@ async fn log_out(
     caller: Caller,
     cookie: Session,
 ) -> Result<StatusCode, ApiError> {
-    // A token has no session that could end.
+    // A token has no session to end.
     if let Caller::Token { .. } = caller {
         return Err(ApiError::new(
             ProblemCode::NotAllowed,
-            "only sessions of the portal can be logged out: revoke the token in the portal instead",
+            "an API token cannot log out, because it has no session: revoke the token in the portal instead",
         ));
     }
     cookie.flush().await.map_err(ApiError::internal)?;

@@ -38,7 +38,7 @@ fn in_person(caller: &Caller) -> Result<(), ApiError> {
         Caller::Session(_) => Ok(()),
         Caller::Token { .. } => Err(ApiError::new(
             ProblemCode::NotAllowed,
-            "tokens are managed in the portal, not with a token",
+            "an API token cannot manage tokens: log in to the portal instead",
         )),
     }
 }
@@ -69,7 +69,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-/// A client certificate that can stand for a token.
+/// Reads a client certificate that identifies an API token.
 fn certificate(pem: &str) -> Result<TokenCertificate, ApiError> {
     let certificate = ClientCertificate::from_pem(pem.as_bytes())?;
     certificate.check(Timestamp::now())?;

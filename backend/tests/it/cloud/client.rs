@@ -1,4 +1,4 @@
-//! A program that speaks to `/se/api`, and what it needs to know.
+//! A client of `/se/api`, and the values that it expects.
 
 use axum::{
     Router,
@@ -18,9 +18,9 @@ use countersign_server::activation::LockRequest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::world::{World, hsm_id, operator};
+use crate::test_server::{DOUG, TestServer, hsm_id, operator};
 
-/// What came back.
+/// A response.
 pub struct Reply {
     pub status: StatusCode,
     pub media_type: String,
@@ -43,7 +43,7 @@ impl Reply {
     }
 
     /// Status and code of a problem.
-    pub fn refusal(&self) -> (u16, &str) {
+    pub fn rejection(&self) -> (u16, &str) {
         (self.status.as_u16(), self.problem())
     }
 
@@ -55,47 +55,47 @@ impl Reply {
     }
 }
 
-/// A program.
+/// A client program.
 pub struct Client {
     router: Router,
     headers: Vec<(&'static str, String)>,
 }
 
 impl Client {
-    /// With these headers only.
-    pub async fn with(world: &World, headers: &[(&'static str, &str)]) -> Self {
+    /// A client that sends these headers only.
+    pub async fn with(test: &TestServer, headers: &[(&'static str, &str)]) -> Self {
         let headers = headers.iter();
         Self {
-            router: crate::world::router(&world.app).await,
+            router: crate::test_server::router(&test.server).await,
             headers: headers
                 .map(|(name, value)| (*name, (*value).to_owned()))
                 .collect(),
         }
     }
 
-    /// With a token of this person for these keys.
-    pub async fn of(world: &World, player: usize, keys: &[&str]) -> (Self, TokenId) {
-        let owner = &world.people[player].person;
+    /// A client with this person's token for these keys.
+    pub async fn of(test: &TestServer, index: usize, keys: &[&str]) -> (Self, TokenId) {
+        let owner = &test.people[index].person;
         let new = NewToken {
             certificate: None,
             label: "program".into(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             days: 1,
         };
-        let created = crate::world::create_token(&world.app, owner, &operator(owner), &new)
+        let created = crate::test_server::create_token(&test.server, owner, &operator(owner), &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
-        let client = Self::with(world, &[("authorization", &bearer)]).await;
+        let client = Self::with(test, &[("authorization", &bearer)]).await;
         (client, created.token.id)
     }
 
-    /// With a token of Doug's for everything.
-    pub async fn doug(world: &World) -> Self {
-        Self::of(world, 3, &[]).await.0
+    /// A client with Doug's token for every key.
+    pub async fn doug(test: &TestServer) -> Self {
+        Self::of(test, DOUG, &[]).await.0
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub fn and(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -138,10 +138,10 @@ impl Client {
     }
 }
 
-/// The key with this label on the first HSM, as the device describes it.
-pub fn key(world: &World, label: &str) -> KeyInfo {
-    let device = world
-        .app
+/// The device's description of the key with this label on the first HSM.
+pub fn key(test: &TestServer, label: &str) -> KeyInfo {
+    let device = test
+        .server
         .hsms
         .get(&hsm_id())
         .expect("an HSM")
@@ -151,22 +151,22 @@ pub fn key(world: &World, label: &str) -> KeyInfo {
     key.expect("the key").clone()
 }
 
-pub fn public_key(world: &World, label: &str) -> PublicKey {
-    key(world, label).public_key.expect("a public key")
+pub fn public_key(test: &TestServer, label: &str) -> PublicKey {
+    key(test, label).public_key.expect("a public key")
 }
 
-/// Path of the key with this label: its id is its number on the device.
-pub fn path(world: &World, label: &str) -> String {
-    format!("/keys/{:02X}", key(world, label).reference)
+/// Path of the key with this label, whose id is its number on the device.
+pub fn path(test: &TestServer, label: &str) -> String {
+    format!("/keys/{:02X}", key(test, label).reference)
 }
 
-/// Path of the first HSM's device certificate with dots, and x of its key.
-pub async fn device(world: &World) -> (String, String) {
-    let hsm = world.app.hsms.get(&hsm_id()).expect("an HSM");
+/// Path of the first HSM's device certificate, separated by dots, and the x coordinate of its key.
+pub async fn device(test: &TestServer) -> (String, String) {
+    let hsm = test.server.hsms.get(&hsm_id()).expect("an HSM");
     let device = hsm.device().expect("attached");
     let chain = device.verified.chain();
     let PublicKey::Ec(key) = device.verified.public_key() else {
-        panic!("another kind of device");
+        panic!("not an EC key");
     };
     let holder = |name: &countersign_protocol::cvc::Chr| name.holder().to_owned();
     let names = [
@@ -177,9 +177,9 @@ pub async fn device(world: &World) -> (String, String) {
     (names.join("."), hex::encode_upper(&key.point()[1..33]))
 }
 
-/// The key's JSON, as far as it is the same in all lists.
-pub fn described(world: &World, label: &str) -> Value {
-    let info = key(world, label);
+/// The fields of the key's JSON that are the same in all lists.
+pub fn described(test: &TestServer, label: &str) -> Value {
+    let info = key(test, label);
     let public = info.public_key.expect("a public key");
     json!({
         "id": format!("{:02X}", info.reference),
@@ -191,39 +191,37 @@ pub fn described(world: &World, label: &str) -> Value {
     })
 }
 
-/// An object with more fields.
+/// Adds fields to a JSON object.
 pub fn with(mut object: Value, more: Value) -> Value {
     let fields = object.as_object_mut().expect("an object");
     fields.extend(more.as_object().expect("an object").clone());
     object
 }
 
-/// Ends an activation of Doug's.
-pub async fn lock(world: &World, id: &ActivationId) -> ActivationView {
-    let person = world.people[3].person.clone();
+/// Ends an activation as Doug.
+pub async fn lock(test: &TestServer, id: &ActivationId) -> ActivationView {
+    let person = test.doug().person.clone();
     let request = LockRequest {
         actor: operator(&person),
         person,
         is_admin: false,
     };
-    let terms = world.view(id).await.terms;
-    world
-        .app
+    let terms = test.view(id).await.terms;
+    test.server
         .activations
         .lock(&terms, request)
         .await
         .expect("locked");
-    world.view(id).await
+    test.view(id).await
 }
 
-/// Enrols one more requester; the last of the people then.
-pub async fn another_requester(world: &mut World) -> usize {
-    let link = world.invite("Erin", Role::Requester).await;
-    world.enrol(&link, "ERIN01").await;
-    let admin = world.people[0].person.clone();
-    let erin = world.people.last().expect("Erin");
-    world
-        .app
+/// Enrols and confirms another requester, and returns their index.
+pub async fn another_requester(test: &mut TestServer) -> usize {
+    let link = test.invite("Erin", Role::Requester).await;
+    test.enrol(&link, "ERIN01").await;
+    let admin = test.anna().person.clone();
+    let erin = test.people.last().expect("Erin");
+    test.server
         .people
         .confirm_key(
             &admin,
@@ -233,5 +231,5 @@ pub async fn another_requester(world: &mut World) -> usize {
         )
         .await
         .expect("confirmed");
-    world.people.len() - 1
+    test.people.len() - 1
 }

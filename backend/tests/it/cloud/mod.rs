@@ -3,7 +3,7 @@
 mod callers;
 pub mod client;
 mod domains;
-mod refusals;
+mod rejections;
 mod resources;
-mod several;
+mod several_hsms;
 mod signatures;

@@ -1,17 +1,17 @@
-//! HSMs, keys and key domains, in the original's JSON.
+//! HSMs, keys and key domains in the JSON of the cloud service.
 
 use countersign_simulator::Profile;
 use serde_json::{Value, json};
 
 use super::client::{Client, described, device, lock, path, with};
-use crate::{pki, world::World};
+use crate::{pki, test_server::TestServer};
 
 #[tokio::test]
-async fn what_is_open_is_listed_and_nothing_else() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let (hsm, domain) = device(&world).await;
-    let ec = path(&world, "ec");
+async fn only_open_hsms_and_keys_are_listed() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let (hsm, domain) = device(&test).await;
+    let ec = path(&test, "ec");
     let all = ["/hsms", "/keys", "/keydomains"];
     let single = [
         format!("/hsms/{hsm}"),
@@ -28,15 +28,15 @@ async fn what_is_open_is_listed_and_nothing_else() {
         }
         for path in &single {
             let reply = client.get(path).await;
-            assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+            assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
         }
     };
     locked(&client).await;
-    let id = world.ask_for_anything("ec", 600, 10).await;
+    let id = test.request_any_content("ec", 600, 10).await;
     locked(&client).await;
-    world.open(&id).await;
+    test.open(&id).await;
 
-    let key = described(&world, "ec");
+    let key = described(&test, "ec");
     let of_hsm = with(key.clone(), json!({"keyDomain": domain}));
     let of_domain = with(key.clone(), json!({"hsms": [hsm]}));
     let anywhere = with(of_hsm.clone(), json!({"hsms": [hsm]}));
@@ -64,7 +64,7 @@ async fn what_is_open_is_listed_and_nothing_else() {
     for path in [
         "/hsms/nobody",
         &format!("/hsms/{hsm}/keys/FF"),
-        &path(&world, "rsa"),
+        &path(&test, "rsa"),
         "/keydomains/00",
         &format!("/keydomains/{domain}/keys/FF"),
         "/keys/FF",
@@ -72,22 +72,22 @@ async fn what_is_open_is_listed_and_nothing_else() {
         "/hsms/",
     ] {
         let reply = client.get(path).await;
-        assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+        assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
     }
-    lock(&world, &id).await;
+    lock(&test, &id).await;
     locked(&client).await;
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Not in the original: what could be opened.
+/// The cloud service has no such list.
 #[tokio::test]
-async fn locked_hsms_and_keys_are_listed_for_those_who_ask() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let (hsm, domain) = device(&world).await;
+async fn locked_hsms_and_keys_are_listed_on_request() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let (hsm, domain) = device(&test).await;
     let key = |label, open: bool| {
         with(
-            described(&world, label),
+            described(&test, label),
             json!({"keyDomain": domain, "open": open}),
         )
     };
@@ -102,54 +102,53 @@ async fn locked_hsms_and_keys_are_listed_for_those_who_ask() {
     };
     let (closed, open) = (listed(false), listed(true));
     assert_eq!(client.get("/hsms?state=all").await.ok(), closed);
-    let ec = path(&world, "ec");
+    let ec = path(&test, "ec");
     let one: Value = client.get(&format!("{ec}?state=all")).await.ok();
     assert_eq!(one, with(key("ec", false), json!({"hsms": [hsm]})));
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
     assert_eq!(client.get("/hsms?state=all").await.ok(), open);
     assert_eq!(
         client.get("/keys?state=open").await.ok(),
         client.get("/keys").await.ok()
     );
     let nonsense = client.get("/keys?state=some").await;
-    assert_eq!(nonsense.refusal(), (400, "invalid-request"));
-    // The original looks at no parameter.
+    assert_eq!(nonsense.rejection(), (400, "invalid-request"));
+    // Unknown parameters are ignored, as in the cloud service.
     assert_eq!(client.get("/hsms?x=1&format=json").await.ok()[0]["id"], hsm);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn an_x509_certificate_that_the_server_keeps_comes_first() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let public = super::client::public_key(&world, "ec");
+async fn a_stored_x509_certificate_takes_precedence() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let public = super::client::public_key(&test, "ec");
     let der = pki::certificate_by_another(&public);
-    let admin = crate::world::operator(&world.people[0].person);
-    world
-        .app
+    let admin = crate::test_server::operator(&test.anna().person);
+    test.server
         .keys
         .put_certificate(&admin, true, &public.fingerprint(), der.clone())
         .await
         .expect("kept");
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
-    let key = client.get(&path(&world, "ec")).await.ok();
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    let key = client.get(&path(&test, "ec")).await.ok();
     assert_eq!(
         key["cert"],
         json!(countersign_protocol::encoding::Base64(der))
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn other_methods_are_refused_as_such() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
-    let (hsm, _) = device(&world).await;
-    let ec = path(&world, "ec");
+async fn unsupported_methods_are_rejected() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    let (hsm, _) = device(&test).await;
+    let ec = path(&test, "ec");
     for (method, path, allow) in [
         ("POST", "/hsms", "GET,HEAD"),
         ("DELETE", &format!("/hsms/{hsm}"), "GET,HEAD"),
@@ -160,10 +159,10 @@ async fn other_methods_are_refused_as_such() {
         ("PUT", &format!("/hsms/{hsm}{ec}/signhash"), "POST"),
     ] {
         let reply = client.send(method, path, None).await;
-        assert_eq!(reply.refusal(), (405, "method-not-allowed"), "{path}");
+        assert_eq!(reply.rejection(), (405, "method-not-allowed"), "{path}");
         assert_eq!(reply.allow.as_deref(), Some(allow), "{method} {path}");
     }
     let unknown = client.send("POST", &format!("{ec}/decrypt"), None).await;
-    assert_eq!(unknown.refusal(), (404, "not-found"));
-    world.app.shutdown().await;
+    assert_eq!(unknown.rejection(), (404, "not-found"));
+    test.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Signatures: as the original makes them, and counted, recorded and audited as all others.
+//! Signatures have the form of the cloud service, and are counted, recorded and audited as all others.
 
 use countersign_protocol::{
     activation::EndReason,
@@ -11,7 +11,7 @@ use countersign_simulator::Profile;
 use serde_json::json;
 
 use super::client::{Client, Reply, device, lock, path, public_key};
-use crate::world::{World, reason, request_for};
+use crate::test_server::{DOUG, TestServer, reason, request_for};
 
 fn signature(reply: Reply) -> Vec<u8> {
     let json = reply.ok();
@@ -21,10 +21,10 @@ fn signature(reply: Reply) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_algorithm_and_hash_by_every_path() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let (client, token) = Client::of(&world, 3, &[]).await;
-    let (hsm, domain) = device(&world).await;
+async fn every_algorithm_and_hash_signs_by_every_path() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let (client, token) = Client::of(&test, DOUG, &[]).await;
+    let (hsm, domain) = device(&test).await;
     let mut made = 0;
     for (label, algorithms) in [
         (
@@ -60,10 +60,10 @@ async fn every_algorithm_and_hash_by_every_path() {
             ],
         ),
     ] {
-        let id = world.ask_for_anything(label, 600, 50).await;
-        world.open(&id).await;
-        let key = path(&world, label);
-        let public = public_key(&world, label);
+        let id = test.request_any_content(label, 600, 50).await;
+        test.open(&id).await;
+        let key = path(&test, label);
+        let public = public_key(&test, label);
         let paths = [
             key.clone(),
             format!("/hsms/{hsm}{key}"),
@@ -83,10 +83,10 @@ async fn every_algorithm_and_hash_by_every_path() {
                 made += 1;
             }
         }
-        let view = lock(&world, &id).await;
+        let view = lock(&test, &id).await;
         assert_eq!(view.signatures, if label == "ec" { 3 } else { 6 });
     }
-    let mut connection = world.app.store.read().await.expect("a connection");
+    let mut connection = test.server.store.read().await.expect("a connection");
     let page = store::audit::page(&mut connection, None, 10_000)
         .await
         .expect("the log");
@@ -96,58 +96,58 @@ async fn every_algorithm_and_hash_by_every_path() {
             && matches!(&entry.actor, Actor::Token { token: by, .. } if *by == token)
     });
     assert_eq!(signed.count(), made);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// The original signs anew each time; here one wish is one signature.
+/// The cloud service makes a new signature for each request; here an equal request under a lease makes one.
 #[tokio::test]
-async fn the_same_again_is_answered_from_the_record_and_counted_once() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let id = world.ask_for_anything("rsa", 600, 3).await;
-    world.open(&id).await;
-    let key = path(&world, "rsa");
+async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let id = test.request_any_content("rsa", 600, 3).await;
+    test.open(&id).await;
+    let key = path(&test, "rsa");
     let hash = [7; 32];
     let first = signature(client.sign(&key, "RSA_PSS", &hash).await);
-    let by_hsm = format!("/hsms/{}{key}", device(&world).await.0);
+    let by_hsm = format!("/hsms/{}{key}", device(&test).await.0);
     for path in [&key, &by_hsm] {
         assert_eq!(
             signature(client.sign(path, "RSA_PSS", &hash).await),
             first,
-            "salted anew"
+            "a new salt"
         );
     }
-    assert_eq!(world.view(&id).await.signatures, 1);
-    // By another algorithm it is another wish.
+    assert_eq!(test.view(&id).await.signatures, 1);
+    // With another algorithm it is another request.
     let other = signature(client.sign(&key, "RSA_PKCS1", &hash).await);
     assert_ne!(first, other);
-    assert_eq!(world.view(&id).await.signatures, 2);
+    assert_eq!(test.view(&id).await.signatures, 2);
 
-    // The lease's last one; then there is none.
+    // The last signature of the lease ends it.
     signature(client.sign(&key, "RSA_PKCS1", &[8; 32]).await);
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::CountUsed);
     assert_eq!(view.signatures, 3);
     for hash in [[7; 32], [9; 32]] {
         let reply = client.sign(&key, "RSA_PKCS1", &hash).await;
-        assert_eq!(reply.refusal(), (409, "not-open"));
+        assert_eq!(reply.rejection(), (409, "not-open"));
     }
-    assert_eq!(world.view(&id).await.signatures, 3);
-    // Another lease signs the same anew, and counts it.
-    let id = world.ask_for_anything("rsa", 600, 3).await;
-    world.open(&id).await;
+    assert_eq!(test.view(&id).await.signatures, 3);
+    // Under another lease the same request makes a new signature, which counts.
+    let id = test.request_any_content("rsa", 600, 3).await;
+    test.open(&id).await;
     assert_ne!(signature(client.sign(&key, "RSA_PSS", &hash).await), first);
-    assert_eq!(world.view(&id).await.signatures, 1);
-    world.app.shutdown().await;
+    assert_eq!(test.view(&id).await.signatures, 1);
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn no_more_than_the_lease_allows_however_many_ask_at_once() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let id = world.ask_for_anything("ec", 600, 5).await;
-    world.open(&id).await;
-    let key = path(&world, "ec");
+async fn concurrent_requests_cannot_exceed_the_lease() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let id = test.request_any_content("ec", 600, 5).await;
+    test.open(&id).await;
+    let key = path(&test, "ec");
     let mut tasks = tokio::task::JoinSet::new();
     let client = std::sync::Arc::new(client);
     for number in 0..20 {
@@ -161,32 +161,32 @@ async fn no_more_than_the_lease_allows_however_many_ask_at_once() {
             made += 1;
         } else {
             assert!(
-                [(409, "not-open"), (410, "activation-ended")].contains(&reply.refusal()),
+                [(409, "not-open"), (410, "activation-ended")].contains(&reply.rejection()),
                 "{}",
                 reply.json
             );
         }
     }
     assert_eq!(made, 5);
-    assert_eq!(world.view(&id).await.signatures, 5);
-    world.app.shutdown().await;
+    assert_eq!(test.view(&id).await.signatures, 5);
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn under_a_manifest_only_its_files() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let id = world.ask_for_files("ec", &["a.bin", "b.bin"]).await;
-    world.open(&id).await;
-    let key = path(&world, "ec");
+async fn under_a_manifest_only_its_files_are_signed() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let id = test.request_signatures("ec", &["a.bin", "b.bin"]).await;
+    test.open(&id).await;
+    let key = path(&test, "ec");
     let file = |name| request_for(name, Mechanism::EcdsaSha256).digest;
     let outside = client.sign(&key, "ECDSA", &file("c.bin")).await;
-    assert_eq!(outside.refusal(), (422, "not-in-manifest"));
+    assert_eq!(outside.rejection(), (422, "not-in-manifest"));
     let unchecked = client.sign(&key, "ECDSA", &[1; 64]).await;
-    assert_eq!(unchecked.refusal(), (422, "mechanism-refused"));
+    assert_eq!(unchecked.rejection(), (422, "mechanism-refused"));
     signature(client.sign(&key, "ECDSA", &file("a.bin")).await);
     signature(client.sign(&key, "ECDSA", &file("b.bin")).await);
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Completed);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

@@ -13,17 +13,17 @@ use countersign_simulator::Profile;
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::health::{Lost, another_program, lock_request, nothing_is_half_done};
-use crate::world::{World, reason, request_for};
+use crate::test_server::{TestServer, reason, request_for};
 
 /// Longer than the server waits for a lock.
 const HELD: Duration = Duration::from_secs(12);
-/// Limit for locking the HSM, and for answers that need no storage.
-const AT_ONCE: Duration = Duration::from_secs(2);
-/// Limit for storing the end once the lock is released.
-const AFTERWARDS: Duration = Duration::from_secs(5);
+/// Time limit for locking the HSM, and for responses that need no storage.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+/// Time limit for storing the end once the database lock is released.
+const STORE_LIMIT: Duration = Duration::from_secs(5);
 
-async fn hold(world: &World) -> SqliteConnection {
-    let mut other = another_program(world).await;
+async fn hold(test: &TestServer) -> SqliteConnection {
+    let mut other = another_program(test).await;
     while let Err(error) = other.execute("BEGIN IMMEDIATE").await {
         assert!(error.to_string().contains("locked"), "{error}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -36,60 +36,64 @@ async fn release(mut other: SqliteConnection) {
     other.close().await.expect("closed");
 }
 
-async fn wait_until_locked(world: &World) {
+async fn wait_until_locked(test: &TestServer) {
     let locked = async {
-        while world.hsm.is_open() {
+        while test.hsm.is_open() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(AT_ONCE, locked)
+    tokio::time::timeout(TIME_LIMIT, locked)
         .await
         .expect("the HSM stays open");
 }
 
 /// The end is stored together with its proof, and the next activation gets the HSM.
-async fn ends_and_goes_on(world: &mut World, id: &ActivationId, expected: impl Fn(&EndReason)) {
-    let ended = world.wait_for(id, |view| view.state.is_ended());
-    let view = tokio::time::timeout(AFTERWARDS, ended)
+async fn ends_and_works_again(
+    test: &mut TestServer,
+    id: &ActivationId,
+    expected: impl Fn(&EndReason),
+) {
+    let ended = test.wait_for(id, |view| view.state.is_ended());
+    let view = tokio::time::timeout(STORE_LIMIT, ended)
         .await
         .expect("the end is not stored");
     expected(&reason(&view));
-    world.must_be_locked().await;
-    let log = world.audit().await;
+    test.assert_locked().await;
+    let log = test.audit().await;
     let end = log.iter().rposition(
         |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
     );
     let end = end.expect("an entry");
     assert!(matches!(log[end - 1], AuditEvent::HsmLocked { .. }));
-    let next = world.ask_for_files("ec", &["afterwards"]).await;
-    world.open(&next).await;
-    nothing_is_half_done(world, Lost::None).await;
+    let next = test.request_signatures("ec", &["afterwards"]).await;
+    test.open(&next).await;
+    nothing_is_half_done(test, Lost::None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&id).await;
-    let terms = world.view(&id).await.terms;
-    let other = hold(&world).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    let terms = test.view(&id).await.terms;
+    let other = hold(&test).await;
     let held = tokio::time::Instant::now() + HELD;
     let (locked, ()) = tokio::join!(
-        world.app.activations.lock(&terms, lock_request(&world)),
-        wait_until_locked(&world),
+        test.server.activations.lock(&terms, lock_request(&test)),
+        wait_until_locked(&test),
     );
-    let error = locked.expect_err("it cannot be stored");
+    let error = locked.expect_err("the end cannot be stored");
     assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
     assert!(error.to_string().contains("the HSM is locked"), "{error}");
     let request = request_for("a", Mechanism::EcdsaSha256);
-    let refused = tokio::time::timeout(AT_ONCE, world.sign(&id, "1", &request))
+    let rejected = tokio::time::timeout(TIME_LIMIT, test.sign(&id, "1", &request))
         .await
-        .expect("it takes too long");
+        .expect("within the time limit");
     assert!(
-        matches!(refused, Err(SigningError::Ended(EndReason::Locked { .. }))),
-        "{refused:?}"
+        matches!(rejected, Err(SigningError::Ended(EndReason::Locked { .. }))),
+        "{rejected:?}"
     );
-    let view = world.view(&id).await;
+    let view = test.view(&id).await;
     assert!(
         matches!(view.state, ActivationState::Open { left: 0, .. }),
         "{:?}",
@@ -97,27 +101,27 @@ async fn lock_now_locks_at_once_and_its_end_is_stored_afterwards() {
     );
     tokio::time::sleep_until(held).await;
     release(other).await;
-    ends_and_goes_on(&mut world, &id, |reason| {
+    ends_and_works_again(&mut test, &id, |reason| {
         assert!(matches!(reason, EndReason::Locked { by } if by.name == "Ben"));
     })
     .await;
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_ends_in_time_and_its_end_is_stored_afterwards() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let id = world.ask_for_anything("ec", 1, 10).await;
-    world.open(&id).await;
-    let other = hold(&world).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let id = test.request_any_content("ec", 1, 10).await;
+    test.open(&id).await;
+    let other = hold(&test).await;
     let held = tokio::time::Instant::now() + HELD;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    wait_until_locked(&world).await;
+    wait_until_locked(&test).await;
     tokio::time::sleep_until(held).await;
     release(other).await;
-    ends_and_goes_on(&mut world, &id, |reason| {
+    ends_and_works_again(&mut test, &id, |reason| {
         assert_eq!(*reason, EndReason::TimeUsed);
     })
     .await;
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

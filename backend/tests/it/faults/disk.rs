@@ -13,23 +13,23 @@ use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::health::another_program;
 use crate::{
-    player::new_card,
-    world::{World, start},
+    person::new_card,
+    test_server::{TestServer, start},
 };
 
-/// Size of a small disk, as `mount` wants it.
+/// Size of a small disk, as an option of `mount`.
 const SIZE: &str = "size=24m";
 
 /// A disk that can be filled.
 pub enum Disk {
     /// A small file system that is really full. Only root can mount one.
     Small { mount: PathBuf },
-    /// Triggers let every change fail, and SQLite rolls the transaction back by itself, as it does when the disk is full.
+    /// Triggers make every change fail, and SQLite rolls the transaction back automatically, as it does when the disk is full.
     Triggers(tempfile::TempDir),
 }
 
 impl Disk {
-    /// The disks that the user who runs the tests can have.
+    /// The disks that the user who runs the tests can create.
     pub fn all() -> Vec<Self> {
         let triggers = Self::Triggers(tempfile::tempdir().expect("a folder"));
         let small = Self::small();
@@ -60,24 +60,24 @@ impl Disk {
         }
     }
 
-    /// A world with a ready HSM, whose data folder is on this disk.
-    pub async fn world(&self, profile: Profile) -> World {
+    /// Starts a test server with a ready HSM, whose data directory is on this disk.
+    pub async fn start_test_server(&self, profile: Profile) -> TestServer {
         let folder = tempfile::tempdir_in(self.path()).expect("a folder");
         let hsm = new_card("TARGET", profile, None);
-        let app = start(folder.path(), &hsm).await;
-        let mut world = World::of(app, hsm, folder).await;
-        world.make_ready().await;
-        world
+        let server = start(folder.path(), &hsm).await;
+        let mut test = TestServer::of(server, hsm, folder).await;
+        test.make_ready().await;
+        test
     }
 
-    /// Lets every write fail from now on.
-    pub async fn fill(&self, world: &World) {
-        let mut other = another_program(world).await;
+    /// Makes every write fail.
+    pub async fn fill(&self, test: &TestServer) {
+        let mut other = another_program(test).await;
         match self {
             Self::Small { mount } => {
                 // SQLite reuses the space of the write-ahead log, so the log must be empty.
-                let log = world.folder.path().join(format!("{DATABASE}-wal"));
-                patiently(&mut other, "PRAGMA wal_checkpoint(TRUNCATE)", || {
+                let log = test.folder.path().join(format!("{DATABASE}-wal"));
+                retry(&mut other, "PRAGMA wal_checkpoint(TRUNCATE)", || {
                     std::fs::metadata(&log).is_ok_and(|log| log.len() == 0)
                 })
                 .await;
@@ -97,27 +97,27 @@ impl Disk {
                         );
                     }
                 }
-                patiently(&mut other, &(triggers + "COMMIT"), || true).await;
+                retry(&mut other, &(triggers + "COMMIT"), || true).await;
             }
         }
         other.close().await.expect("closed");
     }
 
-    /// Lets writes succeed again.
-    pub async fn free(&self, world: &World) {
+    /// Makes writes succeed again.
+    pub async fn free(&self, test: &TestServer) {
         match self {
             Self::Small { mount } => {
                 std::fs::remove_file(mount.join("filler")).expect("removed");
             }
             Self::Triggers(_) => {
-                let mut other = another_program(world).await;
+                let mut other = another_program(test).await;
                 let mut triggers = String::from("BEGIN IMMEDIATE;");
                 for table in tables(&mut other).await {
                     for change in ["INSERT", "UPDATE", "DELETE"] {
                         triggers += &format!("DROP TRIGGER full_{change}_{table};");
                     }
                 }
-                patiently(&mut other, &(triggers + "COMMIT"), || true).await;
+                retry(&mut other, &(triggers + "COMMIT"), || true).await;
                 other.close().await.expect("closed");
             }
         }
@@ -147,7 +147,7 @@ async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
 }
 
 /// Repeats the statements until they succeed and `done` returns true, because the server may be writing.
-async fn patiently(connection: &mut SqliteConnection, statements: &str, done: impl Fn() -> bool) {
+async fn retry(connection: &mut SqliteConnection, statements: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     loop {
         let result = connection.execute(sqlx::raw_sql(statements)).await;

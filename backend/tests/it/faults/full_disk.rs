@@ -1,4 +1,4 @@
-//! A disk that is full for a while in the middle of everything.
+//! The disk is full for a while during operation.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -19,40 +19,39 @@ use super::{
     disk::Disk,
     health::{Lost, lock_request, nothing_is_half_done},
 };
-use crate::world::{World, reason, request_for};
+use crate::test_server::{BEN, CARLA, TestServer, reason, request_for};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 /// How long the disk is full.
 const FULL: Duration = Duration::from_secs(1);
-/// Limit for answers that need no storage.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// Time limit for responses that need no storage.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const SIGNERS: usize = 4;
 
-async fn at_once<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(AT_ONCE, what)
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TIME_LIMIT, what)
         .await
-        .expect("it takes too long")
+        .expect("within the time limit")
 }
 
 /// Anonymous writes and the HSM work again without a restart.
-async fn goes_on(world: &mut World, lost: Lost) {
-    at_once(world.app.people.challenge())
+async fn works_again(test: &mut TestServer, lost: Lost) {
+    in_time(test.server.people.challenge())
         .await
         .expect("a challenge is stored");
-    let id = world.ask_for_files("ec", &["afterwards"]).await;
-    world.open(&id).await;
-    world
-        .sign(&id, "1", &request_for("afterwards", EC))
+    let id = test.request_signatures("ec", &["afterwards"]).await;
+    test.open(&id).await;
+    test.sign(&id, "1", &request_for("afterwards", EC))
         .await
         .expect("signed");
-    let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Completed);
-    nothing_is_half_done(world, lost).await;
+    nothing_is_half_done(test, lost).await;
 }
 
 /// Signs until `stop` is set, and returns the acknowledged signatures.
 async fn keep_signing(
-    world: &World,
+    test: &TestServer,
     id: &ActivationId,
     signer: usize,
     stop: &AtomicBool,
@@ -65,7 +64,7 @@ async fn keep_signing(
         }
         let key = format!("{signer}-{number}");
         let request = request_for(&key, EC);
-        match world.sign(id, &key, &request).await {
+        match test.sign(id, &key, &request).await {
             Ok(made) => acknowledged.push((key, request, made)),
             Err(_) => {
                 failed.fetch_add(1, Ordering::SeqCst);
@@ -79,42 +78,44 @@ async fn keep_signing(
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_loses_nothing_that_was_acknowledged_and_goes_on() {
     for disk in Disk::all() {
-        let mut world = disk.world(Profile::VENDOR).await;
-        let id = world.ask_for_anything("ec", 600, 100_000).await;
-        world.open(&id).await;
+        let mut test = disk.start_test_server(Profile::VENDOR).await;
+        let id = test.request_any_content("ec", 600, 100_000).await;
+        test.open(&id).await;
         let (stop, failed) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let signer = |number| keep_signing(&world, &id, number, &stop, &failed);
+        let signer = |number| keep_signing(&test, &id, number, &stop, &failed);
         let trouble = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            disk.fill(&world).await;
+            disk.fill(&test).await;
             tokio::time::sleep(FULL).await;
-            disk.free(&world).await;
+            disk.free(&test).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
             stop.store(true, Ordering::SeqCst);
         };
         let (a, b, c, d, ()) = tokio::join!(signer(0), signer(1), signer(2), signer(3), trouble);
-        assert!(failed.load(Ordering::SeqCst) >= SIGNERS, "it was not full");
         assert!(
-            matches!(world.view(&id).await.state, ActivationState::Open { .. }),
-            "the lease goes on"
+            failed.load(Ordering::SeqCst) >= SIGNERS,
+            "the disk was not full"
+        );
+        assert!(
+            matches!(test.view(&id).await.state, ActivationState::Open { .. }),
+            "the lease stays open"
         );
         let request = request_for("afterwards", EC);
-        at_once(world.sign(&id, "afterwards", &request))
+        in_time(test.sign(&id, "afterwards", &request))
             .await
             .expect("signed");
         for (key, request, made) in [a, b, c, d].into_iter().flatten() {
-            let again = world.sign(&id, &key, &request).await.expect("kept");
+            let again = test.sign(&id, &key, &request).await.expect("kept");
             assert_eq!(again, made);
         }
-        let terms = world.view(&id).await.terms;
-        world
-            .app
+        let terms = test.view(&id).await.terms;
+        test.server
             .activations
-            .lock(&terms, lock_request(&world))
+            .lock(&terms, lock_request(&test))
             .await
             .expect("locked");
-        goes_on(&mut world, Lost::Some).await;
-        world.app.shutdown().await;
+        works_again(&mut test, Lost::Some).await;
+        test.shutdown().await;
     }
 }
 
@@ -123,34 +124,34 @@ async fn signing_loses_nothing_that_was_acknowledged_and_goes_on() {
 async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again() {
     for profile in [Profile::VENDOR, Profile::PICO] {
         for disk in Disk::all() {
-            let mut world = disk.world(profile).await;
-            let id = world.ask_for_anything("ec", 600, 10).await;
-            world.authenticate(1, &id).await;
-            let task = world.task(2, &id).await.expect("a task");
-            let evidence = world.people[2].approve(&task);
-            let custodian = world.people[2].custodian();
-            let terms = world.view(&id).await.terms;
-            disk.fill(&world).await;
-            let refused = world
-                .app
+            let mut test = disk.start_test_server(profile).await;
+            let id = test.request_any_content("ec", 600, 10).await;
+            test.approve(BEN, &id).await;
+            let task = test.task(CARLA, &id).await.expect("a task");
+            let evidence = test.carla_mut().approve(&task);
+            let custodian = test.carla().custodian();
+            let terms = test.view(&id).await.terms;
+            disk.fill(&test).await;
+            let rejected = test
+                .server
                 .activations
                 .approve(&terms, &custodian, evidence)
                 .await;
-            assert!(refused.is_err(), "it was stored");
-            assert!(!world.hsm.is_open());
-            let pka = world.hsm_view().await.pka.expect("a quorum");
+            assert!(rejected.is_err(), "the approval was stored");
+            assert!(!test.hsm.is_open());
+            let pka = test.hsm_view().await.pka.expect("a quorum");
             assert_eq!(pka.authenticated, 0);
             let request = request_for("a", EC);
-            let refused = at_once(world.sign(&id, "1", &request)).await;
+            let rejected = in_time(test.sign(&id, "1", &request)).await;
             assert!(
-                matches!(refused, Err(SigningError::NotOpen(_))),
-                "{refused:?}"
+                matches!(rejected, Err(SigningError::NotOpen(_))),
+                "{rejected:?}"
             );
             tokio::time::sleep(FULL).await;
-            assert!(!world.hsm.is_open());
+            assert!(!test.hsm.is_open());
 
-            disk.free(&world).await;
-            let view = world
+            disk.free(&test).await;
+            let view = test
                 .wait_for(&id, |view| {
                     view.state == ActivationState::Collecting
                         && view
@@ -160,28 +161,26 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
                 })
                 .await;
             assert_eq!(view.authenticated, 0);
-            assert!(view.notice.is_some(), "the custodians are not told");
-            world.open(&id).await;
-            world
-                .sign(&id, "1", &request_for("a", EC))
+            assert!(view.notice.is_some(), "the custodians see no notice");
+            test.open(&id).await;
+            test.sign(&id, "1", &request_for("a", EC))
                 .await
                 .expect("signed");
-            let terms = world.view(&id).await.terms;
-            world
-                .app
+            let terms = test.view(&id).await.terms;
+            test.server
                 .activations
-                .lock(&terms, lock_request(&world))
+                .lock(&terms, lock_request(&test))
                 .await
                 .expect("locked");
-            goes_on(&mut world, Lost::None).await;
-            world.app.shutdown().await;
+            works_again(&mut test, Lost::None).await;
+            test.shutdown().await;
         }
     }
 }
 
 /// Number of audit entries about the end of this activation.
-async fn logged_ends(world: &World, id: &ActivationId) -> usize {
-    let log = world.audit().await;
+async fn logged_ends(test: &TestServer, id: &ActivationId) -> usize {
+    let log = test.audit().await;
     let ends = log.iter().filter(
         |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
     );
@@ -191,70 +190,73 @@ async fn logged_ends(world: &World, id: &ActivationId) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
     for disk in Disk::all() {
-        let mut world = disk.world(Profile::VENDOR).await;
-        let id = world.ask_for_anything("ec", 1, 10).await;
-        world.open(&id).await;
-        disk.fill(&world).await;
+        let mut test = disk.start_test_server(Profile::VENDOR).await;
+        let id = test.request_any_content("ec", 1, 10).await;
+        test.open(&id).await;
+        disk.fill(&test).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(!world.hsm.is_open(), "the HSM's thread locks it by itself");
-        let refused = at_once(world.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
-            matches!(refused, Err(SigningError::Ended(EndReason::TimeUsed))),
-            "{refused:?}"
+            !test.hsm.is_open(),
+            "the HSM's thread does not lock the HSM"
         );
-        let left = match world.view(&id).await.state {
+        let rejected = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
+        assert!(
+            matches!(rejected, Err(SigningError::Ended(EndReason::TimeUsed))),
+            "{rejected:?}"
+        );
+        let left = match test.view(&id).await.state {
             ActivationState::Open { left, .. } => left,
-            state => panic!("it cannot be stored: {state:?}"),
+            state => panic!("the end cannot be stored yet: {state:?}"),
         };
         assert_eq!(left, 0, "nothing more is signed");
 
-        disk.free(&world).await;
-        let view = at_once(world.wait_for(&id, |view| view.state.is_ended())).await;
+        disk.free(&test).await;
+        let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;
         assert_eq!(reason(&view), EndReason::TimeUsed);
-        assert_eq!(logged_ends(&world, &id).await, 1);
-        world.must_be_locked().await;
-        goes_on(&mut world, Lost::None).await;
-        world.app.shutdown().await;
+        assert_eq!(logged_ends(&test, &id).await, 1);
+        test.assert_locked().await;
+        works_again(&mut test, Lost::None).await;
+        test.shutdown().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_now_locks_and_says_so_although_nothing_can_be_stored() {
     for disk in Disk::all() {
-        let mut world = disk.world(Profile::VENDOR).await;
-        let id = world.ask_for_anything("ec", 600, 10).await;
-        world.open(&id).await;
-        let terms = world.view(&id).await.terms;
-        disk.fill(&world).await;
+        let mut test = disk.start_test_server(Profile::VENDOR).await;
+        let id = test.request_any_content("ec", 600, 10).await;
+        test.open(&id).await;
+        let terms = test.view(&id).await.terms;
+        disk.fill(&test).await;
         for _ in 0..2 {
-            let locked = world.app.activations.lock(&terms, lock_request(&world));
-            let error = at_once(locked).await.expect_err("it cannot be stored");
+            let locked = test.server.activations.lock(&terms, lock_request(&test));
+            let error = in_time(locked).await.expect_err("the end cannot be stored");
             assert!(matches!(error, ActivationError::NotStored(_)), "{error:?}");
             assert!(error.to_string().contains("the HSM is locked"), "{error}");
-            assert!(!world.hsm.is_open());
+            assert!(!test.hsm.is_open());
         }
-        let refused = at_once(world.sign(&id, "1", &request_for("a", EC))).await;
+        let rejected = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
             matches!(
-                refused,
+                rejected,
                 Err(SigningError::Ended(EndReason::Locked { ref by })) if by.name == "Ben"
             ),
-            "{refused:?}"
+            "{rejected:?}"
         );
-        let view = world.view(&id).await;
+        let view = test.view(&id).await;
         assert!(
             matches!(view.state, ActivationState::Open { left: 0, .. }),
             "{:?}",
             view.state
         );
-        assert!(view.notice.is_some(), "the page says nothing of it");
+        assert!(view.notice.is_some(), "the activation shows no notice");
 
-        disk.free(&world).await;
-        let view = at_once(world.wait_for(&id, |view| view.state.is_ended())).await;
+        disk.free(&test).await;
+        let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;
         assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
-        assert_eq!(logged_ends(&world, &id).await, 1);
-        world.must_be_locked().await;
-        goes_on(&mut world, Lost::None).await;
-        world.app.shutdown().await;
+        assert_eq!(logged_ends(&test, &id).await, 1);
+        test.assert_locked().await;
+        works_again(&mut test, Lost::None).await;
+        test.shutdown().await;
     }
 }

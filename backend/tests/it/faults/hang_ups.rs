@@ -23,15 +23,15 @@ use super::{
 };
 use crate::{
     cloud::client::lock,
-    tls::stage::{Stage, listen},
-    world::{World, reason, request_for},
+    test_server::{BEN, TestServer, reason, request_for},
+    tls::server::{TlsServer, listen},
 };
 
 /// Longest time between the request and the hang-up, in microseconds.
 const LONGEST: u64 = 3000;
-/// Limit for the answer to a write.
-const AT_ONCE: Duration = Duration::from_secs(3);
-/// Limit for a whole test.
+/// Time limit for the response to a write.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+/// Time limit for a whole test.
 const BOUND: Duration = Duration::from_secs(240);
 
 /// Attempts at requests that need a custodian's card.
@@ -74,7 +74,7 @@ impl Server {
     fn connect(&self) -> std::io::Result<Stream> {
         let tcp = TcpStream::connect(self.address)?;
         tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(AT_ONCE))?;
+        tcp.set_read_timeout(Some(TIME_LIMIT))?;
         let Some(config) = &self.tls else {
             return Ok(Stream::Plain(tcp));
         };
@@ -87,7 +87,7 @@ impl Server {
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, tcp))))
     }
 
-    /// Sends a request, waits, and closes the connection without reading the answer.
+    /// Sends a request, waits, and closes the connection without reading the response.
     fn hang_up(&self, request: &[u8], wait: Duration, end: End) -> std::io::Result<()> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -109,7 +109,7 @@ impl Server {
         Ok(())
     }
 
-    /// Sends a request and returns the status of its answer.
+    /// Sends a request and returns the status of its response.
     fn status(&self, request: &[u8]) -> std::io::Result<u16> {
         let mut stream = self.connect()?;
         stream.both().write_all(request)?;
@@ -135,7 +135,7 @@ fn route(method: &str, path: &str) -> &'static Route {
 }
 
 /// Writes of every kind succeed at once.
-fn must_write_at_once(server: &Server, setting: &Setting) {
+fn must_write(server: &Server, setting: &Setting) {
     for (method, path) in [
         ("POST", "/api/v1/session/challenge"),
         ("POST", "/api/v1/enrolment/open"),
@@ -155,25 +155,25 @@ fn must_write_at_once(server: &Server, setting: &Setting) {
 }
 
 /// Hangs up over every route, then checks that the server works as before.
-async fn hang_up_everywhere(world: &mut World, server: Server) {
-    let setting = Setting::of(world).await;
-    block_in_place(|| must_write_at_once(&server, &setting));
+async fn hang_up_everywhere(test: &mut TestServer, server: Server) {
+    let setting = Setting::of(test).await;
+    block_in_place(|| must_write(&server, &setting));
     let half = ATTEMPTS / 2;
     for (end, attempts) in [(End::Reset, 0..half), (End::Close, half..ATTEMPTS)] {
         for (place, route) in ROUTES.iter().enumerate() {
             for attempt in attempts.clone() {
                 let request = setting.request(route, attempt);
                 let wait = moment(place * ATTEMPTS + attempt);
-                // A server that refuses early may have closed already.
+                // A server that rejects a request early may have closed the connection already.
                 let _ = block_in_place(|| server.hang_up(&request, wait, end));
             }
         }
-        block_in_place(|| must_write_at_once(&server, &setting));
-        nothing_is_half_done(world, Lost::None).await;
+        block_in_place(|| must_write(&server, &setting));
+        nothing_is_half_done(test, Lost::None).await;
     }
     assert!(
         matches!(
-            world.view(&setting.open).await.state,
+            test.view(&setting.open).await.state,
             ActivationState::Open { .. }
         ),
         "a hung-up request ended the lease"
@@ -182,57 +182,56 @@ async fn hang_up_everywhere(world: &mut World, server: Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_hang_up_leave_the_server_as_it_was() {
-    let mut world = World::ready(Profile::VENDOR).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
     let server = Server {
-        address: listen(&world.app).await,
+        address: listen(&test.server).await,
         tls: None,
     };
-    tokio::time::timeout(BOUND, hang_up_everywhere(&mut world, server))
+    tokio::time::timeout(BOUND, hang_up_everywhere(&mut test, server))
         .await
-        .expect("it takes too long");
-    world.app.shutdown().await;
+        .expect("within the time limit");
+    test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_hang_up_leave_a_server_with_tls_as_it_was() {
-    let mut stage = Stage::new().await;
-    stage.world.make_ready().await;
+    let mut tls_server = TlsServer::new().await;
+    tls_server.test.make_ready().await;
     let server = Server {
-        address: stage.address,
-        tls: Some(stage.client_config()),
+        address: tls_server.address,
+        tls: Some(tls_server.client_config()),
     };
-    tokio::time::timeout(BOUND, hang_up_everywhere(&mut stage.world, server))
+    tokio::time::timeout(BOUND, hang_up_everywhere(&mut tls_server.test, server))
         .await
-        .expect("it takes too long");
-    stage.world.app.shutdown().await;
+        .expect("within the time limit");
+    tls_server.test.shutdown().await;
 }
 
-/// The card's count and the stored approvals agree, at whatever moment the custodian hangs up.
+/// The card's count and the stored approvals agree, whenever the custodian's client hangs up.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_or_nowhere() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let setting = Setting::of(&mut world).await;
-    lock(&world, &setting.open).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let setting = Setting::of(&mut test).await;
+    lock(&test, &setting.open).await;
     let server = Server {
-        address: listen(&world.app).await,
+        address: listen(&test.server).await,
         tls: None,
     };
-    for waiting in world.active().await {
-        lock(&world, &waiting).await;
+    for waiting in test.active().await {
+        lock(&test, &waiting).await;
     }
     let mut counted = 0;
     for number in 0..MORE {
-        let id = world
-            .ask_for_files("ec", &[&format!("approved {number}")])
+        let id = test
+            .request_signatures("ec", &[&format!("approved {number}")])
             .await;
-        world
-            .wait_for(&id, |view| view.state == ActivationState::Collecting)
+        test.wait_for(&id, |view| view.state == ActivationState::Collecting)
             .await;
-        let task = world.task(1, &id).await.expect("a task");
-        let evidence = world.people[1].approve(&task);
+        let task = test.task(BEN, &id).await.expect("a task");
+        let evidence = test.ben_mut().approve(&task);
         let body = serde_json::to_string(&evidence).expect("JSON");
         let path = format!("/api/v1/activations/{id}/approvals");
-        let request = setting.request_of(1, "POST", &path, &body);
+        let request = setting.request_of(BEN, "POST", &path, &body);
         let end = if number % 2 == 0 {
             End::Reset
         } else {
@@ -241,8 +240,8 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
         block_in_place(|| server.hang_up(&request, moment(number * 3), end)).expect("sent");
         // The coordinator of the HSM completes a request that has arrived.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let view = world.view(&id).await;
-        let card = world.hsm_view().await.pka.expect("a quorum").authenticated;
+        let view = test.view(&id).await;
+        let card = test.hsm_view().await.pka.expect("a quorum").authenticated;
         let on_record = view
             .custodians
             .iter()
@@ -251,55 +250,54 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
         assert_eq!(usize::from(card), on_record);
         assert_eq!(view.authenticated, card);
         counted += on_record;
-        lock(&world, &id).await;
-        world.must_be_locked().await;
+        lock(&test, &id).await;
+        test.assert_locked().await;
     }
-    let approved = world.audit().await;
+    let approved = test.audit().await;
     let approved = approved
         .iter()
         .filter(|event| matches!(event, AuditEvent::Approved { .. }));
     // Both keys and the lease of the setting took two approvals each.
     assert_eq!(approved.count(), counted + 6);
-    nothing_is_half_done(&world, Lost::None).await;
-    world.app.shutdown().await;
+    nothing_is_half_done(&test, Lost::None).await;
+    test.shutdown().await;
 }
 
 /// Either the request never arrived, or the HSM is locked and the activation has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_now_whose_sender_hangs_up_is_done_or_never_arrived() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let setting = Setting::of(&mut world).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let setting = Setting::of(&mut test).await;
     let server = Server {
-        address: listen(&world.app).await,
+        address: listen(&test.server).await,
         tls: None,
     };
-    for waiting in world.active().await {
-        lock(&world, &waiting).await;
+    for waiting in test.active().await {
+        lock(&test, &waiting).await;
     }
     let mut done = 0;
     for number in 0..MORE {
-        let id = world.ask_for_anything("ec", 600, 10).await;
-        world.open(&id).await;
+        let id = test.request_any_content("ec", 600, 10).await;
+        test.open(&id).await;
         let path = format!("/api/v1/activations/{id}/lock");
-        let request = setting.request_of(1, "POST", &path, "");
+        let request = setting.request_of(BEN, "POST", &path, "");
         block_in_place(|| server.hang_up(&request, moment(number * 5), End::Reset)).expect("sent");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let view = world.view(&id).await;
+        let view = test.view(&id).await;
         if view.state.is_ended() {
             assert!(matches!(reason(&view), EndReason::Locked { by } if by.name == "Ben"));
-            world.must_be_locked().await;
-            assert!(!world.hsm.is_open());
+            test.assert_locked().await;
+            assert!(!test.hsm.is_open());
             done += 1;
         } else {
             let request = request_for("a", Mechanism::EcdsaSha256);
-            world
-                .sign(&id, "1", &request)
+            test.sign(&id, "1", &request)
                 .await
-                .expect("the lease is as before");
-            lock(&world, &id).await;
+                .expect("the lease is still open");
+            lock(&test, &id).await;
         }
     }
     assert!(done > 0, "no request arrived");
-    nothing_is_half_done(&world, Lost::None).await;
-    world.app.shutdown().await;
+    nothing_is_half_done(&test, Lost::None).await;
+    test.shutdown().await;
 }

@@ -9,7 +9,7 @@ use countersign_protocol::audit::AuditEvent;
 use countersign_server::{activation::LockRequest, server::DATABASE, store::Durability};
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::world::{World, operator};
+use crate::test_server::{TestServer, operator};
 
 /// Connections that the server reads with.
 const READERS: usize = 8;
@@ -21,9 +21,9 @@ pub enum Lost {
     Some,
 }
 
-/// A connection of another program. It does not wait for locks.
-pub async fn another_program(world: &World) -> SqliteConnection {
-    let path = world.folder.path().join(DATABASE);
+/// A database connection of another program, which does not wait for locks.
+pub async fn another_program(test: &TestServer) -> SqliteConnection {
+    let path = test.folder.path().join(DATABASE);
     SqliteConnectOptions::from_str(&format!("sqlite://{}", path.display()))
         .expect("a path")
         .busy_timeout(Duration::ZERO)
@@ -33,8 +33,8 @@ pub async fn another_program(world: &World) -> SqliteConnection {
 }
 
 /// *Lock now* by Ben.
-pub fn lock_request(world: &World) -> LockRequest {
-    let person = world.people[1].person.clone();
+pub fn lock_request(test: &TestServer) -> LockRequest {
+    let person = test.ben().person.clone();
     LockRequest {
         actor: operator(&person),
         person,
@@ -42,33 +42,33 @@ pub fn lock_request(world: &World) -> LockRequest {
     }
 }
 
-async fn count(world: &World, query: &'static str) -> usize {
+async fn count(test: &TestServer, query: &'static str) -> usize {
     let (count,): (i64,) = sqlx::query_as(query)
-        .fetch_one(world.app.store.pool())
+        .fetch_one(test.server.store.pool())
         .await
         .expect("a number");
     usize::try_from(count).expect("a number")
 }
 
-/// Tables whose rows differ in number from their audit entries.
-async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
-    let log = world.audit().await;
+/// Tables whose number of rows differs from the number of their audit entries.
+async fn contradictions(test: &TestServer, lost: Lost) -> Vec<String> {
+    let log = test.audit().await;
     let logged = |wanted: fn(&AuditEvent) -> bool| log.iter().filter(|event| wanted(event)).count();
     let pairs = [
         (
             "audit entries without a gap",
-            count(world, "SELECT MAX(idx) - MIN(idx) + 1 FROM audit").await,
+            count(test, "SELECT MAX(idx) - MIN(idx) + 1 FROM audit").await,
             log.len(),
         ),
         (
             "tokens",
-            count(world, "SELECT COUNT(*) FROM tokens").await,
+            count(test, "SELECT COUNT(*) FROM tokens").await,
             logged(|event| matches!(event, AuditEvent::TokenCreated { .. })),
         ),
         (
             "revoked tokens",
             count(
-                world,
+                test,
                 "SELECT COUNT(*) FROM tokens WHERE revoked_at IS NOT NULL",
             )
             .await,
@@ -76,7 +76,7 @@ async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
         ),
         (
             "invitations",
-            count(world, "SELECT COUNT(*) FROM invitations").await,
+            count(test, "SELECT COUNT(*) FROM invitations").await,
             // The first admin's invitation is a bootstrap.
             logged(|event| {
                 matches!(
@@ -87,18 +87,18 @@ async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
         ),
         (
             "activations",
-            count(world, "SELECT COUNT(*) FROM activations").await,
+            count(test, "SELECT COUNT(*) FROM activations").await,
             logged(|event| matches!(event, AuditEvent::ActivationRequested { .. })),
         ),
         (
             "ended activations",
-            count(world, "SELECT COUNT(*) FROM activations WHERE ended").await,
+            count(test, "SELECT COUNT(*) FROM activations WHERE ended").await,
             logged(|event| matches!(event, AuditEvent::ActivationEnded { .. })),
         ),
         (
             "signatures",
             count(
-                world,
+                test,
                 "SELECT COUNT(*) FROM signatures WHERE signature IS NOT NULL",
             )
             .await,
@@ -110,7 +110,7 @@ async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
                 Lost::Some => 0,
                 Lost::None => {
                     let query = "SELECT COUNT(*) FROM signatures WHERE signature IS NULL";
-                    count(world, query).await
+                    count(test, query).await
                 }
             },
             0,
@@ -123,21 +123,21 @@ async fn contradictions(world: &World, lost: Lost) -> Vec<String> {
 }
 
 /// Waits until requests that are still under way have ended, then checks everything.
-pub async fn nothing_is_half_done(world: &World, lost: Lost) {
+pub async fn nothing_is_half_done(test: &TestServer, lost: Lost) {
     let start = Instant::now();
     loop {
-        let wrong = contradictions(world, lost).await;
+        let wrong = contradictions(test, lost).await;
         if wrong.is_empty() {
             break;
         }
         assert!(start.elapsed() < Duration::from_secs(5), "{wrong:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    no_transaction_is_open(world).await;
+    no_transaction_is_open(test).await;
 }
 
-async fn no_transaction_is_open(world: &World) {
-    let mut other = another_program(world).await;
+async fn no_transaction_is_open(test: &TestServer) {
+    let mut other = another_program(test).await;
     let start = Instant::now();
     while let Err(error) = other.execute("BEGIN IMMEDIATE").await {
         assert!(start.elapsed() < Duration::from_secs(5), "{error}");
@@ -147,7 +147,7 @@ async fn no_transaction_is_open(world: &World) {
     other.close().await.expect("closed");
     let mut readers = Vec::new();
     for _ in 0..READERS {
-        let reader = world.app.store.read().await.expect("a connection");
+        let reader = test.server.store.read().await.expect("a connection");
         readers.push(reader);
     }
     for reader in &mut readers {
@@ -157,8 +157,8 @@ async fn no_transaction_is_open(world: &World) {
             .expect("no transaction is open");
     }
     drop(readers);
-    let mut writer = world
-        .app
+    let mut writer = test
+        .server
         .store
         .connection(Durability::PowerCut)
         .await

@@ -29,8 +29,10 @@ use crate::{
     cloud::client::{device, key, lock, public_key},
     http::{json, send},
     pki,
-    tls::stage::token_for,
-    world::{World, anything, create_token, hsm_id, operator, router},
+    test_server::{
+        ANNA, BEN, CARLA, DOUG, TestServer, anything, create_token, hsm_id, operator, router,
+    },
+    tls::server::token_for,
 };
 
 /// Attempts at each route. The setting holds as many tokens, invitations and activations to be used up.
@@ -39,10 +41,10 @@ pub const ATTEMPTS: usize = 48;
 /// The caller of a request.
 #[derive(Clone, Copy)]
 pub enum As {
-    Nobody,
+    Anonymous,
     /// A person with a session.
     Person(usize),
-    /// A program with a token of Doug's.
+    /// A program with Doug's token.
     Program,
     /// Doug, in a session that the attempt ends.
     LeavingPerson,
@@ -58,15 +60,15 @@ pub struct Route {
 }
 
 /// Anna is an admin, Carla a custodian, Doug a requester.
-const ADMIN: As = As::Person(0);
-const CUSTODIAN: As = As::Person(2);
-const REQUESTER: As = As::Person(3);
+const ADMIN: As = As::Person(ANNA);
+const CUSTODIAN: As = As::Person(CARLA);
+const REQUESTER: As = As::Person(DOUG);
 
 pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/api/v1/bootstrap",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |_, number| {
             let bootstrap = Bootstrap {
                 code: "AAAA-BBBB-CCCC-DDDD".into(),
@@ -79,7 +81,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/api/v1/enrolment/open",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |setting, _| {
             let code = setting.invitation_code.clone();
             (vec![], text(&OpenInvitation { code }))
@@ -88,7 +90,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/api/v1/enrolment",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |setting, _| {
             let enrolment = Enrolment {
                 code: setting.invitation_code.clone(),
@@ -138,13 +140,13 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/api/v1/session/challenge",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: nothing,
     },
     Route {
         method: "POST",
         path: "/api/v1/session",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |setting, _| (vec![], setting.used_log_in.clone()),
     },
     Route {
@@ -311,13 +313,13 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/rt/hsm",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |_, _| (vec![], "no message".into()),
     },
     Route {
         method: "POST",
         path: "/rt/hsm/{token}",
-        caller: As::Nobody,
+        caller: As::Anonymous,
         fill: |_, _| (vec!["token".into()], "no message".into()),
     },
 ];
@@ -390,44 +392,40 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Prepares a world whose HSM is ready.
-    pub async fn of(world: &mut World) -> Self {
-        let router = router(&world.app).await;
+    /// Prepares a test server whose HSM is ready.
+    pub async fn of(test: &mut TestServer) -> Self {
+        let router = router(&test.server).await;
         let mut cookies = Vec::new();
-        for player in 0..4 {
-            cookies.push(log_in(world, &router, player).await.0);
+        for index in [ANNA, BEN, CARLA, DOUG] {
+            cookies.push(log_in(test, &router, index).await.0);
         }
         let mut leaving = Vec::new();
         for _ in 0..ATTEMPTS / 8 {
-            leaving.push(log_in(world, &router, 3).await.0);
+            leaving.push(log_in(test, &router, DOUG).await.0);
         }
-        let (_, used_log_in) = log_in(world, &router, 1).await;
+        let (_, used_log_in) = log_in(test, &router, BEN).await;
         let used_approval = {
-            let id = world.ask_for_files("ec", &["approved once"]).await;
-            world
-                .wait_for(&id, |view| view.state == ActivationState::Collecting)
+            let id = test.request_signatures("ec", &["approved once"]).await;
+            test.wait_for(&id, |view| view.state == ActivationState::Collecting)
                 .await;
-            let task = world.task(2, &id).await.expect("a task");
-            let evidence = text(&world.people[2].approve(&task));
-            lock(world, &id).await;
+            let task = test.task(CARLA, &id).await.expect("a task");
+            let evidence = text(&test.carla_mut().approve(&task));
+            lock(test, &id).await;
             evidence
         };
-        let open = world.ask_for_anything("ec", 3600, 10_000).await;
-        world.open(&open).await;
-        let queued = world.ask_for_files("rsa", &["queued"]).await;
+        let open = test.request_any_content("ec", 3600, 10_000).await;
+        test.open(&open).await;
+        let queued = test.request_signatures("rsa", &["queued"]).await;
         let mut activations = Vec::new();
         for number in 0..ATTEMPTS {
             let name = format!("cancelled {number}");
-            activations.push(world.ask_for_files("rsa", &[&name]).await.to_string());
+            activations.push(test.request_signatures("rsa", &[&name]).await.to_string());
         }
-        let (admin, doug) = (
-            world.people[0].person.clone(),
-            world.people[3].person.clone(),
-        );
+        let (admin, doug) = (test.anna().person.clone(), test.doug().person.clone());
         let mut tokens = Vec::new();
         for number in 0..ATTEMPTS {
             let new = serde_json::from_str(&new_token(number)).expect("a token");
-            let created = create_token(&world.app, &doug, &operator(&doug), &new).await;
+            let created = create_token(&test.server, &doug, &operator(&doug), &new).await;
             tokens.push(created.expect("a token").token.id.to_string());
         }
         let mut invitations = Vec::new();
@@ -437,28 +435,28 @@ impl Setting {
                 mail: None,
                 roles: vec![Role::Auditor],
             };
-            let created = world.app.people.invite(&operator(&admin), &new).await;
+            let created = test.server.people.invite(&operator(&admin), &new).await;
             invitations.push(created.expect("invited").invitation.id.to_string());
         }
-        let link = world.invite("Eve", Role::Custodian).await;
-        world.enrol(&link, "EVE001").await;
-        let eve = world.people.last().expect("Eve");
+        let link = test.invite("Eve", Role::Custodian).await;
+        test.enrol(&link, "EVE001").await;
+        let eve = test.people.last().expect("Eve");
         let newcomer = (eve.person.id.clone(), eve.card.fingerprint());
-        let link = world.invite("Frank", Role::Custodian).await;
+        let link = test.invite("Frank", Role::Custodian).await;
         let (_, code) = link.split_once('#').expect("a code");
-        let ec = key(world, "ec");
-        let ec_key = public_key(world, "ec");
-        let bearer = token_for(world, &[], None).await.expect("a token").secret;
-        let (cloud_hsm, cloud_domain) = device(world).await;
+        let ec = key(test, "ec");
+        let ec_key = public_key(test, "ec");
+        let bearer = token_for(test, &[], None).await.expect("a token").secret;
+        let (cloud_hsm, cloud_domain) = device(test).await;
         Self {
-            origin: world.app.config.public_origin.clone(),
+            origin: test.server.config.public_origin.clone(),
             cookies,
             leaving,
             bearer,
             open,
             queued,
             ec: ec_key.fingerprint(),
-            rsa: public_key(world, "rsa").fingerprint(),
+            rsa: public_key(test, "rsa").fingerprint(),
             certificate: pki::certificate_by_another(&ec_key),
             newcomer,
             invitation_code: code.to_owned(),
@@ -483,8 +481,8 @@ impl Setting {
             path.replace_range(start..=end, &value);
         }
         let caller = match route.caller {
-            As::Nobody => format!("Origin: {}\r\n", self.origin),
-            As::Person(player) => self.session(&self.cookies[player]),
+            As::Anonymous => format!("Origin: {}\r\n", self.origin),
+            As::Person(index) => self.session(&self.cookies[index]),
             As::LeavingPerson => self.session(&self.leaving[attempt % self.leaving.len()]),
             As::Program => format!("Authorization: Bearer {}\r\n", self.bearer),
         };
@@ -502,11 +500,11 @@ impl Setting {
         .into_bytes()
     }
 
-    /// As [`Self::request`], for a person and a path that the table does not fill.
-    pub fn request_of(&self, player: usize, method: &str, path: &str, body: &str) -> Vec<u8> {
+    /// Does the same as [`Self::request`] for a person and a path that the table does not contain.
+    pub fn request_of(&self, index: usize, method: &str, path: &str, body: &str) -> Vec<u8> {
         format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.session(&self.cookies[player]),
+            self.session(&self.cookies[index]),
             body.len()
         )
         .into_bytes()
@@ -517,13 +515,13 @@ impl Setting {
     }
 }
 
-/// Logs a person in, and returns the cookie for requests and the body of the log-in, which counts only once.
-async fn log_in(world: &mut World, router: &Router, player: usize) -> (String, String) {
-    let own = world.app.config.public_origin.clone();
+/// Logs a person in, and returns the cookie for requests and the body of the log-in, which is accepted only once.
+async fn log_in(test: &mut TestServer, router: &Router, index: usize) -> (String, String) {
+    let own = test.server.config.public_origin.clone();
     let origin = [("origin", own.as_str())];
     let challenge: LoginChallenge =
         json(send(router, "POST", "/session/challenge", &origin, None).await).await;
-    let statement = world.people[player].card.log_in(&challenge.task);
+    let statement = test.people[index].card.log_in(&challenge.task);
     let body = text(&LogIn { statement });
     let response = send(router, "POST", "/session", &origin, Some(body.clone())).await;
     assert_eq!(response.status(), StatusCode::OK);

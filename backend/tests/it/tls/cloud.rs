@@ -1,4 +1,4 @@
-//! A client of the cloud service as it is: curl with mutual TLS, and nothing else that says who calls.
+//! curl as an unchanged client of the cloud service, which identifies itself only by mutual TLS.
 
 use std::path::PathBuf;
 
@@ -10,22 +10,23 @@ use serde_json::Value;
 
 use super::{
     curl::run,
-    stage::{Stage, token_for},
+    server::{TlsServer, token_for},
 };
 use crate::cloud::client::{lock, path, public_key};
+use crate::test_server::DOUG;
 
 const MESSAGE: &[u8] = b"Hello World";
 
 struct Curl {
     folder: PathBuf,
     base: String,
-    /// Files of the client certificate; `None`: nobody.
+    /// Name of the files of the client certificate, if it has one.
     identity: Option<&'static str>,
 }
 
 impl Curl {
-    /// Status and body.
-    async fn ask(&self, path: &str, more: &[&str]) -> (u16, Value) {
+    /// Sends a request, and returns the status and the body.
+    async fn request(&self, path: &str, more: &[&str]) -> (u16, Value) {
         let mut arguments: Vec<String> = ["--silent", "--show-error", "--cacert", "server.pem"]
             .map(str::to_owned)
             .into();
@@ -59,7 +60,8 @@ impl Curl {
         );
         let json = "Content-Type: application/json";
         let path = format!("{key}/signhash");
-        self.ask(&path, &["--header", json, "--data", &body]).await
+        self.request(&path, &["--header", json, "--data", &body])
+            .await
     }
 }
 
@@ -84,10 +86,10 @@ fn must_verify(answer: &(u16, Value), mechanism: Mechanism, key: &PublicKey) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
-    let mut stage = Stage::new().await;
-    stage.world.make_ready().await;
-    let folder = stage.world.folder.path().to_owned();
+async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
+    let mut tls_server = TlsServer::new().await;
+    tls_server.test.make_ready().await;
+    let folder = tls_server.test.folder.path().to_owned();
     for name in ["client", "stranger"] {
         let command = format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 365 -subj /CN={name} -keyout {name}.key \
@@ -97,10 +99,10 @@ async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
         run(&folder, "openssl", &arguments);
     }
     let pem = std::fs::read_to_string(folder.join("client.pem")).expect("a certificate");
-    token_for(&stage.world, &[], Some(pem))
+    token_for(&tls_server.test, &[], Some(pem))
         .await
         .expect("a token");
-    let base = format!("{}/se/api", stage.origin());
+    let base = format!("{}/se/api", tls_server.origin());
     let curl = |identity| Curl {
         folder: folder.clone(),
         base: base.clone(),
@@ -108,10 +110,13 @@ async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
     };
     let client = curl(Some("client"));
     let hash = Sha256Digest::of(MESSAGE);
-    let (ec, rsa) = (path(&stage.world, "ec"), path(&stage.world, "rsa"));
+    let (ec, rsa) = (path(&tls_server.test, "ec"), path(&tls_server.test, "rsa"));
 
-    // Locked: nothing is listed, and nothing is signed.
-    assert_eq!(client.ask("/keys", &[]).await, (200, Value::Array(vec![])));
+    // While the HSM is locked, nothing is listed and nothing is signed.
+    assert_eq!(
+        client.request("/keys", &[]).await,
+        (200, Value::Array(vec![]))
+    );
     let locked = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
     assert_eq!(problem(&locked), (409, "not-open"));
 
@@ -123,11 +128,11 @@ async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
         seconds: 600,
         signatures: 3,
     };
-    let asked = stage.world.ask(3, purpose, Some(lease)).await;
-    let id = asked.expect("asked").terms.id;
-    stage.world.open(&id).await;
+    let requested = tls_server.test.request(DOUG, purpose, Some(lease)).await;
+    let id = requested.expect("requested").terms.id;
+    tls_server.test.open(&id).await;
     for path in ["/hsms", "/keys", "/keydomains", &ec, &rsa] {
-        let (status, _) = client.ask(path, &[]).await;
+        let (status, _) = client.request(path, &[]).await;
         assert_eq!(status, 200, "{path}");
     }
     for (key, algorithm, mechanism, label) in [
@@ -135,9 +140,9 @@ async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
         (&rsa, "RSA_PKCS1", Mechanism::RsaPkcs1Sha256, "rsa"),
         (&rsa, "RSA_PSS", Mechanism::RsaPssSha256, "rsa"),
     ] {
-        // All but the last, which ends the lease, are answered twice and counted once.
+        // A repeated request counts once. The last signature ends the lease, so it is not repeated.
         let made = client.sign(key, algorithm, hash.as_bytes()).await;
-        must_verify(&made, mechanism, &public_key(&stage.world, label));
+        must_verify(&made, mechanism, &public_key(&tls_server.test, label));
         if algorithm != "RSA_PSS" {
             assert_eq!(client.sign(key, algorithm, hash.as_bytes()).await, made);
         }
@@ -145,34 +150,34 @@ async fn a_client_of_the_cloud_service_needs_nothing_but_its_certificate() {
             (key.as_str(), &[1; 20][..], (400, "invalid-request")),
             ("/keys/7F", hash.as_bytes(), (404, "not-found")),
         ] {
-            let refused = client.sign(wrong, algorithm, hash).await;
-            assert_eq!(problem(&refused), expected, "{wrong} {algorithm}");
+            let rejected = client.sign(wrong, algorithm, hash).await;
+            assert_eq!(problem(&rejected), expected, "{wrong} {algorithm}");
         }
     }
-    let method = client.ask(&ec, &["--request", "DELETE"]).await;
+    let method = client.request(&ec, &["--request", "DELETE"]).await;
     assert_eq!(problem(&method), (405, "method-not-allowed"));
-    for nobody in [curl(None), curl(Some("stranger"))] {
-        let refused = nobody.ask("/keys", &[]).await;
-        assert_eq!(problem(&refused), (401, "not-authenticated"));
+    for unknown in [curl(None), curl(Some("stranger"))] {
+        let rejected = unknown.request("/keys", &[]).await;
+        assert_eq!(problem(&rejected), (401, "not-authenticated"));
     }
 
     let ended = |view: &countersign_protocol::activation::ActivationView| view.state.is_ended();
-    let view = stage.world.wait_for(&id, ended).await;
+    let view = tls_server.test.wait_for(&id, ended).await;
     assert_eq!(view.signatures, 3);
-    let over = client.sign(&ec, "ECDSA", &[7; 32]).await;
-    assert_eq!(problem(&over), (409, "not-open"));
+    let after_end = client.sign(&ec, "ECDSA", &[7; 32]).await;
+    assert_eq!(problem(&after_end), (409, "not-open"));
 
-    // *Lock now* ends it for clients, too.
-    let id = stage.world.ask_for_anything("ec", 600, 5).await;
-    stage.world.open(&id).await;
+    // *Lock now* ends the lease for clients as well.
+    let id = tls_server.test.request_any_content("ec", 600, 5).await;
+    tls_server.test.open(&id).await;
     let made = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
     must_verify(
         &made,
         Mechanism::EcdsaSha256,
-        &public_key(&stage.world, "ec"),
+        &public_key(&tls_server.test, "ec"),
     );
-    lock(&stage.world, &id).await;
-    let over = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
-    assert_eq!(problem(&over), (409, "not-open"));
-    stage.world.app.shutdown().await;
+    lock(&tls_server.test, &id).await;
+    let after_end = client.sign(&ec, "ECDSA", hash.as_bytes()).await;
+    assert_eq!(problem(&after_end), (409, "not-open"));
+    tls_server.test.shutdown().await;
 }

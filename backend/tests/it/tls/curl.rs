@@ -1,10 +1,10 @@
-//! Another TLS library: curl, with a certificate that openssl made as `docs/tls.md` says.
+//! curl as a client with another TLS library, and a certificate created with openssl as in `docs/tls.md`.
 
 use std::{path::Path, process::Command};
 
 use countersign_protocol::session::SessionView;
 
-use super::stage::{Stage, token_for};
+use super::server::{TlsServer, token_for};
 
 pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program)
@@ -21,9 +21,9 @@ pub fn run(folder: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curl_with_a_certificate_by_openssl_is_the_tokens_caller() {
-    let stage = Stage::new().await;
-    let folder = stage.world.folder.path().to_owned();
+async fn curl_with_an_openssl_certificate_acts_as_its_token() {
+    let tls_server = TlsServer::new().await;
+    let folder = tls_server.test.folder.path().to_owned();
     for (kind, tls) in [
         ("ec -pkeyopt ec_paramgen_curve:P-256", "1.3"),
         ("rsa:2048", "1.2"),
@@ -35,13 +35,13 @@ async fn curl_with_a_certificate_by_openssl_is_the_tokens_caller() {
         );
         run(&folder, "openssl", &command.split(' ').collect::<Vec<_>>());
         let pem = std::fs::read_to_string(folder.join("client.pem")).expect("a certificate");
-        token_for(&stage.world, &[], Some(pem))
+        token_for(&tls_server.test, &[], Some(pem))
             .await
             .expect("a token");
         let command = format!(
             "--silent --show-error --fail --cacert server.pem --cert client.pem --key client.key --tlsv{tls} --tls-max {tls} \
              {}/api/v1/session",
-            stage.origin()
+            tls_server.origin()
         );
         let from = folder.clone();
         let body = tokio::task::spawn_blocking(move || {
@@ -56,5 +56,5 @@ async fn curl_with_a_certificate_by_openssl_is_the_tokens_caller() {
         let me: SessionView = serde_json::from_slice(&body).expect("a session");
         assert_eq!(me.person.name, "Doug", "{kind}");
     }
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Client certificates that stand for API tokens.
+//! Client certificates that identify API tokens.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use countersign_protocol::{
 use countersign_server::{store, tls::Unusable, tokens::TokenError};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
 
-use super::stage::{BOTH, Pair, Stage, soon, token_for};
-use crate::world::{NotCreated, files, operator};
+use super::server::{BOTH, Pair, TlsServer, in_time, token_for};
+use crate::test_server::{NotCreated, files, operator};
 
-/// The certificate of one, the key of another.
-fn stolen(
+/// The certificate of one pair with the key of another.
+fn pair_of(
     certificate: &Pair,
     key: &Pair,
 ) -> (
@@ -31,30 +31,34 @@ fn stolen(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_holds_the_key_is_the_tokens_caller() {
-    let stage = Stage::new().await;
+async fn a_client_that_proves_the_key_acts_as_the_token() {
+    let tls_server = TlsServer::new().await;
     for algorithm in [
         &PKCS_ECDSA_P256_SHA256,
         &PKCS_ECDSA_P384_SHA384,
         &PKCS_ED25519,
     ] {
         let pair = Pair::of("build, machine 7", algorithm, |_| {});
-        let created = stage.token(&[], Some(&pair)).await.expect("a token").token;
+        let created = tls_server
+            .token(&[], Some(&pair))
+            .await
+            .expect("a token")
+            .token;
         let shown = created.certificate.clone().expect("a certificate");
         assert!(shown.subject.contains("machine 7"), "{}", shown.subject);
-        assert!(stage.world.audit().await.iter().any(|event| matches!(
+        assert!(tls_server.test.audit().await.iter().any(|event| matches!(
             event,
             AuditEvent::TokenCreated { token, certificate, .. }
                 if *token == created.id && *certificate == Some(shown.fingerprint)
         )));
         for version in BOTH {
-            let mut connection = stage
-                .connect_as(Some(stolen(&pair, &pair)), &[*version])
+            let mut connection = tls_server
+                .connect_as(Some(pair_of(&pair, &pair)), &[*version])
                 .await
                 .expect("connects");
             let me: SessionView = connection.get("/session").await.json();
             assert_eq!(me.person.name, "Doug");
-            // As requester, and never as more.
+            // The token acts only as a requester.
             assert_eq!(
                 connection.get("/audit").await.code(),
                 ProblemCode::NotAllowed
@@ -64,7 +68,13 @@ async fn whoever_holds_the_key_is_the_tokens_caller() {
                 ProblemCode::NotAllowed
             );
         }
-        let mut read = stage.world.app.store.read().await.expect("a connection");
+        let mut read = tls_server
+            .test
+            .server
+            .store
+            .read()
+            .await
+            .expect("a connection");
         let stored = store::tokens::by_id(&mut read, &created.id)
             .await
             .expect("works");
@@ -72,13 +82,13 @@ async fn whoever_holds_the_key_is_the_tokens_caller() {
         assert!(stored.last_used_at.is_some());
         assert_eq!(stored.certificate, created.certificate);
 
-        // Withdrawn, at once, on a connection that is open.
-        let mut open = stage.connect(Some(&pair)).await;
+        // A revocation takes effect immediately, even on an open connection.
+        let mut open = tls_server.connect(Some(&pair)).await;
         assert_eq!(open.get("/keys").await.status, 200);
-        let doug = &stage.world.people[3].person;
-        stage
-            .world
-            .app
+        let doug = &tls_server.test.doug().person;
+        tls_server
+            .test
+            .server
             .tokens
             .revoke(doug, false, &operator(doug), &created.id)
             .await
@@ -88,47 +98,53 @@ async fn whoever_holds_the_key_is_the_tokens_caller() {
             ProblemCode::NotAuthenticated
         );
     }
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }
 
-/// The client that the command line and the PKCS#11 module use; scope and actor are the token's.
+/// Uses the client of the command line and the PKCS#11 module. The keys and the actor are those of the token.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_asks_with_its_certificate_for_the_keys_of_its_token() {
-    let mut stage = Stage::new().await;
-    stage.world.make_ready().await;
+async fn a_program_with_a_certificate_is_limited_to_the_keys_of_its_token() {
+    let mut tls_server = TlsServer::new().await;
+    tls_server.test.make_ready().await;
     let pair = Pair::new("pipeline");
-    let token = stage
+    let token = tls_server
         .token(&["ec"], Some(&pair))
         .await
         .expect("a token")
         .token;
-    let folder = stage.world.folder.path();
+    let folder = tls_server.test.folder.path();
     let mine = pair.write(folder, "client");
     make_private(&mine.key);
     let options = Options {
-        ca_file: Some(stage.files.certificate.clone()),
+        ca_file: Some(tls_server.files.certificate.clone()),
         client_certificate: Some(CertificateFiles {
             certificate: mine.certificate,
             key: mine.key,
         }),
         ..Options::default()
     };
-    let server = ServerUrl::parse(stage.origin()).expect("an address");
+    let server = ServerUrl::parse(tls_server.origin()).expect("an address");
     let client = Client::new(server, None, &options).expect("a client");
-    let refused = tokio::task::spawn_blocking(move || {
+    let rejected = tokio::task::spawn_blocking(move || {
         assert_eq!(client.session()?.person.name, "Doug");
-        let refused = client.request_activation(&ask("rsa")).err();
-        client.request_activation(&ask("ec"))?;
-        Ok::<_, ClientError>(refused)
+        let rejected = client.request_activation(&request("rsa")).err();
+        client.request_activation(&request("ec"))?;
+        Ok::<_, ClientError>(rejected)
     })
     .await
     .expect("no panic")
-    .expect("asked");
+    .expect("requested");
     assert_eq!(
-        refused.and_then(|error| error.code()),
+        rejected.and_then(|error| error.code()),
         Some(ProblemCode::NotAllowed)
     );
-    let mut read = stage.world.app.store.read().await.expect("a connection");
+    let mut read = tls_server
+        .test
+        .server
+        .store
+        .read()
+        .await
+        .expect("a connection");
     let log = store::audit::page(&mut read, None, 100)
         .await
         .expect("the log");
@@ -141,7 +157,7 @@ async fn a_program_asks_with_its_certificate_for_the_keys_of_its_token() {
         matches!(&entry.actor, Actor::Token { token: by, .. } if *by == token.id),
         "{entry:?}"
     );
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }
 
 fn make_private(file: &std::path::Path) {
@@ -149,7 +165,7 @@ fn make_private(file: &std::path::Path) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("changed");
 }
 
-fn ask(key: &str) -> NewActivation {
+fn request(key: &str) -> NewActivation {
     NewActivation {
         hsm: None,
         purpose: NewPurpose::Sign {
@@ -167,126 +183,137 @@ fn ask(key: &str) -> NewActivation {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_without_its_key_is_worth_nothing() {
-    let stage = Stage::new().await;
+async fn a_certificate_without_its_key_is_rejected() {
+    let tls_server = TlsServer::new().await;
     let (victim, thief) = (Pair::new("victim"), Pair::new("thief"));
-    stage.token(&[], Some(&victim)).await.expect("a token");
+    tls_server.token(&[], Some(&victim)).await.expect("a token");
     for version in BOTH {
-        let connection = stage
-            .connect_as(Some(stolen(&victim, &thief)), &[*version])
+        let connection = tls_server
+            .connect_as(Some(pair_of(&victim, &thief)), &[*version])
             .await;
-        // In TLS 1.3 the client learns of it when it reads.
+        // In TLS 1.3 the client notices the failure when it reads.
         if let Ok(mut connection) = connection {
             let path = "/session";
-            let answer = super::stage::send(&mut connection.0, "GET", path, &[], "").await;
+            let answer = super::server::send(&mut connection.0, "GET", path, &[], "").await;
             assert!(answer.is_err());
         }
     }
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_and_expired_certificates_are_nobody() {
-    let stage = Stage::new().await;
+async fn unknown_and_expired_certificates_are_rejected() {
+    let tls_server = TlsServer::new().await;
     let stranger = Pair::new("stranger");
-    let mut connection = stage.connect(Some(&stranger)).await;
+    let mut connection = tls_server.connect(Some(&stranger)).await;
     assert_eq!(
         connection.get("/keys").await.code(),
         ProblemCode::NotAuthenticated
     );
-    // What anybody may do, a stranger may, too.
+    // Requests that need no credential are still accepted.
     assert_eq!(connection.get("/about").await.status, 200);
 
     // A token that has expired.
     let pair = Pair::new("pipeline");
-    let created = stage.token(&[], Some(&pair)).await.expect("a token").token;
+    let created = tls_server
+        .token(&[], Some(&pair))
+        .await
+        .expect("a token")
+        .token;
     sqlx::query("UPDATE tokens SET expires_at = '2020-01-01T00:00:00.000Z' WHERE id = ?")
         .bind(created.id.as_str())
-        .execute(stage.world.app.store.pool())
+        .execute(tls_server.test.server.store.pool())
         .await
         .expect("changed");
-    let mut connection = stage.connect(Some(&pair)).await;
+    let mut connection = tls_server.connect(Some(&pair)).await;
     assert_eq!(
         connection.get("/keys").await.code(),
         ProblemCode::NotAuthenticated
     );
-    // The same certificate may stand for its successor.
-    stage.token(&[], Some(&pair)).await.expect("a token");
+    // The same certificate can be used for the next token.
+    tls_server.token(&[], Some(&pair)).await.expect("a token");
     assert_eq!(connection.get("/keys").await.status, 200);
 
     // A certificate that expires while a connection is open.
     let short = Pair::of("short", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_after = time::OffsetDateTime::now_utc() + Duration::from_secs(3);
     });
-    stage.token(&[], Some(&short)).await.expect("a token");
-    let mut connection = stage.connect(Some(&short)).await;
+    tls_server.token(&[], Some(&short)).await.expect("a token");
+    let mut connection = tls_server.connect(Some(&short)).await;
     assert_eq!(connection.get("/keys").await.status, 200);
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(
         connection.get("/keys").await.code(),
         ProblemCode::NotAuthenticated
     );
-    let again = soon(stage.connect(Some(&short))).await.get("/keys").await;
+    let again = in_time(tls_server.connect(Some(&short)))
+        .await
+        .get("/keys")
+        .await;
     assert_eq!(again.code(), ProblemCode::NotAuthenticated);
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_token_can_be_bound_to() {
-    let stage = Stage::new().await;
+async fn a_token_rejects_unusable_certificates() {
+    let tls_server = TlsServer::new().await;
     let pair = Pair::new("pipeline");
-    let refusal = async |text: String| match token_for(&stage.world, &[], Some(text)).await {
+    let rejection = async |text: String| match token_for(&tls_server.test, &[], Some(text)).await {
         Err(NotCreated::Certificate(why)) => why,
         other => panic!("{:?}", other.map(|created| created.token)),
     };
-    assert_eq!(refusal("nonsense".into()).await, Unusable::Malformed);
+    assert_eq!(rejection("nonsense".into()).await, Unusable::Malformed);
     let both = format!("{}{}", pair.certificate, pair.key);
-    assert_eq!(refusal(both).await, Unusable::PrivateKey);
+    assert_eq!(rejection(both).await, Unusable::PrivateKey);
     let two = format!("{0}{0}", pair.certificate);
-    assert_eq!(refusal(two).await, Unusable::Several);
+    assert_eq!(rejection(two).await, Unusable::Several);
     let old = Pair::of("old", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_after = date_time_ymd(2020, 1, 1);
     });
     assert!(matches!(
-        refusal(old.certificate).await,
+        rejection(old.certificate).await,
         Unusable::Expired(_)
     ));
     let early = Pair::of("early", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_before = date_time_ymd(2999, 1, 1);
     });
     assert!(matches!(
-        refusal(early.certificate).await,
+        rejection(early.certificate).await,
         Unusable::NotYetValid(_)
     ));
 
-    // One certificate, one identity.
-    stage.token(&[], Some(&pair)).await.expect("a token");
-    let again = stage.token(&[], Some(&pair)).await;
+    // A certificate can belong to one token only.
+    tls_server.token(&[], Some(&pair)).await.expect("a token");
+    let again = tls_server.token(&[], Some(&pair)).await;
     assert!(matches!(
         again,
         Err(NotCreated::Token(TokenError::CertificateTaken))
     ));
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_has_one_credential_and_browsers_have_no_certificate() {
-    let mut stage = Stage::new().await;
+async fn a_request_has_one_credential_and_certificates_of_browsers_are_ignored() {
+    let mut tls_server = TlsServer::new().await;
     let pair = Pair::new("in a browser");
-    stage.token(&[], Some(&pair)).await.expect("a token");
-    let bearer = stage.token(&["ec"], None).await.expect("a token").secret;
-    let origin = stage.origin().to_owned();
-    let mut connection = stage.connect(Some(&pair)).await;
+    tls_server.token(&[], Some(&pair)).await.expect("a token");
+    let bearer = tls_server
+        .token(&["ec"], None)
+        .await
+        .expect("a token")
+        .secret;
+    let origin = tls_server.origin().to_owned();
+    let mut connection = tls_server.connect(Some(&pair)).await;
     assert_eq!(connection.get("/keys").await.status, 200);
 
-    // A token wins, a bad one too.
+    // The header `Authorization` takes precedence, even with an invalid token.
     for (value, status) in [(format!("Bearer {bearer}"), 200), ("Bearer x".into(), 401)] {
         let headers = [("authorization", value.as_str())];
         let answer = connection.send("GET", "/keys", &headers, "").await;
         assert_eq!(answer.status, status, "{value}");
     }
 
-    // The certificate is not what a page, ours or another, acts with.
+    // The certificate is ignored in requests from pages, whether of the portal or of another site.
     for (headers, status) in [
         (vec![("origin", "https://evil.example")], 403),
         (vec![("origin", "null")], 403),
@@ -308,16 +335,16 @@ async fn a_request_has_one_credential_and_browsers_have_no_certificate() {
     assert_eq!(
         answer.code(),
         ProblemCode::NotAuthenticated,
-        "the portal wants a log-in"
+        "the portal needs a log-in"
     );
 
-    // With a session, the certificate changes nothing: not who it is, not what a session must prove.
+    // With a session, the certificate changes neither the caller nor the required headers.
     let headers = [("origin", origin.as_str())];
     let answer = connection
         .send("POST", "/session/challenge", &headers, "")
         .await;
     let challenge: LoginChallenge = answer.json();
-    let statement = stage.world.people[0].card.log_in(&challenge.task);
+    let statement = tls_server.test.anna_mut().card.log_in(&challenge.task);
     let body = serde_json::to_string(&LogIn { statement }).expect("JSON");
     let answer = connection.send("POST", "/session", &headers, &body).await;
     let cookie = answer
@@ -337,5 +364,5 @@ async fn a_request_has_one_credential_and_browsers_have_no_certificate() {
     let headers = [("cookie", "__Host-countersign=invented")];
     let answer = connection.send("GET", "/session", &headers, "").await;
     assert_eq!(answer.code(), ProblemCode::NotAuthenticated);
-    stage.world.app.shutdown().await;
+    tls_server.test.shutdown().await;
 }

@@ -1,8 +1,8 @@
-//! TLS, client certificates, proxies: over real sockets.
+//! TLS, client certificates and proxies, over real sockets.
 
 mod cloud;
 mod curl;
-mod door;
 mod identities;
+mod listener;
 mod proxies;
-pub mod stage;
+pub mod server;

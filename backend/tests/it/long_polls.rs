@@ -1,4 +1,4 @@
-//! Who waits for an activation, and may not any more when there is an answer.
+//! Long polls whose caller loses access while they wait.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 
 use crate::{
     http::{json, log_in, send},
-    tls::stage::{soon, token_for},
-    world::{ORIGIN, World, operator},
+    test_server::{DOUG, ORIGIN, TestServer, operator},
+    tls::server::{in_time, token_for},
 };
 
 type Header = (&'static str, String);
 
-/// Waits for the next change for so many seconds.
+/// Sends a long poll for the next change, which waits at most so many seconds.
 fn wait(
     router: &Router,
     id: &ActivationId,
@@ -34,12 +34,11 @@ fn wait(
     })
 }
 
-/// An activation that does not change by itself, and its revision.
-async fn queued(world: &World, router: &Router, who: &Header) -> (ActivationId, u64) {
-    let first = world.ask_for_anything("rsa", 60, 1).await;
-    let id = world.ask_for_anything("ec", 60, 1).await;
-    world
-        .wait_for(&first, |view| view.state == ActivationState::Collecting)
+/// A queued activation, which does not change, and its revision.
+async fn queued(test: &TestServer, router: &Router, who: &Header) -> (ActivationId, u64) {
+    let first = test.request_any_content("rsa", 60, 1).await;
+    let id = test.request_any_content("ec", 60, 1).await;
+    test.wait_for(&first, |view| view.state == ActivationState::Collecting)
         .await;
     let headers = [(who.0, who.1.as_str())];
     let path = format!("/activations/{id}");
@@ -47,76 +46,74 @@ async fn queued(world: &World, router: &Router, who: &Header) -> (ActivationId, 
     (id, view.revision)
 }
 
-async fn begun() {
+async fn polls_have_started() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
 #[tokio::test]
-async fn whoever_loses_their_credentials_waits_no_longer() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+async fn a_long_poll_ends_when_its_credential_is_revoked() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
     let cookies = [
-        log_in(&mut world, &router, 3).await,
-        log_in(&mut world, &router, 3).await,
+        log_in(&mut test, &router, DOUG).await,
+        log_in(&mut test, &router, DOUG).await,
     ];
-    let revoked = token_for(&world, &[], None).await.expect("a token");
-    let kept = token_for(&world, &[], None).await.expect("a token");
+    let revoked = token_for(&test, &[], None).await.expect("a token");
+    let kept = token_for(&test, &[], None).await.expect("a token");
     let bearer = |secret: &str| ("authorization", format!("Bearer {secret}"));
-    let (id, revision) = queued(&world, &router, &bearer(&kept.secret)).await;
+    let (id, revision) = queued(&test, &router, &bearer(&kept.secret)).await;
     let poll = |who| wait(&router, &id, revision, 30, who);
     let by_revoked = poll(bearer(&revoked.secret));
     let by_kept = poll(bearer(&kept.secret));
     let [logged_out, logged_in] = cookies.clone().map(|cookie| poll(("cookie", cookie)));
-    begun().await;
+    polls_have_started().await;
 
-    let doug = world.people[3].person.clone();
-    world
-        .app
+    let doug = test.doug().person.clone();
+    test.server
         .tokens
         .revoke(&doug, false, &operator(&doug), &revoked.token.id)
         .await
         .expect("revoked");
-    let status = soon(by_revoked).await.expect("an answer");
+    let status = in_time(by_revoked).await.expect("an answer");
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
     let headers = [("cookie", cookies[0].as_str()), ("origin", ORIGIN)];
     let out = send(&router, "DELETE", "/session", &headers, None).await;
     assert_eq!(out.status(), StatusCode::NO_CONTENT);
-    let status = soon(logged_out).await.expect("an answer");
+    let status = in_time(logged_out).await.expect("an answer");
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
-    // Others go on waiting.
-    begun().await;
+    // The other polls keep waiting.
+    polls_have_started().await;
     assert!(!by_kept.is_finished() && !logged_in.is_finished());
-    let anna = &world.people[0].person;
-    world
-        .app
+    let anna = &test.anna().person;
+    test.server
         .people
         .revoke_key(anna, &operator(anna), &doug.id)
         .await
         .expect("revoked");
     for waiting in [by_kept, logged_in] {
-        let status = soon(waiting).await.expect("an answer");
+        let status = in_time(waiting).await.expect("an answer");
         assert_eq!(status, StatusCode::UNAUTHORIZED);
     }
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
-/// Nobody does anything when a session has lasted long enough.
+/// A session can expire without any request or change.
 #[tokio::test]
-async fn a_session_that_ended_by_itself_gets_no_answer() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
-    let cookie = log_in(&mut world, &router, 3).await;
+async fn a_long_poll_with_an_expired_session_is_rejected() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let cookie = log_in(&mut test, &router, DOUG).await;
     let who = ("cookie", cookie);
-    let (id, revision) = queued(&world, &router, &who).await;
+    let (id, revision) = queued(&test, &router, &who).await;
     let waiting = wait(&router, &id, revision, 2, who);
-    begun().await;
+    polls_have_started().await;
     sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
-        .execute(world.app.store.pool())
+        .execute(test.server.store.pool())
         .await
         .expect("ended");
-    let status = soon(waiting).await.expect("an answer");
+    let status = in_time(waiting).await.expect("an answer");
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

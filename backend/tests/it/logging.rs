@@ -1,4 +1,4 @@
-//! What is an error in the log, and what is not.
+//! Only failures of the server are logged as errors.
 
 use std::{
     io::Write,
@@ -16,7 +16,7 @@ use hex_literal::hex;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::{http::send, world::World};
+use crate::{http::send, test_server::TestServer};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -38,7 +38,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_with_a_card_is_no_error() {
+async fn the_end_of_a_remote_session_is_not_logged_as_an_error() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,10 +46,10 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
         .with_writer(move || writer.clone())
         .finish();
     let _to_the_log = tracing::subscriber::set_default(subscriber);
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
 
-    // An answer in a session that is over.
+    // A message for a session that has ended.
     let request = Request::post("/rt/hsm")
         .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
         .body(Body::from(hex!("AB03800100").to_vec()))
@@ -58,13 +58,13 @@ async fn the_end_of_a_session_with_a_card_is_no_error() {
     assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
     assert_eq!(log.text(), "");
 
-    // Other failures are.
-    world.app.store.pool().close().await;
+    // Other failures are logged as errors.
+    test.server.store.pool().close().await;
     let answer = send(&router, "GET", "/about", &[], None).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let text = log.text();
     assert!(text.contains("tower_http"), "{text}");
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 /// A request without a log-in, whose problem and log line carry the same id.
@@ -78,11 +78,11 @@ async fn a_problem_names_the_request_that_the_log_names() {
         .with_writer(move || writer.clone())
         .finish();
     let _to_the_log = tracing::subscriber::set_default(subscriber);
-    let world = World::with_people(Profile::VENDOR).await;
-    let router = crate::world::router(&world.app).await;
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
 
     // The database is gone, so the server fails.
-    world.app.store.pool().close().await;
+    test.server.store.pool().close().await;
     let request = Request::get("/api/v1/about")
         .extension(ConnectInfo(Peer::new(([127, 0, 0, 1], 1).into())))
         .header("x-request-id", "chosen by the client")

@@ -1,4 +1,4 @@
-//! Keeps the floors of the server: a module imports from lower floors and from its own, never from a higher one.
+//! Checks the layers of the server: a module imports only from its own layer's entry and from lower layers.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// From the top down. Modules on one floor may not import each other, unless they stand in one entry.
-const FLOORS: &[&[&str]] = &[
+/// The layers from top to bottom. Modules of one layer must not import each other.
+const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["server"],
     &["http"],
@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["events", "config", "identity", "random"],
 ];
 
-/// The domain knows neither of these, in code or among its dependencies.
+/// Crates on which the domain must not depend.
 const NOT_IN_THE_DOMAIN: &[&str] = &[
     "axum",
     "tower",
@@ -34,11 +34,11 @@ const NOT_IN_THE_DOMAIN: &[&str] = &[
 ];
 
 #[test]
-fn no_import_runs_up() {
-    let floors: BTreeMap<_, _> = FLOORS
+fn no_module_imports_from_a_higher_layer() {
+    let layers: BTreeMap<_, _> = LAYERS
         .iter()
         .enumerate()
-        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+        .flat_map(|(layer, modules)| modules.iter().map(move |module| (*module, layer)))
         .collect();
     let mut wrong = Vec::new();
     let mut arrows = 0;
@@ -49,26 +49,26 @@ fn no_import_runs_up() {
         let Some(module) = module_of(&file) else {
             continue;
         };
-        let own = floors
+        let own = layers
             .get(module.as_str())
-            .unwrap_or_else(|| panic!("{}: `{module}` stands on no floor", file.display()));
+            .unwrap_or_else(|| panic!("{}: `{module}` belongs to no layer", file.display()));
         let text = fs::read_to_string(&file).expect("a source file");
         for (line, imported) in imports(&text) {
-            let Some(floor) = floors.get(imported.as_str()) else {
+            let Some(layer) = layers.get(imported.as_str()) else {
                 continue;
             };
             if imported == module {
                 continue;
             }
             arrows += 1;
-            if floor <= own {
+            if layer <= own {
                 wrong.push(format!(
-                    "{}:{line}: `{module}` imports `{imported}`, which stands {}",
+                    "{}:{line}: `{module}` imports `{imported}`, which is {}",
                     file.display(),
-                    if floor == own {
-                        "beside it"
+                    if layer == own {
+                        "in the same layer"
                     } else {
-                        "above it"
+                        "in a higher layer"
                     }
                 ));
             }
@@ -79,7 +79,7 @@ fn no_import_runs_up() {
 }
 
 #[test]
-fn the_domain_knows_no_http_and_no_tls() {
+fn the_domain_does_not_depend_on_http_or_tls() {
     let manifest = fs::read_to_string(root().join("domain/Cargo.toml")).expect("a manifest");
     let manifest: toml::Table = manifest.parse().expect("TOML");
     let dependencies = manifest["dependencies"].as_table().expect("a table");
@@ -115,7 +115,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The module right below the crate's root that a file belongs to; `None` for the root itself.
+/// The top-level module to which a file belongs; `None` for the crate's root.
 fn module_of(file: &Path) -> Option<String> {
     let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
     let src = parts.iter().rposition(|part| part == "src")?;
@@ -123,7 +123,7 @@ fn module_of(file: &Path) -> Option<String> {
     (!matches!(name.as_str(), "lib" | "main")).then_some(name)
 }
 
-/// Modules that are named right after `crate::`, with the line of each.
+/// Names of the modules that follow `crate::`, with their lines.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
@@ -143,7 +143,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// First names of the elements of an import group, with the offset of each.
+/// First path segments of the elements of an import group, with their offsets.
 fn top_level(group: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut depth = 0_usize;

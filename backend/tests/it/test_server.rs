@@ -15,7 +15,7 @@ use countersign_protocol::{
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     mechanism::Mechanism,
-    operator::{Bootstrap, NewInvitation, Person, Role},
+    operator::{self, Bootstrap, NewInvitation, Role},
     purpose::{NewKeyType, Scope},
     signature::{SignRequest, SignatureView},
     token::{CreatedToken, NewToken, TokenCertificate},
@@ -36,7 +36,7 @@ use countersign_server::{
 };
 use countersign_simulator::{Profile, Simulator};
 
-use crate::player::{Card, Player, new_card};
+use crate::person::{Card, Person, new_card};
 
 pub const ORIGIN: &str = "http://localhost:8080";
 
@@ -44,11 +44,17 @@ pub fn hsm_id() -> HsmId {
     HsmId::new("release")
 }
 
-/// Anna (admin and custodian), Ben and Carla (custodians), Doug (requester).
-pub struct World {
-    pub app: Server,
+/// Indices of the people in [`TestServer::people`].
+pub const ANNA: usize = 0;
+pub const BEN: usize = 1;
+pub const CARLA: usize = 2;
+pub const DOUG: usize = 3;
+
+/// A server with Anna (admin and custodian), Ben and Carla (custodians) and Doug (requester).
+pub struct TestServer {
+    pub server: Server,
     pub hsm: Simulator,
-    pub people: Vec<Player>,
+    pub people: Vec<Person>,
     pub folder: tempfile::TempDir,
 }
 
@@ -84,17 +90,17 @@ pub async fn router(server: &Server) -> axum::Router {
     http::router(state).expect("a router")
 }
 
-/// Why no token was created.
+/// Why a token could not be created.
 #[derive(Debug)]
 pub enum NotCreated {
     Certificate(Unusable),
     Token(TokenError),
 }
 
-/// Creates a token as the API does.
+/// Creates a token in the same way as the API.
 pub async fn create_token(
     server: &Server,
-    owner: &Person,
+    owner: &operator::Person,
     actor: &Actor,
     new: &NewToken,
 ) -> Result<CreatedToken, NotCreated> {
@@ -117,15 +123,16 @@ pub async fn start(folder: &Path, hsm: &Simulator) -> Server {
 }
 
 pub async fn start_with(config: Config, hsm: &Simulator) -> Server {
-    let app = Server::open(config).await.expect("opens");
+    let server = Server::open(config).await.expect("opens");
     let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
-    app.start_with(BTreeMap::from([(hsm_id(), connector)]))
+    server
+        .start_with(BTreeMap::from([(hsm_id(), connector)]))
         .await
         .expect("starts");
-    app
+    server
 }
 
-pub fn operator(person: &Person) -> Actor {
+pub fn operator(person: &operator::Person) -> Actor {
     Actor::Operator {
         person: person.clone(),
     }
@@ -149,25 +156,25 @@ pub fn request_for(name: &str, mechanism: Mechanism) -> SignRequest {
     )
 }
 
-impl World {
-    /// People enrolled and confirmed; the HSM as from the factory.
+impl TestServer {
+    /// Starts a server with enrolled and confirmed people, and an HSM that is not initialised.
     pub async fn with_people(profile: Profile) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let hsm = new_card("TARGET", profile, None);
-        let app = start(folder.path(), &hsm).await;
-        Self::of(app, hsm, folder).await
+        let server = start(folder.path(), &hsm).await;
+        Self::of(server, hsm, folder).await
     }
 
-    /// People enrolled and confirmed at this server.
-    pub async fn of(app: Server, hsm: Simulator, folder: tempfile::TempDir) -> Self {
-        let mut world = Self {
-            app,
+    /// Enrols and confirms the people at this server.
+    pub async fn of(server: Server, hsm: Simulator, folder: tempfile::TempDir) -> Self {
+        let mut test = Self {
+            server,
             hsm,
             people: Vec::new(),
             folder,
         };
-        let (code, _) = world
-            .app
+        let (code, _) = test
+            .server
             .people
             .new_bootstrap_code()
             .await
@@ -178,50 +185,48 @@ impl World {
             name: "Anna".into(),
             mail: None,
         };
-        let invited = world
-            .app
+        let invited = test
+            .server
             .people
             .bootstrap(&bootstrap)
             .await
             .expect("an invitation");
-        world.enrol(&invited.link, "ANNA01").await;
+        test.enrol(&invited.link, "ANNA01").await;
         for (name, role) in [
             ("Ben", Role::Custodian),
             ("Carla", Role::Custodian),
             ("Doug", Role::Requester),
         ] {
-            let link = world.invite(name, role).await;
-            world
-                .enrol(
-                    &link,
-                    &format!("{:X<4}01", name.to_uppercase()).replace('X', "0")[..6],
-                )
-                .await;
-            let admin = world.people[0].person.clone();
-            let player = world.people.last().expect("somebody");
-            world
-                .app
+            let link = test.invite(name, role).await;
+            test.enrol(
+                &link,
+                &format!("{:X<4}01", name.to_uppercase()).replace('X', "0")[..6],
+            )
+            .await;
+            let admin = test.anna().person.clone();
+            let person = test.people.last().expect("a person");
+            test.server
                 .people
                 .confirm_key(
                     &admin,
                     &operator(&admin),
-                    &player.person.id,
-                    &player.card.fingerprint(),
+                    &person.person.id,
+                    &person.card.fingerprint(),
                 )
                 .await
                 .expect("confirmed");
         }
-        world
+        test
     }
 
-    /// An HSM for 2 of 3 with an EC and an RSA key, `ec` and `rsa`.
+    /// Starts a server whose HSM needs 2 of 3 approvals and holds the keys `ec` and `rsa`.
     pub async fn ready(profile: Profile) -> Self {
-        let mut world = Self::with_people(profile).await;
-        world.make_ready().await;
-        world
+        let mut test = Self::with_people(profile).await;
+        test.make_ready().await;
+        test
     }
 
-    /// Sets the HSM up for 2 of 3, with an EC and an RSA key.
+    /// Sets up the HSM for 2 of 3 approvals, with the keys `ec` and `rsa`.
     pub async fn make_ready(&mut self) {
         self.set_up().await;
         for (label, key_type) in [
@@ -232,14 +237,47 @@ impl World {
         }
     }
 
+    pub fn anna(&self) -> &Person {
+        &self.people[ANNA]
+    }
+
+    pub fn anna_mut(&mut self) -> &mut Person {
+        &mut self.people[ANNA]
+    }
+
+    pub fn ben(&self) -> &Person {
+        &self.people[BEN]
+    }
+
+    pub fn ben_mut(&mut self) -> &mut Person {
+        &mut self.people[BEN]
+    }
+
+    pub fn carla(&self) -> &Person {
+        &self.people[CARLA]
+    }
+
+    pub fn carla_mut(&mut self) -> &mut Person {
+        &mut self.people[CARLA]
+    }
+
+    pub fn doug(&self) -> &Person {
+        &self.people[DOUG]
+    }
+
+    /// Locks the HSMs. Each test ends with it, because a `Drop` cannot wait for the server's tasks.
+    pub async fn shutdown(&self) {
+        self.server.shutdown().await;
+    }
+
     pub async fn invite(&self, name: &str, role: Role) -> String {
-        let admin = &self.people[0].person;
+        let admin = &self.anna().person;
         let invitation = NewInvitation {
             name: name.into(),
             mail: None,
             roles: vec![role],
         };
-        self.app
+        self.server
             .people
             .invite(&operator(admin), &invitation)
             .await
@@ -250,14 +288,19 @@ impl World {
     pub async fn enrol(&mut self, link: &str, serial: &str) {
         let mut card = Card::new(serial);
         let (_, code) = link.split_once('#').expect("a code");
-        let opened = self.app.people.open_invitation(code).await.expect("opened");
+        let opened = self
+            .server
+            .people
+            .open_invitation(code)
+            .await
+            .expect("opened");
         let view = self
-            .app
+            .server
             .people
             .enrol(&card.enrolment(code, &opened))
             .await
             .expect("enrolled");
-        self.people.push(Player {
+        self.people.push(Person {
             card,
             person: view.person,
         });
@@ -270,10 +313,10 @@ impl World {
     }
 
     pub async fn register_custodians(&self) {
-        for player in 0..3 {
-            let admin = self.people[0].person.clone();
-            let key = self.people[player].card.fingerprint();
-            self.app
+        for index in [ANNA, BEN, CARLA] {
+            let admin = self.anna().person.clone();
+            let key = self.people[index].card.fingerprint();
+            self.server
                 .activations
                 .register(&hsm_id(), operator(&admin), admin, key)
                 .await
@@ -292,11 +335,11 @@ impl World {
             allow_replace: false,
             erase: None,
         };
-        let pin = so_pin::obtain(&self.app.config, &hsm_id())
+        let pin = so_pin::obtain(&self.server.config, &hsm_id())
             .await
             .expect("a SO-PIN");
-        let admin = operator(&self.people[0].person);
-        self.app
+        let admin = operator(&self.anna().person);
+        self.server
             .activations
             .initialise(&hsm_id(), admin, options, request, pin)
             .await
@@ -308,18 +351,18 @@ impl World {
             label: label.into(),
             key_type,
         };
-        let view = self.ask(0, purpose, None).await.expect("asked");
+        let view = self.request(ANNA, purpose, None).await.expect("requested");
         let id = view.terms.id;
-        self.authenticate(1, &id).await;
-        self.authenticate(2, &id).await;
+        self.approve(BEN, &id).await;
+        self.approve(CARLA, &id).await;
         let view = self.wait_for(&id, |view| view.state.is_ended()).await;
         assert_eq!(reason(&view), EndReason::Completed);
     }
 
-    /// Asks as this person.
-    pub async fn ask(
+    /// Requests an activation with default values as this person.
+    pub async fn request(
         &self,
-        player: usize,
+        index: usize,
         purpose: NewPurpose,
         lease: Option<LeaseLimits>,
     ) -> Result<ActivationView, ActivationError> {
@@ -328,31 +371,31 @@ impl World {
             lease,
             ..anything()
         };
-        let (view, _) = self.request(player, new).await?;
+        let (view, _) = self.request_activation(index, new).await?;
         Ok(view)
     }
 
-    /// Asks as this person; also, whether it is a new activation.
-    pub async fn request(
+    /// Requests an activation as this person. Also returns whether it is new.
+    pub async fn request_activation(
         &self,
-        player: usize,
+        index: usize,
         new: NewActivation,
     ) -> Result<(ActivationView, bool), ActivationError> {
-        let person = &self.people[player].person;
+        let person = &self.people[index].person;
         let actor = operator(person);
-        let requester = requester(person, &actor, player == 0);
-        let (id, is_new) = self.app.activations.create(&requester, new).await?;
+        let requester = requester(person, &actor, index == ANNA);
+        let (id, is_new) = self.server.activations.create(&requester, new).await?;
         Ok((self.view(&id).await, is_new))
     }
 
-    /// Doug asks for signatures of files.
-    pub async fn ask_for_files(&self, key: &str, names: &[&str]) -> ActivationId {
+    /// Doug requests signatures of files.
+    pub async fn request_signatures(&self, key: &str, names: &[&str]) -> ActivationId {
         let scope = Scope::Manifest {
             files: files(names),
         };
         let view = self
-            .ask(
-                3,
+            .request(
+                DOUG,
                 NewPurpose::Sign {
                     keys: vec![key.into()],
                     scope,
@@ -360,12 +403,17 @@ impl World {
                 None,
             )
             .await
-            .expect("asked");
+            .expect("requested");
         view.terms.id
     }
 
-    /// Doug asks for signatures of anything.
-    pub async fn ask_for_anything(&self, key: &str, seconds: u32, signatures: u32) -> ActivationId {
+    /// Doug requests signatures of any content.
+    pub async fn request_any_content(
+        &self,
+        key: &str,
+        seconds: u32,
+        signatures: u32,
+    ) -> ActivationId {
         let purpose = NewPurpose::Sign {
             keys: vec![key.into()],
             scope: Scope::Open,
@@ -374,34 +422,30 @@ impl World {
             seconds,
             signatures,
         };
-        self.ask(3, purpose, Some(lease))
+        self.request(DOUG, purpose, Some(lease))
             .await
-            .expect("asked")
+            .expect("requested")
             .terms
             .id
     }
 
-    pub async fn task(
-        &self,
-        player: usize,
-        id: &ActivationId,
-    ) -> Result<Envelope, ActivationError> {
-        let custodian = self.people[player].custodian();
+    pub async fn task(&self, index: usize, id: &ActivationId) -> Result<Envelope, ActivationError> {
+        let custodian = self.people[index].custodian();
         let terms = self.view(id).await.terms;
-        self.app.activations.task(&terms, &custodian).await
+        self.server.activations.task(&terms, &custodian).await
     }
 
-    /// Lets a custodian answer until the HSM counts them; returns how many answers it took.
-    pub async fn authenticate(&mut self, player: usize, id: &ActivationId) -> (u8, ActivationView) {
+    /// Approves as this custodian, repeatedly until the HSM counts the approval. Returns the number of attempts.
+    pub async fn approve(&mut self, index: usize, id: &ActivationId) -> (u8, ActivationView) {
         self.wait_for(id, |view| view.state == ActivationState::Collecting)
             .await;
-        let mut task = self.task(player, id).await.expect("a task");
+        let mut task = self.task(index, id).await.expect("a task");
         for answers in 1..=3 {
-            let evidence = self.people[player].approve(&task);
-            let custodian = self.people[player].custodian();
+            let evidence = self.people[index].approve(&task);
+            let custodian = self.people[index].custodian();
             let terms = self.view(id).await.terms;
             let outcome = self
-                .app
+                .server
                 .activations
                 .approve(&terms, &custodian, evidence)
                 .await
@@ -411,13 +455,13 @@ impl World {
                 Approved::SignAgain { task: again } => task = again,
             }
         }
-        panic!("the HSM never counted the custodian");
+        panic!("the HSM never counted the approval");
     }
 
-    /// 2 of 3.
+    /// Opens the HSM with the approvals of Anna and Carla.
     pub async fn open(&mut self, id: &ActivationId) {
-        self.authenticate(0, id).await;
-        let (_, view) = self.authenticate(2, id).await;
+        self.approve(ANNA, id).await;
+        let (_, view) = self.approve(CARLA, id).await;
         assert!(
             matches!(view.state, ActivationState::Open { .. }),
             "{:?}",
@@ -431,9 +475,9 @@ impl World {
         idempotency_key: &str,
         request: &SignRequest,
     ) -> Result<SignatureView, SigningError> {
-        let person = &self.people[3].person;
+        let person = &self.doug().person;
         let actor = operator(person);
-        self.app
+        self.server
             .signing
             .sign(
                 &requester(person, &actor, false),
@@ -445,12 +489,16 @@ impl World {
     }
 
     pub async fn view(&self, id: &ActivationId) -> ActivationView {
-        self.app.views.activation(id).await.expect("an activation")
+        self.server
+            .views
+            .activation(id)
+            .await
+            .expect("an activation")
     }
 
     /// Activations that have not ended, the oldest first.
     pub async fn active(&self) -> Vec<ActivationId> {
-        let mut connection = self.app.store.read().await.expect("a connection");
+        let mut connection = self.server.store.read().await.expect("a connection");
         let active = store::activations::active_of(&mut connection, &hsm_id()).await;
         let active = active.expect("activations").into_iter();
         active.map(|activation| activation.terms.id).collect()
@@ -472,8 +520,8 @@ impl World {
     }
 
     pub async fn hsm_view(&self) -> HsmView {
-        let hsm = self.app.hsms.get(&hsm_id()).expect("the HSM");
-        self.app.views.hsm(&hsm).await.expect("a view")
+        let hsm = self.server.hsms.get(&hsm_id()).expect("the HSM");
+        self.server.views.hsm(&hsm).await.expect("a view")
     }
 
     pub async fn wait_for_hsm(&self, ready: impl Fn(&HsmView) -> bool) -> HsmView {
@@ -487,14 +535,14 @@ impl World {
         panic!("never: {:#?}", self.hsm_view().await);
     }
 
-    pub async fn must_be_locked(&self) {
+    pub async fn assert_locked(&self) {
         let view = self.hsm_view().await;
         assert_eq!(view.state, HsmState::Locked);
         assert_eq!(view.pka.expect("a quorum").authenticated, 0);
     }
 
     pub async fn audit(&self) -> Vec<AuditEvent> {
-        let mut connection = self.app.store.read().await.expect("a connection");
+        let mut connection = self.server.store.read().await.expect("a connection");
         let page = store::audit::page(&mut connection, None, 10_000)
             .await
             .expect("the log");
@@ -514,13 +562,13 @@ impl World {
     }
 
     pub async fn restart(&mut self) {
-        self.app.shutdown().await;
-        self.app = start(self.folder.path(), &self.hsm).await;
+        self.shutdown().await;
+        self.server = start(self.folder.path(), &self.hsm).await;
         self.wait_for_hsm(|view| view.device.is_some()).await;
     }
 }
 
-/// A request to sign anything with the EC key.
+/// A request to sign any content with the EC key.
 pub fn anything() -> NewActivation {
     NewActivation {
         hsm: None,
@@ -539,7 +587,7 @@ pub fn anything() -> NewActivation {
     }
 }
 
-pub fn requester<'a>(person: &'a Person, actor: &'a Actor, admin: bool) -> Requester<'a> {
+pub fn requester<'a>(person: &'a operator::Person, actor: &'a Actor, admin: bool) -> Requester<'a> {
     Requester {
         person,
         actor,

@@ -1,4 +1,4 @@
-//! The main job, with cards whose challenges live differently.
+//! The main flow from request to receipt, with HSMs whose challenges behave differently.
 
 use countersign_protocol::{
     activation::{Answer, EndReason},
@@ -10,36 +10,36 @@ use countersign_simulator::Profile;
 
 use countersign_server::activation::Approved;
 
-use crate::world::{World, hsm_id, reason, request_for};
+use crate::test_server::{ANNA, BEN, TestServer, hsm_id, reason, request_for};
 
-async fn main_job(profile: Profile) {
-    let mut world = World::ready(profile).await;
+async fn run_main_flow(profile: Profile) {
+    let mut test = TestServer::ready(profile).await;
     for (key, mechanism) in [
         ("ec", Mechanism::EcdsaSha256),
         ("rsa", Mechanism::RsaPssSha256),
     ] {
-        let id = world.ask_for_files(key, &["a.bin", "b.bin"]).await;
-        world.open(&id).await;
+        let id = test.request_signatures(key, &["a.bin", "b.bin"]).await;
+        test.open(&id).await;
         for name in ["a.bin", "b.bin"] {
-            let made = world
+            let made = test
                 .sign(&id, name, &request_for(name, mechanism))
                 .await
                 .expect("signed");
             assert_eq!(made.name.as_deref(), Some(name));
         }
-        let view = world.wait_for(&id, |view| view.state.is_ended()).await;
+        let view = test.wait_for(&id, |view| view.state.is_ended()).await;
         assert_eq!(reason(&view), EndReason::Completed);
         assert_eq!(view.signatures, 2);
-        world.must_be_locked().await;
+        test.assert_locked().await;
 
-        let receipt = world.app.views.receipt(&id).await.expect("a receipt");
+        let receipt = test.server.views.receipt(&id).await.expect("a receipt");
         let receipt: Receipt = receipt
-            .verify(world.app.identity.public_key())
+            .verify(test.server.identity.public_key())
             .expect("signed by the server");
         assert_eq!(receipt.approvals.len(), 2);
         assert_eq!(receipt.signatures.len(), 2);
     }
-    let audit = world.audit().await;
+    let audit = test.audit().await;
     let count =
         |wanted: fn(&AuditEvent) -> bool| audit.iter().filter(|event| wanted(event)).count();
     assert_eq!(count(|event| matches!(event, AuditEvent::Signed { .. })), 4);
@@ -55,46 +55,45 @@ async fn main_job(profile: Profile) {
         count(|event| matches!(event, AuditEvent::LeaseOpened { .. })),
         count(|event| matches!(event, AuditEvent::ActivationEnded { .. })),
     );
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_card_whose_challenge_serves_once() {
-    main_job(Profile::VENDOR).await;
+async fn the_main_flow_works_with_single_use_challenges() {
+    run_main_flow(Profile::VENDOR).await;
 }
 
 #[tokio::test]
-async fn a_card_whose_challenge_serves_everybody() {
-    main_job(Profile::VENDOR_KEPT).await;
+async fn the_main_flow_works_with_one_challenge_for_all_custodians() {
+    run_main_flow(Profile::VENDOR_KEPT).await;
 }
 
 #[tokio::test]
-async fn a_card_that_forgets_everybody_with_a_new_challenge() {
-    main_job(Profile::PICO).await;
+async fn the_main_flow_works_if_a_new_challenge_discards_approvals() {
+    run_main_flow(Profile::PICO).await;
 }
 
-/// Two custodians fetch their tasks before either answers.
+/// Two custodians fetch their tasks before either of them approves.
 #[tokio::test]
-async fn custodians_may_answer_at_the_same_time() {
+async fn custodians_can_approve_at_the_same_time() {
     for profile in [Profile::VENDOR, Profile::VENDOR_KEPT, Profile::PICO] {
-        let mut world = World::ready(profile).await;
-        let id = world.ask_for_files("ec", &["a.bin"]).await;
-        world
-            .wait_for(&id, |view| view.terms.id == id && !view.state.is_ended())
+        let mut test = TestServer::ready(profile).await;
+        let id = test.request_signatures("ec", &["a.bin"]).await;
+        test.wait_for(&id, |view| view.terms.id == id && !view.state.is_ended())
             .await;
         let tasks = [
-            world.task(0, &id).await.expect("a task"),
-            world.task(1, &id).await.expect("a task"),
+            test.task(ANNA, &id).await.expect("a task"),
+            test.task(BEN, &id).await.expect("a task"),
         ];
-        for (player, mut task) in tasks.into_iter().enumerate() {
+        for (index, mut task) in tasks.into_iter().enumerate() {
             let mut answers = 0;
             loop {
                 answers += 1;
                 assert!(answers <= 3);
-                let evidence = world.people[player].approve(&task);
-                let custodian = world.people[player].custodian();
-                let outcome = world
-                    .app
+                let evidence = test.people[index].approve(&task);
+                let custodian = test.people[index].custodian();
+                let outcome = test
+                    .server
                     .activations
                     .coordinators()
                     .approve(&hsm_id(), id.clone(), custodian, evidence)
@@ -105,26 +104,25 @@ async fn custodians_may_answer_at_the_same_time() {
                 }
             }
         }
-        world
-            .sign(&id, "1", &request_for("a.bin", Mechanism::EcdsaSha256))
+        test.sign(&id, "1", &request_for("a.bin", Mechanism::EcdsaSha256))
             .await
             .expect("signed");
-        world.app.shutdown().await;
+        test.shutdown().await;
     }
 }
 
-/// What was learnt of a device spares the second custodian a second answer from then on.
+/// Once the behaviour of a device is known, the second custodian needs to sign only once.
 #[tokio::test]
 async fn the_challenge_behaviour_is_remembered() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    world.restart().await;
-    let id = world.ask_for_files("ec", &["a.bin"]).await;
-    let (first, view) = world.authenticate(0, &id).await;
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    test.restart().await;
+    let id = test.request_signatures("ec", &["a.bin"]).await;
+    let (first, view) = test.approve(ANNA, &id).await;
     assert!(matches!(
         view.custodians[0].answer,
         Answer::Authenticated { .. }
     ));
-    let (second, _) = world.authenticate(1, &id).await;
+    let (second, _) = test.approve(BEN, &id).await;
     assert_eq!((first, second), (1, 1));
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

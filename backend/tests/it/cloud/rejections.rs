@@ -1,13 +1,13 @@
-//! What gets a clear 4xx.
+//! Requests that are rejected with a clear 4xx status.
 
 use countersign_simulator::Profile;
 use serde_json::json;
 
 use super::client::{Client, device, path};
-use crate::world::World;
+use crate::test_server::TestServer;
 
-async fn activations(world: &World) -> usize {
-    let mut connection = world.app.store.read().await.expect("a connection");
+async fn activations(test: &TestServer) -> usize {
+    let mut connection = test.server.store.read().await.expect("a connection");
     countersign_server::store::activations::newest(
         &mut connection,
         countersign_server::store::activations::Which::All,
@@ -21,14 +21,14 @@ async fn activations(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn input_that_makes_no_sense() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let id = world.ask_for_anything("ec", 600, 5).await;
-    world.open(&id).await;
-    let ec = path(&world, "ec");
-    let rsa = path(&world, "rsa");
-    // SHA-1, SHA-224, nothing, one too many; a DigestInfo for SHA-256.
+async fn invalid_input_is_rejected() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let id = test.request_any_content("ec", 600, 5).await;
+    test.open(&id).await;
+    let ec = path(&test, "ec");
+    let rsa = path(&test, "rsa");
+    // SHA-1, SHA-224, an empty hash, one byte too many, and a DigestInfo for SHA-256.
     for (key, algorithm, length) in [
         (&ec, "ECDSA", 20),
         (&rsa, "RSA_PKCS1", 20),
@@ -48,7 +48,7 @@ async fn input_that_makes_no_sense() {
     ] {
         let reply = client.sign(key, algorithm, &vec![1; length]).await;
         assert_eq!(
-            reply.refusal(),
+            reply.rejection(),
             (400, "invalid-request"),
             "{algorithm} {length}"
         );
@@ -70,43 +70,43 @@ async fn input_that_makes_no_sense() {
         let reply = client
             .send("POST", &format!("{ec}/signhash"), Some(body.clone()))
             .await;
-        assert_eq!(reply.refusal(), (400, "invalid-request"), "{body}");
+        assert_eq!(reply.rejection(), (400, "invalid-request"), "{body}");
     }
     let huge = client
         .send("POST", &format!("{ec}/signhash"), Some("a".repeat(100_000)))
         .await;
-    assert_eq!(huge.refusal(), (400, "invalid-request"));
-    // What else is in a request is not looked at, and hex has any case.
+    assert_eq!(huge.rejection(), (400, "invalid-request"));
+    // Other fields of a request are ignored, and hex may be in either case.
     let body = json!({"hash": "aB".repeat(32), "algo": "ECDSA", "note": 1}).to_string();
     client
         .send("POST", &format!("{ec}/signhash"), Some(body))
         .await
         .ok();
-    assert_eq!(world.view(&id).await.signatures, 1);
-    world.app.shutdown().await;
+    assert_eq!(test.view(&id).await.signatures, 1);
+    test.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_locked_key_says_how_it_is_opened_and_asks_nobody_by_itself() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    let client = Client::doug(&world).await;
-    let (hsm, domain) = device(&world).await;
-    let key = path(&world, "ec");
-    let before = activations(&world).await;
+async fn a_locked_key_names_the_next_step_and_requests_nothing() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let client = Client::doug(&test).await;
+    let (hsm, domain) = device(&test).await;
+    let key = path(&test, "ec");
+    let before = activations(&test).await;
     for path in [
         key.clone(),
         format!("/hsms/{hsm}{key}"),
         format!("/keydomains/{domain}{key}"),
     ] {
         let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (409, "not-open"), "{path}");
+        assert_eq!(reply.rejection(), (409, "not-open"), "{path}");
         assert!(
             reply.detail().contains("/api/v1/activations"),
             "{}",
             reply.detail()
         );
     }
-    assert_eq!(activations(&world).await, before);
+    assert_eq!(activations(&test).await, before);
     for path in [
         "/keys/FF".to_owned(),
         format!("/hsms/nobody{key}"),
@@ -114,23 +114,23 @@ async fn a_locked_key_says_how_it_is_opened_and_asks_nobody_by_itself() {
         format!("/keydomains/00{key}"),
     ] {
         let reply = client.sign(&path, "ECDSA", &[1; 32]).await;
-        assert_eq!(reply.refusal(), (404, "not-found"), "{path}");
+        assert_eq!(reply.rejection(), (404, "not-found"), "{path}");
     }
-    // One that waits is named.
-    let id = world.ask_for_anything("ec", 600, 5).await;
+    // The error names an activation that is waiting for approvals.
+    let id = test.request_any_content("ec", 600, 5).await;
     let reply = client.sign(&key, "ECDSA", &[1; 32]).await;
-    assert_eq!(reply.refusal(), (409, "not-open"));
+    assert_eq!(reply.rejection(), (409, "not-open"));
     assert!(reply.detail().contains(id.as_str()), "{}", reply.detail());
-    // The HSM is open, for another key.
-    world.open(&id).await;
-    let other = client.sign(&path(&world, "rsa"), "RSA_PSS", &[1; 32]).await;
-    assert_eq!(other.refusal(), (409, "not-open"));
+    // The HSM is open for another key.
+    test.open(&id).await;
+    let other = client.sign(&path(&test, "rsa"), "RSA_PSS", &[1; 32]).await;
+    assert_eq!(other.rejection(), (409, "not-open"));
     client.sign(&key, "ECDSA", &[1; 32]).await.ok();
-    // Without its device there is no key.
-    world.hsm.remove();
-    world.wait_for(&id, |view| view.state.is_ended()).await;
+    // A key on a disconnected device does not exist.
+    test.hsm.remove();
+    test.wait_for(&id, |view| view.state.is_ended()).await;
     let gone = client.sign(&key, "ECDSA", &[2; 32]).await;
-    assert_eq!(gone.refusal(), (404, "not-found"));
+    assert_eq!(gone.rejection(), (404, "not-found"));
     assert_eq!(client.get("/hsms?state=all").await.ok(), json!([]));
-    world.app.shutdown().await;
+    test.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! A person with a simulated card, who does what a helper would.
+//! A person with a simulated card, who does what a card helper does.
 
 use countersign_card::{KeyKind, KeySpec, Pin, SignAlgorithm, SmartCardHsm, pka::Challenge};
 use countersign_protocol::{
@@ -8,7 +8,7 @@ use countersign_protocol::{
     digest::Sha256Digest,
     dsse::{Envelope, Payload, Unsigned},
     encoding::Base64,
-    operator::{Enrolment, OpenedInvitation, Person},
+    operator::{self, Enrolment, OpenedInvitation},
     statement::{Approval, EnrolmentStatement, LoginStatement},
     task::{ApproveTask, ServerTask, Task},
 };
@@ -32,7 +32,7 @@ pub fn new_card(serial: &str, profile: Profile, pin: Option<&str>) -> Simulator 
     .expect("a card")
 }
 
-/// A card with one key, unlocked.
+/// A card with one key, whose PIN is verified.
 pub struct Card {
     pub card: SmartCardHsm,
     reference: u8,
@@ -40,7 +40,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// As a custodian's.
+    /// A custodian's card.
     pub fn new(serial: &str) -> Self {
         Self::with_key(serial, KeyKind::Ec(Curve::BrainpoolP256r1))
     }
@@ -141,7 +141,7 @@ impl Card {
     }
 }
 
-/// What an approval task asks for.
+/// The content of an approval task.
 pub fn approve_task(task: &Envelope) -> (ServerTask, ApproveTask) {
     let task: ServerTask = task.peek().expect("a task");
     let Task::Approve(approve) = task.task.clone() else {
@@ -151,12 +151,12 @@ pub fn approve_task(task: &Envelope) -> (ServerTask, ApproveTask) {
 }
 
 /// A person who has enrolled.
-pub struct Player {
+pub struct Person {
     pub card: Card,
-    pub person: Person,
+    pub person: operator::Person,
 }
 
-impl Player {
+impl Person {
     pub fn custodian(&self) -> Custodian {
         Custodian {
             person: self.person.clone(),
@@ -164,13 +164,13 @@ impl Player {
         }
     }
 
-    /// Approves what the task asks for.
+    /// Approves the task.
     pub fn approve(&mut self, task: &Envelope) -> ApprovalEvidence {
         let (task, approve) = approve_task(task);
         self.approve_as(&task, &approve)
     }
 
-    /// Approves something, whether it was asked for or not.
+    /// Approves this content, which may differ from the task.
     pub fn approve_as(&mut self, task: &ServerTask, approve: &ApproveTask) -> ApprovalEvidence {
         let chain = DeviceChain::from_ef(approve.device_certificates.as_bytes()).expect("a chain");
         let device = chain.verify(&anchors()).expect("genuine");

@@ -1,4 +1,4 @@
-//! Certificates, a server that speaks TLS, and a client that can be told to misbehave.
+//! Certificates, a server with TLS, and a client that can misbehave.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -31,8 +31,8 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    player::new_card,
-    world::{NotCreated, World, config, operator, start_with},
+    person::new_card,
+    test_server::{NotCreated, TestServer, config, operator, start_with},
 };
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -88,9 +88,9 @@ impl Pair {
     }
 }
 
-/// A server that speaks TLS.
-pub struct Stage {
-    pub world: World,
+/// A test server with TLS.
+pub struct TlsServer {
+    pub test: TestServer,
     pub address: SocketAddr,
     pub own: Pair,
     pub files: Files,
@@ -99,7 +99,7 @@ pub struct Stage {
     pub serving: JoinHandle<()>,
 }
 
-impl Stage {
+impl TlsServer {
     pub async fn new() -> Self {
         Self::with(Pace::default(), |_| {}).await
     }
@@ -122,11 +122,11 @@ impl Stage {
         change(&mut config);
         let tls = config.tls.clone();
         let hsm = new_card("TARGET", Profile::VENDOR, None);
-        let app = start_with(config, &hsm).await;
-        let world = World::of(app, hsm, folder).await;
+        let server = start_with(config, &hsm).await;
+        let test = TestServer::of(server, hsm, folder).await;
         let (listener, reload) = TlsListener::new(tcp, &files, &tls, pace).expect("a listener");
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = crate::world::router(&world.app)
+        let service = crate::test_server::router(&test.server)
             .await
             .into_make_service_with_connect_info::<Peer>();
         let serving = tokio::spawn(async move {
@@ -136,7 +136,7 @@ impl Stage {
                 .expect("serves");
         });
         Self {
-            world,
+            test,
             address,
             own,
             files,
@@ -147,17 +147,17 @@ impl Stage {
     }
 
     pub fn origin(&self) -> &str {
-        &self.world.app.config.public_origin
+        &self.test.server.config.public_origin
     }
 
-    /// Doug's.
+    /// Creates a token for Doug.
     pub async fn token(
         &self,
         keys: &[&str],
         certificate: Option<&Pair>,
     ) -> Result<CreatedToken, NotCreated> {
         token_for(
-            &self.world,
+            &self.test,
             keys,
             certificate.map(|pair| pair.certificate.clone()),
         )
@@ -169,12 +169,12 @@ impl Stage {
         self.connect_as(identity, BOTH).await.expect("a connection")
     }
 
-    /// Of a client that trusts this server and shows no certificate.
+    /// Configuration of a client that trusts this server and presents no certificate.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         Arc::new(client_config(&self.own, None, BOTH))
     }
 
-    /// Shows this certificate, whether the key belongs to it or not.
+    /// Connects with this certificate and key, which need not match.
     pub async fn connect_as(
         &self,
         identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -187,20 +187,20 @@ impl Stage {
     }
 }
 
-/// Doug's, whatever the text is.
+/// Creates a token for Doug with this text as its certificate.
 pub async fn token_for(
-    world: &World,
+    test: &TestServer,
     keys: &[&str],
     certificate: Option<String>,
 ) -> Result<CreatedToken, NotCreated> {
-    let doug = &world.people[3].person;
+    let doug = &test.doug().person;
     let new = NewToken {
         label: "pipeline".into(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         days: 1,
         certificate,
     };
-    crate::world::create_token(&world.app, doug, &operator(doug), &new).await
+    crate::test_server::create_token(&test.server, doug, &operator(doug), &new).await
 }
 
 fn client_config(
@@ -222,18 +222,18 @@ fn client_config(
                 .load_private_key(key)
                 .expect("a key");
             let pair = CertifiedKey::new(vec![certificate], key);
-            builder.with_client_cert_resolver(Arc::new(Shown(Arc::new(pair))))
+            builder.with_client_cert_resolver(Arc::new(AnyPair(Arc::new(pair))))
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
 
-/// rustls's own would refuse a key that does not belong to the certificate.
+/// Presents any certificate and key. The resolver of rustls refuses a key that does not match.
 #[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+struct AnyPair(Arc<CertifiedKey>);
 
-impl ResolvesClientCert for Shown {
+impl ResolvesClientCert for AnyPair {
     fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.0.clone())
     }
@@ -243,7 +243,7 @@ impl ResolvesClientCert for Shown {
     }
 }
 
-/// A kept connection.
+/// A connection that is kept open.
 pub struct Connection(pub TlsStream<TcpStream>);
 
 impl Connection {
@@ -287,7 +287,7 @@ impl Answer {
     }
 }
 
-/// One request of HTTP/1.1; the connection is kept.
+/// Sends a request with HTTP/1.1, and keeps the connection open.
 pub async fn send(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     method: &str,
@@ -324,18 +324,18 @@ pub async fn send(
 }
 
 /// Serves without TLS, as behind a proxy.
-pub async fn listen(app: &Server) -> SocketAddr {
+pub async fn listen(server: &Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let router = crate::world::router(app).await;
+    let router = crate::test_server::router(server).await;
     let service = router.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 
-/// Nothing here may take long.
-pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+/// Fails if this takes longer than 5 s.
+pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(5), what)
         .await
-        .expect("it takes too long")
+        .expect("within the time limit")
 }

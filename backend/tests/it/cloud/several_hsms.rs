@@ -1,4 +1,4 @@
-//! Several HSMs, whose keys have the same ids: the ids are their numbers on the device.
+//! Several HSMs whose keys have the same ids, because an id is the key's number on its device.
 
 use countersign_card::{InitializeOptions, PkaOptions, SmartCardHsm, SoPin};
 use countersign_protocol::{
@@ -14,17 +14,17 @@ use serde_json::Value;
 
 use super::client::{Client, device, lock, path, public_key};
 use crate::{
-    player::new_card,
-    world::{World, operator, requester},
+    person::new_card,
+    test_server::{ANNA, BEN, CARLA, DOUG, TestServer, operator, requester},
 };
 
 fn second() -> HsmId {
     HsmId::new("second")
 }
 
-/// Asks for something on the second HSM.
-async fn ask(world: &World, player: usize, purpose: NewPurpose) -> ActivationId {
-    let person = &world.people[player].person;
+/// Requests an activation of the second HSM.
+async fn request(test: &TestServer, index: usize, purpose: NewPurpose) -> ActivationId {
+    let person = &test.people[index].person;
     let actor = operator(person);
     let lease = matches!(purpose, NewPurpose::Sign { .. }).then_some(LeaseLimits {
         seconds: 600,
@@ -39,34 +39,33 @@ async fn ask(world: &World, player: usize, purpose: NewPurpose) -> ActivationId 
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
-    let requester = requester(person, &actor, player == 0);
-    let (id, _) = world
-        .app
+    let requester = requester(person, &actor, index == ANNA);
+    let (id, _) = test
+        .server
         .activations
         .create(&requester, new)
         .await
-        .expect("asked");
+        .expect("requested");
     id
 }
 
-async fn authenticate(world: &mut World, id: &ActivationId) {
-    world
-        .wait_for(id, |view| view.state == ActivationState::Collecting)
+async fn approve(test: &mut TestServer, id: &ActivationId) {
+    test.wait_for(id, |view| view.state == ActivationState::Collecting)
         .await;
-    for player in 1..3 {
-        let custodian = world.people[player].custodian();
-        let mut task = world
-            .app
+    for index in [BEN, CARLA] {
+        let custodian = test.people[index].custodian();
+        let mut task = test
+            .server
             .activations
             .coordinators()
             .task(&second(), id.clone(), custodian)
             .await
             .expect("a task");
         loop {
-            let evidence = world.people[player].approve(&task);
-            let custodian = world.people[player].custodian();
-            let outcome = world
-                .app
+            let evidence = test.people[index].approve(&task);
+            let custodian = test.people[index].custodian();
+            let outcome = test
+                .server
                 .activations
                 .coordinators()
                 .approve(&second(), id.clone(), custodian, evidence)
@@ -80,8 +79,8 @@ async fn authenticate(world: &mut World, id: &ActivationId) {
     }
 }
 
-/// A second HSM with one key, whose id another key on the first one has.
-async fn attach_second(world: &mut World) {
+/// Attaches a second HSM with one key, whose id is also the id of a key on the first HSM.
+async fn attach_second(test: &mut TestServer) {
     let simulator = new_card("SECOND", Profile::VENDOR, None);
     let options = InitializeOptions::Quorum(PkaOptions::new(2, 3, false).expect("a quorum"));
     SmartCardHsm::open(simulator.connect())
@@ -92,22 +91,20 @@ async fn attach_second(world: &mut World) {
         )
         .expect("initialised");
     let connector = Box::new(SimulatorConnector::new(simulator));
-    world
-        .app
+    test.server
         .fleet
         .add(second(), connector)
         .await
         .expect("attached");
-    let hsm = world.app.hsms.get(&second()).expect("an HSM");
+    let hsm = test.server.hsms.get(&second()).expect("an HSM");
     hsm.changes()
         .wait_for(|snapshot| snapshot.device().is_some())
         .await
         .expect("found");
-    let admin = world.people[0].person.clone();
-    for player in 0..3 {
-        let key = world.people[player].card.fingerprint();
-        world
-            .app
+    let admin = test.anna().person.clone();
+    for index in [ANNA, BEN, CARLA] {
+        let key = test.people[index].card.fingerprint();
+        test.server
             .activations
             .register(&second(), operator(&admin), admin.clone(), key)
             .await
@@ -117,27 +114,27 @@ async fn attach_second(world: &mut World) {
         label: "second".into(),
         key_type: NewKeyType::EcSecp256r1,
     };
-    let id = ask(world, 0, generate).await;
-    authenticate(world, &id).await;
-    world.wait_for(&id, |view| view.state.is_ended()).await;
+    let id = request(test, ANNA, generate).await;
+    approve(test, &id).await;
+    test.wait_for(&id, |view| view.state.is_ended()).await;
 }
 
 #[tokio::test]
-async fn ids_that_several_keys_have() {
-    let mut world = World::ready(Profile::VENDOR).await;
-    attach_second(&mut world).await;
-    let client = Client::doug(&world).await;
-    let first_id = world.ask_for_anything("ec", 600, 10).await;
-    world.open(&first_id).await;
+async fn an_ambiguous_key_id_is_rejected_unless_the_request_is_specific() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    attach_second(&mut test).await;
+    let client = Client::doug(&test).await;
+    let first_id = test.request_any_content("ec", 600, 10).await;
+    test.open(&first_id).await;
     let sign = NewPurpose::Sign {
         keys: vec!["second".into()],
         scope: Scope::Open,
     };
-    let second_id = ask(&world, 3, sign).await;
-    authenticate(&mut world, &second_id).await;
+    let second_id = request(&test, DOUG, sign).await;
+    approve(&mut test, &second_id).await;
 
-    let (first, _) = device(&world).await;
-    let key = path(&world, "ec");
+    let (first, _) = device(&test).await;
+    let key = path(&test, "ec");
     let keys = client.get("/keys").await.ok();
     let keys = keys.as_array().expect("a list").clone();
     let ids: Vec<_> = keys.iter().map(|key| &key["id"]).collect();
@@ -149,11 +146,11 @@ async fn ids_that_several_keys_have() {
     let other_hsm = other["hsms"][0].as_str().expect("an HSM");
     assert_ne!(other_hsm, first);
 
-    // Nobody can tell which one is meant.
-    assert_eq!(client.get(&key).await.refusal(), (409, "conflict"));
+    // The id alone is ambiguous.
+    assert_eq!(client.get(&key).await.rejection(), (409, "conflict"));
     let hash = [1; 32];
     let reply = client.sign(&key, "ECDSA", &hash).await;
-    assert_eq!(reply.refusal(), (409, "conflict"));
+    assert_eq!(reply.rejection(), (409, "conflict"));
 
     let verifies = |reply: Value, public: &_| {
         let signature = hex::decode(reply["signature"].as_str().expect("hex")).expect("hex");
@@ -161,9 +158,9 @@ async fn ids_that_several_keys_have() {
             .verify(public, &hash, &signature)
             .is_ok()
     };
-    let own = public_key(&world, "ec");
-    let place = world
-        .app
+    let own = public_key(&test, "ec");
+    let place = test
+        .server
         .hsms
         .find_key(Some(&second()), "second")
         .expect("the key")
@@ -184,17 +181,17 @@ async fn ids_that_several_keys_have() {
         .await
         .ok();
     assert!(verifies(by_domain, &place.public_key));
-    assert_eq!(world.view(&first_id).await.signatures, 1);
-    assert_eq!(world.view(&second_id).await.signatures, 1);
+    assert_eq!(test.view(&first_id).await.signatures, 1);
+    assert_eq!(test.view(&second_id).await.signatures, 1);
 
-    // A token for one of them is clear; so is one that is open alone.
-    let (narrow, _) = Client::of(&world, 3, &["second"]).await;
+    // It is not ambiguous for a token limited to one key, or if only one key is open.
+    let (narrow, _) = Client::of(&test, DOUG, &["second"]).await;
     assert!(verifies(
         narrow.sign(&key, "ECDSA", &hash).await.ok(),
         &place.public_key
     ));
-    lock(&world, &second_id).await;
+    lock(&test, &second_id).await;
     assert!(verifies(client.sign(&key, "ECDSA", &hash).await.ok(), &own));
     assert_eq!(client.get("/hsms").await.ok()[0]["id"], first);
-    world.app.shutdown().await;
+    test.shutdown().await;
 }
