@@ -8,7 +8,7 @@ mod prose;
 mod role;
 
 pub use activation::{
-    approvals, end_sentence, key_names, mechanism_name, more_approvals, purpose, state_name,
+    approvals, end_sentence, mechanism_name, more_approvals, purpose, state_name,
 };
 pub use audit::{actor, audit_names, event_name, event_words};
 pub use count::{count, number};
