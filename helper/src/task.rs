@@ -31,7 +31,7 @@ pub struct Server {
     pub first_contact: bool,
 }
 
-/// A task that passed all checks. Only [`TaskGuard::check`] creates one.
+/// A task that passed all checks. Only `TaskGuard::check` creates one.
 #[derive(Clone, Debug)]
 pub struct CheckedTask {
     pub server: Server,

@@ -32,7 +32,7 @@ pub trait ConsentSubject {
     }
 }
 
-/// Proof that the user consented to exactly this subject. Only [`Consent::obtain`] and [`Consent::again`] create one.
+/// Proof that the user consented to exactly this subject. Only `Consent::obtain` and `Consent::again` create one.
 #[derive(Debug)]
 pub struct Consent<T>(T);
 

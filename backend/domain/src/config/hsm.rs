@@ -82,7 +82,7 @@ impl TryFrom<HsmFile> for HsmConfig {
 /// The id is the label of a PKCS#11 token, which has 32 bytes. Longer ids could become equal when they are cut off.
 pub(super) const LONGEST_HSM_ID: usize = 32;
 
-/// Checks that an HSM id has 1 to [`LONGEST_HSM_ID`] lowercase letters, digits and hyphens.
+/// Checks that an HSM id has 1 to `LONGEST_HSM_ID` lowercase letters, digits and hyphens.
 pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {
     let text = id.as_str();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

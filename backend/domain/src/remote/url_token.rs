@@ -14,7 +14,7 @@ pub struct UrlToken([u8; 32]);
 
 impl UrlToken {
     /// # Errors
-    /// The file cannot be read, or does not hold a token of at least [`SHORTEST`] letters, digits, `-` or `_`.
+    /// The file cannot be read, or does not hold a token of at least `SHORTEST` letters, digits, `-` or `_`.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the token file {}", file.display()))?;

@@ -29,7 +29,7 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
-/// [`MOST`] devices are already waiting.
+/// `MOST` devices are already waiting.
 #[derive(PartialEq, Eq, Debug)]
 pub struct TooManyWaiting;
 

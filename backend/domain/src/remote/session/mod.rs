@@ -216,7 +216,7 @@ impl RamSession {
     }
 
     /// Handles a POST of the client: its initiation (`None`) or its answer to the last request. Returns when a request can be sent,
-    /// or an empty request after [`HOLD_TIME`].
+    /// or an empty request after `HOLD_TIME`.
     ///
     /// `connection` carried the POST; it is `None` if the client closes it after each reply.
     pub async fn post(&self, answer: Option<Answer>, connection: Option<Connection>) -> Reply {
