@@ -104,6 +104,6 @@ async fn a_problem_names_the_request_that_the_log_names() {
     let line = text.lines().find(|line| line.contains(&id));
     let line: serde_json::Value =
         serde_json::from_str(line.expect("a log line with the id")).expect("JSON");
-    assert_eq!(line["level"], "ERROR");
-    assert_eq!(line["span"]["path"], "/api/v1/about");
+    assert_eq!(line["level"], "ERROR", "{line}");
+    assert_eq!(line["spans"][0]["path"], "/api/v1/about", "{line}");
 }

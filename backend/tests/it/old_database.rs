@@ -53,7 +53,8 @@ async fn a_database_of_the_first_server_opens() {
         assert_eq!(made.len() as u64, u64::from(activation.signatures));
         signatures += made.len();
     }
-    assert_eq!(signatures, 4);
+    // The server was killed during the fourth one.
+    assert_eq!(signatures, 3);
 
     let log = server.views.audit(None, 500).await.expect("the log");
     let signed = |event: &AuditEvent| matches!(event, AuditEvent::Signed { .. });

@@ -103,9 +103,7 @@ async fn a_manifest_names_the_hash_function_of_each_digest() {
         // The error names exactly the mechanisms that the key supports with a hash function of the manifest.
         let is_possible = mechanism.scheme() != countersign_protocol::mechanism::Scheme::Ecdsa
             && mechanism.hash() != Some(Hash::Sha512);
-        let (_, named) = why
-            .split_once("use a mechanism")
-            .expect("the mechanisms to use");
+        let (_, named) = why.split_once(": use ").expect("the mechanisms to use");
         assert_eq!(named.contains(mechanism.as_str()), is_possible, "{why}");
     }
     let request = SignRequest::new(Mechanism::RsaPkcs1Sha384, digest);
