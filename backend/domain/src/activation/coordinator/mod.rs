@@ -229,6 +229,12 @@ impl Coordinator {
         }))
     }
 
+    /// The activation that has the HSM, if it still waits for approvals.
+    async fn collecting(&self) -> Result<Option<Activation>, ActivationError> {
+        let current = self.current().await?;
+        Ok(current.filter(|activation| activation.state == ActivationState::Collecting))
+    }
+
     /// Assigns the HSM to the activation that has waited longest, if the HSM is free and usable.
     async fn advance(&mut self) -> Result<(), ActivationError> {
         let Snapshot::Ready(device) = self.hsm.snapshot() else {

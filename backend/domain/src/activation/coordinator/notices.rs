@@ -1,7 +1,7 @@
 //! Processes the notices of the HSM's thread.
 
 use countersign_protocol::{
-    activation::{ActivationState, EndReason},
+    activation::EndReason,
     audit::{Actor, AuditEvent},
 };
 
@@ -123,8 +123,7 @@ impl Coordinator {
 
     /// Logs the HSM out if its activation is waiting for approvals.
     async fn log_out(&mut self) -> Result<(), ActivationError> {
-        let collecting = |activation: &Activation| activation.state == ActivationState::Collecting;
-        if self.current().await?.filter(collecting).is_some()
+        if self.collecting().await?.is_some()
             // A device that is attached again may already hold approvals of a new round.
             && self.hsm.device().is_ok()
             && let Err(error) = self.hsm.lock().await

@@ -2,7 +2,7 @@
 //! Storing them is retried until it succeeds; until then, nothing new starts on the HSM.
 
 use countersign_protocol::{
-    activation::{ActivationState, EndReason},
+    activation::EndReason,
     audit::{Actor, AuditEvent},
     cvc::Fingerprint,
     id::{ActivationId, OperatorId},
@@ -66,7 +66,6 @@ impl From<Result<String, HsmError>> for Proof {
 }
 
 /// A change to the device that cannot be undone.
-#[derive(Clone)]
 pub(super) enum Done {
     KeyGenerated(AuditEvent),
     Initialised {
@@ -133,10 +132,7 @@ impl Coordinator {
     }
 
     async fn store_requeue(&mut self, why: &str) -> Result<(), ActivationError> {
-        let collecting = |activation: &store::activations::Activation| {
-            activation.state == ActivationState::Collecting
-        };
-        let Some(mut activation) = self.current().await?.filter(collecting) else {
+        let Some(mut activation) = self.collecting().await? else {
             return Ok(());
         };
         let mut tx = self.store.write().await?;
