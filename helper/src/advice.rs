@@ -53,7 +53,7 @@ pub(crate) fn rate_limited() -> HelperError {
 
 pub(crate) fn cancelled() -> HelperError {
     error(
-        HelperErrorCode::Declined,
+        HelperErrorCode::Cancelled,
         "You cancelled in the helper's window. Your card signed nothing.",
     )
 }
@@ -61,7 +61,7 @@ pub(crate) fn cancelled() -> HelperError {
 /// Cancelling in the helper's window does not decline: the server does not learn of it.
 pub(crate) fn approval_cancelled() -> HelperError {
     error(
-        HelperErrorCode::Declined,
+        HelperErrorCode::Cancelled,
         "You cancelled in the helper's window. Your card signed nothing, and the request is still pending. To decline \
          it, use Decline on the page.",
     )
@@ -94,7 +94,7 @@ pub(crate) fn pin_cancelled() -> HelperError {
 
 pub(crate) fn task_refused(why: impl std::fmt::Display) -> HelperError {
     error(
-        HelperErrorCode::TaskRefused,
+        HelperErrorCode::TaskRejected,
         format!("{why} Nothing was signed."),
     )
 }

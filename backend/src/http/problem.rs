@@ -101,8 +101,8 @@ impl From<PeopleError> for ApiError {
             PeopleError::Invalid(_) => ProblemCode::InvalidRequest,
             PeopleError::Conflict(_) => ProblemCode::Conflict,
             PeopleError::NotFound(_) => ProblemCode::NotFound,
-            PeopleError::Attestation(_) | PeopleError::Taken(_) => ProblemCode::EnrolmentRefused,
-            PeopleError::Statement(_) => ProblemCode::StatementRefused,
+            PeopleError::Attestation(_) | PeopleError::Taken(_) => ProblemCode::EnrolmentRejected,
+            PeopleError::Statement(_) => ProblemCode::StatementRejected,
             PeopleError::Store(_) | PeopleError::Identity(_) | PeopleError::Random(_) => {
                 return Self::internal(error);
             }
@@ -114,8 +114,8 @@ impl From<PeopleError> for ApiError {
 impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::Rejected(_) => Self::new(ProblemCode::StatementRefused, error.to_string()),
-            LoginError::TooMany => Self::new(ProblemCode::TooMany, error.to_string()),
+            LoginError::Rejected(_) => Self::new(ProblemCode::StatementRejected, error.to_string()),
+            LoginError::TooMany => Self::new(ProblemCode::TooManyRequests, error.to_string()),
             other => Self::internal(other),
         }
     }
@@ -210,7 +210,7 @@ impl From<ActivationError> for ApiError {
             | Error::KeyLabelTaken { .. }
             | Error::AlreadyApproved
             | Error::ApprovedBeforeDeclining
-            | Error::StillQueued(_)
+            | Error::ExpiredInQueue(_)
             | Error::AlreadyOpen
             | Error::HsmBusy
             | Error::AllRegistered
@@ -219,7 +219,7 @@ impl From<ActivationError> for ApiError {
             | Error::RegisteredAlready(_)
             | Error::Impossible { .. } => ProblemCode::Conflict,
             Error::Ended(_) => ProblemCode::ActivationEnded,
-            Error::Rejected(_) => ProblemCode::StatementRefused,
+            Error::Rejected(_) => ProblemCode::StatementRejected,
             Error::NotStored(_) => ProblemCode::Internal,
         };
         Self::new(code, error.to_string())
@@ -235,7 +235,7 @@ impl From<SigningError> for ApiError {
             SigningError::NotOpen(_) => ProblemCode::NotOpen,
             SigningError::Ended(_) => ProblemCode::ActivationEnded,
             SigningError::NotInManifest(_) => ProblemCode::NotInManifest,
-            SigningError::Mechanism(_) => ProblemCode::MechanismRefused,
+            SigningError::Mechanism(_) => ProblemCode::MechanismRejected,
             SigningError::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
             SigningError::Invalid(_) => ProblemCode::InvalidRequest,
             SigningError::UnknownOutcome => ProblemCode::Conflict,

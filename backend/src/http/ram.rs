@@ -113,7 +113,7 @@ impl Call {
                 let cookie = match endpoint.remote.sessions().insert(session.clone()) {
                     Ok(cookie) => cookie,
                     Err(error @ TooManySessions::TooMany) => {
-                        return ApiError::new(ProblemCode::TooMany, error.to_string())
+                        return ApiError::new(ProblemCode::TooManyRequests, error.to_string())
                             .into_response();
                     }
                     Err(error @ TooManySessions::Random(_)) => {

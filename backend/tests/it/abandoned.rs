@@ -51,9 +51,9 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
     assert_eq!(on_record.count(), 2);
     // The approval of the cancelled activation does not count for the next one.
     let view = test.wait_for(&kept.terms.id, |view| {
-        view.state == ActivationState::Collecting
+        view.state == ActivationState::AwaitingApprovals
     });
-    assert_eq!(view.await.authenticated, 0);
+    assert_eq!(view.await.approvals, 0);
     test.shutdown().await;
 }
 

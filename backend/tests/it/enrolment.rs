@@ -50,7 +50,7 @@ async fn rejection(
     assert_eq!(audit.len(), before + 1, "only the rejection is logged");
     let why = error.to_string();
     assert!(
-        matches!(audit.last(), Some(AuditEvent::EnrolmentRefused { why: logged, .. }) if *logged == why)
+        matches!(audit.last(), Some(AuditEvent::EnrolmentRejected { why: logged, .. }) if *logged == why)
     );
     error
 }

@@ -166,8 +166,8 @@ async fn a_token_limited_to_some_keys_receives_only_their_events() {
     let mut sockets =
         [&limited, &unlimited].map(|token| EventSocket::with_token(address, &token.secret));
     let rsa = test.request_any_content("rsa", 60, 1).await;
-    let collecting = |view: &ActivationView| view.state == ActivationState::Collecting;
-    test.wait_for(&rsa, collecting).await;
+    let waiting = |view: &ActivationView| view.state == ActivationState::AwaitingApprovals;
+    test.wait_for(&rsa, waiting).await;
     let ec = test.request_any_content("ec", 60, 1).await;
     let received = sockets.each_mut().map(|socket| {
         let mut received = Vec::new();
@@ -175,7 +175,7 @@ async fn a_token_limited_to_some_keys_receives_only_their_events() {
             match socket.next().expect("an event") {
                 Event::Activation { activation } => received.push(activation.terms.id),
                 Event::Hsm { hsm } => {
-                    if let HsmState::Collecting { activation } = hsm.state {
+                    if let HsmState::AwaitingApprovals { activation } = hsm.state {
                         received.extend(activation);
                     }
                 }

@@ -100,7 +100,7 @@ pub async fn set_cookie(test: &mut TestServer, router: &Router, index: usize) ->
     );
     // A statement is accepted for one log-in only.
     let again = send(router, "POST", "/session", &origin, body).await;
-    assert_eq!(code(again).await, ProblemCode::StatementRefused);
+    assert_eq!(code(again).await, ProblemCode::StatementRejected);
     cookie
 }
 
@@ -168,7 +168,7 @@ async fn a_token_limited_to_some_keys_sees_only_their_activations() {
         purpose: sign(&["ec"]),
         reason: "Firmware 4.2.1".into(),
         lease: Some(lease),
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SameKeys,
     };
@@ -256,7 +256,8 @@ async fn served(router: &Router, bearers: &[String]) -> Vec<Option<ActivationId>
         let mut all: Vec<HsmView> = json(send(router, "GET", "/hsms", &headers, None).await).await;
         let one: HsmView = json(send(router, "GET", "/hsms/release", &headers, None).await).await;
         assert_eq!(all.pop().as_ref(), Some(&one));
-        let (HsmState::Collecting { activation } | HsmState::Open { activation, .. }) = one.state
+        let (HsmState::AwaitingApprovals { activation } | HsmState::Open { activation, .. }) =
+            one.state
         else {
             panic!("{:?}", one.state)
         };
@@ -275,8 +276,8 @@ async fn the_activation_of_an_hsm_is_shown_only_to_callers_that_may_see_it() {
         bearers.push(format!("Bearer {}", created.secret));
     }
     let rsa = test.request_any_content("rsa", 60, 1).await;
-    let collecting = |view: &HsmView| matches!(view.state, HsmState::Collecting { .. });
-    test.wait_for_hsm(collecting).await;
+    let waiting = |view: &HsmView| matches!(view.state, HsmState::AwaitingApprovals { .. });
+    test.wait_for_hsm(waiting).await;
     let received = [None, Some(rsa.clone()), Some(rsa.clone())];
     assert_eq!(served(&router, &bearers).await, received);
     test.open(&rsa).await;
@@ -495,6 +496,6 @@ async fn too_many_log_in_challenges_are_rejected() {
         None,
     )
     .await;
-    assert_eq!(code(response).await, ProblemCode::TooMany);
+    assert_eq!(code(response).await, ProblemCode::TooManyRequests);
     test.shutdown().await;
 }

@@ -36,7 +36,7 @@ async fn one_approval_does_not_open_an_hsm_that_needs_two() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let id = test.request_signatures("ec", &["a"]).await;
     let (_, view) = test.approve(ANNA, &id).await;
-    assert_eq!(view.authenticated, 1);
+    assert_eq!(view.approvals, 1);
     let rejected = test.sign(&id, "1", &request_for("a", EC)).await;
     assert!(
         matches!(rejected, Err(SigningError::NotOpen(_))),
@@ -111,11 +111,11 @@ async fn a_lease_ends_at_its_time_limit_without_any_request() {
     let id = test.request_any_content("ec", 1, 10).await;
     test.open(&id).await;
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
-    assert_eq!(reason(&view), EndReason::TimeUsed);
+    assert_eq!(reason(&view), EndReason::LeaseExpired);
     test.assert_locked().await;
     let rejected = test.sign(&id, "1", &request_for("a", EC)).await;
     assert!(
-        matches!(rejected, Err(SigningError::Ended(EndReason::TimeUsed))),
+        matches!(rejected, Err(SigningError::Ended(EndReason::LeaseExpired))),
         "{rejected:?}"
     );
     test.shutdown().await;
@@ -133,11 +133,14 @@ async fn a_lease_ends_at_its_signature_limit() {
     }
     let rejected = test.sign(&id, "3", &request_for("3", EC)).await;
     assert!(
-        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        matches!(
+            rejected,
+            Err(SigningError::Ended(EndReason::SignatureLimitReached))
+        ),
         "{rejected:?}"
     );
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
-    assert_eq!(reason(&view), EndReason::CountUsed);
+    assert_eq!(reason(&view), EndReason::SignatureLimitReached);
     test.assert_locked().await;
     test.shutdown().await;
 }
@@ -155,7 +158,7 @@ async fn requesters_cannot_approve_their_own_request() {
         .expect("requested")
         .terms
         .id;
-    test.wait_for(&id, |view| view.state == ActivationState::Collecting)
+    test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     let rejected = test.task(ANNA, &id).await;
     assert!(
@@ -169,7 +172,7 @@ async fn requesters_cannot_approve_their_own_request() {
 async fn an_activation_ends_when_too_many_custodians_decline() {
     let test = TestServer::ready(Profile::VENDOR).await;
     let id = test.request_signatures("ec", &["a"]).await;
-    test.wait_for(&id, |view| view.state == ActivationState::Collecting)
+    test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     let decline = async |index: usize| {
         let custodian = test.people[index].custodian();
@@ -183,7 +186,7 @@ async fn an_activation_ends_when_too_many_custodians_decline() {
         test.view(&id).await
     };
     let view = decline(ANNA).await;
-    assert_eq!(view.state, ActivationState::Collecting);
+    assert_eq!(view.state, ActivationState::AwaitingApprovals);
     let view = decline(BEN).await;
     assert_eq!(reason(&view), EndReason::Declined);
     test.shutdown().await;
@@ -196,15 +199,19 @@ async fn an_equal_request_joins_and_a_different_one_is_queued() {
     assert_eq!(test.request_signatures("ec", &["a"]).await, first);
     let second = test.request_signatures("rsa", &["a"]).await;
     assert_ne!(first, second);
-    test.wait_for(&first, |view| view.state == ActivationState::Collecting)
-        .await;
+    test.wait_for(&first, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    })
+    .await;
     assert_eq!(test.view(&second).await.state, ActivationState::Queued);
     test.open(&first).await;
     test.sign(&first, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    test.wait_for(&second, |view| view.state == ActivationState::Collecting)
-        .await;
+    test.wait_for(&second, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    })
+    .await;
     test.open(&second).await;
     test.shutdown().await;
 }
@@ -250,7 +257,7 @@ async fn limits_and_key_names_are_checked_before_custodians_see_a_request() {
 async fn an_activation_without_enough_approvals_expires() {
     let test = TestServer::ready(Profile::VENDOR).await;
     let new = NewActivation {
-        collect_seconds: Some(1),
+        approval_seconds: Some(1),
         ..anything()
     };
     let (view, _) = test.request_activation(DOUG, new).await.expect("requested");
@@ -269,7 +276,7 @@ async fn an_activation_that_expires_in_the_queue_says_so() {
     test.open(&open).await;
     let behind = NewActivation {
         reason: "behind".into(),
-        collect_seconds: Some(1),
+        approval_seconds: Some(1),
         ..anything()
     };
     let (view, _) = test
@@ -280,9 +287,9 @@ async fn an_activation_that_expires_in_the_queue_says_so() {
     let view = test
         .wait_for(&view.terms.id, |view| view.state.is_ended())
         .await;
-    assert_eq!(reason(&view), EndReason::StillQueued);
+    assert_eq!(reason(&view), EndReason::ExpiredInQueue);
     assert!(test.audit().await.iter().any(
-        |event| matches!(event, AuditEvent::ActivationEnded { activation, reason: EndReason::StillQueued, .. } if *activation == view.terms.id)
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, reason: EndReason::ExpiredInQueue, .. } if *activation == view.terms.id)
     ));
     test.shutdown().await;
 }
@@ -291,7 +298,7 @@ async fn an_activation_that_expires_in_the_queue_says_so() {
 async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let id = test.request_signatures("ec", &["a"]).await;
-    test.wait_for(&id, |view| view.state == ActivationState::Collecting)
+    test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     let task = test.task(ANNA, &id).await.expect("a task");
     let (server, approve) = approve_task(&task);
@@ -307,16 +314,16 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
     others.push(other);
     test.hsm.reset_counts();
     for other in others {
-        let mut evidence = test.anna_mut().approve_as(&server, &other);
+        let mut signed = test.anna_mut().approve_as(&server, &other);
         if other.challenge != approve.challenge {
-            evidence.challenge = approve.challenge.clone();
+            signed.challenge = approve.challenge.clone();
         }
         let custodian = test.anna().custodian();
         let rejected = test
             .server
             .activations
             .coordinators()
-            .approve(&hsm_id(), id.clone(), custodian, evidence)
+            .approve(&hsm_id(), id.clone(), custodian, signed)
             .await;
         assert!(
             matches!(rejected, Err(ActivationError::Rejected(_))),
@@ -324,14 +331,14 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
         );
     }
     // A valid statement with an invalid response to the challenge.
-    let mut evidence = test.anna_mut().approve_as(&server, &approve);
-    evidence.response.0[5] ^= 1;
+    let mut signed = test.anna_mut().approve_as(&server, &approve);
+    signed.response.0[5] ^= 1;
     let custodian = test.anna().custodian();
     let rejected = test
         .server
         .activations
         .coordinators()
-        .approve(&hsm_id(), id.clone(), custodian, evidence)
+        .approve(&hsm_id(), id.clone(), custodian, signed)
         .await;
     assert!(
         matches!(rejected, Err(ActivationError::Rejected(_))),
@@ -343,13 +350,13 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
         "the card was used"
     );
     // Another custodian's approval, submitted in one's own name.
-    let evidence = test.ben_mut().approve_as(&server, &approve);
+    let signed = test.ben_mut().approve_as(&server, &approve);
     let custodian = test.anna().custodian();
     let rejected = test
         .server
         .activations
         .coordinators()
-        .approve(&hsm_id(), id.clone(), custodian, evidence)
+        .approve(&hsm_id(), id.clone(), custodian, signed)
         .await;
     assert!(
         matches!(rejected, Err(ActivationError::Rejected(_))),

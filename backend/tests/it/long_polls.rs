@@ -38,8 +38,10 @@ fn wait(
 async fn queued(test: &TestServer, router: &Router, who: &Header) -> (ActivationId, u64) {
     let first = test.request_any_content("rsa", 60, 1).await;
     let id = test.request_any_content("ec", 60, 1).await;
-    test.wait_for(&first, |view| view.state == ActivationState::Collecting)
-        .await;
+    test.wait_for(&first, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    })
+    .await;
     let headers = [(who.0, who.1.as_str())];
     let path = format!("/activations/{id}");
     let view: ActivationView = json(send(router, "GET", &path, &headers, None).await).await;

@@ -1,7 +1,7 @@
 //! Cards that are removed, reset or used by another program, and servers that restart.
 
 use countersign_protocol::{
-    activation::{ActivationState, Answer, EndReason},
+    activation::{ActivationState, Decision, EndReason},
     audit::AuditEvent,
     hsm::HsmState,
     mechanism::Mechanism,
@@ -21,20 +21,20 @@ async fn loses_hsm_while_waiting_for_approvals(profile: Profile, lose: impl Fn(&
     lose(&test);
     let view = test
         .wait_for(&id, |view| {
-            view.state == ActivationState::Collecting
+            view.state == ActivationState::AwaitingApprovals
                 && view
                     .custodians
                     .iter()
-                    .any(|custodian| matches!(custodian.answer, Answer::Forgotten { .. }))
+                    .any(|custodian| matches!(custodian.decision, Decision::ApprovalLost { .. }))
         })
         .await;
-    assert_eq!(view.authenticated, 0);
+    assert_eq!(view.approvals, 0);
     assert!(view.notice.is_some(), "there is no notice");
     // One more approval is not enough, because the first one is needed again.
     let (_, view) = test.approve(BEN, &id).await;
     assert_eq!(
-        (view.authenticated, &view.state),
-        (1, &ActivationState::Collecting)
+        (view.approvals, &view.state),
+        (1, &ActivationState::AwaitingApprovals)
     );
     let (_, view) = test.approve(ANNA, &id).await;
     assert!(matches!(view.state, ActivationState::Open { .. }));
@@ -46,7 +46,7 @@ async fn loses_hsm_while_waiting_for_approvals(profile: Profile, lose: impl Fn(&
     assert!(
         audit
             .iter()
-            .any(|event| matches!(event, AuditEvent::CustodiansForgotten { .. }))
+            .any(|event| matches!(event, AuditEvent::ApprovalsLost { .. }))
     );
     assert!(
         audit
@@ -129,10 +129,10 @@ async fn approvals_given_before_a_restart_are_needed_again() {
     test.approve(ANNA, &id).await;
     test.restart().await;
     let view = test
-        .wait_for(&id, |view| view.state == ActivationState::Collecting)
+        .wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     assert!(
-        matches!(view.custodians[0].answer, Answer::Forgotten { .. }),
+        matches!(view.custodians[0].decision, Decision::ApprovalLost { .. }),
         "{:?}",
         view.custodians[0]
     );
@@ -150,7 +150,7 @@ async fn another_device_in_the_same_reader_is_rejected() {
         .wait_for_hsm(|view| matches!(view.state, HsmState::Failed { .. }))
         .await;
     assert!(view.keys.is_empty());
-    test.wait_for_audit(|event| matches!(event, AuditEvent::HsmRefused { .. }))
+    test.wait_for_audit(|event| matches!(event, AuditEvent::HsmRejected { .. }))
         .await;
     test.shutdown().await;
 }

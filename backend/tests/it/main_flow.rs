@@ -1,7 +1,7 @@
 //! The main flow from request to receipt, with HSMs whose challenges behave differently.
 
 use countersign_protocol::{
-    activation::{Answer, EndReason},
+    activation::{Decision, EndReason},
     audit::AuditEvent,
     mechanism::Mechanism,
     receipt::Receipt,
@@ -90,13 +90,13 @@ async fn custodians_can_approve_at_the_same_time() {
             loop {
                 answers += 1;
                 assert!(answers <= 3);
-                let evidence = test.people[index].approve(&task);
+                let signed = test.people[index].approve(&task);
                 let custodian = test.people[index].custodian();
                 let outcome = test
                     .server
                     .activations
                     .coordinators()
-                    .approve(&hsm_id(), id.clone(), custodian, evidence)
+                    .approve(&hsm_id(), id.clone(), custodian, signed)
                     .await;
                 match outcome.expect("an outcome") {
                     Approved::Counted => break,
@@ -119,8 +119,8 @@ async fn the_challenge_behaviour_is_remembered() {
     let id = test.request_signatures("ec", &["a.bin"]).await;
     let (first, view) = test.approve(ANNA, &id).await;
     assert!(matches!(
-        view.custodians[0].answer,
-        Answer::Authenticated { .. }
+        view.custodians[0].decision,
+        Decision::Approved { .. }
     ));
     let (second, _) = test.approve(BEN, &id).await;
     assert_eq!((first, second), (1, 1));

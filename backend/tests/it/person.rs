@@ -3,7 +3,7 @@
 use countersign_card::{KeyKind, KeySpec, Pin, SignAlgorithm, SmartCardHsm, pka::Challenge};
 use countersign_protocol::{
     Timestamp,
-    activation::ApprovalEvidence,
+    activation::SignedApproval,
     cvc::{Chr, Curve, DeviceChain, EcSignature, Fingerprint, PkaFile, PublicKey, TrustAnchors},
     digest::Sha256Digest,
     dsse::{Envelope, Payload, Unsigned},
@@ -165,13 +165,13 @@ impl Person {
     }
 
     /// Approves the task.
-    pub fn approve(&mut self, task: &Envelope) -> ApprovalEvidence {
+    pub fn approve(&mut self, task: &Envelope) -> SignedApproval {
         let (task, approve) = approve_task(task);
         self.approve_as(&task, &approve)
     }
 
     /// Approves this content, which may differ from the task.
-    pub fn approve_as(&mut self, task: &ServerTask, approve: &ApproveTask) -> ApprovalEvidence {
+    pub fn approve_as(&mut self, task: &ServerTask, approve: &ApproveTask) -> SignedApproval {
         let chain = DeviceChain::from_ef(approve.device_certificates.as_bytes()).expect("a chain");
         let device = chain.verify(&anchors()).expect("genuine");
         let statement = Approval::new(
@@ -185,7 +185,7 @@ impl Person {
         let statement = self.card.seal(&statement);
         let challenge = Challenge::new(approve.challenge.as_bytes()).expect("a challenge");
         let response = self.card.sign(&challenge.digest(device.id()));
-        ApprovalEvidence {
+        SignedApproval {
             activation: approve.terms.id.clone(),
             statement,
             challenge: approve.challenge.clone(),

@@ -184,10 +184,10 @@ impl Pool {
         let mut task = self.test.task(index, id).await.expect("a task");
         let mut answered = std::collections::HashSet::new();
         loop {
-            let evidence = self.test.people[index].approve(&task);
-            answered.insert(evidence.activation.clone());
+            let signed = self.test.people[index].approve(&task);
+            answered.insert(signed.activation.clone());
             match self
-                .send_approval(index, id, evidence)
+                .send_approval(index, id, signed)
                 .await
                 .expect("accepted")
             {
@@ -201,19 +201,19 @@ impl Pool {
         &self,
         index: usize,
         id: &ActivationId,
-        evidence: countersign_protocol::activation::ApprovalEvidence,
+        signed: countersign_protocol::activation::SignedApproval,
     ) -> Result<Approved, ActivationError> {
         let custodian = self.test.people[index].custodian();
         let terms = self.test.view(id).await.terms;
         self.test
             .server
             .activations
-            .approve(&terms, &custodian, evidence)
+            .approve(&terms, &custodian, signed)
             .await
     }
 
     async fn open(&mut self, id: &ActivationId) {
-        self.collecting(id).await;
+        self.waiting(id).await;
         for index in [ANNA, CARLA] {
             let (hsms, _) = self.approve(index, id).await;
             assert_eq!(hsms, self.hsms.len(), "one consent is for every HSM");
@@ -225,9 +225,9 @@ impl Pool {
 
     /// Two custodians approve for the first HSM only.
     async fn open_first(&mut self, id: &ActivationId) {
-        let collecting =
-            |view: &ActivationView| view.members[0].state == ActivationState::Collecting;
-        self.test.wait_for(id, collecting).await;
+        let waiting =
+            |view: &ActivationView| view.members[0].state == ActivationState::AwaitingApprovals;
+        self.test.wait_for(id, waiting).await;
         for index in [ANNA, CARLA] {
             let task = self.task(index, &hsm_id(), id).await;
             self.answer(index, &hsm_id(), task).await.expect("counted");
@@ -254,11 +254,11 @@ impl Pool {
     ) -> Result<(), ActivationError> {
         loop {
             let custodian = self.test.people[index].custodian();
-            let evidence = self.test.people[index].approve(&task);
-            let id = evidence.activation.clone();
+            let signed = self.test.people[index].approve(&task);
+            let id = signed.activation.clone();
             let activations = &self.test.server.activations;
             let coordinators = activations.coordinators();
-            match coordinators.approve(hsm, id, custodian, evidence).await? {
+            match coordinators.approve(hsm, id, custodian, signed).await? {
                 Approved::Counted => return Ok(()),
                 Approved::SignAgain { task: next } => task = next,
             }
@@ -287,13 +287,13 @@ impl Pool {
         assert!(view.members[1].state.is_ended() && !view.members[0].state.is_ended());
     }
 
-    async fn collecting(&self, id: &ActivationId) -> ActivationView {
-        let collecting = |view: &ActivationView| {
+    async fn waiting(&self, id: &ActivationId) -> ActivationView {
+        let waiting = |view: &ActivationView| {
             view.members
                 .iter()
-                .all(|member| member.state == ActivationState::Collecting)
+                .all(|member| member.state == ActivationState::AwaitingApprovals)
         };
-        self.test.wait_for(id, collecting).await
+        self.test.wait_for(id, waiting).await
     }
 
     async fn locked(&self) {
@@ -452,7 +452,7 @@ async fn the_limits_apply_to_all_hsms_together() {
     assert!(
         failed
             .iter()
-            .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
+            .all(|error| matches!(error, SigningError::Ended(EndReason::SignatureLimitReached))),
         "{failed:?}"
     );
     // A repeated request returns the recorded signature without making another one.
@@ -489,7 +489,10 @@ async fn signatures_by_one_hsm_count_for_the_next_one() {
     made.expect("signed");
     let rejected = pool.test.sign(&id, "d", &request_for("d", EC)).await;
     assert!(
-        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        matches!(
+            rejected,
+            Err(SigningError::Ended(EndReason::SignatureLimitReached))
+        ),
         "{rejected:?}"
     );
     pool.test.shutdown().await;
@@ -503,7 +506,7 @@ async fn assert_ended_by_time(pool: &Pool, id: &ActivationId) {
         .test
         .wait_for(id, |view| view.members[1].state.is_ended())
         .await;
-    assert_eq!(reason(&view), EndReason::TimeUsed);
+    assert_eq!(reason(&view), EndReason::LeaseExpired);
     let never_open = |event: &AuditEvent| !matches!(event, AuditEvent::LeaseOpened { activation } if *activation == id.member(1));
     assert!(pool.test.audit().await.iter().all(never_open));
 }
@@ -531,7 +534,7 @@ async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     signed.expect("signed");
 
     let id = pool.test.request_any_content("ec", SHORT, 10).await;
-    pool.collecting(&id).await;
+    pool.waiting(&id).await;
     pool.approve(ANNA, &id).await;
     let first = pool.task(CARLA, &hsm_id(), &id).await;
     let other = pool.task(CARLA, &second(), &id.member(1)).await;
@@ -571,7 +574,7 @@ async fn signatures_by_lost_hsms_count() {
     assert!(
         failed
             .iter()
-            .all(|error| matches!(error, SigningError::Ended(EndReason::CountUsed))),
+            .all(|error| matches!(error, SigningError::Ended(EndReason::SignatureLimitReached))),
         "{failed:?}"
     );
     let made: u64 = pool
@@ -596,7 +599,7 @@ async fn signatures_by_lost_hsms_count() {
     }
     assert_eq!(again, answered);
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
-    assert_eq!(reason(&view), EndReason::CountUsed);
+    assert_eq!(reason(&view), EndReason::SignatureLimitReached);
     pool.test.shutdown().await;
 }
 
@@ -608,12 +611,15 @@ async fn a_lost_signature_can_reach_the_limit() {
     pool.hsms[0].inject(Fault::RemovedBeforeAnswer);
     let rejected = pool.test.sign(&id, "x", &request_for("x", EC)).await;
     assert!(
-        matches!(rejected, Err(SigningError::Ended(EndReason::CountUsed))),
+        matches!(
+            rejected,
+            Err(SigningError::Ended(EndReason::SignatureLimitReached))
+        ),
         "{rejected:?}"
     );
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(view.signatures, 0);
-    assert_eq!(reason(&view), EndReason::CountUsed);
+    assert_eq!(reason(&view), EndReason::SignatureLimitReached);
     pool.test.shutdown().await;
 }
 
@@ -663,7 +669,7 @@ async fn a_pool_with_one_free_hsm_expires_instead_of_staying_queued() {
         .expect("requested");
     let everywhere = NewActivation {
         reason: "everywhere".into(),
-        collect_seconds: Some(2),
+        approval_seconds: Some(2),
         ..anything()
     };
     let (view, _) = pool
@@ -677,7 +683,7 @@ async fn a_pool_with_one_free_hsm_expires_instead_of_staying_queued() {
     let ActivationState::Ended { reason, .. } = &view.members[1].state else {
         panic!("not ended")
     };
-    assert_eq!(*reason, EndReason::StillQueued);
+    assert_eq!(*reason, EndReason::ExpiredInQueue);
     pool.test.shutdown().await;
 }
 
@@ -729,8 +735,8 @@ async fn the_end_of_a_lease_does_not_end_queued_activations() {
             view.members.iter().all(|member| member.state.is_ended())
         })
         .await;
-    assert_eq!(reason(&view), EndReason::TimeUsed);
-    pool.collecting(&next).await;
+    assert_eq!(reason(&view), EndReason::LeaseExpired);
+    pool.waiting(&next).await;
     pool.test.shutdown().await;
 }
 
@@ -738,11 +744,11 @@ async fn the_end_of_a_lease_does_not_end_queued_activations() {
 async fn an_approval_is_for_one_hsm_only() {
     let mut pool = Pool::ready().await;
     let id = pool.test.request_any_content("ec", 600, 10).await;
-    pool.collecting(&id).await;
+    pool.waiting(&id).await;
     let task = pool.test.task(ANNA, &id).await.expect("a task");
-    let mut evidence = pool.test.anna_mut().approve(&task);
-    evidence.activation = id.member(1);
-    let rejected = pool.send_approval(ANNA, &id, evidence).await;
+    let mut signed = pool.test.anna_mut().approve(&task);
+    signed.activation = id.member(1);
+    let rejected = pool.send_approval(ANNA, &id, signed).await;
     assert!(
         matches!(rejected, Err(ActivationError::Rejected(_))),
         "{rejected:?}"
@@ -753,7 +759,7 @@ async fn an_approval_is_for_one_hsm_only() {
         .send_approval(
             ANNA,
             &id,
-            countersign_protocol::activation::ApprovalEvidence {
+            countersign_protocol::activation::SignedApproval {
                 activation: other,
                 ..stranger
             },
@@ -792,7 +798,7 @@ async fn a_restart_ends_a_lease_whose_only_open_hsm_was_lost() {
 async fn an_activation_that_never_opened_continues_after_a_restart() {
     let mut pool = Pool::ready().await;
     let id = pool.test.request_any_content("ec", 600, 10).await;
-    pool.collecting(&id).await;
+    pool.waiting(&id).await;
     pool.remove_second(&id).await;
     pool.restart_with_requests().await;
     pool.open_first(&id).await;

@@ -1,7 +1,7 @@
 //! A revoked custodian no longer counts, and activations that can no longer be approved end with a reason.
 
 use countersign_protocol::{
-    activation::{ActivationState, Answer, EndReason, NewActivation, NewPurpose},
+    activation::{ActivationState, Decision, EndReason, NewActivation, NewPurpose},
     id::ActivationId,
     mechanism::Mechanism,
     purpose::NewKeyType,
@@ -57,7 +57,7 @@ async fn a_revoked_custodian_is_shown_as_revoked_and_the_others_can_approve() {
         .await
         .expect("two are enough");
     let view = test
-        .wait_for(&id, |view| view.state == ActivationState::Collecting)
+        .wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     let revoked: Vec<_> = view
         .custodians
@@ -111,22 +111,22 @@ async fn a_request_without_enough_custodians_is_rejected_with_a_reason() {
 #[tokio::test]
 async fn an_activation_without_enough_custodians_ends_with_a_reason() {
     let test = TestServer::ready(Profile::VENDOR).await;
-    let collecting = request(&test, "first").await.expect("requested");
+    let waiting = request(&test, "first").await.expect("requested");
     let queued = request(&test, "second").await.expect("requested");
-    test.wait_for(&collecting, |view| {
-        view.state == ActivationState::Collecting
+    test.wait_for(&waiting, |view| {
+        view.state == ActivationState::AwaitingApprovals
     })
     .await;
     revoke(&test, BEN).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    for id in [&collecting, &queued] {
+    for id in [&waiting, &queued] {
         assert!(
             !test.view(id).await.state.is_ended(),
             "two of three are enough"
         );
     }
     revoke(&test, CARLA).await;
-    for id in [&collecting, &queued] {
+    for id in [&waiting, &queued] {
         let view = test.wait_for(id, |view| view.state.is_ended()).await;
         let EndReason::Failed { why } = reason(&view) else {
             panic!("{:?}", view.state)
@@ -145,17 +145,17 @@ async fn the_approval_of_a_revoked_custodian_no_longer_counts() {
         test.approve(BEN, &id).await;
         // Carla signs the challenge of the round in which Ben's approval still counted.
         let task = test.task(CARLA, &id).await.expect("a task");
-        let evidence = test.carla_mut().approve(&task);
+        let signed = test.carla_mut().approve(&task);
         revoke(&test, BEN).await;
         let view = test
             .wait_for(&id, |view| {
-                view.state == ActivationState::Collecting && view.authenticated == 0
+                view.state == ActivationState::AwaitingApprovals && view.approvals == 0
             })
             .await;
         assert!(
             view.custodians
                 .iter()
-                .all(|custodian| !matches!(custodian.answer, Answer::Authenticated { .. })),
+                .all(|custodian| !matches!(custodian.decision, Decision::Approved { .. })),
             "{:?}",
             view.custodians
         );
@@ -165,12 +165,12 @@ async fn the_approval_of_a_revoked_custodian_no_longer_counts() {
         let _ = test
             .server
             .activations
-            .approve(&view.terms, &custodian, evidence)
+            .approve(&view.terms, &custodian, signed)
             .await;
         assert!(!test.hsm.is_open());
         let view = test.view(&id).await;
-        assert_eq!(view.state, ActivationState::Collecting);
-        if view.authenticated == 0 {
+        assert_eq!(view.state, ActivationState::AwaitingApprovals);
+        if view.approvals == 0 {
             test.approve(CARLA, &id).await;
         }
         let (_, view) = test.approve(ANNA, &id).await;

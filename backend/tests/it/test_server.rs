@@ -437,17 +437,17 @@ impl TestServer {
 
     /// Approves as this custodian, repeatedly until the HSM counts the approval. Returns the number of attempts.
     pub async fn approve(&mut self, index: usize, id: &ActivationId) -> (u8, ActivationView) {
-        self.wait_for(id, |view| view.state == ActivationState::Collecting)
+        self.wait_for(id, |view| view.state == ActivationState::AwaitingApprovals)
             .await;
         let mut task = self.task(index, id).await.expect("a task");
         for answers in 1..=3 {
-            let evidence = self.people[index].approve(&task);
+            let signed = self.people[index].approve(&task);
             let custodian = self.people[index].custodian();
             let terms = self.view(id).await.terms;
             let outcome = self
                 .server
                 .activations
-                .approve(&terms, &custodian, evidence)
+                .approve(&terms, &custodian, signed)
                 .await
                 .expect("an outcome");
             match outcome {
@@ -581,7 +581,7 @@ pub fn anything() -> NewActivation {
             seconds: 600,
             signatures: 10,
         }),
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     }

@@ -16,7 +16,7 @@ pub const LEASE_SECONDS_ENV: &str = "COUNTERSIGN_LEASE_SECONDS";
 /// Maximum number of signatures under the lease.
 pub const SIGNATURES_ENV: &str = "COUNTERSIGN_SIGNATURES";
 /// Time limit for approvals, in seconds.
-pub const COLLECT_SECONDS_ENV: &str = "COUNTERSIGN_COLLECT_SECONDS";
+pub const APPROVAL_SECONDS_ENV: &str = "COUNTERSIGN_APPROVAL_SECONDS";
 /// How long to retry while the server is unreachable, in seconds.
 pub const PATIENCE_SECONDS_ENV: &str = "COUNTERSIGN_PATIENCE_SECONDS";
 /// Time limit for one signature, in seconds.
@@ -39,7 +39,7 @@ pub struct ActivationSettings {
     /// Maximum number of signatures under the lease.
     pub signatures: u32,
     /// Time limit for approvals. Without one, the server's default applies.
-    pub collect_seconds: Option<u32>,
+    pub approval_seconds: Option<u32>,
     /// How long to retry while the server is unreachable.
     pub patience_seconds: u32,
     /// Time limit for one signature of a PKCS#11 program, including all retries.
@@ -57,7 +57,7 @@ impl Default for ActivationSettings {
             keys: Vec::new(),
             lease_seconds: 3600,
             signatures: 100,
-            collect_seconds: None,
+            approval_seconds: None,
             patience_seconds: 300,
             sign_seconds: 180,
             wait_in: WaitIn::Login,
@@ -99,7 +99,7 @@ impl ActivationSettings {
         }
         self.lease_seconds = number(LEASE_SECONDS_ENV)?.unwrap_or(self.lease_seconds);
         self.signatures = number(SIGNATURES_ENV)?.unwrap_or(self.signatures);
-        self.collect_seconds = number(COLLECT_SECONDS_ENV)?.or(self.collect_seconds);
+        self.approval_seconds = number(APPROVAL_SECONDS_ENV)?.or(self.approval_seconds);
         self.patience_seconds = number(PATIENCE_SECONDS_ENV)?.unwrap_or(self.patience_seconds);
         self.sign_seconds = number(SIGN_SECONDS_ENV)?.unwrap_or(self.sign_seconds);
         if self.sign_seconds == 0 {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use countersign_protocol::{
     activation::{
-        ActivationView, ApprovalEvidence, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
+        ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation, SignedApproval,
     },
     dsse::Envelope,
     id::ActivationId,
@@ -101,9 +101,9 @@ impl Client {
     pub fn approve(
         &self,
         id: &ActivationId,
-        evidence: &ApprovalEvidence,
+        signed: &SignedApproval,
     ) -> Result<ApprovalOutcome, ClientError> {
-        self.post(&format!("{}/approvals", path(id)), evidence)
+        self.post(&format!("{}/approvals", path(id)), signed)
     }
 
     /// Declines the activation on behalf of the calling custodian.

@@ -38,7 +38,7 @@ mod url;
 pub mod words;
 
 pub use activation_settings::{
-    ACTIVATION_ENV, ActivationSettings, COLLECT_SECONDS_ENV, KEYS_ENV, LEASE_SECONDS_ENV,
+    ACTIVATION_ENV, APPROVAL_SECONDS_ENV, ActivationSettings, KEYS_ENV, LEASE_SECONDS_ENV,
     PATIENCE_SECONDS_ENV, REASON_ENV, SIGN_SECONDS_ENV, SIGNATURES_ENV, WAIT_IN_ENV, WaitIn,
 };
 pub use activations::{ActivationFilter, LONGEST_WAIT, Requested, abandoned_after};

@@ -5,7 +5,7 @@ use std::{process::ExitStatus, time::Duration};
 pub use countersign_protocol::text::{all_of, any_of, count, printable};
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationState, ActivationView, Answer, EndReason},
+    activation::{ActivationState, ActivationView, Decision, EndReason},
     purpose::Purpose,
     text,
 };
@@ -32,7 +32,7 @@ pub fn time(at: &Timestamp) -> String {
 pub fn status(view: &ActivationView) -> String {
     let mut line = match &view.state {
         ActivationState::Queued => format!("Queued for HSM {}", view.terms.hsm_names()),
-        ActivationState::Collecting => approvals(view),
+        ActivationState::AwaitingApprovals => approvals(view),
         ActivationState::Open { until, left, .. } => format!(
             "Open until {}, {} left",
             time(until),
@@ -50,27 +50,27 @@ pub fn status(view: &ActivationView) -> String {
 
 fn approvals(view: &ActivationView) -> String {
     let required = count(view.terms.quorum.required, "approval");
-    let mut line = format!("{} of {required}", view.authenticated);
+    let mut line = format!("{} of {required}", view.approvals);
     let mut add = |introduction: &str, names: String| {
         if !names.is_empty() {
             line.push_str(&format!("; {introduction} {names}"));
         }
     };
-    let approved = |answer: &Answer| matches!(answer, Answer::Authenticated { .. });
+    let approved = |decision: &Decision| matches!(decision, Decision::Approved { .. });
     add("approved by", all_of(&custodians(view, approved)));
-    let missing = |answer: &Answer| matches!(answer, Answer::Missing);
+    let missing = |decision: &Decision| matches!(decision, Decision::Pending);
     add("waiting for", any_of(&custodians(view, missing)));
-    let forgotten = |answer: &Answer| matches!(answer, Answer::Forgotten { .. });
+    let forgotten = |decision: &Decision| matches!(decision, Decision::ApprovalLost { .. });
     add("must approve again:", all_of(&custodians(view, forgotten)));
-    let declined = |answer: &Answer| matches!(answer, Answer::Declined { .. });
+    let declined = |decision: &Decision| matches!(decision, Decision::Declined { .. });
     add("declined by", all_of(&custodians(view, declined)));
     line
 }
 
-fn custodians(view: &ActivationView, has: impl Fn(&Answer) -> bool) -> Vec<String> {
+fn custodians(view: &ActivationView, has: impl Fn(&Decision) -> bool) -> Vec<String> {
     view.custodians
         .iter()
-        .filter(|custodian| has(&custodian.answer))
+        .filter(|custodian| has(&custodian.decision))
         .map(|custodian| printable(&custodian.person.name))
         .collect()
 }
@@ -79,13 +79,13 @@ fn custodians(view: &ActivationView, has: impl Fn(&Answer) -> bool) -> Vec<Strin
 pub fn end(view: &ActivationView, reason: &EndReason) -> String {
     match reason {
         EndReason::Completed => "completed".to_owned(),
-        EndReason::TimeUsed => "lease expired".to_owned(),
-        EndReason::CountUsed => "signature limit reached".to_owned(),
+        EndReason::LeaseExpired => "lease expired".to_owned(),
+        EndReason::SignatureLimitReached => "signature limit reached".to_owned(),
         EndReason::Locked { by } => format!("locked by {}", printable(&by.name)),
         EndReason::Cancelled { by } => format!("cancelled by {}", printable(&by.name)),
         EndReason::Declined => declined(view),
         EndReason::Expired => expired(view),
-        EndReason::StillQueued => format!(
+        EndReason::ExpiredInQueue => format!(
             "expired while queued, because HSM {} was busy or disconnected",
             view.terms.hsm_names()
         ),
@@ -109,14 +109,14 @@ pub fn end_sentence(view: &ActivationView, reason: &EndReason) -> String {
     match reason {
         EndReason::Completed
         | EndReason::Expired
-        | EndReason::StillQueued
+        | EndReason::ExpiredInQueue
         | EndReason::Failed { .. } => format!("activation {id} {how}"),
         EndReason::Locked { .. }
         | EndReason::Cancelled { .. }
         | EndReason::Declined
         | EndReason::Abandoned { .. } => format!("activation {id} was {how}"),
-        EndReason::TimeUsed
-        | EndReason::CountUsed
+        EndReason::LeaseExpired
+        | EndReason::SignatureLimitReached
         | EndReason::HsmLost { .. }
         | EndReason::HsmRemoved { .. }
         | EndReason::ServerRestarted => format!("activation {id} has ended: {how}"),
@@ -127,8 +127,8 @@ fn declined(view: &ActivationView) -> String {
     let names: Vec<String> = view
         .custodians
         .iter()
-        .filter_map(|custodian| match &custodian.answer {
-            Answer::Declined { reason, .. } => Some(printable(&format!(
+        .filter_map(|custodian| match &custodian.decision {
+            Decision::Declined { reason, .. } => Some(printable(&format!(
                 "{} (\"{reason}\")",
                 custodian.person.name
             ))),
@@ -143,7 +143,7 @@ fn declined(view: &ActivationView) -> String {
 }
 
 fn expired(view: &ActivationView) -> String {
-    let approved = |answer: &Answer| matches!(answer, Answer::Authenticated { .. });
+    let approved = |decision: &Decision| matches!(decision, Decision::Approved { .. });
     let approvals = custodians(view, approved).len();
     let required = usize::from(view.terms.quorum.required);
     if approvals < required {

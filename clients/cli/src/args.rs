@@ -86,7 +86,7 @@ pub struct Sign {
     pub lease_seconds: Option<u32>,
     /// Time limit for approvals, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub collect_seconds: Option<u32>,
+    pub approval_seconds: Option<u32>,
     /// Directory for the signatures [default: next to each file]
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
@@ -103,7 +103,7 @@ pub struct Sign {
     #[arg(
         long,
         value_name = "ID",
-        conflicts_with_all = ["hsm", "reason", "lease_seconds", "collect_seconds", "open_scope", "signatures"]
+        conflicts_with_all = ["hsm", "reason", "lease_seconds", "approval_seconds", "open_scope", "signatures"]
     )]
     pub activation: Option<ActivationId>,
     /// Files to sign
@@ -163,7 +163,7 @@ pub struct Certificate {
     pub reason: Option<String>,
     /// Time limit for approvals, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub collect_seconds: Option<u32>,
+    pub approval_seconds: Option<u32>,
     /// Also write the certificate to this file, as PEM
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -185,7 +185,7 @@ pub struct Record {
     pub lease_seconds: Option<u32>,
     /// Time limit for approvals, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub collect_seconds: Option<u32>,
+    pub approval_seconds: Option<u32>,
     /// Record and request approval without waiting, and print the command line that signs later
     #[arg(long)]
     pub ask_only: bool,

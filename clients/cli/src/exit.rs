@@ -49,10 +49,10 @@ impl Exit {
                 Self::Stopped
             }
             EndReason::Expired
-            | EndReason::StillQueued
+            | EndReason::ExpiredInQueue
             | EndReason::Abandoned { .. }
-            | EndReason::TimeUsed
-            | EndReason::CountUsed => Self::Expired,
+            | EndReason::LeaseExpired
+            | EndReason::SignatureLimitReached => Self::Expired,
             EndReason::Completed
             | EndReason::HsmLost { .. }
             | EndReason::HsmRemoved { .. }

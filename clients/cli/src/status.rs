@@ -8,7 +8,7 @@ use std::{
 pub use countersign_client::words::{purpose, status, time};
 use countersign_client::{Client, ClientError, LONGEST_WAIT, words::duration};
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Answer, EndReason, HsmName},
+    activation::{ActivationState, ActivationView, Decision, EndReason, HsmName},
     id::ActivationId,
     purpose::{Purpose, Scope},
 };
@@ -36,19 +36,19 @@ pub fn poll(
 pub const fn state_name(state: &ActivationState) -> &'static str {
     let reason = match state {
         ActivationState::Queued => return "queued",
-        ActivationState::Collecting => return "waiting for approvals",
+        ActivationState::AwaitingApprovals => return "waiting for approvals",
         ActivationState::Open { .. } => return "open",
         ActivationState::Ended { reason, .. } => reason,
     };
     match reason {
         EndReason::Completed => "completed",
-        EndReason::TimeUsed => "lease expired",
-        EndReason::CountUsed => "signature limit reached",
+        EndReason::LeaseExpired => "lease expired",
+        EndReason::SignatureLimitReached => "signature limit reached",
         EndReason::Locked { .. } => "locked",
         EndReason::Cancelled { .. } => "cancelled",
         EndReason::Declined => "declined",
         EndReason::Expired => "expired",
-        EndReason::StillQueued => "expired while queued",
+        EndReason::ExpiredInQueue => "expired while queued",
         EndReason::Abandoned { .. } => "abandoned",
         EndReason::HsmLost { .. } => "HSM lost",
         EndReason::HsmRemoved { .. } => "HSM removed",
@@ -76,7 +76,7 @@ pub fn details(view: &ActivationView) -> String {
     );
     if matches!(
         view.state,
-        ActivationState::Queued | ActivationState::Collecting
+        ActivationState::Queued | ActivationState::AwaitingApprovals
     ) {
         out.push_str(&format!("Approve by  {}\n", time(&terms.expires_at)));
     }
@@ -109,7 +109,7 @@ fn hsms(view: &ActivationView) -> String {
             "{}: {}, {} of {}",
             name(&member.hsm),
             state_name(&member.state),
-            member.authenticated,
+            member.approvals,
             count(member.quorum.required, "approval")
         )
     });
@@ -122,12 +122,12 @@ fn decisions(view: &ActivationView) -> String {
         .custodians
         .iter()
         .map(|custodian| {
-            let decision = match &custodian.answer {
-                Answer::Missing if view.state.is_ended() => "no response".to_owned(),
-                Answer::Missing => "pending".to_owned(),
-                Answer::Authenticated { at } => format!("approved {}", time(at)),
-                Answer::Forgotten { why } => format!("must approve again: {}", printable(why)),
-                Answer::Declined { at, reason } => {
+            let decision = match &custodian.decision {
+                Decision::Pending if view.state.is_ended() => "no response".to_owned(),
+                Decision::Pending => "pending".to_owned(),
+                Decision::Approved { at } => format!("approved {}", time(at)),
+                Decision::ApprovalLost { why } => format!("must approve again: {}", printable(why)),
+                Decision::Declined { at, reason } => {
                     format!("declined {}: {}", time(at), printable(reason))
                 }
             };

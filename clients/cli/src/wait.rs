@@ -63,7 +63,7 @@ pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
     match &view.state {
         ActivationState::Open { .. } => Ok(()),
         ActivationState::Ended { reason, .. } => Err(CliError::ended(view, reason)),
-        ActivationState::Queued | ActivationState::Collecting => {
+        ActivationState::Queued | ActivationState::AwaitingApprovals => {
             Err(CliError::NotOpen(view.terms.id.clone()))
         }
     }

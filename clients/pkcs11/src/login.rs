@@ -290,7 +290,7 @@ fn find_or_request(
             seconds: settings.lease_seconds,
             signatures: settings.signatures,
         }),
-        collect_seconds: settings.collect_seconds,
+        approval_seconds: settings.approval_seconds,
         abandoned_after_seconds: countersign_client::abandoned_after(retry_time(settings)),
         join: Join::SameKeys,
     })?;
@@ -390,12 +390,12 @@ mod tests {
         assert!(is_complete(&ended(EndReason::Completed)));
         for reason in [
             EndReason::Declined,
-            EndReason::TimeUsed,
-            EndReason::CountUsed,
+            EndReason::LeaseExpired,
+            EndReason::SignatureLimitReached,
         ] {
             assert!(!is_complete(&ended(reason)));
         }
-        assert!(!is_complete(&ActivationState::Collecting));
+        assert!(!is_complete(&ActivationState::AwaitingApprovals));
     }
 
     #[test]

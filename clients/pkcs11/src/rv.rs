@@ -18,11 +18,11 @@ impl Rv {
             EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {
                 ck::CKR_FUNCTION_REJECTED
             }
-            EndReason::Expired | EndReason::StillQueued | EndReason::Abandoned { .. } => {
+            EndReason::Expired | EndReason::ExpiredInQueue | EndReason::Abandoned { .. } => {
                 ck::CKR_FUNCTION_CANCELED
             }
             // The lease was open and has ended.
-            EndReason::Completed | EndReason::TimeUsed | EndReason::CountUsed => {
+            EndReason::Completed | EndReason::LeaseExpired | EndReason::SignatureLimitReached => {
                 ck::CKR_USER_NOT_LOGGED_IN
             }
             EndReason::HsmLost { .. }

@@ -281,7 +281,7 @@ fn report_failure(
             Rv(ck::CKR_USER_NOT_LOGGED_IN)
         }
         // The server rejects the mechanism if the manifest lists no digest of its hash function at all.
-        (Some(ProblemCode::NotInManifest | ProblemCode::MechanismRefused), Some(digest)) => {
+        (Some(ProblemCode::NotInManifest | ProblemCode::MechanismRejected), Some(digest)) => {
             report::line(&format!(
                 "{what}, because the digest {digest} ({}) was not recorded or listed and custodians did not approve it under \
                  activation {activation}. The input has changed since: check time stamps (set SOURCE_DATE_EPOCH), paths and \
@@ -290,7 +290,7 @@ fn report_failure(
             ));
             Rv(ck::CKR_DATA_INVALID)
         }
-        (Some(ProblemCode::MechanismRefused), None) => {
+        (Some(ProblemCode::MechanismRejected), None) => {
             report::line(&format!("{what}: {error}"));
             Rv(ck::CKR_MECHANISM_INVALID)
         }

@@ -77,10 +77,10 @@ fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
 
 fn side(view: &ActivationView) -> AnyView {
     let clock = use_context::<Clock>();
-    let approvals = words::approvals(view.authenticated, view.terms.quorum);
+    let approvals = words::approvals(view.approvals, view.terms.quorum);
     let details = match view.state {
         ActivationState::Queued => "Starts when the HSM is free".into_any(),
-        ActivationState::Collecting => {
+        ActivationState::AwaitingApprovals => {
             let expires_at = view.terms.expires_at;
             view! { {format!("{approvals} · expires ")} <When at=expires_at /> }.into_any()
         }
@@ -106,7 +106,7 @@ fn side(view: &ActivationView) -> AnyView {
 pub fn tone(state: &ActivationState) -> &'static str {
     match state {
         ActivationState::Queued => "plain",
-        ActivationState::Collecting => "wait",
+        ActivationState::AwaitingApprovals => "wait",
         ActivationState::Open { .. } => "good",
         ActivationState::Ended { .. } => "plain",
     }

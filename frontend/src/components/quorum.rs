@@ -1,6 +1,6 @@
 //! The quorum as seals.
 
-use countersign_protocol::activation::{Answer, CustodianProgress};
+use countersign_protocol::activation::{CustodianProgress, Decision};
 use leptos::prelude::*;
 
 /// One seal per registered custodian, stamped for an approval. Screen readers skip the seals, because the text beside them says
@@ -11,12 +11,14 @@ pub fn QuorumSeals(
     custodians: Vec<CustodianProgress>,
 ) -> impl IntoView {
     let seals = custodians.into_iter().map(|custodian| {
-        let class = match custodian.answer {
-            Answer::Missing | Answer::Forgotten { .. } if custodian.revoked => "seal declined",
-            Answer::Missing => "seal",
-            Answer::Authenticated { .. } => "seal stamped",
-            Answer::Forgotten { .. } => "seal forgotten",
-            Answer::Declined { .. } => "seal declined",
+        let class = match custodian.decision {
+            Decision::Pending | Decision::ApprovalLost { .. } if custodian.revoked => {
+                "seal declined"
+            }
+            Decision::Pending => "seal",
+            Decision::Approved { .. } => "seal stamped",
+            Decision::ApprovalLost { .. } => "seal lost",
+            Decision::Declined { .. } => "seal declined",
         };
         view! { <span class=class>{initials(&custodian.person.name)}</span> }
     });

@@ -152,8 +152,8 @@ pub fn helper_problem(error: HelperError) -> Problem {
     let title = match error.code {
         HelperErrorCode::Version => "Card helper and page have different versions",
         HelperErrorCode::Invalid => "The helper could not do this",
-        HelperErrorCode::TaskRefused => "The helper rejected the server's request",
-        HelperErrorCode::Declined => "Cancelled in the helper's window",
+        HelperErrorCode::TaskRejected => "The helper rejected the server's request",
+        HelperErrorCode::Cancelled => "Cancelled in the helper's window",
         HelperErrorCode::PromptFailed => "The helper could not show its window",
         HelperErrorCode::Unanswered => "No answer in the helper's window",
         HelperErrorCode::PinCancelled => "No PIN was entered",

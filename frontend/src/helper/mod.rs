@@ -8,7 +8,7 @@ pub use advice::{advice, step_text};
 pub use status::Status;
 
 use countersign_protocol::{
-    activation::ApprovalEvidence,
+    activation::SignedApproval,
     cvc::{DeviceId, Fingerprint},
     dsse::Envelope,
     encoding::Base64,
@@ -107,14 +107,14 @@ impl Helper {
     ///
     /// # Errors
     /// The helper is not connected, or the user or the card refused.
-    pub async fn approve(self, task: Envelope, again: bool) -> Result<ApprovalEvidence, Problem> {
+    pub async fn approve(self, task: Envelope, again: bool) -> Result<SignedApproval, Problem> {
         let operation = if again {
             Operation::ApproveAgain { task }
         } else {
             Operation::Approve { task }
         };
         match self.send(operation).await? {
-            Answer::Approved { evidence } => Ok(*evidence),
+            Answer::Approved { approval } => Ok(*approval),
             _ => Err(advice::unexpected()),
         }
     }

@@ -186,7 +186,7 @@ fn concerns(entry: &AuditEntry, id: &str) -> bool {
         AuditEvent::ActivationRequested { activation, .. }
         | AuditEvent::Approved { activation, .. }
         | AuditEvent::Declined { activation, .. }
-        | AuditEvent::CustodiansForgotten { activation, .. }
+        | AuditEvent::ApprovalsLost { activation, .. }
         | AuditEvent::LeaseOpened { activation }
         | AuditEvent::KeyGenerated { activation, .. }
         | AuditEvent::Signed { activation, .. }

@@ -14,7 +14,7 @@ use crate::clock;
 pub fn state_name(state: &ActivationState) -> &'static str {
     match state {
         ActivationState::Queued => "Queued",
-        ActivationState::Collecting => "Waiting for approvals",
+        ActivationState::AwaitingApprovals => "Waiting for approvals",
         ActivationState::Open { .. } => "Open",
         ActivationState::Ended { .. } => "Ended",
     }
@@ -34,8 +34,8 @@ pub fn more_approvals(missing: u8) -> String {
 pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
     match reason {
         EndReason::Completed => "Completed.".to_owned(),
-        EndReason::TimeUsed => "The lease expired: its time limit was reached.".to_owned(),
-        EndReason::CountUsed => "The lease reached its signature limit.".to_owned(),
+        EndReason::LeaseExpired => "The lease expired: its time limit was reached.".to_owned(),
+        EndReason::SignatureLimitReached => "The lease reached its signature limit.".to_owned(),
         EndReason::Locked { by } => format!("Locked by {}.", by.name),
         EndReason::Cancelled { by } => format!("Cancelled by {} before it opened.", by.name),
         EndReason::Declined => {
@@ -45,7 +45,7 @@ pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
             let approvals = approvals.unwrap_or_else(|| "too few approvals".to_owned());
             format!("Expired: {approvals} by the deadline.")
         }
-        EndReason::StillQueued => {
+        EndReason::ExpiredInQueue => {
             "Expired while queued: the HSM was busy or disconnected.".to_owned()
         }
         EndReason::Abandoned { seconds } => format!(
@@ -137,13 +137,13 @@ mod tests {
         let why = || "the card was removed".to_owned();
         let ends = [
             EndReason::Completed,
-            EndReason::TimeUsed,
-            EndReason::CountUsed,
+            EndReason::LeaseExpired,
+            EndReason::SignatureLimitReached,
             EndReason::Locked { by: by.clone() },
             EndReason::Cancelled { by },
             EndReason::Declined,
             EndReason::Expired,
-            EndReason::StillQueued,
+            EndReason::ExpiredInQueue,
             EndReason::Abandoned { seconds: 390 },
             EndReason::HsmLost { why: why() },
             EndReason::Failed { why: why() },

@@ -76,7 +76,7 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
             let (chr, name) = (chr.as_str(), &person.name);
             format!("enrolled key {chr} of {name} on card {device}, certified by {anchor}")
         }
-        Event::EnrolmentRefused { why, .. } => {
+        Event::EnrolmentRejected { why, .. } => {
             format!("tried to enrol a key, which the server rejected: {why}")
         }
         Event::KeyConfirmed { person, .. } => format!(
@@ -112,10 +112,10 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::RemoteHsmAccepted { hsm, device } => {
             format!("accepted the remote device {device} as HSM {hsm}")
         }
-        Event::RemoteHsmWithdrawn { hsm, device } => {
+        Event::RemoteHsmRemoved { hsm, device } => {
             format!("removed HSM {hsm} (device {device}) from this server")
         }
-        Event::HsmRefused { hsm, why } => format!("rejected HSM {hsm}: {why}"),
+        Event::HsmRejected { hsm, why } => format!("rejected HSM {hsm}: {why}"),
         Event::HsmInitialised {
             hsm,
             quorum,
@@ -153,7 +153,7 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::Declined { activation, reason } => {
             format!("declined activation {activation}. Reason: “{reason}”")
         }
-        Event::CustodiansForgotten { activation, why } => {
+        Event::ApprovalsLost { activation, why } => {
             format!("reset the approvals for activation {activation}: {why}")
         }
         Event::LeaseOpened { activation } => {

@@ -16,7 +16,7 @@ pub fn hsm_state_name(state: &HsmState) -> &'static str {
         HsmState::Uninitialised => "Uninitialised",
         HsmState::Registering => "Registering custodians",
         HsmState::Locked => "Locked",
-        HsmState::Collecting { .. } => "Waiting for approvals",
+        HsmState::AwaitingApprovals { .. } => "Waiting for approvals",
         HsmState::Open { .. } => "Open",
         HsmState::Failed { .. } => "Rejected",
     }
@@ -44,7 +44,7 @@ pub fn hsm_state(state: &HsmState) -> String {
             "The quorum is set. Register the custodians' keys to complete it.".to_owned()
         }
         HsmState::Locked => "Locked. It opens when enough custodians approve.".to_owned(),
-        HsmState::Collecting { activation } => format!(
+        HsmState::AwaitingApprovals { activation } => format!(
             "Locked. Waiting for approvals for {}.",
             user(activation.as_ref())
         ),

@@ -49,7 +49,7 @@ fn next_code(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, code, after))
 }
 
-/// Only an ordinary word gets a capital letter: `collectSeconds` or `card-1` is a name and stays as it is.
+/// Only an ordinary word gets a capital letter: `approvalSeconds` or `card-1` is a name and stays as it is.
 fn capitalised(text: &str) -> String {
     let word = text.split_whitespace().next().unwrap_or_default();
     let word = word.trim_end_matches([',', ':', ';', '.']);
@@ -95,8 +95,8 @@ mod tests {
             "It said “no (really)”."
         );
         assert_eq!(
-            sentence("collectSeconds must be 1 or more"),
-            "collectSeconds must be 1 or more."
+            sentence("approvalSeconds must be 1 or more"),
+            "approvalSeconds must be 1 or more."
         );
         assert_eq!(
             sentence("run `countersign sign --reason \"x\"`"),

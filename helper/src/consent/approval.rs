@@ -43,7 +43,7 @@ impl ApprovalRequest {
             device_certificates: _,
             challenge,
             key,
-            authenticated: approved_by,
+            approved_by,
         } = task;
         if *device.id() != terms.hsm.device {
             return Err(advice::task_refused(format!(

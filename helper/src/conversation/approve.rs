@@ -64,7 +64,7 @@ impl Conversation {
             (consent, session)
         };
         caller.step(Step::Signing);
-        let evidence = session.approve(&consent)?;
+        let approval = session.approve(&consent)?;
         self.helper.tasks.mark_answered(&task);
         self.approval_session = Some(ApprovalSession {
             session,
@@ -72,7 +72,7 @@ impl Conversation {
             until: Instant::now() + SESSION + further,
         });
         Ok(Answer::Approved {
-            evidence: Box::new(evidence),
+            approval: Box::new(approval),
         })
     }
 
@@ -90,11 +90,11 @@ impl Conversation {
         let device = self.verify_hsm(&approve)?;
         open.consent = open.consent.again(task.server.clone(), approve, device)?;
         caller.step(Step::Signing);
-        let evidence = open.session.approve(&open.consent)?;
+        let approval = open.session.approve(&open.consent)?;
         self.helper.tasks.mark_answered(&task);
         self.approval_session = Some(open);
         Ok(Answer::Approved {
-            evidence: Box::new(evidence),
+            approval: Box::new(approval),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use countersign_helper::prompt::scripted::Shown;
 use countersign_protocol::{
-    activation::ApprovalEvidence,
+    activation::SignedApproval,
     cvc::{Curve, EcSignature, PkaFile, attestation},
     digest::Sha256Digest,
     helper::{Answer, EnrolKey, HelperErrorCode, Operation, Step},
@@ -15,18 +15,18 @@ use crate::support::{ORIGIN, Portal, TestCard, TestHelper, anchors, silent, wait
 
 const CHALLENGE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
-fn evidence(answer: Result<Answer, countersign_protocol::helper::HelperError>) -> ApprovalEvidence {
+fn signed(answer: Result<Answer, countersign_protocol::helper::HelperError>) -> SignedApproval {
     match answer {
-        Ok(Answer::Approved { evidence }) => *evidence,
+        Ok(Answer::Approved { approval }) => *approval,
         other => panic!("{other:?}"),
     }
 }
 
 /// Checks what the server and the HSM would check.
-fn check(helper: &TestHelper, evidence: &ApprovalEvidence, challenge: &[u8]) -> Approval {
+fn check(helper: &TestHelper, signed: &SignedApproval, challenge: &[u8]) -> Approval {
     let card = helper.card();
-    assert_eq!(evidence.challenge.as_bytes(), challenge);
-    let approval: Approval = evidence.statement.verify(&card.public_key).unwrap();
+    assert_eq!(signed.challenge.as_bytes(), challenge);
+    let approval: Approval = signed.statement.verify(&card.public_key).unwrap();
     let expected = Approval::new(
         &helper.server.terms(),
         Sha256Digest::of(helper.server.hsm.device.raw()),
@@ -38,7 +38,7 @@ fn check(helper: &TestHelper, evidence: &ApprovalEvidence, challenge: &[u8]) -> 
     assert_eq!(approval, expected);
     let input = [helper.server.hsm.device.chr().as_bytes(), challenge].concat();
     let response =
-        EcSignature::from_plain(evidence.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
+        EcSignature::from_plain(signed.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
     card.public_key
         .verify_prehash(Sha256Digest::of(&input).as_bytes(), &response)
         .unwrap();
@@ -178,7 +178,7 @@ fn every_fact_of_an_approval_is_shown() {
     let mut portal = helper.portal();
     let approval = check(
         &helper,
-        &evidence(approve(&helper, &mut portal, &CHALLENGE)),
+        &signed(approve(&helper, &mut portal, &CHALLENGE)),
         &CHALLENGE,
     );
     assert_eq!(
@@ -269,7 +269,7 @@ fn a_misleading_file_name_is_refused_without_a_prompt() {
         .portal()
         .request(Operation::Approve { task })
         .unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert_eq!(error.code, HelperErrorCode::TaskRejected);
     assert!(error.message.contains("U+202E"), "{}", error.message);
     assert_eq!(helper.user.shown(), []);
 }
@@ -281,14 +281,14 @@ fn a_fresh_challenge_is_signed_in_the_same_session() {
     let before = helper.verify_count();
     check(
         &helper,
-        &evidence(approve(&helper, &mut portal, &CHALLENGE)),
+        &signed(approve(&helper, &mut portal, &CHALLENGE)),
         &CHALLENGE,
     );
     let shown = helper.user.shown();
     let again = helper.server.approve(helper.card().key, &[9; 16]);
     check(
         &helper,
-        &evidence(portal.request(Operation::ApproveAgain { task: again })),
+        &signed(portal.request(Operation::ApproveAgain { task: again })),
         &[9; 16],
     );
     assert_eq!(helper.user.shown(), shown);
@@ -313,7 +313,7 @@ fn changed_terms_end_the_session() {
     let error = portal
         .request(Operation::ApproveAgain { task })
         .unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert_eq!(error.code, HelperErrorCode::TaskRejected);
     let same = helper.server.approve(helper.card().key, &[9; 8]);
     portal
         .request(Operation::ApproveAgain { task: same })
@@ -375,7 +375,7 @@ fn invalid_hsms_and_challenges_are_refused_without_a_prompt() {
             .portal()
             .request(Operation::Approve { task })
             .unwrap_err();
-        assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
+        assert_eq!(error.code, HelperErrorCode::TaskRejected, "{error}");
     }
     assert_eq!(helper.user.shown(), []);
 }
@@ -485,8 +485,8 @@ fn the_card_with_the_requested_key_is_chosen() {
         TestHelper::start(vec![TestCard::with_ec_key(1), TestCard::with_ec_key(2)]).enrolled();
     let second = &helper.cards[1];
     let task = helper.server.approve(second.key, &CHALLENGE);
-    let evidence = evidence(helper.portal().request(Operation::Approve { task }));
-    let approval: Approval = evidence.statement.verify(&second.public_key).unwrap();
+    let signed = signed(helper.portal().request(Operation::Approve { task }));
+    let approval: Approval = signed.statement.verify(&second.public_key).unwrap();
     assert_eq!(approval.predicate.key, second.key);
 }
 

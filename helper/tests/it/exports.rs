@@ -91,7 +91,7 @@ fn without_consent_or_pin_nothing_is_generated() {
     let user = Arc::new(ScriptedPrompt::approving(PIN));
     user.answer_consents(false);
     let refused = generate(&card, &user).err();
-    assert_eq!(refused, Some(HelperErrorCode::Declined));
+    assert_eq!(refused, Some(HelperErrorCode::Cancelled));
     assert_eq!(card.pin_status(), [0x63, 0xC3]);
 
     let user = Arc::new(ScriptedPrompt::approving("000000"));

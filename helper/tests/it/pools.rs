@@ -60,12 +60,12 @@ fn the_second_hsm_is_approved_in_the_same_session() {
     let answer = portal.request(Operation::ApproveAgain {
         task: task(&helper, other.clone()),
     });
-    let Ok(Answer::Approved { evidence }) = answer else {
+    let Ok(Answer::Approved { approval: signed }) = answer else {
         panic!("{answer:?}")
     };
-    assert_eq!(evidence.activation, other.terms.id);
+    assert_eq!(signed.activation, other.terms.id);
     let card = helper.card();
-    let approval: Approval = evidence.statement.verify(&card.public_key).unwrap();
+    let approval: Approval = signed.statement.verify(&card.public_key).unwrap();
     let expected = Approval::new(
         &other.terms,
         Sha256Digest::of(second.device.raw()),
@@ -108,7 +108,7 @@ fn a_request_that_was_not_shown_is_not_approved() {
                 task: task(&helper, wrong),
             })
             .unwrap_err();
-        assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
+        assert_eq!(error.code, HelperErrorCode::TaskRejected, "{error}");
         assert_eq!(helper.sign_count(), signed);
         portal.request(Operation::Finish).unwrap();
     }

@@ -136,21 +136,18 @@ fn operation(helper: &TestHelper, request: &PageRequest) -> Operation {
 
 /// Checks that a response comes with an approval of the same HSM and challenge, for terms that were shown.
 fn check_answer(helper: &TestHelper, answer: &Answer) {
-    let Answer::Approved { evidence } = answer else {
+    let Answer::Approved { approval: signed } = answer else {
         return;
     };
-    let approval: Approval = evidence
-        .statement
-        .verify(&helper.card().public_key)
-        .unwrap();
+    let approval: Approval = signed.statement.verify(&helper.card().public_key).unwrap();
     let device = approval.predicate.terms.hsm.device.clone();
     assert_eq!(
         approval.predicate.challenge,
-        Sha256Digest::of(evidence.challenge.as_bytes())
+        Sha256Digest::of(signed.challenge.as_bytes())
     );
-    let input = [device.as_bytes(), evidence.challenge.as_bytes()].concat();
+    let input = [device.as_bytes(), signed.challenge.as_bytes()].concat();
     let response =
-        EcSignature::from_plain(evidence.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
+        EcSignature::from_plain(signed.response.as_bytes(), Curve::BrainpoolP256r1).unwrap();
     helper
         .card()
         .public_key

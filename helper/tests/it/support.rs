@@ -479,7 +479,7 @@ impl Server {
             device_certificates: Base64(self.hsm.to_ef()),
             challenge: Base64(challenge.to_vec()),
             key,
-            authenticated: vec!["Ben".to_owned()],
+            approved_by: vec!["Ben".to_owned()],
         }
     }
 

@@ -22,7 +22,7 @@ fn log_in(helper: &TestHelper, task: Envelope) -> Operation {
 fn refused_without_prompt(helper: &TestHelper, operation: Operation, words: &str) {
     let before = helper.user.shown();
     let error = helper.portal().request(operation).unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused, "{error}");
+    assert_eq!(error.code, HelperErrorCode::TaskRejected, "{error}");
     assert!(error.message.contains(words), "{error}");
     assert_eq!(helper.user.shown(), before, "a prompt was opened");
     assert_eq!(helper.sign_count(), 0);
@@ -165,7 +165,7 @@ fn a_cancelled_login_pins_no_key() {
         .portal()
         .request(log_in(&helper, helper.server.log_in()))
         .unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::Declined);
+    assert_eq!(error.code, HelperErrorCode::Cancelled);
     let known = OriginStore::new(helper.config.path())
         .find(&ORIGIN.parse().unwrap())
         .unwrap()
@@ -205,7 +205,7 @@ fn an_answered_task_opens_no_second_prompt() {
         .unwrap();
     let shown = helper.user.shown();
     let error = helper.portal().request(log_in(&helper, task)).unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert_eq!(error.code, HelperErrorCode::TaskRejected);
     let declined = helper.server.log_in();
     helper.user.answer_next_consent(false);
     helper
@@ -216,7 +216,7 @@ fn an_answered_task_opens_no_second_prompt() {
         .portal()
         .request(log_in(&helper, declined))
         .unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRefused);
+    assert_eq!(error.code, HelperErrorCode::TaskRejected);
     assert_eq!(helper.user.shown().len(), shown.len() + 1);
 }
 

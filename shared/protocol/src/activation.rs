@@ -178,7 +178,7 @@ pub struct NewActivation {
     pub lease: Option<LeaseLimits>,
     /// The time that custodians have to approve, in seconds. Without it the server's default applies.
     #[serde(default)]
-    pub collect_seconds: Option<u32>,
+    pub approval_seconds: Option<u32>,
     /// The number of seconds after which the server ends the request as abandoned if no client has polled for it and it
     /// has not opened. Without it the request stays until the custodians' time runs out.
     #[serde(default)]
@@ -237,7 +237,7 @@ pub struct ActivationView {
     /// The decision of each registered custodian.
     pub custodians: Vec<CustodianProgress>,
     /// The number of custodians who have authenticated, as the card reports it.
-    pub authenticated: u8,
+    pub approvals: u8,
     /// The number of signatures made so far.
     pub signatures: u32,
     /// A message about the current state, such as "the HSM was reset, Anna must approve again".
@@ -260,7 +260,7 @@ pub struct MemberView {
     /// The quorum that the HSM requires.
     pub quorum: Quorum,
     /// The number of custodians who have authenticated, as the card reports it.
-    pub authenticated: u8,
+    pub approvals: u8,
     /// The current state of the member.
     pub state: ActivationState,
     /// The number of signatures that the HSM has made.
@@ -278,7 +278,8 @@ pub enum ActivationState {
     /// Another activation uses the HSM, or the HSM is not connected.
     Queued,
     /// The activation waits for approvals.
-    Collecting,
+    #[serde(alias = "collecting")]
+    AwaitingApprovals,
     /// The HSM is open, and the lease runs.
     Open {
         /// The time at which the HSM was opened.
@@ -302,7 +303,7 @@ impl ActivationState {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
-            Self::Collecting => "collecting",
+            Self::AwaitingApprovals => "awaiting-approvals",
             Self::Open { .. } => "open",
             Self::Ended { .. } => "ended",
         }
@@ -322,9 +323,11 @@ pub enum EndReason {
     /// Everything that was requested is done.
     Completed,
     /// The lease expired.
-    TimeUsed,
+    #[serde(alias = "time-used")]
+    LeaseExpired,
     /// The signatures of the lease are used up.
-    CountUsed,
+    #[serde(alias = "count-used")]
+    SignatureLimitReached,
     /// A person ended the open lease, or a person other than the requester ended the request.
     Locked {
         /// The person who locked the HSM.
@@ -340,7 +343,8 @@ pub enum EndReason {
     /// The quorum was not reached in time.
     Expired,
     /// The time ran out while the activation was [`ActivationState::Queued`], so that custodians could not approve it.
-    StillQueued,
+    #[serde(alias = "still-queued")]
+    ExpiredInQueue,
     /// The requester's client stopped polling for the request before it opened.
     Abandoned {
         /// The limit that the request set, in seconds.
@@ -369,15 +373,15 @@ impl std::fmt::Display for EndReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Completed => f.write_str("completed"),
-            Self::TimeUsed => f.write_str("the lease expired"),
-            Self::CountUsed => f.write_str("the lease reached its signature limit"),
+            Self::LeaseExpired => f.write_str("the lease expired"),
+            Self::SignatureLimitReached => f.write_str("the lease reached its signature limit"),
             Self::Locked { by } => write!(f, "locked by {}", by.name),
             Self::Cancelled { by } => write!(f, "cancelled by {} before it opened", by.name),
             Self::Declined => {
                 f.write_str("declined, because too few custodians are left to reach the quorum")
             }
             Self::Expired => f.write_str("expired before enough custodians approved"),
-            Self::StillQueued => {
+            Self::ExpiredInQueue => {
                 f.write_str("expired in the queue, because the HSM was busy or disconnected")
             }
             Self::Abandoned { seconds } => write!(
@@ -406,7 +410,7 @@ pub struct CustodianProgress {
     /// The name of the key in the HSM.
     pub chr: Chr,
     /// The custodian's decision so far.
-    pub answer: Answer,
+    pub decision: Decision,
     /// Whether the key was revoked, so that the server accepts no approval by it.
     #[serde(default)]
     pub revoked: bool,
@@ -415,16 +419,19 @@ pub struct CustodianProgress {
 /// A custodian's decision about an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Answer {
+pub enum Decision {
     /// The custodian has not decided yet.
-    Missing,
+    #[serde(alias = "missing")]
+    Pending,
     /// The custodian approved, and the HSM accepted the authentication.
-    Authenticated {
+    #[serde(alias = "authenticated")]
+    Approved {
         /// The time of the approval.
         at: Timestamp,
     },
     /// The custodian approved before, but the HSM lost the authentication, so the custodian must approve again.
-    Forgotten {
+    #[serde(alias = "forgotten")]
+    ApprovalLost {
         /// The cause, in words.
         why: String,
     },
@@ -456,7 +463,7 @@ pub struct ApprovalTaskView {
 /// The body of `POST /api/v1/activations/{id}/approvals`: what the helper signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ApprovalEvidence {
+pub struct SignedApproval {
     /// The approved activation, or the approved member of a pool.
     pub activation: ActivationId,
     /// The [`crate::statement::Approval`] in its envelope.
@@ -467,7 +474,7 @@ pub struct ApprovalEvidence {
     pub response: Base64,
 }
 
-/// The response to [`ApprovalEvidence`].
+/// The response to [`SignedApproval`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ApprovalOutcome {

@@ -102,7 +102,8 @@ pub enum AuditEvent {
         anchor: String,
     },
     /// The server rejected an enrolment.
-    EnrolmentRefused {
+    #[serde(alias = "enrolment-refused")]
+    EnrolmentRejected {
         /// The name of the person who tried to enrol.
         name: String,
         /// The reason for the rejection.
@@ -166,14 +167,16 @@ pub enum AuditEvent {
         device: DeviceId,
     },
     /// An admin removed a remote HSM from the server.
-    RemoteHsmWithdrawn {
+    #[serde(alias = "remote-hsm-withdrawn")]
+    RemoteHsmRemoved {
         /// The removed HSM.
         hsm: HsmId,
         /// The device, which has to be accepted again before it can be used.
         device: DeviceId,
     },
     /// The server rejected an HSM.
-    HsmRefused {
+    #[serde(alias = "hsm-refused")]
+    HsmRejected {
         /// The HSM.
         hsm: HsmId,
         /// The reason for the rejection.
@@ -233,7 +236,8 @@ pub enum AuditEvent {
         reason: String,
     },
     /// The HSM lost the authentication of custodians, who must approve again.
-    CustodiansForgotten {
+    #[serde(alias = "custodians-forgotten")]
+    ApprovalsLost {
         /// The activation.
         activation: ActivationId,
         /// The cause, in words.

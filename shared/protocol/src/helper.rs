@@ -6,7 +6,7 @@
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use serde::{Deserialize, Serialize};
 
-use crate::{activation::ApprovalEvidence, dsse::Envelope, encoding::Base64};
+use crate::{activation::SignedApproval, dsse::Envelope, encoding::Base64};
 
 /// The version of these messages. A helper answers [`Operation::Hello`] of another version with
 /// [`HelperErrorCode::Version`].
@@ -139,7 +139,7 @@ pub enum Answer {
     /// The answer to [`Operation::Approve`] and [`Operation::ApproveAgain`].
     Approved {
         /// What the portal sends to the server.
-        evidence: Box<ApprovalEvidence>,
+        approval: Box<SignedApproval>,
     },
     /// The answer to [`Operation::Finish`].
     Finished,
@@ -254,9 +254,9 @@ pub enum HelperErrorCode {
     /// The message is malformed.
     Invalid,
     /// The task is not signed by the pinned server key, has expired, or belongs to another origin.
-    TaskRefused,
+    TaskRejected,
     /// The user cancelled in the consent window.
-    Declined,
+    Cancelled,
     /// The prompt program is missing or failed.
     PromptFailed,
     /// The user did not answer in time.

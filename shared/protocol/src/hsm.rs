@@ -34,7 +34,7 @@ pub struct HsmView {
     pub warnings: Vec<String>,
     /// Whether an admin can remove the HSM from the server. That is the case if an admin accepted its device, and not
     /// if the server's configuration names it.
-    pub withdrawable: bool,
+    pub removable: bool,
 }
 
 /// The state of a signing HSM.
@@ -55,7 +55,7 @@ pub enum HsmState {
     /// The HSM is locked.
     Locked,
     /// The HSM is locked, and an activation waits for approvals.
-    Collecting {
+    AwaitingApprovals {
         /// The activation, or `None` if the reader may not see it.
         activation: Option<ActivationId>,
     },

@@ -41,9 +41,9 @@ pub enum ProblemCode {
     /// A one-time code is wrong, used, revoked or expired.
     CodeInvalid,
     /// The attestation of a key was rejected.
-    EnrolmentRefused,
+    EnrolmentRejected,
     /// A signed statement was rejected.
-    StatementRefused,
+    StatementRejected,
     /// The HSM is not connected or cannot be used.
     HsmUnavailable,
     /// The HSM refused a command.
@@ -55,11 +55,11 @@ pub enum ProblemCode {
     /// The digest is not in the approved manifest.
     NotInManifest,
     /// The key does not support the mechanism, or the scope does not allow it.
-    MechanismRefused,
+    MechanismRejected,
     /// The idempotency key was used before with another body.
     IdempotencyMismatch,
     /// The caller sends too many requests.
-    TooMany,
+    TooManyRequests,
     /// The server failed.
     Internal,
 }
@@ -74,16 +74,16 @@ impl ProblemCode {
         Self::MethodNotAllowed,
         Self::Conflict,
         Self::CodeInvalid,
-        Self::EnrolmentRefused,
-        Self::StatementRefused,
+        Self::EnrolmentRejected,
+        Self::StatementRejected,
         Self::HsmUnavailable,
         Self::HsmRefused,
         Self::NotOpen,
         Self::ActivationEnded,
         Self::NotInManifest,
-        Self::MechanismRefused,
+        Self::MechanismRejected,
         Self::IdempotencyMismatch,
-        Self::TooMany,
+        Self::TooManyRequests,
         Self::Internal,
     ];
 
@@ -97,16 +97,16 @@ impl ProblemCode {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Conflict => "conflict",
             Self::CodeInvalid => "code-invalid",
-            Self::EnrolmentRefused => "enrolment-refused",
-            Self::StatementRefused => "statement-refused",
+            Self::EnrolmentRejected => "enrolment-rejected",
+            Self::StatementRejected => "statement-rejected",
             Self::HsmUnavailable => "hsm-unavailable",
             Self::HsmRefused => "hsm-refused",
             Self::NotOpen => "not-open",
             Self::ActivationEnded => "activation-ended",
             Self::NotInManifest => "not-in-manifest",
-            Self::MechanismRefused => "mechanism-refused",
+            Self::MechanismRejected => "mechanism-rejected",
             Self::IdempotencyMismatch => "idempotency-mismatch",
-            Self::TooMany => "too-many",
+            Self::TooManyRequests => "too-many-requests",
             Self::Internal => "internal",
         }
     }
@@ -122,12 +122,12 @@ impl ProblemCode {
             Self::Conflict | Self::NotOpen => 409,
             Self::ActivationEnded => 410,
             Self::CodeInvalid
-            | Self::EnrolmentRefused
-            | Self::StatementRefused
+            | Self::EnrolmentRejected
+            | Self::StatementRejected
             | Self::NotInManifest
-            | Self::MechanismRefused
+            | Self::MechanismRejected
             | Self::IdempotencyMismatch => 422,
-            Self::TooMany => 429,
+            Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::HsmRefused => 502,
             Self::HsmUnavailable => 503,
@@ -144,16 +144,16 @@ impl ProblemCode {
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict with the current state",
             Self::CodeInvalid => "One-time code invalid",
-            Self::EnrolmentRefused => "Key rejected",
-            Self::StatementRefused => "Signed statement rejected",
+            Self::EnrolmentRejected => "Key rejected",
+            Self::StatementRejected => "Signed statement rejected",
             Self::HsmUnavailable => "HSM not available",
             Self::HsmRefused => "HSM refused the command",
             Self::NotOpen => "Activation not open",
             Self::ActivationEnded => "Activation ended",
             Self::NotInManifest => "Digest not approved",
-            Self::MechanismRefused => "Mechanism not supported",
+            Self::MechanismRejected => "Mechanism not supported",
             Self::IdempotencyMismatch => "Idempotency key already used",
-            Self::TooMany => "Too many requests",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "Server error",
         }
     }

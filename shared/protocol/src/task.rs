@@ -74,7 +74,7 @@ pub struct ApproveTask {
     /// The custodian's registered key.
     pub key: Fingerprint,
     /// The names of the custodians who have already approved.
-    pub authenticated: Vec<String>,
+    pub approved_by: Vec<String>,
 }
 
 impl Payload for ServerTask {

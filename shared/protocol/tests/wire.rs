@@ -363,9 +363,9 @@ fn every_end_of_an_activation_has_a_sentence_of_its_own() {
     let why = || "the reader was unplugged".to_owned();
     for (reason, sentence) in [
         (EndReason::Completed, "Completed."),
-        (EndReason::TimeUsed, "The lease expired."),
+        (EndReason::LeaseExpired, "The lease expired."),
         (
-            EndReason::CountUsed,
+            EndReason::SignatureLimitReached,
             "The lease reached its signature limit.",
         ),
         (EndReason::Locked { by: by.clone() }, "Locked by Doug."),
@@ -382,7 +382,7 @@ fn every_end_of_an_activation_has_a_sentence_of_its_own() {
             "Expired before enough custodians approved.",
         ),
         (
-            EndReason::StillQueued,
+            EndReason::ExpiredInQueue,
             "Expired in the queue, because the HSM was busy or disconnected.",
         ),
         (

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use countersign_harness::{
     cards,
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::{Deployment, DeploymentSetup, EC_KEY, HSM, RSA_KEY},
     pcsc::{Reach, Readers, Speed},
     program::built,
@@ -109,7 +109,7 @@ pub(crate) fn through_module(
         Algorithm::Ecdsa => EC_KEY,
         Algorithm::RsaPkcs | Algorithm::RsaPss => RSA_KEY,
     };
-    let custodians = Custodians::start(deployment, Decision::Approve(Duration::ZERO));
+    let custodians = Custodians::start(deployment, Reaction::Approve(Duration::ZERO));
     let mut load = opensc::load(measurement)?;
     load.arg("--module").arg(built("libcountersign_pkcs11.so")?);
     load.args(["--token-label", HSM, "--key-label", key]);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use countersign_client::ActivationFilter;
-use countersign_protocol::activation::{ActivationState, ActivationView, Answer, Decline};
+use countersign_protocol::activation::{ActivationState, ActivationView, Decision, Decline};
 
 use crate::{deployment::Deployment, people::People, person::Person};
 
@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the custodians do with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum Reaction {
     /// Anna and Carla approve this long after they have seen the request.
     Approve(Duration),
     /// Anna and Ben decline.
@@ -33,7 +33,7 @@ pub struct Custodians {
 }
 
 impl Custodians {
-    pub fn start(deployment: &Deployment, decision: Decision) -> Self {
+    pub fn start(deployment: &Deployment, reaction: Reaction) -> Self {
         let people = deployment.people.clone();
         let port = deployment.helper.port;
         let stop = Arc::new(AtomicBool::new(false));
@@ -48,14 +48,14 @@ impl Custodians {
                     continue;
                 };
                 for view in active {
-                    if view.state != ActivationState::Collecting {
+                    if view.state != ActivationState::AwaitingApprovals {
                         continue;
                     }
                     if last.as_ref() != Some(&view.terms.id) {
                         count.fetch_add(1, Ordering::SeqCst);
                         last = Some(view.terms.id.clone());
                     }
-                    decide(&people, port, decision, &view);
+                    decide(&people, port, reaction, &view);
                 }
             }
         });
@@ -72,29 +72,29 @@ impl Custodians {
     }
 }
 
-fn decide(people: &People, port: u16, decision: Decision, view: &ActivationView) {
-    let deciding: [&Person; 2] = match decision {
-        Decision::Approve(after) => {
+fn decide(people: &People, port: u16, reaction: Reaction, view: &ActivationView) {
+    let deciding: [&Person; 2] = match reaction {
+        Reaction::Approve(after) => {
             std::thread::sleep(after);
             [&people.anna, &people.carla]
         }
-        Decision::Decline => [&people.anna, &people.ben],
+        Reaction::Decline => [&people.anna, &people.ben],
     };
     for person in deciding {
         let has_decided = view.custodians.iter().any(|custodian| {
             custodian.key == person.key()
                 && matches!(
-                    custodian.answer,
-                    Answer::Authenticated { .. } | Answer::Declined { .. }
+                    custodian.decision,
+                    Decision::Approved { .. } | Decision::Declined { .. }
                 )
         });
         if has_decided {
             continue;
         }
         let id = &view.terms.id;
-        let result = match decision {
-            Decision::Approve(_) => person.approve_at(port, id).map(drop),
-            Decision::Decline => {
+        let result = match reaction {
+            Reaction::Approve(_) => person.approve_at(port, id).map(drop),
+            Reaction::Decline => {
                 let decline = Decline {
                     reason: "Not today".into(),
                 };

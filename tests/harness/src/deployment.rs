@@ -246,7 +246,7 @@ impl Deployment {
             },
             reason: format!("The key {label} for the demo"),
             lease: None,
-            collect_seconds: None,
+            approval_seconds: None,
             abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
@@ -254,7 +254,7 @@ impl Deployment {
         let reaches = |ready: fn(&ActivationState) -> bool| {
             wait_for(|| Ok(ready(&admin.activation(&id)?.state).then_some(())))
         };
-        reaches(|state| *state == ActivationState::Collecting)?;
+        reaches(|state| *state == ActivationState::AwaitingApprovals)?;
         for person in [self.ben(), self.carla()] {
             person.approve(&self.helper, &id)?;
         }
@@ -303,7 +303,7 @@ impl Deployment {
             },
             reason: format!("check {}", uuid::Uuid::now_v7()),
             lease,
-            collect_seconds: None,
+            approval_seconds: None,
             abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
@@ -332,7 +332,7 @@ impl Deployment {
         id: &ActivationId,
         custodians: [&Person; N],
     ) -> anyhow::Result<ActivationView> {
-        let is_waiting = |view: &ActivationView| view.state == ActivationState::Collecting;
+        let is_waiting = |view: &ActivationView| view.state == ActivationState::AwaitingApprovals;
         let mut view = self.wait_for_activation(id, is_waiting)?;
         for custodian in custodians {
             view = custodian.approve(&self.helper, id)?;

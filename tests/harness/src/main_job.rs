@@ -255,7 +255,7 @@ fn after_the_lease_expired(
         matches!(
             view.state,
             ActivationState::Ended {
-                reason: EndReason::TimeUsed,
+                reason: EndReason::LeaseExpired,
                 ..
             }
         ),

@@ -126,10 +126,10 @@ impl Person {
             task: self.browser.approval_task(id)?.task,
         };
         for _ in 0..MOST_SIGNATURES {
-            let Answer::Approved { evidence } = connection.request(operation)? else {
+            let Answer::Approved { approval: signed } = connection.request(operation)? else {
                 bail!("unexpected answer to an approval");
             };
-            match self.browser.approve(id, &evidence)? {
+            match self.browser.approve(id, &signed)? {
                 ApprovalOutcome::Counted { activation } => return Ok(*activation),
                 ApprovalOutcome::SignAgain { task } => operation = Operation::ApproveAgain { task },
             }

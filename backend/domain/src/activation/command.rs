@@ -2,7 +2,7 @@
 
 use countersign_card::{PkaOptions, SoPin};
 use countersign_protocol::{
-    activation::{ApprovalEvidence, EndReason},
+    activation::{EndReason, SignedApproval},
     audit::Actor,
     cvc::Fingerprint,
     dsse::Envelope,
@@ -45,7 +45,7 @@ pub enum Command {
     Approve {
         activation: ActivationId,
         custodian: Custodian,
-        evidence: Box<ApprovalEvidence>,
+        signed: Box<SignedApproval>,
         reply: Reply<Approved>,
     },
     Decline {

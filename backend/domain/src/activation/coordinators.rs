@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_protocol::{
-    activation::{ActivationTerms, ApprovalEvidence, EndReason},
+    activation::{ActivationTerms, EndReason, SignedApproval},
     audit::Actor,
     dsse::Envelope,
     id::{ActivationId, HsmId},
@@ -93,13 +93,13 @@ impl Coordinators {
         hsm: &HsmId,
         activation: ActivationId,
         custodian: Custodian,
-        evidence: ApprovalEvidence,
+        signed: SignedApproval,
     ) -> Result<Approved, ActivationError> {
-        let evidence = Box::new(evidence);
+        let signed = Box::new(signed);
         self.ask(hsm, |reply| Command::Approve {
             activation,
             custodian,
-            evidence,
+            signed,
             reply,
         })
         .await
@@ -155,7 +155,7 @@ impl Coordinators {
     pub(super) fn end_others(&self, terms: &ActivationTerms, reason: &EndReason) {
         let all = matches!(
             reason,
-            EndReason::Completed | EndReason::CountUsed | EndReason::TimeUsed
+            EndReason::Completed | EndReason::SignatureLimitReached | EndReason::LeaseExpired
         );
         for (id, hsm) in terms.members() {
             if all && id != terms.id {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_protocol::{
-    activation::{ActivationTerms, ApprovalEvidence},
+    activation::{ActivationTerms, SignedApproval},
     dsse::Envelope,
 };
 use tokio::time::timeout;
@@ -55,9 +55,9 @@ impl Activations {
         &self,
         terms: &ActivationTerms,
         custodian: &Custodian,
-        evidence: ApprovalEvidence,
+        signed: SignedApproval,
     ) -> Result<Approved, ActivationError> {
-        let activation = evidence.activation.clone();
+        let activation = signed.activation.clone();
         let members = terms.members();
         let Some((_, hsm)) = members.iter().find(|(member, _)| *member == activation) else {
             return Err(ActivationError::Rejected(format!(
@@ -67,7 +67,7 @@ impl Activations {
         };
         let approved = self
             .coordinators
-            .approve(&hsm.id, activation, custodian.clone(), evidence)
+            .approve(&hsm.id, activation, custodian.clone(), signed)
             .await?;
         if matches!(approved, Approved::Counted)
             && terms.pool.is_some()

@@ -1,13 +1,13 @@
 //! Determines which custodians can still approve an activation.
 
 use countersign_protocol::{
-    activation::{ActivationTerms, Answer},
+    activation::{ActivationTerms, Decision},
     hsm::RegisteredCustodian,
     id::OperatorId,
 };
 use sqlx::SqliteConnection;
 
-use crate::store::{self, StoreError, activations::StoredAnswer};
+use crate::store::{self, StoreError, activations::StoredDecision};
 
 /// The custodians of an HSM who may approve a request of this person: their keys are not revoked, and they are not the requester
 /// themselves.
@@ -33,23 +33,27 @@ pub async fn willing(
     terms: &ActivationTerms,
 ) -> Result<Willing, StoreError> {
     let registered = store::hsms::custodians(connection, &terms.hsm.id).await?;
-    let answers = store::activations::answers(connection, &terms.id).await?;
+    let decisions = store::activations::decisions(connection, &terms.id).await?;
     let declined = |custodian: &&RegisteredCustodian| {
-        let own = |answer: &&StoredAnswer| answer.key == custodian.key;
-        let answer = answers.iter().find(own).map(|answer| &answer.answer);
-        matches!(answer, Some(Answer::Declined { .. }))
+        let own = |decision: &&StoredDecision| decision.key == custodian.key;
+        let decision = decisions
+            .iter()
+            .find(own)
+            .map(|decision| &decision.decision);
+        matches!(decision, Some(Decision::Declined { .. }))
     };
-    let approved = |answer: &StoredAnswer| matches!(answer.answer, Answer::Authenticated { .. });
-    let is_revoked = |answer: &StoredAnswer| {
+    let approved =
+        |decision: &StoredDecision| matches!(decision.decision, Decision::Approved { .. });
+    let is_revoked = |decision: &StoredDecision| {
         let mut revoked = registered.iter().filter(|custodian| custodian.revoked);
-        revoked.any(|custodian| custodian.key == answer.key)
+        revoked.any(|custodian| custodian.key == decision.key)
     };
     Ok(Willing {
         count: eligible(&registered, &terms.requester.id)
             .filter(|custodian| !declined(custodian))
             .count(),
-        revoked_is_counted: answers
+        revoked_is_counted: decisions
             .iter()
-            .any(|answer| approved(answer) && is_revoked(answer)),
+            .any(|decision| approved(decision) && is_revoked(decision)),
     })
 }

@@ -73,7 +73,7 @@ pub enum ActivationError {
     ApprovedBeforeDeclining,
     /// The text says what the activation waits for.
     #[error("{0}")]
-    StillQueued(String),
+    ExpiredInQueue(String),
     #[error("the quorum is already complete, so no further approval is needed")]
     AlreadyOpen,
     #[error("this HSM has active activations: cancel or lock them first")]

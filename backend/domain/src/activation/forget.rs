@@ -1,7 +1,7 @@
 //! Invalidates approvals that the HSM no longer counts.
 
 use countersign_protocol::{
-    activation::Answer,
+    activation::Decision,
     audit::{Actor, AuditEvent},
 };
 
@@ -15,13 +15,13 @@ pub(super) async fn forget(
 ) -> Result<(), StoreError> {
     let id = activation.terms.id.clone();
     let mut forgotten = false;
-    for mut answer in store::activations::answers(tx.connection(), &id).await? {
-        if matches!(answer.answer, Answer::Authenticated { .. }) {
-            answer.answer = Answer::Forgotten {
+    for mut decision in store::activations::decisions(tx.connection(), &id).await? {
+        if matches!(decision.decision, Decision::Approved { .. }) {
+            decision.decision = Decision::ApprovalLost {
                 why: why.to_owned(),
             };
-            answer.statement = None;
-            store::activations::put_answer(tx.connection(), &id, &answer).await?;
+            decision.statement = None;
+            store::activations::put_decision(tx.connection(), &id, &decision).await?;
             forgotten = true;
         }
     }
@@ -29,7 +29,7 @@ pub(super) async fn forget(
         activation.notice = Some(format!(
             "Custodians who have approved must approve again: {why}."
         ));
-        let event = AuditEvent::CustodiansForgotten {
+        let event = AuditEvent::ApprovalsLost {
             activation: id,
             why: why.to_owned(),
         };

@@ -242,12 +242,12 @@ impl LeasePool {
                     usize::try_from(self.limits.signatures).is_ok_and(|limit| limit > files.len());
                 match (all, used_up) {
                     (true, used_up) if used_up || !more => Some(EndReason::Completed),
-                    (false, true) => Some(EndReason::CountUsed),
+                    (false, true) => Some(EndReason::SignatureLimitReached),
                     _ => None,
                 }
             }
             ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
-                used_up.then_some(EndReason::CountUsed)
+                used_up.then_some(EndReason::SignatureLimitReached)
             }
         }
     }

@@ -42,7 +42,7 @@ pub async fn recover_after_restart(
                 _ if !is_here(&member.terms.hsm.id) => StateChange::End(EndReason::HsmRemoved {
                     why: REMOVED.to_owned(),
                 }),
-                ActivationState::Collecting => {
+                ActivationState::AwaitingApprovals => {
                     forget(&mut tx, &mut member, RESTARTED).await?;
                     StateChange::Requeue
                 }

@@ -48,7 +48,7 @@ impl Activations {
         let (hsms, purpose) = self.purpose(requester, new.hsm.as_ref(), new.purpose)?;
         let members = with_strictest_quorum(members(&hsms)?);
         let lease = self.lease(&purpose, new.lease)?;
-        let collect = self.collect_time(new.collect_seconds)?;
+        let collect = self.collect_time(new.approval_seconds)?;
         let abandoned_after = new.abandoned_after_seconds;
         if abandoned_after == Some(0) {
             return Err(invalid("`abandonedAfterSeconds` must be at least 1"));
@@ -91,8 +91,8 @@ impl Activations {
 
     /// How long custodians can approve the request.
     fn collect_time(&self, requested: Option<u32>) -> Result<SignedDuration, ActivationError> {
-        let longest = self.limits.max_collect_seconds;
-        let seconds = requested.unwrap_or(self.limits.collect_seconds);
+        let longest = self.limits.max_approval_seconds;
+        let seconds = requested.unwrap_or(self.limits.approval_seconds);
         if !(1..=longest).contains(&seconds) {
             return Err(invalid(format!(
                 "the time for approvals is {seconds} s: choose 1 to {longest} s"

@@ -16,7 +16,7 @@ pub fn combined(states: &[ActivationState], left: u32) -> Option<ActivationState
         ActivationState::Ended { at, .. } => Some((*at, state)),
         _ => None,
     });
-    is(&ActivationState::Collecting)
+    is(&ActivationState::AwaitingApprovals)
         .or_else(|| is(&ActivationState::Queued))
         // All members have ended, so report the end of the one that progressed furthest.
         .or_else(|| {
@@ -31,10 +31,10 @@ fn weight(state: &ActivationState) -> u8 {
     match state {
         ActivationState::Ended { reason, .. } => match reason {
             EndReason::Completed => 4,
-            EndReason::CountUsed | EndReason::TimeUsed => 3,
+            EndReason::SignatureLimitReached | EndReason::LeaseExpired => 3,
             EndReason::Locked { .. } | EndReason::Cancelled { .. } | EndReason::Declined => 2,
             // On the other HSMs, custodians could approve.
-            EndReason::StillQueued => 0,
+            EndReason::ExpiredInQueue => 0,
             _ => 1,
         },
         _ => 0,

@@ -39,12 +39,12 @@ pub async fn apply(
     let now = Timestamp::now();
     let id = activation.terms.id.clone();
     let next = match (&activation.state, change) {
-        (State::Queued, StateChange::Collect) => State::Collecting,
-        (State::Collecting, StateChange::Requeue) => {
+        (State::Queued, StateChange::Collect) => State::AwaitingApprovals,
+        (State::AwaitingApprovals, StateChange::Requeue) => {
             activation.authenticated = 0;
             State::Queued
         }
-        (State::Collecting, StateChange::Open { until }) => {
+        (State::AwaitingApprovals, StateChange::Open { until }) => {
             activation.notice = None;
             activation.was_open = true;
             tx.audit(actor, AuditEvent::LeaseOpened { activation: id })
@@ -55,7 +55,10 @@ pub async fn apply(
                 left: activation.terms.lease.signatures,
             }
         }
-        (State::Queued | State::Collecting | State::Open { .. }, StateChange::End(reason)) => {
+        (
+            State::Queued | State::AwaitingApprovals | State::Open { .. },
+            StateChange::End(reason),
+        ) => {
             let (signatures, _) = store::signatures::counts(tx.connection(), &id).await?;
             let event = AuditEvent::ActivationEnded {
                 activation: id,

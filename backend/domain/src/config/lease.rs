@@ -14,9 +14,9 @@ pub struct LeaseConfig {
     /// Length of the lease if the request names none, in seconds. Default: 3600 (1 h).
     pub default_seconds: u32,
     /// Time that custodians have to approve if the request names none, in seconds. Default: 86400 (24 h).
-    pub collect_seconds: u32,
+    pub approval_seconds: u32,
     /// Longest time that a request can give custodians to approve, in seconds. Default: 604800 (7 days).
-    pub max_collect_seconds: u32,
+    pub max_approval_seconds: u32,
 }
 
 impl Default for LeaseConfig {
@@ -25,8 +25,8 @@ impl Default for LeaseConfig {
             max_seconds: 12 * 3600,
             max_signatures: 100_000,
             default_seconds: 3600,
-            collect_seconds: 24 * 3600,
-            max_collect_seconds: 7 * 24 * 3600,
+            approval_seconds: 24 * 3600,
+            max_approval_seconds: 7 * 24 * 3600,
         }
     }
 }

@@ -144,7 +144,7 @@ impl Devices {
         let device = store::remote::remove(tx.connection(), hsm)
             .await?
             .ok_or_else(|| DeviceError::Configured(hsm.clone()))?;
-        let event = AuditEvent::RemoteHsmWithdrawn {
+        let event = AuditEvent::RemoteHsmRemoved {
             hsm: hsm.clone(),
             device: device.clone(),
         };

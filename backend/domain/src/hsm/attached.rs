@@ -14,7 +14,7 @@ use super::{LeaseHandle, Refusal, Responded, Response, not_usable::NotUsable, sn
 enum Use {
     Locked,
     /// Custodians can approve. The number is the last count of approvals that the device reported.
-    Collecting(Round, u8),
+    AwaitingApprovals(Round, u8),
     Open {
         lease: LeaseHandle,
         deadline: Instant,
@@ -197,9 +197,9 @@ impl Attached {
             Use::Locked => {
                 Err("the device counts an approval that the server did not request".into())
             }
-            Use::Collecting(_, expected) if now >= *expected => Ok(()),
+            Use::AwaitingApprovals(_, expected) if now >= *expected => Ok(()),
             Use::Open { .. } if pka.is_some_and(|pka| now >= pka.required) => Ok(()),
-            Use::Collecting(..) | Use::Open { .. } => Err(
+            Use::AwaitingApprovals(..) | Use::Open { .. } => Err(
                 "the device lost its approvals: another program may have selected its application"
                     .into(),
             ),
@@ -210,24 +210,25 @@ impl Attached {
     pub fn lease(&self) -> Option<(&LeaseHandle, Instant)> {
         match &self.used {
             Use::Open { lease, deadline } => Some((lease, *deadline)),
-            Use::Locked | Use::Collecting(..) => None,
+            Use::Locked | Use::AwaitingApprovals(..) => None,
         }
     }
 
     /// The challenge that the next custodian must sign.
     pub fn challenge(&mut self) -> Result<Challenge, Refusal> {
         if matches!(self.used, Use::Locked) {
-            self.used = Use::Collecting(Round::new(self.verified.id().clone(), self.behaviour), 0);
+            self.used =
+                Use::AwaitingApprovals(Round::new(self.verified.id().clone(), self.behaviour), 0);
         }
         match &mut self.used {
-            Use::Collecting(round, _) => Ok(round.challenge(&mut self.card)?),
+            Use::AwaitingApprovals(round, _) => Ok(round.challenge(&mut self.card)?),
             Use::Locked | Use::Open { .. } => Err(Refusal::InUse),
         }
     }
 
     /// Presents a custodian's response to the device.
     pub fn respond(&mut self, response: &Response) -> Result<Responded, Refusal> {
-        let Use::Collecting(round, count) = &mut self.used else {
+        let Use::AwaitingApprovals(round, count) = &mut self.used else {
             return Err(Refusal::InUse);
         };
         let outcome = round.respond(
@@ -269,7 +270,7 @@ impl Attached {
             {
                 Ok(&mut self.card)
             }
-            Use::Locked | Use::Collecting(..) | Use::Open { .. } => Err(Refusal::NotOpen),
+            Use::Locked | Use::AwaitingApprovals(..) | Use::Open { .. } => Err(Refusal::NotOpen),
         }
     }
 
@@ -305,7 +306,7 @@ impl Attached {
     fn must_be_idle(&self) -> Result<(), Refusal> {
         match self.used {
             Use::Locked => Ok(()),
-            Use::Collecting(..) | Use::Open { .. } => Err(Refusal::InUse),
+            Use::AwaitingApprovals(..) | Use::Open { .. } => Err(Refusal::InUse),
         }
     }
 

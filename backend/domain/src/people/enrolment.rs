@@ -75,7 +75,7 @@ impl People {
         let key = match checked {
             Ok(key) => key,
             Err(error) => {
-                let event = AuditEvent::EnrolmentRefused {
+                let event = AuditEvent::EnrolmentRejected {
                     name: invitation.view.name.clone(),
                     why: error.to_string(),
                 };

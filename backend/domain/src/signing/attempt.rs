@@ -59,7 +59,7 @@ impl Attempt {
                 None => input.insert(self.check(&entered.lease).await?),
             };
             let held = reservation.take().or_else(|| self.pass.reserve());
-            let held = held.ok_or(SigningError::Ended(EndReason::CountUsed))?;
+            let held = held.ok_or(SigningError::Ended(EndReason::SignatureLimitReached))?;
             match self.sign_on(entered, input, held).await {
                 Outcome::Signed(stored) => return Ok(stored),
                 Outcome::Refused(error) => return Err(error),
@@ -252,7 +252,7 @@ impl Attempt {
                 .iter()
                 .find(|other| other.terms.id != lease.terms.id);
             if let Some(other) = other {
-                self.end_soon(other, EndReason::CountUsed);
+                self.end_soon(other, EndReason::SignatureLimitReached);
             }
         }
         left

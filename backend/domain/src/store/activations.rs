@@ -1,7 +1,7 @@
-//! Activations and custodians' answers. An activation that may use several HSMs has a row, a *member*, for each of them.
+//! Activations and custodians' decisions. An activation that may use several HSMs has a row, a *member*, for each of them.
 
 use countersign_protocol::{
-    activation::{ActivationState, ActivationTerms, Answer},
+    activation::{ActivationState, ActivationTerms, Decision},
     cvc::Fingerprint,
     digest::Sha256Digest,
     dsse::Envelope,
@@ -38,11 +38,11 @@ pub struct Activation {
     pub abandoned_after: Option<u32>,
 }
 
-/// A custodian's answer, with the signed statement if they approved.
+/// A custodian's decision, with the signed statement if they approved.
 #[derive(Clone, Debug)]
-pub struct StoredAnswer {
+pub struct StoredDecision {
     pub key: Fingerprint,
-    pub answer: Answer,
+    pub decision: Decision,
     pub statement: Option<Envelope>,
 }
 
@@ -235,20 +235,20 @@ async fn terms(
     from_json(row.get("terms"))
 }
 
-/// Custodians' answers to a member.
-pub async fn answers(
+/// Custodians' decisions to a member.
+pub async fn decisions(
     connection: &mut SqliteConnection,
     id: &ActivationId,
-) -> Result<Vec<StoredAnswer>, StoreError> {
+) -> Result<Vec<StoredDecision>, StoreError> {
     let rows = sqlx::query("SELECT * FROM answers WHERE activation = ? ORDER BY fingerprint")
         .bind(id.as_str())
         .fetch_all(connection)
         .await?;
     rows.iter()
         .map(|row| {
-            Ok(StoredAnswer {
+            Ok(StoredDecision {
                 key: from_text(row.get("fingerprint"))?,
-                answer: from_json(row.get("answer"))?,
+                decision: from_json(row.get("answer"))?,
                 statement: row
                     .get::<Option<&str>, _>("statement")
                     .map(from_json)
@@ -258,11 +258,11 @@ pub async fn answers(
         .collect()
 }
 
-/// Stores a custodian's answer in place of an earlier one.
-pub async fn put_answer(
+/// Stores a custodian's decision in place of an earlier one.
+pub async fn put_decision(
     connection: &mut SqliteConnection,
     id: &ActivationId,
-    answer: &StoredAnswer,
+    decision: &StoredDecision,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO answers (activation, fingerprint, answer, statement) VALUES (?, ?, ?, ?)
@@ -270,9 +270,9 @@ pub async fn put_answer(
          DO UPDATE SET answer = excluded.answer, statement = excluded.statement",
     )
     .bind(id.as_str())
-    .bind(answer.key.to_hex())
-    .bind(to_json(&answer.answer)?)
-    .bind(answer.statement.as_ref().map(to_json).transpose()?)
+    .bind(decision.key.to_hex())
+    .bind(to_json(&decision.decision)?)
+    .bind(decision.statement.as_ref().map(to_json).transpose()?)
     .execute(connection)
     .await?;
     Ok(())

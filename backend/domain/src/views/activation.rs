@@ -2,7 +2,7 @@
 
 use countersign_protocol::{
     activation::{
-        ActivationState, ActivationTerms, ActivationView, Answer, CustodianProgress, MemberView,
+        ActivationState, ActivationTerms, ActivationView, CustodianProgress, Decision, MemberView,
     },
     id::{ActivationId, OperatorId},
 };
@@ -68,26 +68,30 @@ impl Views {
             Some(pool) => pool.left(),
             None => first.terms.lease.signatures.saturating_sub(signatures),
         };
-        // Show the custodian as pending while any member still needs their answer.
-        let collecting = |view: &&ActivationView| view.state == ActivationState::Collecting;
-        let shown = views.iter().find(collecting).unwrap_or(&first);
+        // Show the custodian as pending while any member still needs their decision.
+        let waiting = |view: &&ActivationView| view.state == ActivationState::AwaitingApprovals;
+        let shown = views.iter().find(waiting).unwrap_or(&first);
         let custodians = shown.custodians.iter().map(|custodian| {
-            let answers = views.iter().filter(collecting).filter_map(|view| {
+            let decisions = views.iter().filter(waiting).filter_map(|view| {
                 view.custodians
                     .iter()
                     .find(|other| other.key == custodian.key)
             });
-            let mut pending = answers
-                .filter(|other| matches!(other.answer, Answer::Missing | Answer::Forgotten { .. }));
+            let mut pending = decisions.filter(|other| {
+                matches!(
+                    other.decision,
+                    Decision::Pending | Decision::ApprovalLost { .. }
+                )
+            });
             pending.next_back().unwrap_or(custodian).clone()
         });
         ActivationView {
             state: combined(&states, left).unwrap_or(ActivationState::Queued),
             revision: views.iter().map(|view| view.revision).sum(),
             custodians: custodians.collect(),
-            authenticated: views
+            approvals: views
                 .iter()
-                .map(|view| view.authenticated)
+                .map(|view| view.approvals)
                 .max()
                 .unwrap_or_default(),
             signatures,
@@ -98,7 +102,7 @@ impl Views {
                     id: view.terms.id.clone(),
                     hsm: view.terms.hsm.clone(),
                     quorum: view.terms.quorum,
-                    authenticated: view.authenticated,
+                    approvals: view.approvals,
                     state: view.state.clone(),
                     signatures: view.signatures,
                 })
@@ -114,15 +118,15 @@ impl Views {
         activation: &Activation,
     ) -> Result<ActivationView, StoreError> {
         let id = &activation.terms.id;
-        let answers = store::activations::answers(connection, id).await?;
+        let decisions = store::activations::decisions(connection, id).await?;
         let registered = store::hsms::custodians(connection, &activation.terms.hsm.id).await?;
         let custodians = registered
             .into_iter()
             .map(|custodian| CustodianProgress {
-                answer: answers
+                decision: decisions
                     .iter()
-                    .find(|answer| answer.key == custodian.key)
-                    .map_or(Answer::Missing, |answer| answer.answer.clone()),
+                    .find(|decision| decision.key == custodian.key)
+                    .map_or(Decision::Pending, |decision| decision.decision.clone()),
                 person: custodian.person,
                 key: custodian.key,
                 chr: custodian.chr,
@@ -149,7 +153,7 @@ impl Views {
             revision: activation.revision,
             state,
             custodians,
-            authenticated: activation.authenticated,
+            approvals: activation.authenticated,
             signatures,
             notice: match notice {
                 Some(notice) => Some(notice),

@@ -71,7 +71,7 @@ impl Views {
             },
             custodians,
             warnings,
-            withdrawable: store::remote::is_accepted(connection, hsm.id()).await?,
+            removable: store::remote::is_accepted(connection, hsm.id()).await?,
         })
     }
 }
@@ -114,8 +114,8 @@ async fn state_of(
     for activation in store::activations::active_of(connection, hsm).await? {
         let id = activation.terms.id.activation();
         match activation.state {
-            ActivationState::Collecting => {
-                return Ok(HsmState::Collecting {
+            ActivationState::AwaitingApprovals => {
+                return Ok(HsmState::AwaitingApprovals {
                     activation: Some(id),
                 });
             }

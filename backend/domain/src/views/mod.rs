@@ -65,7 +65,7 @@ impl Views {
         hsm: &mut HsmView,
         sees: impl Fn(&ActivationTerms) -> bool,
     ) -> Result<(), StoreError> {
-        let (HsmState::Collecting { activation } | HsmState::Open { activation, .. }) =
+        let (HsmState::AwaitingApprovals { activation } | HsmState::Open { activation, .. }) =
             &mut hsm.state
         else {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use countersign_protocol::{
     Timestamp,
-    activation::Answer,
+    activation::Decision,
     dsse::Envelope,
     encoding::Base64,
     id::ActivationId,
@@ -44,14 +44,15 @@ impl Views {
         member: &Activation,
     ) -> Result<Receipt, ActivationError> {
         let view = self.member(connection, member).await?;
-        let answers = store::activations::answers(connection, &member.terms.id).await?;
+        let decisions = store::activations::decisions(connection, &member.terms.id).await?;
         let mut approvals = Vec::new();
-        for answer in answers {
-            let (Answer::Authenticated { .. }, Some(statement)) = (answer.answer, answer.statement)
+        for decision in decisions {
+            let (Decision::Approved { .. }, Some(statement)) =
+                (decision.decision, decision.statement)
             else {
                 continue;
             };
-            if let Some(operator) = store::operators::by_key(connection, &answer.key).await? {
+            if let Some(operator) = store::operators::by_key(connection, &decision.key).await? {
                 approvals.push(ReceiptApproval {
                     person: operator.view.person,
                     statement,

@@ -172,7 +172,7 @@ async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiEr
     let waiting = active.iter().find(|activation| {
         matches!(
             activation.state,
-            ActivationState::Queued | ActivationState::Collecting
+            ActivationState::Queued | ActivationState::AwaitingApprovals
         ) && signing::allowed(&requester, &activation.terms).is_ok()
             && opens(&activation.terms, &key.fingerprint)
     });

@@ -10,8 +10,8 @@ use axum::{
 };
 use countersign_protocol::{
     activation::{
-        ActivationTerms, ActivationView, ApprovalEvidence, ApprovalOutcome, ApprovalTaskView,
-        Decline, NewActivation,
+        ActivationTerms, ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
+        SignedApproval,
     },
     dsse::Envelope,
     id::ActivationId,
@@ -218,7 +218,7 @@ async fn approve(
     State(views): State<Views>,
     caller: Caller,
     Path(id): Path<ActivationId>,
-    Body(body): Body<ApprovalEvidence>,
+    Body(body): Body<SignedApproval>,
 ) -> Result<Json<ApprovalOutcome>, ApiError> {
     let custodian = custodian(&caller)?;
     let terms = visible(&views, &caller, &id).await?;

@@ -35,7 +35,7 @@ async fn request(test: &TestServer, index: usize, purpose: NewPurpose) -> Activa
         purpose,
         reason: "The second HSM".into(),
         lease,
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };
@@ -50,7 +50,7 @@ async fn request(test: &TestServer, index: usize, purpose: NewPurpose) -> Activa
 }
 
 async fn approve(test: &mut TestServer, id: &ActivationId) {
-    test.wait_for(id, |view| view.state == ActivationState::Collecting)
+    test.wait_for(id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     for index in [BEN, CARLA] {
         let custodian = test.people[index].custodian();
@@ -62,13 +62,13 @@ async fn approve(test: &mut TestServer, id: &ActivationId) {
             .await
             .expect("a task");
         loop {
-            let evidence = test.people[index].approve(&task);
+            let signed = test.people[index].approve(&task);
             let custodian = test.people[index].custodian();
             let outcome = test
                 .server
                 .activations
                 .coordinators()
-                .approve(&second(), id.clone(), custodian, evidence)
+                .approve(&second(), id.clone(), custodian, signed)
                 .await
                 .expect("an outcome");
             match outcome {

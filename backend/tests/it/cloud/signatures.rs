@@ -126,7 +126,7 @@ async fn a_repeated_request_returns_the_recorded_signature_and_counts_once() {
     // The last signature of the lease ends it.
     signature(client.sign(&key, "RSA_PKCS1", &[8; 32]).await);
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
-    assert_eq!(reason(&view), EndReason::CountUsed);
+    assert_eq!(reason(&view), EndReason::SignatureLimitReached);
     assert_eq!(view.signatures, 3);
     for hash in [[7; 32], [9; 32]] {
         let reply = client.sign(&key, "RSA_PKCS1", &hash).await;
@@ -183,7 +183,7 @@ async fn under_a_manifest_only_its_files_are_signed() {
     let outside = client.sign(&key, "ECDSA", &file("c.bin")).await;
     assert_eq!(outside.rejection(), (422, "not-in-manifest"));
     let unchecked = client.sign(&key, "ECDSA", &[1; 64]).await;
-    assert_eq!(unchecked.rejection(), (422, "mechanism-refused"));
+    assert_eq!(unchecked.rejection(), (422, "mechanism-rejected"));
     signature(client.sign(&key, "ECDSA", &file("a.bin")).await);
     signature(client.sign(&key, "ECDSA", &file("b.bin")).await);
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;

@@ -120,7 +120,7 @@ async fn a_lease_ends_in_time_and_its_end_is_stored_afterwards() {
     tokio::time::sleep_until(held).await;
     release(other).await;
     ends_and_works_again(&mut test, &id, |reason| {
-        assert_eq!(*reason, EndReason::TimeUsed);
+        assert_eq!(*reason, EndReason::LeaseExpired);
     })
     .await;
     test.shutdown().await;

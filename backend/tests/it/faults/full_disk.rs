@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_protocol::{
-    activation::{ActivationState, Answer, EndReason},
+    activation::{ActivationState, Decision, EndReason},
     audit::AuditEvent,
     id::ActivationId,
     mechanism::Mechanism,
@@ -128,14 +128,14 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
             let id = test.request_any_content("ec", 600, 10).await;
             test.approve(BEN, &id).await;
             let task = test.task(CARLA, &id).await.expect("a task");
-            let evidence = test.carla_mut().approve(&task);
+            let signed = test.carla_mut().approve(&task);
             let custodian = test.carla().custodian();
             let terms = test.view(&id).await.terms;
             disk.fill(&test).await;
             let rejected = test
                 .server
                 .activations
-                .approve(&terms, &custodian, evidence)
+                .approve(&terms, &custodian, signed)
                 .await;
             assert!(rejected.is_err(), "the approval was stored");
             assert!(!test.hsm.is_open());
@@ -153,14 +153,13 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
             disk.free(&test).await;
             let view = test
                 .wait_for(&id, |view| {
-                    view.state == ActivationState::Collecting
-                        && view
-                            .custodians
-                            .iter()
-                            .any(|custodian| matches!(custodian.answer, Answer::Forgotten { .. }))
+                    view.state == ActivationState::AwaitingApprovals
+                        && view.custodians.iter().any(|custodian| {
+                            matches!(custodian.decision, Decision::ApprovalLost { .. })
+                        })
                 })
                 .await;
-            assert_eq!(view.authenticated, 0);
+            assert_eq!(view.approvals, 0);
             assert!(view.notice.is_some(), "the custodians see no notice");
             test.open(&id).await;
             test.sign(&id, "1", &request_for("a", EC))
@@ -201,7 +200,7 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
         );
         let rejected = in_time(test.sign(&id, "1", &request_for("a", EC))).await;
         assert!(
-            matches!(rejected, Err(SigningError::Ended(EndReason::TimeUsed))),
+            matches!(rejected, Err(SigningError::Ended(EndReason::LeaseExpired))),
             "{rejected:?}"
         );
         let left = match test.view(&id).await.state {
@@ -212,7 +211,7 @@ async fn the_end_of_a_lease_is_stored_as_soon_as_there_is_space() {
 
         disk.free(&test).await;
         let view = in_time(test.wait_for(&id, |view| view.state.is_ended())).await;
-        assert_eq!(reason(&view), EndReason::TimeUsed);
+        assert_eq!(reason(&view), EndReason::LeaseExpired);
         assert_eq!(logged_ends(&test, &id).await, 1);
         test.assert_locked().await;
         works_again(&mut test, Lost::None).await;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use countersign_protocol::{
-    activation::{ActivationState, Answer, EndReason},
+    activation::{ActivationState, Decision, EndReason},
     audit::AuditEvent,
     mechanism::Mechanism,
 };
@@ -225,11 +225,11 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
         let id = test
             .request_signatures("ec", &[&format!("approved {number}")])
             .await;
-        test.wait_for(&id, |view| view.state == ActivationState::Collecting)
+        test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
             .await;
         let task = test.task(BEN, &id).await.expect("a task");
-        let evidence = test.ben_mut().approve(&task);
-        let body = serde_json::to_string(&evidence).expect("JSON");
+        let signed = test.ben_mut().approve(&task);
+        let body = serde_json::to_string(&signed).expect("JSON");
         let path = format!("/api/v1/activations/{id}/approvals");
         let request = setting.request_of(BEN, "POST", &path, &body);
         let end = if number % 2 == 0 {
@@ -245,10 +245,10 @@ async fn an_approval_whose_custodian_hangs_up_counts_on_the_card_and_on_record_o
         let on_record = view
             .custodians
             .iter()
-            .filter(|custodian| matches!(custodian.answer, Answer::Authenticated { .. }))
+            .filter(|custodian| matches!(custodian.decision, Decision::Approved { .. }))
             .count();
         assert_eq!(usize::from(card), on_record);
-        assert_eq!(view.authenticated, card);
+        assert_eq!(view.approvals, card);
         counted += on_record;
         lock(&test, &id).await;
         test.assert_locked().await;

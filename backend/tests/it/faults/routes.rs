@@ -406,12 +406,12 @@ impl Setting {
         let (_, used_log_in) = log_in(test, &router, BEN).await;
         let used_approval = {
             let id = test.request_signatures("ec", &["approved once"]).await;
-            test.wait_for(&id, |view| view.state == ActivationState::Collecting)
+            test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
                 .await;
             let task = test.task(CARLA, &id).await.expect("a task");
-            let evidence = text(&test.carla_mut().approve(&task));
+            let signed = text(&test.carla_mut().approve(&task));
             lock(test, &id).await;
-            evidence
+            signed
         };
         let open = test.request_any_content("ec", 3600, 10_000).await;
         test.open(&open).await;

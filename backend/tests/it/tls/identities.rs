@@ -176,7 +176,7 @@ fn request(key: &str) -> NewActivation {
         },
         reason: "Firmware 4.2.1".into(),
         lease: None,
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     }

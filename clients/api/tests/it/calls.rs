@@ -220,7 +220,7 @@ fn a_request_for_an_activation_is_not_retried() {
         },
         reason: "test".to_owned(),
         lease: None,
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     };

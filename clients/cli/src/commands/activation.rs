@@ -98,7 +98,7 @@ fn list(activations: &[ActivationView], filter: ActivationFilter) -> String {
                 status::purpose(&view.terms.purpose),
                 printable(&view.terms.requester.name),
                 printable(&view.terms.reason),
-                format!("{} of {}", view.authenticated, view.terms.quorum.required),
+                format!("{} of {}", view.approvals, view.terms.quorum.required),
             ]
         })
         .collect();

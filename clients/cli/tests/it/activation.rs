@@ -50,7 +50,7 @@ fn the_details_show_the_deadline_only_before_the_end() {
     program
         .run(&["sign", "--key", "release", "--open-scope", "a.bin"])
         .expect(0);
-    server.set_activation_state(json!({ "type": "collecting" }));
+    server.set_activation_state(json!({ "type": "awaiting-approvals" }));
     let show = || program.run(&["activation", "show", "8K3F"]).expect(0).out;
     let pending = show();
     assert!(pending.contains("Approve by"), "{pending}");
@@ -74,13 +74,13 @@ fn watching_ends_with_the_activation() {
     program
         .run(&["sign", "--key", "release", "--open-scope", "a.bin"])
         .expect(0);
-    server.set_activation_state(ended(json!({ "type": "time-used" })));
+    server.set_activation_state(ended(json!({ "type": "lease-expired" })));
     let ran = program
         .run(&["activation", "show", "8K3F", "--watch", "--json"])
         .expect(0);
     assert_eq!(
         ran.json()["activation"]["state"]["reason"]["type"],
-        "time-used"
+        "lease-expired"
     );
 }
 

@@ -203,10 +203,10 @@ impl State {
     }
 
     fn new_activation(&self, body: &Value) -> Value {
-        let custodian = |id: &str, name: &str, answer: Value| {
+        let custodian = |id: &str, name: &str, decision: Value| {
             json!({
                 "person": { "id": id, "name": name }, "key": "22".repeat(32),
-                "chr": "UTANNA00001", "answer": answer
+                "chr": "UTANNA00001", "decision": decision
             })
         };
         json!({
@@ -225,13 +225,13 @@ impl State {
                 "expiresAt": "2026-01-02T00:00:00Z"
             },
             "revision": 1,
-            "state": { "type": "collecting" },
+            "state": { "type": "awaiting-approvals" },
             "custodians": [
-                custodian("o1", "Anna", json!({ "type": "authenticated", "at": "2026-01-01T00:01:00Z" })),
-                custodian("o2", "Bob", json!({ "type": "missing" })),
-                custodian("o3", "Carol\u{1b}[2J", json!({ "type": "missing" }))
+                custodian("o1", "Anna", json!({ "type": "approved", "at": "2026-01-01T00:01:00Z" })),
+                custodian("o2", "Bob", json!({ "type": "pending" })),
+                custodian("o3", "Carol\u{1b}[2J", json!({ "type": "pending" }))
             ],
-            "authenticated": 1,
+            "approvals": 1,
             "signatures": 0,
             "notice": null,
             "url": "https://sign.example.org/a/8K3F"
@@ -246,7 +246,7 @@ impl State {
 
     fn decide(&mut self) {
         let state = &self.activation.as_ref().unwrap()["state"]["type"];
-        if state != "collecting" || self.behaviour.undecided {
+        if state != "awaiting-approvals" || self.behaviour.undecided {
             return;
         }
         match self.behaviour.end.clone() {
@@ -256,7 +256,7 @@ impl State {
                         "type": "declined", "at": "2026-01-01T00:02:00Z", "reason": "not\u{1b}[2J today"
                     });
                     if let Some(activation) = &mut self.activation {
-                        activation["custodians"][1]["answer"] = why;
+                        activation["custodians"][1]["decision"] = why;
                     }
                 }
                 self.change(ended(reason));
@@ -274,7 +274,7 @@ impl State {
             .limit
             .is_some_and(|limit| self.signatures.len() >= limit)
         {
-            self.change(ended(json!({ "type": "count-used" })));
+            self.change(ended(json!({ "type": "signature-limit-reached" })));
             return problem(ProblemCode::ActivationEnded);
         }
         let mut digest = hex::decode(body["digest"].as_str().unwrap()).unwrap();
@@ -304,7 +304,7 @@ pub fn ended(reason: Value) -> Value {
 fn hsm_without_keys() -> Value {
     json!({
         "id": "hsm-2", "transport": "simulator", "state": { "type": "locked" }, "device": null, "pka": null,
-        "keys": [], "custodians": [], "warnings": [], "withdrawable": false
+        "keys": [], "custodians": [], "warnings": [], "removable": false
     })
 }
 

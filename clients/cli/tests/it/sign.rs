@@ -94,8 +94,8 @@ fn each_end_reason_has_its_exit_code() {
         (json!({ "type": "cancelled", "by": by }), 3),
         (json!({ "type": "locked", "by": by }), 3),
         (json!({ "type": "expired" }), 4),
-        (json!({ "type": "still-queued" }), 4),
-        (json!({ "type": "time-used" }), 4),
+        (json!({ "type": "expired-in-queue" }), 4),
+        (json!({ "type": "lease-expired" }), 4),
         (json!({ "type": "hsm-lost", "why": "unplugged" }), 1),
         (json!({ "type": "server-restarted" }), 1),
     ] {
@@ -230,7 +230,7 @@ fn an_activation_that_is_not_open_ends_with_6() {
     program
         .run(&[&SIGN[..], &["--open-scope"]].concat())
         .expect(0);
-    server.set_activation_state(json!({ "type": "collecting" }));
+    server.set_activation_state(json!({ "type": "awaiting-approvals" }));
     program.write("c.bin", "third");
     let ran = program
         .run(&["sign", "--activation", "8K3F", "--json", "c.bin"])

@@ -29,8 +29,8 @@ pub async fn approve(
     let first: ApprovalTaskView = portal.act(&activation_path(id, "/task")).await?;
     let mut task = first.task;
     for round in 0..MAX_ROUNDS * hsms {
-        let evidence = match helper.approve(task, round > 0).await {
-            Ok(evidence) => evidence,
+        let signed = match helper.approve(task, round > 0).await {
+            Ok(signed) => signed,
             // The PIN session begins with the first approval, so a failed first round leaves none to end.
             Err(problem) if round == 0 => return Err(problem),
             Err(problem) => {
@@ -39,7 +39,7 @@ pub async fn approve(
             }
         };
         match portal
-            .post(&activation_path(id, "/approvals"), &evidence)
+            .post(&activation_path(id, "/approvals"), &signed)
             .await
         {
             Ok(ApprovalOutcome::Counted { activation }) => {

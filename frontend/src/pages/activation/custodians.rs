@@ -1,6 +1,6 @@
 //! The quorum: which custodians have decided, and whose approval is still needed.
 
-use countersign_protocol::activation::{Answer, CustodianProgress, Quorum};
+use countersign_protocol::activation::{CustodianProgress, Decision, Quorum};
 use leptos::prelude::*;
 
 use crate::{
@@ -41,18 +41,18 @@ pub fn Custodians(
 }
 
 fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
-    let (name, tone, label, details) = match custodian.answer {
-        Answer::Missing if custodian.revoked => ("missing", "bad", "Key revoked", ().into_any()),
-        Answer::Missing if ended => ("missing", "plain", "No response", ().into_any()),
-        Answer::Missing => ("missing", "plain", "Pending", ().into_any()),
-        Answer::Authenticated { at } => (
-            "authenticated",
+    let (name, tone, label, details) = match custodian.decision {
+        Decision::Pending if custodian.revoked => ("pending", "bad", "Key revoked", ().into_any()),
+        Decision::Pending if ended => ("pending", "plain", "No response", ().into_any()),
+        Decision::Pending => ("pending", "plain", "Pending", ().into_any()),
+        Decision::Approved { at } => (
+            "approved",
             "good",
             "Approved",
             view! { <When at=at /> }.into_any(),
         ),
-        Answer::Forgotten { why } => (
-            "forgotten",
+        Decision::ApprovalLost { why } => (
+            "approval-lost",
             "wait",
             match (custodian.revoked, ended) {
                 (true, _) => "Key revoked",
@@ -61,7 +61,7 @@ fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
             },
             view! { <Prose text=why /> }.into_any(),
         ),
-        Answer::Declined { at, reason } => (
+        Decision::Declined { at, reason } => (
             "declined",
             "bad",
             "Declined",
@@ -69,7 +69,7 @@ fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
         ),
     };
     view! {
-        <li data-testid=format!("activation-custodian-{}", custodian.person.id) data-answer=name>
+        <li data-testid=format!("activation-custodian-{}", custodian.person.id) data-decision=name>
             <span class="answer-name">{custodian.person.name}</span>
             <Badge tone=tone text=label />
             <span class="quiet">{details}</span>
@@ -88,7 +88,12 @@ fn outlook(custodians: &[CustodianProgress], approvals: u8, quorum: Quorum) -> S
     let undecided: Vec<_> = custodians
         .iter()
         .filter(|custodian| !custodian.revoked)
-        .filter(|custodian| matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. }))
+        .filter(|custodian| {
+            matches!(
+                custodian.decision,
+                Decision::Pending | Decision::ApprovalLost { .. }
+            )
+        })
         .map(|custodian| custodian.person.name.as_str())
         .collect();
     if undecided.len() < usize::from(missing) {

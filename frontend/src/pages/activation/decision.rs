@@ -1,7 +1,7 @@
 //! The user's decision as a custodian: approve or decline.
 
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Answer, Decline},
+    activation::{ActivationState, ActivationView, Decision, Decline},
     id::ActivationId,
 };
 use leptos::prelude::*;
@@ -45,12 +45,8 @@ fn choice(portal: Portal, view: &ActivationView) -> Choice {
     else {
         return Choice::None;
     };
-    let missing = view
-        .terms
-        .quorum
-        .required
-        .saturating_sub(view.authenticated);
-    match (&view.state, &mine.answer) {
+    let missing = view.terms.quorum.required.saturating_sub(view.approvals);
+    match (&view.state, &mine.decision) {
         (ActivationState::Ended { .. } | ActivationState::Open { .. }, _)
             if view.terms.requester.id == me.person.id =>
         {
@@ -58,24 +54,24 @@ fn choice(portal: Portal, view: &ActivationView) -> Choice {
         }
         (_, _) if view.terms.requester.id == me.person.id => Choice::Own,
         (ActivationState::Ended { .. }, _) => Choice::None,
-        (_, Answer::Authenticated { .. }) => Choice::Approved { missing },
-        (_, Answer::Declined { .. }) => Choice::Declined { missing },
+        (_, Decision::Approved { .. }) => Choice::Approved { missing },
+        (_, Decision::Declined { .. }) => Choice::Declined { missing },
         (ActivationState::Queued, _) => Choice::Queued,
         // One HSM of a pool may be open while another one still waits for approvals.
-        (ActivationState::Open { .. }, _) if !is_collecting(view) => Choice::None,
-        (_, Answer::Missing) => Choice::Pending { again: None },
-        (_, Answer::Forgotten { why }) => Choice::Pending {
+        (ActivationState::Open { .. }, _) if !is_awaiting_approvals(view) => Choice::None,
+        (_, Decision::Pending) => Choice::Pending { again: None },
+        (_, Decision::ApprovalLost { why }) => Choice::Pending {
             again: Some(why.clone()),
         },
     }
 }
 
 /// Whether any HSM still waits for approvals.
-fn is_collecting(view: &ActivationView) -> bool {
+fn is_awaiting_approvals(view: &ActivationView) -> bool {
     let members = view.members.iter();
     members
         .map(|member| &member.state)
-        .any(|state| *state == ActivationState::Collecting)
+        .any(|state| *state == ActivationState::AwaitingApprovals)
 }
 
 /// The card with the decision. It is not shown if there is nothing to say.

@@ -26,7 +26,7 @@ pub fn Members(members: Vec<MemberView>) -> impl IntoView {
 
 fn row(member: MemberView) -> AnyView {
     let testid = format!("activation-member-{}", member.hsm.id);
-    let approvals = words::approvals(member.authenticated, member.quorum);
+    let approvals = words::approvals(member.approvals, member.quorum);
     let end = match &member.state {
         ActivationState::Ended { reason, .. } => {
             Some(words::end_sentence(reason, Some(approvals.clone())))

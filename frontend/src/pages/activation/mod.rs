@@ -92,7 +92,7 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
     let progress = aspect(view, |view| {
         (
             view.custodians.clone(),
-            view.authenticated,
+            view.approvals,
             view.terms.quorum,
             view.state.is_ended(),
         )
@@ -153,7 +153,7 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
 #[component]
 fn StateLine(view: Memo<Option<ActivationView>>) -> impl IntoView {
     let state = aspect(view, |view| {
-        let approvals = words::approvals(view.authenticated, view.terms.quorum);
+        let approvals = words::approvals(view.approvals, view.terms.quorum);
         (view.state.clone(), approvals)
     });
     view! {
@@ -181,7 +181,7 @@ fn StateLine(view: Memo<Option<ActivationView>>) -> impl IntoView {
 fn meaning(state: &ActivationState, approvals: String) -> String {
     match state {
         ActivationState::Queued => "Starts when the HSM is connected and free.".to_owned(),
-        ActivationState::Collecting => format!("{approvals}."),
+        ActivationState::AwaitingApprovals => format!("{approvals}."),
         ActivationState::Open { until, left, .. } => format!(
             "Until {}, {} left.",
             clock::absolute(*until),

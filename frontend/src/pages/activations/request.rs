@@ -99,7 +99,7 @@ impl Fields {
                 seconds,
                 signatures,
             }),
-            collect_seconds: None,
+            approval_seconds: None,
             abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })

@@ -3,7 +3,7 @@
 mod advice;
 
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView, Answer},
+    activation::{ActivationState, ActivationView, Decision},
     operator::{KeyStatus, OperatorView, Role},
 };
 use leptos::prelude::*;
@@ -34,13 +34,13 @@ pub fn Home() -> impl IntoView {
 
 /// Whether this activation needs a decision of this person.
 fn needs(view: &ActivationView, me: &countersign_protocol::id::OperatorId) -> bool {
-    view.state == ActivationState::Collecting
+    view.state == ActivationState::AwaitingApprovals
         // A requester can't approve their own request.
         && view.terms.requester.id != *me
         && view.custodians.iter().any(|custodian| {
             custodian.person.id == *me
                 && !custodian.revoked
-                && matches!(custodian.answer, Answer::Missing | Answer::Forgotten { .. })
+                && matches!(custodian.decision, Decision::Pending | Decision::ApprovalLost { .. })
         })
 }
 

@@ -37,7 +37,7 @@ pub fn GenerateForm(hsm: HsmId) -> impl IntoView {
                 },
                 reason: reason.get_untracked().trim().to_owned(),
                 lease: None,
-                collect_seconds: None,
+                approval_seconds: None,
                 abandoned_after_seconds: None,
                 join: Join::SamePurpose,
             };

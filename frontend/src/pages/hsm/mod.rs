@@ -120,7 +120,7 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
 
 fn activation(state: &HsmState) -> Option<AnyView> {
     let id: &ActivationId = match state {
-        HsmState::Collecting { activation } | HsmState::Open { activation, .. } => {
+        HsmState::AwaitingApprovals { activation } | HsmState::Open { activation, .. } => {
             activation.as_ref()?
         }
         HsmState::Absent { .. }

@@ -18,8 +18,7 @@ pub fn Remove(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     let open = RwSignal::new(false);
     let work = Work::new();
     let possible = Memo::new(move |_| {
-        portal.is(Role::Admin)
-            && view.with(|view| view.as_ref().is_some_and(|view| view.withdrawable))
+        portal.is(Role::Admin) && view.with(|view| view.as_ref().is_some_and(|view| view.removable))
     });
     let navigate = use_navigate();
     let remove = Callback::new(move |()| {

@@ -53,7 +53,9 @@ pub fn Hsms() -> impl IntoView {
 pub fn tone(state: &HsmState) -> &'static str {
     match state {
         HsmState::Absent { .. } | HsmState::Attached | HsmState::Locked => "plain",
-        HsmState::Uninitialised | HsmState::Registering | HsmState::Collecting { .. } => "wait",
+        HsmState::Uninitialised | HsmState::Registering | HsmState::AwaitingApprovals { .. } => {
+            "wait"
+        }
         HsmState::Open { .. } => "good",
         HsmState::Failed { .. } => "bad",
     }

@@ -6,7 +6,7 @@
 use countersign_card::{KeyInfo, KeyKind, KeySpec, Pin, SignAlgorithm};
 use countersign_protocol::{
     Timestamp,
-    activation::ApprovalEvidence,
+    activation::SignedApproval,
     cvc::{AuthenticatedRequest, Chr, Curve, EcSignature, Fingerprint, PkaFile, PublicKey},
     digest::Sha256Digest,
     dsse::{Envelope, Payload, Unsigned},
@@ -123,7 +123,7 @@ impl PinSession {
     pub(crate) fn approve(
         &mut self,
         consent: &Consent<ApprovalRequest>,
-    ) -> Result<ApprovalEvidence, HelperError> {
+    ) -> Result<SignedApproval, HelperError> {
         let request = consent.subject();
         let key = self.own_key(&request.signer().key)?;
         let approval = Approval::new(
@@ -137,7 +137,7 @@ impl PinSession {
         let statement = self.seal(&key, &approval)?;
         let digest = request.challenge().digest(request.device().id());
         let response = self.sign(&key, Sha256Digest(digest))?;
-        Ok(ApprovalEvidence {
+        Ok(SignedApproval {
             activation: request.terms().id.clone(),
             statement,
             challenge: Base64(request.challenge().as_bytes().to_vec()),

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::{Deployment, DeploymentSetup, EC_KEY, HSM, RSA_KEY},
     files,
     helper::PIN,
@@ -142,7 +142,7 @@ fn stop_signal() -> anyhow::Result<Receiver<()>> {
 
 fn approving(deployment: &Deployment, keys: &str) -> anyhow::Result<()> {
     let stop = stop_signal()?;
-    let custodians = Custodians::start(deployment, Decision::Approve(Duration::from_secs(2)));
+    let custodians = Custodians::start(deployment, Reaction::Approve(Duration::from_secs(2)));
     println!(
         "
 The demo is ready. The cards are simulated and protect nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_card::pka::{Challenge, RespondOutcome};
 use countersign_protocol::{
     Timestamp,
-    activation::{ActivationState, ActivationTerms, Answer, ApprovalEvidence, EndReason},
+    activation::{ActivationState, ActivationTerms, Decision, EndReason, SignedApproval},
     audit::{Actor, AuditEvent},
     cvc::EcSignature,
     digest::Sha256Digest,
@@ -33,7 +33,7 @@ use crate::{
     hsm::{Device, Responded, Response},
     store::{
         self, StoreError,
-        activations::{Activation, StoredAnswer},
+        activations::{Activation, StoredDecision},
         hsms::KnownDevice,
         operators::Operator,
     },
@@ -69,8 +69,8 @@ impl Coordinator {
     ) -> Result<Envelope, ActivationError> {
         let activation = self.load(id).await?;
         must_collect(&activation)?;
-        let (_, answer) = self.custodian(&activation, custodian).await?;
-        if matches!(answer, Answer::Authenticated { .. }) {
+        let (_, decision) = self.custodian(&activation, custodian).await?;
+        if matches!(decision, Decision::Approved { .. }) {
             return Err(ActivationError::AlreadyApproved);
         }
         self.approve_task(&activation, custodian).await
@@ -84,13 +84,12 @@ impl Coordinator {
         let device = self.hsm.device()?;
         let challenge = self.hsm.challenge().await?;
         let mut connection = self.store.read().await?;
-        let authenticated = approved(&mut connection, &activation.terms).await?;
         let task = Task::Approve(Box::new(ApproveTask {
             terms: activation.terms.clone(),
             device_certificates: Base64(device.verified.chain().to_ef()),
             challenge: Base64(challenge.as_bytes().to_vec()),
             key: custodian.key,
-            authenticated,
+            approved_by: approved(&mut connection, &activation.terms).await?,
         }));
         Ok(self.identity.task(task, TASK_SECONDS)?)
     }
@@ -100,20 +99,20 @@ impl Coordinator {
         &mut self,
         id: &ActivationId,
         custodian: &Custodian,
-        evidence: &ApprovalEvidence,
+        signed: &SignedApproval,
     ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
         let activation = self.load(id).await?;
         must_collect(&activation)?;
-        let (operator, answer) = self.custodian(&activation, custodian).await?;
-        if matches!(answer, Answer::Authenticated { .. }) {
+        let (operator, decision) = self.custodian(&activation, custodian).await?;
+        if matches!(decision, Decision::Approved { .. }) {
             return Err(ActivationError::AlreadyApproved);
         }
         let device = self.hsm.device()?;
-        let challenge = Challenge::new(evidence.challenge.as_bytes()).map_err(refused)?;
+        let challenge = Challenge::new(signed.challenge.as_bytes()).map_err(refused)?;
         let key = &operator.view.key.public_key;
         self.expected(&activation, &device)
             .verify(
-                &evidence.statement,
+                &signed.statement,
                 key,
                 challenge.as_bytes(),
                 Timestamp::now(),
@@ -123,7 +122,7 @@ impl Coordinator {
             .curve()
             .ok_or_else(|| refused("the custodian's key must be an EC key"))?;
         let signature =
-            EcSignature::from_plain(evidence.response.as_bytes(), curve).map_err(refused)?;
+            EcSignature::from_plain(signed.response.as_bytes(), curve).map_err(refused)?;
         let response = Response {
             name: operator.view.key.chr.clone(),
             key: key.clone(),
@@ -132,7 +131,7 @@ impl Coordinator {
         };
         let responded = self.hsm.respond(response).await?;
         let stored = self
-            .responded(activation, custodian, evidence, &device, responded)
+            .responded(activation, custodian, signed, &device, responded)
             .await;
         if let Err(ActivationError::Store(error)) = stored {
             // The HSM may count an approval that is not on record, so log it out before anything else.
@@ -155,7 +154,7 @@ impl Coordinator {
         &mut self,
         activation: Activation,
         custodian: &Custodian,
-        evidence: &ApprovalEvidence,
+        signed: &SignedApproval,
         device: &Device,
         responded: Responded,
     ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
@@ -186,7 +185,7 @@ impl Coordinator {
                 Ok((Approved::SignAgain { task }, None))
             }
             RespondOutcome::Counted(status) | RespondOutcome::AlreadyCounted(status) => {
-                let statement = evidence.statement.clone();
+                let statement = signed.statement.clone();
                 self.count(activation, custodian, statement, status.authenticated)
                     .await?;
                 if status.authenticated < status.required {
@@ -228,14 +227,14 @@ impl Coordinator {
             statement: Sha256Digest::of(statement.payload.as_bytes()),
             authenticated,
         };
-        let answer = StoredAnswer {
+        let decision = StoredDecision {
             key: custodian.key,
-            answer: Answer::Authenticated {
+            decision: Decision::Approved {
                 at: Timestamp::now(),
             },
             statement: Some(statement),
         };
-        store::activations::put_answer(tx.connection(), &id, &answer).await?;
+        store::activations::put_decision(tx.connection(), &id, &decision).await?;
         tx.audit(&operator_actor(custodian), event).await?;
         activation.authenticated = authenticated;
         transition::store(&mut tx, &mut activation).await?;
@@ -257,20 +256,20 @@ impl Coordinator {
             must_collect(&activation)?;
         }
         let (_, before): (Operator, _) = self.custodian(&activation, custodian).await?;
-        if matches!(before, Answer::Authenticated { .. }) {
+        if matches!(before, Decision::Approved { .. }) {
             return Err(ActivationError::ApprovedBeforeDeclining);
         }
         let actor = operator_actor(custodian);
         let mut tx = self.store.write().await?;
-        let answer = StoredAnswer {
+        let decision = StoredDecision {
             key: custodian.key,
-            answer: Answer::Declined {
+            decision: Decision::Declined {
                 at: Timestamp::now(),
                 reason: reason.clone(),
             },
             statement: None,
         };
-        store::activations::put_answer(tx.connection(), id, &answer).await?;
+        store::activations::put_decision(tx.connection(), id, &decision).await?;
         tx.audit(
             &actor,
             AuditEvent::Declined {
@@ -297,10 +296,10 @@ async fn approved(
     terms: &ActivationTerms,
 ) -> Result<Vec<String>, StoreError> {
     let registered = store::hsms::custodians(connection, &terms.hsm.id).await?;
-    let answers = store::activations::answers(connection, &terms.id).await?;
+    let decisions = store::activations::decisions(connection, &terms.id).await?;
     let has_approved = |custodian: &RegisteredCustodian| {
-        answers.iter().any(|answer| {
-            answer.key == custodian.key && matches!(answer.answer, Answer::Authenticated { .. })
+        decisions.iter().any(|decision| {
+            decision.key == custodian.key && matches!(decision.decision, Decision::Approved { .. })
         })
     };
     let approved = registered.into_iter().filter(has_approved);

@@ -1,6 +1,6 @@
 //! Checks whether a custodian may approve or decline an activation now.
 
-use countersign_protocol::activation::{ActivationState, Answer};
+use countersign_protocol::activation::{ActivationState, Decision};
 
 use super::Coordinator;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Coordinator {
-    /// Loads the custodian's enrolled key and their answer so far.
+    /// Loads the custodian's enrolled key and their decision so far.
     ///
     /// # Errors
     /// The custodian may not decide about this activation.
@@ -17,7 +17,7 @@ impl Coordinator {
         &self,
         activation: &Activation,
         custodian: &Custodian,
-    ) -> Result<(Operator, Answer), ActivationError> {
+    ) -> Result<(Operator, Decision), ActivationError> {
         let mut connection = self.store.read().await?;
         let registered = store::hsms::custodians(&mut connection, self.hsm.id()).await?;
         if !registered
@@ -33,23 +33,26 @@ impl Coordinator {
             .await?
             .filter(Operator::is_confirmed)
             .ok_or(ActivationError::NotConfirmed)?;
-        let answers = store::activations::answers(&mut connection, &activation.terms.id).await?;
-        let answer = answers
+        let decisions =
+            store::activations::decisions(&mut connection, &activation.terms.id).await?;
+        let decision = decisions
             .into_iter()
-            .find(|answer| answer.key == custodian.key)
-            .map_or(Answer::Missing, |answer| answer.answer);
-        Ok((operator, answer))
+            .find(|decision| decision.key == custodian.key)
+            .map_or(Decision::Pending, |decision| decision.decision);
+        Ok((operator, decision))
     }
 }
 
 /// Checks that an activation is waiting for approvals.
 pub(super) fn must_collect(activation: &Activation) -> Result<(), ActivationError> {
     match &activation.state {
-        ActivationState::Collecting => Ok(()),
+        ActivationState::AwaitingApprovals => Ok(()),
         ActivationState::Queued => {
             let waits = || "the HSM is not connected or in use: try again later".into();
             let notice = activation.notice.clone();
-            Err(ActivationError::StillQueued(notice.unwrap_or_else(waits)))
+            Err(ActivationError::ExpiredInQueue(
+                notice.unwrap_or_else(waits),
+            ))
         }
         ActivationState::Open { .. } => Err(ActivationError::AlreadyOpen),
         ActivationState::Ended { reason, .. } => Err(ActivationError::Ended(reason.clone())),

@@ -51,7 +51,7 @@ impl Coordinator {
                 self.close(activation, reason, actor, Err(HsmError::NotOpen))
                     .await
             }
-            ActivationState::Collecting | ActivationState::Open { .. } => {
+            ActivationState::AwaitingApprovals | ActivationState::Open { .. } => {
                 if let Some(lease) = self.leases.lease(&activation.terms.id) {
                     lease.revoke();
                 }

@@ -152,11 +152,10 @@ impl Coordinator {
             Command::Approve {
                 activation,
                 custodian,
-                evidence,
+                signed,
                 reply,
             } => {
-                let (answer, opened) = match self.approve(&activation, &custodian, &evidence).await
-                {
+                let (answer, opened) = match self.approve(&activation, &custodian, &signed).await {
                     Ok((approved, opened)) => (Ok(approved), opened),
                     Err(error) => (Err(error), None),
                 };
@@ -224,15 +223,15 @@ impl Coordinator {
         Ok(active.into_iter().find(|activation| {
             matches!(
                 activation.state,
-                ActivationState::Collecting | ActivationState::Open { .. }
+                ActivationState::AwaitingApprovals | ActivationState::Open { .. }
             )
         }))
     }
 
     /// The activation that has the HSM, if it still waits for approvals.
-    async fn collecting(&self) -> Result<Option<Activation>, ActivationError> {
+    async fn waiting(&self) -> Result<Option<Activation>, ActivationError> {
         let current = self.current().await?;
-        Ok(current.filter(|activation| activation.state == ActivationState::Collecting))
+        Ok(current.filter(|activation| activation.state == ActivationState::AwaitingApprovals))
     }
 
     /// Assigns the HSM to the activation that has waited longest, if the HSM is free and usable.

@@ -49,7 +49,7 @@ impl Coordinator {
             Notice::Refused { why } => {
                 tracing::warn!(%why, "HSM rejected");
                 let why = why.clone();
-                self.audit(AuditEvent::HsmRefused { hsm, why }).await?;
+                self.audit(AuditEvent::HsmRejected { hsm, why }).await?;
             }
             Notice::Lost { lease, why } => self.lost(lease.as_ref(), why).await?,
             Notice::LeaseOver { lease, proof } => {
@@ -58,7 +58,7 @@ impl Coordinator {
                 };
                 let proof = Ok(proof.clone());
                 let ended = self
-                    .close(activation, EndReason::TimeUsed, &Actor::Server, proof)
+                    .close(activation, EndReason::LeaseExpired, &Actor::Server, proof)
                     .await;
                 self.log(ended);
                 self.overdue.push_back(Overdue::Advance);
@@ -123,7 +123,7 @@ impl Coordinator {
 
     /// Logs the HSM out if its activation is waiting for approvals.
     async fn log_out(&mut self) -> Result<(), ActivationError> {
-        if self.collecting().await?.is_some()
+        if self.waiting().await?.is_some()
             // A device that is attached again may already hold approvals of a new round.
             && self.hsm.device().is_ok()
             && let Err(error) = self.hsm.lock().await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_card::{KeyKind, KeySpec};
 use countersign_protocol::{
     Timestamp,
-    activation::{Answer, EndReason},
+    activation::{Decision, EndReason},
     audit::{Actor, AuditEvent},
     cvc::{Chr, Curve, PublicKey},
     id::ActivationId,
@@ -78,7 +78,7 @@ impl Coordinator {
         }
         // If the HSM that was opened first was lost, no thread has ended the lease at its deadline.
         if pool.is_over() {
-            return Err(EndReason::TimeUsed);
+            return Err(EndReason::LeaseExpired);
         }
         let names = keys.iter().flatten();
         let keys = names
@@ -96,13 +96,14 @@ impl Coordinator {
         activation: &Activation,
     ) -> Result<Vec<(countersign_protocol::dsse::Envelope, PublicKey)>, ActivationError> {
         let mut connection = self.store.read().await?;
-        let answers = store::activations::answers(&mut connection, &activation.terms.id).await?;
+        let decisions =
+            store::activations::decisions(&mut connection, &activation.terms.id).await?;
         let mut approvals = Vec::new();
-        for answer in answers {
-            if let (Answer::Authenticated { .. }, Some(statement)) =
-                (answer.answer, answer.statement)
+        for decision in decisions {
+            if let (Decision::Approved { .. }, Some(statement)) =
+                (decision.decision, decision.statement)
             {
-                let operator = store::operators::by_key(&mut connection, &answer.key).await?;
+                let operator = store::operators::by_key(&mut connection, &decision.key).await?;
                 if let Some(operator) = operator.filter(store::operators::Operator::is_confirmed) {
                     approvals.push((statement, operator.view.key.public_key));
                 }

@@ -132,7 +132,7 @@ impl Coordinator {
     }
 
     async fn store_requeue(&mut self, why: &str) -> Result<(), ActivationError> {
-        let Some(mut activation) = self.collecting().await? else {
+        let Some(mut activation) = self.waiting().await? else {
             return Ok(());
         };
         let mut tx = self.store.write().await?;
@@ -186,7 +186,7 @@ impl Coordinator {
         // While other HSMs can still open, keep counting the signatures of all together.
         if members.iter().all(|member| member.state.is_ended()) {
             self.leases.remove(id);
-            let longest = std::time::Duration::from_secs(self.limits.max_collect_seconds.into());
+            let longest = std::time::Duration::from_secs(self.limits.max_approval_seconds.into());
             self.attendance.forget(id, longest);
         }
         self.coordinators.end_others(&activation.terms, reason);

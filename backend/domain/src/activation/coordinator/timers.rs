@@ -112,14 +112,14 @@ impl Coordinator {
     fn waits_until(&self, activation: &Activation) -> (Timestamp, EndReason) {
         let terms = &activation.terms;
         let without = match activation.state {
-            ActivationState::Queued => EndReason::StillQueued,
+            ActivationState::Queued => EndReason::ExpiredInQueue,
             _ => EndReason::Expired,
         };
         let expires = (terms.expires_at, without);
         let sooner = match self.leases.pool(&terms.id) {
             // Another HSM of the pool is already open, so wait no longer than that lease. The limit for abandoned requests does
             // not apply, because the client signs and no longer polls.
-            Some(pool) => pool.ends_at().map(|end| (end, EndReason::TimeUsed)),
+            Some(pool) => pool.ends_at().map(|end| (end, EndReason::LeaseExpired)),
             None => self.abandoned(activation),
         };
         sooner.filter(|(at, _)| *at < expires.0).unwrap_or(expires)
@@ -167,6 +167,6 @@ impl Coordinator {
 fn waits(activation: &Activation) -> bool {
     matches!(
         activation.state,
-        ActivationState::Queued | ActivationState::Collecting
+        ActivationState::Queued | ActivationState::AwaitingApprovals
     )
 }

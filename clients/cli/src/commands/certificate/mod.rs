@@ -136,7 +136,7 @@ fn request_activation(
         },
         reason,
         lease: None,
-        collect_seconds: args.collect_seconds,
+        approval_seconds: args.approval_seconds,
         abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     })?;

@@ -176,7 +176,7 @@ fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientEr
 fn readiness(hsm: &HsmView) -> Result<&'static str, String> {
     match &hsm.state {
         HsmState::Locked => Ok("locked; can be requested"),
-        HsmState::Collecting { .. } => Ok("waiting for approvals"),
+        HsmState::AwaitingApprovals { .. } => Ok("waiting for approvals"),
         HsmState::Open { .. } => Ok("open"),
         HsmState::Absent { .. } if hsm.warnings.is_empty() => Err("disconnected".into()),
         HsmState::Absent { .. } => Err(format!(

@@ -91,7 +91,7 @@ fn request_activation(
             seconds: args.lease_seconds.unwrap_or(defaults.lease_seconds),
             signatures: plan.signatures,
         }),
-        collect_seconds: args.collect_seconds.or(defaults.collect_seconds),
+        approval_seconds: args.approval_seconds.or(defaults.approval_seconds),
         abandoned_after_seconds: if args.ask_only {
             // No program polls the activation until the command is run later.
             None

@@ -28,7 +28,7 @@ pub fn request_activation(
         },
         reason: args.reason.clone().unwrap_or_else(|| reason(plan)),
         lease: lease(args, plan),
-        collect_seconds: args.collect_seconds,
+        approval_seconds: args.approval_seconds,
         abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     };

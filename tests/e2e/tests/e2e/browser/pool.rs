@@ -40,8 +40,8 @@ async fn a_custodian_consents_once_for_all_hsms_of_a_pool() -> anyhow::Result<()
     let waiting = "[data-testid^='waiting-']";
     portal.browser.wait_for_count(waiting, 1).await?;
     portal.browser.press(waiting).await?;
-    members_are(&portal, "collecting").await?;
-    portal.browser.shoot("collecting").await?;
+    members_are(&portal, "awaiting-approvals").await?;
+    portal.browser.shoot("awaiting-approvals").await?;
     let before = deployment.helper.prompts().len();
     portal.browser.click("activation-authenticate").await?;
     portal.browser.find("answer-done").await?;
@@ -104,7 +104,7 @@ fn request(pool: &Pool) -> anyhow::Result<ActivationId> {
         },
         reason: "Firmware 4.2.1 for board 7, as tested on Monday".into(),
         lease: None,
-        collect_seconds: None,
+        approval_seconds: None,
         join: Join::SamePurpose,
     };
     let id = deployment
@@ -116,7 +116,7 @@ fn request(pool: &Pool) -> anyhow::Result<ActivationId> {
     deployment.wait_for_activation(&id, |view| {
         let mut members = view.members.iter();
         view.members.len() == HSMS
-            && members.all(|member| member.state == ActivationState::Collecting)
+            && members.all(|member| member.state == ActivationState::AwaitingApprovals)
     })?;
     Ok(id)
 }

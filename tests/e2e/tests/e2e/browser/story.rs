@@ -193,7 +193,9 @@ async fn people_set_up_an_hsm_and_sign_in_the_portal() -> anyhow::Result<()> {
 
     // The pipeline requests signatures, and two custodians approve.
     portal.log_in("Anna").await?;
-    portal.approve(Some("activation-collecting")).await?;
+    portal
+        .approve(Some("activation-awaiting-approvals"))
+        .await?;
     portal
         .browser
         .wait_for_text("activation-count", "1 of 2")

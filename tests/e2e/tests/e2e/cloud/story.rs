@@ -114,7 +114,7 @@ fn open(deployment: &Deployment) -> anyhow::Result<ActivationId> {
             seconds: 600,
             signatures: 20,
         }),
-        collect_seconds: None,
+        approval_seconds: None,
         abandoned_after_seconds: None,
         join: Join::SamePurpose,
     })?;

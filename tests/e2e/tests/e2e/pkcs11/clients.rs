@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::RSA_KEY,
 };
 use countersign_protocol::{mechanism::Hash, purpose::NewKeyType};
@@ -23,7 +23,7 @@ fn every_client_signs_and_others_verify() -> anyhow::Result<()> {
         .generate_key(RSA_4096, NewKeyType::Rsa4096)?;
     bench.custodians = Some(Custodians::start(
         &bench.deployment,
-        Decision::Approve(Duration::ZERO),
+        Reaction::Approve(Duration::ZERO),
     ));
     bench.make_certificates()?;
     bench.write_public_keys()?;

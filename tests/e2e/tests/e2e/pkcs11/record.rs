@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::{EC_KEY, RSA_KEY},
 };
 use countersign_protocol::{
@@ -230,7 +230,7 @@ fn a_recorded_image_is_not_a_signed_one() -> anyhow::Result<()> {
     bench.fails(&mut mkimage::verify(&bench, 0))?;
     ensure!(bench.activation()?.signatures == 0, "something was signed");
     // With the printed variable the build signs once the quorum is reached.
-    let _custodians = Custodians::start(&bench.deployment, Decision::Approve(Duration::ZERO));
+    let _custodians = Custodians::start(&bench.deployment, Reaction::Approve(Duration::ZERO));
     let id = bench.activation()?.terms.id;
     bench.ok(mkimage::command(&bench)?.env("COUNTERSIGN_ACTIVATION", id.as_str()))?;
     for node in 0..3 {

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::ensure;
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::{EC_KEY, RSA_KEY},
     server::Tls,
 };
@@ -86,7 +86,7 @@ fn programs_sign_if_the_ca_is_configured() -> anyhow::Result<()> {
     let bench = bench()?;
     let _custodians = Custodians::start(
         &bench.deployment,
-        Decision::Approve(std::time::Duration::ZERO),
+        Reaction::Approve(std::time::Duration::ZERO),
     );
     bench.write_public_keys()?;
     for key in [EC_KEY, RSA_KEY] {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use countersign_client::{ActivationFilter, pkcs11::slot_number};
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     deployment::{Deployment, DeploymentSetup, EC_KEY, HSM, RSA_KEY},
     program::built,
 };
@@ -38,7 +38,7 @@ impl Bench {
         let mut bench = Self::new()?;
         bench.custodians = Some(Custodians::start(
             &bench.deployment,
-            Decision::Approve(Duration::ZERO),
+            Reaction::Approve(Duration::ZERO),
         ));
         Ok(bench)
     }

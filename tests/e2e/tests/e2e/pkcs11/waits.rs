@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use countersign_harness::{
-    custodians::{Custodians, Decision},
+    custodians::{Custodians, Reaction},
     wait::wait_for,
 };
 use countersign_protocol::activation::{ActivationState, ActivationView, EndReason};
@@ -45,7 +45,7 @@ impl Waiting {
             Ok(bench
                 .activation()
                 .ok()
-                .filter(|view| view.state == ActivationState::Collecting))
+                .filter(|view| view.state == ActivationState::AwaitingApprovals))
         })?;
         Ok((waiting, view))
     }
@@ -118,7 +118,7 @@ fn a_terminal_of_any_width_shows_names_and_remaining_time() -> anyhow::Result<()
             .tool("script")?
             .args(["--quiet", "--return", "--command", &command, "/dev/null"])
             .env("SHELL", "/bin/sh")
-            .env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
+            .env("COUNTERSIGN_APPROVAL_SECONDS", "2"))?;
         let parts: Vec<_> = text.split(['\r', '\n']).collect();
         let live = parts.iter().filter(|part| part.contains("0:0")).count();
         ensure!(live > 1, "the remaining time was not updated:\n{text:?}");
@@ -177,7 +177,7 @@ fn login_names_the_own_lease_in_its_way_and_how_to_end_it() -> anyhow::Result<()
 #[test]
 fn login_fails_when_custodians_decline() -> anyhow::Result<()> {
     let bench = Bench::new()?;
-    let _custodians = Custodians::start(&bench.deployment, Decision::Decline);
+    let _custodians = Custodians::start(&bench.deployment, Reaction::Decline);
     let (status, text) = run(&mut login(&bench)?)?;
     ensure!(status == Some(1), "{status:?}: {text}");
     // CKR_FUNCTION_REJECTED
@@ -193,7 +193,7 @@ fn login_fails_when_custodians_decline() -> anyhow::Result<()> {
 #[test]
 fn login_fails_when_too_few_custodians_approve_in_time() -> anyhow::Result<()> {
     let bench = Bench::new()?;
-    let (_, text) = run(login(&bench)?.env("COUNTERSIGN_COLLECT_SECONDS", "2"))?;
+    let (_, text) = run(login(&bench)?.env("COUNTERSIGN_APPROVAL_SECONDS", "2"))?;
     // CKR_FUNCTION_CANCELED
     must_return(&text, "0x50")?;
     ensure!(bench.end()? == EndReason::Expired, "{:?}", bench.end()?);
@@ -276,7 +276,7 @@ fn login_waits_for_a_server_that_is_down() -> anyhow::Result<()> {
         Ok(bench
             .activation()
             .ok()
-            .filter(|view| view.state == ActivationState::Collecting))
+            .filter(|view| view.state == ActivationState::AwaitingApprovals))
     })?;
     bench.deployment.approve(
         &view.terms.id,

@@ -125,7 +125,7 @@ impl PoolSigning {
             view.members.len() == 2 && view.members.iter().all(|member| wanted(&member.state))
         };
         deployment.wait_for_activation(&id, |view| {
-            all(view, |state| *state == ActivationState::Collecting)
+            all(view, |state| *state == ActivationState::AwaitingApprovals)
         })?;
         let view = deployment.approve(&id, [deployment.anna(), deployment.carla()])?;
         ensure!(
