@@ -1,10 +1,14 @@
-//! Debian packages and the WebAssembly target that the tasks need: checks which are missing, and installs them.
+//! Debian packages, the WebAssembly target and a Python program that the tasks need: checks which are missing, and
+//! installs them.
 
 use std::{path::Path, process::Command};
 
 use anyhow::bail;
 
-use crate::run::{run, succeeds};
+use crate::{
+    build,
+    run::{run, succeeds},
+};
 
 struct Requirement {
     package: &'static str,
@@ -111,7 +115,15 @@ const TESTS: &[Requirement] = &[
         package: "valgrind",
         present: || on_path("valgrind"),
     },
+    // Installs Schemathesis, which Debian does not ship.
+    Requirement {
+        package: "python3-venv",
+        present: || succeeds("python3", &["-c", "import ensurepip, venv"]),
+    },
 ];
+
+/// The version of Schemathesis, which tests the REST interface.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// Packages to build `fit_check_sign`, which Debian does not ship.
 const UBOOT: &[Requirement] = &[
@@ -178,6 +190,7 @@ pub fn for_quick_tests() -> anyhow::Result<()> {
 /// Installs what `cargo xtask test` needs.
 pub fn for_tests() -> anyhow::Result<()> {
     packages(PROGRAMS.iter().chain(QUICK_TESTS).chain(TESTS).chain(UBOOT))?;
+    schemathesis()?;
     wasm_target()
 }
 
@@ -231,6 +244,27 @@ fn packages<'a>(wanted: impl Iterator<Item = &'a Requirement>) -> anyhow::Result
             list.join(", ")
         );
     }
+    Ok(())
+}
+
+/// Installs Schemathesis in a folder of its own, unless this version is there.
+fn schemathesis() -> anyhow::Result<()> {
+    let folder = build::target()?.join("tools/schemathesis");
+    let installed = folder.join("version");
+    if std::fs::read_to_string(&installed).is_ok_and(|version| version == SCHEMATHESIS) {
+        return Ok(());
+    }
+    eprintln!("Installing {SCHEMATHESIS} in {}", folder.display());
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder)
+        .stdout(std::io::stderr()))?;
+    run(Command::new(folder.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check"])
+        .arg(SCHEMATHESIS)
+        .stdout(std::io::stderr()))?;
+    // Written last, so that an interrupted installation begins anew.
+    std::fs::write(installed, SCHEMATHESIS)?;
     Ok(())
 }
 

@@ -5,10 +5,11 @@ mod auth;
 mod cloud;
 mod connection;
 mod extract;
+pub mod openapi;
 mod problem;
 mod ram;
 mod request_id;
-mod routes;
+pub mod routes;
 mod security;
 mod state;
 
@@ -62,7 +63,7 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .layer(not_stored.clone())
         .layer(session_layer.clone())
         .layer(middleware::from_fn(security::run_to_end));
-    let api = routes::all()
+    let api = routes::router(&state)?
         .fallback(|| async {
             ApiError::new(
                 ProblemCode::NotFound,

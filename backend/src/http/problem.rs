@@ -148,7 +148,8 @@ impl From<DeviceError> for ApiError {
             DeviceError::NameTaken(_)
             | DeviceError::NameOfAnotherDevice { .. }
             | DeviceError::Configured(_) => ProblemCode::Conflict,
-            DeviceError::NotWaiting(_) | DeviceError::NotAttached(_) => ProblemCode::HsmUnavailable,
+            DeviceError::NotWaiting(_) => ProblemCode::NotFound,
+            DeviceError::NotAttached(_) => ProblemCode::HsmUnavailable,
         };
         Self::new(code, error.to_string())
     }

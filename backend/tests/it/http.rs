@@ -9,6 +9,7 @@ use countersign_protocol::{
     Timestamp,
     about::About,
     activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
+    audit::AuditPage,
     hsm::{HsmState, HsmView},
     id::ActivationId,
     lease::LeaseLimits,
@@ -497,5 +498,20 @@ async fn too_many_log_in_challenges_are_rejected() {
     )
     .await;
     assert_eq!(code(response).await, ProblemCode::TooManyRequests);
+    test.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_page_of_the_audit_log_can_begin_behind_its_end() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let anna = log_in(&mut test, &router, ANNA).await;
+    let session = [("cookie", anna.as_str())];
+    let newest: AuditPage = json(send(&router, "GET", "/audit", &session, None).await).await;
+    for before in [newest.total, u64::MAX] {
+        let path = format!("/audit?before={before}");
+        let page: AuditPage = json(send(&router, "GET", &path, &session, None).await).await;
+        assert_eq!(page, newest);
+    }
     test.shutdown().await;
 }

@@ -127,6 +127,19 @@ macro_rules! impl_text {
     };
 }
 
+crate::text_schema!(
+    Chr,
+    "Certificate holder reference: country code, mnemonic and sequence number.",
+    pattern: "^[!-~]{8,16}$",
+    example: "DEANNA00001"
+);
+crate::text_schema!(
+    DeviceId,
+    "Identity of a device: the holder reference of its device certificate.",
+    pattern: "^[!-~]{8,16}$",
+    example: "DENK0100517"
+);
+
 impl_text!(Chr, |chr| chr);
 impl_text!(DeviceId, DeviceId);
 

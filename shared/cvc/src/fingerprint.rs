@@ -8,6 +8,13 @@ use crate::words::WORDS;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
+crate::text_schema!(
+    Fingerprint,
+    "SHA-256 over the DER encoding of a SubjectPublicKeyInfo, in hexadecimal digits.",
+    pattern: "^[0-9A-Fa-f]{64}$",
+    example: "6f1d3c5b2a4e897061524334251607f8e9dacbbcad9e8f70615243342516f708"
+);
+
 /// The text is not a fingerprint.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a fingerprint: expected 64 hex digits")]

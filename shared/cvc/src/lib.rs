@@ -15,6 +15,7 @@ mod ec;
 mod fingerprint;
 mod hash;
 pub mod issue;
+mod openapi;
 mod pka_file;
 mod public_key;
 mod request;

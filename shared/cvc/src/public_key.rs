@@ -81,13 +81,37 @@ impl PublicKey {
     }
 }
 
-/// JSON representation, with numbers and points in hex.
+/// A public key in JSON, with numbers and points in hexadecimal digits.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Wire {
-    Ec { curve: Curve, point: String },
-    Rsa { modulus: String, exponent: String },
+    /// An EC key.
+    Ec {
+        /// The name of the curve.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, example = "secp256r1"))]
+        curve: Curve,
+        /// The uncompressed point.
+        point: String,
+    },
+    /// An RSA key.
+    Rsa {
+        /// The modulus.
+        modulus: String,
+        /// The public exponent.
+        exponent: String,
+    },
 }
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for PublicKey {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        Wire::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for PublicKey {}
 
 impl From<PublicKey> for Wire {
     fn from(key: PublicKey) -> Self {

@@ -11,6 +11,7 @@ pub const HELPER_PATH: &str = "/v1";
 
 /// The public facts about a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct About {
     /// The name, origin and identity key of the server.

@@ -18,6 +18,7 @@ use crate::{
 
 /// A quorum of n out of m custodian keys. Screens always show it as "2 of 3".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quorum {
     /// n: the number of custodians who must approve.
@@ -34,6 +35,7 @@ impl std::fmt::Display for Quorum {
 
 /// The name of a signing HSM in statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HsmName {
     /// The name in the server's configuration.
@@ -45,6 +47,7 @@ pub struct HsmName {
 /// Several HSMs with the same keys that are opened for one request. Each HSM has its own quorum, and all of them share
 /// the limits of one lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<HsmName>))]
 #[serde(try_from = "Vec<HsmName>", into = "Vec<HsmName>")]
 pub struct Pool(Vec<HsmName>);
 
@@ -92,6 +95,7 @@ impl From<Pool> for Vec<HsmName> {
 /// A pool has one such set of terms for each of its HSMs, which is called a *member*, and custodians approve each
 /// member separately. The id of the first member is the id of the activation; see [`ActivationId::member`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActivationTerms {
     /// The id of the activation, or of the member of a pool.
@@ -162,6 +166,7 @@ impl ActivationTerms {
 
 /// The body of `POST /api/v1/activations`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewActivation {
     /// The HSM to open. Without it the server opens every HSM that holds the keys, as a pool if there are several. A key can
@@ -190,6 +195,7 @@ pub struct NewActivation {
 
 /// Which existing activation can take the place of a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Join {
     /// An activation for exactly the same purpose.
@@ -202,11 +208,8 @@ pub enum Join {
 
 /// A [`Purpose`] in which keys are named as a user names them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NewPurpose {
     /// Sign with existing keys.
     Sign {
@@ -216,6 +219,7 @@ pub enum NewPurpose {
         scope: crate::purpose::Scope,
     },
     /// Generate a key, which only an admin can request.
+    #[serde(rename_all = "camelCase")]
     GenerateKey {
         /// The label of the new key.
         label: String,
@@ -226,6 +230,7 @@ pub enum NewPurpose {
 
 /// An activation as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActivationView {
     /// The terms of the request.
@@ -251,6 +256,7 @@ pub struct ActivationView {
 
 /// One HSM of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MemberView {
     /// The id of the member.
@@ -269,11 +275,8 @@ pub struct MemberView {
 
 /// The state of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ActivationState {
     /// Another activation uses the HSM, or the HSM is not connected.
     Queued,
@@ -318,6 +321,7 @@ impl ActivationState {
 /// How an activation ended. The text form can follow "activation X has ended: ", and is a sentence of its own with a
 /// capital letter and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EndReason {
     /// Everything that was requested is done.
@@ -401,6 +405,7 @@ impl std::fmt::Display for EndReason {
 
 /// The progress of one custodian in one activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustodianProgress {
     /// The custodian.
@@ -418,6 +423,7 @@ pub struct CustodianProgress {
 
 /// A custodian's decision about an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Decision {
     /// The custodian has not decided yet.
@@ -446,6 +452,7 @@ pub enum Decision {
 
 /// The body of `POST /api/v1/activations/{id}/decline`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
     /// The reason, which must not be empty.
@@ -454,6 +461,7 @@ pub struct Decline {
 
 /// The response to `POST /api/v1/activations/{id}/task`: what the custodian's helper has to sign next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTaskView {
     /// A [`crate::task::Task::Approve`] for the helper.
@@ -462,6 +470,7 @@ pub struct ApprovalTaskView {
 
 /// The body of `POST /api/v1/activations/{id}/approvals`: what the helper signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedApproval {
     /// The approved activation, or the approved member of a pool.
@@ -476,6 +485,7 @@ pub struct SignedApproval {
 
 /// The response to [`SignedApproval`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ApprovalOutcome {
     /// The HSM accepted the authentication.

@@ -17,6 +17,7 @@ use crate::{
 
 /// One entry of the audit log, which stores its canonical JSON (RFC 8785).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditEntry {
     /// The position in the log, from 0, without gaps.
@@ -31,6 +32,7 @@ pub struct AuditEntry {
 
 /// The person or program that caused an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Actor {
     /// The server itself.
@@ -56,11 +58,8 @@ pub enum Actor {
 
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AuditEvent {
     /// The server started. It locks every HSM before it uses it.
     ServerStarted {
@@ -183,6 +182,7 @@ pub enum AuditEvent {
         why: String,
     },
     /// An HSM was initialised, which erased everything on it.
+    #[serde(rename_all = "camelCase")]
     HsmInitialised {
         /// The HSM.
         hsm: HsmId,
@@ -260,6 +260,7 @@ pub enum AuditEvent {
         key: Fingerprint,
     },
     /// An HSM made a signature.
+    #[serde(rename_all = "camelCase")]
     Signed {
         /// The signature.
         signature: SignatureId,
@@ -316,6 +317,7 @@ pub enum AuditEvent {
 
 /// The response to `GET /api/v1/audit?before=INDEX&limit=N`, newest entries first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuditPage {
     /// The number of entries in the log.

@@ -7,6 +7,13 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256Digest(pub [u8; 32]);
 
+countersign_cvc::text_schema!(
+    Sha256Digest,
+    "SHA-256 in hexadecimal digits.",
+    pattern: "^[0-9A-Fa-f]{64}$",
+    example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+);
+
 /// A text that is not a SHA-256 digest.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a SHA-256 digest: expected 64 hexadecimal digits")]

@@ -7,6 +7,7 @@ use crate::{digest::Sha256Digest, encoding::Base64};
 
 /// A payload with its signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
     /// The bytes of the payload as they were signed.
@@ -19,6 +20,7 @@ pub struct Envelope {
 
 /// One signature of an [`Envelope`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnvelopeSignature {
     /// The fingerprint of the signer's key in hexadecimal digits. It is only a hint, because the verifier uses the key
     /// that it expects.

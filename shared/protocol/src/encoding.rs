@@ -7,6 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Base64(pub Vec<u8>);
 
+countersign_cvc::text_schema!(
+    Base64,
+    "Bytes in base64 with padding (RFC 4648).",
+    pattern: "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    example: "Y291bnRlcnNpZ24="
+);
+
 impl Base64 {
     /// The decoded bytes.
     pub fn as_bytes(&self) -> &[u8] {

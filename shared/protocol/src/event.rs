@@ -6,6 +6,7 @@ use crate::{activation::ActivationView, hsm::HsmView};
 
 /// A change. Events about activations and HSMs carry the new state, so that a client needs no second request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
     /// An activation changed.

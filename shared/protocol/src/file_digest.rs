@@ -33,6 +33,33 @@ const fn name(hash: Hash) -> &'static str {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for FileDigest {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+        let hashes = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter();
+        hashes
+            .fold(OneOfBuilder::new(), |one_of, hash| {
+                let digits = hash.digest_len() * 2;
+                let digest = ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(format!("^[0-9A-Fa-f]{{{digits}}}$")));
+                one_of.item(
+                    ObjectBuilder::new()
+                        .property(name(hash), digest)
+                        .required(name(hash)),
+                )
+            })
+            .description(Some(
+                "One digest in hexadecimal digits, named after its hash function.",
+            ))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for FileDigest {}
+
 impl FileDigest {
     /// A digest by this hash function, or `None` if the length is not that of the hash function.
     pub fn new(hash: Hash, bytes: &[u8]) -> Option<Self> {

@@ -14,6 +14,7 @@ use crate::{
 
 /// A signing HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HsmView {
     /// The name in the server's configuration.
@@ -39,6 +40,7 @@ pub struct HsmView {
 
 /// The state of a signing HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum HsmState {
     /// The HSM is not connected.
@@ -77,6 +79,7 @@ pub enum HsmState {
 
 /// The device behind an HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
     /// The CHR of the device certificate.
@@ -97,6 +100,7 @@ pub struct DeviceView {
 
 /// The state of public key authentication on an HSM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PkaView {
     /// The quorum that the HSM requires.
@@ -109,6 +113,7 @@ pub struct PkaView {
 
 /// A key that can sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKeyView {
     /// The HSM that holds the key.
@@ -136,6 +141,7 @@ pub struct SigningKeyView {
 /// The X.509 certificate of a signing key. Countersign draws no conclusions from it, but some programs need one to see
 /// the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateView {
     /// The certificate in DER.
@@ -152,6 +158,7 @@ pub struct CertificateView {
 
 /// The place where a certificate is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificatePlace {
     /// The certificate is on the device, beside the key.
@@ -162,6 +169,7 @@ pub enum CertificatePlace {
 
 /// The body of `PUT /api/v1/keys/{fingerprint}/certificate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewCertificate {
     /// The certificate in DER.
@@ -170,6 +178,7 @@ pub struct NewCertificate {
 
 /// The body of `PUT /api/v1/keys/{fingerprint}/settings`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeySettings {
     /// Whether requesters may apply the RSA padding themselves, so that the server cannot check what is signed. It is
@@ -179,6 +188,7 @@ pub struct KeySettings {
 
 /// A custodian key that is registered in an HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredCustodian {
     /// The custodian.
@@ -199,6 +209,7 @@ pub struct RegisteredCustodian {
 /// The body of `POST /api/v1/hsms/{id}/initialise`, which erases everything on the HSM. The SO-PIN comes from the
 /// server's configuration or terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InitialiseHsm {
     /// The number of custodians who must approve, and the number of custodian keys.
@@ -213,6 +224,7 @@ pub struct InitialiseHsm {
 
 /// The body of `POST /api/v1/hsms/{id}/custodians`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RegisterCustodian {
     /// The confirmed key of the custodian.

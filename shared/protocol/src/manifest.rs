@@ -11,6 +11,7 @@ use crate::{
 
 /// A file in a manifest: its name, which custodians read, and its digest, which is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ManifestFile {
     /// The name that the requester gave. It is displayed with escapes and never used as a path.
     pub name: String,
@@ -27,6 +28,7 @@ pub struct ManifestFile {
 /// stricter. A program that receives a manifest for a decision, as a server does in a request and a helper in a task,
 /// therefore calls [`Manifest::check_names`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<ManifestFile>))]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
 pub struct Manifest(Vec<ManifestFile>);
 

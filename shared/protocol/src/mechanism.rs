@@ -8,6 +8,7 @@ pub use countersign_cvc::HashAlgorithm as Hash;
 
 /// A signature scheme together with its hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// ECDSA over SHA-256; the signature is a DER `SEQUENCE { r, s }`.

@@ -12,6 +12,7 @@ use crate::{
 
 /// What a person may do. A person can have several roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Invites people, confirms and registers keys, and manages HSMs and tokens.
@@ -63,6 +64,7 @@ impl std::str::FromStr for Role {
 
 /// A person in a statement or a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Person {
     /// The identifier of the person.
@@ -73,6 +75,7 @@ pub struct Person {
 
 /// A person as admins see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorView {
     /// The person.
@@ -92,11 +95,8 @@ pub struct OperatorView {
 
 /// Whether an admin has confirmed a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum KeyStatus {
     /// No admin has compared the fingerprint yet, so the key cannot be used.
     AwaitingConfirmation,
@@ -118,6 +118,7 @@ pub enum KeyStatus {
 
 /// An enrolled key, which is attested to be on a genuine card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolledKey {
     /// SHA-256 over the SubjectPublicKeyInfo.
@@ -136,6 +137,7 @@ pub struct EnrolledKey {
 
 /// The body of `POST /api/v1/invitations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewInvitation {
     /// The name of the person.
@@ -149,6 +151,7 @@ pub struct NewInvitation {
 
 /// The response to [`NewInvitation`], and the only message that contains the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedInvitation {
     /// The invitation.
@@ -159,6 +162,7 @@ pub struct CreatedInvitation {
 
 /// An invitation as admins see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationView {
     /// The identifier of the invitation.
@@ -177,6 +181,7 @@ pub struct InvitationView {
 
 /// The state of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationStatus {
     /// The link was created.
@@ -193,6 +198,7 @@ pub enum InvitationStatus {
 
 /// The body of `POST /api/v1/bootstrap`, which creates the first admin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// The one-time code that the server printed.
@@ -206,6 +212,7 @@ pub struct Bootstrap {
 
 /// The body of `POST /api/v1/enrolment/open`, which returns an invitation and the task to sign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenInvitation {
     /// The code that follows the `#` in the link.
@@ -214,6 +221,7 @@ pub struct OpenInvitation {
 
 /// The response to [`OpenInvitation`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenedInvitation {
     /// The invitation.
@@ -224,6 +232,7 @@ pub struct OpenedInvitation {
 
 /// The body of `POST /api/v1/enrolment`: the key and its attestation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Enrolment {
     /// The code of the invitation.
@@ -238,6 +247,7 @@ pub struct Enrolment {
 
 /// The body of `POST /api/v1/operators/{id}/confirm`, which an admin sends after the comparison of the fingerprint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmKey {
     /// The fingerprint that the admin compared.

@@ -11,11 +11,8 @@ use crate::{
 
 /// What may be done while the HSM is open. Nothing else is possible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Purpose {
     /// Sign with existing keys.
     Sign {
@@ -25,6 +22,7 @@ pub enum Purpose {
         scope: Scope,
     },
     /// Generate one new key, after which the HSM locks.
+    #[serde(rename_all = "camelCase")]
     GenerateKey {
         /// The label of the new key.
         label: String,
@@ -54,6 +52,7 @@ impl Purpose {
 
 /// The name of a signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyName {
     /// The label on the HSM.
     pub label: String,
@@ -63,6 +62,7 @@ pub struct KeyName {
 
 /// The keys of one activation: at least one, none of them twice, ordered by label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<KeyName>))]
 #[serde(try_from = "Vec<KeyName>", into = "Vec<KeyName>")]
 pub struct KeySet(Vec<KeyName>);
 
@@ -178,7 +178,8 @@ impl From<KeySet> for Vec<KeyName> {
 
 /// The content that may be signed under a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Scope {
     /// Only the files of a manifest.
     Manifest {
@@ -191,6 +192,7 @@ pub enum Scope {
 
 /// The types of keys that can be generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NewKeyType {
     /// An EC key on secp256r1 (NIST P-256).

@@ -8,6 +8,7 @@ use crate::id::HsmId;
 
 /// A genuine remote device that no admin has accepted yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WaitingDevice {
     /// The CHR of the device certificate.
@@ -28,6 +29,7 @@ pub struct WaitingDevice {
 
 /// The body of `POST /devices/{device}/accept`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AcceptDevice {
     /// The name that the HSM will have.

@@ -10,6 +10,7 @@ use crate::{
 
 /// The response to `POST /api/v1/session/challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoginChallenge {
     /// A [`crate::task::Task::LogIn`] for the helper.
@@ -18,6 +19,7 @@ pub struct LoginChallenge {
 
 /// The body of `POST /api/v1/session`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogIn {
     /// The [`crate::statement::LoginStatement`] in its envelope.
@@ -26,6 +28,7 @@ pub struct LogIn {
 
 /// The response to `GET /api/v1/session`: the identity of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
     /// The person who is logged in, or for whom the API token acts.

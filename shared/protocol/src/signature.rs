@@ -15,6 +15,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The body of `POST /api/v1/activations/{id}/signatures`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignRequest {
     /// The key that signs. It can be left out if the activation has only one.
@@ -25,6 +26,7 @@ pub struct SignRequest {
     /// The digest, as long as the mechanism's hash, in hexadecimal digits. For raw RSA it is the padded block, as long
     /// as the modulus.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^([0-9A-Fa-f]{2})*$"))]
     pub digest: Vec<u8>,
     /// The length of the salt in bytes, for RSASSA-PSS only. Without it the salt is as long as the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,7 @@ impl SignRequest {
 
 /// A signature that is stored and recorded in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureView {
     /// The identifier of the signature.
@@ -66,6 +69,7 @@ pub struct SignatureView {
     pub mechanism: Mechanism,
     /// The signed digest.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^([0-9A-Fa-f]{2})*$"))]
     pub digest: Vec<u8>,
     /// The length of the salt in bytes, if it differs from the length of the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use crate::{
 
 /// The name, address and identity key of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServerIdentity {
     /// The name for people.
@@ -22,6 +23,7 @@ pub struct ServerIdentity {
 
 /// A task and the server that issued it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServerTask {
     /// The server, whose key signs the envelope.
@@ -34,11 +36,8 @@ pub struct ServerTask {
 
 /// The tasks that a helper can perform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Task {
     /// Sign a [`crate::statement::LoginStatement`].
     LogIn {
@@ -62,6 +61,7 @@ pub enum Task {
 
 /// Everything that a helper needs to show, verify and sign an approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveTask {
     /// The terms of the request.

@@ -7,6 +7,7 @@ use crate::{digest::Sha256Digest, id::TokenId, operator::Person};
 
 /// The body of `POST /api/v1/tokens`. A token acts for the person who created it, and only as a requester.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
     /// The label, such as the name of the pipeline.
@@ -23,6 +24,7 @@ pub struct NewToken {
 
 /// The response to [`NewToken`], and the only message that contains the secret.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedToken {
     /// The token.
@@ -33,6 +35,7 @@ pub struct CreatedToken {
 
 /// A token as its owner and admins see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// The identifier of the token.
@@ -58,6 +61,7 @@ pub struct TokenView {
 
 /// A client certificate that can be used in place of a token's secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenCertificate {
     /// SHA-256 over the DER of the certificate.

@@ -88,6 +88,16 @@ impl Person {
 
     /// Logs in with the card.
     pub fn log_in(&self, helper: &Helper) -> anyhow::Result<()> {
+        let statement = self.signed_log_in(helper)?;
+        self.browser.log_in(&statement)?;
+        Ok(())
+    }
+
+    /// The statement with which a browser logs in.
+    ///
+    /// # Errors
+    /// Helper or server rejected the request.
+    pub fn signed_log_in(&self, helper: &Helper) -> anyhow::Result<LogIn> {
         let task = self.browser.login_challenge()?.task;
         let operation = Operation::LogIn {
             task,
@@ -97,8 +107,7 @@ impl Person {
         else {
             bail!("unexpected answer to a log-in");
         };
-        self.browser.log_in(&LogIn { statement })?;
-        Ok(())
+        Ok(LogIn { statement })
     }
 
     /// Approves, and signs again until the HSM has accepted this custodian.

@@ -54,8 +54,9 @@ pub async fn page(
     limit: u32,
 ) -> Result<AuditPage, StoreError> {
     let total = count(connection).await?;
+    let before = before.map_or(total, |before| before.min(total));
     let rows = sqlx::query("SELECT entry FROM audit WHERE idx < ? ORDER BY idx DESC LIMIT ?")
-        .bind(signed(before.unwrap_or(total))?)
+        .bind(signed(before)?)
         .bind(limit)
         .fetch_all(connection)
         .await?;

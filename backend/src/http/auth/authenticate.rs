@@ -1,7 +1,9 @@
 //! Identifies the caller of a request by its session, API token or client certificate.
 
+use std::time::Instant;
+
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use countersign_protocol::{
@@ -99,6 +101,30 @@ impl Authenticator {
         Ok(Caller::Session(view))
     }
 
+    /// Identifies the caller of a new request, names them in the log, and extends their session.
+    ///
+    /// # Errors
+    /// As [`Self::look_up`].
+    pub async fn identify(&self, parts: &mut Parts) -> Result<Identified, ApiError> {
+        // Taken before the look-up, so that a change during the look-up is noticed next time.
+        let (generation, since) = (self.people.generation(), Instant::now());
+        let caller = self.look_up(parts).await?;
+        let span = tracing::Span::current();
+        span.record("person", caller.person().name.as_str());
+        if let Caller::Token { token, .. } = &caller {
+            span.record("token", tracing::field::display(token));
+        }
+        let session = parts.extensions.get::<Session>();
+        if let (Caller::Session(_), Some(session)) = (&caller, session) {
+            self.sessions.used(session).await?;
+        }
+        Ok(Identified {
+            caller,
+            generation,
+            since,
+        })
+    }
+
     async fn by_secret(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let refused = || {
             ApiError::new(
@@ -158,21 +184,26 @@ impl Authenticator {
     }
 }
 
+/// A caller who was looked up for the request at hand.
+#[derive(Clone)]
+pub struct Identified {
+    pub caller: Caller,
+    /// Number of changes of people and tokens before the look-up.
+    pub generation: u64,
+    /// Time of the look-up.
+    pub since: Instant,
+}
+
 impl FromRequestParts<http::State> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
-        let auth = Authenticator::from_ref(state);
-        let caller = auth.look_up(parts).await?;
-        let span = tracing::Span::current();
-        span.record("person", caller.person().name.as_str());
-        if let Self::Token { token, .. } = &caller {
-            span.record("token", tracing::field::display(token));
-        }
-        if let (Self::Session(_), Some(session)) = (&caller, parts.extensions.get::<Session>()) {
-            auth.sessions.used(session).await?;
-        }
-        Ok(caller)
+    async fn from_request_parts(parts: &mut Parts, _: &http::State) -> Result<Self, ApiError> {
+        let identified = parts.extensions.remove::<Identified>();
+        identified
+            .map(|identified| identified.caller)
+            .ok_or_else(|| {
+                ApiError::internal("the route is open to anyone but its handler needs a caller")
+            })
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use countersign_protocol::problem::ProblemCode;
 use tower_sessions::Session;
 
-use super::{Authenticator, Caller};
+use super::{Authenticator, Caller, authenticate::Identified};
 use crate::http::{self, problem::ApiError};
 
 /// How long a look-up is used. It is short because sessions and tokens can expire without a change of people or tokens.
@@ -29,15 +29,16 @@ impl FromRequestParts<http::State> for LiveCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
-        let auth = Authenticator::from_ref(state);
-        // Taken before the look-up, so that a change during the look-up is noticed next time.
-        let (generation, since) = (auth.people().generation(), Instant::now());
+        let identified = parts.extensions.remove::<Identified>();
+        let identified = identified.ok_or_else(|| {
+            ApiError::internal("the route is open to anyone but its handler needs a caller")
+        })?;
         Ok(Self {
-            caller: Caller::from_request_parts(parts, state).await?,
+            caller: identified.caller,
             request: parts.clone(),
-            auth,
-            generation,
-            since,
+            auth: Authenticator::from_ref(state),
+            generation: identified.generation,
+            since: identified.since,
         })
     }
 }

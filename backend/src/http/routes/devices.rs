@@ -1,47 +1,51 @@
 //! Remotely attached devices: those that wait for acceptance, and those that were accepted.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete, get, post},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use countersign_protocol::{
     cvc::DeviceId,
     hsm::HsmView,
     id::HsmId,
-    operator::Role,
     remote::{AcceptDevice, WaitingDevice},
 };
+
+use utoipa_axum::routes;
 
 use crate::{
     devices::Devices,
     hsm::Hsms,
     http::{
-        self,
         auth::Caller,
         extract::{Body, Path},
         problem::ApiError,
+        routes::Handler,
     },
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/devices", get(waiting))
-        .route("/devices/{device}/accept", post(accept))
-        .route("/devices/{device}/decline", post(decline))
-        .route("/hsms/{id}", delete(remove))
+pub fn routes() -> Vec<Handler> {
+    vec![
+        routes!(waiting),
+        routes!(accept),
+        routes!(decline),
+        routes!(remove),
+    ]
 }
 
-async fn waiting(
-    State(devices): State<Devices>,
-    caller: Caller,
-) -> Result<Json<Vec<WaitingDevice>>, ApiError> {
-    caller.require(Role::Admin)?;
+/// Lists remote devices that wait to be accepted.
+#[utoipa::path(
+    get, path = "/devices", operation_id = "listDevices",
+    responses((status = 200, description = "The devices", body = Vec<WaitingDevice>)),
+)]
+async fn waiting(State(devices): State<Devices>) -> Result<Json<Vec<WaitingDevice>>, ApiError> {
     Ok(Json(devices.waiting()))
 }
 
+/// Accepts a remote device as a signing HSM.
+#[utoipa::path(
+    post, path = "/devices/{device}/accept", operation_id = "acceptDevice",
+    request_body = AcceptDevice,
+    responses((status = 200, description = "The new HSM", body = HsmView)),
+)]
 async fn accept(
     State(devices): State<Devices>,
     State(hsms): State<Hsms>,
@@ -50,29 +54,35 @@ async fn accept(
     Path(device): Path<DeviceId>,
     Body(body): Body<AcceptDevice>,
 ) -> Result<Json<HsmView>, ApiError> {
-    caller.require(Role::Admin)?;
     devices
         .accept(&caller.actor(), &device, body.hsm.clone())
         .await?;
     Ok(Json(views.hsm(&hsms.get(&body.hsm)?).await?))
 }
 
+/// Declines a remote device, which is then disconnected.
+#[utoipa::path(
+    post, path = "/devices/{device}/decline", operation_id = "declineDevice",
+    responses((status = 204, description = "The device was declined")),
+)]
 async fn decline(
     State(devices): State<Devices>,
-    caller: Caller,
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Role::Admin)?;
     devices.decline(&device)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Removes an HSM that was accepted in the portal, after it was locked.
+#[utoipa::path(
+    delete, path = "/hsms/{id}", operation_id = "removeHsm",
+    responses((status = 204, description = "The HSM is removed")),
+)]
 async fn remove(
     State(devices): State<Devices>,
     caller: Caller,
     Path(id): Path<HsmId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Role::Admin)?;
     devices.remove(&caller.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,34 +3,39 @@
 use std::time::Duration;
 
 use axum::{
-    Router,
     extract::{
         State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
-    routing::get,
 };
 use countersign_protocol::{event::Event, operator::Role};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use utoipa_axum::routes;
 
 use super::hsms::seen_by;
 use crate::{
     activation::Activations,
     http::{
-        self,
         auth::{Caller, LiveCaller},
         problem::ApiError,
+        routes::Handler,
     },
     views::{Announcements, Views},
 };
 
 const PING: Duration = Duration::from_secs(20);
 
-pub fn routes() -> Router<http::State> {
-    Router::new().route("/events", get(open))
+pub fn routes() -> Vec<Handler> {
+    vec![routes!(open)]
 }
 
+/// Opens a WebSocket on which the server sends events. It closes when the session ends or the token is revoked.
+#[utoipa::path(
+    get, path = "/events", operation_id = "openEvents",
+    responses((status = 101, description = "The WebSocket is open; each text message is one event", body = Event)),
+)]
 async fn open(
     State(announcements): State<Announcements>,
     State(activations): State<Activations>,

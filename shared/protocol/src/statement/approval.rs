@@ -20,6 +20,7 @@ pub const APPROVAL_PREDICATE: &str = "https://countersign.dev/approval/v1";
 /// The approval of an activation. Its subjects are the files of the manifest, or the activation itself if there is no
 /// manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
     /// Always [`STATEMENT_TYPE`].
@@ -35,6 +36,7 @@ pub struct Approval {
 
 /// A subject of an in-toto statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalSubject {
     /// The name of the file, or `activation:` followed by the id of the activation.
@@ -45,6 +47,7 @@ pub struct ApprovalSubject {
 
 /// The terms of an approval, and the keys and devices to which it is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalPredicate {
     /// Everything that the requester requested. The files of the manifest are in the subjects.
@@ -63,6 +66,7 @@ pub struct ApprovalPredicate {
 
 /// [`ActivationTerms`] in which the digest of the manifest replaces the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovedTerms {
     /// SHA-256 over the canonical JSON of the complete [`ActivationTerms`].
@@ -88,11 +92,8 @@ pub struct ApprovedTerms {
 
 /// A [`Purpose`] without the list of files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ApprovedPurpose {
     /// Sign the subjects and nothing else.
     SignManifest {
@@ -107,6 +108,7 @@ pub enum ApprovedPurpose {
         keys: crate::purpose::KeySet,
     },
     /// Generate one key.
+    #[serde(rename_all = "camelCase")]
     GenerateKey {
         /// The label of the new key.
         label: String,

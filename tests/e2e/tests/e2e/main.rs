@@ -14,6 +14,7 @@ mod opensc;
 mod pcsc;
 mod pkcs11;
 mod remote;
+mod schemathesis;
 mod secrets;
 
 fn say(text: &str) {

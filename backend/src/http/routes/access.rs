@@ -1,0 +1,189 @@
+//! Who may call which route of the API. This is the only place where routes are tied to roles.
+//!
+//! A handler may narrow this down further, such as to the requester of an activation.
+
+use axum::{
+    extract::{Request, State},
+    http::Method,
+    middleware::Next,
+    response::Response,
+};
+use countersign_protocol::{
+    operator::Role::{self, Admin, Auditor, Custodian, Requester},
+    problem::ProblemCode,
+};
+
+use crate::http::{
+    auth::{Authenticator, Caller},
+    problem::ApiError,
+};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone. What the request does is protected by a one-time code or a signed statement, if it changes anything.
+    Anyone,
+    /// People who are logged in and programs with an API token, if they have one of these roles. A program has the role
+    /// of a requester only.
+    Callers(&'static [Role]),
+    /// People who are logged in and have one of these roles.
+    People(&'static [Role]),
+}
+
+use Access::{Anyone, Callers, People};
+
+const ALL: &[Role] = &Role::ALL;
+const ADMIN: Access = People(&[Admin]);
+const CUSTODIAN: Access = People(&[Custodian]);
+
+/// Every route below `/api/v1` with its callers. The server does not start if a route is missing here.
+pub const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/openapi.json", Anyone),
+    ("GET", "/about", Anyone),
+    ("POST", "/bootstrap", Anyone),
+    ("POST", "/enrolment/open", Anyone),
+    ("POST", "/enrolment", Anyone),
+    ("POST", "/session/challenge", Anyone),
+    ("POST", "/session", Anyone),
+    ("GET", "/session", Callers(ALL)),
+    ("DELETE", "/session", People(ALL)),
+    ("GET", "/operators", Callers(ALL)),
+    ("POST", "/operators/{id}/confirm", ADMIN),
+    ("POST", "/operators/{id}/revoke", ADMIN),
+    ("GET", "/invitations", ADMIN),
+    ("POST", "/invitations", ADMIN),
+    ("DELETE", "/invitations/{id}", ADMIN),
+    // Only people manage tokens, so that a token that leaked cannot create another one.
+    ("GET", "/tokens", People(ALL)),
+    ("POST", "/tokens", People(&[Requester])),
+    ("DELETE", "/tokens/{id}", People(ALL)),
+    ("GET", "/hsms", Callers(ALL)),
+    ("GET", "/hsms/{id}", Callers(ALL)),
+    ("POST", "/hsms/{id}/initialise", ADMIN),
+    ("POST", "/hsms/{id}/custodians", ADMIN),
+    ("DELETE", "/hsms/{id}", ADMIN),
+    ("GET", "/devices", ADMIN),
+    ("POST", "/devices/{device}/accept", ADMIN),
+    ("POST", "/devices/{device}/decline", ADMIN),
+    ("GET", "/keys", Callers(ALL)),
+    (
+        "PUT",
+        "/keys/{fingerprint}/certificate",
+        Callers(&[Admin, Requester]),
+    ),
+    ("DELETE", "/keys/{fingerprint}/certificate", ADMIN),
+    ("PUT", "/keys/{fingerprint}/settings", ADMIN),
+    ("GET", "/activations", Callers(ALL)),
+    ("POST", "/activations", Callers(&[Admin, Requester])),
+    ("GET", "/activations/{id}", Callers(ALL)),
+    ("POST", "/activations/{id}/task", CUSTODIAN),
+    ("POST", "/activations/{id}/approvals", CUSTODIAN),
+    ("POST", "/activations/{id}/decline", CUSTODIAN),
+    (
+        "POST",
+        "/activations/{id}/lock",
+        Callers(&[Admin, Custodian, Requester]),
+    ),
+    (
+        "POST",
+        "/activations/{id}/signatures",
+        Callers(&[Requester]),
+    ),
+    ("GET", "/activations/{id}/signatures", Callers(ALL)),
+    ("GET", "/activations/{id}/receipt", Callers(ALL)),
+    ("GET", "/audit", People(&[Admin, Custodian, Auditor])),
+    ("GET", "/events", Callers(ALL)),
+];
+
+impl Access {
+    /// Looks up who may call a route; `None` if it is not in [`TABLE`].
+    pub fn of(method: &Method, path: &str) -> Option<Self> {
+        TABLE
+            .iter()
+            .find(|(m, p, _)| *m == method.as_str() && *p == path)
+            .map(|(_, _, access)| *access)
+    }
+
+    /// Checks that a caller may call the route.
+    ///
+    /// # Errors
+    /// `not-allowed`: the caller lacks the role, or a program calls a route for people.
+    pub fn check(self, caller: &Caller) -> Result<(), ApiError> {
+        let not_allowed = |why: String| Err(ApiError::new(ProblemCode::NotAllowed, why));
+        let is_program = matches!(caller, Caller::Token { .. });
+        match self {
+            People(_) if is_program => {
+                not_allowed("an API token cannot do this: log in to the portal instead".to_owned())
+            }
+            Anyone => Ok(()),
+            Callers(roles) | People(roles) => {
+                if roles.iter().any(|role| caller.is(*role)) {
+                    return Ok(());
+                }
+                let acts_as = if is_program {
+                    ", but an API token acts as a requester only: log in to the portal instead"
+                } else {
+                    ""
+                };
+                not_allowed(format!(
+                    "requires the role {}{acts_as}",
+                    alternatives(roles)
+                ))
+            }
+        }
+    }
+
+    /// The callers in words, such as "people who are `admin` or `auditor`".
+    pub fn in_words(self) -> String {
+        let who = |everyone: &str, some: &str, roles: &[Role]| {
+            if roles == ALL {
+                everyone.to_owned()
+            } else {
+                format!("{some} {}", alternatives(roles))
+            }
+        };
+        match self {
+            Anyone => "anyone".to_owned(),
+            Callers(roles) => who(
+                "people who are logged in, and programs",
+                "people and programs with the role",
+                roles,
+            ),
+            People(roles) => who("people who are logged in", "people with the role", roles),
+        }
+    }
+}
+
+/// The roles as a list, such as "`admin`, `custodian` or `auditor`".
+fn alternatives(roles: &[Role]) -> String {
+    let names: Vec<_> = roles.iter().map(|role| format!("`{role}`")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// What [`enforce`] needs to know.
+#[derive(Clone)]
+pub struct Gate {
+    pub auth: Authenticator,
+    pub access: Access,
+}
+
+/// Rejects callers who may not call the route, before their request is read. Handlers then find the [`Caller`] in the
+/// request.
+pub async fn enforce(
+    State(gate): State<Gate>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if gate.access == Anyone {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, body) = request.into_parts();
+    let identified = gate.auth.identify(&mut parts).await?;
+    gate.access.check(&identified.caller)?;
+    parts.extensions.insert(identified);
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}

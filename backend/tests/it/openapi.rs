@@ -1,0 +1,185 @@
+//! The OpenAPI document: committed, complete, and with an example for every body and problem.
+
+use std::{collections::BTreeSet, path::Path};
+
+use countersign_protocol::{
+    about::About, activation::*, audit::AuditPage, dsse::Envelope, event::Event, hsm::*,
+    operator::*, problem::ProblemCode, remote::*, session::*, signature::*, token::*,
+};
+use countersign_server::http::{openapi, routes::access::TABLE};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Checks that a committed file has this content. If an environment variable says so, writes it.
+fn is_committed(file: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(file);
+    if std::env::var_os("COUNTERSIGN_UPDATE").is_some() {
+        std::fs::write(&path, made).expect("written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == made,
+        "docs/{file} is out of date: run this test with COUNTERSIGN_UPDATE=1"
+    );
+}
+
+#[test]
+fn the_committed_document_is_that_of_the_code() {
+    is_committed("openapi.json", &format!("{:#}\n", openapi::document(true)));
+}
+
+#[test]
+fn the_page_about_the_api_lists_every_route() {
+    const BEGIN: &str = "<!-- routes -->\n";
+    const END: &str = "<!-- /routes -->";
+    let document = openapi::document(true);
+    let rows: String = TABLE
+        .iter()
+        .map(|(method, path, access)| {
+            let operation = &document["paths"][path][method.to_lowercase()];
+            let summary = operation["summary"].as_str().expect("a summary");
+            format!(
+                "| {method} `{path}` | {} | {summary} |\n",
+                access.in_words()
+            )
+        })
+        .collect();
+    let table = format!("| route | callers | purpose |\n|---|---|---|\n{rows}");
+    let page = include_str!("../../../docs/api.md");
+    let (before, rest) = page.split_once(BEGIN).expect("the beginning of the table");
+    let (_, after) = rest.split_once(END).expect("the end of the table");
+    is_committed("api.md", &format!("{before}{BEGIN}{table}{END}{after}"));
+}
+
+#[test]
+fn every_route_with_its_callers_is_documented() {
+    let document = openapi::document(true);
+    let paths = document["paths"].as_object().expect("paths");
+    let documented: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("methods").keys();
+            methods.map(move |method| (method.to_uppercase(), path.clone()))
+        })
+        .collect();
+    let table: BTreeSet<_> = TABLE
+        .iter()
+        .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
+    assert_eq!(documented, table);
+}
+
+/// Calls `visit` with every object in the document.
+fn each_object(value: &Value, visit: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(members) => {
+            visit(value);
+            members
+                .values()
+                .for_each(|member| each_object(member, visit));
+        }
+        Value::Array(items) => items.iter().for_each(|item| each_object(item, visit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_body_has_an_example() {
+    let document = openapi::document(true);
+    let mut bodies = 0;
+    each_object(&document["paths"], &mut |object| {
+        let Some(content) = object["content"].as_object() else {
+            return;
+        };
+        for body in content.values() {
+            // The document itself would be an example of its own body.
+            let is_document = body["schema"]["type"] == "object";
+            assert!(is_document || !body["example"].is_null(), "{object:#}");
+            bodies += 1;
+        }
+    });
+    assert!(bodies > 40, "{bodies}");
+}
+
+#[test]
+fn every_problem_has_an_example() {
+    for code in ProblemCode::ALL {
+        let problem = openapi::problem(code);
+        assert_ne!(problem.detail, "", "{}", code.as_str());
+    }
+}
+
+#[test]
+fn members_have_the_names_that_json_has() {
+    each_object(&openapi::document(true), &mut |object| {
+        for name in object["properties"]
+            .as_object()
+            .into_iter()
+            .flat_map(|all| all.keys())
+        {
+            assert!(!name.contains('_'), "{name}");
+        }
+    });
+}
+
+/// Checks that the example of a type is a complete value of this type.
+fn check<T: Serialize + DeserializeOwned>(name: &'static str) -> &'static str {
+    let example = openapi::example(name).unwrap_or_else(|| panic!("{name} has no example"));
+    let value: T = serde_json::from_value(example.clone())
+        .unwrap_or_else(|error| panic!("the example of {name}: {error}"));
+    let again = serde_json::to_value(&value).expect("JSON");
+    assert_eq!(&again, example, "the example of {name}");
+    name
+}
+
+macro_rules! check_all {
+    ($($name:ident),* $(,)?) => { [$(check::<$name>(stringify!($name))),*] };
+}
+
+#[test]
+fn examples_are_values_of_their_types() {
+    let checked = check_all![
+        About,
+        AcceptDevice,
+        ActivationView,
+        ApprovalOutcome,
+        ApprovalTaskView,
+        AuditPage,
+        Bootstrap,
+        ConfirmKey,
+        CreatedInvitation,
+        CreatedToken,
+        Decline,
+        Enrolment,
+        Envelope,
+        Event,
+        HsmView,
+        InitialiseHsm,
+        InvitationView,
+        KeySettings,
+        LogIn,
+        LoginChallenge,
+        NewActivation,
+        NewCertificate,
+        NewInvitation,
+        NewToken,
+        OpenInvitation,
+        OpenedInvitation,
+        OperatorView,
+        RegisterCustodian,
+        SessionView,
+        SignRequest,
+        SignatureView,
+        SignedApproval,
+        SigningKeyView,
+        TokenView,
+        WaitingDevice,
+    ];
+    let checked: BTreeSet<_> = checked.into_iter().map(str::to_owned).collect();
+    let unchecked: Vec<_> = openapi::example_names()
+        .filter(|name| !checked.contains(*name))
+        .collect();
+    assert!(unchecked.is_empty(), "{unchecked:?}");
+}
