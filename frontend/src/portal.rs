@@ -104,7 +104,7 @@ impl Portal {
     /// An activation, if the store has it.
     pub fn activation(self, id: &ActivationId) -> Option<ActivationView> {
         self.activations
-            .with(|all| all.iter().find(|view| view.terms.id == *id).cloned())
+            .with(|all| all.iter().find(|view| view.id() == *id).cloned())
     }
 
     /// An HSM, if the store has it.
@@ -120,7 +120,7 @@ impl Portal {
     fn put_activations(self, views: Vec<ActivationView>) {
         self.activations.update(|all| {
             for view in views {
-                match all.iter_mut().find(|old| old.terms.id == view.terms.id) {
+                match all.iter_mut().find(|old| old.id() == view.id()) {
                     Some(old) if old.revision > view.revision => {}
                     Some(old) => *old = view,
                     None => all.push(view),
@@ -241,8 +241,8 @@ impl Portal {
         let missing: Vec<_> = self.activations.with_untracked(|all| {
             all.iter()
                 .filter(|old| !old.state.is_ended())
-                .map(|old| old.terms.id.clone())
-                .filter(|id| !views.iter().any(|view| view.terms.id == *id))
+                .map(|old| old.id())
+                .filter(|id| !views.iter().any(|view| view.id() == *id))
                 .collect()
         });
         self.put_activations(views);

@@ -27,7 +27,7 @@ async fn request(test: &TestServer, why: &str, seconds: Option<u32>) -> Activati
 }
 
 async fn ended(test: &TestServer, view: &ActivationView) -> EndReason {
-    let id = &view.terms.id;
+    let id = &view.id();
     reason(&test.wait_for(id, |view| view.state.is_ended()).await)
 }
 
@@ -35,10 +35,10 @@ async fn ended(test: &TestServer, view: &ActivationView) -> EndReason {
 async fn an_activation_that_no_client_polls_is_cancelled() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let gone = request(&test, "gone", Some(4)).await;
-    test.approve(ANNA, &gone.terms.id).await;
+    test.approve(ANNA, &gone.id()).await;
     // An equal request without the limit joins, so the activation must stay.
     let kept = request(&test, "kept", Some(4)).await;
-    assert_eq!(request(&test, "kept", None).await.terms.id, kept.terms.id);
+    assert_eq!(request(&test, "kept", None).await.id(), kept.id());
     let queued = request(&test, "queued", Some(4)).await;
 
     let reason = EndReason::Abandoned { seconds: 4 };
@@ -50,7 +50,8 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
         .filter(|event| matches!(event, AuditEvent::ActivationEnded { reason: ended, .. } if *ended == reason));
     assert_eq!(on_record.count(), 2);
     // The approval of the cancelled activation does not count for the next one.
-    let view = test.wait_for(&kept.terms.id, |view| {
+    let kept = kept.id();
+    let view = test.wait_for(&kept, |view| {
         view.state == ActivationState::AwaitingApprovals
     });
     assert_eq!(view.await.approvals, 0);
@@ -62,10 +63,10 @@ async fn an_activation_that_no_client_polls_is_cancelled() {
 async fn an_open_activation_is_not_abandoned() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let first = request(&test, "open", Some(5)).await;
-    test.open(&first.terms.id).await;
+    test.open(&first.id()).await;
     let after = request(&test, "after", Some(5)).await;
     ended(&test, &after).await;
-    let view = test.view(&first.terms.id).await;
+    let view = test.view(&first.id()).await;
     assert!(
         matches!(view.state, ActivationState::Open { .. }),
         "{view:?}"
@@ -88,7 +89,7 @@ async fn a_long_poll_keeps_an_activation_alive() {
         .expect("a token");
     let router = crate::test_server::router(&test.server).await;
     let waited = request(&test, "waited for", Some(3)).await;
-    let id = waited.terms.id.clone();
+    let id = waited.id();
     let poll = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
         .header("authorization", format!("Bearer {}", token.secret))
         .body(Body::empty())
@@ -114,7 +115,7 @@ async fn a_restart_starts_the_abandonment_time_again() {
     test.shutdown().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     test.restart().await;
-    assert!(!test.view(&view.terms.id).await.state.is_ended());
+    assert!(!test.view(&view.id()).await.state.is_ended());
     assert_eq!(
         ended(&test, &view).await,
         EndReason::Abandoned { seconds: 5 }
@@ -129,7 +130,7 @@ async fn the_silence_is_never_longer_than_the_age_of_the_request() {
     let before = Instant::now();
     let view = request(&test, "new", None).await;
     let attendance = test.server.activations.attendance();
-    attendance.forget(&view.terms.id, Duration::MAX);
+    attendance.forget(&view.id(), Duration::MAX);
     assert!(attendance.silence(&view.terms) <= before.elapsed());
     test.shutdown().await;
 }

@@ -173,7 +173,7 @@ async fn a_token_limited_to_some_keys_receives_only_their_events() {
         let mut received = Vec::new();
         while received.last() != Some(&ec) {
             match socket.next().expect("an event") {
-                Event::Activation { activation } => received.push(activation.terms.id),
+                Event::Activation { activation } => received.push(activation.id()),
                 Event::Hsm { hsm } => {
                     if let HsmState::AwaitingApprovals { activation } = hsm.state {
                         received.extend(activation);

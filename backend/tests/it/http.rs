@@ -11,7 +11,7 @@ use countersign_protocol::{
     activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
     audit::AuditPage,
     hsm::{HsmState, HsmView},
-    id::ActivationId,
+    id::{ActivationId, MemberId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     problem::{Problem, ProblemCode},
@@ -137,7 +137,7 @@ async fn a_token_limited_to_some_keys_lists_only_these_keys() {
 async fn seen(router: &Router, headers: &[(&str, &str)]) -> Vec<ActivationId> {
     let list: Vec<ActivationView> =
         json(send(router, "GET", "/activations", headers, None).await).await;
-    list.into_iter().map(|view| view.terms.id).collect()
+    list.into_iter().map(|view| view.id()).collect()
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_token_limited_to_some_keys_sees_only_their_activations() {
     };
     let rsa = test.request_any_content("rsa", 60, 1).await;
     let both = test.request(DOUG, sign(&["ec", "rsa"]), Some(lease)).await;
-    let both = both.expect("requested").terms.id;
+    let both = both.expect("requested").id();
     let mut bearers = Vec::new();
     for keys in [&["ec"][..], &[]] {
         let created = token_for(&test, keys, None).await.expect("a token");
@@ -175,7 +175,7 @@ async fn a_token_limited_to_some_keys_sees_only_their_activations() {
     };
     let requested = send(&router, "POST", "/activations", &limited, text(&new)).await;
     assert_eq!(requested.status(), StatusCode::CREATED);
-    let ec = json::<ActivationView>(requested).await.terms.id;
+    let ec = json::<ActivationView>(requested).await.id();
 
     assert_eq!(seen(&router, &limited).await, std::slice::from_ref(&ec));
     assert_eq!(
@@ -217,14 +217,14 @@ async fn hidden_activations_do_not_count_towards_the_list_limit() {
     let ec = test.request_any_content("ec", 60, 1).await;
     let rsa = test.request_any_content("rsa", 60, 1).await;
     let mut tx = test.server.store.write().await.expect("a change");
-    let stored = store::activations::by_id(tx.connection(), &rsa).await;
+    let stored = store::activations::by_id(tx.connection(), &rsa.member(0)).await;
     let mut newer = stored.expect("read").expect("there");
     newer.state = ActivationState::Ended {
         reason: EndReason::Expired,
         at: Timestamp::now(),
     };
     for number in 0..300 {
-        newer.terms.id = ActivationId::new(format!("NEWER-{number}"));
+        newer.terms.id = MemberId::new(format!("NEWER-{number}"));
         store::activations::insert(tx.connection(), &newer)
             .await
             .expect("stored");
@@ -237,7 +237,7 @@ async fn hidden_activations_do_not_count_towards_the_list_limit() {
         let headers = [("authorization", bearer.as_str())];
         let response = send(&router, "GET", "/activations?state=all", &headers, None).await;
         let list: Vec<ActivationView> = json(response).await;
-        lists.push(list.into_iter().map(|view| view.terms.id));
+        lists.push(list.into_iter().map(|view| view.id()));
     }
     let [limited, unlimited] = &mut lists[..] else {
         panic!("two lists")
@@ -245,7 +245,7 @@ async fn hidden_activations_do_not_count_towards_the_list_limit() {
     assert!(limited.eq([ec]));
     // Every list has a limit.
     assert_eq!(unlimited.len(), 200);
-    assert_eq!(unlimited.next(), Some(newer.terms.id));
+    assert_eq!(unlimited.next(), Some(newer.terms.id.activation()));
     test.shutdown().await;
 }
 
@@ -299,7 +299,7 @@ async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
     let anna = &test.anna().person;
     for (keys, other) in [
         (vec!["new".to_owned()], vec![]),
-        (vec![], vec![requested.terms.id]),
+        (vec![], vec![requested.id()]),
     ] {
         let new = NewToken {
             label: "pipeline".into(),

@@ -66,7 +66,7 @@ async fn one_activation_opens_several_keys_and_no_others() {
     let (view, _) = request(&test, anything(&["rsa", "ec"]), "both", Join::SamePurpose)
         .await
         .expect("requested");
-    let id = view.terms.id;
+    let id = view.id();
     test.open(&id).await;
     let view = test.hsm_view().await;
     let fingerprint = |label: &str| {
@@ -147,22 +147,22 @@ async fn programs_of_a_build_join_an_activation_with_their_keys_and_reason() {
     let (joined, new) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
         .expect("requested");
-    assert!(!new && joined.terms.id == first.terms.id);
+    assert!(!new && joined.id() == first.id());
     let (other, new) = request(&test, anything(&["ec"]), "build", Join::SamePurpose)
         .await
         .expect("requested");
-    assert!(new && other.terms.id != first.terms.id);
+    assert!(new && other.id() != first.id());
     let (another, new) = request(&test, anything(&["ec"]), "another", Join::SameKeys)
         .await
         .expect("requested");
-    assert!(new, "joined {} for another reason", another.terms.id);
+    assert!(new, "joined {} for another reason", another.id());
     // An open activation is preferred to a waiting one.
-    test.open(&first.terms.id).await;
+    test.open(&first.id()).await;
     let (joined, _) = request(&test, anything(&["ec"]), "build", Join::SameKeys)
         .await
         .expect("requested");
     assert!(matches!(joined.state, ActivationState::Open { .. }));
-    assert_eq!(joined.terms.id, first.terms.id);
+    assert_eq!(joined.id(), first.id());
     test.shutdown().await;
 }
 

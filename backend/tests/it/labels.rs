@@ -22,7 +22,7 @@ async fn request_key(
         label: LABEL.into(),
         key_type,
     };
-    Ok(test.request(ANNA, purpose, None).await?.terms.id)
+    Ok(test.request(ANNA, purpose, None).await?.id())
 }
 
 /// Ben and Carla approve; returns how the activation ends.

@@ -156,8 +156,7 @@ async fn requesters_cannot_approve_their_own_request() {
         .request(ANNA, purpose, None)
         .await
         .expect("requested")
-        .terms
-        .id;
+        .id();
     test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
         .await;
     let rejected = test.task(ANNA, &id).await;
@@ -180,7 +179,7 @@ async fn an_activation_ends_when_too_many_custodians_decline() {
         test.server
             .activations
             .coordinators()
-            .decline(&hsm_id(), id.clone(), custodian, why)
+            .decline(&hsm_id(), id.member(0), custodian, why)
             .await
             .expect("declined");
         test.view(&id).await
@@ -262,7 +261,7 @@ async fn an_activation_without_enough_approvals_expires() {
     };
     let (view, _) = test.request_activation(DOUG, new).await.expect("requested");
     let view = test
-        .wait_for(&view.terms.id, |view| view.state.is_ended())
+        .wait_for(&view.id(), |view| view.state.is_ended())
         .await;
     assert_eq!(reason(&view), EndReason::Expired);
     test.shutdown().await;
@@ -285,7 +284,7 @@ async fn an_activation_that_expires_in_the_queue_says_so() {
         .expect("requested");
     assert_eq!(view.state, ActivationState::Queued);
     let view = test
-        .wait_for(&view.terms.id, |view| view.state.is_ended())
+        .wait_for(&view.id(), |view| view.state.is_ended())
         .await;
     assert_eq!(reason(&view), EndReason::ExpiredInQueue);
     assert!(test.audit().await.iter().any(
@@ -323,7 +322,7 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
             .server
             .activations
             .coordinators()
-            .approve(&hsm_id(), id.clone(), custodian, signed)
+            .approve(&hsm_id(), id.member(0), custodian, signed)
             .await;
         assert!(
             matches!(rejected, Err(ActivationError::Rejected(_))),
@@ -338,7 +337,7 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
         .server
         .activations
         .coordinators()
-        .approve(&hsm_id(), id.clone(), custodian, signed)
+        .approve(&hsm_id(), id.member(0), custodian, signed)
         .await;
     assert!(
         matches!(rejected, Err(ActivationError::Rejected(_))),
@@ -356,7 +355,7 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
         .server
         .activations
         .coordinators()
-        .approve(&hsm_id(), id.clone(), custodian, signed)
+        .approve(&hsm_id(), id.member(0), custodian, signed)
         .await;
     assert!(
         matches!(rejected, Err(ActivationError::Rejected(_))),

@@ -79,7 +79,7 @@ async fn custodians_can_approve_at_the_same_time() {
     for profile in [Profile::VENDOR, Profile::VENDOR_KEPT, Profile::PICO] {
         let mut test = TestServer::ready(profile).await;
         let id = test.request_signatures("ec", &["a.bin"]).await;
-        test.wait_for(&id, |view| view.terms.id == id && !view.state.is_ended())
+        test.wait_for(&id, |view| view.id() == id && !view.state.is_ended())
             .await;
         let tasks = [
             test.task(ANNA, &id).await.expect("a task"),
@@ -96,7 +96,7 @@ async fn custodians_can_approve_at_the_same_time() {
                     .server
                     .activations
                     .coordinators()
-                    .approve(&hsm_id(), id.clone(), custodian, signed)
+                    .approve(&hsm_id(), id.member(0), custodian, signed)
                     .await;
                 match outcome.expect("an outcome") {
                     Approved::Counted => break,

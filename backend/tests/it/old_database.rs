@@ -48,7 +48,7 @@ async fn a_database_of_the_first_server_opens() {
     for activation in &activations {
         // Leases never survive a restart.
         assert!(matches!(activation.state, ActivationState::Ended { .. }));
-        let made = server.views.signatures(&activation.terms.id).await;
+        let made = server.views.signatures(&activation.id()).await;
         let made = made.expect("signatures");
         assert_eq!(made.len() as u64, u64::from(activation.signatures));
         signatures += made.len();

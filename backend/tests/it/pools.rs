@@ -14,7 +14,7 @@ use countersign_protocol::{
     cvc::{Curve, VerifiedDevice},
     dsse::Envelope,
     hsm::HsmState,
-    id::{ActivationId, HsmId},
+    id::{ActivationId, HsmId, MemberId},
     mechanism::Mechanism,
 };
 use countersign_server::{
@@ -229,13 +229,13 @@ impl Pool {
             |view: &ActivationView| view.members[0].state == ActivationState::AwaitingApprovals;
         self.test.wait_for(id, waiting).await;
         for index in [ANNA, CARLA] {
-            let task = self.task(index, &hsm_id(), id).await;
+            let task = self.task(index, &hsm_id(), &id.member(0)).await;
             self.answer(index, &hsm_id(), task).await.expect("counted");
         }
     }
 
     /// The approval task for one HSM.
-    async fn task(&self, index: usize, hsm: &HsmId, member: &ActivationId) -> Envelope {
+    async fn task(&self, index: usize, hsm: &HsmId, member: &MemberId) -> Envelope {
         let custodian = self.test.people[index].custodian();
         let activations = &self.test.server.activations;
         let task = activations
@@ -536,7 +536,7 @@ async fn a_quorum_after_the_time_of_the_lease_opens_nothing() {
     let id = pool.test.request_any_content("ec", SHORT, 10).await;
     pool.waiting(&id).await;
     pool.approve(ANNA, &id).await;
-    let first = pool.task(CARLA, &hsm_id(), &id).await;
+    let first = pool.task(CARLA, &hsm_id(), &id.member(0)).await;
     let other = pool.task(CARLA, &second(), &id.member(1)).await;
     pool.answer(CARLA, &hsm_id(), first).await.expect("counted");
     pool.disconnect_first(&id).await;
@@ -677,7 +677,7 @@ async fn a_pool_with_one_free_hsm_expires_instead_of_staying_queued() {
         .request_activation(DOUG, everywhere)
         .await
         .expect("requested");
-    let id = view.terms.id;
+    let id = view.id();
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(reason(&view), EndReason::Expired);
     let ActivationState::Ended { reason, .. } = &view.members[1].state else {
@@ -754,7 +754,7 @@ async fn an_approval_is_for_one_hsm_only() {
         "{rejected:?}"
     );
     let stranger = pool.test.anna_mut().approve(&task);
-    let other = ActivationId::new("AAAA-BBBB");
+    let other = MemberId::new("AAAA-BBBB");
     let rejected = pool
         .send_approval(
             ANNA,
@@ -821,7 +821,7 @@ async fn a_poll_counts_for_the_remaining_hsms_of_a_pool() {
         .request_activation(DOUG, new)
         .await
         .expect("requested");
-    let id = view.terms.id;
+    let id = view.id();
     tokio::time::sleep(LIMIT / 2).await;
     let requested = Timestamp::now();
     let attendance = pool.test.server.activations.attendance();
@@ -864,7 +864,7 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
     let signatures: usize = both.iter().map(|part| part.signatures.len()).sum();
     assert_eq!(signatures, 1);
     for part in both {
-        let own = &part.activation.terms.id;
+        let own = &part.activation.id();
         assert!(part.signatures.iter().all(|made| made.activation == *own));
     }
     assert_ne!(

@@ -30,7 +30,7 @@ async fn request(test: &TestServer, why: &str) -> Result<ActivationId, Activatio
         reason: why.into(),
         ..anything()
     };
-    Ok(test.request_activation(DOUG, new).await?.0.terms.id)
+    Ok(test.request_activation(DOUG, new).await?.0.id())
 }
 
 /// Names of the revoked custodians that the HSM's page shows.

@@ -86,7 +86,7 @@ async fn a_manifest_names_the_hash_function_of_each_digest() {
         },
     };
     let view = test.request(DOUG, purpose, None).await.expect("requested");
-    let id = view.terms.id;
+    let id = view.id();
     test.open(&id).await;
     let unlisted = SignRequest::new(Mechanism::RsaPkcs1Sha384, vec![1; 48]);
     let rejected = test.sign(&id, "1", &unlisted).await;

@@ -352,7 +352,7 @@ impl TestServer {
             key_type,
         };
         let view = self.request(ANNA, purpose, None).await.expect("requested");
-        let id = view.terms.id;
+        let id = view.id();
         self.approve(BEN, &id).await;
         self.approve(CARLA, &id).await;
         let view = self.wait_for(&id, |view| view.state.is_ended()).await;
@@ -404,7 +404,7 @@ impl TestServer {
             )
             .await
             .expect("requested");
-        view.terms.id
+        view.id()
     }
 
     /// Doug requests signatures of any content.
@@ -425,8 +425,7 @@ impl TestServer {
         self.request(DOUG, purpose, Some(lease))
             .await
             .expect("requested")
-            .terms
-            .id
+            .id()
     }
 
     pub async fn task(&self, index: usize, id: &ActivationId) -> Result<Envelope, ActivationError> {
@@ -501,7 +500,9 @@ impl TestServer {
         let mut connection = self.server.store.read().await.expect("a connection");
         let active = store::activations::active_of(&mut connection, &hsm_id()).await;
         let active = active.expect("activations").into_iter();
-        active.map(|activation| activation.terms.id).collect()
+        active
+            .map(|activation| activation.terms.id.activation())
+            .collect()
     }
 
     pub async fn wait_for(

@@ -105,7 +105,7 @@ pub fn end(view: &ActivationView, reason: &EndReason) -> String {
 /// The same as a sentence: "activation 8K3F-92QD was cancelled by Doug".
 pub fn end_sentence(view: &ActivationView, reason: &EndReason) -> String {
     let how = end(view, reason);
-    let id = &view.terms.id;
+    let id = &view.id();
     match reason {
         EndReason::Completed
         | EndReason::Expired

@@ -64,7 +64,7 @@ pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
         ActivationState::Open { .. } => Ok(()),
         ActivationState::Ended { reason, .. } => Err(CliError::ended(view, reason)),
         ActivationState::Queued | ActivationState::AwaitingApprovals => {
-            Err(CliError::NotOpen(view.terms.id.clone()))
+            Err(CliError::NotOpen(view.id()))
         }
     }
 }
@@ -76,7 +76,7 @@ pub fn until_open(
     is_ours: bool,
     interrupt: &Interrupt,
 ) -> Result<ActivationView, CliError> {
-    let id = view.terms.id.clone();
+    let id = view.id();
     let (sender, events) = channel();
     let on_interrupt = sender.clone();
     // Sending fails after the wait has ended, when the receiver no longer exists.

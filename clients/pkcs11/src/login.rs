@@ -198,7 +198,7 @@ fn open(
         report::line(&format!("HSM {} was not opened: {error}", slot.hsm));
         Rv::of_client(&error)
     })?;
-    let id = view.terms.id.clone();
+    let id = view.id();
     if !covers(&view, keys) {
         report::line(&format!(
             "activation {id} is to {}, but key {} of HSM {} is needed",

@@ -73,7 +73,7 @@ pub fn until_open(
             display.show(&view);
         }
         let polled_at = Instant::now();
-        match client.activation_after(&view.terms.id, view.revision, POLL) {
+        match client.activation_after(&view.id(), view.revision, POLL) {
             Ok(polled) => {
                 if unreachable_since.take().is_some() {
                     display.live.clear();

@@ -17,7 +17,7 @@ pub fn ActivationRows(
     testid: &'static str,
 ) -> impl IntoView {
     view! {
-        <Rows items=views key=|view| view.terms.id.to_string() row=move |view| row(view, testid) />
+        <Rows items=views key=|view| view.id().to_string() row=move |view| row(view, testid) />
     }
     .into_any()
 }

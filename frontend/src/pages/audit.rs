@@ -190,7 +190,7 @@ fn concerns(entry: &AuditEntry, id: &str) -> bool {
         | AuditEvent::LeaseOpened { activation }
         | AuditEvent::KeyGenerated { activation, .. }
         | AuditEvent::Signed { activation, .. }
-        | AuditEvent::ActivationEnded { activation, .. } => activation.as_str() == id,
+        | AuditEvent::ActivationEnded { activation, .. } => activation.activation().as_str() == id,
         _ => false,
     }
 }

@@ -28,7 +28,7 @@ fn tasks(helper: &TestHelper, second: &DeviceChain) -> (ApproveTask, ApproveTask
     let hsms = vec![first.terms.hsm.clone(), name("second", second)];
     first.terms.pool = Some(Pool::new(hsms).unwrap());
     let mut other = first.clone();
-    other.terms.id = first.terms.id.member(1);
+    other.terms.id = first.terms.id.activation().member(1);
     other.terms.hsm = name("second", second);
     other.terms.quorum.total = 5;
     other.device_certificates = Base64(second.to_ef());

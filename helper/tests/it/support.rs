@@ -28,7 +28,7 @@ use countersign_protocol::{
     dsse::{Envelope, Unsigned},
     encoding::Base64,
     helper::{Answer, HELPER_PROTOCOL, HelperError, Message, Operation, Request, Step},
-    id::{ActivationId, HsmId, InvitationId, OperatorId},
+    id::{HsmId, InvitationId, MemberId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     operator::{Person, Role},
@@ -489,7 +489,7 @@ impl Server {
             digest: Sha256Digest::of(name.as_bytes()).into(),
         };
         ActivationTerms {
-            id: ActivationId::new("8K3F"),
+            id: MemberId::new("8K3F"),
             hsm: HsmName {
                 id: HsmId::new("release"),
                 device: countersign_protocol::cvc::DeviceId(self.hsm.device.chr().clone()),

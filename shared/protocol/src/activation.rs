@@ -8,7 +8,7 @@ use crate::{
     digest::Sha256Digest,
     dsse::Envelope,
     encoding::Base64,
-    id::{ActivationId, HsmId},
+    id::{ActivationId, HsmId, MemberId},
     lease::LeaseLimits,
     limits::MAX_POOL,
     operator::Person,
@@ -99,7 +99,7 @@ impl From<Pool> for Vec<HsmName> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActivationTerms {
     /// The id of the activation, or of the member of a pool.
-    pub id: ActivationId,
+    pub id: MemberId,
     /// The HSM to open.
     pub hsm: HsmName,
     /// All the HSMs to open, if there are several.
@@ -135,7 +135,7 @@ impl ActivationTerms {
     }
 
     /// Every HSM to open, with the id of its member.
-    pub fn members(&self) -> Vec<(ActivationId, &HsmName)> {
+    pub fn members(&self) -> Vec<(MemberId, &HsmName)> {
         match &self.pool {
             None => vec![(self.id.clone(), &self.hsm)],
             Some(pool) => {
@@ -155,7 +155,7 @@ impl ActivationTerms {
             quorum: other.quorum,
             ..self.clone()
         };
-        let known = |(id, hsm): (ActivationId, &HsmName)| id == other.id && *hsm == other.hsm;
+        let known = |(id, hsm): (MemberId, &HsmName)| id == other.id && *hsm == other.hsm;
         as_other == *other
             // A custodian who was shown "2 of 3" must not open another HSM that needs fewer approvals.
             && other.quorum.required >= self.quorum.required
@@ -254,13 +254,20 @@ pub struct ActivationView {
     pub url: String,
 }
 
+impl ActivationView {
+    /// The identifier of the activation.
+    pub fn id(&self) -> ActivationId {
+        self.terms.id.activation()
+    }
+}
+
 /// One HSM of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MemberView {
     /// The id of the member.
-    pub id: ActivationId,
+    pub id: MemberId,
     /// The HSM.
     pub hsm: HsmName,
     /// The quorum that the HSM requires.
@@ -474,7 +481,7 @@ pub struct ApprovalTaskView {
 #[serde(deny_unknown_fields)]
 pub struct SignedApproval {
     /// The approved activation, or the approved member of a pool.
-    pub activation: ActivationId,
+    pub activation: MemberId,
     /// The [`crate::statement::Approval`] in its envelope.
     pub statement: Envelope,
     /// The challenge that the card signed.

@@ -8,7 +8,7 @@ use crate::{
     activation::{EndReason, Quorum},
     digest::Sha256Digest,
     hsm::KeySettings,
-    id::{ActivationId, HsmId, InvitationId, SignatureId, TokenId},
+    id::{HsmId, InvitationId, MemberId, SignatureId, TokenId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     operator::{Person, Role},
@@ -205,7 +205,7 @@ pub enum AuditEvent {
     /// A requester or an admin requested an activation.
     ActivationRequested {
         /// The activation.
-        activation: ActivationId,
+        activation: MemberId,
         /// The HSM to open.
         hsm: HsmId,
         /// The purpose, without the list of files.
@@ -220,7 +220,7 @@ pub enum AuditEvent {
     /// A custodian approved, and the HSM accepted the authentication.
     Approved {
         /// The approved activation.
-        activation: ActivationId,
+        activation: MemberId,
         /// The custodian's key.
         key: Fingerprint,
         /// SHA-256 over the payload of the signed statement.
@@ -231,7 +231,7 @@ pub enum AuditEvent {
     /// A custodian declined.
     Declined {
         /// The declined activation.
-        activation: ActivationId,
+        activation: MemberId,
         /// The reason that the custodian gave.
         reason: String,
     },
@@ -239,19 +239,19 @@ pub enum AuditEvent {
     #[serde(alias = "custodians-forgotten")]
     ApprovalsLost {
         /// The activation.
-        activation: ActivationId,
+        activation: MemberId,
         /// The cause, in words.
         why: String,
     },
     /// The lease began.
     LeaseOpened {
         /// The activation whose quorum was reached.
-        activation: ActivationId,
+        activation: MemberId,
     },
     /// A key was generated on an HSM.
     KeyGenerated {
         /// The activation that allowed it.
-        activation: ActivationId,
+        activation: MemberId,
         /// The HSM.
         hsm: HsmId,
         /// The label of the new key.
@@ -265,7 +265,7 @@ pub enum AuditEvent {
         /// The signature.
         signature: SignatureId,
         /// The activation that allowed it.
-        activation: ActivationId,
+        activation: MemberId,
         /// The key that signed.
         key: Fingerprint,
         /// The signature mechanism.
@@ -300,7 +300,7 @@ pub enum AuditEvent {
     /// An activation ended.
     ActivationEnded {
         /// The activation.
-        activation: ActivationId,
+        activation: MemberId,
         /// How it ended.
         reason: EndReason,
         /// The number of signatures that were made.

@@ -55,6 +55,11 @@ id!(
     ActivationId
 );
 id!(
+    /// The identifier of an activation's part on one HSM. An activation for one HSM has one part, with the same
+    /// identifier; in a pool every HSM has a part of its own, which is called a member.
+    MemberId
+);
+id!(
     /// The identifier of an API token, which is not its secret.
     TokenId
 );
@@ -64,18 +69,18 @@ id!(
 );
 
 impl ActivationId {
-    /// The id of a member of a pool, by its place in the pool. The first member has the id of the activation.
-    #[must_use]
-    pub fn member(&self, place: usize) -> Self {
+    /// The identifier of a member, by its place in the pool. The first member has the identifier of the activation.
+    pub fn member(&self, place: usize) -> MemberId {
         match place {
-            0 => self.clone(),
-            more => Self(format!("{}.{}", self.0, more + 1)),
+            0 => MemberId(self.0.clone()),
+            more => MemberId(format!("{}.{}", self.0, more + 1)),
         }
     }
+}
 
-    /// The id of the activation to which this id or member id belongs.
-    #[must_use]
-    pub fn activation(&self) -> Self {
-        Self(self.0.split('.').next().unwrap_or_default().to_owned())
+impl MemberId {
+    /// The activation to which the member belongs.
+    pub fn activation(&self) -> ActivationId {
+        ActivationId(self.0.split('.').next().unwrap_or_default().to_owned())
     }
 }

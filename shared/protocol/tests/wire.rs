@@ -10,7 +10,7 @@ use countersign_protocol::{
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
     file_digest::FileDigest,
     helper::{Message, Operation, Request},
-    id::{ActivationId, HsmId, OperatorId},
+    id::{ActivationId, HsmId, MemberId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestError, ManifestFile},
     mechanism::{Hash, Mechanism},
@@ -35,7 +35,7 @@ fn file(name: &str, content: &[u8]) -> ManifestFile {
 
 fn terms(scope: Scope) -> ActivationTerms {
     ActivationTerms {
-        id: ActivationId::new("8K3F-92QD"),
+        id: MemberId::new("8K3F-92QD"),
         hsm: HsmName {
             id: HsmId::new("release"),
             device: "ZZSIM00000200001".parse().expect("the device id is valid"),
@@ -322,11 +322,15 @@ fn the_members_of_a_pool_are_terms_of_one_request() {
     one.pool = Some(Pool::new(vec![first, second.clone()]).expect("the pool is valid"));
     let members = one.members();
     assert_eq!(members[0], (one.id.clone(), &one.hsm));
-    assert_eq!(members[1], (one.id.member(1), &second));
-    assert_eq!(one.id.member(1).activation(), one.id);
+    assert_eq!(members[1], (one.id.activation().member(1), &second));
+    assert_eq!(one.id.activation(), ActivationId::new("8K3F-92QD"));
+    assert_eq!(
+        one.id.activation().member(1).activation(),
+        one.id.activation()
+    );
 
     let mut other = one.clone();
-    other.id = one.id.member(1);
+    other.id = one.id.activation().member(1);
     other.hsm = second;
     assert!(one.is_same_request(&other) && one.is_same_request(&one));
     let change = |change: fn(&mut ActivationTerms)| {
@@ -339,7 +343,7 @@ fn the_members_of_a_pool_are_terms_of_one_request() {
         change(|terms| terms.reason = "Something else".into()),
         change(|terms| terms.quorum.required = 1),
         change(|terms| terms.pool = None),
-        change(|terms| terms.id = ActivationId::new("AAAA-BBBB.2")),
+        change(|terms| terms.id = MemberId::new("AAAA-BBBB.2")),
         change(|terms| {
             terms.hsm.device = "ZZSIM00000400001".parse().expect("the device id is valid")
         }),

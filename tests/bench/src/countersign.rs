@@ -123,7 +123,7 @@ pub(crate) fn through_module(
         .requester
         .activations(countersign_client::ActivationFilter::Active)?
     {
-        deployment.requester.lock(&view.terms.id)?;
+        deployment.requester.lock(&view.id())?;
     }
     figures
 }

@@ -51,9 +51,9 @@ impl Custodians {
                     if view.state != ActivationState::AwaitingApprovals {
                         continue;
                     }
-                    if last.as_ref() != Some(&view.terms.id) {
+                    if last.as_ref() != Some(&view.id()) {
                         count.fetch_add(1, Ordering::SeqCst);
-                        last = Some(view.terms.id.clone());
+                        last = Some(view.id());
                     }
                     decide(&people, port, reaction, &view);
                 }
@@ -91,7 +91,7 @@ fn decide(people: &People, port: u16, reaction: Reaction, view: &ActivationView)
         if has_decided {
             continue;
         }
-        let id = &view.terms.id;
+        let id = &view.id();
         let result = match reaction {
             Reaction::Approve(_) => person.approve_at(port, id).map(drop),
             Reaction::Decline => {

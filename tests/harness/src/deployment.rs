@@ -250,7 +250,7 @@ impl Deployment {
             abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
-        let id = requested.activation.terms.id;
+        let id = requested.activation.id();
         let reaches = |ready: fn(&ActivationState) -> bool| {
             wait_for(|| Ok(ready(&admin.activation(&id)?.state).then_some(())))
         };
@@ -307,7 +307,7 @@ impl Deployment {
             abandoned_after_seconds: None,
             join: Join::SamePurpose,
         })?;
-        Ok(requested.activation.terms.id)
+        Ok(requested.activation.id())
     }
 
     /// Waits until `ready` accepts the activation.

@@ -71,7 +71,7 @@ pub fn sign_with_cli(
     })
     .and_then(|id| deployment.approve(&id, [deployment.anna(), deployment.carla()]));
     let id = match approved {
-        Ok(view) => view.terms.id,
+        Ok(view) => view.id(),
         Err(error) => {
             let _ = child.kill();
             let _ = child.wait();
@@ -119,7 +119,7 @@ fn check_receipt(deployment: &Deployment, id: &ActivationId, files: usize) -> an
         let key = attestation::verify(&attested, &anchors)?;
         let statement: Approval = approval.statement.verify(key.public_key())?;
         ensure!(
-            statement.predicate.terms.activation == *id,
+            statement.predicate.terms.activation.activation() == *id,
             "the receipt contains an approval of another activation"
         );
         for signature in &receipt.signatures {
@@ -146,7 +146,7 @@ fn active(deployment: &Deployment) -> anyhow::Result<Vec<ActivationId>> {
     let views = deployment
         .requester
         .activations(countersign_client::ActivationFilter::Active)?;
-    Ok(views.into_iter().map(|view| view.terms.id).collect())
+    Ok(views.into_iter().map(|view| view.id()).collect())
 }
 
 /// Signs `files` with the EC key and then with the RSA key, and reports each signature to `say`.

@@ -44,7 +44,7 @@ impl Attendance {
     pub fn asks(&self, id: &ActivationId, wait: Duration) {
         let until = Instant::now() + wait;
         let mut heard = self.heard();
-        let known = heard.activations.entry(id.activation()).or_insert(until);
+        let known = heard.activations.entry(id.clone()).or_insert(until);
         *known = until.max(*known);
     }
 
@@ -70,9 +70,8 @@ impl Attendance {
     /// Drops the entry of an ended activation and all entries older than `longest`, because a poll that raced with the end may
     /// have inserted an entry again.
     pub fn forget(&self, id: &ActivationId, longest: Duration) {
-        let ended = id.activation();
         let waits =
-            |id: &ActivationId, until: &mut Instant| *id != ended && until.elapsed() < longest;
+            |other: &ActivationId, until: &mut Instant| other != id && until.elapsed() < longest;
         self.heard().activations.retain(waits);
     }
 }

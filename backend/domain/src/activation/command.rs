@@ -7,7 +7,7 @@ use countersign_protocol::{
     cvc::Fingerprint,
     dsse::Envelope,
     hsm::InitialiseHsm,
-    id::ActivationId,
+    id::MemberId,
     operator::Person,
 };
 use tokio::sync::oneshot;
@@ -37,34 +37,34 @@ pub enum Command {
     Begin(Reply<()>),
     /// Create the task for a custodian's helper.
     Task {
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
         reply: Reply<Envelope>,
     },
     /// Verify an approval and present it to the HSM.
     Approve {
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
         signed: Box<SignedApproval>,
         reply: Reply<Approved>,
     },
     Decline {
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
         reason: String,
         reply: Reply<()>,
     },
     /// End an activation at a person's request.
     Lock {
-        activation: ActivationId,
+        activation: MemberId,
         request: LockRequest,
         reply: Reply<()>,
     },
     /// A signature under this activation was recorded.
-    Signed { activation: ActivationId },
+    Signed { activation: MemberId },
     /// End an activation that cannot continue, unless it has already ended.
     End {
-        activation: ActivationId,
+        activation: MemberId,
         reason: EndReason,
     },
     /// Erase the HSM and set up its quorum.

@@ -9,7 +9,7 @@ use countersign_protocol::{
     activation::{ActivationTerms, EndReason, SignedApproval},
     audit::Actor,
     dsse::Envelope,
-    id::{ActivationId, HsmId},
+    id::{HsmId, MemberId},
 };
 use tokio::sync::{
     mpsc::{self, Receiver, Sender},
@@ -77,7 +77,7 @@ impl Coordinators {
     pub async fn task(
         &self,
         hsm: &HsmId,
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
     ) -> Result<Envelope, ActivationError> {
         self.ask(hsm, |reply| Command::Task {
@@ -91,7 +91,7 @@ impl Coordinators {
     pub async fn approve(
         &self,
         hsm: &HsmId,
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
         signed: SignedApproval,
     ) -> Result<Approved, ActivationError> {
@@ -108,7 +108,7 @@ impl Coordinators {
     pub async fn decline(
         &self,
         hsm: &HsmId,
-        activation: ActivationId,
+        activation: MemberId,
         custodian: Custodian,
         reason: String,
     ) -> Result<(), ActivationError> {
@@ -122,11 +122,7 @@ impl Coordinators {
     }
 
     /// Reports a recorded signature.
-    pub async fn signed(
-        &self,
-        hsm: &HsmId,
-        activation: ActivationId,
-    ) -> Result<(), ActivationError> {
+    pub async fn signed(&self, hsm: &HsmId, activation: MemberId) -> Result<(), ActivationError> {
         self.send(hsm, Command::Signed { activation }).await
     }
 
@@ -134,7 +130,7 @@ impl Coordinators {
     pub async fn end(
         &self,
         hsm: &HsmId,
-        activation: ActivationId,
+        activation: MemberId,
         reason: EndReason,
     ) -> Result<(), ActivationError> {
         self.send(hsm, Command::End { activation, reason }).await
@@ -142,7 +138,7 @@ impl Coordinators {
 
     /// Like [`Self::end`], but without waiting, because coordinators that waited for each other or for a signature could
     /// deadlock.
-    pub fn end_soon(&self, hsm: &HsmId, id: ActivationId, reason: EndReason) {
+    pub fn end_soon(&self, hsm: &HsmId, id: MemberId, reason: EndReason) {
         let (coordinators, hsm) = (self.clone(), hsm.clone());
         tokio::spawn(async move {
             if let Err(error) = coordinators.end(&hsm, id.clone(), reason).await {

@@ -47,7 +47,7 @@ impl Activations {
                 Err(error) => refused.get_or_insert(error),
             };
         }
-        Err(refused.unwrap_or_else(|| ActivationError::NotFound(terms.id.clone())))
+        Err(refused.unwrap_or_else(|| ActivationError::NotFound(terms.id.activation())))
     }
 
     /// Presents an approval for one HSM. The result may be the task for the next HSM.

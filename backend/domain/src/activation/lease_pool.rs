@@ -10,7 +10,7 @@ use countersign_protocol::{
     Timestamp,
     activation::{ActivationTerms, EndReason},
     file_digest::FileDigest,
-    id::ActivationId,
+    id::MemberId,
     lease::LeaseLimits,
     mechanism::{Hash, Mechanism},
 };
@@ -114,12 +114,12 @@ impl LeasePool {
         lock(&self.leases).push(lease);
     }
 
-    pub(super) fn remove(&self, member: &ActivationId) {
+    pub(super) fn remove(&self, member: &MemberId) {
         lock(&self.leases).retain(|lease| lease.terms.id != *member);
     }
 
     /// The lease of one HSM.
-    pub fn member(&self, id: &ActivationId) -> Option<Arc<Lease>> {
+    pub fn member(&self, id: &MemberId) -> Option<Arc<Lease>> {
         let leases = lock(&self.leases);
         leases.iter().find(|lease| lease.terms.id == *id).cloned()
     }
@@ -142,7 +142,7 @@ impl LeasePool {
 
     /// Starts a signature on the open HSM with the fewest signatures in progress; of several, on the one that has started the
     /// fewest so far. Skips the HSMs in `tried`. `None` means that no other HSM is open.
-    pub async fn enter(&self, tried: &[ActivationId]) -> Option<Entered> {
+    pub async fn enter(&self, tried: &[MemberId]) -> Option<Entered> {
         while let Some((lease, slot)) = self.shortest(tried) {
             if let Some(entered) = lease.enter(slot).await {
                 return Some(entered);
@@ -151,7 +151,7 @@ impl LeasePool {
         None
     }
 
-    fn shortest(&self, tried: &[ActivationId]) -> Option<(Arc<Lease>, QueueSlot)> {
+    fn shortest(&self, tried: &[MemberId]) -> Option<(Arc<Lease>, QueueSlot)> {
         let leases = lock(&self.leases);
         let open = leases
             .iter()

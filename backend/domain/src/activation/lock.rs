@@ -29,7 +29,7 @@ impl Activations {
         // Signatures that already wait for the HSM must not be created.
         for lease in self
             .leases
-            .pool(&terms.id)
+            .pool(&terms.id.activation())
             .iter()
             .flat_map(|pool| pool.open())
         {

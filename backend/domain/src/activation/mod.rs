@@ -44,7 +44,7 @@ use countersign_protocol::{
     audit::Actor,
     cvc::{Fingerprint, TrustAnchors},
     hsm::InitialiseHsm,
-    id::{ActivationId, HsmId},
+    id::{HsmId, MemberId},
     operator::Person,
 };
 use sqlx::SqliteConnection;
@@ -144,12 +144,12 @@ impl Activations {
     }
 }
 
-/// Loads an activation, or its part on one HSM.
+/// Loads a member of an activation.
 pub async fn load(
     connection: &mut SqliteConnection,
-    id: &ActivationId,
+    id: &MemberId,
 ) -> Result<Activation, ActivationError> {
     store::activations::by_id(connection, id)
         .await?
-        .ok_or_else(|| ActivationError::NotFound(id.clone()))
+        .ok_or_else(|| ActivationError::NotFound(id.activation()))
 }

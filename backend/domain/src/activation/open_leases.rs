@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_protocol::{activation::ActivationTerms, id::ActivationId, lease::LeaseLimits};
+use countersign_protocol::{
+    activation::ActivationTerms,
+    id::{ActivationId, MemberId},
+    lease::LeaseLimits,
+};
 
 use super::{ApprovedScope, Lease, LeasePool};
 
@@ -16,12 +20,12 @@ pub struct OpenLeases(Arc<Mutex<HashMap<ActivationId, Arc<LeasePool>>>>);
 impl OpenLeases {
     /// The leases of an activation that is open, or that was open on one HSM and waits for another.
     pub fn pool(&self, id: &ActivationId) -> Option<Arc<LeasePool>> {
-        self.all().get(&id.activation()).cloned()
+        self.all().get(id).cloned()
     }
 
     /// The open lease of an activation on one of its HSMs.
-    pub fn lease(&self, id: &ActivationId) -> Option<Arc<Lease>> {
-        self.pool(id)?.member(id)
+    pub fn lease(&self, id: &MemberId) -> Option<Arc<Lease>> {
+        self.pool(&id.activation())?.member(id)
     }
 
     pub fn open(&self) -> Vec<Arc<Lease>> {
@@ -42,7 +46,7 @@ impl OpenLeases {
     }
 
     pub(super) fn remove(&self, id: &ActivationId) {
-        self.all().remove(&id.activation());
+        self.all().remove(id);
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<ActivationId, Arc<LeasePool>>> {

@@ -138,7 +138,7 @@ async fn write(store: &Store, changes: impl IntoIterator<Item = &Entry>) -> Resu
 #[cfg(test)]
 mod tests {
     use countersign_protocol::{
-        cvc::Fingerprint, digest::Sha256Digest, id::ActivationId, mechanism::Mechanism,
+        cvc::Fingerprint, digest::Sha256Digest, id::MemberId, mechanism::Mechanism,
     };
 
     use super::*;
@@ -154,7 +154,7 @@ mod tests {
         let release = || journal.write(Entry::Release(SignatureId::new("nothing")));
         let digest = Sha256Digest::of(b"x");
         let reservation = Reservation {
-            activation: ActivationId::new("NONE-SUCH"),
+            activation: MemberId::new("NONE-SUCH"),
             idempotency_key: "1".into(),
             signature: StoredSignature {
                 id: SignatureId::new("1"),

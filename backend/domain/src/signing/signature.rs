@@ -29,7 +29,7 @@ pub(super) fn answer(
     if !same {
         return Err(SigningError::IdempotencyMismatch);
     }
-    to_view(terms, &id.activation(), stored).ok_or(SigningError::UnknownOutcome)
+    to_view(terms, id, stored).ok_or(SigningError::UnknownOutcome)
 }
 
 /// The view of a signature; `None` if its outcome is unknown.

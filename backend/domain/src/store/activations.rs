@@ -5,7 +5,7 @@ use countersign_protocol::{
     cvc::Fingerprint,
     digest::Sha256Digest,
     dsse::Envelope,
-    id::{ActivationId, HsmId, OperatorId},
+    id::{ActivationId, HsmId, MemberId, OperatorId},
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -112,7 +112,7 @@ pub async fn set_abandoned_after(
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE activations SET abandoned_after = ? WHERE pool = ?")
         .bind(seconds)
-        .bind(id.activation().as_str())
+        .bind(id.as_str())
         .execute(connection)
         .await?;
     Ok(())
@@ -141,7 +141,7 @@ pub async fn update(
 /// The member with this id. The first member of an activation has the activation's own id.
 pub async fn by_id(
     connection: &mut SqliteConnection,
-    id: &ActivationId,
+    id: &MemberId,
 ) -> Result<Option<Activation>, StoreError> {
     let row = sqlx::query("SELECT * FROM activations WHERE id = ?")
         .bind(id.as_str())
@@ -169,7 +169,7 @@ pub async fn members(
     id: &ActivationId,
 ) -> Result<Vec<Activation>, StoreError> {
     let rows = sqlx::query("SELECT * FROM activations WHERE pool = ? ORDER BY sequence")
-        .bind(id.activation().as_str())
+        .bind(id.as_str())
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()
@@ -210,7 +210,7 @@ pub async fn newest(
         for row in &rows {
             let id = ActivationId::new(row.get::<&str, _>("id"));
             let accepted = match filter {
-                Some(filter) => filter(&terms(&mut *connection, &id).await?),
+                Some(filter) => filter(&terms(&mut *connection, &id.member(0)).await?),
                 None => true,
             };
             if accepted {
@@ -223,10 +223,10 @@ pub async fn newest(
     }
 }
 
-/// Reads the terms of one activation. Manifests can be large, so only one is held in memory at a time.
+/// Reads the terms of one member. Manifests can be large, so only one is held in memory at a time.
 async fn terms(
     connection: &mut SqliteConnection,
-    id: &ActivationId,
+    id: &MemberId,
 ) -> Result<ActivationTerms, StoreError> {
     let row = sqlx::query("SELECT terms FROM activations WHERE id = ?")
         .bind(id.as_str())
@@ -238,7 +238,7 @@ async fn terms(
 /// Custodians' decisions to a member.
 pub async fn decisions(
     connection: &mut SqliteConnection,
-    id: &ActivationId,
+    id: &MemberId,
 ) -> Result<Vec<StoredDecision>, StoreError> {
     let rows = sqlx::query("SELECT * FROM answers WHERE activation = ? ORDER BY fingerprint")
         .bind(id.as_str())
@@ -261,7 +261,7 @@ pub async fn decisions(
 /// Stores a custodian's decision in place of an earlier one.
 pub async fn put_decision(
     connection: &mut SqliteConnection,
-    id: &ActivationId,
+    id: &MemberId,
     decision: &StoredDecision,
 ) -> Result<(), StoreError> {
     sqlx::query(

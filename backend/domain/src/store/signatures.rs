@@ -4,7 +4,7 @@ use countersign_protocol::{
     Timestamp,
     cvc::Fingerprint,
     encoding::Base64,
-    id::{ActivationId, SignatureId},
+    id::{ActivationId, MemberId, SignatureId},
     mechanism::Mechanism,
 };
 use sqlx::{QueryBuilder, Row, SqliteConnection, sqlite::SqliteRow};
@@ -50,7 +50,7 @@ pub async fn by_key(
         "SELECT s.* FROM signatures s JOIN activations a ON a.id = s.activation
          WHERE a.pool = ? AND s.idempotency_key = ? ORDER BY s.signature IS NULL LIMIT 1",
     )
-    .bind(activation.activation().as_str())
+    .bind(activation.as_str())
     .bind(idempotency_key)
     .fetch_optional(connection)
     .await?;
@@ -59,7 +59,7 @@ pub async fn by_key(
 
 /// A reservation that is to be stored.
 pub struct Reservation {
-    pub activation: ActivationId,
+    pub activation: MemberId,
     /// The requester's identifier of the request, so that a repeated request gets the same signature.
     pub idempotency_key: String,
     pub signature: StoredSignature,
@@ -144,7 +144,7 @@ pub async fn record(connection: &mut SqliteConnection, made: &[&Made]) -> Result
 /// Number of signatures, and number of reservations including them.
 pub async fn counts(
     connection: &mut SqliteConnection,
-    activation: &ActivationId,
+    activation: &MemberId,
 ) -> Result<(u32, u32), StoreError> {
     let row = sqlx::query("SELECT COUNT(signature) AS made, COUNT(*) AS reserved FROM signatures WHERE activation = ?")
         .bind(activation.as_str())
@@ -156,7 +156,7 @@ pub async fn counts(
 /// The signatures under an activation's member, oldest first.
 pub async fn made(
     connection: &mut SqliteConnection,
-    activation: &ActivationId,
+    activation: &MemberId,
 ) -> Result<Vec<StoredSignature>, StoreError> {
     let rows = sqlx::query(
         "SELECT * FROM signatures WHERE activation = ? AND signature IS NOT NULL ORDER BY made_at, id",

@@ -64,7 +64,7 @@ impl Views {
     fn combine(&self, first: ActivationView, views: &[ActivationView]) -> ActivationView {
         let states: Vec<_> = views.iter().map(|view| view.state.clone()).collect();
         let signatures = views.iter().map(|view| view.signatures).sum();
-        let left = match self.leases.pool(&first.terms.id) {
+        let left = match self.leases.pool(&first.id()) {
             Some(pool) => pool.left(),
             None => first.terms.lease.signatures.saturating_sub(signatures),
         };

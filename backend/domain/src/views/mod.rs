@@ -82,7 +82,7 @@ impl Views {
     /// The terms of an activation, if it exists.
     pub async fn terms(&self, id: &ActivationId) -> Result<Option<ActivationTerms>, StoreError> {
         let mut connection = self.store.read().await?;
-        let found = store::activations::by_id(&mut connection, &id.activation()).await?;
+        let found = store::activations::by_id(&mut connection, &id.member(0)).await?;
         Ok(found.map(|activation| activation.terms))
     }
 }

@@ -73,7 +73,12 @@ impl Views {
             server: self.identity.identity().clone(),
             device_certificates: Base64(device.verified.chain().to_ef()),
             approvals,
-            signatures: signatures::of_member(connection, &member.terms, &member.terms.id).await?,
+            signatures: signatures::of_member(
+                connection,
+                &member.terms,
+                &member.terms.id.activation(),
+            )
+            .await?,
             activation: view,
             others: Vec::new(),
             at: Timestamp::now(),

@@ -17,7 +17,7 @@ impl Views {
         let mut connection = self.store.read().await?;
         let mut all = Vec::new();
         for member in store::activations::members(&mut connection, id).await? {
-            all.extend(of_member(&mut connection, &member.terms, &id.activation()).await?);
+            all.extend(of_member(&mut connection, &member.terms, id).await?);
         }
         all.sort_by_key(|signature| signature.made_at);
         Ok(all)

@@ -114,7 +114,7 @@ async fn sign(
         .signing
         .sign(
             &program.requester(),
-            &lease.terms.id,
+            &lease.terms.id.activation(),
             &idempotency_key,
             &request,
         )

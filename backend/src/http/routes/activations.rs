@@ -13,7 +13,7 @@ use countersign_protocol::{
         SignedApproval,
     },
     dsse::Envelope,
-    id::ActivationId,
+    id::{ActivationId, MemberId},
     operator::Role,
     problem::ProblemCode,
     signature::{IDEMPOTENCY_KEY, SignRequest, SignatureView},
@@ -141,17 +141,19 @@ async fn create(
     Ok((status, Json(views.activation(&id).await?)))
 }
 
-/// The terms, if the caller may see the activation. For other callers it does not exist.
+/// The activation with its terms, if the caller may see it. For other callers it does not exist. The id of a member stands
+/// for its activation.
 async fn visible(
     views: &Views,
     caller: &Caller,
-    id: &ActivationId,
-) -> Result<ActivationTerms, ApiError> {
-    let terms = views.terms(id).await?;
-    terms
-        .filter(|terms| caller.sees(terms))
+    id: &MemberId,
+) -> Result<(ActivationId, ActivationTerms), ApiError> {
+    let activation = id.activation();
+    match views.terms(&activation).await? {
+        Some(terms) if caller.sees(&terms) => Ok((activation, terms)),
         // The error names the id as it was requested.
-        .ok_or_else(|| ActivationError::NotFound(id.clone()).into())
+        _ => Err(ActivationError::NotFound(ActivationId::new(id.as_str())).into()),
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -177,13 +179,13 @@ async fn show(
     State(people): State<People>,
     State(changes): State<Changes>,
     mut caller: LiveCaller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
     Query(query): Query<Wait>,
 ) -> Result<Json<ActivationView>, ApiError> {
     // Subscribe before reading, so that no change is missed in between.
     let mut people = people.changes();
     let mut changes = changes.subscribe();
-    let terms = visible(&views, caller.now().await?, &id).await?;
+    let (id, terms) = visible(&views, caller.now().await?, &id).await?;
     let seconds = query.wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     let wait = query
         .after
@@ -212,7 +214,7 @@ async fn show(
 async fn changed(changes: &mut Receiver<Change>, id: &ActivationId) {
     loop {
         match changes.recv().await {
-            Ok(Change::Activation(changed)) if changed == id.activation() => return,
+            Ok(Change::Activation(changed)) if changed == *id => return,
             Ok(_) => {}
             Err(RecvError::Lagged(_) | RecvError::Closed) => return,
         }
@@ -242,10 +244,10 @@ async fn task(
     State(activations): State<Activations>,
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
 ) -> Result<Json<ApprovalTaskView>, ApiError> {
     let custodian = custodian(&caller)?;
-    let terms = visible(&views, &caller, &id).await?;
+    let (_, terms) = visible(&views, &caller, &id).await?;
     let task = activations.task(&terms, &custodian).await?;
     Ok(Json(ApprovalTaskView { task }))
 }
@@ -260,11 +262,11 @@ async fn approve(
     State(activations): State<Activations>,
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
     Body(body): Body<SignedApproval>,
 ) -> Result<Json<ApprovalOutcome>, ApiError> {
     let custodian = custodian(&caller)?;
-    let terms = visible(&views, &caller, &id).await?;
+    let (id, terms) = visible(&views, &caller, &id).await?;
     let approved = activations.approve(&terms, &custodian, body).await?;
     Ok(Json(match approved {
         Approved::Counted => ApprovalOutcome::Counted {
@@ -284,11 +286,11 @@ async fn decline(
     State(activations): State<Activations>,
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
     Body(body): Body<Decline>,
 ) -> Result<Json<ActivationView>, ApiError> {
     let custodian = custodian(&caller)?;
-    let terms = visible(&views, &caller, &id).await?;
+    let (id, terms) = visible(&views, &caller, &id).await?;
     activations
         .decline(&terms, &custodian, &body.reason)
         .await?;
@@ -304,9 +306,9 @@ async fn lock(
     State(activations): State<Activations>,
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
 ) -> Result<Json<ActivationView>, ApiError> {
-    let terms = visible(&views, &caller, &id).await?;
+    let (id, terms) = visible(&views, &caller, &id).await?;
     let request = LockRequest {
         person: caller.person().clone(),
         actor: caller.actor(),
@@ -326,7 +328,7 @@ async fn lock(
 async fn sign(
     State(signing): State<Signing>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
     headers: HeaderMap,
     Body(body): Body<SignRequest>,
 ) -> Result<Json<SignatureView>, ApiError> {
@@ -338,7 +340,11 @@ async fn sign(
     })?;
     let actor = caller.actor();
     let requester = caller.requester_as(&actor);
-    Ok(Json(signing.sign(&requester, &id, key, &body).await?))
+    Ok(Json(
+        signing
+            .sign(&requester, &id.activation(), key, &body)
+            .await?,
+    ))
 }
 
 /// Lists the signatures of an activation.
@@ -349,9 +355,9 @@ async fn sign(
 async fn signatures(
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
 ) -> Result<Json<Vec<SignatureView>>, ApiError> {
-    visible(&views, &caller, &id).await?;
+    let (id, _) = visible(&views, &caller, &id).await?;
     Ok(Json(views.signatures(&id).await?))
 }
 
@@ -363,8 +369,8 @@ async fn signatures(
 async fn receipt(
     State(views): State<Views>,
     caller: Caller,
-    Path(id): Path<ActivationId>,
+    Path(id): Path<MemberId>,
 ) -> Result<Json<Envelope>, ApiError> {
-    visible(&views, &caller, &id).await?;
+    let (id, _) = visible(&views, &caller, &id).await?;
     Ok(Json(views.receipt(&id).await?))
 }

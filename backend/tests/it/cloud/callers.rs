@@ -108,8 +108,7 @@ async fn a_token_limited_to_some_keys_sees_and_uses_only_these() {
         .request(DOUG, both, Some(limits))
         .await
         .expect("requested")
-        .terms
-        .id;
+        .id();
     test.open(&id).await;
     let reply = ec_only.sign(&key, "ECDSA", &[3; 32]).await;
     assert_eq!(reply.rejection(), (409, "not-open"));

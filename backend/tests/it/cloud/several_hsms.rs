@@ -58,7 +58,7 @@ async fn approve(test: &mut TestServer, id: &ActivationId) {
             .server
             .activations
             .coordinators()
-            .task(&second(), id.clone(), custodian)
+            .task(&second(), id.member(0), custodian)
             .await
             .expect("a task");
         loop {
@@ -68,7 +68,7 @@ async fn approve(test: &mut TestServer, id: &ActivationId) {
                 .server
                 .activations
                 .coordinators()
-                .approve(&second(), id.clone(), custodian, signed)
+                .approve(&second(), id.member(0), custodian, signed)
                 .await
                 .expect("an outcome");
             match outcome {

@@ -61,7 +61,7 @@ async fn ends_and_works_again(
     test.assert_locked().await;
     let log = test.audit().await;
     let end = log.iter().rposition(
-        |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation.activation() == *id),
     );
     let end = end.expect("an entry");
     assert!(matches!(log[end - 1], AuditEvent::HsmLocked { .. }));

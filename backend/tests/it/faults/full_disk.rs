@@ -181,7 +181,7 @@ async fn an_approval_that_cannot_be_stored_locks_the_hsm_and_all_approve_again()
 async fn logged_ends(test: &TestServer, id: &ActivationId) -> usize {
     let log = test.audit().await;
     let ends = log.iter().filter(
-        |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation == id),
+        |event| matches!(event, AuditEvent::ActivationEnded { activation, .. } if activation.activation() == *id),
     );
     ends.count()
 }

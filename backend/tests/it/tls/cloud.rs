@@ -129,7 +129,7 @@ async fn a_client_of_the_cloud_service_needs_only_its_certificate() {
         signatures: 3,
     };
     let requested = tls_server.test.request(DOUG, purpose, Some(lease)).await;
-    let id = requested.expect("requested").terms.id;
+    let id = requested.expect("requested").id();
     tls_server.test.open(&id).await;
     for path in ["/hsms", "/keys", "/keydomains", &ec, &rsa] {
         let (status, _) = client.request(path, &[]).await;

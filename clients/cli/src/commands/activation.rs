@@ -47,7 +47,7 @@ pub fn run(command: &Activation, global: &Global, output: Output) -> Result<(), 
 }
 
 fn status_line(view: &ActivationView) -> String {
-    format!("{}: {}", view.terms.id, status::status(view))
+    format!("{}: {}", view.id(), status::status(view))
 }
 
 fn locked(views: &[ActivationView], reason: Option<&str>) -> String {
@@ -69,10 +69,10 @@ fn lock_own(client: &Client, reason: Option<&str>) -> Result<Vec<ActivationView>
         .into_iter()
         .filter(|view| view.terms.requester.id == own)
         .filter(|view| reason.is_none_or(|reason| view.terms.reason == reason));
-    own.map(|view| match client.lock(&view.terms.id) {
+    own.map(|view| match client.lock(&view.id()) {
         // It ended for another reason in the meantime.
         Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {
-            Ok(client.activation(&view.terms.id)?)
+            Ok(client.activation(&view.id())?)
         }
         result => Ok(result?),
     })
@@ -92,7 +92,7 @@ fn list(activations: &[ActivationView], filter: ActivationFilter) -> String {
         .iter()
         .map(|view| {
             vec![
-                view.terms.id.to_string(),
+                view.id().to_string(),
                 status::state_name(&view.state).to_owned(),
                 view.terms.hsm_names(),
                 status::purpose(&view.terms.purpose),

@@ -52,13 +52,12 @@ pub fn Activation() -> impl IntoView {
         view.with(|view| {
             view.as_ref().map_or_else(
                 || format!("Activation {}", id.get()),
-                |view| format!("{} – {}", view.terms.reason, view.terms.id),
+                |view| format!("{} – {}", view.terms.reason, view.id()),
             )
         })
     });
     // Live events rebuild only the parts that change, so that a half-typed reason stays.
-    let shown =
-        Memo::new(move |_| view.with(|view| view.as_ref().map(|view| view.terms.id.clone())));
+    let shown = Memo::new(move |_| view.with(|view| view.as_ref().map(|view| view.id())));
     view! {
         <Page title=title>
             <ProblemView problem=failed />

@@ -124,7 +124,7 @@ pub fn RequestForm() -> impl IntoView {
         work.run(async move {
             let request = fields.request(key).await?;
             let view: ActivationView = portal.post("/activations", &request).await?;
-            let page = format!("/a/{}", view.terms.id);
+            let page = format!("/a/{}", view.id());
             portal.put_activation(view);
             navigate(&page, Default::default());
             Ok(())

@@ -42,7 +42,7 @@ pub fn GenerateForm(hsm: HsmId) -> impl IntoView {
                 join: Join::SamePurpose,
             };
             let view: ActivationView = portal.post("/activations", &request).await?;
-            let page = format!("/a/{}", view.terms.id);
+            let page = format!("/a/{}", view.id());
             portal.put_activation(view);
             navigate(&page, Default::default());
             Ok(())

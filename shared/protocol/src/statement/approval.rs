@@ -72,7 +72,7 @@ pub struct ApprovedTerms {
     /// SHA-256 over the canonical JSON of the complete [`ActivationTerms`].
     pub digest: Sha256Digest,
     /// The activation, or the member of a pool.
-    pub activation: crate::id::ActivationId,
+    pub activation: crate::id::MemberId,
     /// The signing HSM.
     pub hsm: crate::activation::HsmName,
     /// All the HSMs that are opened under the same limits, if there are several.

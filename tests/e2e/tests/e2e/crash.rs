@@ -115,7 +115,7 @@ pub fn kill_while_signing(deployment: &mut Deployment) -> anyhow::Result<()> {
                 signature,
                 activation,
                 ..
-            } if activation == id => Some(signature),
+            } if activation.activation() == id => Some(signature),
             _ => None,
         })
         .collect();

@@ -12,7 +12,7 @@ use countersign_protocol::{
     dsse::Envelope,
     encoding::Base64,
     hsm::RegisteredCustodian,
-    id::ActivationId,
+    id::MemberId,
     limits,
     task::{ApproveTask, Task},
     text,
@@ -64,7 +64,7 @@ impl Coordinator {
 
     pub(super) async fn task(
         &mut self,
-        id: &ActivationId,
+        id: &MemberId,
         custodian: &Custodian,
     ) -> Result<Envelope, ActivationError> {
         let activation = self.load(id).await?;
@@ -97,7 +97,7 @@ impl Coordinator {
     /// Verifies the signed statement before anything is sent to the HSM, then presents the response to the HSM.
     pub(super) async fn approve(
         &mut self,
-        id: &ActivationId,
+        id: &MemberId,
         custodian: &Custodian,
         signed: &SignedApproval,
     ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
@@ -245,7 +245,7 @@ impl Coordinator {
 
     pub(super) async fn decline(
         &mut self,
-        id: &ActivationId,
+        id: &MemberId,
         custodian: &Custodian,
         reason: String,
     ) -> Result<(), ActivationError> {

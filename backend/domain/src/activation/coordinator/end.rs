@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use countersign_protocol::{
     activation::{ActivationState, EndReason},
     audit::Actor,
-    id::ActivationId,
+    id::MemberId,
 };
 
 use super::{
@@ -25,7 +25,7 @@ const STORES_WITHIN: Duration = Duration::from_secs(1);
 impl Coordinator {
     pub(super) async fn lock(
         &mut self,
-        id: &ActivationId,
+        id: &MemberId,
         request: LockRequest,
     ) -> Result<(), ActivationError> {
         let activation = self.load(id).await?;
@@ -116,7 +116,7 @@ fn close_soon(lease: Arc<Lease>, reason: EndReason) {
     });
 }
 
-fn not_stored(id: &ActivationId, proof: &Proof) -> ActivationError {
+fn not_stored(id: &MemberId, proof: &Proof) -> ActivationError {
     let locked = match proof {
         Proof::Proven(_) => "the HSM is locked, and no more signatures are created".to_owned(),
         Proof::NotNeeded => "no more signatures are created".to_owned(),

@@ -16,7 +16,7 @@ use countersign_protocol::{
     activation::{ActivationState, EndReason},
     audit::Actor,
     cvc::TrustAnchors,
-    id::ActivationId,
+    id::MemberId,
 };
 use tokio::{
     sync::{
@@ -207,7 +207,7 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn load(&self, id: &ActivationId) -> Result<Activation, ActivationError> {
+    async fn load(&self, id: &MemberId) -> Result<Activation, ActivationError> {
         let mut connection = self.store.read().await?;
         load(&mut connection, id).await
     }

@@ -8,7 +8,7 @@ use countersign_protocol::{
     activation::{Decision, EndReason},
     audit::{Actor, AuditEvent},
     cvc::{Chr, Curve, PublicKey},
-    id::ActivationId,
+    id::MemberId,
     purpose::{KeyName, NewKeyType},
 };
 
@@ -31,7 +31,7 @@ impl Coordinator {
     /// Verifies all approvals again and opens the lease. Any problem ends the activation and locks the HSM.
     pub(super) async fn open(
         &mut self,
-        id: &ActivationId,
+        id: &MemberId,
     ) -> Result<Option<Arc<Lease>>, ActivationError> {
         let activation = self.load(id).await?;
         match self.prepare(&activation).await {
@@ -121,7 +121,7 @@ impl Coordinator {
         if let Err(error) = self.hsm.open_lease(&lease.handle, deadline).await {
             // The lease never opened, so its time must not run.
             if lease.pool.is_unused() {
-                self.leases.remove(&activation.terms.id);
+                self.leases.remove(&activation.terms.id.activation());
             }
             return Err(error.into());
         }

@@ -5,7 +5,7 @@ use countersign_protocol::{
     activation::EndReason,
     audit::{Actor, AuditEvent},
     cvc::Fingerprint,
-    id::{ActivationId, OperatorId},
+    id::{MemberId, OperatorId},
 };
 
 use super::Coordinator;
@@ -36,7 +36,7 @@ pub(super) enum Overdue {
 /// The end of an activation, after an attempt to lock its HSM.
 #[derive(Clone)]
 pub(super) struct End {
-    pub id: ActivationId,
+    pub id: MemberId,
     pub reason: EndReason,
     pub actor: Actor,
     pub proof: Proof,
@@ -109,7 +109,7 @@ impl Coordinator {
     }
 
     /// Whether this activation has ended, but the end is not stored yet.
-    pub(super) fn is_ending(&self, id: &ActivationId) -> bool {
+    pub(super) fn is_ending(&self, id: &MemberId) -> bool {
         let ends = |overdue: &Overdue| matches!(overdue, Overdue::End(end) if end.id == *id);
         self.overdue.iter().any(ends)
     }
@@ -176,7 +176,7 @@ impl Coordinator {
         }
         let change = StateChange::End(reason.clone());
         transition::apply(&mut tx, &mut activation, change, actor).await?;
-        let members = store::activations::members(tx.connection(), id).await?;
+        let members = store::activations::members(tx.connection(), &id.activation()).await?;
         tx.commit().await?;
         tracing::info!(activation = %id, %reason, "activation ended");
         if let Some(lease) = self.leases.lease(id) {
@@ -185,9 +185,9 @@ impl Coordinator {
         }
         // While other HSMs can still open, keep counting the signatures of all together.
         if members.iter().all(|member| member.state.is_ended()) {
-            self.leases.remove(id);
+            self.leases.remove(&id.activation());
             let longest = std::time::Duration::from_secs(self.limits.max_approval_seconds.into());
-            self.attendance.forget(id, longest);
+            self.attendance.forget(&id.activation(), longest);
         }
         self.coordinators.end_others(&activation.terms, reason);
         Ok(())

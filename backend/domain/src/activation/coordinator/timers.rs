@@ -6,7 +6,7 @@ use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, EndReason},
     audit::Actor,
-    id::ActivationId,
+    id::MemberId,
 };
 use jiff::SignedDuration;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Timers {
     /// The activation whose progress must be reported, and the time of the report.
-    progress: Option<(ActivationId, Instant)>,
+    progress: Option<(MemberId, Instant)>,
     expiry: Expiry,
 }
 
@@ -46,13 +46,13 @@ impl Timers {
         self.expiry = Expiry::Unknown;
     }
 
-    pub fn report_progress(&mut self, activation: ActivationId) {
+    pub fn report_progress(&mut self, activation: MemberId) {
         self.progress
             .get_or_insert_with(|| (activation, Instant::now() + PROGRESS));
     }
 
-    fn take_progress(&mut self) -> Option<ActivationId> {
-        let due = |(_, at): &mut (ActivationId, Instant)| *at <= Instant::now();
+    fn take_progress(&mut self) -> Option<MemberId> {
+        let due = |(_, at): &mut (MemberId, Instant)| *at <= Instant::now();
         self.progress.take_if(due).map(|(id, _)| id)
     }
 
@@ -116,7 +116,7 @@ impl Coordinator {
             _ => EndReason::Expired,
         };
         let expires = (terms.expires_at, without);
-        let sooner = match self.leases.pool(&terms.id) {
+        let sooner = match self.leases.pool(&terms.id.activation()) {
             // Another HSM of the pool is already open, so wait no longer than that lease. The limit for abandoned requests does
             // not apply, because the client signs and no longer polls.
             Some(pool) => pool.ends_at().map(|end| (end, EndReason::LeaseExpired)),

@@ -60,7 +60,7 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
     let interrupt = Interrupt::install();
     let activation = request_activation(&client, args, key, &unsigned)?;
     let open = wait::until_open(&client, activation, true, &interrupt)?;
-    let signature = sign(&client, &open.terms.id, key, mechanism, &unsigned)?;
+    let signature = sign(&client, &open.id(), key, mechanism, &unsigned)?;
     let subject = unsigned.subject();
     let (der, pem) = unsigned
         .signed(&signature)
@@ -76,7 +76,7 @@ pub fn run(args: &Certificate, global: &Global, output: Output) -> Result<(), Cl
         return Err(CliError::Certificate { cause, pem });
     }
     output.result(
-        &json!({ "key": key.fingerprint, "subject": subject, "pem": pem, "activation": open.terms.id }),
+        &json!({ "key": key.fingerprint, "subject": subject, "pem": pem, "activation": open.id() }),
         || {
             format!(
                 "Key {} has a certificate for {}, valid for {}. Programs see it through PKCS#11.\n{pem}",

@@ -51,7 +51,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
     }
 
     let activation = request_activation(&client, args, defaults, &program, &plan)?;
-    let id = activation.terms.id.clone();
+    let id = activation.id();
     if args.ask_only {
         let command = program.signing_command_line(&id);
         output.result(

@@ -80,7 +80,7 @@ fn sign_new(
 
     let interrupt = Interrupt::install();
     let requested = request::request_activation(client, args, &plan, scope)?;
-    let id = requested.activation.terms.id.clone();
+    let id = requested.activation.id();
     let open = wait::until_open(client, requested.activation, !requested.joined, &interrupt)?;
     // An earlier run may have signed some of the files under the same activation.
     let existing = if requested.joined {
@@ -251,7 +251,7 @@ fn print_result(
                 count(signed.len(), "file"),
                 printable(&plan.key.label),
                 plan.mechanism,
-                activation.terms.id,
+                activation.id(),
                 status::status(activation)
             )
         },

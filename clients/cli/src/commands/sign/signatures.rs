@@ -261,7 +261,7 @@ impl NotSigned {
 ///
 /// An error is only printed, because all files are signed.
 pub fn finish(client: &Client, open: ActivationView, lock: bool) -> ActivationView {
-    match try_finish(client, &open.terms.id, lock) {
+    match try_finish(client, &open.id(), lock) {
         Ok(view) => view,
         Err(error) => {
             progress::line(&format!(

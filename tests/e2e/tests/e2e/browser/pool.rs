@@ -111,8 +111,7 @@ fn request(pool: &Pool) -> anyhow::Result<ActivationId> {
         .requester
         .request_activation(&new)?
         .activation
-        .terms
-        .id;
+        .id();
     deployment.wait_for_activation(&id, |view| {
         let mut members = view.members.iter();
         view.members.len() == HSMS

@@ -46,9 +46,9 @@ pub fn run_all(deployment: &Deployment, folder: &Path, token: &str) -> anyhow::R
         "an activation is already open"
     );
     let requested: ActivationView = serde_json::from_value(run(request)?)?;
-    deployment.approve(&requested.terms.id, [deployment.anna(), deployment.ben()])?;
+    deployment.approve(&requested.id(), [deployment.anna(), deployment.ben()])?;
     let signed = run(sign)?;
     ensure!(signed["signature"].is_string(), "{signed}");
-    deployment.requester.lock(&requested.terms.id)?;
+    deployment.requester.lock(&requested.id())?;
     Ok(())
 }

@@ -119,10 +119,10 @@ fn open(deployment: &Deployment) -> anyhow::Result<ActivationId> {
         join: Join::SamePurpose,
     })?;
     let view: ActivationView = deployment.approve(
-        &requested.activation.terms.id,
+        &requested.activation.id(),
         [deployment.anna(), deployment.carla()],
     )?;
-    Ok(view.terms.id)
+    Ok(view.id())
 }
 
 fn text(value: &Value) -> anyhow::Result<&str> {
@@ -224,7 +224,7 @@ fn verify(folder: &Path, key: &Value, algorithm: &str, signature: &[u8]) -> anyh
 fn audited(deployment: &Deployment, id: &ActivationId) -> anyhow::Result<usize> {
     let page = deployment.anna().browser.audit(None, 1000)?;
     let signed = page.entries.iter().filter(|entry| {
-        matches!(&entry.event, AuditEvent::Signed { activation, .. } if activation == id)
+        matches!(&entry.event, AuditEvent::Signed { activation, .. } if activation.activation() == *id)
             && matches!(entry.actor, Actor::Token { .. })
     });
     Ok(signed.count())

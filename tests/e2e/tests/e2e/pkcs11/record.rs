@@ -231,7 +231,7 @@ fn a_recorded_image_is_not_a_signed_one() -> anyhow::Result<()> {
     ensure!(bench.activation()?.signatures == 0, "something was signed");
     // With the printed variable the build signs once the quorum is reached.
     let _custodians = Custodians::start(&bench.deployment, Reaction::Approve(Duration::ZERO));
-    let id = bench.activation()?.terms.id;
+    let id = bench.activation()?.id();
     bench.ok(mkimage::command(&bench)?.env("COUNTERSIGN_ACTIVATION", id.as_str()))?;
     for node in 0..3 {
         bench.ok(&mut mkimage::verify(&bench, node))?;

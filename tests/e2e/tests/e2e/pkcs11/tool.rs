@@ -168,7 +168,7 @@ impl Bench {
             .requester
             .activations(ActivationFilter::Active)?
         {
-            self.deployment.requester.lock(&view.terms.id)?;
+            self.deployment.requester.lock(&view.id())?;
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Bench {
 
     /// Waits for the end of the newest activation and returns its reason.
     pub fn end(&self) -> anyhow::Result<EndReason> {
-        let id = self.activation()?.terms.id;
+        let id = self.activation()?.id();
         let view = self
             .deployment
             .wait_for_activation(&id, |view| view.state.is_ended())?;

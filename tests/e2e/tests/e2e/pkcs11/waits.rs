@@ -73,7 +73,7 @@ pub fn must_return(text: &str, value: &str) -> anyhow::Result<()> {
 
 /// Checks that the output names the page on which to approve, and that it suits a build log.
 fn must_suit_a_build_log(text: &str, view: &ActivationView) -> anyhow::Result<()> {
-    let url = format!("/a/{}", view.terms.id);
+    let url = format!("/a/{}", view.id());
     ensure!(
         text.contains(&url),
         "the output does not name the page on which to approve:\n{text}"
@@ -91,7 +91,7 @@ fn login_returns_once_the_quorum_is_reached() -> anyhow::Result<()> {
     let (waiting, view) = Waiting::start(&bench)?;
     std::thread::sleep(Duration::from_secs(3));
     bench.deployment.approve(
-        &view.terms.id,
+        &view.id(),
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
@@ -154,14 +154,14 @@ fn login_names_the_own_lease_in_its_way_and_how_to_end_it() -> anyhow::Result<()
         .map_while(Result::ok)
         .find(|line| line.contains("the earlier build"))
         .context("the output does not name the earlier lease")?;
-    let id = before.terms.id.as_str();
+    let id = before.id();
     let command = line
         .split('`')
         .find(|part| part.starts_with("countersign activation"))
         .context(line.clone())?;
-    ensure!(command.ends_with(id), "{line}");
+    ensure!(command.ends_with(id.as_str()), "{line}");
     // The module must not end the lease itself, because another program may still use it.
-    let still = bench.deployment.requester.activation(&before.terms.id)?;
+    let still = bench.deployment.requester.activation(&before.id())?;
     ensure!(
         matches!(still.state, ActivationState::Open { .. }),
         "{still:?}"
@@ -209,7 +209,7 @@ fn login_survives_a_restart_of_the_server() -> anyhow::Result<()> {
     std::thread::sleep(Duration::from_secs(1));
     bench.deployment.restart_server()?;
     bench.deployment.approve(
-        &view.terms.id,
+        &view.id(),
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
@@ -279,7 +279,7 @@ fn login_waits_for_a_server_that_is_down() -> anyhow::Result<()> {
             .filter(|view| view.state == ActivationState::AwaitingApprovals))
     })?;
     bench.deployment.approve(
-        &view.terms.id,
+        &view.id(),
         [bench.deployment.anna(), bench.deployment.carla()],
     )?;
     let (text, _) = waiting.end()?;
@@ -377,7 +377,7 @@ fn a_signature_that_timed_out_is_returned_by_a_retry() -> anyhow::Result<()> {
     let (text, _) = waiting.end()?;
     ensure!(text.contains("C_Sign 0x0\n"), "{text}");
     ensure!(text.contains("sign_seconds"), "{text}");
-    let id = bench.activation()?.terms.id;
+    let id = bench.activation()?.id();
     let made = bench.deployment.requester.signatures(&id)?;
     ensure!(made.len() == 1, "{} signatures of one digest", made.len());
     Ok(())
@@ -422,7 +422,7 @@ fn the_request_of_a_killed_program_is_abandoned() -> anyhow::Result<()> {
     // An admin polls, because a poll by the requester would keep the request alive.
     let admin = &bench.deployment.anna().browser;
     let reason = wait_for(|| {
-        Ok(match admin.activation(&view.terms.id)?.state {
+        Ok(match admin.activation(&view.id())?.state {
             ActivationState::Ended { reason, .. } => Some(reason),
             _ => None,
         })
