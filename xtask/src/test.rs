@@ -90,7 +90,9 @@ fn units() -> Command {
     command
         .args(["--exclude", "countersign-bench"])
         .args(["--features", SIMULATOR])
-        .args(["--lib", "--bins", "--tests"]);
+        .args(["--lib", "--bins", "--tests"])
+        // Many of them wait for a simulated device or for a time limit.
+        .env("RUST_TEST_THREADS", (2 * threads()).to_string());
     command
 }
 
@@ -123,7 +125,7 @@ fn tests() -> Command {
     command
 }
 
-/// Tests with several programs at the same time. Most of the time they wait for each other's programs, so two of them do not
+/// Number of tests with several programs that run at the same time. Most of the time they wait for each other's programs, so two of them do not
 /// overload two processors.
 fn threads() -> usize {
     available_parallelism().map_or(2, |count| count.get().clamp(2, 4))

@@ -15,7 +15,7 @@ use crate::{
     people::{LoginError, PeopleError},
     signing::SigningError,
     store::StoreError,
-    tls::Unusable,
+    tls::CertificateError,
     tokens::TokenError,
 };
 
@@ -66,7 +66,18 @@ impl From<axum::extract::rejection::JsonRejection> for ApiError {
         let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             "the request is too large: request fewer files at once".to_owned()
         } else {
-            rejection.body_text()
+            use axum::extract::rejection::JsonRejection as Why;
+            match &rejection {
+                Why::MissingJsonContentType(_) => {
+                    "the body must be JSON, with the header `Content-Type: application/json`"
+                        .to_owned()
+                }
+                Why::JsonSyntaxError(error) => format!("the body is not JSON: {}", cause(error)),
+                Why::JsonDataError(error) => {
+                    format!("the body does not fit this request: {}", cause(error))
+                }
+                other => format!("the body cannot be read: {}", other.body_text()),
+            }
         };
         Self::new(ProblemCode::InvalidRequest, detail)
     }
@@ -74,14 +85,25 @@ impl From<axum::extract::rejection::JsonRejection> for ApiError {
 
 impl From<axum::extract::rejection::PathRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::PathRejection) -> Self {
-        Self::new(ProblemCode::InvalidRequest, rejection.body_text())
+        let detail = format!("the path of the request is invalid: {}", cause(&rejection));
+        Self::new(ProblemCode::InvalidRequest, detail)
     }
 }
 
 impl From<axum::extract::rejection::QueryRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::QueryRejection) -> Self {
-        Self::new(ProblemCode::InvalidRequest, rejection.body_text())
+        let detail = format!("the query of the request is invalid: {}", cause(&rejection));
+        Self::new(ProblemCode::InvalidRequest, detail)
     }
+}
+
+/// The innermost error, because the outer ones only name types of the program.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError {
@@ -121,8 +143,8 @@ impl From<LoginError> for ApiError {
     }
 }
 
-impl From<Unusable> for ApiError {
-    fn from(error: Unusable) -> Self {
+impl From<CertificateError> for ApiError {
+    fn from(error: CertificateError) -> Self {
         Self::new(ProblemCode::InvalidRequest, error.to_string())
     }
 }

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::TlsConfig,
-    tls::{Pace, Reload, TlsListener},
+    tls::{HandshakeLimits, Reload, TlsListener},
 };
 
 pub enum Listener {
@@ -21,7 +21,8 @@ impl Listener {
         Ok(match &config.files {
             None => Self::Plain(tcp),
             Some(files) => {
-                let (listener, reload) = TlsListener::new(tcp, files, config, Pace::default())?;
+                let (listener, reload) =
+                    TlsListener::new(tcp, files, config, HandshakeLimits::default())?;
                 Self::Tls(listener, reload)
             }
         })

@@ -31,7 +31,7 @@ pub struct ClientCertificate {
 
 /// Why a certificate cannot identify a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum CertificateError {
     /// It is not X.509, or TLS does not support it.
     #[error(
         "this is not a usable X.509 certificate: send one in PEM that begins with BEGIN CERTIFICATE"
@@ -59,16 +59,17 @@ pub enum Unusable {
 }
 
 impl ClientCertificate {
-    pub fn from_der(der: &[u8]) -> Result<Self, Unusable> {
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > LONGEST {
-            return Err(Unusable::Malformed);
+            return Err(CertificateError::Malformed);
         }
         // The key of a certificate that rustls cannot read could not be proven in a handshake.
-        ParsedCertificate::try_from(&CertificateDer::from(der)).map_err(|_| Unusable::Malformed)?;
-        let certificate = Certificate::from_der(der).map_err(|_| Unusable::Malformed)?;
+        ParsedCertificate::try_from(&CertificateDer::from(der))
+            .map_err(|_| CertificateError::Malformed)?;
+        let certificate = Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
         let certificate = certificate.tbs_certificate();
         if !verifiable(certificate.subject_public_key_info()) {
-            return Err(Unusable::KeyType);
+            return Err(CertificateError::KeyType);
         }
         let validity = certificate.validity();
         Ok(Self {
@@ -80,22 +81,22 @@ impl ClientCertificate {
     }
 
     /// Reads PEM with exactly one certificate and no private key.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, Unusable> {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
         if pem.windows(11).any(|part| part == b"PRIVATE KEY") {
-            return Err(Unusable::PrivateKey);
+            return Err(CertificateError::PrivateKey);
         }
         let mut all = CertificateDer::pem_slice_iter(pem);
         let Some(Ok(der)) = all.next() else {
-            return Err(Unusable::Malformed);
+            return Err(CertificateError::Malformed);
         };
         if all.next().is_some() {
-            return Err(Unusable::Several);
+            return Err(CertificateError::Several);
         }
         Self::from_der(&der)
     }
 
     /// Reads a proxy's `Client-Cert` header, in the form of RFC 9440 or as percent-encoded PEM, which nginx sends.
-    pub fn from_header(value: &HeaderValue) -> Result<Self, Unusable> {
+    pub fn from_header(value: &HeaderValue) -> Result<Self, CertificateError> {
         let value = value.as_bytes().trim_ascii();
         let in_colons = value
             .strip_prefix(b":")
@@ -103,18 +104,18 @@ impl ClientCertificate {
         match in_colons {
             Some(base64) => {
                 let der = BASE64_STANDARD.decode(base64);
-                Self::from_der(&der.map_err(|_| Unusable::Malformed)?)
+                Self::from_der(&der.map_err(|_| CertificateError::Malformed)?)
             }
             None => Self::from_pem(&percent_decode(value).collect::<Vec<_>>()),
         }
     }
 
     /// Checks that the certificate is valid at this time.
-    pub fn check(&self, now: Timestamp) -> Result<(), Unusable> {
+    pub fn check(&self, now: Timestamp) -> Result<(), CertificateError> {
         if now < self.not_before {
-            Err(Unusable::NotYetValid(self.not_before))
+            Err(CertificateError::NotYetValid(self.not_before))
         } else if now > self.not_after {
-            Err(Unusable::Expired(self.not_after))
+            Err(CertificateError::Expired(self.not_after))
         } else {
             Ok(())
         }

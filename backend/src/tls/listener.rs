@@ -30,14 +30,14 @@ const PLAIN: &[u8] =
 
 /// Limits for TLS handshakes.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct HandshakeLimits {
     /// How long one handshake may take.
     pub handshake: Duration,
     /// How many handshakes may run at the same time; beyond that, the oldest is aborted.
     pub most: usize,
 }
 
-impl Default for Pace {
+impl Default for HandshakeLimits {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(10),
@@ -61,7 +61,7 @@ impl TlsListener {
         tcp: TcpListener,
         files: &Files,
         config: &TlsConfig,
-        pace: Pace,
+        limits: HandshakeLimits,
     ) -> Result<(Self, Reload), TlsError> {
         let unusable = |why: String| TlsError::Unusable {
             certificate: files.certificate.clone(),
@@ -75,7 +75,7 @@ impl TlsListener {
             .map_err(|error| unusable(error.to_string()))?;
         let (done, ready) = mpsc::channel(16);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let accepting = tokio::spawn(accept(tcp, acceptor, pace, done));
+        let accepting = tokio::spawn(accept(tcp, acceptor, limits, done));
         let listener = Self {
             address,
             ready,
@@ -112,7 +112,7 @@ impl Listener for TlsListener {
 async fn accept(
     mut tcp: TcpListener,
     acceptor: TlsAcceptor,
-    pace: Pace,
+    limits: HandshakeLimits,
     done: mpsc::Sender<(Stream, SocketAddr)>,
 ) {
     let mut under_way: VecDeque<AbortHandle> = VecDeque::new();
@@ -120,7 +120,7 @@ async fn accept(
         let (stream, address) = Listener::accept(&mut tcp).await;
         let (acceptor, done) = (acceptor.clone(), done.clone());
         let task = tokio::spawn(async move {
-            match timeout(pace.handshake, handshake(&acceptor, stream)).await {
+            match timeout(limits.handshake, handshake(&acceptor, stream)).await {
                 Ok(Ok(stream)) => {
                     let _ = done.send((stream, address)).await;
                 }
@@ -130,7 +130,7 @@ async fn accept(
         });
         under_way.retain(|task| !task.is_finished());
         under_way.push_back(task.abort_handle());
-        if under_way.len() > pace.most
+        if under_way.len() > limits.most
             && let Some(oldest) = under_way.pop_front()
         {
             oldest.abort();

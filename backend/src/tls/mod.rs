@@ -7,6 +7,6 @@ mod reload;
 mod verifier;
 
 pub use certificate::TlsError;
-pub use client_certificate::{ClientCertificate, Unusable};
-pub use listener::{Pace, Stream, TlsListener};
+pub use client_certificate::{CertificateError, ClientCertificate};
+pub use listener::{HandshakeLimits, Stream, TlsListener};
 pub use reload::{Reload, reload_when_changed};

@@ -16,14 +16,14 @@ pub struct Reload {
     files: Files,
     current: Arc<Current>,
     /// State of the files before they were read for the first time.
-    first: Look,
+    first: Stamps,
 }
 
 impl Reload {
     /// Reads the certificate and key with which the server starts.
     pub(super) fn begin(files: &Files) -> Result<Self, TlsError> {
         // The state is taken first, so that a change during the read is noticed and read again.
-        let first = look(files);
+        let first = stamps(files);
         let current = Current::new(certificate::load(files)?);
         Ok(Self {
             files: files.clone(),
@@ -59,9 +59,9 @@ impl Reload {
 }
 
 /// State of the files of the certificate and of the key.
-type Look = [Option<Stamp>; 2];
+type Stamps = [Option<Stamp>; 2];
 
-fn look(files: &Files) -> Look {
+fn stamps(files: &Files) -> Stamps {
     [&files.certificate, &files.key].map(|file| Stamp::of(file))
 }
 
@@ -95,7 +95,7 @@ pub async fn reload_when_changed(reload: Reload, every: Duration) {
             _ = signalled => true,
             () = tokio::time::sleep(every) => false,
         };
-        let seen = look(&reload.files);
+        let seen = stamps(&reload.files);
         // The certificate and the key are written one after the other, so both are read when neither has changed since the last check.
         if signalled || (seen != used && seen == before) {
             used = seen;

@@ -131,6 +131,6 @@ async fn the_silence_is_never_longer_than_the_age_of_the_request() {
     let view = request(&test, "new", None).await;
     let attendance = test.server.activations.attendance();
     attendance.forget(&view.id(), Duration::MAX);
-    assert!(attendance.silence(&view.terms) <= before.elapsed());
+    assert!(attendance.since_last_poll(&view.terms) <= before.elapsed());
     test.shutdown().await;
 }

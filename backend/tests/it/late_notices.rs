@@ -56,7 +56,7 @@ impl DelayedNotices {
             while let Some(notice) = notices.recv().await {
                 let of_lease = matches!(
                     notice,
-                    Notice::LeaseOver { .. } | Notice::Lost { lease: Some(_), .. }
+                    Notice::LeaseEnded { .. } | Notice::Lost { lease: Some(_), .. }
                 );
                 let to = if of_lease { &hold } else { &relay };
                 if to.send(notice).is_err() {

@@ -825,7 +825,7 @@ async fn a_poll_counts_for_the_remaining_hsms_of_a_pool() {
     tokio::time::sleep(LIMIT / 2).await;
     let requested = Timestamp::now();
     let attendance = pool.test.server.activations.attendance();
-    attendance.asks(&id, Duration::ZERO);
+    attendance.note_poll(&id, Duration::ZERO);
     pool.remove_second(&id).await;
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     let ActivationState::Ended { reason, at } = &view.members[0].state else {

@@ -31,7 +31,7 @@ use countersign_server::{
     server::{Server, SimulatorConnector},
     signing::SigningError,
     store,
-    tls::{ClientCertificate, Unusable},
+    tls::{CertificateError, ClientCertificate},
     tokens::TokenError,
 };
 use countersign_simulator::{Profile, Simulator};
@@ -93,7 +93,7 @@ pub async fn router(server: &Server) -> axum::Router {
 /// Why a token could not be created.
 #[derive(Debug)]
 pub enum NotCreated {
-    Certificate(Unusable),
+    Certificate(CertificateError),
     Token(TokenError),
 }
 
@@ -107,7 +107,7 @@ pub async fn create_token(
     let certificate = new.certificate.as_ref().map(|pem| {
         let certificate = ClientCertificate::from_pem(pem.as_bytes())?;
         certificate.check(Timestamp::now())?;
-        Ok::<_, Unusable>(TokenCertificate {
+        Ok::<_, CertificateError>(TokenCertificate {
             fingerprint: certificate.fingerprint,
             subject: certificate.subject,
             not_after: certificate.not_after,

@@ -41,7 +41,7 @@ impl Attendance {
     }
 
     /// Notes a poll by the requester, which lasts up to `wait`.
-    pub fn asks(&self, id: &ActivationId, wait: Duration) {
+    pub fn note_poll(&self, id: &ActivationId, wait: Duration) {
         let until = Instant::now() + wait;
         let mut heard = self.heard();
         let known = heard.activations.entry(id.clone()).or_insert(until);
@@ -49,13 +49,13 @@ impl Attendance {
     }
 
     /// Notes that a client of this requester is connected to the event stream.
-    pub fn listens(&self, requester: &OperatorId) {
+    pub fn note_listener(&self, requester: &OperatorId) {
         let mut heard = self.heard();
         heard.people.insert(requester.clone(), Instant::now());
     }
 
     /// Time since any client last polled for this activation.
-    pub fn silence(&self, terms: &ActivationTerms) -> Duration {
+    pub fn since_last_poll(&self, terms: &ActivationTerms) -> Duration {
         let heard = self.heard();
         let asked = heard.activations.get(&terms.id.activation()).copied();
         let listened = heard.people.get(&terms.requester.id).copied();
@@ -91,7 +91,7 @@ mod tests {
         let [ended, other] = ["8K3F-92QD", "AAAA-BBBB"].map(ActivationId::new);
         let attendance = Attendance::default();
         attendance.forget(&ended, Duration::from_secs(60));
-        attendance.asks(&ended, Duration::ZERO);
+        attendance.note_poll(&ended, Duration::ZERO);
         attendance.forget(&other, Duration::from_secs(60));
         assert_eq!(attendance.heard().activations.len(), 1);
         attendance.forget(&other, Duration::ZERO);

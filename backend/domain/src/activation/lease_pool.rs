@@ -105,7 +105,7 @@ impl LeasePool {
     }
 
     /// Whether the leases have expired.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_expired(&self) -> bool {
         let over = |(deadline, _): &(Instant, Timestamp)| *deadline <= Instant::now();
         self.until.get().is_some_and(over)
     }

@@ -78,7 +78,7 @@ impl Activations {
         for activation in &mut activations {
             transition::store(&mut tx, activation).await?;
         }
-        self.attendance.asks(&id, Duration::ZERO);
+        self.attendance.note_poll(&id, Duration::ZERO);
         tx.commit().await?;
         for activation in &activations {
             // An HSM that was removed in the meantime has no coordinator.
@@ -109,7 +109,7 @@ impl Activations {
         abandoned_after: Option<u32>,
     ) -> Result<ActivationId, ActivationError> {
         let id = activation.terms.id.activation();
-        self.attendance.asks(&id, Duration::ZERO);
+        self.attendance.note_poll(&id, Duration::ZERO);
         let after = longer(activation.abandoned_after, abandoned_after);
         if after != activation.abandoned_after {
             store::activations::set_abandoned_after(tx.connection(), &id, after).await?;

@@ -27,6 +27,13 @@ pub enum ConfigError {
     SimulatorOutsideDemo(HsmId),
     #[error("HSM `{0}` is simulated, but this program was built without the simulator")]
     NoSimulator(HsmId),
+    #[error("[lease] {name} = {value} is not possible: use 1 to {limit}, or raise {limit_name}")]
+    Lease {
+        name: &'static str,
+        value: u32,
+        limit_name: &'static str,
+        limit: u32,
+    },
     #[error(
         "`{0}` is not an origin: expected scheme, host and port, such as https://sign.example.org"
     )]

@@ -3,6 +3,8 @@
 use countersign_protocol::lease::LeaseLimits;
 use serde::Deserialize;
 
+use super::ConfigError;
+
 /// Limits and defaults of leases. A request beyond a limit is rejected.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -32,6 +34,38 @@ impl Default for LeaseConfig {
 }
 
 impl LeaseConfig {
+    /// Checks that a request that names no limits is possible.
+    ///
+    /// # Errors
+    /// [`ConfigError::Lease`]: a default is 0 or above its limit.
+    pub fn check_defaults(&self) -> Result<(), ConfigError> {
+        let pairs = [
+            (
+                "default_seconds",
+                self.default_seconds,
+                "max_seconds",
+                self.max_seconds,
+            ),
+            (
+                "approval_seconds",
+                self.approval_seconds,
+                "max_approval_seconds",
+                self.max_approval_seconds,
+            ),
+        ];
+        for (name, value, limit_name, limit) in pairs {
+            if value == 0 || value > limit {
+                return Err(ConfigError::Lease {
+                    name,
+                    value,
+                    limit_name,
+                    limit,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Checks requested limits.
     ///
     /// # Errors

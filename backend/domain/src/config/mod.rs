@@ -81,6 +81,7 @@ impl Config {
                 Attachment::Simulator(_) | Attachment::Reader(_) | Attachment::Remote { .. } => {}
             }
         }
+        self.lease.check_defaults()?;
         let (scheme, host) = self
             .public_origin
             .split_once("://")
@@ -144,6 +145,25 @@ mod tests {
             attachment: Attachment::Simulator("hsm.json".into()),
             device: None,
             so_pin_file: None,
+        }
+    }
+
+    #[test]
+    fn defaults_beyond_their_limits_are_rejected() {
+        let with = |change: fn(&mut LeaseConfig)| {
+            let mut config = config("http://localhost", true, vec![]);
+            change(&mut config.lease);
+            config.check()
+        };
+        assert!(with(|_| ()).is_ok());
+        let changes: [fn(&mut LeaseConfig); 4] = [
+            |lease| lease.max_seconds = lease.default_seconds - 1,
+            |lease| lease.default_seconds = 0,
+            |lease| lease.max_approval_seconds = lease.approval_seconds - 1,
+            |lease| lease.approval_seconds = 0,
+        ];
+        for change in changes {
+            assert!(matches!(with(change), Err(ConfigError::Lease { .. })));
         }
     }
 

@@ -115,5 +115,5 @@ pub enum Notice {
     /// The device was rejected.
     Refused { why: String },
     /// The lease expired, and the device was locked.
-    LeaseOver { lease: LeaseHandle, proof: String },
+    LeaseEnded { lease: LeaseHandle, proof: String },
 }

@@ -203,7 +203,7 @@ impl Worker {
         let lease = lease.clone();
         Some(match device.lock() {
             Ok(proof) => {
-                self.notify(Notice::LeaseOver { lease, proof });
+                self.notify(Notice::LeaseEnded { lease, proof });
                 After::Ready
             }
             Err(error) => After::Drop(error.to_string()),

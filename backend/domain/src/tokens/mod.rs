@@ -106,6 +106,9 @@ impl Tokens {
         if !any && token.owner.id != person.id {
             return Err(TokenError::NotFound);
         }
+        if token.revoked_at.is_some() {
+            return Ok(());
+        }
         store::tokens::revoke(tx.connection(), id).await?;
         tx.audit(actor, AuditEvent::TokenRevoked { token: id.clone() })
             .await?;

@@ -14,7 +14,7 @@ use tower_sessions::Session;
 
 use super::{
     Caller, Credential,
-    caller_cache::{By, CallerCache},
+    caller_cache::{CacheKey, CallerCache},
     session_store::{LONGEST, SessionStore},
 };
 use crate::{
@@ -138,7 +138,7 @@ impl Authenticator {
             .and_then(|value| value.strip_prefix("Bearer "))
             .ok_or_else(refused)?
             .trim();
-        let by = By::Secret(Sha256Digest::of(secret.as_bytes()));
+        let by = CacheKey::Secret(Sha256Digest::of(secret.as_bytes()));
         self.by_token(by).await?.ok_or_else(refused)
     }
 
@@ -147,7 +147,7 @@ impl Authenticator {
         certificate
             .check(Timestamp::now())
             .map_err(|why| refused(format!("client certificate rejected: {why}")))?;
-        let by = By::Certificate(certificate.fingerprint);
+        let by = CacheKey::Certificate(certificate.fingerprint);
         self.by_token(by).await?.ok_or_else(|| {
         refused(format!(
             "no valid API token belongs to your client certificate (SHA-256 {}): create one in the portal with this \
@@ -157,15 +157,15 @@ impl Authenticator {
     })
     }
 
-    async fn by_token(&self, by: By) -> Result<Option<Caller>, ApiError> {
+    async fn by_token(&self, by: CacheKey) -> Result<Option<Caller>, ApiError> {
         // A build sends many requests per second. Each change of a person or token invalidates the cache.
         if let Some(caller) = self.cache.known(self.people.generation(), by) {
             return Ok(Some(caller));
         }
         let generation = self.people.generation();
         let token = match by {
-            By::Secret(hash) => self.tokens.by_secret(&hash).await?,
-            By::Certificate(fingerprint) => self.tokens.by_certificate(&fingerprint).await?,
+            CacheKey::Secret(hash) => self.tokens.by_secret(&hash).await?,
+            CacheKey::Certificate(fingerprint) => self.tokens.by_certificate(&fingerprint).await?,
         };
         let Some(token) = token else { return Ok(None) };
         let Some(mut session) = self.people.session(&token.owner.id).await? else {

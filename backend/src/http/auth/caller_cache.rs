@@ -17,7 +17,7 @@ const MOST: usize = 1024;
 
 /// A caller's credential, of which only the SHA-256 digest is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum CacheKey {
     /// The secret of an API token.
     Secret(Sha256Digest),
     Certificate(Sha256Digest),
@@ -25,7 +25,7 @@ pub enum By {
 
 /// Cached callers. Clones share the same entries.
 #[derive(Clone, Default)]
-pub struct CallerCache(Arc<Mutex<HashMap<By, Known>>>);
+pub struct CallerCache(Arc<Mutex<HashMap<CacheKey, Known>>>);
 
 struct Known {
     caller: Caller,
@@ -36,7 +36,7 @@ struct Known {
 
 impl CallerCache {
     /// Returns the cached caller, unless people or tokens have changed since it was looked up.
-    pub fn known(&self, generation: u64, by: By) -> Option<Caller> {
+    pub fn known(&self, generation: u64, by: CacheKey) -> Option<Caller> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.get(&by)?;
         let good = known.generation == generation
@@ -46,7 +46,7 @@ impl CallerCache {
     }
 
     /// Stores a caller as it was looked up at this generation.
-    pub fn remember(&self, by: By, generation: u64, expires_at: Timestamp, caller: &Caller) {
+    pub fn remember(&self, by: CacheKey, generation: u64, expires_at: Timestamp, caller: &Caller) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.clear();

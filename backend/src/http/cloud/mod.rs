@@ -100,7 +100,7 @@ impl FromRef<http::State> for Cloud {
 /// Which HSMs and keys a response lists.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Shown {
+enum StateFilter {
     /// Only those that are open to the caller, as in the cloud service.
     #[default]
     Open,
@@ -111,14 +111,14 @@ enum Shown {
 #[derive(Deserialize)]
 struct Filter {
     #[serde(default)]
-    state: Shown,
+    state: StateFilter,
 }
 
 async fn read(cloud: &Cloud, program: &Program, filter: &Filter) -> Result<Inventory, ApiError> {
     let inventory = program.inventory(&cloud.hsms, &cloud.leases)?;
     let inventory = match filter.state {
-        Shown::Open => inventory.only_open(),
-        Shown::All => inventory.marked(),
+        StateFilter::Open => inventory.only_open(),
+        StateFilter::All => inventory.marked(),
     };
     inventory.with_certificates(&cloud.views).await
 }

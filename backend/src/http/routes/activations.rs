@@ -197,7 +197,7 @@ async fn show(
         let view = views.activation(&id).await?;
         let wait = deadline.saturating_duration_since(Instant::now());
         if terms.requester.id == caller.person().id && !view.state.is_ended() {
-            activations.attendance().asks(&id, wait);
+            activations.attendance().note_poll(&id, wait);
         }
         if query.after.is_none_or(|after| view.revision > after) || wait.is_zero() {
             return Ok(Json(view));

@@ -102,7 +102,9 @@ impl Socket {
                 None => {
                     // A page of the portal may be open all day, but a program listens only while it waits for its activation.
                     if let Caller::Token { session, .. } = caller {
-                        self.activations.attendance().listens(&session.person.id);
+                        self.activations
+                            .attendance()
+                            .note_listener(&session.person.id);
                     }
                     Message::Ping(Vec::new().into())
                 }

@@ -11,7 +11,7 @@ use countersign_protocol::{
     session::{LogIn, LoginChallenge, SessionView},
     token::TokenView,
 };
-use countersign_server::{store, tls::Unusable, tokens::TokenError};
+use countersign_server::{store, tls::CertificateError, tokens::TokenError};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd};
 
 use super::server::{BOTH, Pair, TlsServer, in_time, token_for};
@@ -262,24 +262,27 @@ async fn a_token_rejects_unusable_certificates() {
         Err(NotCreated::Certificate(why)) => why,
         other => panic!("{:?}", other.map(|created| created.token)),
     };
-    assert_eq!(rejection("nonsense".into()).await, Unusable::Malformed);
+    assert_eq!(
+        rejection("nonsense".into()).await,
+        CertificateError::Malformed
+    );
     let both = format!("{}{}", pair.certificate, pair.key);
-    assert_eq!(rejection(both).await, Unusable::PrivateKey);
+    assert_eq!(rejection(both).await, CertificateError::PrivateKey);
     let two = format!("{0}{0}", pair.certificate);
-    assert_eq!(rejection(two).await, Unusable::Several);
+    assert_eq!(rejection(two).await, CertificateError::Several);
     let old = Pair::of("old", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_after = date_time_ymd(2020, 1, 1);
     });
     assert!(matches!(
         rejection(old.certificate).await,
-        Unusable::Expired(_)
+        CertificateError::Expired(_)
     ));
     let early = Pair::of("early", &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_before = date_time_ymd(2999, 1, 1);
     });
     assert!(matches!(
         rejection(early.certificate).await,
-        Unusable::NotYetValid(_)
+        CertificateError::NotYetValid(_)
     ));
 
     // A certificate can belong to one token only.

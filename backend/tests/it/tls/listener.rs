@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use countersign_protocol::about::About;
 use countersign_server::{
     config::{Files, TlsConfig},
-    tls::{Pace, TlsError, TlsListener, reload_when_changed},
+    tls::{HandshakeLimits, TlsError, TlsListener, reload_when_changed},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -78,11 +78,11 @@ async fn plain_http_is_rejected_with_status_400() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_handshakes_do_not_delay_other_clients() {
-    let pace = Pace {
+    let limits = HandshakeLimits {
         handshake: Duration::from_secs(2),
         most: 8,
     };
-    let tls_server = TlsServer::with(pace, |_| {}).await;
+    let tls_server = TlsServer::with(limits, |_| {}).await;
     let mut stalled = Vec::new();
     for number in 0..20 {
         let mut tcp = TcpStream::connect(tls_server.address)
@@ -180,9 +180,14 @@ async fn each_unusable_certificate_has_its_own_error() {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         };
-        TlsListener::new(tcp, &files, &TlsConfig::default(), Pace::default())
-            .err()
-            .expect("a refusal")
+        TlsListener::new(
+            tcp,
+            &files,
+            &TlsConfig::default(),
+            HandshakeLimits::default(),
+        )
+        .err()
+        .expect("a refusal")
     };
     let none = folder.path().join("none");
     let error = rejection(&none, &files.key).await;

@@ -10,7 +10,7 @@ use countersign_server::{
     config::{Files, TlsConfig},
     http::Peer,
     server::Server,
-    tls::{Pace, Reload, TlsListener},
+    tls::{HandshakeLimits, Reload, TlsListener},
 };
 use countersign_simulator::Profile;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
@@ -101,11 +101,11 @@ pub struct TlsServer {
 
 impl TlsServer {
     pub async fn new() -> Self {
-        Self::with(Pace::default(), |_| {}).await
+        Self::with(HandshakeLimits::default(), |_| {}).await
     }
 
     pub async fn with(
-        pace: Pace,
+        limits: HandshakeLimits,
         change: impl FnOnce(&mut countersign_server::config::Config),
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -124,7 +124,7 @@ impl TlsServer {
         let hsm = new_card("TARGET", Profile::VENDOR, None);
         let server = start_with(config, &hsm).await;
         let test = TestServer::of(server, hsm, folder).await;
-        let (listener, reload) = TlsListener::new(tcp, &files, &tls, pace).expect("a listener");
+        let (listener, reload) = TlsListener::new(tcp, &files, &tls, limits).expect("a listener");
         let (stop, stopped) = oneshot::channel::<()>();
         let service = crate::test_server::router(&test.server)
             .await

@@ -23,7 +23,7 @@ pub fn Custodians(
     let rows = custodians
         .clone()
         .into_iter()
-        .map(|custodian| row(custodian, ended))
+        .map(|custodian| row(custodian, ended, approvals >= quorum.required))
         .collect_view();
     view! {
         <section class="card" aria-labelledby="quorum">
@@ -40,10 +40,11 @@ pub fn Custodians(
     .into_any()
 }
 
-fn row(custodian: CustodianProgress, ended: bool) -> AnyView {
+fn row(custodian: CustodianProgress, ended: bool, is_complete: bool) -> AnyView {
     let (name, tone, label, details) = match custodian.decision {
         Decision::Pending if custodian.revoked => ("pending", "bad", "Key revoked", ().into_any()),
         Decision::Pending if ended => ("pending", "plain", "No response", ().into_any()),
+        Decision::Pending if is_complete => ("pending", "plain", "Not needed", ().into_any()),
         Decision::Pending => ("pending", "plain", "Pending", ().into_any()),
         Decision::Approved { at } => (
             "approved",

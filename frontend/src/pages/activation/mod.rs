@@ -82,11 +82,12 @@ fn aspect<T: PartialEq + Send + Sync + 'static>(
 fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoView {
     let notice = aspect(view, |view| view.notice.clone());
     let terms = aspect(view, |view| {
-        let ended_at = match view.state {
-            ActivationState::Ended { at, .. } => Some(at),
-            _ => None,
+        let milestone = match view.state {
+            ActivationState::Ended { at, .. } => ("Ended", at),
+            ActivationState::Open { since, .. } => ("Opened", since),
+            _ => ("Approve by", view.terms.expires_at),
         };
-        (view.terms.clone(), ended_at)
+        (view.terms.clone(), milestone)
     });
     let progress = aspect(view, |view| {
         (
@@ -116,7 +117,9 @@ fn Details(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl IntoVie
         <div class="columns activation">
             <div class="column">
                 {move || {
-                    terms.get().map(|(terms, ended_at)| view! { <Terms terms=terms ended_at=ended_at /> })
+                    terms
+                        .get()
+                        .map(|(terms, milestone)| view! { <Terms terms=terms milestone=milestone /> })
                 }}
                 {move || {
                     members

@@ -18,8 +18,8 @@ use crate::{
 #[component]
 pub fn Terms(
     terms: ActivationTerms,
-    /// End of the activation, if it has ended.
-    ended_at: Option<Timestamp>,
+    /// The time that matters most in the activation's state, with its name.
+    milestone: (&'static str, Timestamp),
 ) -> impl IntoView {
     let hsms: Vec<_> = terms
         .members()
@@ -47,22 +47,9 @@ pub fn Terms(
                         clock::length(lease.seconds),
                     )}
                 </Fact>
-                {match ended_at {
-                    Some(at) => {
-                        view! {
-                            <Fact name="Ended">
-                                <When at=at />
-                            </Fact>
-                        }
-                    }
-                    None => {
-                        view! {
-                            <Fact name="Approve by">
-                                <When at=terms.expires_at />
-                            </Fact>
-                        }
-                    }
-                }}
+                <Fact name=milestone.0>
+                    <When at=milestone.1 />
+                </Fact>
             </dl>
         </section>
     }

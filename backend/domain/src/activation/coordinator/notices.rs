@@ -52,7 +52,7 @@ impl Coordinator {
                 self.audit(AuditEvent::HsmRejected { hsm, why }).await?;
             }
             Notice::Lost { lease, why } => self.lost(lease.as_ref(), why).await?,
-            Notice::LeaseOver { lease, proof } => {
+            Notice::LeaseEnded { lease, proof } => {
                 let Some(activation) = self.opened_by(lease).await? else {
                     return Ok(());
                 };

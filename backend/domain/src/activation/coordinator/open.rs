@@ -77,7 +77,7 @@ impl Coordinator {
             ));
         }
         // If the HSM that was opened first was lost, no thread has ended the lease at its deadline.
-        if pool.is_over() {
+        if pool.is_expired() {
             return Err(EndReason::LeaseExpired);
         }
         let names = keys.iter().flatten();

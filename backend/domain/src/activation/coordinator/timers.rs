@@ -128,9 +128,9 @@ impl Coordinator {
     /// When the request counts as abandoned if no client polls for it until then.
     fn abandoned(&self, activation: &Activation) -> Option<(Timestamp, EndReason)> {
         let seconds = activation.abandoned_after?;
-        let silence = self.attendance.silence(&activation.terms);
+        let since_last_poll = self.attendance.since_last_poll(&activation.terms);
         let left = SignedDuration::from_secs(seconds.into())
-            - SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+            - SignedDuration::try_from(since_last_poll).unwrap_or(SignedDuration::MAX);
         let at = Timestamp::now().saturating_add(left).ok()?;
         Some((at, EndReason::Abandoned { seconds }))
     }

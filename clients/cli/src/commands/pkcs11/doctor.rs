@@ -1,5 +1,7 @@
 //! `countersign pkcs11 doctor` checks everything that a program needs to sign.
 
+use std::path::Path;
+
 use countersign_client::{Client, ClientError, words::printable};
 use countersign_protocol::{
     hsm::{HsmState, HsmView, SigningKeyView},
@@ -119,7 +121,14 @@ fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientEr
     let configured_keys = settings.activation.keys.clone();
     // The configuration is valid only if the files that it names can be used.
     let client = Client::from_settings(settings)?;
-    findings.good("configuration", file);
+    if Path::new(&file).exists() {
+        findings.good("configuration", file);
+    } else {
+        findings.note(
+            "configuration",
+            format!("{file} does not exist; options and the environment have everything"),
+        );
+    }
     for (name, value) in of_options(global) {
         findings.note(
             "environment",
