@@ -13,5 +13,6 @@ mod documents;
 mod links;
 mod manuals;
 mod rest;
+mod screenshots;
 mod services;
 mod troubleshooting;

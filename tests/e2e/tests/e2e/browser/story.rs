@@ -188,7 +188,8 @@ async fn people_set_up_an_hsm_and_sign_in_the_portal() -> anyhow::Result<()> {
         Ok(command)
     };
     let mut signing = cli(&["sign", "--key", "firmware", "--reason", "Firmware 4.2.1"])?
-        .args(&files)
+        .current_dir(folder.path().join("files"))
+        .args(files.iter().filter_map(|file| file.file_name()))
         .spawn()?;
 
     // The pipeline requests signatures, and two custodians approve.
