@@ -193,6 +193,28 @@ impl Page {
         Ok(words.join(" "))
     }
 
+    /// The rows of the tables below this heading, without their first row.
+    ///
+    /// # Errors
+    /// There is no table.
+    pub fn table(&self, heading: &str) -> anyhow::Result<Vec<Vec<String>>> {
+        let lines = self.prose_lines().into_iter();
+        let rows = lines
+            .filter(|(above, line)| *above == heading && line.starts_with('|'))
+            .map(|(_, line)| {
+                let cells = line.trim_matches('|').split(" | ");
+                cells.map(|cell| cell.trim().to_owned()).collect()
+            });
+        // The second line separates the first row from the others.
+        let rows: Vec<_> = rows.skip(2).collect();
+        ensure!(
+            !rows.is_empty(),
+            "{} has no table below `{heading}`",
+            self.name
+        );
+        Ok(rows)
+    }
+
     /// The texts between backticks outside of code blocks, each in one line.
     pub fn code_spans(&self) -> Vec<String> {
         let lines: Vec<_> = self

@@ -1,4 +1,4 @@
-//! Commands of the command line within sentences.
+//! Commands within sentences.
 
 use std::{collections::BTreeSet, process::Stdio};
 
@@ -32,5 +32,23 @@ fn complete_commands_in_sentences_succeed() -> anyhow::Result<()> {
         }
     }
     ensure!(complete >= AT_LEAST, "only {complete} commands succeeded");
+    Ok(())
+}
+
+/// Sentences show no command of the helper that a code block does not show, and name only what code blocks begin with.
+#[test]
+fn commands_of_the_helper_in_sentences_are_those_of_the_code_blocks() -> anyhow::Result<()> {
+    let pages = Page::all()?;
+    let blocks = pages.iter().flat_map(Page::all_blocks);
+    let blocks: String = blocks.map(|block| block.text).collect();
+    let spans = pages.iter().flat_map(Page::code_spans);
+    for span in spans.filter(|span| span.starts_with("countersign-helper ")) {
+        // The rest is a synopsis.
+        let command = span.split(" URL").next().unwrap_or(&span);
+        ensure!(
+            blocks.lines().any(|line| line.contains(command)),
+            "no code block shows `{command}`"
+        );
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The commands that the documents show, run as they are written.
 
 mod api;
+mod cloud_service;
 mod command_line;
 mod demo;
 mod first_hsm;
