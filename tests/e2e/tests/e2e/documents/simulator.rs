@@ -2,10 +2,11 @@
 
 use std::process::Stdio;
 
+use anyhow::Context;
 use countersign_harness::{
     page::Page,
     pcsc::{DRIVER, SOCKET, private_service},
-    ports::free_port,
+    ports::{consecutive_free_ports, free_port},
     shell::Shell,
     wait::wait_for,
 };
@@ -26,7 +27,8 @@ fn a_simulated_card_is_inserted_into_a_virtual_reader() -> anyhow::Result<()> {
     shell.run(create)?;
     shell.run(show)?.must_have("ZZSIM000001")?;
 
-    let port = free_port()?;
+    // The driver has two readers on consecutive ports.
+    let port = consecutive_free_ports(2)?;
     shell.replace(PORT, port.to_string());
     shell.write(
         "readers/vpcd",
@@ -41,14 +43,17 @@ fn a_simulated_card_is_inserted_into_a_virtual_reader() -> anyhow::Result<()> {
         let (_, printed) = shell.try_run("opensc-tool --list-readers", Stdio::null())?;
         Ok(printed.stdout)
     };
-    wait_for(|| Ok(readers()?.contains("Virtual PCD 00 00").then_some(())))?;
+    wait_for(|| Ok(readers()?.contains("Virtual PCD 00 00").then_some(())))
+        .context("the reader did not appear")?;
     let card = shell.start(insert)?;
-    wait_for(|| Ok(readers()?.contains("Yes").then_some(())))?;
+    wait_for(|| Ok(readers()?.contains("Yes").then_some(())))
+        .with_context(|| format!("the card did not appear: {}", card.log()))?;
     shell
         .run("opensc-tool --reader 0 --name")?
         .must_have("SmartCard-HSM")?;
     card.terminate()?;
     wait_for(|| Ok((!readers()?.contains("Yes")).then_some(())))
+        .context("the card did not disappear")
 }
 
 #[test]
