@@ -26,7 +26,7 @@ fn curl_reads_requests_and_signs() -> anyhow::Result<()> {
     let printed = newcomer.shell.run(request)?;
     let requested: ActivationView =
         serde_json::from_str(&printed.stdout).context(printed.stdout)?;
-    let id = requested.terms.id;
+    let id = requested.id();
     newcomer.deployment.wait_for_activation(&id, |view| {
         matches!(view.state, ActivationState::Open { .. })
     })?;

@@ -26,11 +26,24 @@ fn shell(folder: &Path) -> anyhow::Result<Shell> {
     Ok(shell)
 }
 
+/// A running demo. It ends its own programs when it is terminated, but not when it is killed.
+struct Demo(Option<Program>);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let ended = self.0.take().map(Program::terminate);
+        if let Some(Err(error)) = ended {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
 /// Starts the demo, and sets the variables of the two lines that it prints for another terminal.
-fn start(shell: &mut Shell, command: &str) -> anyhow::Result<Program> {
-    let mut demo = shell.start(command)?;
-    demo.wait_for(|line| line.contains("Press Ctrl-C").then_some(()))?;
-    let log = demo.log();
+fn start(shell: &mut Shell, command: &str) -> anyhow::Result<Demo> {
+    let mut demo = Demo(Some(shell.start(command)?));
+    let program = demo.0.as_mut().context("the demo was started")?;
+    program.wait_for(|line| line.contains("Press Ctrl-C").then_some(()))?;
+    let log = program.log();
     let lines: Vec<_> = log
         .lines()
         .map(str::trim)
@@ -55,7 +68,7 @@ fn readme_signs_a_fit_image_with_the_demo() -> anyhow::Result<()> {
     let mut shell = shell(scratch.path())?;
     let page = Page::read("README.md")?;
     let heading = "## Sign a U-Boot FIT image";
-    let demo = start(
+    let _demo = start(
         &mut shell,
         &the_command(&page, heading, "cargo xtask demo")?,
     )?;
@@ -70,7 +83,6 @@ fn readme_signs_a_fit_image_with_the_demo() -> anyhow::Result<()> {
     shell
         .run(&page.code_span("fit_check_sign")?)?
         .must_have("Signature check OK")?;
-    demo.terminate()?;
     Ok(())
 }
 
@@ -97,7 +109,7 @@ fn the_page_on_pools_signs_with_three_hsms() -> anyhow::Result<()> {
     let [begin, use_it] = scripts.as_slice() else {
         anyhow::bail!("{} scripts instead of 2", scripts.len());
     };
-    let demo = start(&mut shell, begin)?;
+    let _demo = start(&mut shell, begin)?;
     for name in ["a", "b", "c"] {
         shell.write(format!("out/{name}.bin"), name)?;
     }
@@ -106,6 +118,5 @@ fn the_page_on_pools_signs_with_three_hsms() -> anyhow::Result<()> {
         printed.must_have(hsm)?;
     }
     ensure!(shell.path("out/c.bin.sig").exists());
-    demo.terminate()?;
     Ok(())
 }

@@ -114,7 +114,7 @@ impl Newcomer {
                 abandoned_after_seconds: None,
                 join: Join::SamePurpose,
             })?;
-        Ok(requested.activation.terms.id)
+        Ok(requested.activation.id())
     }
 
     /// [`Self::request`], and waits until custodians have approved.
