@@ -86,6 +86,7 @@ fn packages_and_features_of_cargo_commands_exist() {
             let output = Command::new("cargo")
                 .args(["tree", "--offline", "--quiet", "--depth", "0"])
                 .args(selection)
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
                 .output()
                 .unwrap();
             let errors = String::from_utf8_lossy(&output.stderr);

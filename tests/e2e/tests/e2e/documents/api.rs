@@ -74,10 +74,12 @@ fn the_example_requests_polls_and_signs() -> anyhow::Result<()> {
         &newcomer.shell.path("content"),
         &newcomer.shell.path("signature"),
     )?;
-    let view = newcomer.deployment.requester.activation(&id.parse()?)?;
-    ensure!(view.state.is_ended(), "the activation is not completed");
+    newcomer
+        .deployment
+        .wait_for_activation(&id.parse()?, |view| view.state.is_ended())
+        .context("the activation is not completed")?;
 
-    // A request with a list that is not signed completely ends with the fourth request.
+    // The fourth request is for activations that are not completed.
     let open = newcomer.open("another reason")?;
     newcomer.shell.replace(&id, open.to_string());
     let locked = post(&newcomer, lock, "--request POST")?;
