@@ -13,7 +13,7 @@ use countersign_harness::{
 };
 
 /// A shell in which `cargo xtask demo` starts the demo that was built with the tests.
-fn shell(folder: &Path) -> anyhow::Result<Shell> {
+pub fn shell(folder: &Path) -> anyhow::Result<Shell> {
     let shell = Shell::new(folder)?;
     let demo = built("countersign-demo")?;
     shell.stand_in(
@@ -54,7 +54,8 @@ fn start(shell: &mut Shell, command: &str) -> anyhow::Result<Demo> {
     Ok(demo)
 }
 
-fn the_command(page: &Page, heading: &str, beginning: &str) -> anyhow::Result<String> {
+/// The first command below this heading that begins like this.
+pub fn the_command(page: &Page, heading: &str, beginning: &str) -> anyhow::Result<String> {
     let commands = page.commands(heading)?.into_iter();
     let found = commands
         .into_iter()

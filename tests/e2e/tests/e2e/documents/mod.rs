@@ -8,6 +8,7 @@ mod first_hsm;
 mod helper;
 mod inline;
 mod install;
+mod interactive_demo;
 mod newcomer;
 mod opensc;
 mod operations;

@@ -42,12 +42,16 @@ struct Recipes {
 
 impl Recipes {
     fn new() -> anyhow::Result<Self> {
+        Self::with_key(NewKeyType::Rsa2048)
+    }
+
+    fn with_key(key_type: NewKeyType) -> anyhow::Result<Self> {
         let page = Page::read("docs/recipes.md")?;
         let scripts = page.scripts("# Recipes for other programs")?;
         let [beginning, end] = scripts.as_slice() else {
             anyhow::bail!("{} scripts instead of 2", scripts.len());
         };
-        let mut newcomer = Newcomer::with_key(NewKeyType::Rsa2048)?.configured()?;
+        let mut newcomer = Newcomer::with_key(key_type)?.configured()?;
         let engine = "/usr/lib/aarch64-linux-gnu/engines-3/pkcs11.so";
         if Path::new(engine).exists() {
             let documented = "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so";
@@ -98,6 +102,16 @@ fn pkcs11_tool() -> anyhow::Result<()> {
     Recipes::new()?.run_section("## OpenSC: pkcs11-tool", VERIFY)
 }
 
+/// The same command with the options that the page gives for EC keys.
+#[test]
+fn pkcs11_tool_with_an_ec_key() -> anyhow::Result<()> {
+    let recipes = Recipes::with_key(NewKeyType::EcSecp256r1)?;
+    let options = recipes.page.code_span("-m ECDSA-SHA256")?;
+    let sign = recipes.page.script("## OpenSC: pkcs11-tool")?;
+    recipes.run(&sign.replace("-m SHA256-RSA-PKCS", &options))?;
+    recipes.run(VERIFY)
+}
+
 #[test]
 fn openssl_and_sbsign() -> anyhow::Result<()> {
     let recipes = Recipes::new()?;
@@ -106,6 +120,13 @@ fn openssl_and_sbsign() -> anyhow::Result<()> {
     let verify = "openssl cms -verify -binary -inform SMIME -in FILE.cms -CAfile cert.pem -purpose any -content FILE\n\
                   openssl x509 -in cert.pem -noout -subject | grep 'CN = Test'\n";
     recipes.run_section(heading, &format!("unset OPENSSL_CONF\n{VERIFY}{verify}"))?;
+    let pss = recipes.page.code_span("-sigopt")?;
+    let commands = recipes.page.commands(heading)?;
+    let sign = commands[..2]
+        .join("\n")
+        .replace("-sha256", &format!("-sha256 {pss}"));
+    let verify = VERIFY.replace("-sha256", &format!("-sha256 {pss}"));
+    recipes.run(&format!("{sign}\nunset OPENSSL_CONF\n{verify}"))?;
     std::fs::copy(EFI, recipes.newcomer.shell.path("FILE.efi"))?;
     let sign = recipes.page.script("## UEFI programs: sbsign")?;
     recipes.run(&format!("export OPENSSL_CONF=openssl.cnf\n{sign}"))
