@@ -92,7 +92,7 @@ impl Page {
     /// The scripts below this heading, up to the next heading.
     ///
     /// # Errors
-    /// There is none.
+    /// The section has no script.
     pub fn scripts(&self, heading: &str) -> anyhow::Result<Vec<String>> {
         let blocks = self.all_blocks().into_iter();
         let scripts: Vec<_> = blocks
@@ -101,7 +101,7 @@ impl Page {
             .collect();
         ensure!(
             !scripts.is_empty(),
-            "{}: there is no script below `{heading}`",
+            "{}: no script below `{heading}`",
             self.name
         );
         Ok(scripts)
@@ -110,7 +110,7 @@ impl Page {
     /// The only script below this heading.
     ///
     /// # Errors
-    /// There is none, or more than one.
+    /// The section has no script, or several.
     pub fn script(&self, heading: &str) -> anyhow::Result<String> {
         let mut scripts = self.scripts(heading)?;
         match (scripts.pop(), scripts.len()) {
@@ -130,7 +130,10 @@ impl Page {
         Ok(commands.filter(|command| !command.is_empty()).collect())
     }
 
-    /// The files in this language below this heading.
+    /// The code blocks in this language below this heading, which are files.
+    ///
+    /// # Errors
+    /// The section has no such block.
     pub fn files(&self, heading: &str, language: &str) -> anyhow::Result<Vec<String>> {
         let blocks = self.all_blocks().into_iter();
         let files: Vec<_> = blocks
@@ -139,13 +142,16 @@ impl Page {
             .collect();
         ensure!(
             !files.is_empty(),
-            "{}: there is no file in {language} below `{heading}`",
+            "{}: no file in {language} below `{heading}`",
             self.name
         );
         Ok(files)
     }
 
     /// The only file in this language below this heading.
+    ///
+    /// # Errors
+    /// The section has no such block, or several.
     pub fn file(&self, heading: &str, language: &str) -> anyhow::Result<String> {
         let files = self.files(heading, language)?;
         ensure!(
@@ -196,7 +202,7 @@ impl Page {
     /// The rows of the tables below this heading, without their first row.
     ///
     /// # Errors
-    /// There is no table.
+    /// The section has no table.
     pub fn table(&self, heading: &str) -> anyhow::Result<Vec<Vec<String>>> {
         let lines = self.prose_lines().into_iter();
         let rows = lines

@@ -42,10 +42,12 @@ pub struct Shell {
     before: String,
 }
 
-/// Whether this process may change the system.
-pub fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout == b"0\n")
+/// Whether [`Shell::run_on_own_system`] works here, which needs root and a kernel that permits namespaces.
+pub fn has_own_system() -> bool {
+    let namespace = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "true"])
+        .output();
+    namespace.is_ok_and(|output| output.status.success())
 }
 
 /// What a script printed.
@@ -113,7 +115,7 @@ impl Shell {
     }
 
     /// The text with everything replaced.
-    pub fn real(&self, text: &str) -> String {
+    fn real(&self, text: &str) -> String {
         let replacements = self.replacements.iter();
         replacements.fold(text.to_owned(), |text, (documented, real)| {
             text.replace(documented, real)
@@ -198,13 +200,13 @@ impl Shell {
     /// system, are on its path.
     ///
     /// # Errors
-    /// The caller is not root, or the script fails.
+    /// The caller may not create namespaces, or the script fails.
     pub fn run_on_own_system(&self, script: &str) -> anyhow::Result<Printed> {
         let path = format!(
             "PATH={}:/usr/sbin:/usr/bin:/sbin:/bin",
             self.stand_ins.display()
         );
-        let script = self.real(script).replace('\'', "'\\''");
+        let script = script.replace('\'', "'\\''");
         self.run(&format!(
             "unshare --mount --pid --fork --kill-child --mount-proc bash -euo pipefail -c '{OWN_SYSTEM}\n{path}\n{script}'"
         ))

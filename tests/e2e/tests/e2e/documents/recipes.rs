@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use countersign_harness::{page::Page, program::built, shell::is_root};
+use countersign_harness::{page::Page, program::built, shell::has_own_system};
 use countersign_protocol::purpose::NewKeyType;
 
 use super::newcomer::Newcomer;
@@ -162,7 +162,7 @@ fn p11tool() -> anyhow::Result<()> {
     let recipes = Recipes::new()?;
     let heading = "## GnuTLS and p11-kit";
     let sign = recipes.page.script(heading)?;
-    if is_root() {
+    if has_own_system() {
         recipes.write("countersign.module", heading, "properties")?;
         recipes.newcomer.shell.run_on_own_system(&format!(
             "mkdir -p /etc/pkcs11/modules && cp countersign.module /etc/pkcs11/modules\n\
