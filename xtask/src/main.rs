@@ -5,6 +5,8 @@ mod book;
 mod build;
 mod demo;
 mod dist;
+#[cfg(test)]
+mod documents;
 #[cfg(unix)]
 mod group;
 mod layers;
@@ -77,51 +79,5 @@ fn run() -> anyhow::Result<()> {
         Task::Portal => portal::build(),
         Task::Bench(bench) => bench.run(),
         Task::FitCheckSign => uboot::print(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use clap::{CommandFactory, Parser};
-
-    use super::Cli;
-
-    /// README, CONTRIBUTING, ARCHITECTURE and every page of the book.
-    fn documents() -> Vec<(String, String)> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let pages = std::fs::read_dir(root.join("docs")).unwrap();
-        pages
-            .map(|entry| entry.unwrap().path())
-            .chain(["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root.join(name)))
-            .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
-            .map(|path| {
-                let text = std::fs::read_to_string(&path).unwrap();
-                (path.display().to_string(), text)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_task_in_the_documents_exists() {
-        let mut seen = 0;
-        for (name, text) in documents() {
-            for line in text.lines() {
-                let Some(command) = line.trim_start().strip_prefix("cargo xtask ") else {
-                    continue;
-                };
-                let words = command.split(" #").next().unwrap_or_default();
-                let words = std::iter::once("xtask").chain(words.split_whitespace());
-                assert!(Cli::try_parse_from(words).is_ok(), "{name}: {line}");
-                seen += 1;
-            }
-        }
-        assert!(seen > 5, "{seen} tasks were found");
     }
 }

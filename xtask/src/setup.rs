@@ -63,6 +63,11 @@ const TESTS: &[Requirement] = &[
         package: "opensc",
         present: || on_path("sc-hsm-tool"),
     },
+    // Copies a database as docs/operations.md shows it.
+    Requirement {
+        package: "sqlite3",
+        present: || on_path("sqlite3"),
+    },
     // Clients of the PKCS#11 module.
     Requirement {
         package: "libengine-pkcs11-openssl",

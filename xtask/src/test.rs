@@ -5,7 +5,6 @@ use std::{ffi::OsString, process::Command, thread::available_parallelism};
 use clap::Args;
 
 use crate::{
-    book,
     build::{self, SIMULATOR, workspace},
     layers::{Layers, Step},
     run::run,
@@ -48,7 +47,9 @@ fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
         task(xtask, PORTAL, "portal"),
         task(xtask, "U-Boot's verifier", "fit-check-sign"),
     ])?;
-    layers.run("book", book::build)?;
+    layers.run("manual pages, service files and the book", || {
+        run(&mut as_written(xtask, &["dist"]))
+    })?;
     layers.run("build of programs and tests", build::everything)?;
     layers.run("units and services", || run(&mut units()))?;
     layers.run("examples in the API documentation", || run(&mut examples()))?;
@@ -70,7 +71,14 @@ fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
         },
     ])?;
     // Loads measure time, so they run alone.
-    layers.run("load on PKCS#11 modules", || run(&mut load()))
+    layers.run("load on PKCS#11 modules", || run(&mut load()))?;
+    // The demo builds its programs for itself, in place of those that the tests have used.
+    layers.run("demo", || {
+        run(&mut as_written(
+            xtask,
+            &["demo", "--auto", "--file", "README.md"],
+        ))
+    })
 }
 
 const LINT: &str = "format, lints, documentation, licences";
@@ -81,6 +89,13 @@ fn task(xtask: &OsString, name: &'static str, subcommand: &str) -> Step {
     let mut command = Command::new(xtask);
     command.arg(subcommand).env("CARGO_TERM_QUIET", "true");
     Step { name, command }
+}
+
+/// A task that documents show, with the arguments that they show.
+fn as_written(xtask: &OsString, arguments: &[&str]) -> Command {
+    let mut command = Command::new(xtask);
+    command.args(arguments);
+    command
 }
 
 /// Every test that needs no other program. The packages are selected as for the build; leaving out the benchmarks changes nothing

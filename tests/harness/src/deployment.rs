@@ -116,6 +116,24 @@ impl Deployment {
     /// # Errors
     /// A step failed.
     pub fn build(setup: DeploymentSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        let deployment = Self::without_keys(setup, say)?;
+        for (label, key_type) in [
+            (EC_KEY, NewKeyType::EcSecp256r1),
+            (RSA_KEY, NewKeyType::Rsa2048),
+        ] {
+            say(&format!(
+                "Anna requests the key {label} ({key_type}); Ben and Carla approve"
+            ));
+            deployment.generate_key(label, key_type)?;
+        }
+        Ok(deployment)
+    }
+
+    /// Sets up everything, with an HSM that has no keys yet.
+    ///
+    /// # Errors
+    /// A step failed.
+    pub fn without_keys(setup: DeploymentSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
         let deployment = Self::with_people(setup, say)?;
         let admin = &deployment.anna().browser;
         let hsm = HsmId::new(HSM);
@@ -136,15 +154,6 @@ impl Deployment {
             },
         )?;
         deployment.register_custodians(&hsm)?;
-        for (label, key_type) in [
-            (EC_KEY, NewKeyType::EcSecp256r1),
-            (RSA_KEY, NewKeyType::Rsa2048),
-        ] {
-            say(&format!(
-                "Anna requests the key {label} ({key_type}); Ben and Carla approve"
-            ));
-            deployment.generate_key(label, key_type)?;
-        }
         Ok(deployment)
     }
 

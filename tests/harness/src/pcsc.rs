@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// Debian's driver for virtual readers.
-const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
+pub const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 /// Prefix of the readers' names.
 const NAME: &str = "Countersign virtual reader";
 /// Environment variable with the socket of the PC/SC service that a program uses.
-pub(crate) const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
+pub const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
 /// pcscd accepts a listening socket as file descriptor 3 if `LISTEN_PID` is its own process id, so a shell sets that
 /// variable and then becomes pcscd.
 const START_WITH_SOCKET: &str =
@@ -182,7 +182,11 @@ fn machine_service(config: &Path, log: &Path) -> anyhow::Result<Program> {
     Program::start("pcscd", pcscd, log).context("is pcscd installed?")
 }
 
-fn private_service(config: &Path, log: &Path, socket: &Path) -> anyhow::Result<Program> {
+/// Starts a PC/SC service of its own, with the readers of the folder `config`, which listens at `socket`.
+///
+/// # Errors
+/// pcscd is not installed, or the socket cannot be created.
+pub fn private_service(config: &Path, log: &Path, socket: &Path) -> anyhow::Result<Program> {
     // A service that was killed leaves its socket behind.
     let _ = std::fs::remove_file(socket);
     let listener = UnixListener::bind(socket)

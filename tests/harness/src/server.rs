@@ -139,7 +139,7 @@ impl ServerSetup {
         }
         if let Some(tls) = &self.tls {
             text.push_str(&format!(
-                "[tls]\ncertificate_file = {:?}\nkey_file = {:?}\n",
+                "[tls]\ncertificate_file = {:?}\nkey_file = {:?}\nclient_certificates = true\n",
                 tls.certificate, tls.key
             ));
         }

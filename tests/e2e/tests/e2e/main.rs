@@ -8,7 +8,7 @@
 mod browser;
 mod cloud;
 mod crash;
-mod demo;
+mod documents;
 mod main_job;
 mod opensc;
 mod pcsc;

@@ -2,5 +2,4 @@
 
 mod credentials;
 mod curl;
-mod documentation;
 mod story;

@@ -7,7 +7,6 @@ mod java;
 mod mkimage;
 mod openssl;
 mod others;
-mod readme;
 mod record;
 mod settings;
 mod tls;

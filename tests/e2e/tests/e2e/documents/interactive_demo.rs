@@ -1,4 +1,4 @@
-//! The interactive demo, terminated from outside.
+//! The interactive demo of README, terminated from outside.
 
 use std::{
     path::Path,
@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::ensure;
-use countersign_harness::program::{Program, built};
+use countersign_harness::page::Page;
+
+use super::demo::{shell, the_command};
 
 /// How long the demo may take to stop its programs.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -28,18 +30,17 @@ fn a_terminated_demo_leaves_no_process_and_no_file_behind() -> anyhow::Result<()
     let folder = scratch.path().join("demo");
     std::fs::create_dir(&folder)?;
     let pid_file = scratch.path().join("pid");
-    let line = format!(
-        "echo $$ > {}; exec {}",
-        pid_file.display(),
-        built("countersign-demo")?.display()
-    );
+    let mut shell = shell(scratch.path())?;
+    shell.set("TMPDIR", &folder);
+    shell.set("SHELL", "/bin/sh");
+    let page = Page::read("README.md")?;
+    let command = the_command(&page, "## Try it without hardware", "cargo xtask demo")?;
+    ensure!(command == "cargo xtask demo", "{command}");
     // The helper prompts on a terminal, which `script` provides.
-    let mut command = Command::new("script");
-    command
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .env("SHELL", "/bin/sh")
-        .env("TMPDIR", &folder);
-    let mut demo = Program::start("demo", command, &scratch.path().join("log"))?;
+    let mut demo = shell.start(&format!(
+        "script --quiet --return --command 'echo $$ > {}; exec {command}' /dev/null",
+        pid_file.display()
+    ))?;
     demo.wait_for(|line| line.contains("Press Ctrl-C").then_some(()))?;
     ensure!(programs_of(&folder)? > 0, "{}", demo.log());
 
