@@ -90,12 +90,62 @@ fn the_domain_does_not_depend_on_http_or_tls() {
 
 #[test]
 fn imports_are_found_in_every_form() {
-    let text = "use crate::{\n    store::{self, Store},\n    hsm,\n};\nuse crate::views::Views;\nfn f() { crate::http::router() }\n";
+    let text = "use crate::{\n    store::{self, Store},\n    hsm,\n};\nuse crate::views::Views;\nfn f() { crate::http::router() }\nuse countersign_domain::people::People;\n";
     let found: Vec<_> = imports(text)
         .into_iter()
         .map(|(line, module)| format!("{line} {module}"))
         .collect();
-    assert_eq!(found, ["2 store", "3 hsm", "5 views", "6 http"]);
+    assert_eq!(found, ["2 store", "3 hsm", "5 views", "6 http", "7 people"]);
+}
+
+/// No file and no function is longer than one can read in one go.
+#[test]
+fn files_and_functions_are_short() {
+    const FILE: usize = 350;
+    const FUNCTION: usize = 80;
+    let mut long = Vec::new();
+    let mut functions = 0;
+    for folder in ["src", "domain/src"] {
+        for file in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&file).expect("a source file");
+            let lines: Vec<_> = text.lines().collect();
+            if lines.len() > FILE {
+                long.push(format!("{}: {} lines", file.display(), lines.len()));
+            }
+            for (begin, line) in lines.iter().enumerate() {
+                let Some((indent, _)) = line.split_once("fn ") else {
+                    continue;
+                };
+                let margin = &line[..line.len() - line.trim_start().len()];
+                if !indent
+                    .trim()
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "() ".contains(c))
+                {
+                    continue;
+                }
+                let end = format!("{margin}}}");
+                let length = lines[begin..].iter().position(|line| *line == end);
+                functions += usize::from(length.is_some());
+                if length.is_some_and(|length| length >= FUNCTION) {
+                    long.push(format!("{}:{}: {line}", file.display(), begin + 1));
+                }
+            }
+        }
+    }
+    assert!(functions > 500, "only {functions} functions were found");
+    assert!(long.is_empty(), "\n{}", long.join("\n"));
+}
+
+#[test]
+fn modules_are_not_reached_through_their_parents() {
+    for folder in ["src", "domain/src"] {
+        for file in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&file).expect("a source file");
+            // It could lead to another layer without its name.
+            assert!(!text.contains("super::super"), "{}", file.display());
+        }
+    }
 }
 
 fn root() -> PathBuf {
@@ -126,13 +176,18 @@ fn module_of(file: &Path) -> Option<String> {
 /// Names of the modules that follow `crate::`, with their lines.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    for (at, _) in text.match_indices("crate::") {
-        let rest = &text[at + "crate::".len()..];
+    let roots = ["crate::", "countersign_domain::"];
+    let places = roots.iter().flat_map(|root| {
+        let places = text.match_indices(root);
+        places.map(|(at, _)| (at, root.len()))
+    });
+    for (at, length) in places {
+        let rest = &text[at + length..];
         match rest.strip_prefix('{') {
             Some(group) => found.extend(
                 top_level(group)
                     .into_iter()
-                    .map(|(offset, name)| (at + "crate::{".len() + offset, name)),
+                    .map(|(offset, name)| (at + length + 1 + offset, name)),
             ),
             None => found.push((at, identifier(rest))),
         }

@@ -18,8 +18,10 @@ const NOT_BUILT: &str = "<!doctype html><title>Countersign</title><h1>The portal
 <p>Run <code>cargo xtask build</code>. The API works: see <code>/api/v1/about</code>.";
 
 pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    // A client that sends another method has a wrong address and cannot use a page.
-    if !matches!(method, Method::GET | Method::HEAD) {
+    // A program with a wrong address cannot use a page.
+    let is_interface =
+        ["api", "se", "rt"].contains(&uri.path().split('/').nth(1).unwrap_or_default());
+    if is_interface || !matches!(method, Method::GET | Method::HEAD) {
         return ApiError::new(
             ProblemCode::NotFound,
             "this address does not exist: the API is at /api/v1",

@@ -76,11 +76,11 @@ pub fn router(state: State) -> anyhow::Result<Router> {
                 "this address does not support this method",
             )
         })
-        .layer(not_stored)
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::same_origin,
         ))
+        .layer(not_stored)
         .layer(session_layer)
         .layer(middleware::from_fn(security::run_to_end))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));

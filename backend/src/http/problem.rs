@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use countersign_protocol::problem::{PROBLEM_JSON, Problem, ProblemCode};
@@ -49,6 +49,12 @@ impl IntoResponse for ApiError {
         let problem = self.0.clone();
         let mut response =
             (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(self.0)).into_response();
+        if problem.code() == Some(ProblemCode::NotAuthenticated) {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         // The id of the request is added where it is known.
         response.extensions_mut().insert(problem);
         response
@@ -64,7 +70,7 @@ impl From<StoreError> for ApiError {
 impl From<axum::extract::rejection::JsonRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
         let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            "the request is too large: request fewer files at once".to_owned()
+            "the body is larger than the server accepts here: if it lists files, request fewer at once".to_owned()
         } else {
             use axum::extract::rejection::JsonRejection as Why;
             match &rejection {
@@ -97,13 +103,18 @@ impl From<axum::extract::rejection::QueryRejection> for ApiError {
     }
 }
 
-/// The innermost error, because the outer ones only name types of the program.
+/// The error without the types of the program that the outermost one names: where it is in the body, if that is known,
+/// and what is wrong.
 fn cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
+    let text = match error.source() {
+        // The place, such as `purpose.keys`, stands in front of the innermost error.
+        Some(source) => source.to_string(),
+        None => error.to_string(),
+    };
+    match text.rsplit_once(" at line ") {
+        Some((what, place)) => format!("{what} (line {})", place.replace(" column ", ", column ")),
+        None => text,
     }
-    error.to_string()
 }
 
 impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError {

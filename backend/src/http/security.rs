@@ -94,7 +94,7 @@ pub async fn same_origin(
     ApiError::new(
         ProblemCode::NotAllowed,
         format!(
-            "a request that changes something must come from a page at {}",
+            "a request that changes something must carry an API token (`Authorization: Bearer TOKEN`) or come from a page at {}",
             config.public_origin
         ),
     )

@@ -264,7 +264,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
 async fn unknown_devices_are_rejected_if_so_configured() {
     let (test, address) = start_test_server(Profile::VENDOR, |config| {
         config.remote = RemoteConfig {
-            unknown: UnknownDevices::Refuse,
+            unknown: UnknownDevices::Reject,
             token_file: None,
         };
     })

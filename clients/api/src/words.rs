@@ -59,7 +59,9 @@ fn approvals(view: &ActivationView) -> String {
     let approved = |decision: &Decision| matches!(decision, Decision::Approved { .. });
     add("approved by", all_of(&custodians(view, approved)));
     let missing = |decision: &Decision| matches!(decision, Decision::Pending);
-    add("waiting for", any_of(&custodians(view, missing)));
+    if view.approvals < view.terms.quorum.required {
+        add("waiting for", any_of(&custodians(view, missing)));
+    }
     let forgotten = |decision: &Decision| matches!(decision, Decision::ApprovalLost { .. });
     add("must approve again:", all_of(&custodians(view, forgotten)));
     let declined = |decision: &Decision| matches!(decision, Decision::Declined { .. });

@@ -95,15 +95,15 @@ pub struct Sign {
     pub force: bool,
     /// Request a lease for any content instead of a list of FILES; custodians are warned about it
     #[arg(long)]
-    pub open_scope: bool,
-    /// Maximum number of signatures with --open-scope [default: the number of files]
-    #[arg(long, value_name = "N", requires = "open_scope", value_parser = clap::value_parser!(u32).range(1..))]
+    pub any_content: bool,
+    /// Maximum number of signatures with --any-content [default: the number of files]
+    #[arg(long, value_name = "N", requires = "any_content", value_parser = clap::value_parser!(u32).range(1..))]
     pub signatures: Option<u32>,
     /// Use an open activation instead of requesting one
     #[arg(
         long,
         value_name = "ID",
-        conflicts_with_all = ["hsm", "reason", "lease_seconds", "approval_seconds", "open_scope", "signatures"]
+        conflicts_with_all = ["hsm", "reason", "lease_seconds", "approval_seconds", "any_content", "signatures"]
     )]
     pub activation: Option<ActivationId>,
     /// Files to sign

@@ -144,10 +144,10 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         }
         Event::Approved {
             activation,
-            authenticated,
+            approvals,
             ..
         } => {
-            let approvals = count(*authenticated, "approval");
+            let approvals = count(*approvals, "approval");
             format!("approved activation {activation}, which now has {approvals}")
         }
         Event::Declined { activation, reason } => {

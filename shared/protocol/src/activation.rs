@@ -241,7 +241,7 @@ pub struct ActivationView {
     pub state: ActivationState,
     /// The decision of each registered custodian.
     pub custodians: Vec<CustodianProgress>,
-    /// The number of custodians who have authenticated, as the card reports it.
+    /// The number of approvals, as the HSM reports it.
     pub approvals: u8,
     /// The number of signatures made so far.
     pub signatures: u32,
@@ -272,7 +272,7 @@ pub struct MemberView {
     pub hsm: HsmName,
     /// The quorum that the HSM requires.
     pub quorum: Quorum,
-    /// The number of custodians who have authenticated, as the card reports it.
+    /// The number of approvals, as the HSM reports it.
     pub approvals: u8,
     /// The current state of the member.
     pub state: ActivationState,

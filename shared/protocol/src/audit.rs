@@ -225,8 +225,9 @@ pub enum AuditEvent {
         key: Fingerprint,
         /// SHA-256 over the payload of the signed statement.
         statement: Sha256Digest,
-        /// The number of authenticated custodians afterwards, as the HSM reports it.
-        authenticated: u8,
+        /// The number of approvals afterwards, as the HSM reports it.
+        #[serde(alias = "authenticated")]
+        approvals: u8,
     },
     /// A custodian declined.
     Declined {

@@ -88,7 +88,7 @@ pub enum ActivationError {
     NotACustodian(String),
     #[error("{0}'s key is already registered on this HSM")]
     RegisteredAlready(String),
-    #[error("the activation has ended ({0}): request a new one")]
+    #[error("the activation has already ended ({0}), and its HSM is locked")]
     Ended(EndReason),
     #[error(
         "the change {change:?} is not possible in the state {state:?}: report this to an admin"

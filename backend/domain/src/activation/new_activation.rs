@@ -25,7 +25,7 @@ pub(super) struct Request {
     /// Digest of purpose and reason.
     pub scope: Sha256Digest,
     pub lease: LeaseLimits,
-    pub collect: SignedDuration,
+    pub approval_time: SignedDuration,
     pub abandoned_after: Option<u32>,
     pub on_explicit_hsm: bool,
     pub join: Join,
@@ -89,7 +89,7 @@ impl Request {
                 lease: self.lease,
                 quorum,
                 requested_at: now,
-                expires_at: now + self.collect,
+                expires_at: now + self.approval_time,
             },
             scope: self.scope,
             state: ActivationState::Queued,

@@ -48,7 +48,7 @@ impl Activations {
         let (hsms, purpose) = self.purpose(requester, new.hsm.as_ref(), new.purpose)?;
         let members = with_strictest_quorum(members(&hsms)?);
         let lease = self.lease(&purpose, new.lease)?;
-        let collect = self.collect_time(new.approval_seconds)?;
+        let approval_time = self.approval_time(new.approval_seconds)?;
         let abandoned_after = new.abandoned_after_seconds;
         if abandoned_after == Some(0) {
             return Err(invalid("`abandonedAfterSeconds` must be at least 1"));
@@ -58,7 +58,7 @@ impl Activations {
             purpose,
             reason: new.reason,
             lease,
-            collect,
+            approval_time,
             abandoned_after,
             on_explicit_hsm: new.hsm.is_some(),
             join: new.join,
@@ -90,7 +90,7 @@ impl Activations {
     }
 
     /// How long custodians can approve the request.
-    fn collect_time(&self, requested: Option<u32>) -> Result<SignedDuration, ActivationError> {
+    fn approval_time(&self, requested: Option<u32>) -> Result<SignedDuration, ActivationError> {
         let longest = self.limits.max_approval_seconds;
         let seconds = requested.unwrap_or(self.limits.approval_seconds);
         if !(1..=longest).contains(&seconds) {

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum StateChange {
     /// The HSM was assigned to the activation, so custodians can approve.
-    Collect,
+    AwaitApprovals,
     /// The HSM was lost or logged out before the quorum was complete.
     Requeue,
     /// The lease began, and expires at this time.
@@ -39,7 +39,7 @@ pub async fn apply(
     let now = Timestamp::now();
     let id = activation.terms.id.clone();
     let next = match (&activation.state, change) {
-        (State::Queued, StateChange::Collect) => State::AwaitingApprovals,
+        (State::Queued, StateChange::AwaitApprovals) => State::AwaitingApprovals,
         (State::AwaitingApprovals, StateChange::Requeue) => {
             activation.authenticated = 0;
             State::Queued

@@ -23,5 +23,5 @@ pub enum UnknownDevices {
     #[default]
     Wait,
     /// The device is rejected.
-    Refuse,
+    Reject,
 }

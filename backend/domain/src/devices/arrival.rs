@@ -39,7 +39,7 @@ impl Devices {
             return;
         }
         match self.unknown {
-            UnknownDevices::Refuse => {
+            UnknownDevices::Reject => {
                 tracing::warn!(%device, from = session.from(), "unknown device rejected");
                 session.end(Ending::Refused(format!(
                     "This server does not allow the device {device}: an administrator must add it to the server's configuration"

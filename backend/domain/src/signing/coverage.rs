@@ -4,6 +4,7 @@ use countersign_protocol::{
     cvc::{HashAlgorithm, PublicKey},
     mechanism::Mechanism,
     signature::SignRequest,
+    text::any_of,
 };
 
 use super::{SigningError, input::NoInput};
@@ -74,7 +75,7 @@ fn mechanisms(key: &PublicKey, is_meant: impl Fn(HashAlgorithm) -> bool) -> Stri
         .filter(|mechanism| mechanism.hash().is_some_and(&is_meant))
         .map(|mechanism| format!("`{mechanism}`"))
         .collect();
-    names.join(" or ")
+    any_of(&names)
 }
 
 pub(super) fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey) -> SigningError {
@@ -83,12 +84,12 @@ pub(super) fn refused_input(why: NoInput, request: &SignRequest, key: &LeaseKey)
         NoInput::Mechanism => {
             let possible: Vec<_> = Mechanism::of_key(&key.public_key)
                 .iter()
-                .map(ToString::to_string)
+                .map(|mechanism| format!("`{mechanism}`"))
                 .collect();
             SigningError::Mechanism(format!(
                 "the key is {} and does not support `{mechanism}`: use {}",
                 key.public_key.kind(),
-                possible.join(" or ")
+                any_of(&possible)
             ))
         }
         NoInput::Salt(0) => {

@@ -61,7 +61,7 @@ impl Signing {
     /// Signs, or returns the recorded signature if the idempotency key was used before.
     #[tracing::instrument(
         skip_all,
-        fields(activation = %id, digest = %hex::encode(&request.digest), person = %requester.person.name)
+        fields(activation = %id, digest = %hex::encode(&request.digest), person = requester.person.name)
     )]
     pub async fn sign(
         &self,

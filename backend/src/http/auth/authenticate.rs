@@ -80,7 +80,7 @@ impl Authenticator {
         let not_logged_in = || {
             ApiError::new(
                 ProblemCode::NotAuthenticated,
-                "you are not logged in: log in first",
+                "the request carries no valid session or API token: log in to the portal, or send a token as in `Authorization: Bearer TOKEN`",
             )
         };
         let logged_in: LoggedIn = session

@@ -49,7 +49,8 @@ impl FromRequestParts<http::State> for Program {
                 "the request carries no API token: send one as in `Authorization: Bearer TOKEN`. Requesters create tokens in the portal",
             )
         };
-        let caller = match Authenticator::from_ref(state).look_up(parts).await {
+        let auth = Authenticator::from_ref(state);
+        let caller = match auth.identify(parts).await.map(|found| found.caller) {
             Ok(caller @ Caller::Token { .. }) => caller,
             // A page of another site can cause requests with the session cookie, so sessions are rejected.
             Ok(Caller::Session(_)) => return Err(no_token()),

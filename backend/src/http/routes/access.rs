@@ -1,6 +1,7 @@
-//! Who may call which route of the API. This is the only place where routes are tied to roles.
+//! Who may call which route below `/api/v1`. This is the only place where these routes are tied to roles.
 //!
-//! A handler may narrow this down further, such as to the requester of an activation.
+//! A handler may narrow this down further, such as to the requester of an activation. The cloud service's interface
+//! (`http/cloud`) has one kind of caller for all its routes, and `http/ram.rs` accepts devices only.
 
 use axum::{
     extract::{Request, State},
@@ -11,6 +12,7 @@ use axum::{
 use countersign_protocol::{
     operator::Role::{self, Admin, Auditor, Custodian, Requester},
     problem::ProblemCode,
+    text::any_of,
 };
 
 use crate::http::{
@@ -157,16 +159,12 @@ impl Access {
 /// The roles as a list, such as "`admin`, `custodian` or `auditor`".
 fn alternatives(roles: &[Role]) -> String {
     let names: Vec<_> = roles.iter().map(|role| format!("`{role}`")).collect();
-    match names.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
+    any_of(&names)
 }
 
 /// What [`enforce`] needs to know.
 #[derive(Clone)]
-pub struct Gate {
+pub struct RouteAccess {
     pub auth: Authenticator,
     pub access: Access,
 }
@@ -174,16 +172,16 @@ pub struct Gate {
 /// Rejects callers who may not call the route, before their request is read. Handlers then find the [`Caller`] in the
 /// request.
 pub async fn enforce(
-    State(gate): State<Gate>,
+    State(route): State<RouteAccess>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if gate.access == Anyone {
+    if route.access == Anyone {
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();
-    let identified = gate.auth.identify(&mut parts).await?;
-    gate.access.check(&identified.caller)?;
+    let identified = route.auth.identify(&mut parts).await?;
+    route.access.check(&identified.caller)?;
     parts.extensions.insert(identified);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

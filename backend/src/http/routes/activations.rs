@@ -8,10 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use countersign_protocol::{
-    activation::{
-        ActivationTerms, ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
-        SignedApproval,
-    },
+    activation::{ActivationTerms, ActivationView, NewActivation},
     dsse::Envelope,
     id::{ActivationId, MemberId},
     operator::Role,
@@ -28,7 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use crate::{
-    activation::{ActivationError, Activations, Approved, Custodian, LockRequest},
+    activation::{ActivationError, Activations, LockRequest},
     events::{Change, Changes},
     http::{
         auth::{Caller, LiveCaller},
@@ -52,9 +49,6 @@ pub fn routes() -> Vec<Handler> {
         routes!(list),
         routes!(create),
         routes!(show),
-        routes!(task),
-        routes!(approve),
-        routes!(decline),
         routes!(lock),
         routes!(sign),
         routes!(signatures),
@@ -143,7 +137,7 @@ async fn create(
 
 /// The activation with its terms, if the caller may see it. For other callers it does not exist. The id of a member stands
 /// for its activation.
-async fn visible(
+pub(super) async fn visible(
     views: &Views,
     caller: &Caller,
     id: &MemberId,
@@ -219,82 +213,6 @@ async fn changed(changes: &mut Receiver<Change>, id: &ActivationId) {
             Err(RecvError::Lagged(_) | RecvError::Closed) => return,
         }
     }
-}
-
-fn custodian(caller: &Caller) -> Result<Custodian, ApiError> {
-    let session = caller.to_view();
-    match session.key {
-        Some(key) => Ok(Custodian {
-            person: session.person,
-            key,
-        }),
-        None => Err(ApiError::new(
-            ProblemCode::NotAllowed,
-            "only a custodian who is logged in with a card can approve or decline; API tokens cannot",
-        )),
-    }
-}
-
-/// Creates the task that the custodian's helper has to sign next. For a pool, this is the task for the first HSM that still needs the approval.
-#[utoipa::path(
-    post, path = "/activations/{id}/task", operation_id = "createApprovalTask",
-    responses((status = 200, description = "The task", body = ApprovalTaskView)),
-)]
-async fn task(
-    State(activations): State<Activations>,
-    State(views): State<Views>,
-    caller: Caller,
-    Path(id): Path<MemberId>,
-) -> Result<Json<ApprovalTaskView>, ApiError> {
-    let custodian = custodian(&caller)?;
-    let (_, terms) = visible(&views, &caller, &id).await?;
-    let task = activations.task(&terms, &custodian).await?;
-    Ok(Json(ApprovalTaskView { task }))
-}
-
-/// Approves an activation with what the custodian's card signed.
-#[utoipa::path(
-    post, path = "/activations/{id}/approvals", operation_id = "approve",
-    request_body = SignedApproval,
-    responses((status = 200, description = "The HSM counted the approval, or needs one more response", body = ApprovalOutcome)),
-)]
-async fn approve(
-    State(activations): State<Activations>,
-    State(views): State<Views>,
-    caller: Caller,
-    Path(id): Path<MemberId>,
-    Body(body): Body<SignedApproval>,
-) -> Result<Json<ApprovalOutcome>, ApiError> {
-    let custodian = custodian(&caller)?;
-    let (id, terms) = visible(&views, &caller, &id).await?;
-    let approved = activations.approve(&terms, &custodian, body).await?;
-    Ok(Json(match approved {
-        Approved::Counted => ApprovalOutcome::Counted {
-            activation: Box::new(views.activation(&id).await?),
-        },
-        Approved::SignAgain { task } => ApprovalOutcome::SignAgain { task },
-    }))
-}
-
-/// Declines an activation.
-#[utoipa::path(
-    post, path = "/activations/{id}/decline", operation_id = "decline",
-    request_body = Decline,
-    responses((status = 200, description = "The activation", body = ActivationView)),
-)]
-async fn decline(
-    State(activations): State<Activations>,
-    State(views): State<Views>,
-    caller: Caller,
-    Path(id): Path<MemberId>,
-    Body(body): Body<Decline>,
-) -> Result<Json<ActivationView>, ApiError> {
-    let custodian = custodian(&caller)?;
-    let (id, terms) = visible(&views, &caller, &id).await?;
-    activations
-        .decline(&terms, &custodian, &body.reason)
-        .await?;
-    Ok(Json(views.activation(&id).await?))
 }
 
 /// Ends an activation and locks its HSMs. Requesters can end their own activations.

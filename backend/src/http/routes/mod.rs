@@ -3,6 +3,7 @@
 mod about;
 pub mod access;
 mod activations;
+mod approvals;
 mod audit;
 mod devices;
 mod document;
@@ -14,13 +15,16 @@ mod session;
 mod tokens;
 
 use anyhow::Context;
-use axum::{Router, http::Method, middleware::from_fn_with_state};
+use axum::{Router, extract::DefaultBodyLimit, http::Method, middleware::from_fn_with_state};
 use utoipa::openapi::path::PathItem;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 pub use self::access::Access;
-use self::access::Gate;
+use self::access::RouteAccess;
 use super::State;
+
+/// Longest body of a request by anyone, in bytes: large enough for an enrolment.
+const ANONYMOUS_BODY_LIMIT: usize = 64 * 1024;
 
 /// The handler of one method of one path, with its documentation.
 type Handler = UtoipaMethodRouter<State>;
@@ -37,6 +41,7 @@ pub fn all() -> Vec<Handler> {
         devices::routes(),
         keys::routes(),
         activations::routes(),
+        approvals::routes(),
         audit::routes(),
         events::routes(),
     ]
@@ -51,32 +56,39 @@ pub fn router(state: &State) -> anyhow::Result<Router<State>> {
     let mut router = Router::new();
     for (_, paths, handler) in all() {
         for (path, item) in paths.paths {
-            let method = method(&item).with_context(|| format!("{path} has no method"))?;
+            let method = method(&item)
+                .with_context(|| format!("a handler of {path} must have one method"))?;
             let access = Access::of(&method, &path)
                 .with_context(|| format!("the table of callers lacks {method} {path}"))?;
-            let gate = Gate {
+            let route = RouteAccess {
                 auth: state.auth.clone(),
                 access,
             };
             let handler = handler.clone();
+            let handler = match access {
+                // Inside of the limit for all routes.
+                Access::Anyone => handler.layer(DefaultBodyLimit::max(ANONYMOUS_BODY_LIMIT)),
+                Access::Callers(_) | Access::People(_) => handler,
+            };
             router = router.route(
                 &path,
-                handler.route_layer(from_fn_with_state(gate, access::enforce)),
+                handler.route_layer(from_fn_with_state(route, access::enforce)),
             );
         }
     }
     Ok(router)
 }
 
-/// The method of the one operation that a handler documents.
-pub fn method(item: &PathItem) -> Option<Method> {
-    [
+/// The method of the one operation that a handler documents; `None` if it documents several, which would share one check.
+fn method(item: &PathItem) -> Option<Method> {
+    let mut methods = [
         (&item.get, Method::GET),
         (&item.post, Method::POST),
         (&item.put, Method::PUT),
         (&item.delete, Method::DELETE),
     ]
     .into_iter()
-    .find(|(operation, _)| operation.is_some())
-    .map(|(_, method)| method)
+    .filter(|(operation, _)| operation.is_some())
+    .map(|(_, method)| method);
+    methods.next().filter(|_| methods.next().is_none())
 }

@@ -11,7 +11,7 @@ fn activations_can_be_listed_shown_and_locked() {
     let program = Program::new(Some(&server.url));
     program.write("a.bin", "first");
     program
-        .run(&["sign", "--key", "release", "--open-scope", "a.bin"])
+        .run(&["sign", "--key", "release", "--any-content", "a.bin"])
         .expect(0);
     let ran = program.run(&["activation", "list", "--json"]).expect(0);
     assert_eq!(ran.json()["activations"][0]["terms"]["id"], "8K3F");
@@ -48,7 +48,7 @@ fn the_details_show_the_deadline_only_before_the_end() {
     let program = Program::new(Some(&server.url));
     program.write("a.bin", "first");
     program
-        .run(&["sign", "--key", "release", "--open-scope", "a.bin"])
+        .run(&["sign", "--key", "release", "--any-content", "a.bin"])
         .expect(0);
     server.set_activation_state(json!({ "type": "awaiting-approvals" }));
     let show = || program.run(&["activation", "show", "8K3F"]).expect(0).out;
@@ -72,7 +72,7 @@ fn watching_ends_with_the_activation() {
     let program = Program::new(Some(&server.url));
     program.write("a.bin", "first");
     program
-        .run(&["sign", "--key", "release", "--open-scope", "a.bin"])
+        .run(&["sign", "--key", "release", "--any-content", "a.bin"])
         .expect(0);
     server.set_activation_state(ended(json!({ "type": "lease-expired" })));
     let ran = program
@@ -115,7 +115,7 @@ fn lock_with_a_reason_ends_only_activations_with_that_reason() {
             "sign",
             "--key",
             "release",
-            "--open-scope",
+            "--any-content",
             "--reason",
             "Build 7",
             "a.bin",

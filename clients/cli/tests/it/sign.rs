@@ -180,7 +180,7 @@ fn a_second_run_fetches_the_signatures_of_the_first() {
 fn an_open_activation_can_be_used_by_its_id() {
     let (server, program) = two_files(Behaviour::default());
     program
-        .run(&[&SIGN[..], &["--open-scope", "--signatures", "9"]].concat())
+        .run(&[&SIGN[..], &["--any-content", "--signatures", "9"]].concat())
         .expect(0);
     assert_eq!(
         server.terms()["lease"],
@@ -228,7 +228,7 @@ fn a_file_outside_the_manifest_ends_with_6() {
 fn an_activation_that_is_not_open_ends_with_6() {
     let (server, program) = two_files(Behaviour::default());
     program
-        .run(&[&SIGN[..], &["--open-scope"]].concat())
+        .run(&[&SIGN[..], &["--any-content"]].concat())
         .expect(0);
     server.set_activation_state(json!({ "type": "awaiting-approvals" }));
     program.write("c.bin", "third");

@@ -163,7 +163,7 @@ pub fn RequestForm() -> impl IntoView {
                 <SignaturesField fields=fields />
             </div>
             <WorkProblem work=work />
-            <WorkButton work=work label="Request approval" testid="request-submit" class="primary" />
+            <WorkButton work=work label="Request activation" testid="request-submit" class="primary" />
         </form>
     }
     .into_any()

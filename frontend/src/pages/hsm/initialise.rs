@@ -107,12 +107,18 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 hint="Lets you replace the key of a lost card (not yet in this portal). Otherwise, registered keys stay until the HSM is erased."
             />
             {warning}
-            <TextField
-                label=format!("Type {name} to confirm")
-                value=typed
-                testid="init-label"
-                required=Signal::derive(move || keys.get() > 0)
-            />
+            {move || {
+                (keys.get() > 0)
+                    .then(|| {
+                        view! {
+                            <TextField
+                                label=format!("Type {name} to confirm")
+                                value=typed
+                                testid="init-label"
+                            />
+                        }
+                    })
+            }}
             <p class="hint">
                 "The server reads the SO-PIN from its configuration. If none is set, enter it on the server's terminal now."
             </p>

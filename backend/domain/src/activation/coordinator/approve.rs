@@ -20,7 +20,7 @@ use countersign_protocol::{
 
 use sqlx::SqliteConnection;
 
-use super::{Coordinator, custodian::must_collect, overdue::Overdue};
+use super::{Coordinator, custodian::must_await_approvals, overdue::Overdue};
 use crate::{
     activation::{
         ActivationError, Lease,
@@ -68,7 +68,7 @@ impl Coordinator {
         custodian: &Custodian,
     ) -> Result<Envelope, ActivationError> {
         let activation = self.load(id).await?;
-        must_collect(&activation)?;
+        must_await_approvals(&activation)?;
         let (_, decision) = self.custodian(&activation, custodian).await?;
         if matches!(decision, Decision::Approved { .. }) {
             return Err(ActivationError::AlreadyApproved);
@@ -102,7 +102,7 @@ impl Coordinator {
         signed: &SignedApproval,
     ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
         let activation = self.load(id).await?;
-        must_collect(&activation)?;
+        must_await_approvals(&activation)?;
         let (operator, decision) = self.custodian(&activation, custodian).await?;
         if matches!(decision, Decision::Approved { .. }) {
             return Err(ActivationError::AlreadyApproved);
@@ -225,7 +225,7 @@ impl Coordinator {
             activation: id.clone(),
             key: custodian.key,
             statement: Sha256Digest::of(statement.payload.as_bytes()),
-            authenticated,
+            approvals: authenticated,
         };
         let decision = StoredDecision {
             key: custodian.key,
@@ -239,7 +239,7 @@ impl Coordinator {
         activation.authenticated = authenticated;
         transition::store(&mut tx, &mut activation).await?;
         tx.commit().await?;
-        tracing::info!(activation = %id, person = %custodian.person.name, authenticated, "a custodian approved");
+        tracing::info!(activation = %id, person = custodian.person.name, key = %custodian.key, approvals = authenticated, "a custodian approved");
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl Coordinator {
             .map_err(|why| ActivationError::Invalid(format!("the reason {why}")))?;
         let mut activation = self.load(id).await?;
         if !matches!(activation.state, ActivationState::Queued) {
-            must_collect(&activation)?;
+            must_await_approvals(&activation)?;
         }
         let (_, before): (Operator, _) = self.custodian(&activation, custodian).await?;
         if matches!(before, Decision::Approved { .. }) {

@@ -44,7 +44,7 @@ impl Coordinator {
 }
 
 /// Checks that an activation is waiting for approvals.
-pub(super) fn must_collect(activation: &Activation) -> Result<(), ActivationError> {
+pub(super) fn must_await_approvals(activation: &Activation) -> Result<(), ActivationError> {
     match &activation.state {
         ActivationState::AwaitingApprovals => Ok(()),
         ActivationState::Queued => {

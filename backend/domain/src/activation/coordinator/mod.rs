@@ -257,7 +257,7 @@ impl Coordinator {
                 continue;
             }
             let mut tx = self.store.write().await?;
-            let change = StateChange::Collect;
+            let change = StateChange::AwaitApprovals;
             transition::apply(&mut tx, &mut activation, change, &Actor::Server).await?;
             tx.commit().await?;
             break;

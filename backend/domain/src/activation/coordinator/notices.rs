@@ -116,7 +116,10 @@ impl Coordinator {
     }
 
     /// Logs the HSM out and queues the activation again, so that every custodian must approve again.
-    pub(super) async fn collect_again(&mut self, why: String) -> Result<(), ActivationError> {
+    pub(super) async fn await_approvals_again(
+        &mut self,
+        why: String,
+    ) -> Result<(), ActivationError> {
         self.log_out().await?;
         self.settle_with(Overdue::Requeue { why }).await
     }

@@ -148,7 +148,7 @@ impl Coordinator {
             Err(error) => {
                 // A lease that is not on record must not stay open on the HSM.
                 let requeued = self
-                    .collect_again("the opening could not be stored".into())
+                    .await_approvals_again("the opening could not be stored".into())
                     .await;
                 self.log(requeued);
                 Err(error)

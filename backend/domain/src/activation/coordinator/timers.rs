@@ -155,8 +155,10 @@ impl Coordinator {
                 self.end(activation, EndReason::Failed { why }, &Actor::Server)
                     .await?;
             } else if willing.revoked_is_counted {
-                self.collect_again("the key of a custodian who had approved was revoked".into())
-                    .await?;
+                self.await_approvals_again(
+                    "the key of a custodian who had approved was revoked".into(),
+                )
+                .await?;
             }
         }
         Ok(())

@@ -70,7 +70,7 @@ fn sign_new(
         hash: hash_algorithm,
         files: hash(inputs, hash_algorithm)?,
     };
-    let scope = if args.open_scope {
+    let scope = if args.any_content {
         Scope::Open
     } else {
         Scope::Manifest {
@@ -89,7 +89,7 @@ fn sign_new(
         Vec::new()
     };
     let signed = signatures::sign_all(client, &id, &plan, existing, args.force, &interrupt)?;
-    let activation = signatures::finish(client, open, !args.open_scope);
+    let activation = signatures::finish(client, open, !args.any_content);
     print_result(output, &plan, &activation, &signed);
     Ok(())
 }

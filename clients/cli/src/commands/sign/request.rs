@@ -54,7 +54,7 @@ pub fn request_activation(
 }
 
 fn lease(args: &Sign, plan: &Plan) -> Option<LeaseLimits> {
-    if args.lease_seconds.is_none() && args.signatures.is_none() && !args.open_scope {
+    if args.lease_seconds.is_none() && args.signatures.is_none() && !args.any_content {
         return None;
     }
     Some(LeaseLimits {

@@ -269,7 +269,7 @@ async fn people_set_up_an_hsm_and_sign_in_the_portal() -> anyhow::Result<()> {
     for (name, state) in [("Ben", "approvals"), ("Anna", "open")] {
         portal.log_in(name).await?;
         portal
-            .approve((name == "Ben").then_some("activation-open-scope"))
+            .approve((name == "Ben").then_some("activation-any-content"))
             .await?;
         portal
             .browser
