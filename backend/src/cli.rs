@@ -160,5 +160,5 @@ async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
     let server = Server::open(config).await?;
     server::print_bootstrap_code(&server)
         .await?
-        .context("this server already has operators: an admin can invite more people in the portal")
+        .context("this server already has an admin: admins invite more people in the portal")
 }

@@ -105,7 +105,7 @@ impl OriginPolicy {
             Ok(true) => return Some(OriginAnswer::Always),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!("cannot read allowed origins: {error}");
+                tracing::error!("could not read allowed origins: {error}");
                 return None;
             }
         }
@@ -162,7 +162,7 @@ impl OriginPolicy {
             Ok(()) => OriginAnswer::Always,
             Err(error) => {
                 tracing::error!(
-                    "cannot store the permission, so it is valid this time only: {error}"
+                    "could not store the permission, so it is valid this time only: {error}"
                 );
                 OriginAnswer::ThisTime
             }

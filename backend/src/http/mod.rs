@@ -67,15 +67,10 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .fallback(|| async {
             ApiError::new(
                 ProblemCode::NotFound,
-                "this address does not exist in the API",
+                "this address does not exist in the API: /api/v1/openapi.json lists the addresses",
             )
         })
-        .method_not_allowed_fallback(|| async {
-            ApiError::new(
-                ProblemCode::MethodNotAllowed,
-                "this address does not support this method",
-            )
-        })
+        .method_not_allowed_fallback(|| async { method_not_allowed() })
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::same_origin,
@@ -104,6 +99,13 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         middleware::from_fn_with_state(state.clone(), connection::replace_proxy_by_client),
     );
     Ok(router.with_state(state))
+}
+
+fn method_not_allowed() -> ApiError {
+    ApiError::new(
+        ProblemCode::MethodNotAllowed,
+        "this address does not support this method",
+    )
 }
 
 /// Logs failed requests, except status 504: only the sessions of RAMOverHTTP clients end with it, and for them it is normal.

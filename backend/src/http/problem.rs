@@ -32,12 +32,21 @@ impl ApiError {
         self.0.code()
     }
 
+    pub fn into_problem(self) -> Problem {
+        self.0
+    }
+
     /// An error that the caller cannot correct. Its text goes to the log only.
     pub fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "a request failed because of an internal error");
+        Self::unknown_failure()
+    }
+
+    /// What a caller is told about an internal error.
+    pub fn unknown_failure() -> Self {
         Self::new(
             ProblemCode::Internal,
-            "the server failed, and the change may or may not have been made. Report this to an administrator: the server's log has the reason",
+            "the server failed, and the change may or may not have been made. Report this to an admin: the server's log has the reason",
         )
     }
 }

@@ -29,7 +29,7 @@ impl Connector for PcscConnector {
             .find(|reader| reader.name.starts_with(&self.reader))
             .ok_or_else(|| {
                 TransportError::Unavailable(format!(
-                    "no PC/SC reader whose name begins with `{}` is connected",
+                    "no PC/SC reader whose name begins with `{}` is connected: connect it, or correct `reader` in the configuration",
                     self.reader
                 ))
             })?;

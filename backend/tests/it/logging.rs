@@ -10,13 +10,17 @@ use axum::{
     extract::ConnectInfo,
     http::{Request, StatusCode},
 };
+use countersign_protocol::activation::{ActivationState, ApprovalTaskView};
 use countersign_server::http::Peer;
 use countersign_simulator::Profile;
 use hex_literal::hex;
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::{http::send, test_server::TestServer};
+use crate::{
+    http::{json, log_in, send},
+    test_server::{BEN, ORIGIN, TestServer},
+};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -106,4 +110,40 @@ async fn a_problem_names_the_request_that_the_log_names() {
         serde_json::from_str(line.expect("a log line with the id")).expect("JSON");
     assert_eq!(line["level"], "ERROR", "{line}");
     assert_eq!(line["spans"][0]["path"], "/api/v1/about", "{line}");
+}
+
+#[tokio::test]
+async fn the_line_about_an_approval_names_the_request() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(Level::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _to_the_log = tracing::subscriber::set_default(subscriber);
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let id = test.request_any_content("ec", 60, 1).await;
+    test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
+        .await;
+    let cookie = log_in(&mut test, &router, BEN).await;
+    let session = [("cookie", cookie.as_str()), ("origin", ORIGIN)];
+    let path = format!("/activations/{id}/task");
+    let task: ApprovalTaskView = json(send(&router, "POST", &path, &session, None).await).await;
+    let signed = test.ben_mut().approve(&task.task);
+    let body = serde_json::to_string(&signed).expect("JSON");
+    let path = format!("/activations/{id}/approvals");
+    let response = send(&router, "POST", &path, &session, Some(body)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let request = response.headers()["x-request-id"].to_str().expect("text");
+    let text = log.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains("custodian approved"));
+    for l in text.lines().filter(|l| l.contains("request")) {
+        println!("LOG {l}");
+    }
+    assert!(line.is_some_and(|line| line.contains(request)), "{line:?}");
+    test.shutdown().await;
 }

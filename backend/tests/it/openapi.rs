@@ -106,9 +106,32 @@ fn every_body_has_an_example() {
 #[test]
 fn every_problem_has_an_example() {
     for code in ProblemCode::ALL {
-        let problem = openapi::problem(code);
-        assert_ne!(problem.detail, "", "{}", code.as_str());
+        assert_eq!(openapi::problem(code).code(), Some(code));
     }
+}
+
+#[test]
+fn descriptions_name_only_types_of_the_document() {
+    let document = openapi::document(true);
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    let mut wrong = BTreeSet::new();
+    each_object(&document, &mut |object| {
+        for name in ["description", "summary"] {
+            let text = object[name].as_str().unwrap_or_default();
+            for quoted in text.split('`').skip(1).step_by(2) {
+                let is_type = quoted.starts_with(|c: char| c.is_ascii_uppercase())
+                    && quoted.contains(|c: char| c.is_ascii_lowercase())
+                    && quoted.chars().all(char::is_alphanumeric);
+                let is_code = quoted.contains("::") || quoted.contains('_');
+                if is_code || (is_type && !schemas.contains_key(quoted)) {
+                    wrong.insert(format!("{quoted}: {text}"));
+                }
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

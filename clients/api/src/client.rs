@@ -405,7 +405,7 @@ impl Client {
                 "a redirect to another address (HTTP status {code})"
             )),
             400 if !self.shared.server.is_https() => self.malformed(
-                "HTTP status 400 without problem details; if the server speaks TLS, its address begins with https://",
+                "HTTP status 400 without problem details; if the server speaks TLS, use an address that begins with https://",
             ),
             code => self.malformed(format!("HTTP status {code} without problem details")),
         })

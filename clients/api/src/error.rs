@@ -14,7 +14,7 @@ pub enum ClientError {
     Problem(Problem),
     /// There was no connection, or it broke before the response was complete.
     #[error(
-        "cannot reach {server}: {why}. Check the address, the network and that the server is running"
+        "cannot reach {server}: {why}. Check the address and the network, and that the server is running"
     )]
     Unreachable {
         server: String,

@@ -88,11 +88,11 @@ pub fn end(view: &ActivationView, reason: &EndReason) -> String {
         EndReason::Declined => declined(view),
         EndReason::Expired => expired(view),
         EndReason::ExpiredInQueue => format!(
-            "expired while queued, because HSM {} was busy or disconnected",
+            "expired while queued, because HSM {} was in use or disconnected",
             view.terms.hsm_names()
         ),
         EndReason::Abandoned { seconds } => format!(
-            "abandoned, because no client polled it for {}",
+            "abandoned, because the program that waited had not contacted the server for {}",
             duration(Duration::from_secs((*seconds).into()))
         ),
         EndReason::HsmLost { why } => format!("HSM lost ({})", printable(why)),

@@ -188,7 +188,7 @@ pub struct Record {
     pub approval_seconds: Option<u32>,
     /// Record and request approval without waiting, and print the command line that signs later
     #[arg(long)]
-    pub ask_only: bool,
+    pub request_only: bool,
     /// Command to run, with its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,

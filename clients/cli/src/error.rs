@@ -130,9 +130,7 @@ impl CliError {
                 problem["files"] = json!(files);
                 problem
             }
-            Self::Untrusted(_) => {
-                client_problem("untrue", "Contradictory response of the server", detail)
-            }
+            Self::Untrusted(_) => client_problem("untrue", "Contradictory server response", detail),
             Self::Interrupted(_) | Self::Signal { .. } => {
                 client_problem("interrupted", "Interrupted", detail)
             }

@@ -36,12 +36,11 @@ pub fn find<'a>(
             .map(|key| format!("{} (HSM {})", printable(&key.label), key.hsm))
             .collect();
         return Err(CliError::Key(if known.is_empty() {
-            format!("key `{name}` not found: the server has no keys; is the HSM connected?")
-        } else {
             format!(
-                "key `{name}` not found: the server has {}",
-                known.join(", ")
+                "key `{name}` not found: the server has no keys. Connect the HSM, or ask an admin to generate a key"
             )
+        } else {
+            format!("key `{name}` not found: use one of {}", known.join(", "))
         }));
     };
     if let Some(other) = found.find(|other| other.fingerprint != key.fingerprint) {
@@ -54,7 +53,7 @@ pub fn find<'a>(
     if key.public_key.fingerprint() != key.fingerprint {
         return Err(CliError::Untrusted(format!(
             "the server returned a public key for `{name}` that does not match the key's fingerprint: report this to an \
-             administrator"
+             admin"
         )));
     }
     Ok(key)

@@ -46,7 +46,7 @@ pub fn announce(requested: &Requested) {
     };
     let terms = &requested.activation.terms;
     progress::line(&format!(
-        "{verb} activation {} on HSM {}; needs {} approvals by {}",
+        "{verb} activation {} on HSM {}; {} custodians must approve by {}",
         terms.id,
         terms.hsm_names(),
         terms.quorum,
@@ -179,7 +179,7 @@ fn cancel(client: &Client, id: &ActivationId, is_ours: bool) -> String {
         );
     }
     match client.lock(id) {
-        Ok(_) => format!("interrupted; activation {id} was cancelled, nothing was signed"),
+        Ok(_) => format!("interrupted; activation {id} was cancelled and nothing was signed"),
         Err(error) => format!(
             "interrupted, but activation {id} could not be cancelled: {error}. To cancel it, run \
              `countersign activation lock {id}`"

@@ -150,7 +150,7 @@ fn configured_keys<'a>(
         .collect();
     if keys.is_empty() {
         report::line(&format!(
-            "HSM {} has none of the keys in COUNTERSIGN_KEYS or the configuration ({}), but has {}",
+            "HSM {} holds none of the keys that COUNTERSIGN_KEYS or the configuration names ({}): name at least one of {}",
             slot.hsm,
             settings.keys.join(", "),
             labels(&token.keys.iter().collect::<Vec<_>>())
@@ -201,7 +201,7 @@ fn open(
     let id = view.id();
     if !covers(&view, keys) {
         report::line(&format!(
-            "activation {id} is to {}, but key {} of HSM {} is needed",
+            "activation {id} is to {}, which does not include key {} of HSM {}: name another activation in COUNTERSIGN_ACTIVATION, or unset it",
             countersign_client::words::purpose(&view.terms.purpose),
             labels(keys),
             slot.hsm
@@ -329,7 +329,7 @@ fn cancel(client: &Client, id: &ActivationId, is_ours: bool) -> String {
         );
     }
     match client.lock(id) {
-        Ok(_) => format!("interrupted; activation {id} was cancelled, nothing was signed"),
+        Ok(_) => format!("interrupted; activation {id} was cancelled and nothing was signed"),
         Err(error) => format!(
             "interrupted, but activation {id} could not be cancelled: {error}. To cancel it, run \
              `countersign activation lock {id}`"

@@ -248,7 +248,7 @@ fn request_signature(
     if request.verify(&key.public_key, &signature).is_err() {
         report::line(&format!(
             "the signature that the server returned does not verify with key {} and is not used: report this to an \
-             administrator",
+             admin",
             printable(&key.label)
         ));
         return Err(Rv(ck::CKR_DEVICE_ERROR));

@@ -190,7 +190,7 @@ pub fn announce(view: &ActivationView, joined: bool) {
     let terms = &view.terms;
     let verb = if joined { "joined" } else { "requested" };
     report::line(&format!(
-        "{verb} activation {} on HSM {} to {}; needs {} approvals by {}. Approve at {}",
+        "{verb} activation {} on HSM {} to {}; {} custodians must approve by {}. Approve at {}",
         terms.id,
         terms.hsm_names(),
         countersign_client::words::purpose(&terms.purpose),

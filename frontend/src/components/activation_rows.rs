@@ -79,7 +79,7 @@ fn side(view: &ActivationView) -> AnyView {
     let clock = use_context::<Clock>();
     let approvals = words::approvals(view.approvals, view.terms.quorum);
     let details = match view.state {
-        ActivationState::Queued => "Starts when the HSM is free".into_any(),
+        ActivationState::Queued => "Starts when the HSM is connected and free".into_any(),
         ActivationState::AwaitingApprovals => {
             let expires_at = view.terms.expires_at;
             view! { {format!("{approvals} · expires ")} <When at=expires_at /> }.into_any()

@@ -67,7 +67,7 @@ fn Form() -> impl IntoView {
                 label="One-time code"
                 value=code
                 testid="setup-code"
-                hint="The server printed it on its terminal when it first started."
+                hint="The server printed it when it first started; with systemd, it is in the journal."
             />
             <TextField label="Your name" value=name testid="setup-name" hint="Shown to your colleagues." />
             <WorkProblem work=work />

@@ -46,10 +46,10 @@ pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
             format!("Expired: {approvals} by the deadline.")
         }
         EndReason::ExpiredInQueue => {
-            "Expired while queued: the HSM was busy or disconnected.".to_owned()
+            "Expired while queued: the HSM was in use or disconnected.".to_owned()
         }
         EndReason::Abandoned { seconds } => format!(
-            "Abandoned: the program that requested it had not polled for {}.",
+            "Abandoned: the program that waited had not contacted the server for {}.",
             clock::length(*seconds)
         ),
         EndReason::HsmLost { why } => sentence(&format!("The HSM was lost: {why}")),

@@ -43,7 +43,7 @@ pub fn hsm_state(state: &HsmState) -> String {
         HsmState::Registering => {
             "The quorum is set. Register the custodians' keys to complete it.".to_owned()
         }
-        HsmState::Locked => "Locked. It opens when enough custodians approve.".to_owned(),
+        HsmState::Locked => "It opens when enough custodians approve.".to_owned(),
         HsmState::AwaitingApprovals { activation } => format!(
             "Locked. Waiting for approvals for {}.",
             user(activation.as_ref())

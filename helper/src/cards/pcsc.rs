@@ -39,7 +39,7 @@ impl CardSource for PcscSource {
         std::thread::spawn(move || {
             loop {
                 if let Err(error) = watch_until_failure(&changed) {
-                    tracing::debug!("cannot watch readers: {error}");
+                    tracing::debug!("could not watch readers: {error}");
                 }
                 std::thread::sleep(RETRY_PAUSE);
             }

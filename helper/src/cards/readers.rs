@@ -168,7 +168,7 @@ impl CardReaders {
         for (number, source) in self.sources.iter().enumerate() {
             match source.readers() {
                 Ok(readers) => all.extend(readers.into_iter().map(|reader| (number, reader))),
-                Err(error) => tracing::warn!("cannot list readers: {error}"),
+                Err(error) => tracing::warn!("could not list readers: {error}"),
             }
         }
         all

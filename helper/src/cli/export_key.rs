@@ -77,9 +77,9 @@ pub(super) fn export(args: ExportArgs) -> anyhow::Result<()> {
         }
     };
     println!("{exported}");
-    println!("written to {shown}");
+    println!("Wrote {shown}");
     println!(
-        "Send this file to the person who initialises the HSM: `sc-hsm-tool --register-public-key {shown}`"
+        "To register the key with OpenSC, run `sc-hsm-tool --register-public-key {shown}` on the machine with the HSM. A Countersign server needs an enrolment in its portal instead."
     );
     Ok(())
 }

@@ -40,7 +40,7 @@ pub enum OriginStoreError {
         path: PathBuf,
         error: std::io::Error,
     },
-    #[error("{path} is damaged: {why}. Repair or delete it", path = .path.display())]
+    #[error("{path} is damaged: {why}. Repair it, or delete it to forget all origins and server keys", path = .path.display())]
     Malformed { path: PathBuf, why: String },
 }
 

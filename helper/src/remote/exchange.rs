@@ -53,7 +53,7 @@ pub enum ExchangeError {
     NotFound,
     /// Servers that use TLS answer this to an unencrypted request.
     #[error(
-        "the server rejected the request (HTTP status 400): if it uses TLS, the address begins with https://"
+        "the server rejected the request (HTTP status 400): if it uses TLS, use an address that begins with https://"
     )]
     PossiblyTls,
     /// The address probably belongs to another service.

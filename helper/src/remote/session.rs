@@ -76,7 +76,9 @@ impl Stop {
         let mut card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
         match card.as_mut() {
             Some(card) => work(card.as_mut()),
-            None => Err(TransportError::Disconnected("Session canceled".into())),
+            None => Err(TransportError::Disconnected(
+                "the session was stopped".into(),
+            )),
         }
     }
 }

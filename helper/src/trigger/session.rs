@@ -107,7 +107,7 @@ pub(super) fn run(
 /// Refuses to verify a PIN, because the server could then make the card sign content that the helper never showed.
 fn refuse_pin(helper: &Arc<Helper>, request: &AttachRequest) -> Outcome {
     let text = format!(
-        "The helper refused {request}. The page requires your PIN to be verified first, which would let the server use every \
+        "The helper rejected {request}. The page requires your PIN to be verified first, which would let the server use every \
          key on the card unseen. Nothing was sent. If you need this, use CardContact's client with a card that isn't a \
          custodian's card."
     );

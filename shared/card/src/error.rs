@@ -25,7 +25,7 @@ pub enum CardError {
     SecureChannelUnsupported(StatusWord),
     /// The card did not prove that it has the key of its device certificate.
     #[error(
-        "the card could not prove its identity: it can be a forgery, or an attacker can be in the connection. Do not use it"
+        "the card could not prove its identity: it may be forged, or someone may be tampering with the connection. Do not use it"
     )]
     ChipAuthenticationFailed,
     /// The secure channel broke.
@@ -43,7 +43,7 @@ pub enum CardError {
     )]
     PinBlocked,
     /// The card is locked: the PIN is not verified, or the quorum has not authenticated.
-    #[error("the card is locked, {0}: authenticate with the PIN or the quorum first")]
+    #[error("the card is locked ({0}): authenticate with the PIN or the quorum first")]
     NotAuthenticated(StatusWord),
     /// The use counter of the key is at 0.
     #[error(
@@ -78,7 +78,7 @@ pub enum CardError {
     #[error("the device refused to register this key: {0}")]
     RegistrationRefused(&'static str),
     /// The card returned another status word.
-    #[error("the card refused {what}: {sw}")]
+    #[error("the card refused a command ({what}): {sw}")]
     Refused {
         /// Operation, as a noun phrase such as "generation of a key".
         what: &'static str,

@@ -90,10 +90,10 @@ impl From<Pool> for Vec<HsmName> {
     }
 }
 
-/// Everything that the requester requested. It never changes.
+/// Everything that was requested. It never changes.
 ///
 /// A pool has one such set of terms for each of its HSMs, which is called a *member*, and custodians approve each
-/// member separately. The id of the first member is the id of the activation; see [`ActivationId::member`].
+/// member separately. The id of the first member is the id of the activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -325,8 +325,7 @@ impl ActivationState {
     }
 }
 
-/// How an activation ended. The text form can follow "activation X has ended: ", and is a sentence of its own with a
-/// capital letter and a full stop.
+/// How an activation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -353,7 +352,7 @@ pub enum EndReason {
     Declined,
     /// The quorum was not reached in time.
     Expired,
-    /// The time ran out while the activation was [`ActivationState::Queued`], so that custodians could not approve it.
+    /// The time ran out while the activation was queued, so that custodians could not approve it.
     #[serde(alias = "still-queued")]
     ExpiredInQueue,
     /// The requester's client stopped polling for the request before it opened.
@@ -380,6 +379,7 @@ pub enum EndReason {
     ServerRestarted,
 }
 
+/// The text can follow "activation X has ended: ", and is a sentence of its own with a capital letter and a full stop.
 impl std::fmt::Display for EndReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -393,11 +393,11 @@ impl std::fmt::Display for EndReason {
             }
             Self::Expired => f.write_str("expired before enough custodians approved"),
             Self::ExpiredInQueue => {
-                f.write_str("expired in the queue, because the HSM was busy or disconnected")
+                f.write_str("expired while queued, because the HSM was in use or disconnected")
             }
             Self::Abandoned { seconds } => write!(
                 f,
-                "abandoned, because no client polled for it for {}",
+                "abandoned, because the program that waited had not contacted the server for {}",
                 duration(*seconds)
             ),
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
@@ -471,7 +471,7 @@ pub struct Decline {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTaskView {
-    /// A [`crate::task::Task::Approve`] for the helper.
+    /// The task for the helper.
     pub task: Envelope,
 }
 
@@ -482,7 +482,7 @@ pub struct ApprovalTaskView {
 pub struct SignedApproval {
     /// The approved activation, or the approved member of a pool.
     pub activation: MemberId,
-    /// The [`crate::statement::Approval`] in its envelope.
+    /// The signed approval.
     pub statement: Envelope,
     /// The challenge that the card signed.
     pub challenge: Base64,
@@ -503,7 +503,7 @@ pub enum ApprovalOutcome {
     /// Another response is needed in the same PIN session, because the HSM requires a fresh challenge or the next HSM
     /// of the pool is to be opened.
     SignAgain {
-        /// A new [`crate::task::Task::Approve`].
+        /// A new task for the helper.
         task: Envelope,
     },
 }

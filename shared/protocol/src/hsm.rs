@@ -25,7 +25,7 @@ pub struct HsmView {
     pub state: HsmState,
     /// The verified device, or `None` if no device has been verified since the server started.
     pub device: Option<DeviceView>,
-    /// Public key authentication as the card reports it, or `None` if it is not configured or not known.
+    /// Public key authentication as the HSM reports it, or `None` if it is not configured or not known.
     pub pka: Option<PkaView>,
     /// The keys on the HSM.
     pub keys: Vec<SigningKeyView>,
@@ -107,7 +107,7 @@ pub struct PkaView {
     pub quorum: Quorum,
     /// The number of keys that have yet to be registered.
     pub missing: u8,
-    /// The number of custodians who have authenticated, as the card reports it.
+    /// The number of custodians who have authenticated, as the HSM reports it.
     pub authenticated: u8,
 }
 

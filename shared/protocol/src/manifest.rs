@@ -28,7 +28,7 @@ pub struct ManifestFile {
 /// stricter. A program that receives a manifest for a decision, as a server does in a request and a helper in a task,
 /// therefore calls [`Manifest::check_names`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<ManifestFile>))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<ManifestFile>, description = "A list of files that is not empty and in which no name occurs twice."))]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
 pub struct Manifest(Vec<ManifestFile>);
 

@@ -226,7 +226,7 @@ pub struct OpenInvitation {
 pub struct OpenedInvitation {
     /// The invitation.
     pub invitation: InvitationView,
-    /// A [`crate::task::Task::Enrol`] for the helper.
+    /// The task for the helper.
     pub task: Envelope,
 }
 
@@ -239,7 +239,7 @@ pub struct Enrolment {
     pub code: String,
     /// The `.pka` file, which the helper, Smart Card Shell or sc-hsm-tool creates.
     pub pka: Base64,
-    /// The [`crate::statement::EnrolmentStatement`]. Without it, as with an uploaded file, an admin always has to
+    /// The signed enrolment. Without it, as with an uploaded file, an admin always has to
     /// confirm the key.
     #[serde(default)]
     pub statement: Option<Envelope>,

@@ -10,7 +10,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{detail}")]
 pub struct Problem {
-    /// `urn:countersign:problem:` followed by the name of the [`ProblemCode`].
+    /// `urn:countersign:problem:` followed by the name of the kind.
     #[serde(rename = "type")]
     pub problem_type: String,
     /// The HTTP status.
@@ -29,7 +29,7 @@ pub struct Problem {
 pub enum ProblemCode {
     /// The request is malformed, or a value is out of range.
     InvalidRequest,
-    /// The request has neither a session nor a token.
+    /// The request has no valid session, token or client certificate.
     NotAuthenticated,
     /// The caller does not have the required role.
     NotAllowed,

@@ -13,7 +13,7 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoginChallenge {
-    /// A [`crate::task::Task::LogIn`] for the helper.
+    /// The task for the helper.
     pub task: Envelope,
 }
 
@@ -22,7 +22,7 @@ pub struct LoginChallenge {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogIn {
-    /// The [`crate::statement::LoginStatement`] in its envelope.
+    /// The signed log-in.
     pub statement: Envelope,
 }
 

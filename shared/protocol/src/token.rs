@@ -15,7 +15,7 @@ pub struct NewToken {
     /// The labels or fingerprints of the keys that the token may request. An empty list means every key.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// The lifetime in days; see [`crate::limits::TOKEN_DAYS`].
+    /// The lifetime in days, from 1 to 366.
     pub days: u16,
     /// A client certificate in PEM. Programs that prove possession of its key when they connect need no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]

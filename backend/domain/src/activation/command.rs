@@ -14,6 +14,21 @@ use tokio::sync::oneshot;
 
 use super::{ActivationError, LockRequest};
 
+/// A command, with the span of the request that sent it, so that its log lines have the request's id.
+pub struct Sent {
+    pub command: Command,
+    pub span: tracing::Span,
+}
+
+impl From<Command> for Sent {
+    fn from(command: Command) -> Self {
+        Self {
+            command,
+            span: tracing::Span::current(),
+        }
+    }
+}
+
 pub type Reply<T> = oneshot::Sender<Result<T, ActivationError>>;
 
 /// A custodian who is logged in.

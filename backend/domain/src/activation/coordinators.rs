@@ -18,7 +18,7 @@ use tokio::sync::{
 
 use super::{
     ActivationError,
-    command::{Approved, Command, Custodian, Reply},
+    command::{Approved, Command, Custodian, Reply, Sent},
 };
 use crate::hsm::HsmError;
 
@@ -27,17 +27,17 @@ const QUEUE: usize = 256;
 
 /// The command channels of all coordinators. Clones share one map.
 #[derive(Clone, Default)]
-pub struct Coordinators(Arc<Mutex<BTreeMap<HsmId, Sender<Command>>>>);
+pub struct Coordinators(Arc<Mutex<BTreeMap<HsmId, Sender<Sent>>>>);
 
 impl Coordinators {
     /// Creates the command channel of an HSM's coordinator.
-    pub(super) fn add(&self, hsm: HsmId) -> Receiver<Command> {
+    pub(super) fn add(&self, hsm: HsmId) -> Receiver<Sent> {
         let (sender, commands) = mpsc::channel(QUEUE);
         self.all().insert(hsm, sender);
         commands
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<HsmId, Sender<Command>>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<HsmId, Sender<Sent>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -45,7 +45,7 @@ impl Coordinators {
         let coordinator = self.all().get(hsm).cloned();
         let coordinator = coordinator.ok_or_else(|| HsmError::NotFound(hsm.clone()))?;
         coordinator
-            .send(command)
+            .send(command.into())
             .await
             .map_err(|_| self.stopped(hsm))
     }
@@ -192,10 +192,10 @@ impl Coordinators {
     }
 }
 
-async fn stop(coordinator: &Sender<Command>, removed_by: Option<Actor>) {
+async fn stop(coordinator: &Sender<Sent>, removed_by: Option<Actor>) {
     let (reply, stopped) = oneshot::channel();
     let command = Command::Stop { removed_by, reply };
-    if coordinator.send(command).await.is_ok() {
+    if coordinator.send(command.into()).await.is_ok() {
         let _ = stopped.await;
     }
 }

@@ -23,7 +23,7 @@ pub enum ActivationError {
     // Missing permissions.
     #[error("requesting signatures requires the role requester: ask an admin for it")]
     NotARequester,
-    #[error("requesting a new key requires the role admin")]
+    #[error("requesting a new key requires the role admin: ask an admin to request it")]
     NotAnAdmin,
     #[error("this token is not valid for the key `{0}`: create a token for that key")]
     NotForThisKey(String),

@@ -42,7 +42,7 @@ impl Devices {
             UnknownDevices::Reject => {
                 tracing::warn!(%device, from = session.from(), "unknown device rejected");
                 session.end(Ending::Refused(format!(
-                    "This server does not allow the device {device}: an administrator must add it to the server's configuration"
+                    "This server does not accept the device {device}: ask the server's operator to add it to the configuration"
                 )));
             }
             UnknownDevices::Wait => {

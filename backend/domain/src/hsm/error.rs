@@ -7,7 +7,7 @@ use super::Refusal;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HsmError {
-    #[error("HSM {0} does not exist: check the name")]
+    #[error("HSM {0} does not exist: `countersign keys` lists the HSMs that have keys")]
     NotFound(HsmId),
     /// The HSM is not connected or was rejected, so the command never reached the device.
     #[error("{0}")]
@@ -32,7 +32,7 @@ pub enum HsmError {
         "no HSM holds a key with the label or fingerprint `{0}`: `countersign keys` lists the keys"
     )]
     NoSuchKey(String),
-    #[error("several keys have the label `{0}`: name the HSM or the fingerprint, too")]
+    #[error("several keys have the label `{0}`: name the HSM as well, or use the fingerprint")]
     AmbiguousKey(String),
     /// The HSM with the key was attached between two searches.
     #[error("the HSM was attached just now: try again")]

@@ -32,7 +32,7 @@ impl People {
         let mut tx = self.store.write().await?;
         if !store::operators::list(tx.connection()).await?.is_empty() {
             return Err(PeopleError::Conflict(
-                "this server already has operators: ask an admin to invite you",
+                "this server already has an admin: ask an admin to invite you",
             ));
         }
         let expires_at =

@@ -16,7 +16,7 @@ pub enum PeopleError {
     #[error("{0}")]
     Conflict(&'static str),
     /// The kind and id of the object.
-    #[error("{0} does not exist")]
+    #[error("{0} does not exist: check its id")]
     NotFound(String),
     #[error("{0}")]
     Attestation(#[from] AttestationError),

@@ -42,7 +42,7 @@ impl Slot {
         let before = lock(&self.0.session).replace(session);
         if let Some(before) = before {
             before.end(Ending::Refused(
-                "the same device was connected at another place".into(),
+                "the same device was attached through another connection".into(),
             ));
         }
     }

@@ -43,7 +43,7 @@ impl Remote {
         }
         if let Some(before) = all.insert(device, waiting) {
             before.session.end(Ending::Refused(
-                "the same device was connected at another place".into(),
+                "the same device was attached through another connection".into(),
             ));
         }
         Ok(())

@@ -47,7 +47,7 @@ pub(super) async fn covered(
                 ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => false,
             };
             return Err(SigningError::Mechanism(format!(
-                "no file was approved by a digest of the hash function of `{}`: use {}",
+                "no approved file has a digest with the hash function of `{}`: use {}",
                 request.mechanism,
                 mechanisms(&key.public_key, listed)
             )));

@@ -70,7 +70,7 @@ impl Journal {
     /// The change is not stored.
     pub async fn write(&self, change: Entry) -> Result<(), StoreError> {
         let (done, written) = oneshot::channel();
-        let stopped = || StoreError::Journal("it has stopped".into());
+        let stopped = || StoreError::Journal("its thread has stopped: restart the server".into());
         self.0
             .send(Waiting { change, done })
             .map_err(|_| stopped())?;

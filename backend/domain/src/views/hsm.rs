@@ -82,7 +82,7 @@ fn custodian_warnings(pka: &PkaView, custodians: &[RegisteredCustodian]) -> Vec<
     let registered = usize::from(pka.quorum.total - pka.missing.min(pka.quorum.total));
     if registered > custodians.len() {
         warnings.push(format!(
-            "The HSM holds {registered} custodian keys, but this server registered only {} of them.",
+            "The HSM holds {registered} custodian keys, but this server registered only {} of them. The others cannot approve on this server. Only initialising the HSM, which erases its keys, removes them.",
             custodians.len()
         ));
     }
@@ -92,7 +92,7 @@ fn custodian_warnings(pka: &PkaView, custodians: &[RegisteredCustodian]) -> Vec<
         .count();
     if pka.missing == 0 && usable < usize::from(pka.quorum.required) {
         warnings.push(format!(
-            "The keys on this HSM cannot be used: they need {} approvals, but only {usable} of the registered custodians can \
+            "The keys on this HSM cannot be used: the HSM needs {} approvals, but only {usable} of the registered custodians can \
              approve.",
             pka.quorum.required
         ));

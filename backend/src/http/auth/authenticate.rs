@@ -77,27 +77,21 @@ impl Authenticator {
         let session = Session::from_request_parts(parts, &())
             .await
             .map_err(|(_, why)| ApiError::internal(why))?;
-        let not_logged_in = || {
-            ApiError::new(
-                ProblemCode::NotAuthenticated,
-                "the request carries no valid session or API token: log in to the portal, or send a token as in `Authorization: Bearer TOKEN`",
-            )
-        };
         let logged_in: LoggedIn = session
             .get(OPERATOR)
             .await
             .map_err(ApiError::internal)?
-            .ok_or_else(not_logged_in)?;
+            .ok_or_else(not_authenticated)?;
         let age = Timestamp::now().duration_since(logged_in.since);
         if age.as_secs() >= LONGEST.whole_seconds() {
             session.flush().await.map_err(ApiError::internal)?;
-            return Err(not_logged_in());
+            return Err(not_authenticated());
         }
         let view = self
             .people
             .session(&logged_in.operator)
             .await?
-            .ok_or_else(not_logged_in)?;
+            .ok_or_else(not_authenticated)?;
         Ok(Caller::Session(view))
     }
 
@@ -205,6 +199,14 @@ impl FromRequestParts<http::State> for Caller {
                 ApiError::internal("the route is open to anyone but its handler needs a caller")
             })
     }
+}
+
+/// The error for a request without a valid session.
+pub fn not_authenticated() -> ApiError {
+    ApiError::new(
+        ProblemCode::NotAuthenticated,
+        "the request carries no valid session or API token: log in to the portal, or send a token as in `Authorization: Bearer TOKEN`",
+    )
 }
 
 /// Begins a session for this operator.

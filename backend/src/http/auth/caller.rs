@@ -83,7 +83,7 @@ impl Caller {
         } else {
             Err(ApiError::new(
                 ProblemCode::NotAllowed,
-                format!("requires the role `{role}`"),
+                format!("this requires the role `{role}`: ask an admin for it"),
             ))
         }
     }

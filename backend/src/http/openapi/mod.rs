@@ -17,7 +17,7 @@ pub use self::examples::{example, example_names, problem};
 use super::{auth, routes};
 
 const DESCRIPTION: &str = "Requests and responses are JSON. Every error is a problem (RFC 9457), whose `detail` says what to do. \
-    A request that changes something with the session cookie must carry the server's own `Origin`.";
+    A request without a token or client certificate must carry the server's own origin in the header `origin`, unless it is GET or HEAD.";
 
 /// The complete document (OpenAPI 3.1) of a server that browsers reach with or without TLS.
 pub fn document(https: bool) -> Value {
@@ -87,6 +87,7 @@ fn problems() -> Value {
             .collect();
         json!({
             "description": description,
+            "headers": operation::request_id(),
             "content": {
                 "application/problem+json": {
                     "schema": { "$ref": "#/components/schemas/Problem" },
@@ -99,6 +100,14 @@ fn problems() -> Value {
         "NotAuthenticated": response(
             "The request has no valid credential",
             &[ProblemCode::NotAuthenticated],
+        ),
+        "InvalidRequest": response(
+            "The request cannot be read, or a value in it is not possible",
+            &[ProblemCode::InvalidRequest],
+        ),
+        "NotFound": response(
+            "The object does not exist, or the caller may not see it",
+            &[ProblemCode::NotFound],
         ),
         "NotAllowed": response("The caller may not do this", &[ProblemCode::NotAllowed]),
         "Problem": response("The request failed; `type` names the kind", &ProblemCode::ALL),

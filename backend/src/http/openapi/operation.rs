@@ -18,18 +18,40 @@ pub fn complete(method: &str, path: &str, operation: &mut Value) {
     let group = path.split('/').nth(1).unwrap_or_default();
     operation["tags"] = json!([group.trim_end_matches(".json")]);
     add_path_parameters(path, operation);
+    let has_input = !operation["requestBody"].is_null() || !operation["parameters"].is_null();
+    if has_input {
+        operation["responses"]["400"] = problem("InvalidRequest");
+    }
+    if path.contains('{') {
+        operation["responses"]["404"] = problem("NotFound");
+    }
     operation["responses"]["default"] = problem("Problem");
     add_example(&mut operation["requestBody"]);
     let responses = operation["responses"].as_object_mut();
     responses
         .into_iter()
         .flat_map(|responses| responses.values_mut())
-        .for_each(add_example);
+        .for_each(|response| {
+            add_example(response);
+            if response["$ref"].is_null() {
+                response["headers"] = request_id();
+            }
+        });
     if operation["requestBody"].is_null()
         && let Some(operation) = operation.as_object_mut()
     {
         operation.remove("requestBody");
     }
+}
+
+/// The header that every response has.
+pub fn request_id() -> Value {
+    json!({
+        "X-Request-Id": {
+            "description": "Id of the request, which the server's log has too.",
+            "schema": { "type": "string" },
+        },
+    })
 }
 
 fn problem(name: &str) -> Value {

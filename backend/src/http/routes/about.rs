@@ -18,7 +18,7 @@ pub fn routes() -> Vec<Handler> {
     vec![routes!(about)]
 }
 
-/// Tells clients that are not logged in about the server.
+/// Returns the public facts about the server, for clients that are not logged in.
 #[utoipa::path(
     get, path = "/about", operation_id = "getAbout",
     responses((status = 200, description = "The server", body = About)),

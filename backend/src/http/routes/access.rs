@@ -128,7 +128,7 @@ impl Access {
                     ""
                 };
                 not_allowed(format!(
-                    "requires the role {}{acts_as}",
+                    "this requires the role {}{acts_as}",
                     alternatives(roles)
                 ))
             }

@@ -108,7 +108,7 @@ async fn list(
     ))
 }
 
-/// Requests an activation, or joins an existing one. Signing is for requesters, and key generation for administrators.
+/// Requests an activation, or joins an existing one. Requesters can request signatures, and admins new keys.
 #[utoipa::path(
     post, path = "/activations", operation_id = "requestActivation",
     request_body = NewActivation,

@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Handler> {
     ]
 }
 
-/// Lists remote devices that wait to be accepted.
+/// Lists remote devices that are waiting for acceptance.
 #[utoipa::path(
     get, path = "/devices", operation_id = "listDevices",
     responses((status = 200, description = "The devices", body = Vec<WaitingDevice>)),
@@ -73,7 +73,7 @@ async fn decline(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes an HSM that was accepted in the portal, after it was locked.
+/// Locks an HSM that was accepted in the portal, and removes it.
 #[utoipa::path(
     delete, path = "/hsms/{id}", operation_id = "removeHsm",
     responses((status = 204, description = "The HSM is removed")),

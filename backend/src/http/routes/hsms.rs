@@ -85,7 +85,7 @@ async fn show(
     Ok(Json(seen_by(&views, &caller, view).await?))
 }
 
-/// Initialises an HSM, which erases everything on it. The request waits until the SO-PIN was entered at the server.
+/// Initialises an HSM, which erases everything on it. If no SO-PIN is configured, the server asks for it on its terminal, and the request waits.
 #[utoipa::path(
     post, path = "/hsms/{id}/initialise", operation_id = "initialiseHsm",
     request_body = InitialiseHsm,

@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Handler> {
     ]
 }
 
-/// Invites the first administrator, who has the one-time code that the server printed.
+/// Creates the invitation of the first admin, in exchange for the one-time code that the server printed.
 #[utoipa::path(
     post, path = "/bootstrap", operation_id = "bootstrap",
     request_body = Bootstrap,
@@ -84,7 +84,7 @@ async fn operators(State(views): State<Views>) -> Result<Json<Vec<OperatorView>>
     Ok(Json(views.operators().await?))
 }
 
-/// Confirms the key of another person, whose fingerprint the administrator has compared.
+/// Confirms the key of another person after an admin has compared its fingerprint.
 #[utoipa::path(
     post, path = "/operators/{id}/confirm", operation_id = "confirmKey",
     request_body = ConfirmKey,
@@ -103,7 +103,7 @@ async fn confirm(
     ))
 }
 
-/// Revokes the key of a person for good. Requests that cannot be met without it end.
+/// Revokes a person's key permanently. Requests that cannot reach their quorum without it end.
 #[utoipa::path(
     post, path = "/operators/{id}/revoke", operation_id = "revokeKey",
     responses((status = 200, description = "The person with the revoked key", body = OperatorView)),

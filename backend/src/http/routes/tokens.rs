@@ -26,7 +26,7 @@ pub fn routes() -> Vec<Handler> {
     vec![routes!(list), routes!(create), routes!(revoke)]
 }
 
-/// Lists API tokens: all of them for administrators, their own for other people.
+/// Lists API tokens. Admins see all of them, and other people see their own.
 #[utoipa::path(
     get, path = "/tokens", operation_id = "listTokens",
     responses((status = 200, description = "The tokens without their secrets", body = Vec<TokenView>)),
@@ -71,7 +71,7 @@ fn certificate(pem: &str) -> Result<TokenCertificate, ApiError> {
     })
 }
 
-/// Revokes a token. People can revoke their own tokens, and administrators every token.
+/// Revokes a token. People can revoke their own tokens, and admins every token.
 #[utoipa::path(
     delete, path = "/tokens/{id}", operation_id = "revokeToken",
     responses((status = 204, description = "The token is revoked")),

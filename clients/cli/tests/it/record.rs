@@ -26,7 +26,7 @@ fn environment_variables_apply_to_recordings() {
     let ran = program
         .command(&[
             "record",
-            "--ask-only",
+            "--request-only",
             "--json",
             "--",
             "/bin/sh",

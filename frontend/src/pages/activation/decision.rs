@@ -91,7 +91,7 @@ pub fn Decision(id: ActivationId, view: Memo<Option<ActivationView>>) -> impl In
                 Choice::Queued => {
                     view! {
                         <p>
-                            "You can approve or decline once the HSM is free. This page updates automatically."
+                            "You can approve or decline once the HSM is connected and free. This page updates automatically."
                         </p>
                     }
                         .into_any()
@@ -140,7 +140,7 @@ fn declined(missing: u8) -> String {
     match missing {
         0 => "You declined. The quorum was reached without you.".to_owned(),
         missing => format!(
-            "You declined. The request opens with {} from other custodians.",
+            "You declined. The request can still open with {} from other custodians.",
             words::more_approvals(missing)
         ),
     }

@@ -153,7 +153,7 @@ pub fn RequestForm() -> impl IntoView {
             <FilesField fields=fields />
             <div class="pair">
                 <TextField
-                    label="Maximum time open, in seconds"
+                    label="Maximum lease time, in seconds"
                     value=fields.seconds
                     testid="request-seconds"
                     kind="number"

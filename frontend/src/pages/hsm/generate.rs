@@ -76,7 +76,7 @@ pub fn GenerateForm(hsm: HsmId) -> impl IntoView {
                 hint="Custodians decide based on this: generating a key needs their approval."
             />
             <WorkProblem work=work />
-            <WorkButton work=work label="Request activation" testid="genkey-submit" class="primary" />
+            <WorkButton work=work label="Request new key" testid="genkey-submit" class="primary" />
         </form>
     }
     .into_any()

@@ -140,7 +140,7 @@ fn QuorumFields(required: RwSignal<String>, total: RwSignal<String>) -> impl Int
                 testid="init-required"
                 kind="number"
                 min="1"
-                max="255"
+                max="90"
             />
             <TextField
                 label="Number of custodians"
@@ -148,7 +148,7 @@ fn QuorumFields(required: RwSignal<String>, total: RwSignal<String>) -> impl Int
                 testid="init-total"
                 kind="number"
                 min="1"
-                max="255"
+                max="90"
             />
         </div>
         <p class="hint" role="status">{advice}</p>

@@ -93,7 +93,7 @@ pub fn KeySettingsForm(key: SigningKeyView) -> impl IntoView {
                 .then(|| {
                     view! {
                         <p class="hint">
-                            "With raw RSA, requesters apply the padding, so nobody can check what is signed. It works only for requests without a file list."
+                            "With raw RSA, requesters apply the padding, so custodians and the server can't check what is signed. It works only for requests without a file list."
                         </p>
                         <WorkButton
                             work=work

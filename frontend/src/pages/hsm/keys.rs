@@ -38,7 +38,7 @@ pub fn Keys(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
                 keys.with(Vec::is_empty)
                     .then(|| {
                         let next = if complete.get() {
-                            "No keys yet. An admin requests the first one here."
+                            "No keys yet. An admin can request the first one here."
                         } else {
                             "No keys yet. Register all custodians first."
                         };

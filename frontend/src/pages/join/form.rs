@@ -244,7 +244,7 @@ fn NewKey(label: RwSignal<String>, chr: RwSignal<String>) -> impl IntoView {
         Err(error) => words::sentence(&error.to_string()),
     });
     view! {
-        <TextField label="Card label" value=label testid="join-label" />
+        <TextField label="Key label" value=label testid="join-label" />
         <TextField label="Key ID (CHR)" value=chr testid="join-chr" hint=hint />
     }
     .into_any()

@@ -27,7 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 #[command(
     bin_name = "cargo xtask demo",
     about = "Run Countersign on simulated cards: a server, a helper, three custodians, a requester and an HSM that needs 2 of 3 approvals",
-    after_help = "Without --auto or --agree you approve the requests yourself: in the portal and at this terminal."
+    after_help = "Without --auto or --approve you approve the requests yourself: in the portal and at this terminal."
 )]
 struct Options {
     /// Simulate the custodians, sign with an EC and an RSA key, verify with OpenSSL, show every refusal, then exit
@@ -38,8 +38,8 @@ struct Options {
     file: Vec<PathBuf>,
     /// Simulate custodians who approve every request, so that you can try other programs without using the portal
     #[arg(long, conflicts_with = "auto")]
-    agree: bool,
-    /// Directory for all files of the demo; must not exist yet [default: a temporary directory, removed at the end]
+    approve: bool,
+    /// Directory for all files of the demo, which must not exist yet [default: a temporary directory, removed at the end]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Port of the portal [default: a free port]
@@ -104,7 +104,7 @@ fn main() -> anyhow::Result<()> {
             );
         }
         Ok(())
-    } else if options.agree {
+    } else if options.approve {
         let keys = match options.hsms {
             Some(count) => format!("{EC_KEY}, on each of {count} HSMs"),
             None => format!("{EC_KEY} and {RSA_KEY}, on HSM {HSM}"),

@@ -25,11 +25,12 @@ use tokio::{
     },
     time::Instant,
 };
+use tracing::Instrument;
 
 use self::{overdue::Overdue, timers::Timers};
 use super::{
     ActivationError, Activations, Attendance, Coordinators, OpenLeases,
-    command::Command,
+    command::{Command, Sent},
     load,
     transition::{self, StateChange},
 };
@@ -50,7 +51,7 @@ pub struct Coordinator {
     coordinators: Coordinators,
     attendance: Arc<Attendance>,
     limits: LeaseConfig,
-    commands: Receiver<Command>,
+    commands: Receiver<Sent>,
     notices: UnboundedReceiver<Notice>,
     snapshots: watch::Receiver<Snapshot>,
     /// Changes with every change to a person or a key.
@@ -64,7 +65,7 @@ impl Coordinator {
     pub fn new(
         activations: &Activations,
         hsm: Hsm,
-        commands: Receiver<Command>,
+        commands: Receiver<Sent>,
         notices: UnboundedReceiver<Notice>,
     ) -> Self {
         Self {
@@ -98,9 +99,15 @@ impl Coordinator {
                     self.overdue.push_back(Overdue::Notice(notice));
                     self.settle().await
                 }
-                command = self.commands.recv() => match command {
-                    Some(Command::Stop { removed_by, reply }) => return self.stop(removed_by, reply).await,
-                    Some(command) => self.command(command).await,
+                sent = self.commands.recv() => match sent {
+                    Some(Sent { command: Command::Stop { removed_by, reply }, .. }) => {
+                        return self.stop(removed_by, reply).await;
+                    }
+                    Some(Sent { command, span }) => {
+                        let hsm = self.hsm.id().as_str();
+                        let span = tracing::info_span!(parent: &span, "coordinator", hsm);
+                        self.command(command).instrument(span).await
+                    }
                     None => return,
                 },
                 Ok(()) = self.snapshots.changed() => {

@@ -170,7 +170,7 @@ impl Coordinator {
             Proof::NotNeeded => {}
             Proof::Failed(why) => {
                 activation.notice = Some(format!(
-                    "The HSM could not be proven locked ({why}). It is not used again until it is."
+                    "The HSM could not be proven locked ({why}). The server does not use it again until the lock is proven."
                 ));
             }
         }

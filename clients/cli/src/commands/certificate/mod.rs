@@ -104,8 +104,7 @@ fn sign(
     let signature = client.sign(id, &request)?.signature.0;
     if request.verify(&key.public_key, &signature).is_err() {
         return Err(CliError::Untrusted(
-            "the signature that the server returned is invalid: report this to an administrator"
-                .into(),
+            "the signature that the server returned is invalid: report this to an admin".into(),
         ));
     }
     Ok(signature)

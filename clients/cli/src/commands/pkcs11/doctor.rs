@@ -126,7 +126,7 @@ fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientEr
     } else {
         findings.note(
             "configuration",
-            format!("{file} does not exist; options and the environment have everything"),
+            format!("{file} does not exist; options and the environment provide all settings"),
         );
     }
     for (name, value) in of_options(global) {
@@ -184,7 +184,7 @@ fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientEr
 /// Whether an activation can be requested for the HSM, and why not.
 fn readiness(hsm: &HsmView) -> Result<&'static str, String> {
     match &hsm.state {
-        HsmState::Locked => Ok("locked; can be requested"),
+        HsmState::Locked => Ok("locked; an activation can be requested"),
         HsmState::AwaitingApprovals { .. } => Ok("waiting for approvals"),
         HsmState::Open { .. } => Ok("open"),
         HsmState::Absent { .. } if hsm.warnings.is_empty() => Err("disconnected".into()),

@@ -69,7 +69,7 @@ fn text(
 ) -> String {
     let mut out = format!("Module\n  {module}\n");
     if !variables.is_empty() {
-        out.push_str("\nServer and configuration, because other programs do not know the options of this call\n");
+        out.push_str("\nServer and configuration, for programs that do not see the options of this command\n");
     }
     for (name, value) in variables {
         out.push_str(&format!("  export {}\n", assignment(name, value)));

@@ -52,7 +52,7 @@ pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliErro
 
     let activation = request_activation(&client, args, defaults, &program, &plan)?;
     let id = activation.id();
-    if args.ask_only {
+    if args.request_only {
         let command = program.signing_command_line(&id);
         output.result(
             &json!({ "activation": activation, "manifest": plan.files, "command": command }),
@@ -92,7 +92,7 @@ fn request_activation(
             signatures: plan.signatures,
         }),
         approval_seconds: args.approval_seconds.or(defaults.approval_seconds),
-        abandoned_after_seconds: if args.ask_only {
+        abandoned_after_seconds: if args.request_only {
             // No program polls the activation until the command is run later.
             None
         } else {

@@ -44,7 +44,7 @@ pub fn request_activation(
             && *approved == scope => {}
         _ => {
             return Err(CliError::Untrusted(format!(
-                "the server returned activation {} for a different request: report this to an administrator",
+                "the server returned activation {} for a different request: report this to an admin",
                 terms.id
             )));
         }

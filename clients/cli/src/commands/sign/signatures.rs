@@ -204,7 +204,7 @@ fn sign_file(
     plan.mechanism.verify(&plan.key.public_key, digest, signature.signature.as_bytes()).map_err(|error| {
         CliError::Untrusted(format!(
             "the signature of {} that the server returned does not verify with key {} ({error}): it was not written; \
-             report this to an administrator",
+             report this to an admin",
             file.input.path.display(),
             printable(&plan.key.label)
         ))

@@ -216,7 +216,7 @@ fn a_recorded_image_is_not_a_signed_one() -> anyhow::Result<()> {
             "record",
             "--reason",
             "Image 3",
-            "--ask-only",
+            "--request-only",
             "--json",
             "--",
             "mkimage",
