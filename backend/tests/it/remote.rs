@@ -155,7 +155,7 @@ async fn the_same_device_at_another_place_replaces_the_first_connection() {
     // The card has moved and lost its state, and must not be reachable by two connections.
     let _second = attach(address, &test.hsm);
     let received = rejected(first).await;
-    assert!(received.contains("another place"), "{received}");
+    assert!(received.contains("another connection"), "{received}");
     let view = test.wait_for(&id, |view| view.state.is_ended()).await;
     assert!(
         matches!(reason(&view), EndReason::HsmLost { .. }),

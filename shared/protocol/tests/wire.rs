@@ -387,11 +387,11 @@ fn every_end_of_an_activation_has_a_sentence_of_its_own() {
         ),
         (
             EndReason::ExpiredInQueue,
-            "Expired in the queue, because the HSM was busy or disconnected.",
+            "Expired while queued, because the HSM was in use or disconnected.",
         ),
         (
             EndReason::Abandoned { seconds: 390 },
-            "Abandoned, because no client polled for it for 6 min 30 s.",
+            "Abandoned, because the program that waited had not contacted the server for 6 min 30 s.",
         ),
         (
             EndReason::HsmLost { why: why() },
