@@ -1,12 +1,15 @@
 //! Extractors whose rejections are problem details.
 
+use std::marker::PhantomData;
+
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
+    extract::{FromRequest, FromRequestParts, Request},
     http::request::Parts,
 };
-use countersign_protocol::problem::ProblemCode;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{State, problem::ApiError};
 
@@ -17,22 +20,33 @@ impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let body = axum::body::Body::new(body);
-        let request = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(JsonRejection::from)?;
-        // A list would be read as the members of an object in the order of their declaration.
-        if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(ApiError::new(
-                ProblemCode::InvalidRequest,
-                "the body must be a JSON object, not a list",
-            ));
-        }
-        let request = Request::from_parts(parts, axum::body::Body::from(bytes));
-        let axum::Json(value) = axum::Json::<T>::from_request(request, state).await?;
+        let axum::Json(Object(value)) =
+            axum::Json::<Object<T>>::from_request(request, state).await?;
         Ok(Self(value))
+    }
+}
+
+/// A JSON object. A list is rejected, because it would be read as the members of an object in the order of their
+/// declaration.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
     }
 }
 

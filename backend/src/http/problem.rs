@@ -42,7 +42,7 @@ impl ApiError {
         Self::unknown_failure()
     }
 
-    /// What a caller is told about an internal error.
+    /// The error that a caller gets in place of an internal one.
     pub fn unknown_failure() -> Self {
         Self::new(
             ProblemCode::Internal,

@@ -90,3 +90,17 @@ async fn the_problem_names_an_unknown_activation() {
     }
     test.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_list_is_not_read_as_an_object() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = crate::test_server::router(&test.server).await;
+    let created = token_for(&test, &[], None).await.expect("a token");
+    let bearer = format!("Bearer {}", created.secret);
+    let token = [("authorization", bearer.as_str())];
+    // As an object with one member it would be an unknown code.
+    let body = r#"["AAAA"]"#.to_owned();
+    let answer = send(&router, "POST", "/enrolment/open", &token, Some(body)).await;
+    assert_eq!(code(answer).await, ProblemCode::InvalidRequest);
+    test.shutdown().await;
+}

@@ -29,7 +29,7 @@ enum Kind {
     Program(Vec<Role>),
 }
 
-/// What the server does with a request.
+/// How a request leaves the check of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Passes,

@@ -50,7 +50,7 @@ pub fn has_own_system() -> bool {
     namespace.is_ok_and(|output| output.status.success())
 }
 
-/// What a script printed.
+/// The output of a script.
 #[derive(Debug)]
 pub struct Printed {
     pub stdout: String,

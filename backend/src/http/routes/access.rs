@@ -20,7 +20,7 @@ use crate::http::{
     problem::ApiError,
 };
 
-/// Who may call a route.
+/// The callers that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everyone. What the request does is protected by a one-time code or a signed statement, if it changes anything.

@@ -10,7 +10,7 @@ use super::newcomer::{Newcomer, SERVER};
 const HEADING: &str = "## An example";
 /// The activation of all documents.
 const ID: &str = "8K3F-92QD";
-/// What has the digest of the example.
+/// The content whose digest the example shows.
 const CONTENT: &str = "test";
 
 /// The paths of the example's POST requests, in their order.
