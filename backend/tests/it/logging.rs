@@ -15,7 +15,7 @@ use countersign_server::http::Peer;
 use countersign_simulator::Profile;
 use hex_literal::hex;
 use tower::ServiceExt;
-use tracing::Level;
+use tracing::{Level, subscriber::DefaultGuard};
 
 use crate::{
     http::{json, log_in, send},
@@ -26,6 +26,18 @@ use crate::{
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Collects this thread's log as JSON, until the guard is dropped.
+    fn json() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(Level::INFO)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
     }
@@ -74,14 +86,7 @@ async fn the_end_of_a_remote_session_is_not_logged_as_an_error() {
 /// A request without a log-in, whose problem and log line carry the same id.
 #[tokio::test]
 async fn a_problem_names_the_request_that_the_log_names() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(Level::INFO)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _to_the_log = tracing::subscriber::set_default(subscriber);
+    let (log, _to_the_log) = Log::json();
     let test = TestServer::with_people(Profile::VENDOR).await;
     let router = crate::test_server::router(&test.server).await;
 
@@ -114,14 +119,7 @@ async fn a_problem_names_the_request_that_the_log_names() {
 
 #[tokio::test]
 async fn the_line_about_an_approval_names_the_request() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(Level::INFO)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _to_the_log = tracing::subscriber::set_default(subscriber);
+    let (log, _to_the_log) = Log::json();
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let router = crate::test_server::router(&test.server).await;
     let id = test.request_any_content("ec", 60, 1).await;

@@ -188,16 +188,20 @@ pub struct Identified {
     pub since: Instant,
 }
 
+impl Identified {
+    /// Takes the caller whom the check of access has put into the request.
+    pub fn take(parts: &mut Parts) -> Result<Self, ApiError> {
+        parts.extensions.remove().ok_or_else(|| {
+            ApiError::internal("the route is open to anyone but its handler needs a caller")
+        })
+    }
+}
+
 impl FromRequestParts<http::State> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &http::State) -> Result<Self, ApiError> {
-        let identified = parts.extensions.remove::<Identified>();
-        identified
-            .map(|identified| identified.caller)
-            .ok_or_else(|| {
-                ApiError::internal("the route is open to anyone but its handler needs a caller")
-            })
+        Identified::take(parts).map(|identified| identified.caller)
     }
 }
 

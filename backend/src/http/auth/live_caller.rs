@@ -29,10 +29,7 @@ impl FromRequestParts<http::State> for LiveCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &http::State) -> Result<Self, ApiError> {
-        let identified = parts.extensions.remove::<Identified>();
-        let identified = identified.ok_or_else(|| {
-            ApiError::internal("the route is open to anyone but its handler needs a caller")
-        })?;
+        let identified = Identified::take(parts)?;
         Ok(Self {
             caller: identified.caller,
             request: parts.clone(),
