@@ -36,7 +36,7 @@ pub use auth::{Authenticator, Caller, SessionStore};
 pub use connection::Peer;
 pub use problem::ApiError;
 pub use ram::RamEndpoint;
-pub use state::State;
+pub use state::{Services, State};
 
 use crate::config::Config;
 

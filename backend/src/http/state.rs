@@ -1,6 +1,6 @@
 //! The state that handlers share. A handler takes only the services that it needs, such as `State(people): State<People>`.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 
@@ -19,20 +19,53 @@ use crate::{
     views::{Announcements, Views},
 };
 
-#[derive(Clone, FromRef)]
-pub struct State {
-    pub auth: Authenticator,
-    pub ram: RamEndpoint,
-    pub config: Arc<Config>,
-    pub identity: Arc<ServerKey>,
-    pub changes: Changes,
-    pub announcements: Announcements,
-    pub hsms: Hsms,
-    pub people: People,
-    pub tokens: Tokens,
-    pub keys: Keys,
-    pub activations: Activations,
-    pub signing: Signing,
-    pub devices: Devices,
-    pub views: Views,
+/// Declares [`Services`], and lets handlers take each service from [`State`].
+macro_rules! services {
+    ($($name:ident: $service:ty,)*) => {
+        /// Every service that a handler can take.
+        pub struct Services {
+            $(pub $name: $service,)*
+        }
+
+        $(impl FromRef<State> for $service {
+            fn from_ref(state: &State) -> Self {
+                state.$name.clone()
+            }
+        })*
+    };
+}
+
+services! {
+    auth: Authenticator,
+    ram: RamEndpoint,
+    config: Arc<Config>,
+    identity: Arc<ServerKey>,
+    changes: Changes,
+    announcements: Announcements,
+    hsms: Hsms,
+    people: People,
+    tokens: Tokens,
+    keys: Keys,
+    activations: Activations,
+    signing: Signing,
+    devices: Devices,
+    views: Views,
+}
+
+/// The services behind one pointer, because every layer and handler clones the state for every request.
+#[derive(Clone)]
+pub struct State(Arc<Services>);
+
+impl From<Services> for State {
+    fn from(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+impl Deref for State {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
 }

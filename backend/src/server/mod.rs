@@ -170,7 +170,7 @@ impl Server {
         let https = self.config.is_https();
         let devices = self.devices.clone();
         let receive = move |session: &Arc<RamSession>| devices.receive(session);
-        Ok(http::State {
+        Ok(http::State::from(http::Services {
             auth: http::Authenticator::new(
                 self.people.clone(),
                 self.tokens.clone(),
@@ -190,7 +190,7 @@ impl Server {
             signing: self.signing.clone(),
             devices: self.devices.clone(),
             views: self.views.clone(),
-        })
+        }))
     }
 
     /// Locks every HSM.

@@ -3,6 +3,8 @@
 //! A handler may narrow this down further, such as to the requester of an activation. The cloud service's interface
 //! (`http/cloud`) has one kind of caller for all its routes, and `http/ram.rs` accepts devices only.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::Method,
@@ -163,7 +165,6 @@ fn alternatives(roles: &[Role]) -> String {
 }
 
 /// What [`enforce`] needs to know.
-#[derive(Clone)]
 pub struct RouteAccess {
     pub auth: Authenticator,
     pub access: Access,
@@ -172,7 +173,7 @@ pub struct RouteAccess {
 /// Rejects callers who may not call the route, before their request is read. Handlers then find the [`Caller`] in the
 /// request.
 pub async fn enforce(
-    State(route): State<RouteAccess>,
+    State(route): State<Arc<RouteAccess>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {

@@ -14,6 +14,8 @@ mod people;
 mod session;
 mod tokens;
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use axum::{Router, extract::DefaultBodyLimit, http::Method, middleware::from_fn_with_state};
 use utoipa::openapi::path::PathItem;
@@ -60,10 +62,10 @@ pub fn router(state: &State) -> anyhow::Result<Router<State>> {
                 .with_context(|| format!("a handler of {path} must have one method"))?;
             let access = Access::of(&method, &path)
                 .with_context(|| format!("the table of callers lacks {method} {path}"))?;
-            let route = RouteAccess {
+            let route = Arc::new(RouteAccess {
                 auth: state.auth.clone(),
                 access,
-            };
+            });
             let handler = handler.clone();
             let handler = match access {
                 // Inside of the limit for all routes.
