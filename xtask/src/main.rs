@@ -7,6 +7,7 @@ mod demo;
 mod dist;
 #[cfg(test)]
 mod documents;
+mod fuzz;
 #[cfg(unix)]
 mod group;
 mod layers;
@@ -51,6 +52,8 @@ enum Task {
     Book,
     /// Measure the speed of optimised programs
     Bench(bench::Bench),
+    /// Search for inputs that break a part of the programs, with libFuzzer
+    Fuzz(fuzz::Fuzz),
     /// Build `fit_check_sign`, U-Boot's verifier of FIT images, and print its path
     FitCheckSign,
 }
@@ -78,6 +81,7 @@ fn run() -> anyhow::Result<()> {
         Task::Book => book::build(),
         Task::Portal => portal::build(),
         Task::Bench(bench) => bench.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::FitCheckSign => uboot::print(),
     }
 }

@@ -23,6 +23,7 @@ const DATA_ODD: Tag = Tag(0x85);
 const EXPECTED: Tag = Tag(0x97);
 const STATUS: Tag = Tag(0x99);
 const CHECKSUM: Tag = Tag(0x8E);
+const DYNAMIC_AUTHENTICATION_DATA: Tag = Tag(0x7C);
 const BLOCK: usize = 16;
 /// Class bits of a protected command whose header is authenticated.
 const PROTECTED: u8 = 0x0C;
@@ -301,7 +302,7 @@ pub const fn is_protected(command: &Command) -> bool {
 pub fn general_authenticate(ephemeral: &EcPublicKey) -> Vec<u8> {
     TlvWriter::new()
         .with(Tag(0x80), ephemeral.point())
-        .wrap(Tag(0x7C))
+        .wrap(DYNAMIC_AUTHENTICATION_DATA)
 }
 
 /// Host: derives the secure channel from the response to GENERAL AUTHENTICATE and verifies the card's authentication token.
@@ -314,6 +315,9 @@ pub fn establish(
     answer: &[u8],
 ) -> Result<Channel, NotAuthentic> {
     let outer = tlv::parse_exact(answer).map_err(|_| NotAuthentic)?;
+    if outer.tag != DYNAMIC_AUTHENTICATION_DATA {
+        return Err(NotAuthentic);
+    }
     let objects = tlv::parse_all(outer.value).map_err(|_| NotAuthentic)?;
     let get = |tag| {
         tlv::find(&objects, Tag(tag))

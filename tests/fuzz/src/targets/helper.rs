@@ -1,0 +1,242 @@
+//! What a page and its server send to the helper.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, LazyLock},
+};
+
+use countersign_cvc::{Curve, EcSecretKey, Fingerprint};
+use countersign_helper::{
+    cards::{CardSource, SimulatedSource},
+    conversation::{Caller, Conversation},
+    helper::{Helper, Setup},
+    origin::{Origin, OriginStore},
+    prompt::{
+        Deadline,
+        scripted::{ScriptedPrompt, Shown},
+    },
+};
+use countersign_protocol::{
+    Timestamp,
+    activation::{ActivationTerms, HsmName, Quorum},
+    digest::Sha256Digest,
+    dsse::{Unsigned, canonical},
+    encoding::Base64,
+    helper::{HELPER_PROTOCOL, Operation, Request},
+    id::{HsmId, MemberId, OperatorId},
+    lease::LeaseLimits,
+    manifest::{Manifest, ManifestFile},
+    operator::Person,
+    purpose::{KeyName, KeySet, Purpose, Scope},
+    task::{ApproveTask, ServerIdentity, ServerTask, Task},
+};
+use countersign_simulator::{Profile, Simulator};
+
+use crate::cards::{PIN, anchors, custodian, new_card, open};
+
+const ORIGIN: &str = "https://sign.example.org";
+
+/// Certificates of the signing HSM.
+static HSM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let (_, device) = open(&new_card("900001", Profile::VENDOR));
+    device.chain().to_ef()
+});
+
+static SERVER: LazyLock<EcSecretKey> =
+    LazyLock::new(|| EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32]).expect("a scalar"));
+
+/// The custodian's card, which stays the same for all runs of a thread.
+struct Desk {
+    card: Simulator,
+    key: Fingerprint,
+    folder: tempfile::TempDir,
+}
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::new(Desk::new());
+}
+
+impl Desk {
+    fn new() -> Self {
+        let (card, file) = custodian();
+        let folder = tempfile::tempdir().expect("a folder");
+        let origins = OriginStore::new(folder.path());
+        let origin: Origin = ORIGIN.parse().expect("an origin");
+        origins.allow(&origin).expect("a writable folder");
+        origins
+            .pin(&origin, &SERVER.public_key().fingerprint())
+            .expect("a writable folder");
+        Self {
+            card,
+            key: file.request.public_key().fingerprint(),
+            folder,
+        }
+    }
+
+    fn conversation(&self, user: &Arc<ScriptedPrompt>) -> Conversation {
+        let source: Arc<dyn CardSource> = Arc::new(SimulatedSource::new([(
+            "card".to_owned(),
+            self.card.clone(),
+        )]));
+        let helper = Helper::new(Setup {
+            config: self.folder.path().to_owned(),
+            prompt: user.clone(),
+            sources: vec![source],
+            anchors: anchors(),
+            demo: true,
+        });
+        Conversation::new(helper, ORIGIN.parse().expect("an origin"))
+    }
+}
+
+/// A card signs only after a consent, and at most what one consent covers: a statement and a response to a challenge. A user
+/// who says no is never asked for a PIN.
+pub fn run(data: &[u8]) {
+    let messages: Vec<Operation> = data
+        .split(|byte| *byte == b'\n')
+        .take(8)
+        .filter_map(|line| serde_json::from_slice::<Request>(line).ok())
+        .map(|request| request.operation)
+        .collect();
+    if messages.is_empty() {
+        return;
+    }
+    DESK.with_borrow(|desk| {
+        let user = Arc::new(ScriptedPrompt::approving(PIN));
+        let consents = data.len().is_multiple_of(2);
+        user.answer_consents(consents);
+        desk.card.reset_counts();
+        let mut conversation = desk.conversation(&user);
+        for message in messages {
+            let caller = Caller::new(Deadline::minutes(1), Box::new(|_| {}));
+            let _ = conversation.answer(message, &caller);
+        }
+        let shown = user.shown();
+        let count = |kind: fn(&Shown) -> bool| shown.iter().filter(|shown| kind(shown)).count();
+        let asked = count(|shown| matches!(shown, Shown::Consent(_)));
+        let pins = count(|shown| matches!(shown, Shown::Pin(_)));
+        let signed = desk.card.apdu_counts().sign();
+        let most = if consents { 2 * asked as u64 } else { 0 };
+        assert!(
+            signed <= most,
+            "the card signed {signed} times after {asked} consents"
+        );
+        assert!(consents || pins == 0, "a PIN was asked for after a no");
+    });
+}
+
+/// Terms of a request for two signatures.
+pub fn approve_task(key: Fingerprint) -> ApproveTask {
+    let file = |name: &str| ManifestFile {
+        name: name.to_owned(),
+        digest: Sha256Digest::of(name.as_bytes()).into(),
+    };
+    let files = Manifest::new(vec![file("boot.bin"), file("rootfs.img")]).expect("a manifest");
+    let device = countersign_cvc::DeviceChain::from_ef(&HSM).expect("a chain");
+    let terms = ActivationTerms {
+        id: MemberId::new("8K3F"),
+        hsm: HsmName {
+            id: HsmId::new("release"),
+            device: countersign_cvc::DeviceId(device.device.chr().clone()),
+        },
+        pool: None,
+        purpose: Purpose::Sign {
+            keys: KeySet::one(KeyName {
+                label: "fit-2026".to_owned(),
+                fingerprint: Fingerprint([9; 32]),
+            }),
+            scope: Scope::Manifest { files },
+        },
+        requester: Person {
+            id: OperatorId::new("op-2"),
+            name: "Doug Smith".to_owned(),
+        },
+        reason: "Firmware 4.2.1".to_owned(),
+        lease: LeaseLimits {
+            seconds: 7200,
+            signatures: 2,
+        },
+        quorum: Quorum {
+            required: 2,
+            total: 3,
+        },
+        requested_at: Timestamp::UNIX_EPOCH,
+        expires_at: far_away(),
+    };
+    ApproveTask {
+        terms,
+        device_certificates: Base64(HSM.clone()),
+        challenge: Base64(vec![0xC5; 8]),
+        key,
+        approved_by: vec!["Ben".to_owned()],
+    }
+}
+
+/// A time at which no run is.
+fn far_away() -> Timestamp {
+    Timestamp::from_second(4_000_000_000).expect("a time")
+}
+
+fn tasks() -> Vec<ServerTask> {
+    let key = DESK.with_borrow(|desk| desk.key);
+    let soon = Timestamp::now().as_second() + 240;
+    [
+        Task::LogIn {
+            nonce: "nonce-1".to_owned(),
+        },
+        Task::Approve(Box::new(approve_task(key))),
+    ]
+    .into_iter()
+    .map(|task| ServerTask {
+        server: ServerIdentity {
+            name: "Example signing".to_owned(),
+            origin: ORIGIN.to_owned(),
+            key: SERVER.public_key(),
+        },
+        expires_at: Timestamp::from_second(soon).expect("a time"),
+        task,
+    })
+    .collect()
+}
+
+/// One task of a server, for other targets.
+pub fn server_task() -> ServerTask {
+    tasks().remove(0)
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let key = DESK.with_borrow(|desk| desk.key);
+    let hello = Operation::Hello {
+        protocol: HELPER_PROTOCOL,
+    };
+    let mut seeds = Vec::new();
+    let mut add = |operations: Vec<Operation>| {
+        let lines: Vec<Vec<u8>> = operations
+            .into_iter()
+            .zip(1..)
+            .map(|(operation, id)| canonical(&Request { id, operation }))
+            .collect();
+        // Both a user who consents and one who does not: the length decides.
+        let mut text = lines.join(&b'\n');
+        seeds.push(text.clone());
+        text.push(b'\n');
+        seeds.push(text);
+    };
+    add(vec![hello.clone(), Operation::ListCards]);
+    for task in tasks() {
+        let unsigned = Unsigned::new(&task);
+        let signature = SERVER
+            .sign_prehash(unsigned.digest().as_bytes())
+            .expect("a signature");
+        let envelope = unsigned.seal(&SERVER.public_key().fingerprint(), &signature);
+        let operation = match task.task {
+            Task::Approve(_) => Operation::Approve { task: envelope },
+            _ => Operation::LogIn {
+                task: envelope,
+                key,
+            },
+        };
+        add(vec![hello.clone(), operation]);
+    }
+    seeds
+}
