@@ -53,6 +53,7 @@ fn all(layers: &mut Layers, xtask: &OsString) -> anyhow::Result<()> {
     layers.run("build of programs and tests", build::everything)?;
     layers.run("units and services", || run(&mut units()))?;
     layers.run("examples in the API documentation", || run(&mut examples()))?;
+    layers.run("short runs of the fuzz targets", || run(&mut short_runs()))?;
     // The machine has one PC/SC service, which the helpers of other tests would use too.
     layers.run("programs over the machine's PC/SC service", || {
         run(&mut programs(&["pcsc::", "--test-threads=1"]))
@@ -98,12 +99,13 @@ fn as_written(xtask: &OsString, arguments: &[&str]) -> Command {
     command
 }
 
-/// Every test that needs no other program. The packages are selected as for the build; leaving out the benchmarks changes nothing
-/// for the dependencies, and the test of `countersign-e2e` needs a feature.
+/// Every test that needs no other program. The packages are selected as for the build; leaving out benchmarks and fuzz
+/// targets changes nothing for the dependencies, and the test of `countersign-e2e` needs a feature.
 fn units() -> Command {
     let mut command = tests();
     command
         .args(["--exclude", "countersign-bench"])
+        .args(["--exclude", "countersign-fuzz"])
         .args(["--features", SIMULATOR])
         .args(["--lib", "--bins", "--tests"])
         // Many of them wait for a simulated device or for a time limit.
@@ -114,6 +116,12 @@ fn units() -> Command {
 fn examples() -> Command {
     let mut command = tests();
     command.args(["--doc", "--features", SIMULATOR]);
+    command
+}
+
+fn short_runs() -> Command {
+    let mut command = tests();
+    command.args(["--test", "short", "--features", SIMULATOR]);
     command
 }
 
