@@ -17,6 +17,7 @@ mod logging;
 mod long_polls;
 mod losses;
 mod main_flow;
+mod model;
 mod old_database;
 mod openapi;
 mod person;

@@ -4,7 +4,10 @@ use countersign_card::{KeyKind, KeySpec, Pin, SignAlgorithm, SmartCardHsm, pka::
 use countersign_protocol::{
     Timestamp,
     activation::SignedApproval,
-    cvc::{Chr, Curve, DeviceChain, EcSignature, Fingerprint, PkaFile, PublicKey, TrustAnchors},
+    cvc::{
+        Chr, Curve, DeviceChain, EcSignature, Fingerprint, PkaFile, PublicKey, TrustAnchors,
+        VerifiedDevice,
+    },
     digest::Sha256Digest,
     dsse::{Envelope, Payload, Unsigned},
     encoding::Base64,
@@ -37,6 +40,21 @@ pub struct Card {
     pub card: SmartCardHsm,
     reference: u8,
     pub file: PkaFile,
+    simulator: Simulator,
+}
+
+/// Connects to a person's card and verifies its PIN.
+fn unlock(simulator: &Simulator) -> (SmartCardHsm, VerifiedDevice) {
+    let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
+    let device = card
+        .device_chain()
+        .expect("a chain")
+        .verify(&anchors())
+        .expect("genuine");
+    card.open_secure_channel(&device).expect("a channel");
+    card.verify_pin(&Pin::new(Zeroizing::new("648219".into())).expect("a PIN"))
+        .expect("the PIN");
+    (card, device)
 }
 
 impl Card {
@@ -47,15 +65,7 @@ impl Card {
 
     pub fn with_key(serial: &str, kind: KeyKind) -> Self {
         let simulator = new_card(serial, Profile::VENDOR, Some("648219"));
-        let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
-        let device = card
-            .device_chain()
-            .expect("a chain")
-            .verify(&anchors())
-            .expect("genuine");
-        card.open_secure_channel(&device).expect("a channel");
-        card.verify_pin(&Pin::new(Zeroizing::new("648219".into())).expect("a PIN"))
-            .expect("the PIN");
+        let (mut card, device) = unlock(&simulator);
         let name: Chr = format!("ZZ{serial}00001").parse().expect("a name");
         let spec = KeySpec {
             kind,
@@ -73,6 +83,7 @@ impl Card {
             card,
             reference,
             file,
+            simulator,
         }
     }
 
@@ -157,6 +168,19 @@ pub struct Person {
 }
 
 impl Person {
+    /// The same person with a new connection to the same card.
+    pub fn again(&self) -> Self {
+        Self {
+            card: Card {
+                card: unlock(&self.card.simulator).0,
+                reference: self.card.reference,
+                file: self.card.file.clone(),
+                simulator: self.card.simulator.clone(),
+            },
+            person: self.person.clone(),
+        }
+    }
+
     pub fn custodian(&self) -> Custodian {
         Custodian {
             person: self.person.clone(),
