@@ -209,11 +209,6 @@ impl Simulator {
         inner.reset_by_other = true;
     }
 
-    /// Whether a reset by another program has not been reported to a transport yet.
-    pub fn is_reset_by_other(&self) -> bool {
-        self.lock().reset_by_other
-    }
-
     /// Selects the application as another program would. This ends every login, and no command reports it.
     pub fn select_by_other(&self) {
         let mut inner = self.lock();

@@ -29,6 +29,9 @@ use crate::{
 
 const CARD: &str = "hsm.card";
 
+/// Instruction of SELECT.
+const SELECT: u8 = 0xA4;
+
 /// A set-up server on disk, from which every sequence begins.
 pub struct Prepared {
     folder: tempfile::TempDir,
@@ -136,9 +139,10 @@ impl World {
             Step::SignAgain => self.sign_again()?,
             Step::Crowd => self.crowd()?,
             Step::ResetByOther => {
+                let before = self.selections();
                 self.test.hsm.reset_by_other();
                 self.rules.card_forgot();
-                self.wait_for_forgetting();
+                self.wait_for_another_selection(before);
             }
             Step::PullAndInsert => self.pull_and_insert(),
             Step::Restart => {
@@ -388,17 +392,22 @@ impl World {
         });
     }
 
-    /// Waits until the server has noticed that the card was reset.
-    fn wait_for_forgetting(&mut self) {
+    /// Number of times that the server has connected to the card.
+    fn selections(&self) -> u64 {
+        let counts = self.test.hsm.apdu_counts();
+        counts.by_instruction.get(&SELECT).copied().unwrap_or(0)
+    }
+
+    /// Waits until the server has connected to the card again, after it noticed the reset.
+    fn wait_for_another_selection(&self, before: u64) {
         self.runtime.block_on(async {
             for _ in 0..1000 {
-                let view = self.test.hsm_view().await;
-                let forgotten = view.pka.is_some_and(|pka| pka.authenticated == 0);
-                if forgotten && !self.test.hsm.is_reset_by_other() {
+                if self.selections() > before && self.test.hsm_view().await.device.is_some() {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
+            panic!("the server never noticed that the card was reset");
         });
     }
 
