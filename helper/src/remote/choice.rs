@@ -68,10 +68,14 @@ pub(super) fn choose(
 /// Whether the card in a reader is a SmartCard-HSM. A card that cannot be examined, such as one that another program uses, may be
 /// one.
 fn is_possible(source: &dyn CardSource, reader: &str) -> bool {
-    match source.connect(reader) {
-        Ok(card) => !matches!(SmartCardHsm::open(card), Err(CardError::NotASmartCardHsm)),
-        Err(_) => true,
-    }
+    let examined = source
+        .connect(reader)
+        .map_err(CardError::from)
+        .and_then(SmartCardHsm::open);
+    !matches!(
+        examined,
+        Err(CardError::NotASmartCardHsm | CardError::Transport(TransportError::Removed))
+    )
 }
 
 fn no_card(has_reader: bool, wanted: Option<&str>) -> TransportError {

