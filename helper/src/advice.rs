@@ -3,6 +3,7 @@
 use countersign_protocol::{
     cvc::{DeviceId, Fingerprint},
     helper::{HelperError, HelperErrorCode},
+    words,
 };
 
 use crate::{
@@ -108,8 +109,8 @@ pub(crate) fn server_key_changed(
         "The server key of {origin} has changed. Expected: \"{}\". Received: \"{}\". The server may have been \
          reinstalled, or someone may be impersonating it. Ask your admin. Only if the new key is confirmed, run \
          `countersign-helper origins forget {origin}` and log in again.",
-        expected.words().join(" "),
-        received.words().join(" "),
+        words::of_server_key(expected),
+        words::of_server_key(received),
     ))
 }
 

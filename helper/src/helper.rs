@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,8 @@ use crate::{
 
 /// Consents, or sessions with a card, that one origin may start within [`RATE_PERIOD`].
 const RATE_LIMIT: usize = 30;
+/// Consents of one origin that the user may cancel within [`RATE_PERIOD`]. Nobody who cancels so often wants another one.
+const CANCEL_LIMIT: usize = 5;
 const RATE_PERIOD: Duration = Duration::from_secs(60);
 
 /// What [`Helper::new`] needs.
@@ -45,7 +47,22 @@ pub struct Helper {
     pub(crate) demo: bool,
     origin_policy: OriginPolicy,
     card_changes: broadcast::Sender<()>,
-    recent_uses: Mutex<HashMap<Origin, Vec<Instant>>>,
+    recent_uses: Mutex<HashMap<Origin, RecentUses>>,
+}
+
+/// What one origin has done within [`RATE_PERIOD`].
+#[derive(Default)]
+struct RecentUses {
+    started: Vec<Instant>,
+    cancelled: Vec<Instant>,
+}
+
+impl RecentUses {
+    fn forget_old(&mut self) {
+        for uses in [&mut self.started, &mut self.cancelled] {
+            uses.retain(|when| when.elapsed() < RATE_PERIOD);
+        }
+    }
 }
 
 impl Helper {
@@ -66,7 +83,7 @@ impl Helper {
             origins,
             prompts,
             cards: CardReaders::new(setup.sources, setup.anchors),
-            tasks: TaskGuard::default(),
+            tasks: TaskGuard::new(&setup.config),
             demo: setup.demo,
             card_changes,
             recent_uses: Mutex::default(),
@@ -86,19 +103,29 @@ impl Helper {
     /// Counts one consent, or session with a card, of this page or server. Returns `false` if it has reached the rate
     /// limit.
     pub(crate) fn within_rate_limit(&self, origin: &Origin) -> bool {
+        let mut recent = self.recent_uses();
+        let uses = recent.entry(origin.clone()).or_default();
+        let allowed = uses.started.len() < RATE_LIMIT && uses.cancelled.len() < CANCEL_LIMIT;
+        if allowed {
+            uses.started.push(Instant::now());
+        }
+        allowed
+    }
+
+    /// Counts a consent of this page that the user cancelled.
+    pub(crate) fn note_cancelled(&self, origin: &Origin) {
+        let mut recent = self.recent_uses();
+        let uses = recent.entry(origin.clone()).or_default();
+        uses.cancelled.push(Instant::now());
+    }
+
+    fn recent_uses(&self) -> MutexGuard<'_, HashMap<Origin, RecentUses>> {
         let mut recent = self
             .recent_uses
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for uses in recent.values_mut() {
-            uses.retain(|when| when.elapsed() < RATE_PERIOD);
-        }
-        recent.retain(|_, uses| !uses.is_empty());
-        let uses = recent.entry(origin.clone()).or_default();
-        let allowed = uses.len() < RATE_LIMIT;
-        if allowed {
-            uses.push(Instant::now());
-        }
-        allowed
+        recent.values_mut().for_each(RecentUses::forget_old);
+        recent.retain(|_, uses| !uses.started.is_empty() || !uses.cancelled.is_empty());
+        recent
     }
 }

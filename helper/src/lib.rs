@@ -4,6 +4,7 @@
 //! can make a card sign, and it signs only what a [`consent`] covers.
 
 mod advice;
+mod answered_tasks;
 pub mod cards;
 pub mod cli;
 pub mod consent;
@@ -18,4 +19,5 @@ mod private_file;
 pub mod prompt;
 pub mod remote;
 pub mod task;
+mod task_limits;
 pub mod trigger;

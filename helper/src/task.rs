@@ -1,9 +1,6 @@
 //! Checks tasks from servers: signed by the right key, for this page, not expired, and not used before.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::path::Path;
 
 use countersign_protocol::{
     Timestamp,
@@ -16,7 +13,9 @@ use countersign_protocol::{
 
 use crate::{
     advice,
+    answered_tasks::AnsweredTasks,
     origin::{Origin, OriginStore},
+    task_limits,
 };
 
 /// The server that signed a task.
@@ -41,12 +40,18 @@ pub struct CheckedTask {
 }
 
 /// Checks tasks and remembers the ones that the user has answered.
-#[derive(Default)]
 pub struct TaskGuard {
-    answered: Mutex<HashMap<Sha256Digest, Timestamp>>,
+    answered: AnsweredTasks,
 }
 
 impl TaskGuard {
+    /// Remembers the answered tasks in this directory.
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            answered: AnsweredTasks::open(directory),
+        }
+    }
+
     /// Checks everything that can be checked before a prompt. The cheapest and most specific checks come first.
     pub(crate) fn check(
         &self,
@@ -79,8 +84,10 @@ impl TaskGuard {
             None if matches!(signed.task, Task::LogIn { .. } | Task::Enrol { .. }) => true,
             None => return Err(advice::server_unknown(origin)),
         };
+        task_limits::check(&signed)
+            .map_err(|error| advice::task_refused(format!("In this request, {error}.")))?;
         let digest = Sha256Digest::of(envelope.payload.as_bytes());
-        if self.was_answered(&digest) {
+        if self.answered.contains(&digest) {
             return Err(advice::task_refused(
                 "This request was already answered. Reload the page to get a new one.",
             ));
@@ -100,17 +107,7 @@ impl TaskGuard {
 
     /// Records that the user has answered, so that the same task never opens a prompt again.
     pub(crate) fn mark_answered(&self, task: &CheckedTask) {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Timestamp::now();
-        answered.retain(|_, expires_at| *expires_at > now);
-        answered.insert(task.digest, task.expires_at);
-    }
-
-    fn was_answered(&self, digest: &Sha256Digest) -> bool {
-        self.answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(digest)
+        self.answered.add(task.digest, task.expires_at);
     }
 }
 

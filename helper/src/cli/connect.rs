@@ -17,7 +17,7 @@ const INTERRUPTED: i32 = 130;
 pub struct ConnectArgs {
     /// Address of the server, such as https://sign.example.org/rt/hsm.
     url: String,
-    /// Reader of the card, or the beginning of its name [default: the first reader with a card].
+    /// Reader of the card, or the beginning of its name [default: the only reader with a SmartCard-HSM].
     #[arg(long, value_name = "NAME")]
     reader: Option<String>,
     /// Exit at the first failure, and do not wait for a card.
@@ -29,7 +29,11 @@ pub struct ConnectArgs {
     /// Allow an unencrypted connection to another computer.
     #[arg(long)]
     allow_http: bool,
-    /// Forward unencrypted PIN commands without asking. The server then learns the PIN.
+    /// Forward PIN commands that are encrypted for the card, without asking. The server can then initialise the card, which erases
+    /// it, and use up its PIN tries.
+    #[arg(long)]
+    allow_encrypted_pin_commands: bool,
+    /// Forward all PIN commands without asking, also unencrypted ones, which anyone on the network path can read.
     #[arg(long)]
     allow_pin_commands: bool,
     #[command(flatten)]
@@ -45,10 +49,14 @@ pub(super) fn connect(args: ConnectArgs) -> anyhow::Result<()> {
         }),
         sources: args.cards.sources()?,
         reader: args.reader,
-        pins: match (args.allow_pin_commands, is_interactive()) {
-            (true, _) => PinCommands::All,
-            (false, true) => PinCommands::Ask,
-            (false, false) => PinCommands::EncryptedOnly,
+        pins: if args.allow_pin_commands {
+            PinCommands::All
+        } else if args.allow_encrypted_pin_commands {
+            PinCommands::EncryptedOnly
+        } else if is_interactive() {
+            PinCommands::Ask
+        } else {
+            PinCommands::Never
         },
         once: args.once,
     };

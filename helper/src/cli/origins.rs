@@ -1,5 +1,7 @@
 //! `countersign-helper origins`.
 
+use countersign_protocol::words;
+
 use super::ConfigArgs;
 use crate::origin::{Origin, OriginStore};
 
@@ -15,7 +17,7 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
             "asks each time"
         };
         let key = match origin.server_key {
-            Some(key) => format!("server key \"{}\"", key.words().join(" ")),
+            Some(key) => format!("server key \"{}\"", words::of_server_key(&key)),
             None => "no server key yet".to_owned(),
         };
         println!(
@@ -23,6 +25,9 @@ pub(super) fn list(config: &ConfigArgs) -> anyhow::Result<()> {
             origin.origin,
             origin.since.strftime("%Y-%m-%d")
         );
+        for hsm in &origin.approved_hsms {
+            println!("    you have approved requests for HSM {hsm}");
+        }
         for page in &origin.attached_by {
             println!("    always attaches a card when {page} requests it");
         }

@@ -10,45 +10,32 @@ use crate::{
     trigger::{self, WebClient},
 };
 
-/// The port of CardContact's web client.
-const PORT: u16 = 27001;
-
 /// Options of the web client's trigger.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct WebClientArgs {
-    /// Loopback port for pages that use CardContact's web client. With 0, the system chooses one.
-    #[arg(long, value_name = "PORT", default_value_t = PORT)]
-    web_client_port: u16,
-    /// Do not listen on the web-client port.
-    #[arg(long, conflicts_with = "web_client_port")]
-    no_web_client: bool,
+    /// Also serve pages made for CardContact's web client, on this loopback port. Such pages use 27001. With 0, the system chooses
+    /// one [default: do not serve them].
+    #[arg(long, value_name = "PORT")]
+    web_client_port: Option<u16>,
     /// Reader of the card for such pages, or the beginning of its name [default: the first reader with a card].
     #[arg(
         long,
         value_name = "NAME",
+        requires = "web_client_port",
         default_value = "",
         hide_default_value = true
     )]
     web_client_reader: String,
 }
 
-impl Default for WebClientArgs {
-    fn default() -> Self {
-        Self {
-            web_client_port: PORT,
-            no_web_client: false,
-            web_client_reader: String::new(),
-        }
-    }
-}
-
 impl WebClientArgs {
-    /// Serves for as long as the program runs. If the port is taken, the helper runs without this service.
+    /// Serves for as long as the program runs, if the user has switched it on. If the port is taken, the helper runs without this
+    /// service.
     pub(super) async fn serve(self, helper: Arc<Helper>) {
-        if self.no_web_client {
+        let Some(port) = self.web_client_port else {
             return std::future::pending().await;
-        }
-        match loopback::bind(self.web_client_port).await {
+        };
+        match loopback::bind(port).await {
             Ok(loopback) => {
                 tracing::info!("web client: listening on port {}", loopback.port);
                 let client = WebClient {
@@ -59,10 +46,34 @@ impl WebClientArgs {
                 tracing::error!("web client: listener failed: {error}");
             }
             Err(error) => tracing::warn!(
-                "web client: could not listen on port {} ({error}); CardContact's client or another helper may be running",
-                self.web_client_port
+                "web client: could not listen on port {port} ({error}); CardContact's client or another helper may be running"
             ),
         }
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Options {
+        #[command(flatten)]
+        web_client: WebClientArgs,
+    }
+
+    #[test]
+    fn pages_for_the_web_client_are_served_only_on_request() {
+        let parse = |args: &[&str]| {
+            let args = [&["countersign-helper"], args].concat();
+            Options::try_parse_from(args).map(|options| options.web_client.web_client_port)
+        };
+        assert_eq!(parse(&[]).unwrap(), None);
+        assert_eq!(WebClientArgs::default().web_client_port, None);
+        assert_eq!(parse(&["--web-client-port", "27001"]).unwrap(), Some(27001));
+        assert!(parse(&["--web-client-reader", "x"]).is_err());
     }
 }

@@ -3,16 +3,18 @@
 use countersign_card::pka::Challenge;
 use countersign_protocol::{
     activation::{ActivationTerms, Pool},
-    cvc::{AnchorKind, Fingerprint, VerifiedDevice},
+    cvc::{AnchorKind, DeviceId, Fingerprint, VerifiedDevice},
     digest::Sha256Digest,
     helper::HelperError,
     purpose::{Purpose, Scope},
     task::ApproveTask,
+    words,
 };
 
 use super::{Consent, ConsentSubject, Signer};
 use crate::{
     advice,
+    origin::Origin,
     prompt::{ConsentText, text},
     task::Server,
 };
@@ -26,6 +28,15 @@ pub struct ApprovalRequest {
     challenge: Challenge,
     approved_by: Vec<String>,
     signer: Signer,
+    elsewhere: Vec<Elsewhere>,
+}
+
+/// An HSM of the request for which the user has approved under another server. Whoever attaches that HSM to this server could have
+/// the approvals for this server open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub hsm: DeviceId,
+    pub server: Origin,
 }
 
 impl ApprovalRequest {
@@ -56,16 +67,6 @@ impl ApprovalRequest {
         let challenge = Challenge::new(challenge.as_bytes()).map_err(|error| {
             advice::task_refused(format!("The HSM's challenge is invalid: {error}."))
         })?;
-        if let Purpose::Sign {
-            scope: Scope::Manifest { files },
-            ..
-        } = &terms.purpose
-        {
-            // Reading the task does not check the names.
-            files
-                .check_names()
-                .map_err(|error| advice::task_refused(format!("In this request, {error}.")))?;
-        }
         if key != signer.key || signer.card == terms.hsm.device {
             return Err(advice::task_refused(
                 "The key isn't on one of your own cards.",
@@ -78,7 +79,14 @@ impl ApprovalRequest {
             challenge,
             approved_by,
             signer,
+            elsewhere: Vec::new(),
         })
+    }
+
+    /// Adds the HSMs that belong to other servers.
+    #[must_use]
+    pub(crate) fn with_elsewhere(self, elsewhere: Vec<Elsewhere>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     pub fn terms(&self) -> &ActivationTerms {
@@ -139,7 +147,8 @@ impl Consent<ApprovalRequest> {
                 "The request changed after you consented.",
             ));
         }
-        Ok(Self(renewed))
+        let elsewhere = self.0.elsewhere.clone();
+        Ok(Self(renewed.with_elsewhere(elsewhere)))
     }
 }
 
@@ -166,7 +175,7 @@ impl ConsentSubject for ApprovalRequest {
         } = &terms.purpose
         {
             let digest = files.digest();
-            let words = Fingerprint(digest.0).words().join(" ");
+            let words = words::of_manifest(&digest);
             consent = consent.fact(
                 "Manifest",
                 &format!("{}, words: {words}", text::grouped(&digest.to_string())),
@@ -206,6 +215,30 @@ impl ConsentSubject for ApprovalRequest {
             ),
             Purpose::GenerateKey { .. } => consent,
         }
+    }
+
+    fn before(&self) -> Option<ConsentText> {
+        if self.elsewhere.is_empty() {
+            return None;
+        }
+        let mut text =
+            ConsentText::new("WARNING: HSM of another server", "Continue anyway").must_be_typed();
+        for Elsewhere { hsm, server } in &self.elsewhere {
+            text = text
+                .fact("HSM", &hsm.to_string())
+                .fact("Approved under", server.as_str());
+        }
+        Some(
+            text.fact("Now requested by", self.server.origin.as_str())
+                .warning(
+                    "You have approved requests for this HSM under another server. If you approve here, this server opens the HSM \
+                     under its own terms, and the other server's rules and records do not apply.",
+                )
+                .warning(
+                    "Stop here unless your admin has told you that the HSM moves to this server. If it has moved, forget the old \
+                     server with `countersign-helper origins forget`.",
+                ),
+        )
     }
 
     fn cancelled(&self) -> HelperError {

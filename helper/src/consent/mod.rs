@@ -8,9 +8,10 @@ mod new_key;
 use countersign_protocol::{
     cvc::{Chr, DeviceId, Fingerprint},
     helper::HelperError,
+    words,
 };
 
-pub use approval::ApprovalRequest;
+pub use approval::{ApprovalRequest, Elsewhere};
 pub use enrolment::{EnrolmentRequest, KeyChoice};
 pub use login::LoginRequest;
 pub use new_key::NewKeyRequest;
@@ -25,6 +26,11 @@ use crate::{
 pub trait ConsentSubject {
     /// The text of the consent, with every fact that will be signed.
     fn text(&self) -> ConsentText;
+
+    /// A consent that must be given first, if there is a reason to stop.
+    fn before(&self) -> Option<ConsentText> {
+        None
+    }
 
     /// The error if the user cancels.
     fn cancelled(&self) -> HelperError {
@@ -43,12 +49,13 @@ impl<T: ConsentSubject> Consent<T> {
         prompt: &PromptGuard<'_>,
         deadline: &Deadline,
     ) -> Result<Self, HelperError> {
-        let consented = prompt.consent(&subject.text(), deadline);
-        if consented.map_err(advice::prompt_failed)? {
-            Ok(Self(subject))
-        } else {
-            Err(subject.cancelled())
+        for text in subject.before().into_iter().chain([subject.text()]) {
+            let consented = prompt.consent(&text, deadline);
+            if !consented.map_err(advice::prompt_failed)? {
+                return Err(subject.cancelled());
+            }
         }
+        Ok(Self(subject))
     }
 
     pub fn subject(&self) -> &T {
@@ -88,10 +95,10 @@ impl std::fmt::Display for Signer {
 fn with_server(text: ConsentText, server: &Server) -> ConsentText {
     let text = text
         .fact("Server", &format!("{} at {}", server.name, server.origin))
-        .fact("Server key", &server.key.words().join(" "));
+        .fact("Server key", &words::of_server_key(&server.key));
     if server.first_contact {
         text.warning(
-            "First contact with this server. Compare the six words of its key with those from your admin. If they match, \
+            "First contact with this server. Compare the ten words of its key with those from your admin. If they match, \
              continue: the helper remembers this key and rejects any other key for this address.",
         )
     } else {

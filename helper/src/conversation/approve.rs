@@ -14,7 +14,7 @@ use super::{Caller, Conversation, wrong_kind};
 use crate::{
     advice,
     cards::PinSession,
-    consent::{ApprovalRequest, Consent},
+    consent::{ApprovalRequest, Consent, Elsewhere},
     prompt::PinPurpose,
     task::CheckedTask,
 };
@@ -52,7 +52,9 @@ impl Conversation {
         found.check_suitable()?;
         let further = approve.terms.members().len().saturating_sub(1);
         let further = PER_FURTHER_HSM * u32::try_from(further).unwrap_or_default();
-        let request = ApprovalRequest::new(task.server.clone(), approve, device, found.signer())?;
+        let elsewhere = self.approved_elsewhere(&approve)?;
+        let request = ApprovalRequest::new(task.server.clone(), approve, device, found.signer())?
+            .with_elsewhere(elsewhere);
         let (consent, mut session) = {
             let prompt = self.acquire_prompt()?;
             let consent = self.obtain_consent(request, &task, &prompt, caller)?;
@@ -64,6 +66,7 @@ impl Conversation {
             (consent, session)
         };
         caller.step(Step::Signing);
+        self.note_approved(&consent)?;
         let approval = session.approve(&consent)?;
         self.helper.tasks.mark_answered(&task);
         self.approval_session = Some(ApprovalSession {
@@ -90,12 +93,38 @@ impl Conversation {
         let device = self.verify_hsm(&approve)?;
         open.consent = open.consent.again(task.server.clone(), approve, device)?;
         caller.step(Step::Signing);
+        self.note_approved(&open.consent)?;
         let approval = open.session.approve(&open.consent)?;
         self.helper.tasks.mark_answered(&task);
         self.approval_session = Some(open);
         Ok(Answer::Approved {
             approval: Box::new(approval),
         })
+    }
+
+    /// HSMs of the request for which the user has approved under another server.
+    fn approved_elsewhere(&self, approve: &ApproveTask) -> Result<Vec<Elsewhere>, HelperError> {
+        let mut elsewhere = Vec::new();
+        for (_, hsm) in approve.terms.members() {
+            let server = self
+                .helper
+                .origins
+                .approved_elsewhere(&self.origin, &hsm.device)
+                .map_err(advice::internal)?;
+            if let Some(server) = server {
+                let hsm = hsm.device.clone();
+                elsewhere.push(Elsewhere { hsm, server });
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// Records the HSM before the card signs, so that no approval can be missing.
+    fn note_approved(&self, consent: &Consent<ApprovalRequest>) -> Result<(), HelperError> {
+        self.helper
+            .origins
+            .note_approved(&self.origin, consent.subject().device().id())
+            .map_err(advice::internal)
     }
 
     fn check_approve(

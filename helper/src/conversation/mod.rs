@@ -88,6 +88,11 @@ impl Conversation {
         }
     }
 
+    /// Whether the page has said hello in this protocol's version.
+    pub fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
     /// When the open PIN session must end.
     pub fn session_ends(&self) -> Option<Instant> {
         self.approval_session.as_ref().map(ApprovalSession::until)
@@ -147,8 +152,10 @@ impl Conversation {
             return Err(advice::rate_limited());
         }
         caller.step(Step::WaitingForConsent);
-        let consent = Consent::obtain(subject, prompt, &caller.deadline)
-            .inspect_err(|_| self.helper.tasks.mark_answered(task))?;
+        let consent = Consent::obtain(subject, prompt, &caller.deadline).inspect_err(|_| {
+            self.helper.tasks.mark_answered(task);
+            self.helper.note_cancelled(&self.origin);
+        })?;
         if task.server.first_contact {
             self.helper
                 .origins

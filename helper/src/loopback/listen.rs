@@ -12,13 +12,10 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
 };
 
-use super::peer;
-
-/// The most open connections on both addresses together.
-const MAX_CONNECTIONS: usize = 32;
+use super::{peer, places::Places};
 
 /// The open listeners.
 pub struct Loopback {
@@ -26,6 +23,8 @@ pub struct Loopback {
     v6: Option<TcpListener>,
     /// The port of both listeners.
     pub port: u16,
+    /// The places for connections on both addresses together.
+    pub(super) places: Arc<Places>,
 }
 
 /// Opens both loopback addresses, or only 127.0.0.1 on a machine without IPv6. Port 0 lets the system choose a port.
@@ -39,18 +38,24 @@ pub async fn bind(port: u16) -> io::Result<Loopback> {
         .await
         .inspect_err(|error| tracing::info!("could not listen on [::1]:{port}: {error}"))
         .ok();
-    Ok(Loopback { v4, v6, port })
+    Ok(Loopback {
+        v4,
+        v6,
+        port,
+        places: Arc::default(),
+    })
 }
 
 impl Loopback {
     /// The listeners, which share one limit.
     pub(crate) fn into_listeners(self) -> Vec<OwnConnections> {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = self.places;
         std::iter::once(self.v4)
             .chain(self.v6)
             .map(|listener| OwnConnections {
                 listener,
-                permits: permits.clone(),
+                places: places.clone(),
+                is_own: peer::is_same_user,
             })
             .collect()
     }
@@ -59,7 +64,9 @@ impl Loopback {
 /// A listener that accepts connections only from programs of the same user.
 pub(crate) struct OwnConnections {
     listener: TcpListener,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
+    /// Whether the peer, at the second address, belongs to the user of this process.
+    is_own: fn(SocketAddr, SocketAddr) -> bool,
 }
 
 impl axum::serve::Listener for OwnConnections {
@@ -76,22 +83,23 @@ impl axum::serve::Listener for OwnConnections {
                     continue;
                 }
             };
-            let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-                tracing::warn!("rejected a connection: {MAX_CONNECTIONS} connections are open");
-                continue;
-            };
             let same_user = stream
                 .local_addr()
-                .is_ok_and(|local| peer::is_same_user(local, peer));
-            if same_user {
-                return (
-                    Connection {
-                        stream,
-                        _permit: permit,
-                    },
-                    peer,
-                );
+                .is_ok_and(|local| (self.is_own)(local, peer));
+            if !same_user {
+                continue;
             }
+            let Some(permit) = self.places.take().await else {
+                tracing::warn!("rejected a connection: too many connections are open");
+                continue;
+            };
+            return (
+                Connection {
+                    stream,
+                    _permit: permit,
+                },
+                peer,
+            );
         }
     }
 
@@ -131,5 +139,39 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_of_other_users_are_closed() {
+        let loopback = bind(0).await.unwrap();
+        let address = loopback.v4.local_addr().unwrap();
+        let mut listener = loopback.into_listeners().remove(0);
+        listener.is_own = |_, _| false;
+        let accepting = tokio::spawn(async move { listener.accept().await });
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The end of the stream or a reset.
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        assert!(!accepting.is_finished());
+        accepting.abort();
+    }
+
+    #[test]
+    fn the_owner_of_the_peer_is_checked() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let loopback = runtime.block_on(bind(0)).unwrap();
+        for listener in runtime.block_on(async { loopback.into_listeners() }) {
+            assert!(std::ptr::fn_addr_eq(
+                listener.is_own,
+                peer::is_same_user as fn(SocketAddr, SocketAddr) -> bool
+            ));
+        }
     }
 }

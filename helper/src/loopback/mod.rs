@@ -3,6 +3,7 @@
 mod admission;
 mod listen;
 mod peer;
+mod places;
 mod rate;
 mod serve;
 mod session;

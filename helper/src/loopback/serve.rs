@@ -1,15 +1,23 @@
 //! The HTTP server: one kind of upgrade, and the same rejection for every other request.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::{FromRequestParts, Request, State, WebSocketUpgrade},
+    body::Body,
+    extract::{FromRequestParts, Request, WebSocketUpgrade},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
+    serve::Listener,
 };
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{admission, listen::Loopback, session};
+use super::{
+    admission,
+    listen::{Loopback, OwnConnections},
+    places::Places,
+    session,
+};
 use crate::{
     helper::Helper,
     prompt::{CancelOnDrop, Deadline},
@@ -18,10 +26,16 @@ use crate::{
 /// Large enough for a message with a complete manifest.
 const MAX_MESSAGE: usize = 8 << 20;
 
+/// Enough for the browser's own headers.
+const MAX_HEAD: usize = 16 << 10;
+/// How long a connection may take to send its request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
 #[derive(Clone)]
 struct Context {
     helper: Arc<Helper>,
     port: u16,
+    places: Arc<Places>,
 }
 
 /// Serves until a listener fails.
@@ -32,21 +46,42 @@ pub async fn serve(loopback: Loopback, helper: Arc<Helper>) -> std::io::Result<(
     let context = Context {
         helper,
         port: loopback.port,
+        places: loopback.places.clone(),
     };
-    let router = Router::new().fallback(handle).with_state(context);
     let mut listeners = tokio::task::JoinSet::new();
     for listener in loopback.into_listeners() {
-        let router = router.clone();
-        listeners.spawn(async move { axum::serve(listener, router).await });
+        listeners.spawn(accept(listener, context.clone()));
     }
     match listeners.join_next().await {
-        Some(Ok(result)) => result,
         Some(Err(error)) => Err(std::io::Error::other(error)),
+        Some(Ok(never)) => match never {},
         None => Ok(()),
     }
 }
 
-async fn handle(State(context): State<Context>, request: Request) -> Response {
+async fn accept(mut listener: OwnConnections, context: Context) -> Infallible {
+    loop {
+        let (connection, _) = listener.accept().await;
+        let context = context.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let context = context.clone();
+            async move { Ok::<_, Infallible>(handle(context, request.map(Body::new)).await) }
+        });
+        let served = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(connection), service)
+            .with_upgrades();
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                tracing::debug!("connection failed: {error}");
+            }
+        });
+    }
+}
+
+async fn handle(context: Context, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let Some(origin) = admission::check(&parts, context.port) else {
         return rejection();
@@ -67,7 +102,9 @@ async fn handle(State(context): State<Context>, request: Request) -> Response {
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| session::run(socket, context.helper, origin))
+        .on_upgrade(move |socket| {
+            session::run(socket, context.helper, origin, context.places.session())
+        })
 }
 
 /// The same response for every rejected request, so that it reveals nothing.

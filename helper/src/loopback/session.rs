@@ -1,12 +1,15 @@
 //! The connection of one page: requests in, replies and notifications out, until either side closes it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::extract::ws::{Message as Frame, WebSocket};
 use countersign_protocol::helper::{Answer, HelperError, Message, Request, Step};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::rate::Rate;
+use super::{places::Place, rate::Rate};
 use crate::{
     advice,
     conversation::{Caller, Conversation},
@@ -14,6 +17,9 @@ use crate::{
     origin::Origin,
     prompt::Deadline,
 };
+
+/// How long a page may take until its hello is answered.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A finished request: the conversation and the reply.
 type Finished = (Conversation, Message);
@@ -27,13 +33,16 @@ struct Session {
     step_sender: mpsc::UnboundedSender<Message>,
     deadline: Deadline,
     rate: Rate,
+    place: Place,
+    /// When the connection ends unless the page says hello.
+    hello_until: Option<Instant>,
 }
 
 /// The connection was closed.
 struct Closed;
 
 /// Serves one connection until it closes, then logs cards out.
-pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) {
+pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin, place: Place) {
     tracing::info!(%origin, "connected");
     let mut changes = helper.card_changes();
     let (step_sender, steps) = mpsc::unbounded_channel();
@@ -46,6 +55,8 @@ pub(super) async fn run(socket: WebSocket, helper: Arc<Helper>, origin: Origin) 
         // Each prompt sets its own time limit; this deadline is only used to cancel.
         deadline: Deadline::unlimited(),
         rate: Rate::new(),
+        place,
+        hello_until: Some(Instant::now() + HELLO_TIMEOUT),
     };
     while session.handle_event(&mut changes).await.is_ok() {}
     session.close().await;
@@ -77,6 +88,8 @@ impl Session {
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => Err(Closed),
             },
             () = until(expiry) => self.expire().await,
+            () = until(self.hello_until) => Err(Closed),
+            () = self.place.closed() => Err(Closed),
         }
     }
 
@@ -100,6 +113,7 @@ impl Session {
 
     /// Handles the request on its own thread, because cards and prompts block.
     fn start(&mut self, mut conversation: Conversation, request: Request) {
+        self.place.in_use();
         let (id, operation) = (request.id, request.operation);
         let steps = self.step_sender.clone();
         let deadline = self.deadline.clone();
@@ -120,6 +134,13 @@ impl Session {
         self.work = None;
         // A failed thread has also ended the PIN session.
         let (conversation, message) = finished.ok_or(Closed)?;
+        if conversation.is_greeted() {
+            self.hello_until = None;
+        }
+        // A PIN session keeps the place, and ends by itself.
+        if conversation.session_ends().is_none() {
+            self.place.idle();
+        }
         self.conversation = Some(conversation);
         while let Ok(step) = self.steps.try_recv() {
             self.send(&step).await?;
@@ -136,6 +157,7 @@ impl Session {
             conversation
         });
         self.conversation = Some(ended.await.map_err(|_| Closed)?);
+        self.place.idle();
         Ok(())
     }
 

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_protocol::{Timestamp, cvc::Fingerprint};
+use countersign_protocol::{
+    Timestamp,
+    cvc::{DeviceId, Fingerprint},
+};
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
@@ -28,6 +31,8 @@ pub struct KnownOrigin {
     pub server_key: Option<Fingerprint>,
     /// Pages that may always attach a card to this origin's server.
     pub attached_by: Vec<Origin>,
+    /// HSMs that the user has approved for under this server.
+    pub approved_hsms: Vec<DeviceId>,
     /// When the entry was created.
     pub since: Timestamp,
 }
@@ -60,6 +65,8 @@ struct Entry {
     server_key: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attached_by: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approved_hsms: Vec<String>,
     since: Timestamp,
 }
 
@@ -100,6 +107,14 @@ impl OriginStore {
                         .attached_by
                         .iter()
                         .map(origin)
+                        .collect::<Result<_, _>>()?,
+                    approved_hsms: entry
+                        .approved_hsms
+                        .iter()
+                        .map(|text| {
+                            text.parse::<DeviceId>()
+                                .map_err(|error| malformed(format!("{text}: {error}")))
+                        })
                         .collect::<Result<_, _>>()?,
                     allowed: entry.allowed,
                     server_key: entry
@@ -154,6 +169,34 @@ impl OriginStore {
         self.change(origin, |known| known.server_key = Some(*key))
     }
 
+    /// Records, durably, that the user approves for this HSM under this server.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn note_approved(&self, server: &Origin, hsm: &DeviceId) -> Result<(), OriginStoreError> {
+        let known = self.find(server)?;
+        if known.is_some_and(|known| known.approved_hsms.contains(hsm)) {
+            return Ok(());
+        }
+        self.change(server, |known| known.approved_hsms.push(hsm.clone()))
+    }
+
+    /// Another server under which the user has approved for this HSM.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn approved_elsewhere(
+        &self,
+        server: &Origin,
+        hsm: &DeviceId,
+    ) -> Result<Option<Origin>, OriginStoreError> {
+        Ok(self
+            .list()?
+            .into_iter()
+            .find(|known| known.origin != *server && known.approved_hsms.contains(hsm))
+            .map(|known| known.origin))
+    }
+
     /// Revokes all permissions of the origin and forgets its pinned key. Returns `false` if the origin has no entry.
     ///
     /// # Errors
@@ -183,6 +226,7 @@ impl OriginStore {
                     allowed: false,
                     server_key: None,
                     attached_by: Vec::new(),
+                    approved_hsms: Vec::new(),
                     since: Timestamp::now(),
                 };
                 change(&mut known);
@@ -201,6 +245,11 @@ impl OriginStore {
                     allowed: known.allowed,
                     server_key: known.server_key.map(|key| key.to_hex()),
                     attached_by: known.attached_by.iter().map(Origin::to_string).collect(),
+                    approved_hsms: known
+                        .approved_hsms
+                        .iter()
+                        .map(DeviceId::to_string)
+                        .collect(),
                     since: known.since,
                 })
                 .collect(),

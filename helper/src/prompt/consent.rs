@@ -1,6 +1,6 @@
 //! The text of a consent: facts, then warnings, then the list of files.
 
-use super::text::printable;
+use super::{pages::wrap, text::printable};
 
 /// The content of a consent prompt. All values are escaped when they are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct ConsentText {
     facts: Vec<(String, String)>,
     warnings: Vec<String>,
     list: Option<ConsentList>,
+    must_be_typed: bool,
 }
 
 /// Something too long for one window, such as the files of a manifest.
@@ -32,7 +33,21 @@ impl ConsentText {
             facts: Vec::new(),
             warnings: Vec::new(),
             list: None,
+            must_be_typed: false,
         }
+    }
+
+    /// Only a typed word gives this consent, because a button can be pressed by accident or out of habit.
+    #[must_use]
+    pub fn must_be_typed(self) -> Self {
+        Self {
+            must_be_typed: true,
+            ..self
+        }
+    }
+
+    pub const fn needs_typing(&self) -> bool {
+        self.must_be_typed
     }
 
     /// Adds a fact. Its value may come from the server or a page.
@@ -67,35 +82,67 @@ impl ConsentText {
         self
     }
 
-    /// Facts and warnings as lines; labels are aligned for fixed-width fonts.
+    /// Facts and warnings as lines that no window has to break. Labels are aligned for fixed-width fonts.
     pub fn lines(&self) -> Vec<String> {
+        let facts = self.fact_lines();
+        let facts = facts.iter().flat_map(|fact| wrap(fact));
+        facts.chain(self.warning_lines()).collect()
+    }
+
+    /// Each fact as one line.
+    fn fact_lines(&self) -> Vec<String> {
         let width = self
             .facts
             .iter()
             .map(|(label, _)| label.chars().count())
             .max()
             .unwrap_or(0);
-        let facts = self
-            .facts
+        self.facts
             .iter()
-            .map(|(label, value)| format!("{label:<width$}  {value}"));
-        let warnings = self.warnings.iter().map(|text| format!("! {text}"));
-        facts.chain(warnings).collect()
+            .map(|(label, value)| format!("{label:<width$}  {value}"))
+            .collect()
+    }
+
+    /// The warnings, which are the helper's own text.
+    fn warning_lines(&self) -> impl Iterator<Item = String> {
+        self.warnings.iter().map(|text| format!("! {text}"))
     }
 
     pub fn files(&self) -> Option<&ConsentList> {
         self.list.as_ref()
     }
 
-    /// The complete text, for terminals and tests.
+    /// The complete text, for terminals.
     pub fn full(&self) -> String {
+        let list = self.list.as_ref().map(ConsentList::wrapped);
+        self.join(self.lines(), list)
+    }
+
+    /// The complete text with each fact in one line, for tests.
+    #[cfg(any(test, feature = "simulator"))]
+    pub fn unwrapped(&self) -> String {
+        let lines = self.fact_lines().into_iter().chain(self.warning_lines());
+        self.join(
+            lines.collect(),
+            self.list.as_ref().map(|list| list.lines.clone()),
+        )
+    }
+
+    fn join(&self, facts_and_warnings: Vec<String>, list: Option<Vec<String>>) -> String {
         let mut lines = vec![self.title.clone(), String::new()];
-        lines.extend(self.lines());
-        if let Some(list) = &self.list {
+        lines.extend(facts_and_warnings);
+        if let (Some(list), Some(list_lines)) = (&self.list, list) {
             lines.extend([String::new(), list.heading.clone()]);
-            lines.extend(list.lines.iter().cloned());
+            lines.extend(list_lines);
         }
         lines.join("\n")
+    }
+}
+
+impl ConsentList {
+    /// The lines, so that no window has to break them.
+    pub(super) fn wrapped(&self) -> Vec<String> {
+        self.lines.iter().flat_map(|line| wrap(line)).collect()
     }
 }
 

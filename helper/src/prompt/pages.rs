@@ -11,6 +11,30 @@ pub(super) struct Size {
 
 /// Characters per line inside the frame of pinentry-curses.
 const COLUMNS: usize = 70;
+/// The beginning of every line that continues the one before. A value of the server can therefore never begin a line of its own
+/// that looks like a fact of the helper.
+const CONTINUED: &str = "… ";
+
+/// Splits a line into lines of at most `COLUMNS` characters, at blanks if possible, so that no window and no terminal breaks it
+/// elsewhere.
+pub(super) fn wrap(line: &str) -> Vec<String> {
+    let mut rest: Vec<char> = line.chars().collect();
+    let mut out = Vec::new();
+    loop {
+        let mark = if out.is_empty() { "" } else { CONTINUED };
+        let room = COLUMNS - mark.chars().count();
+        let end = if rest.len() <= room {
+            rest.len()
+        } else {
+            let blank = rest[..room].iter().rposition(|c| *c == ' ');
+            blank.filter(|at| *at > room / 2).map_or(room, |at| at + 1)
+        };
+        out.push(mark.chars().chain(rest.drain(..end)).collect());
+        if rest.is_empty() {
+            return out;
+        }
+    }
+}
 
 /// Splits the text between lines, and long lines between characters.
 pub(super) fn split(lines: &[String], size: Size) -> Vec<String> {
@@ -62,8 +86,8 @@ fn pieces(line: &str, size: Size) -> Vec<String> {
     let mut used = 0;
     for c in line.chars() {
         if used + char_cost(c) > budget {
-            out.push(String::new());
-            used = 0;
+            out.push(CONTINUED.to_owned());
+            used = cost(CONTINUED);
         }
         used += char_cost(c);
         if let Some(piece) = out.last_mut() {
@@ -90,7 +114,7 @@ mod tests {
             },
         );
         assert!(pages.iter().all(|page| cost(page) <= 60));
-        let joined: String = pages.concat().replace('\n', "");
+        let joined: String = pages.concat().replace('\n', "").replace(CONTINUED, "");
         assert_eq!(joined, lines.concat());
     }
 
@@ -122,5 +146,30 @@ mod tests {
         );
         assert_eq!(pages.len(), 4);
         assert_eq!(pages.concat().replace('\n', ""), lines.concat());
+    }
+
+    #[test]
+    fn every_continued_line_is_marked() {
+        let lines: Vec<String> = [
+            "x".repeat(500),
+            format!("{}Limits  1 signature", " ".repeat(60)),
+            format!("{}Limits  1 signature", "x".repeat(COLUMNS)),
+            "word ".repeat(60),
+            String::new(),
+        ]
+        .into();
+        for line in &lines {
+            let wrapped = wrap(line);
+            assert!(wrapped.iter().all(|line| line.chars().count() <= COLUMNS));
+            assert!(!wrapped[0].starts_with(CONTINUED));
+            assert!(wrapped[1..].iter().all(|line| line.starts_with(CONTINUED)));
+            assert_eq!(wrapped.concat().replace(CONTINUED, ""), *line);
+        }
+        let size = Size {
+            bytes: 60,
+            rows: usize::MAX,
+        };
+        let pages = split(&["x".repeat(500)], size);
+        assert!(pages[1..].iter().all(|page| page.starts_with(CONTINUED)));
     }
 }

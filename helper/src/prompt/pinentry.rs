@@ -150,7 +150,7 @@ impl PinentryPrompt {
     /// The list as further windows, or as a file if it is too long.
     fn list_pages(&self, list: &ConsentList) -> std::io::Result<(Vec<String>, Option<ListFile>)> {
         let mut lines = vec![list.heading.clone()];
-        lines.extend(list.lines.iter().cloned());
+        lines.extend(list.wrapped());
         let pages = pages::split(&lines, self.page);
         if pages.len() <= MAX_LIST_PAGES {
             return Ok((pages, None));
@@ -183,9 +183,25 @@ impl PinentryPrompt {
                 ok: if last { &text.confirm } else { "Next page" },
                 cancel: "Cancel",
             };
+            if last && text.needs_typing() {
+                return self.confirm_by_typing(&window, deadline);
+            }
             self.confirm(&window, deadline)?;
         }
         Ok(())
+    }
+
+    /// Confirms only if the user types the word. pinentry's default button confirms, so a window with buttons alone would not do.
+    fn confirm_by_typing(&self, window: &Window, deadline: &Deadline) -> Result<(), AssuanError> {
+        let mut assuan = self.start(deadline)?;
+        window.set_up(&mut assuan, deadline)?;
+        assuan.command("SETPROMPT", Some("Type \"yes\":"), deadline)?;
+        let typed = assuan.command("GETPIN", None, deadline)?;
+        if typed.trim_ascii().eq_ignore_ascii_case(b"yes") {
+            Ok(())
+        } else {
+            Err(AssuanError::Cancelled)
+        }
     }
 }
 

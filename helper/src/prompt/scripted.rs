@@ -123,7 +123,9 @@ impl Prompt for ScriptedPrompt {
 
     fn allow_attaching(&self, question: &AttachQuestion, _: &Deadline) -> OriginAnswer {
         let mut script = self.script();
-        script.shown.push(Shown::Attaching(question.text().full()));
+        script
+            .shown
+            .push(Shown::Attaching(question.text().unwrapped()));
         script.origin.unwrap_or(OriginAnswer::No)
     }
 
@@ -134,7 +136,7 @@ impl Prompt for ScriptedPrompt {
     fn consent(&self, text: &ConsentText, deadline: &Deadline) -> Result<bool, PromptError> {
         let blocks = {
             let mut script = self.script();
-            script.show(Shown::Consent(text.full()))?;
+            script.show(Shown::Consent(text.unwrapped()))?;
             std::mem::take(&mut script.blocks)
         };
         while blocks && !deadline.is_expired() && !self.script().unblocked {

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_card::{Transport, TransportError};
 use countersign_client::roots::CaFile;
 
 use super::{
     address::Address,
+    choice::{ChoiceError, Found, SeveralCards, choose},
     exchange::{Exchange, Trust},
     filter::PinCommands,
     pause::Pause,
@@ -30,7 +30,7 @@ pub struct Attachment {
     /// Certificate authorities (PEM) that are trusted in addition to the system's.
     pub ca_file: Option<CaFile>,
     pub sources: Vec<Arc<dyn CardSource>>,
-    /// The beginning of the reader's name, or `None` for the first reader with a card.
+    /// The reader's name or its beginning, or `None` for the only reader with a SmartCard-HSM.
     pub reader: Option<String>,
     /// Which PIN commands reach the card.
     pub pins: PinCommands,
@@ -43,6 +43,8 @@ pub struct Attachment {
 pub enum AttachError {
     #[error(transparent)]
     Trust(#[from] countersign_client::ConfigError),
+    #[error(transparent)]
+    Choice(#[from] SeveralCards),
     #[error("the server rejected this card: {0}")]
     Refused(String),
     /// A permanent failure, or any failure if there is only one attempt.
@@ -62,10 +64,13 @@ pub fn attach(
     let trust = Trust::load(&attachment.address, attachment.ca_file.as_ref())?;
     let mut pause = Pause::new();
     let mut first = true;
+    let mut previous = None;
     loop {
-        let Some((reader, card)) = wait_for_card(attachment, stop, report)? else {
+        let found = wait_for_card(attachment, previous.as_deref(), stop, report)?;
+        let Some((reader, card)) = found else {
             return Ok(false);
         };
+        previous = Some(reader.clone());
         let began = Instant::now();
         report.status(&format!(
             "Attaching the card in reader {reader} to {}",
@@ -120,22 +125,23 @@ fn sleep(time: Duration, stop: &Stop) -> bool {
     !stop.is_stopped()
 }
 
-type Found = (String, Box<dyn Transport>);
-
 fn wait_for_card(
     attachment: &Attachment,
+    previous: Option<&str>,
     stop: &Stop,
     report: &dyn Report,
-) -> Result<Option<Found>, SessionError> {
+) -> Result<Option<Found>, AttachError> {
     let mut reported = None;
     while !stop.is_stopped() {
-        let why = match find(attachment) {
+        let why = match choose(&attachment.sources, attachment.reader.as_deref(), previous) {
             Ok(found) => return Ok(Some(found)),
-            Err(why) => why,
+            // A person must choose. Later, the other card may be pulled out again.
+            Err(ChoiceError::Several(several)) if previous.is_none() => return Err(several.into()),
+            Err(ChoiceError::Card(why)) if attachment.once => {
+                return Err(SessionError::from(why).into());
+            }
+            Err(why) => why.to_string(),
         };
-        if attachment.once {
-            return Err(why.into());
-        }
         if reported.as_ref() != Some(&why) {
             report.status(&format!("Waiting for a card: {why}"));
             reported = Some(why);
@@ -143,30 +149,4 @@ fn wait_for_card(
         sleep(CARD_INTERVAL, stop);
     }
     Ok(None)
-}
-
-fn find(attachment: &Attachment) -> Result<Found, TransportError> {
-    let wanted = attachment.reader.as_deref().unwrap_or_default();
-    let mut has_reader = false;
-    for source in &attachment.sources {
-        for reader in source.readers()? {
-            if !reader.name.starts_with(wanted) {
-                continue;
-            }
-            has_reader = true;
-            if reader.occupied {
-                let card = source.connect(&reader.name)?;
-                return Ok((reader.name, card));
-            }
-        }
-    }
-    Err(if has_reader {
-        TransportError::Removed
-    } else if wanted.is_empty() {
-        TransportError::Unavailable("connect one, and check that pcscd is running".into())
-    } else {
-        TransportError::Unavailable(format!(
-            "no reader's name begins with `{wanted}`; `countersign-helper readers` lists all readers"
-        ))
-    })
 }

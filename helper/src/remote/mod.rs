@@ -5,6 +5,7 @@
 
 mod address;
 mod attach;
+mod choice;
 mod cookie;
 mod exchange;
 mod filter;
@@ -16,7 +17,7 @@ mod single;
 pub use address::{Address, InvalidAddress};
 pub use attach::{AttachError, Attachment, attach};
 pub use cookie::{InvalidCookie, SessionCookies};
-pub use filter::PinCommands;
+pub use filter::{PinCommand, PinCommands};
 pub use report::{Report, Terminal};
 pub use session::Stop;
 pub use single::attach_once;

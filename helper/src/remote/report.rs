@@ -2,6 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
+use super::filter::PinCommand;
 use crate::prompt::{ConsentText, Deadline, Prompt, TerminalPrompt, text::printable};
 
 /// Servers give up on a card that does not answer within 30 s.
@@ -15,14 +16,14 @@ pub trait Report: Send + Sync {
     /// Reports a command of the server that did not reach the card.
     fn refused(&self, what: &str) {
         self.status(&format!(
-            "Refused {what} from the server: it did not reach the card. If you trust the server and the network path with this \
-             PIN, start again with --allow-pin-commands"
+            "Refused {what} from the server: it did not reach the card. If you trust the server with this card's PINs, start again \
+             with --allow-encrypted-pin-commands, or with --allow-pin-commands if the command is not encrypted"
         ));
     }
 
-    /// Whether a PIN command that others can read on the network may reach the card this time. Called only with
-    /// [`super::PinCommands::Ask`], and the server waits for the answer.
-    fn allows_pin_command(&self, _what: &str) -> bool {
+    /// Whether a PIN command may reach the card this time. Called only with [`super::PinCommands::Ask`], and the server waits for
+    /// the answer.
+    fn allows_pin_command(&self, _command: PinCommand) -> bool {
         false
     }
 }
@@ -37,15 +38,20 @@ impl Report for Terminal {
         let _ = writeln!(std::io::stdout().lock(), "{}", printable(line));
     }
 
-    fn allows_pin_command(&self, what: &str) -> bool {
+    fn allows_pin_command(&self, command: PinCommand) -> bool {
         let text = ConsentText::new("The server sent a PIN command to your card", "Forward")
-            .fact("Command", what)
-            .warning(
+            .fact("Command", command.what)
+            .warning("A wrong PIN uses up one of the card's few tries, and INITIALIZE DEVICE erases the card.");
+        let text = if command.encrypted {
+            text
+        } else {
+            text.warning(
                 "The PIN is not encrypted: the server and anyone on the network path can read it.",
             )
-            .warning(
-                "With the PIN, the server can use every key of the card until this session ends.",
-            );
+        };
+        let text = text.warning(
+            "With the PIN, the server can use every key of the card until this session ends.",
+        );
         let allowed = self.0.consent(&text, &Deadline::after(ANSWER_TIMEOUT));
         // A failed prompt counts as no, so that the server gets the same answer for every reason.
         allowed.unwrap_or(false)

@@ -242,10 +242,10 @@ fn forward(
     let refused = match filter.check(command) {
         Verdict::Forward => None,
         Verdict::Refuse(what) => Some(what),
-        Verdict::Ask(what) if report.allows_pin_command(what) => None,
-        Verdict::Ask(what) => {
+        Verdict::Ask(command) if report.allows_pin_command(command) => None,
+        Verdict::Ask(command) => {
             filter.deny();
-            Some(what)
+            Some(command.what)
         }
     };
     if let Some(what) = refused {

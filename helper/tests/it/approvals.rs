@@ -1,6 +1,6 @@
 //! Log-in, enrolment and approval: what is shown, what is signed, and what a wrong PIN does.
 
-use countersign_helper::prompt::scripted::Shown;
+use countersign_helper::{origin::OriginStore, prompt::scripted::Shown};
 use countersign_protocol::{
     activation::SignedApproval,
     cvc::{Curve, EcSignature, PkaFile, attestation},
@@ -285,11 +285,11 @@ fn a_fresh_challenge_is_signed_in_the_same_session() {
         &CHALLENGE,
     );
     let shown = helper.user.shown();
-    let again = helper.server.approve(helper.card().key, &[9; 16]);
+    let again = helper.server.approve(helper.card().key, &[9; 8]);
     check(
         &helper,
         &signed(portal.request(Operation::ApproveAgain { task: again })),
-        &[9; 16],
+        &[9; 8],
     );
     assert_eq!(helper.user.shown(), shown);
     assert_eq!(helper.verify_count() - before, 1);
@@ -299,6 +299,62 @@ fn a_fresh_challenge_is_signed_in_the_same_session() {
         .request(Operation::ApproveAgain { task: late })
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::Invalid);
+}
+
+#[test]
+fn an_hsm_of_another_server_is_approved_only_after_a_warning() {
+    const OTHER: &str = "https://other.example";
+    let helper = TestHelper::with_card().enrolled();
+    approve(&helper, &mut helper.portal(), &CHALLENGE).unwrap();
+    // The helper knows the HSM after a restart.
+    let (again, user) = helper.restarted();
+    let origins = OriginStore::new(helper.config.path());
+    let other = OTHER.parse().unwrap();
+    origins.pin(&other, &helper.server.fingerprint()).unwrap();
+    let task = || {
+        let task = helper.server.approve_task(helper.card().key, &CHALLENGE);
+        let task = Task::Approve(Box::new(task));
+        Operation::Approve {
+            task: helper.server.task_for(OTHER, 300, task),
+        }
+    };
+    let consents = || -> Vec<String> {
+        let shown = user.shown().into_iter();
+        shown
+            .filter_map(|shown| match shown {
+                Shown::Consent(text) => Some(text),
+                _ => None,
+            })
+            .collect()
+    };
+    let mut page = TestHelper::conversation_with(&again, OTHER);
+    user.answer_next_consent(false);
+    let error = page.answer(task(), &silent()).unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::Cancelled);
+    let [warning] = &consents()[..] else {
+        panic!("more than the warning")
+    };
+    let hsm = helper.server.terms().hsm.device.to_string();
+    for part in ["WARNING", &hsm, ORIGIN, OTHER] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    // The warning comes each time, also after an approval.
+    for number in [3, 5] {
+        page.answer(task(), &silent()).unwrap();
+        assert_eq!(consents().len(), number);
+    }
+    // The first server is the other one now.
+    let mut first = TestHelper::conversation_with(&again, ORIGIN);
+    let own = helper.server.approve(helper.card().key, &CHALLENGE);
+    page.end_session();
+    first
+        .answer(Operation::Approve { task: own }, &silent())
+        .unwrap();
+    assert_eq!(consents().len(), 7);
+    first.end_session();
+    assert!(origins.forget(&ORIGIN.parse().unwrap()).unwrap());
+    page.answer(task(), &silent()).unwrap();
+    assert_eq!(consents().len(), 8, "no warning without the other server");
 }
 
 #[test]

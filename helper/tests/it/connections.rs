@@ -68,6 +68,32 @@ fn a_valid_request_of_an_allowed_page_is_upgraded() {
 }
 
 #[test]
+fn idle_connections_make_room() {
+    let helper = TestHelper::with_card();
+    // Half of them send nothing, and half are pages that do not say hello.
+    let mut idle = Vec::new();
+    let mut silent_pages = Vec::new();
+    for _ in 0..16 {
+        idle.push(TcpStream::connect(helper.address()).unwrap());
+        silent_pages.push(crate::support::Portal::connect_without_hello(helper.port));
+    }
+    let is_closed = |stream: &mut TcpStream| {
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+            .unwrap();
+        // The end of the stream, an answer such as 408, or a reset.
+        !matches!(stream.read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    assert!(idle.iter_mut().all(is_closed));
+    assert!(
+        silent_pages
+            .iter_mut()
+            .all(crate::support::Portal::is_closed)
+    );
+    helper.portal();
+}
+
+#[test]
 fn the_ipv6_address_is_served_too() {
     let helper = TestHelper::without_cards();
     let address = SocketAddr::new("::1".parse().unwrap(), helper.port);

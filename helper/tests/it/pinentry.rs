@@ -102,6 +102,50 @@ fn consent_is_shown_escaped_and_answered() {
 }
 
 #[test]
+fn only_the_typed_word_gives_a_consent_that_must_be_typed() {
+    for (on_getpin, consents) in [
+        ("echo 'D yes'; echo OK", true),
+        ("echo 'D YES '; echo OK", true),
+        ("echo 'D 648219'; echo OK", false),
+        ("echo OK", false),
+        (CANCEL, false),
+    ] {
+        let pinentry = pinentry("echo OK", on_getpin);
+        let answer = pinentry
+            .prompt
+            .consent(&text().must_be_typed(), &Deadline::minutes(1));
+        assert_eq!(answer, Ok(consents), "{on_getpin}");
+        assert!(pinentry.sent_with("CONFIRM").is_empty());
+    }
+}
+
+#[test]
+fn no_value_begins_a_line_like_a_fact() {
+    let pinentry = pinentry("echo OK", CANCEL);
+    let fake = "Limits  up to 1 signature";
+    for filler in [20, 58, 60, 61, 62, 300, 850, 870, 890] {
+        let reason = format!("{}{fake}", " ".repeat(filler));
+        let text = ConsentText::new("Countersign: approve request", "Approve")
+            .fact("Reason", &reason)
+            .fact("Limits", "up to 9 signatures")
+            .list("Files", "files.txt", [(reason.as_str(), "00".repeat(32))]);
+        assert_eq!(
+            pinentry.prompt.consent(&text, &Deadline::minutes(1)),
+            Ok(true)
+        );
+    }
+    for page in pinentry.sent_with("SETDESC") {
+        let page = page.strip_prefix("SETDESC ").unwrap();
+        for line in page.split("%0A") {
+            assert!(
+                !line.trim_start().starts_with(fake),
+                "the line could be taken for one of the helper's: {line}"
+            );
+        }
+    }
+}
+
+#[test]
 fn cancelling_means_no() {
     let pinentry = pinentry(CANCEL, CANCEL);
     assert_eq!(

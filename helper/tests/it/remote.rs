@@ -9,11 +9,13 @@ use std::{
     },
 };
 
-use countersign_card::{Pin, PinKind, PinStatus, SmartCardHsm};
+use countersign_card::{
+    Pin, PinKind, PinStatus, SmartCardHsm, apdu::Command, secure_messaging::Channel,
+};
 use countersign_client::roots::CaFile;
 use countersign_helper::{
     cards::SimulatedSource,
-    remote::{Address, AttachError, Attachment, PinCommands, Report, Stop, attach},
+    remote::{Address, AttachError, Attachment, PinCommand, PinCommands, Report, Stop, attach},
 };
 use countersign_ram::{Instruction, Notification, Request};
 use countersign_simulator::{NewCard, Profile, Simulator};
@@ -40,7 +42,7 @@ impl Report for RecordedReport {
         self.lines.lock().unwrap().push(line.to_owned());
     }
 
-    fn allows_pin_command(&self, _: &str) -> bool {
+    fn allows_pin_command(&self, _: PinCommand) -> bool {
         self.questions.fetch_add(1, Ordering::SeqCst);
         self.allows
     }
@@ -86,7 +88,7 @@ fn run_with_report(
             card.clone(),
         )]))],
         reader: None,
-        pins: PinCommands::EncryptedOnly,
+        pins: PinCommands::default(),
         once: true,
     };
     change(&mut attachment);
@@ -443,6 +445,85 @@ fn a_disguised_pin_does_not_reach_the_card() {
         "{:02X?}",
         session.received[1].body
     );
+}
+
+#[test]
+fn encrypted_pin_commands_need_a_permission() {
+    let mut channel = Channel::derive(&[1; 32], &[2; 8]);
+    let mut sealed = |cla, ins, data: &[u8]| {
+        let command = Command::new(cla, ins, 0, 0x81).with_data(data);
+        channel.protect_command(&command).encode().to_vec()
+    };
+    let commands = vec![
+        sealed(0, 0x20, b"111111"),
+        sealed(0, 0x24, b"111111222222"),
+        sealed(0, 0x2C, b"11111111222222"),
+        sealed(0x80, 0x50, &[0x31; 40]),
+        hex!("00200081").to_vec(),
+    ];
+    let server_answers = || {
+        let commands = commands.iter().cloned().map(Instruction::Command);
+        vec![work(commands.collect()), finished()]
+    };
+    // The card is not even selected, so it answers 6D00 to everything that reaches it.
+    let refused = run_with(&card(), server_answers(), |_| {});
+    assert_eq!(
+        refused.received[1].body,
+        hex!("AB17 23026982 23026982 23026982 23026982 23026D00 800105")
+    );
+    let allowed = run_with(&card(), server_answers(), |attachment| {
+        attachment.pins = PinCommands::EncryptedOnly;
+    });
+    let answers = hex::encode(&allowed.received[1].body);
+    assert!(!answers.contains("23026982"), "{answers}");
+    let asked = run_with(&card(), server_answers(), |attachment| {
+        attachment.pins = PinCommands::Ask;
+    });
+    assert_eq!(asked.questions, 1, "a no holds for the session");
+    assert_eq!(asked.received[1].body, refused.received[1].body);
+}
+
+fn two_cards(attachment: &mut Attachment) {
+    let readers = ["A", "B"].map(|name| (name.to_owned(), card()));
+    attachment.sources = vec![Arc::new(SimulatedSource::new(readers))];
+    attachment.once = false;
+}
+
+#[test]
+fn no_card_is_attached_if_several_could_be_meant() {
+    for reader in [None, Some("Simulated")] {
+        let session = run_with(&card(), vec![], |attachment| {
+            two_cards(attachment);
+            attachment.reader = reader.map(str::to_owned);
+        });
+        assert!(
+            matches!(session.result, Err(AttachError::Choice(_))),
+            "{:?}",
+            session.result
+        );
+    }
+    for reader in ["Simulated reader 1 (A)", "Simulated reader 2"] {
+        let session = run_with(&card(), vec![finished()], |attachment| {
+            two_cards(attachment);
+            attachment.reader = Some(reader.into());
+        });
+        assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+        let attached = format!("in reader {reader}");
+        assert!(session.lines.iter().any(|line| line.contains(&attached)));
+    }
+}
+
+#[test]
+fn the_only_card_is_attached_and_its_reader_is_reported() {
+    let session = run_with(&card(), vec![finished()], |attachment| {
+        let empty = card();
+        empty.remove();
+        let readers = [("empty", empty), ("full", card())];
+        let readers = readers.map(|(name, card)| (name.to_owned(), card));
+        attachment.sources = vec![Arc::new(SimulatedSource::new(readers))];
+    });
+    assert!(matches!(session.result, Ok(true)), "{:?}", session.result);
+    assert!(session.lines.iter().any(|line| line.contains("(full)")));
 }
 
 #[test]

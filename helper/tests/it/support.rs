@@ -128,9 +128,29 @@ impl TestHelper {
         Portal::connect(self.port)
     }
 
+    /// Another helper with the same configuration and cards, as after a restart, and its user.
+    pub fn restarted(&self) -> (Arc<Helper>, Arc<ScriptedPrompt>) {
+        let user = Arc::new(ScriptedPrompt::approving(PIN));
+        let cards = self.cards.iter();
+        let cards = cards.map(|card| ("card".to_owned(), card.simulator.clone()));
+        let helper = Helper::new(Setup {
+            config: self.config.path().to_owned(),
+            prompt: user.clone(),
+            sources: vec![Arc::new(SimulatedSource::new(cards))],
+            anchors: anchors(),
+            demo: true,
+        });
+        (helper, user)
+    }
+
     /// A connection without socket and threads.
     pub fn conversation(&self) -> Conversation {
-        let mut conversation = Conversation::new(self.helper.clone(), ORIGIN.parse().unwrap());
+        Self::conversation_with(&self.helper, ORIGIN)
+    }
+
+    /// The connection of a page with this origin to a helper.
+    pub fn conversation_with(helper: &Arc<Helper>, origin: &str) -> Conversation {
+        let mut conversation = Conversation::new(helper.clone(), origin.parse().unwrap());
         conversation
             .answer(
                 Operation::Hello {
@@ -368,6 +388,20 @@ impl Portal {
         let (of, result) = self.reply();
         assert_eq!(of, id);
         result
+    }
+
+    /// Waits until the helper closes the connection.
+    pub fn is_closed(&mut self) -> bool {
+        loop {
+            match self.socket.read() {
+                Ok(message) if message.is_close() => return true,
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) => {
+                    return error.kind() != std::io::ErrorKind::WouldBlock;
+                }
+                Err(_) => return true,
+            }
+        }
     }
 
     /// Sends a request without waiting for its reply.

@@ -5,12 +5,17 @@ use countersign_helper::{
     prompt::{PromptError, scripted::Shown},
 };
 use countersign_protocol::{
+    Timestamp,
+    cvc::Fingerprint,
     dsse::Envelope,
     helper::{Answer, HelperErrorCode, Operation},
-    task::{ServerTask, Task},
+    id::{HsmId, MemberId, OperatorId},
+    purpose::{KeyName, KeySet, Purpose, Scope},
+    task::{ApproveTask, ServerTask, Task},
 };
+use jiff::SignedDuration;
 
-use crate::support::{ORIGIN, Server, TestHelper};
+use crate::support::{ORIGIN, Server, TestHelper, silent};
 
 fn log_in(helper: &TestHelper, task: Envelope) -> Operation {
     Operation::LogIn {
@@ -218,6 +223,109 @@ fn an_answered_task_opens_no_second_prompt() {
         .unwrap_err();
     assert_eq!(error.code, HelperErrorCode::TaskRejected);
     assert_eq!(helper.user.shown().len(), shown.len() + 1);
+}
+
+#[test]
+fn an_answered_task_stays_answered_after_a_restart() {
+    let helper = TestHelper::with_card().enrolled();
+    let task = helper.server.log_in();
+    helper
+        .portal()
+        .request(log_in(&helper, task.clone()))
+        .unwrap();
+    let (again, user) = helper.restarted();
+    let mut conversation = TestHelper::conversation_with(&again, ORIGIN);
+    let error = conversation
+        .answer(log_in(&helper, task), &silent())
+        .unwrap_err();
+    assert_eq!(error.code, HelperErrorCode::TaskRejected, "{error}");
+    // A new task is asked about.
+    conversation
+        .answer(log_in(&helper, helper.server.log_in()), &silent())
+        .unwrap();
+    assert!(matches!(user.shown()[0], Shown::Consent(_)));
+}
+
+/// Every change exceeds one limit.
+#[test]
+fn what_no_server_may_send_is_refused() {
+    let helper = TestHelper::with_card().enrolled();
+    let server = &helper.server;
+    let key = helper.card().key;
+    let approve = |change: &dyn Fn(&mut ApproveTask)| {
+        let mut task = server.approve_task(key, &[1; 8]);
+        change(&mut task);
+        server.task(Task::Approve(Box::new(task)))
+    };
+    let label = |label: String| Purpose::Sign {
+        keys: KeySet::one(KeyName {
+            label,
+            fingerprint: Fingerprint([9; 32]),
+        }),
+        scope: Scope::Open,
+    };
+    for task in [
+        approve(&|task| task.terms.reason = "x".repeat(501)),
+        approve(&|task| task.terms.requester.name = "x".repeat(81)),
+        approve(&|task| task.terms.requester.id = OperatorId::new("x".repeat(129))),
+        approve(&|task| task.terms.hsm.id = HsmId::new("x".repeat(33))),
+        approve(&|task| task.terms.id = MemberId::new("x".repeat(129))),
+        approve(&|task| task.terms.purpose = label("x".repeat(256))),
+        approve(&|task| task.terms.quorum.required = 4),
+        approve(&|task| task.approved_by = vec!["Ben".to_owned(); 4]),
+        approve(&|task| task.approved_by = vec!["x".repeat(81)]),
+        approve(&|task| task.device_certificates.0.resize(8193, 0)),
+    ] {
+        refused_without_prompt(&helper, Operation::Approve { task }, "In this request");
+    }
+    let nonce = Task::LogIn {
+        nonce: "x".repeat(129),
+    };
+    let mut named = ServerTask {
+        server: server.identity(ORIGIN),
+        expires_at: Timestamp::now() + SignedDuration::from_secs(300),
+        task: login_task(),
+    };
+    named.server.name = "x".repeat(101);
+    for task in [
+        server.task(nonce),
+        server.sign(&named),
+        // A server's task is valid for at most half an hour.
+        server.task_for(ORIGIN, 40 * 60, login_task()),
+    ] {
+        refused_without_prompt(&helper, log_in(&helper, task), "In this request");
+    }
+    // The longest that is allowed.
+    let longest = approve(&|task| {
+        task.terms.reason = "x".repeat(500);
+        task.terms.requester.name = "é".repeat(80);
+        task.terms.hsm.id = HsmId::new("x".repeat(32));
+        task.terms.purpose = label("x".repeat(255));
+        task.approved_by = vec!["x".repeat(80); 3];
+    });
+    helper
+        .portal()
+        .request(Operation::Approve { task: longest })
+        .unwrap();
+}
+
+#[test]
+fn a_page_whose_consents_are_cancelled_has_to_wait() {
+    let helper = TestHelper::with_card().enrolled();
+    helper.user.answer_consents(false);
+    let mut portal = helper.portal();
+    for _ in 0..5 {
+        let task = helper.server.log_in();
+        let error = portal.request(log_in(&helper, task)).unwrap_err();
+        assert_eq!(error.code, HelperErrorCode::Cancelled);
+    }
+    let shown = helper.user.shown().len();
+    for _ in 0..20 {
+        let task = helper.server.log_in();
+        let error = portal.request(log_in(&helper, task)).unwrap_err();
+        assert_eq!(error.code, HelperErrorCode::Busy);
+    }
+    assert_eq!(helper.user.shown().len(), shown);
 }
 
 #[test]

@@ -431,9 +431,20 @@ fn a_pages_server_cannot_unlock_the_card() {
     let encrypted = channel.protect_command(&verify).encode();
     let change = Command::new(0, 0x24, 0, 0x81).with_data(*b"648219648219");
     let change = channel.protect_command(&change).encode();
+    let initialize = Command::new(0x80, 0x50, 0, 0).with_data(vec![0x31; 40]);
+    let plain_initialize = initialize.encode();
+    let initialize = channel.protect_command(&initialize).encode();
     let plain = verify.with_le(Le::Short).encode();
     let server = Server::answering(vec![
-        ServerReply::Instructions(work(&[&SELECT, &plain, &encrypted, &change, &STATUS])),
+        ServerReply::Instructions(work(&[
+            &SELECT,
+            &plain,
+            &encrypted,
+            &change,
+            &plain_initialize,
+            &initialize,
+            &STATUS,
+        ])),
         finished(),
     ]);
     let before = web_client.helper.verify_count();
@@ -444,9 +455,9 @@ fn a_pages_server_cannot_unlock_the_card() {
     );
     let received = server.received();
     assert!(
-        received[1]
-            .body
-            .ends_with(&hex!("23026982 23026982 23026982 230263C3 800105")),
+        received[1].body.ends_with(&hex!(
+            "23026982 23026982 23026982 23026982 23026982 230263C3 800107"
+        )),
         "{:02X?}",
         received[1].body
     );

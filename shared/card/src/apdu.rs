@@ -87,6 +87,12 @@ impl Command {
         self
     }
 
+    /// Whether the command data can contain a PIN or SO-PIN: VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER or INITIALIZE
+    /// DEVICE with data.
+    pub fn can_carry_pin(&self) -> bool {
+        matches!(self.ins & !1, 0x20 | 0x24 | 0x2C | 0x50) && !self.data.is_empty()
+    }
+
     /// Encodes the command as a short APDU, or as an extended APDU if the data or `le` require it. The bytes are wiped when
     /// they are dropped.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {

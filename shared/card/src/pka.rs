@@ -42,26 +42,30 @@ impl PkaStatus {
     }
 }
 
-/// A challenge of a device: 8 to 32 random bytes.
+/// A challenge of a device: 8 random bytes.
+///
+/// Custodians sign the device's identity followed by the challenge, without a length between them, and an identity has 8 to 16
+/// characters. Because every challenge has the same length, a response for one device is never one for another device whose
+/// identity begins in the same way.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Challenge(Vec<u8>);
+pub struct Challenge([u8; Self::LENGTH]);
 
 /// The bytes are not a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a challenge must have 8 to 32 bytes, not {0}")]
+#[error("a challenge must have 8 bytes, not {0}")]
 pub struct InvalidChallenge(usize);
 
 impl Challenge {
+    /// The number of bytes of every challenge.
+    pub const LENGTH: usize = 8;
+
     /// Creates a challenge from its bytes.
     ///
     /// # Errors
-    /// [`InvalidChallenge`] unless there are 8 to 32 bytes.
+    /// [`InvalidChallenge`] unless there are [`Self::LENGTH`] bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, InvalidChallenge> {
-        if (8..=32).contains(&bytes.len()) {
-            Ok(Self(bytes.to_vec()))
-        } else {
-            Err(InvalidChallenge(bytes.len()))
-        }
+        let bytes = bytes.try_into().map_err(|_| InvalidChallenge(bytes.len()));
+        bytes.map(Self)
     }
 
     /// The bytes of the challenge.
@@ -73,7 +77,7 @@ impl Challenge {
     pub fn digest(&self, device: &DeviceId) -> [u8; 32] {
         Sha256::new()
             .chain_update(device.as_bytes())
-            .chain_update(&self.0)
+            .chain_update(self.0)
             .finalize()
             .into()
     }
@@ -245,10 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn challenges_have_8_to_32_bytes() {
-        assert!(Challenge::new(&[0; 7]).is_err());
-        assert!(Challenge::new(&[0; 8]).is_ok());
-        assert!(Challenge::new(&[0; 32]).is_ok());
-        assert!(Challenge::new(&[0; 33]).is_err());
+    fn a_response_for_one_device_is_not_one_for_another() {
+        for length in [0, 7, 9, 16, 32, 33] {
+            assert!(Challenge::new(&vec![0; length]).is_err(), "{length}");
+        }
+        // The longer identity followed by a challenge equals the shorter one followed by a longer challenge, which is refused.
+        let long: DeviceId = "ZZSIM00000200001".parse().expect("a device id");
+        let short: DeviceId = "ZZSIM0000020".parse().expect("a device id");
+        let challenge = Challenge::new(b"challeng").expect("8 bytes");
+        let other = Challenge::new(b"0001chal").expect("8 bytes");
+        assert_ne!(challenge.digest(&long), other.digest(&short));
+        assert!(Challenge::new(b"0001challeng").is_err());
     }
 }

@@ -32,10 +32,19 @@ impl Fingerprint {
     }
 
     /// Six words that encode the first 48 bits, for comparison by phone. They suffice for attested keys, because a card needs
-    /// about a second to generate one. For other keys compare all of [`Self::to_hex`].
+    /// about a second to generate one. For other keys use [`Self::long_words`].
     pub fn words(&self) -> [&'static str; 6] {
-        let [a, b, c, d, e, f, ..] = self.0;
-        [a, b, c, d, e, f].map(|byte| WORDS[usize::from(byte)])
+        self.first_words()
+    }
+
+    /// Ten words that encode the first 80 bits, for comparison by phone. A computer can generate enough keys to find one with the
+    /// same six words, but not with the same ten.
+    pub fn long_words(&self) -> [&'static str; 10] {
+        self.first_words()
+    }
+
+    fn first_words<const N: usize>(&self) -> [&'static str; N] {
+        std::array::from_fn(|index| WORDS[usize::from(self.0[index])])
     }
 }
 

@@ -34,6 +34,7 @@ pub mod statement;
 pub mod task;
 pub mod text;
 pub mod token;
+pub mod words;
 
 pub use countersign_cvc as cvc;
 pub use jiff::Timestamp;

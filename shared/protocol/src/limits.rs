@@ -8,6 +8,16 @@ use crate::text::Longest;
 pub const REASON: Longest = Longest::Bytes(500);
 /// The label of a key that is generated on a card or an HSM.
 pub const KEY_LABEL: Longest = Longest::Bytes(64);
+/// The label of a signing key, which other software may have given it. A card stores no longer one.
+pub const SIGNING_KEY_LABEL: Longest = Longest::Bytes(255);
+/// The name of a server.
+pub const SERVER_NAME: Longest = Longest::Characters(100);
+/// The name of a signing HSM.
+pub const HSM_NAME: Longest = Longest::Bytes(32);
+/// An identifier that a server chooses, or a value that it uses once.
+pub const IDENTIFIER: Longest = Longest::Bytes(128);
+/// The longest time for which a server's task is valid, in seconds.
+pub const TASK_SECONDS: i64 = 30 * 60;
 /// The label of an API token.
 pub const TOKEN_LABEL: Longest = Longest::Bytes(100);
 /// The name of a person.

@@ -69,7 +69,7 @@ pub struct ApproveTask {
     /// EF 2F02 of the signing HSM: the device certificate and its issuer's certificate. The helper verifies the chain
     /// itself.
     pub device_certificates: Base64,
-    /// The challenge of the HSM, which has 8 to 32 bytes.
+    /// The challenge of the HSM, which has 8 bytes.
     pub challenge: Base64,
     /// The custodian's registered key.
     pub key: Fingerprint,

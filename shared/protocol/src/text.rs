@@ -112,14 +112,23 @@ pub fn check(text: &str, longest: Longest) -> Result<(), UnreadableText> {
     if text.trim().is_empty() {
         return Err(UnreadableText::Empty);
     }
-    let length = longest.measure(text);
-    if length > longest.value() {
-        return Err(UnreadableText::TooLong { length, longest });
-    }
+    check_length(text, longest)?;
     match text.chars().find(|character| misleads(*character)) {
         Some(character) => Err(UnreadableText::Misleading(character)),
         None => Ok(()),
     }
+}
+
+/// Checks only that a text is not too long.
+///
+/// # Errors
+/// [`UnreadableText::TooLong`].
+pub fn check_length(text: &str, longest: Longest) -> Result<(), UnreadableText> {
+    let length = longest.measure(text);
+    if length > longest.value() {
+        return Err(UnreadableText::TooLong { length, longest });
+    }
+    Ok(())
 }
 
 /// A number with its noun, such as "1 file", "2 files" or "3 entries".

@@ -44,7 +44,8 @@ impl Connector {
             .arg("--demo")
             .arg("--simulated-card")
             .arg(&self.card)
-            .args(["--reader", "Simulated"]);
+            // The server initialises the HSM.
+            .args(["--reader", "Simulated", "--allow-encrypted-pin-commands"]);
         if self.device_times {
             command.arg("--simulated-device-times");
         }

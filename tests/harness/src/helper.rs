@@ -65,8 +65,6 @@ impl HelperSetup {
         command
             .arg("--pinentry")
             .arg(built("countersign-scripted-pinentry")?)
-            // The script consents to everything, so no other page on this machine may request anything.
-            .arg("--no-web-client")
             .env(SCRIPT, &script_file);
         let mut program = Program::start(
             "countersign-helper",

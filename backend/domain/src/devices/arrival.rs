@@ -1,6 +1,6 @@
 //! Verifies the device behind a new session before the thread of an HSM uses it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use countersign_card::{CardError, SmartCardHsm};
 use countersign_protocol::{
@@ -12,7 +12,9 @@ use super::Devices;
 use crate::{
     config::UnknownDevices,
     events::Change,
-    remote::{Arrival, Ending, RamSession, RemoteTransport, TooManyWaiting, Waiting},
+    remote::{
+        Arrival, EXAMINATION_TIMEOUT, Ending, RamSession, RemoteTransport, TooManyWaiting, Waiting,
+    },
 };
 
 impl Devices {
@@ -23,7 +25,7 @@ impl Devices {
             let slot = self.remote.slot(device);
             slot.is_some_and(|slot| slot.unprotected())
         };
-        match verify(session, &self.anchors, unprotected) {
+        match verify(session, &self.anchors, unprotected, EXAMINATION_TIMEOUT) {
             Ok(arrival) => self.admit(session, arrival),
             Err(error) => {
                 tracing::warn!(from = session.from(), %error, "device rejected");
@@ -92,8 +94,10 @@ fn verify(
     session: &Arc<RamSession>,
     anchors: &TrustAnchors,
     unprotected: impl Fn(&DeviceId) -> bool,
+    timeout: Duration,
 ) -> Result<Arrival, CardError> {
-    let mut card = SmartCardHsm::open(RemoteTransport::new(session.clone()))?;
+    let transport = RemoteTransport::for_examination(session.clone(), timeout);
+    let mut card = SmartCardHsm::open(transport)?;
     let device = card.device_chain()?.verify(anchors)?;
     // A certificate can be copied, but only the device has its key. The secure channel proves it.
     match card.open_secure_channel(&device) {
@@ -107,4 +111,53 @@ fn verify(
         info,
         version,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_ram::{Answer, Initiation, Instruction, Outcome};
+
+    use super::*;
+    use crate::remote::Reply;
+
+    /// A client that answers every command slowly with one byte.
+    async fn drip(session: &RamSession) {
+        let mut answer = None;
+        while let Reply::Work(request) = session.post(answer, None).await {
+            let commands = request
+                .instructions
+                .iter()
+                .filter(|instruction| matches!(instruction, Instruction::Command(_)));
+            let outcomes: Vec<_> = commands
+                .map(|_| Outcome::Response(vec![0x41, 0x90, 0x00]))
+                .collect();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            answer = Some(Answer {
+                executed: u32::try_from(outcomes.len()).unwrap(),
+                outcomes,
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn an_examination_ends_although_the_client_answers_every_command() {
+        let initiation = Initiation {
+            atr: Vec::new(),
+            max_command: None,
+            max_response: None,
+        };
+        let session = Arc::new(RamSession::new(&initiation, "127.0.0.1".into()));
+        let examined = session.clone();
+        let examination = tokio::task::spawn_blocking(move || {
+            let anchors = TrustAnchors::default();
+            verify(&examined, &anchors, |_| false, Duration::from_millis(300))
+        });
+        // The client hears that the session has ended, so its place and the thread are free.
+        drip(&session).await;
+        assert!(matches!(
+            examination.await.unwrap().err(),
+            Some(CardError::Transport(_))
+        ));
+        assert!(matches!(session.ending(), Some(Ending::Lost(_))));
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Lifetime of the helper's task, in seconds: the person has to find their card and enter its PIN.
-const TASK_SECONDS: i64 = 30 * 60;
+const TASK_SECONDS: i64 = countersign_protocol::limits::TASK_SECONDS;
 
 /// The invitation with this code, if a key can still be enrolled with it.
 async fn usable_invitation(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError> {

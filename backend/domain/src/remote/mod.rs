@@ -16,7 +16,7 @@ pub use ending::Ending;
 pub use session::{Connection, RamSession, Reply};
 pub use sessions::TooManySessions;
 pub use slot::{RemoteConnector, Slot};
-pub use transport::RemoteTransport;
+pub use transport::{EXAMINATION_TIMEOUT, RemoteTransport};
 pub use url_token::UrlToken;
 pub use waiting::{Arrival, TooManyWaiting, Waiting};
 

@@ -1,6 +1,9 @@
 //! Lets the card driver use the card of a session.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use countersign_card::{ApduLimits, Atr, Locality, Transport, TransportError};
 use countersign_ram::{Instruction, Outcome};
@@ -11,6 +14,8 @@ use super::{ending::Ending, session::RamSession};
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout of a command that generates a key.
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// Time for everything that is done with a device before it is verified.
+pub const EXAMINATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Number of commands in one request. A client's answer must have less than 64 KiB, and a response has at most 4 KiB.
 const BATCH: usize = 12;
 
@@ -18,6 +23,15 @@ const BATCH: usize = 12;
 pub struct RemoteTransport {
     session: Arc<RamSession>,
     name: String,
+    examination: Option<Examination>,
+}
+
+/// The time in which a device must be verified. It limits all commands together, because a client that is not verified could
+/// otherwise keep a thread of the server busy with a short answer now and then.
+#[derive(Clone, Copy)]
+struct Examination {
+    end: Instant,
+    timeout: Duration,
 }
 
 impl RemoteTransport {
@@ -25,6 +39,18 @@ impl RemoteTransport {
         Self {
             name: format!("RAMOverHTTP client at {}", session.from()),
             session,
+            examination: None,
+        }
+    }
+
+    /// A transport for the examination of a device that is not verified yet, which ends after `timeout`.
+    pub fn for_examination(session: Arc<RamSession>, timeout: Duration) -> Self {
+        Self {
+            examination: Some(Examination {
+                end: Instant::now() + timeout,
+                timeout,
+            }),
+            ..Self::new(session)
         }
     }
 
@@ -33,6 +59,7 @@ impl RemoteTransport {
         instructions: Vec<Instruction>,
         timeout: Duration,
     ) -> Result<Vec<Outcome>, TransportError> {
+        let timeout = self.remaining(timeout)?;
         let outcomes = self
             .session
             .execute(instructions, timeout)
@@ -44,6 +71,23 @@ impl RemoteTransport {
             return Err(TransportError::Disconnected(why));
         }
         Ok(outcomes)
+    }
+
+    /// The timeout of the next instructions: during an examination, at most the time that is left of it.
+    fn remaining(&self, timeout: Duration) -> Result<Duration, TransportError> {
+        let Some(examination) = self.examination else {
+            return Ok(timeout);
+        };
+        let left = examination.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let why = format!(
+                "the device could not be verified within {} s",
+                examination.timeout.as_secs()
+            );
+            self.session.end(Ending::Lost(why.clone()));
+            return Err(TransportError::Disconnected(why));
+        }
+        Ok(timeout.min(left))
     }
 
     /// Ends the session, because an outcome does not match its instruction.

@@ -3,7 +3,6 @@
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationTerms, HsmName},
-    cvc::Fingerprint,
     purpose::{Purpose, Scope},
 };
 use leptos::prelude::*;
@@ -72,7 +71,7 @@ fn scope(purpose: &Purpose) -> AnyView {
     match purpose {
         Purpose::Sign { scope: Scope::Manifest { files }, .. } => {
             let digest = files.digest();
-            let fingerprint = Fingerprint(*digest.as_bytes()).words().join(" ");
+            let manifest_words = countersign_protocol::words::of_manifest(&digest);
             view! {
                 <div class="scope good">
                     <strong>
@@ -80,7 +79,7 @@ fn scope(purpose: &Purpose) -> AnyView {
                     </strong>
                     <p>"Manifest digest (compare with the helper's window):"</p>
                     <Digest hex=digest.to_string() />
-                    <p>{fingerprint}</p>
+                    <p>{manifest_words}</p>
                 </div>
             }
             .into_any()

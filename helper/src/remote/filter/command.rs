@@ -23,7 +23,7 @@ const BLOCK: usize = 8;
 pub(super) enum Kind {
     /// The command does not contain a PIN.
     Other,
-    /// The command could unlock the card, and only the card can read it.
+    /// The command can use up tries, change a PIN or erase the card, and only the card can read it.
     Encrypted(&'static str),
     /// The command contains a PIN that can be read on the network.
     Readable(&'static str),
@@ -45,17 +45,13 @@ pub(super) fn kind(bytes: &[u8], chained: bool) -> Kind {
         return Kind::Disguised("a command to the reader");
     }
     // An odd instruction is the same command with its data as TLV.
-    let (what, unlocks) = match ins & !1 {
-        0x20 => ("VERIFY with a PIN", true),
-        0x24 => ("CHANGE REFERENCE DATA with PINs", true),
-        0x26 | 0x28 => (
-            "ENABLE or DISABLE VERIFICATION REQUIREMENT with a PIN",
-            true,
-        ),
-        0x2C => ("RESET RETRY COUNTER with a PIN", true),
-        // Initialisation deletes every key that the new PIN could unlock.
-        0x50 => ("INITIALIZE DEVICE with its PINs", false),
-        0x5A => ("MANAGE SESSION PIN with a PIN", true),
+    let what = match ins & !1 {
+        0x20 => "VERIFY with a PIN",
+        0x24 => "CHANGE REFERENCE DATA with PINs",
+        0x26 | 0x28 => "ENABLE or DISABLE VERIFICATION REQUIREMENT with a PIN",
+        0x2C => "RESET RETRY COUNTER with a PIN",
+        INITIALIZE_DEVICE => "INITIALIZE DEVICE with its PINs",
+        0x5A => "MANAGE SESSION PIN with a PIN",
         0xC2 => {
             return if carries_data(body) {
                 ENVELOPE
@@ -68,15 +64,18 @@ pub(super) fn kind(bytes: &[u8], chained: bool) -> Kind {
     if chained || (is_chained(bytes) && carries_data(body)) {
         return Kind::Disguised("a PIN command in several parts");
     }
-    if !carries_data(body) {
-        return Kind::Other;
-    }
+    // Without data, the other commands report a status. INITIALIZE DEVICE has no such form.
+    let queries = ins & !1 != INITIALIZE_DEVICE;
     match protection(bytes) {
+        _ if queries && !carries_data(body) => Kind::Other,
+        Protection::NoData if queries => Kind::Other,
         Protection::None => Kind::Readable(what),
-        Protection::Encrypted if unlocks => Kind::Encrypted(what),
-        Protection::Encrypted | Protection::NoData => Kind::Other,
+        Protection::Encrypted | Protection::NoData => Kind::Encrypted(what),
     }
 }
+
+/// Erases the card, and uses up a try of the SO-PIN.
+const INITIALIZE_DEVICE: u8 = 0x50;
 
 const ENVELOPE: Kind = Kind::Disguised("ENVELOPE, which can contain another command");
 

@@ -4,16 +4,17 @@ mod command;
 
 use command::Kind;
 
-/// Which PIN commands of a server reach the card.
+/// Which PIN commands of a server reach the card. A PIN command is one that can unlock the card, use up tries of a PIN or SO-PIN,
+/// change a PIN or erase the card. Every server can encrypt commands for the card, so encryption alone shows no permission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinCommands {
-    /// No command that could unlock the card, not even an encrypted one.
-    Never,
-    /// Only commands that are encrypted for the card.
+    /// None, not even encrypted ones.
     #[default]
-    EncryptedOnly,
-    /// Encrypted commands, and each readable command that the user allows when it arrives.
+    Never,
+    /// Each command that the user allows when it arrives.
     Ask,
+    /// Only commands that are encrypted for the card.
+    EncryptedOnly,
     /// All commands.
     All,
 }
@@ -24,9 +25,18 @@ pub enum Verdict {
     /// Forward it to the card.
     Forward,
     /// Ask the user first.
-    Ask(&'static str),
+    Ask(PinCommand),
     /// Keep it from the card.
     Refuse(&'static str),
+}
+
+/// A PIN command about which the user is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinCommand {
+    /// Its name.
+    pub what: &'static str,
+    /// Only the card can read it.
+    pub encrypted: bool,
 }
 
 /// Checks the commands of one session, in their order.
@@ -54,10 +64,15 @@ impl Filter {
         match (self.pins, command::kind(bytes, chained)) {
             (PinCommands::All, _)
             | (_, Kind::Other)
-            | (PinCommands::EncryptedOnly | PinCommands::Ask, Kind::Encrypted(_)) => {
-                Verdict::Forward
-            }
-            (PinCommands::Ask, Kind::Readable(what)) if !self.denied => Verdict::Ask(what),
+            | (PinCommands::EncryptedOnly, Kind::Encrypted(_)) => Verdict::Forward,
+            (PinCommands::Ask, Kind::Encrypted(what)) if !self.denied => Verdict::Ask(PinCommand {
+                what,
+                encrypted: true,
+            }),
+            (PinCommands::Ask, Kind::Readable(what)) if !self.denied => Verdict::Ask(PinCommand {
+                what,
+                encrypted: false,
+            }),
             (_, Kind::Encrypted(what) | Kind::Readable(what) | Kind::Disguised(what)) => {
                 Verdict::Refuse(what)
             }
@@ -101,7 +116,6 @@ mod tests {
             &hex!("00200081")[..],
             &hex!("0020008100"),
             &hex!("00200081000000"),
-            &hex!("8050000000"),
             &hex!("0C2000810D9701008E083811CDCEEBAFF09A00"),
             &hex!("80680170203132333435363738393031323334353637383930313233343536373839303100"),
             &hex!("00C0000010"),
@@ -163,15 +177,61 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_pin_commands_are_forwarded_unless_nothing_may_unlock_the_card() {
+    fn encrypted_pin_commands_need_a_permission() {
         let verify = protected(Command::new(0, 0x20, 0, 0x81).with_data(*b"648219"));
         let status = protected(Command::new(0, 0x20, 0, 0x81).with_le(Le::Short));
         let long = protected(Command::new(0, 0x24, 0, 0x81).with_data(vec![0x31; 300]));
-        assert!(forwards(PinCommands::EncryptedOnly, &verify));
-        assert!(forwards(PinCommands::EncryptedOnly, &long));
-        assert!(!forwards(PinCommands::Never, &verify));
-        assert!(!forwards(PinCommands::Never, &long));
+        let initialize = protected(Command::new(0x80, 0x50, 0, 0).with_data(vec![0x31; 40]));
+        let odd = protected(Command::new(0x80, 0x51, 0, 0).with_data(vec![0x31; 40]));
+        for command in [&verify, &long, &initialize, &odd] {
+            assert!(forwards(PinCommands::EncryptedOnly, command));
+            assert!(!forwards(PinCommands::Never, command));
+            assert!(matches!(
+                Filter::new(PinCommands::Ask).check(command),
+                Verdict::Ask(PinCommand {
+                    encrypted: true,
+                    ..
+                })
+            ));
+        }
         assert!(forwards(PinCommands::Never, &status));
+    }
+
+    #[test]
+    fn an_initialisation_is_refused_in_every_form() {
+        let with_data = |cla, ins| Command::new(cla, ins, 0, 0).with_data(vec![0x31; 40]);
+        for ins in [0x50, 0x51] {
+            for cla in 0..=u8::MAX {
+                let bare = Command::new(cla, ins, 0, 0);
+                for command in [
+                    bare.clone(),
+                    bare.clone().with_le(Le::Short),
+                    with_data(cla, ins),
+                    with_data(cla, ins).with_le(Le::Extended),
+                ] {
+                    let command = command.encode();
+                    assert!(!forwards(PinCommands::Never, &command), "{command:02X?}");
+                    assert!(
+                        !forwards(PinCommands::EncryptedOnly, &command),
+                        "{command:02X?}"
+                    );
+                }
+                for protected in [
+                    protected(bare.clone().with_le(Le::Short)),
+                    protected(with_data(cla, ins)),
+                ] {
+                    assert!(
+                        !forwards(PinCommands::Never, &protected),
+                        "{protected:02X?}"
+                    );
+                }
+            }
+            // The last part of a chain, whose first part had another instruction.
+            let mut filter = Filter::new(PinCommands::Never);
+            let _ = filter.check(&hex!("908000000431323334"));
+            let last = with_data(0x80, ins).encode();
+            assert_ne!(filter.check(&last), Verdict::Forward);
+        }
     }
 
     #[test]

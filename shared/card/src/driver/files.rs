@@ -22,6 +22,15 @@ const OFFSET: Tag = Tag(0x54);
 const DATA: Tag = Tag(0x53);
 /// Longest file on a SmartCard-HSM, in bytes.
 const MAX_FILE_LENGTH: usize = 0x7FFF;
+/// Longest content of the file with the device certificates, in bytes. It is read before the device is verified.
+const MAX_CERTIFICATES_LENGTH: usize = 8192;
+/// Longest content of the TokenInfo file, in bytes.
+const MAX_TOKEN_INFO_LENGTH: usize = 1024;
+/// Shortest block, in bytes, that a card may send on average. It limits the number of commands that read one file.
+const MIN_BLOCK: usize = 32;
+/// Most keys and files on a card: a SmartCard-HSM has 256 key references and a few files for each.
+const MAX_OBJECTS: usize = 4096;
+const READING: &str = "reading of a file";
 
 /// Names that a device stores about itself (PKCS#15, section 6.9). They prove nothing, because any logged-in program can
 /// change them.
@@ -39,9 +48,11 @@ impl SmartCardHsm {
     /// # Errors
     /// [`CardError::Chain`] if the certificates cannot be read; [`CardError::Malformed`] if the card has none.
     pub fn device_chain(&mut self) -> Result<DeviceChain, CardError> {
-        let data = self.read_file(DEVICE_CERTIFICATES)?.ok_or_else(|| {
-            CardError::malformed("reading of certificates", "the file 2F02 does not exist")
-        })?;
+        let data = self
+            .read_short_file(DEVICE_CERTIFICATES, MAX_CERTIFICATES_LENGTH)?
+            .ok_or_else(|| {
+                CardError::malformed("reading of certificates", "the file 2F02 does not exist")
+            })?;
         Ok(DeviceChain::from_ef(&data)?)
     }
 
@@ -50,7 +61,9 @@ impl SmartCardHsm {
     /// # Errors
     /// The connection to the card is lost, or the card refuses the command.
     pub fn token_info(&mut self) -> Result<TokenInfo, CardError> {
-        let info = self.read_file(TOKEN_INFO)?.unwrap_or_default();
+        let info = self
+            .read_short_file(TOKEN_INFO, MAX_TOKEN_INFO_LENGTH)?
+            .unwrap_or_default();
         let fields = tlv::parse_one(&info)
             .and_then(|(outer, _)| tlv::parse_all(outer.value))
             .unwrap_or_default();
@@ -78,7 +91,19 @@ impl SmartCardHsm {
     /// # Errors
     /// [`CardError::NotAuthenticated`] for a private file on a locked card.
     pub fn read_files(&mut self, files: &[u16]) -> Result<Vec<Option<Vec<u8>>>, CardError> {
-        let mut readings: Vec<_> = files.iter().copied().map(Reading::new).collect();
+        let readings = files
+            .iter()
+            .map(|file| Reading::new(*file, MAX_FILE_LENGTH));
+        self.complete(readings.collect())
+    }
+
+    /// Reads a file that has at most `limit` bytes.
+    fn read_short_file(&mut self, file: u16, limit: usize) -> Result<Option<Vec<u8>>, CardError> {
+        let mut contents = self.complete(vec![Reading::new(file, limit)])?;
+        Ok(contents.pop().flatten())
+    }
+
+    fn complete(&mut self, mut readings: Vec<Reading>) -> Result<Vec<Option<Vec<u8>>>, CardError> {
         loop {
             let mut unfinished: Vec<_> =
                 readings.iter_mut().filter(|file| file.has_more()).collect();
@@ -158,12 +183,17 @@ impl SmartCardHsm {
                 });
             }
         };
-        Ok(list
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|id| u16::from_be_bytes(*id))
-            .collect())
+        let (ids, _) = list.as_chunks::<2>();
+        if ids.len() > MAX_OBJECTS {
+            return Err(CardError::malformed(
+                LISTING,
+                format!(
+                    "the card lists {} objects, more than {MAX_OBJECTS}",
+                    ids.len()
+                ),
+            ));
+        }
+        Ok(ids.iter().map(|id| u16::from_be_bytes(*id)).collect())
     }
 
     /// Writes command data that is too long for one APDU to the transfer buffer.
@@ -176,6 +206,10 @@ impl SmartCardHsm {
 struct Reading {
     file: u16,
     content: Vec<u8>,
+    /// Longest content, in bytes.
+    limit: usize,
+    /// Number of blocks that were read.
+    blocks: usize,
     progress: Progress,
 }
 
@@ -186,10 +220,12 @@ enum Progress {
 }
 
 impl Reading {
-    fn new(file: u16) -> Self {
+    fn new(file: u16, limit: usize) -> Self {
         Self {
             file,
             content: Vec::new(),
+            limit,
+            blocks: 0,
             progress: Progress::Unfinished,
         }
     }
@@ -216,14 +252,26 @@ impl Reading {
             }
             StatusWord::FILE_NOT_FOUND => Progress::NoFile,
             StatusWord::NOT_AUTHENTICATED => return Err(CardError::NotAuthenticated(sw)),
-            sw => {
-                return Err(CardError::Refused {
-                    what: "reading of a file",
-                    sw,
-                });
-            }
+            sw => return Err(CardError::Refused { what: READING, sw }),
         };
         self.content.append(&mut data);
+        self.blocks += 1;
+        if self.content.len() > self.limit {
+            return Err(CardError::malformed(
+                READING,
+                format!("the file is longer than {} bytes", self.limit),
+            ));
+        }
+        if self.has_more() && self.blocks > self.limit / MIN_BLOCK {
+            return Err(CardError::malformed(
+                READING,
+                format!(
+                    "the card has sent only {} bytes in {} blocks, and the file does not end",
+                    self.content.len(),
+                    self.blocks
+                ),
+            ));
+        }
         Ok(())
     }
 

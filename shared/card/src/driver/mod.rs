@@ -1,6 +1,7 @@
 //! Driver for the SmartCard-HSM.
 
 mod channel;
+mod exchange;
 mod files;
 mod initialize;
 mod key_domains;
@@ -24,6 +25,7 @@ pub use select::ApplicationInfo;
 pub use sign::SignAlgorithm;
 pub use wrap::WrappedKey;
 
+use self::exchange::{max_response_data, parse};
 use crate::{
     apdu::{Command, Response, StatusWord},
     error::CardError,
@@ -118,8 +120,9 @@ impl SmartCardHsm {
         let Some(channel) = &mut self.channel else {
             return commands.iter().map(|command| self.send(command)).collect();
         };
-        let protected: Vec<_> = channel
-            .protect_commands(commands)
+        let protected = channel.protect_commands(commands);
+        let limits: Vec<_> = protected.iter().map(max_response_data).collect();
+        let protected: Vec<_> = protected
             .iter()
             // Encrypted data need not be wiped.
             .map(|command| command.encode().to_vec())
@@ -129,7 +132,8 @@ impl SmartCardHsm {
             .transmit_all(&protected)
             .map_err(CardError::from)
             .and_then(|answers| {
-                let answers = answers.iter().map(|answer| parse(answer));
+                let answers = answers.iter().zip(limits);
+                let answers = answers.map(|(answer, limit)| parse(answer, limit));
                 let answers = answers.collect::<Result<Vec<_>, _>>()?;
                 let channel = self.channel.as_mut().ok_or(CardError::ChannelLost)?;
                 channel
@@ -142,35 +146,6 @@ impl SmartCardHsm {
             self.channel = None;
         }
         opened
-    }
-
-    fn send_plain(&mut self, command: &Command) -> Result<Response, CardError> {
-        let mut response = self.exchange(&command.encode())?;
-        // 6Cxx gives the right length, and 61xx announces more response data. Both are unusual over T=1.
-        if response.sw.0 & 0xFF00 == 0x6C00 {
-            let mut bytes = command.encode();
-            if let Some(last) = bytes.last_mut() {
-                *last = response.sw.0.to_be_bytes()[1];
-            }
-            response = self.exchange(&bytes)?;
-        }
-        let mut data = std::mem::take(&mut response.data);
-        while response.sw.0 & 0xFF00 == 0x6100 {
-            let count = response.sw.0.to_be_bytes()[1];
-            response = self.exchange(&[command.cla & 0x0F & !0x0C, 0xC0, 0, 0, count])?;
-            if response.data.is_empty() {
-                break;
-            }
-            data.append(&mut response.data);
-        }
-        Ok(Response {
-            data,
-            sw: response.sw,
-        })
-    }
-
-    fn exchange(&mut self, bytes: &[u8]) -> Result<Response, CardError> {
-        parse(&self.transport.transmit(bytes)?)
     }
 
     /// Sends a command and returns its response data; any status word but 9000 is an error.
@@ -187,9 +162,4 @@ impl SmartCardHsm {
             sw => Err(CardError::Refused { what, sw }),
         }
     }
-}
-
-fn parse(answer: &[u8]) -> Result<Response, CardError> {
-    Response::parse(answer)
-        .ok_or_else(|| CardError::malformed("a command", "the response has less than two bytes"))
 }
