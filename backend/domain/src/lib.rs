@@ -8,6 +8,7 @@ pub mod events;
 pub mod hsm;
 pub mod identity;
 pub mod keys;
+pub mod network;
 pub mod people;
 pub mod random;
 pub mod remote;

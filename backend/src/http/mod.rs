@@ -33,7 +33,7 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tracing::Span;
 
 pub use auth::{Authenticator, Caller, SessionStore};
-pub use connection::Peer;
+pub use connection::{ConnectionLimits, Connections, Peer, PlaceLimits};
 pub use problem::ApiError;
 pub use ram::RamEndpoint;
 pub use state::{Services, State};

@@ -3,7 +3,6 @@
 mod anchors;
 mod connectors;
 mod data_dir;
-mod listener;
 mod logging;
 mod serve;
 

@@ -4,6 +4,7 @@
 
 mod abandoned;
 mod cloud;
+mod connections;
 mod enrolment;
 mod events;
 mod faults;

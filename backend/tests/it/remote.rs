@@ -12,7 +12,6 @@ use countersign_server::{
     activation::LockRequest,
     config::{Attachment, RemoteConfig, UnknownDevices},
     devices::DeviceError,
-    http::Peer,
     server::Server,
 };
 use countersign_simulator::{Profile, Simulator};
@@ -21,7 +20,7 @@ use hex_literal::hex;
 use crate::{
     person::new_card,
     ram_client::{Client, Wire, pass_through},
-    test_server::{TestServer, config, hsm_id, operator, reason, request_for},
+    test_server::{TestServer, config, hsm_id, listen, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -49,17 +48,6 @@ async fn start_test_server(
     let address = listen(&server).await;
     let test = TestServer::of(server, hsm, folder).await;
     (test, address)
-}
-
-async fn listen(server: &Server) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let router = crate::test_server::router(server).await;
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
 }
 
 fn attach(address: SocketAddr, card: &Simulator) -> Client {
