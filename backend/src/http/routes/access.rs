@@ -19,6 +19,7 @@ use countersign_protocol::{
 
 use crate::http::{
     auth::{Authenticator, Caller},
+    body::Bodies,
     problem::ApiError,
 };
 
@@ -99,6 +100,20 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/events", Callers(ALL)),
 ];
 
+/// The routes whose bodies list files, with their longest body in bytes. An approval repeats the list in base64.
+const WITH_FILES: &[(&str, &str, usize)] = &[
+    ("POST", "/activations", 8 * 1024 * 1024),
+    ("POST", "/activations/{id}/approvals", 12 * 1024 * 1024),
+];
+
+/// The longest body of a route whose bodies list files, in bytes.
+pub fn longest_with_files(method: &Method, path: &str) -> Option<usize> {
+    WITH_FILES
+        .iter()
+        .find(|(m, p, _)| *m == method.as_str() && *p == path)
+        .map(|(_, _, longest)| *longest)
+}
+
 impl Access {
     /// Looks up who may call a route; `None` if it is not in [`TABLE`].
     pub fn of(method: &Method, path: &str) -> Option<Self> {
@@ -168,9 +183,10 @@ fn alternatives(roles: &[Role]) -> String {
 pub struct RouteAccess {
     pub auth: Authenticator,
     pub access: Access,
+    pub bodies: Bodies,
 }
 
-/// Rejects callers who may not call the route, before their request is read. Handlers then find the [`Caller`] in the
+/// Rejects callers who may not call the route, before their request is read, and reads it within its limits. Handlers then find the [`Caller`] in the
 /// request.
 pub async fn enforce(
     State(route): State<Arc<RouteAccess>>,
@@ -178,11 +194,12 @@ pub async fn enforce(
     next: Next,
 ) -> Result<Response, ApiError> {
     if route.access == Anyone {
-        return Ok(next.run(request).await);
+        return route.bodies.run(request, next).await;
     }
     let (mut parts, body) = request.into_parts();
     let identified = route.auth.identify(&mut parts).await?;
     route.access.check(&identified.caller)?;
     parts.extensions.insert(identified);
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let request = Request::from_parts(parts, body);
+    route.bodies.run(request, next).await
 }
