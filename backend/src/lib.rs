@@ -10,5 +10,5 @@ pub mod tls;
 // Re-exported so that the modules of both crates are reached under one path.
 pub use countersign_domain::{
     activation, config, devices, events, hsm, identity, keys, network, people, remote, signing,
-    store, tokens, views,
+    store, throttle, tokens, views,
 };

@@ -14,5 +14,6 @@ pub mod random;
 pub mod remote;
 pub mod signing;
 pub mod store;
+pub mod throttle;
 pub mod tokens;
 pub mod views;

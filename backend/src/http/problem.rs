@@ -179,7 +179,7 @@ impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Rejected(_) => Self::new(ProblemCode::StatementRejected, error.to_string()),
-            LoginError::TooMany => Self::new(ProblemCode::TooManyRequests, error.to_string()),
+            LoginError::TooOften(time) => Self::too_many(error.to_string(), time),
             other => Self::internal(other),
         }
     }

@@ -9,6 +9,7 @@ mod connections;
 mod enrolment;
 mod events;
 mod faults;
+mod floods;
 mod http;
 mod keys;
 mod labels;

@@ -3,10 +3,10 @@
 //! A handler may narrow this down further, such as to the requester of an activation. The cloud service's interface
 //! (`http/cloud`) has one kind of caller for all its routes, and `http/ram.rs` accepts devices only.
 
-use std::sync::Arc;
+use std::{net::Ipv6Addr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::Method,
     middleware::Next,
     response::Response,
@@ -17,10 +17,15 @@ use countersign_protocol::{
     text::any_of,
 };
 
-use crate::http::{
-    auth::{Authenticator, Caller},
-    body::Bodies,
-    problem::ApiError,
+use crate::{
+    http::{
+        auth::{Authenticator, Caller},
+        body::Bodies,
+        connection::Peer,
+        problem::ApiError,
+    },
+    network::Network,
+    throttle::Throttle,
 };
 
 /// The callers that a route accepts.
@@ -184,6 +189,64 @@ pub struct RouteAccess {
     pub auth: Authenticator,
     pub access: Access,
     pub bodies: Bodies,
+    /// Limits how often strangers of one network may call the route.
+    pub throttle: Option<Arc<Throttle<Network>>>,
+}
+
+/// The limits for strangers who call routes that are open to anyone. A limit for all strangers together would let one of them lock
+/// everybody out.
+pub struct Throttles {
+    /// Challenges of log-ins, which cost a signature of the server.
+    challenges: Arc<Throttle<Network>>,
+    /// Log-ins and one-time codes.
+    attempts: Arc<Throttle<Network>>,
+}
+
+impl Default for Throttles {
+    fn default() -> Self {
+        let many = NonZeroU32::MIN.saturating_add(99);
+        Self {
+            challenges: Arc::new(Throttle::new(many, Duration::from_millis(100))),
+            attempts: Arc::new(Throttle::new(many, Duration::from_secs(1))),
+        }
+    }
+}
+
+impl Throttles {
+    /// The limit of a route, if it has one.
+    pub fn of(
+        &self,
+        access: Access,
+        method: &Method,
+        path: &str,
+    ) -> Option<Arc<Throttle<Network>>> {
+        match path {
+            _ if access != Anyone || *method == Method::GET => None,
+            "/session/challenge" => Some(self.challenges.clone()),
+            _ => Some(self.attempts.clone()),
+        }
+    }
+}
+
+impl RouteAccess {
+    /// Counts a request of this stranger.
+    fn count(&self, request: &Request) -> Result<(), ApiError> {
+        let Some(throttle) = &self.throttle else {
+            return Ok(());
+        };
+        let peer = request.extensions().get::<ConnectInfo<Peer>>();
+        // Without a peer, requests share one limit.
+        let network = peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| {
+            peer.address.ip()
+        });
+        throttle.check(network.into()).map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            ApiError::too_many(
+                format!("too many attempts came from your network: try again in {seconds} s"),
+                wait,
+            )
+        })
+    }
 }
 
 /// Rejects callers who may not call the route, before their request is read, and reads it within its limits. Handlers then find the [`Caller`] in the
@@ -194,6 +257,7 @@ pub async fn enforce(
     next: Next,
 ) -> Result<Response, ApiError> {
     if route.access == Anyone {
+        route.count(&request)?;
         return route.bodies.run(request, next).await;
     }
     let (mut parts, body) = request.into_parts();

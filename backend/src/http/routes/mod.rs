@@ -52,6 +52,7 @@ pub fn all() -> Vec<Handler> {
 /// # Errors
 /// A route is missing in [`access::TABLE`].
 pub fn router(state: &State, strangers: &Bodies) -> anyhow::Result<Router<State>> {
+    let throttles = access::Throttles::default();
     let known = Bodies::of_known();
     let files = Bodies::with_files(0);
     let mut router = Router::new();
@@ -70,6 +71,7 @@ pub fn router(state: &State, strangers: &Bodies) -> anyhow::Result<Router<State>
                 auth: state.auth.clone(),
                 access,
                 bodies,
+                throttle: throttles.of(access, &method, &path),
             });
             let handler = handler.clone();
             router = router.route(
