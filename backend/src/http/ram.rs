@@ -14,7 +14,7 @@ use countersign_protocol::problem::ProblemCode;
 use countersign_ram::{ClientMessage, http::SERVER_CONTENT_TYPE};
 
 use super::{body::Bodies, connection::Peer, problem::ApiError};
-use crate::remote::{Connection, RamSession, Remote, Reply, TooManySessions};
+use crate::remote::{Connection, RamSession, Remote, Reply};
 
 /// A message has a header of 4 bytes and at most 65,535 bytes of content.
 const BODY_LIMIT: usize = 65_535 + 4;
@@ -132,15 +132,10 @@ impl Call {
             ClientMessage::Initiation(initiation) => {
                 let from = self.peer.address.ip().to_string();
                 let session = Arc::new(RamSession::new(&initiation, from));
-                let cookie = match endpoint.remote.sessions().insert(session.clone()) {
+                let network = self.peer.network();
+                let cookie = match endpoint.remote.sessions().insert(session.clone(), network) {
                     Ok(cookie) => cookie,
-                    Err(error @ TooManySessions::TooMany) => {
-                        return ApiError::new(ProblemCode::TooManyRequests, error.to_string())
-                            .into_response();
-                    }
-                    Err(error @ TooManySessions::Random(_)) => {
-                        return ApiError::internal(error).into_response();
-                    }
+                    Err(error) => return ApiError::internal(error).into_response(),
                 };
                 let (receive, received) = (endpoint.receive.clone(), session.clone());
                 tokio::task::spawn_blocking(move || receive(&received));
@@ -158,14 +153,14 @@ impl Call {
                     let session = endpoint.remote.sessions().get(&cookie)?;
                     Some((cookie, session))
                 });
-                match session {
-                    Some((cookie, session)) => respond(
-                        endpoint,
-                        &cookie,
-                        session.post(Some(answer), connection).await,
-                    ),
-                    None => gone(),
+                let Some((cookie, session)) = session else {
+                    return gone();
+                };
+                if session.is_verified() {
+                    self.peer.keep_connection();
                 }
+                let reply = session.post(Some(answer), connection).await;
+                respond(endpoint, &cookie, reply)
             }
         }
     }

@@ -3,7 +3,12 @@
 //! A handler may narrow this down further, such as to the requester of an activation. The cloud service's interface
 //! (`http/cloud`) has one kind of caller for all its routes, and `http/ram.rs` accepts devices only.
 
-use std::{net::Ipv6Addr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -236,10 +241,11 @@ impl RouteAccess {
         };
         let peer = request.extensions().get::<ConnectInfo<Peer>>();
         // Without a peer, requests share one limit.
-        let network = peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| {
-            peer.address.ip()
-        });
-        throttle.check(network.into()).map_err(|wait| {
+        let network = peer.map_or_else(
+            || IpAddr::from(Ipv6Addr::UNSPECIFIED).into(),
+            |ConnectInfo(peer)| peer.network(),
+        );
+        throttle.check(network).map_err(|wait| {
             let seconds = wait.as_secs() + 1;
             ApiError::too_many(
                 format!("too many attempts came from your network: try again in {seconds} s"),

@@ -151,6 +151,8 @@ fn over_http(
 async fn serve(arrivals: mpsc::Sender<Arc<RamSession>>) -> anyhow::Result<SocketAddr> {
     let remote = Remote::open(&RemoteConfig::default())?;
     let endpoint = RamEndpoint::new(remote, false, move |session| {
+        // The limits for strangers do not apply.
+        session.mark_verified();
         // Sessions that connect after the measurement are ignored.
         let _ = arrivals.send(session.clone());
     });
