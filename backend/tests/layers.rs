@@ -20,7 +20,9 @@ const LAYERS: &[&[&str]] = &[
     &["keys", "remote", "people", "tokens"],
     &["hsm"],
     &["store", "tls"],
-    &["events", "config", "identity", "random"],
+    &[
+        "events", "config", "identity", "network", "random", "throttle",
+    ],
 ];
 
 /// Crates on which the domain must not depend.

@@ -9,10 +9,15 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 #[error("the operating system's random generator failed: {0}")]
 pub struct RandomError(String);
 
+/// Fills this with random bytes.
+pub fn fill(bytes: &mut [u8]) -> Result<(), RandomError> {
+    getrandom::fill(bytes).map_err(|error| RandomError(error.to_string()))
+}
+
 /// This number of random characters, each with 5 bits of entropy.
 pub fn random(characters: usize) -> Result<String, RandomError> {
     let mut bytes = vec![0; characters];
-    getrandom::fill(&mut bytes).map_err(|error| RandomError(error.to_string()))?;
+    fill(&mut bytes)?;
     Ok(bytes
         .iter()
         .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))

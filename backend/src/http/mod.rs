@@ -2,6 +2,7 @@
 
 mod assets;
 mod auth;
+mod body;
 mod cloud;
 mod connection;
 mod extract;
@@ -33,15 +34,12 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tracing::Span;
 
 pub use auth::{Authenticator, Caller, SessionStore};
-pub use connection::Peer;
+pub use connection::{ConnectionLimits, Connections, Peer, PlaceLimits};
 pub use problem::ApiError;
 pub use ram::RamEndpoint;
 pub use state::{Services, State};
 
 use crate::config::Config;
-
-/// Longest body of a request, in bytes: large enough for a manifest of many files.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// All routes of the server.
 ///
@@ -59,11 +57,12 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store"),
     );
-    let cloud = cloud::routes(&state)
+    let strangers = body::Bodies::of_strangers();
+    let cloud = cloud::routes(&state, &strangers)
         .layer(not_stored.clone())
         .layer(session_layer.clone())
         .layer(middleware::from_fn(security::run_to_end));
-    let api = routes::router(&state)?
+    let api = routes::router(&state, &strangers)?
         .fallback(|| async {
             ApiError::new(
                 ProblemCode::NotFound,
@@ -78,7 +77,8 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .layer(not_stored)
         .layer(session_layer)
         .layer(middleware::from_fn(security::run_to_end))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        // The body was read within the limits of its route.
+        .layer(DefaultBodyLimit::disable());
     let mut router = Router::new()
         .nest("/api/v1", api)
         .nest("/se/api", cloud)
@@ -95,9 +95,13 @@ pub fn router(state: State) -> anyhow::Result<Router> {
     for (name, value) in security::headers(&config)? {
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));
     }
-    let router = router.layer(middleware::from_fn(request_id::assign)).layer(
-        middleware::from_fn_with_state(state.clone(), connection::replace_proxy_by_client),
-    );
+    let router = router
+        .layer(middleware::from_fn(body::close_if_unread))
+        .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            connection::replace_proxy_by_client,
+        ));
     Ok(router.with_state(state))
 }
 

@@ -1,5 +1,7 @@
 //! Errors as problem details (RFC 9457).
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -21,19 +23,34 @@ use crate::{
 
 /// An error response of the API.
 #[derive(Debug)]
-pub struct ApiError(Problem);
+pub struct ApiError {
+    problem: Problem,
+    /// When the caller may send the request again.
+    retry_after: Option<Duration>,
+}
 
 impl ApiError {
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self(Problem::new(code, detail))
+        Self {
+            problem: Problem::new(code, detail),
+            retry_after: None,
+        }
+    }
+
+    /// An error for a caller who has to wait for this time.
+    pub fn too_many(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(ProblemCode::TooManyRequests, detail)
+        }
     }
 
     pub fn code(&self) -> Option<ProblemCode> {
-        self.0.code()
+        self.problem.code()
     }
 
     pub fn into_problem(self) -> Problem {
-        self.0
+        self.problem
     }
 
     /// An error that the caller cannot correct. Its text goes to the log only.
@@ -53,16 +70,21 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let problem = self.problem;
         let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let problem = self.0.clone();
-        let mut response =
-            (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(self.0)).into_response();
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let content = [(header::CONTENT_TYPE, PROBLEM_JSON)];
+        let mut response = (status, content, Json(problem.clone())).into_response();
         if problem.code() == Some(ProblemCode::NotAuthenticated) {
             let scheme = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(time) = self.retry_after {
+            // Rounded up, so that the caller does not come too early.
+            let seconds = HeaderValue::from(time.as_secs() + 1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         // The id of the request is added where it is known.
         response.extensions_mut().insert(problem);
@@ -157,7 +179,7 @@ impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Rejected(_) => Self::new(ProblemCode::StatementRejected, error.to_string()),
-            LoginError::TooMany => Self::new(ProblemCode::TooManyRequests, error.to_string()),
+            LoginError::TooOften(time) => Self::too_many(error.to_string(), time),
             other => Self::internal(other),
         }
     }

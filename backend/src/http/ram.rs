@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    body::Body,
+    extract::{ConnectInfo, FromRequest, Path, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -13,8 +13,8 @@ use axum::{
 use countersign_protocol::problem::ProblemCode;
 use countersign_ram::{ClientMessage, http::SERVER_CONTENT_TYPE};
 
-use super::{connection::Peer, problem::ApiError};
-use crate::remote::{Connection, RamSession, Remote, Reply, TooManySessions};
+use super::{body::Bodies, connection::Peer, problem::ApiError};
+use crate::remote::{Connection, RamSession, Remote, Reply};
 
 /// A message has a header of 4 bytes and at most 65,535 bytes of content.
 const BODY_LIMIT: usize = 65_535 + 4;
@@ -31,6 +31,7 @@ pub struct RamEndpoint {
     secure: bool,
     /// Verifies the device behind each new session, on a thread that may block.
     receive: Arc<Receive>,
+    bodies: Bodies,
 }
 
 impl RamEndpoint {
@@ -44,6 +45,7 @@ impl RamEndpoint {
             remote,
             secure,
             receive: Arc::new(receive),
+            bodies: Bodies::of_strangers().up_to(BODY_LIMIT),
         }
     }
 
@@ -58,8 +60,19 @@ impl RamEndpoint {
                     "this address accepts only POST requests from RAMOverHTTP clients",
                 )
             })
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(self)
+    }
+}
+
+impl RamEndpoint {
+    async fn read(&self, body: Body) -> Result<ClientMessage, ApiError> {
+        let body = self.bodies.read(body).await?;
+        ClientMessage::parse(&body.bytes).map_err(|error| {
+            ApiError::new(
+                ProblemCode::InvalidRequest,
+                format!("this is not a message of a RAMOverHTTP client: {error}"),
+            )
+        })
     }
 }
 
@@ -76,12 +89,27 @@ async fn with_token(
 }
 
 /// A client's POST.
-#[derive(axum::extract::FromRequest)]
 struct Call {
-    peer: ConnectInfo<Peer>,
+    peer: Peer,
     version: Version,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let peer = parts.extensions.remove::<ConnectInfo<Peer>>();
+        let ConnectInfo(peer) = peer.ok_or_else(|| ApiError::internal("a request has no peer"))?;
+        Ok(Self {
+            peer,
+            version: parts.version,
+            headers: parts.headers,
+            body,
+        })
+    }
 }
 
 impl Call {
@@ -94,31 +122,20 @@ impl Call {
             )
             .into_response();
         }
-        let message = match self.message() {
-            Ok(message) => message,
-            Err(why) => {
-                return ApiError::new(
-                    ProblemCode::InvalidRequest,
-                    format!("this is not a message of a RAMOverHTTP client: {why}"),
-                )
-                .into_response();
-            }
-        };
         let connection = self.connection();
         let cookie = self.cookie();
+        let message = match endpoint.read(self.body).await {
+            Ok(message) => message,
+            Err(error) => return error.into_response(),
+        };
         match message {
             ClientMessage::Initiation(initiation) => {
                 let from = self.peer.address.ip().to_string();
                 let session = Arc::new(RamSession::new(&initiation, from));
-                let cookie = match endpoint.remote.sessions().insert(session.clone()) {
+                let network = self.peer.network();
+                let cookie = match endpoint.remote.sessions().insert(session.clone(), network) {
                     Ok(cookie) => cookie,
-                    Err(error @ TooManySessions::TooMany) => {
-                        return ApiError::new(ProblemCode::TooManyRequests, error.to_string())
-                            .into_response();
-                    }
-                    Err(error @ TooManySessions::Random(_)) => {
-                        return ApiError::internal(error).into_response();
-                    }
+                    Err(error) => return ApiError::internal(error).into_response(),
                 };
                 let (receive, received) = (endpoint.receive.clone(), session.clone());
                 tokio::task::spawn_blocking(move || receive(&received));
@@ -136,21 +153,16 @@ impl Call {
                     let session = endpoint.remote.sessions().get(&cookie)?;
                     Some((cookie, session))
                 });
-                match session {
-                    Some((cookie, session)) => respond(
-                        endpoint,
-                        &cookie,
-                        session.post(Some(answer), connection).await,
-                    ),
-                    None => gone(),
+                let Some((cookie, session)) = session else {
+                    return gone();
+                };
+                if session.is_verified() {
+                    self.peer.keep_connection();
                 }
+                let reply = session.post(Some(answer), connection).await;
+                respond(endpoint, &cookie, reply)
             }
         }
-    }
-
-    fn message(&self) -> Result<ClientMessage, String> {
-        let body = self.body.as_ref().map_err(BytesRejection::body_text)?;
-        ClientMessage::parse(body).map_err(|error| error.to_string())
     }
 
     /// The connection, if the client intends to keep it open.

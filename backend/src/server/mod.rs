@@ -3,7 +3,6 @@
 mod anchors;
 mod connectors;
 mod data_dir;
-mod listener;
 mod logging;
 mod serve;
 
@@ -76,7 +75,7 @@ impl Server {
         let anchors = Arc::new(anchors::anchors(&config)?);
         let remote = Remote::open(&config.remote)?;
         let hsms = Hsms::default();
-        let people = People::new(store.clone(), identity.clone(), anchors.clone(), origin);
+        let people = People::new(store.clone(), identity.clone(), anchors.clone(), origin)?;
         let activations = Activations::new(
             store.clone(),
             identity.clone(),

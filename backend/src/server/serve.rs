@@ -8,7 +8,6 @@ use tokio::{net::TcpListener, sync::oneshot};
 use super::{
     Server,
     data_dir::{DATABASE, lock_data_dir},
-    listener::Listener,
 };
 use crate::{config::Config, http, tls};
 
@@ -28,7 +27,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let listener = Listener::open(listener, &config.tls)?;
+    let handshakes = match &config.tls.files {
+        None => None,
+        Some(files) => {
+            let (handshakes, reload) = tls::Handshakes::new(files, &config.tls)?;
+            tokio::spawn(tls::reload_when_changed(reload, RELOAD_INTERVAL));
+            Some(handshakes)
+        }
+    };
     let server = Server::open(config).await?;
     let config = &server.config;
     if config.demo {
@@ -46,24 +52,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     print_bootstrap_code(&server).await?;
     println!("Listening on {address} as {}", config.public_origin);
     let (locked, drain) = oneshot::channel::<()>();
-    let service = http::router(server.http_state().await?)?
-        .into_make_service_with_connect_info::<http::Peer>();
-    let drained = async { drop(drain.await) };
-    let serving = async {
-        match listener {
-            Listener::Plain(listener) => {
-                axum::serve(listener, service)
-                    .with_graceful_shutdown(drained)
-                    .await
-            }
-            Listener::Tls(listener, reload) => {
-                tokio::spawn(tls::reload_when_changed(reload, RELOAD_INTERVAL));
-                axum::serve(listener, service)
-                    .with_graceful_shutdown(drained)
-                    .await
-            }
-        }
-    };
+    let connections = http::Connections::new(
+        http::router(server.http_state().await?)?,
+        config.trusted_proxies.clone(),
+        http::ConnectionLimits::of_this_process(),
+    )
+    .with_tls(handshakes);
+    let serving = connections.serve(listener, async { drop(drain.await) });
     let stop = async {
         stopped().await;
         // The HSMs are locked first, because open pages may keep their connections for a long time.
@@ -72,9 +67,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        ended = serving => Ok(ended?),
-        () = stop => Ok(()),
+        () = serving => {}
+        () = stop => {}
     }
+    Ok(())
 }
 
 /// Prints a one-time code for the first admin to the terminal, never to a log. Returns `None` if operators already exist.

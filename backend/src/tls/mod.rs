@@ -2,11 +2,11 @@
 
 mod certificate;
 mod client_certificate;
-mod listener;
+mod handshakes;
 mod reload;
 mod verifier;
 
 pub use certificate::TlsError;
 pub use client_certificate::{CertificateError, ClientCertificate};
-pub use listener::{HandshakeLimits, Stream, TlsListener};
+pub use handshakes::{Handshakes, Stream};
 pub use reload::{Reload, reload_when_changed};

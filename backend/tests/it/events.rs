@@ -19,8 +19,8 @@ use tungstenite::{Error, Message, WebSocket, client::IntoClientRequest};
 
 use crate::{
     http::{log_in, send},
-    test_server::{ANNA, DOUG, ORIGIN, TestServer, operator},
-    tls::server::{listen, token_for},
+    test_server::{ANNA, DOUG, ORIGIN, TestServer, listen, operator},
+    tls::server::token_for,
 };
 
 pub struct EventSocket(WebSocket<TcpStream>);

@@ -476,31 +476,6 @@ async fn responses_carry_a_strict_content_security_policy() {
     test.shutdown().await;
 }
 
-/// Log-ins can be begun without credentials, so their number is limited to protect the disk.
-#[tokio::test]
-async fn too_many_log_in_challenges_are_rejected() {
-    let test = TestServer::with_people(Profile::VENDOR).await;
-    let router = crate::test_server::router(&test.server).await;
-    let mut tx = test.server.store.write().await.expect("a change");
-    let later = Timestamp::now() + std::time::Duration::from_secs(60);
-    for number in 0..1000 {
-        store::invitations::insert_nonce(tx.connection(), &number.to_string(), later)
-            .await
-            .expect("stored");
-    }
-    tx.commit().await.expect("committed");
-    let response = send(
-        &router,
-        "POST",
-        "/session/challenge",
-        &[("origin", ORIGIN)],
-        None,
-    )
-    .await;
-    assert_eq!(code(response).await, ProblemCode::TooManyRequests);
-    test.shutdown().await;
-}
-
 #[tokio::test]
 async fn a_page_of_the_audit_log_can_begin_behind_its_end() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;

@@ -3,10 +3,13 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod abandoned;
+mod bodies;
 mod cloud;
+mod connections;
 mod enrolment;
 mod events;
 mod faults;
+mod floods;
 mod http;
 mod keys;
 mod labels;

@@ -12,7 +12,6 @@ use countersign_server::{
     activation::LockRequest,
     config::{Attachment, RemoteConfig, UnknownDevices},
     devices::DeviceError,
-    http::Peer,
     server::Server,
 };
 use countersign_simulator::{Profile, Simulator};
@@ -21,7 +20,7 @@ use hex_literal::hex;
 use crate::{
     person::new_card,
     ram_client::{Client, Wire, pass_through},
-    test_server::{TestServer, config, hsm_id, operator, reason, request_for},
+    test_server::{TestServer, config, hsm_id, listen, operator, reason, request_for},
 };
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
@@ -49,17 +48,6 @@ async fn start_test_server(
     let address = listen(&server).await;
     let test = TestServer::of(server, hsm, folder).await;
     (test, address)
-}
-
-async fn listen(server: &Server) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let router = crate::test_server::router(server).await;
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
 }
 
 fn attach(address: SocketAddr, card: &Simulator) -> Client {
@@ -555,5 +543,66 @@ async fn existing_clients_understand_the_protocol() {
     })
     .await
     .expect("no panic");
+    test.shutdown().await;
+}
+
+/// Posts an initiation as any stranger can, and reads nothing.
+fn initiate(address: SocketAddr) -> std::net::TcpStream {
+    let body = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
+    let mut stream = std::net::TcpStream::connect(address).expect("connects");
+    let head = format!(
+        "POST /rt/hsm HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        countersign_ram::http::CLIENT_CONTENT_TYPE,
+        body.len()
+    );
+    let _ = std::io::Write::write_all(&mut stream, &[head.as_bytes(), &body].concat());
+    stream
+}
+
+/// Attaches the HSM, and connects again after a failure, as the helper does.
+async fn attach_again(test: &TestServer, address: SocketAddr) -> Client {
+    for _ in 0..20 {
+        let client = attach(address, &test.hsm);
+        for _ in 0..100 {
+            if !matches!(test.hsm_view().await.state, HsmState::Absent { .. }) {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        client.pull();
+    }
+    panic!("the HSM was never attached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_initiations_keeps_no_hsm_out() {
+    let (test, address) = start_test_server(Profile::VENDOR, |_| {}).await;
+    // Many that wait for a reply, and many that hang up.
+    let _waiting: Vec<_> = (0..300).map(|_| initiate(address)).collect();
+    (0..300).for_each(|_| drop(initiate(address)));
+    let go_on = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let flood = std::thread::spawn({
+        let go_on = go_on.clone();
+        move || {
+            let mut last = None;
+            while go_on.load(std::sync::atomic::Ordering::Relaxed) {
+                last = Some(initiate(address));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            drop(last);
+        }
+    });
+    for _ in 0..2 {
+        let client = attach_again(&test, address).await;
+        client.pull();
+        test.wait_for_hsm(|view| matches!(view.state, HsmState::Absent { .. }))
+            .await;
+    }
+    let client = attach_again(&test, address).await;
+    let _more: Vec<_> = (0..300).map(|_| initiate(address)).collect();
+    assert!(test.hsm_view().await.device.is_some());
+    go_on.store(false, std::sync::atomic::Ordering::Relaxed);
+    flood.join().expect("the flood");
+    client.pull();
     test.shutdown().await;
 }

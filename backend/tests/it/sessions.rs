@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use crate::{
     events::EventSocket,
     http::{code, log_in, send, set_cookie},
-    test_server::{CARLA, DOUG, TestServer},
-    tls::server::{listen, token_for},
+    test_server::{CARLA, DOUG, TestServer, listen},
+    tls::server::token_for,
 };
 
 const MINUTE: time::Duration = time::Duration::MINUTE;

@@ -1,6 +1,6 @@
 //! A running server with one simulated HSM and four people.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use countersign_protocol::{
     Timestamp,
@@ -27,7 +27,7 @@ use countersign_server::{
         TrustedProxies,
     },
     hsm::{Connector, so_pin},
-    http,
+    http::{self, ConnectionLimits, Connections},
     server::{Server, SimulatorConnector},
     signing::SigningError,
     store,
@@ -35,6 +35,7 @@ use countersign_server::{
     tokens::TokenError,
 };
 use countersign_simulator::{Profile, Simulator};
+use tokio::net::TcpListener;
 
 use crate::person::{Card, Person, new_card};
 
@@ -83,6 +84,21 @@ pub fn config(folder: &Path, demo: bool) -> Config {
         tls: TlsConfig::default(),
         trusted_proxies: TrustedProxies::default(),
     }
+}
+
+/// Serves without TLS, as behind a proxy.
+pub async fn listen(server: &Server) -> SocketAddr {
+    listen_with(server, ConnectionLimits::of_this_process()).await
+}
+
+/// Serves without TLS, with these limits of connections.
+pub async fn listen_with(server: &Server, limits: ConnectionLimits) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let proxies = server.config.trusted_proxies.clone();
+    let connections = Connections::new(router(server).await, proxies, limits);
+    tokio::spawn(connections.serve(listener, std::future::pending()));
+    address
 }
 
 pub async fn router(server: &Server) -> axum::Router {

@@ -26,7 +26,10 @@ impl Devices {
             slot.is_some_and(|slot| slot.unprotected())
         };
         match verify(session, &self.anchors, unprotected, EXAMINATION_TIMEOUT) {
-            Ok(arrival) => self.admit(session, arrival),
+            Ok(arrival) => {
+                session.mark_verified();
+                self.admit(session, arrival);
+            }
             Err(error) => {
                 tracing::warn!(from = session.from(), %error, "device rejected");
                 session.end(Ending::Refused(format!("Device rejected: {error}")));

@@ -1,5 +1,7 @@
 //! The reasons why a change of people, or a log-in, is rejected.
 
+use std::time::Duration;
+
 use countersign_protocol::{
     Timestamp,
     cvc::{AttestationError, PkaFileError},
@@ -73,8 +75,9 @@ fn shown(at: &Timestamp) -> impl std::fmt::Display {
 pub enum LoginError {
     #[error("{0}")]
     Rejected(String),
-    #[error("too many log-ins are in progress: try again in a few minutes")]
-    TooMany,
+    /// The time after which the next log-in is possible.
+    #[error("this key has logged in too often: try again in {} s", .0.as_secs() + 1)]
+    TooOften(Duration),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -1,7 +1,8 @@
 //! Log-in to the portal with a statement that the enrolled card signs.
 
+use super::{LoginError, People, challenges::CHALLENGE_SECONDS};
+use crate::store::{self, StoreError};
 use countersign_protocol::{
-    Timestamp,
     audit::{Actor, AuditEvent},
     dsse::{Envelope, EnvelopeError},
     operator::KeyStatus,
@@ -9,54 +10,31 @@ use countersign_protocol::{
     statement::LoginStatement,
     task::Task,
 };
-use jiff::SignedDuration;
-
-use super::{LoginError, People};
-use crate::{
-    random,
-    store::{self, StoreError},
-};
-
-/// Lifetime of a log-in challenge, in seconds: the person has to find their card and enter the PIN.
-const CHALLENGE_SECONDS: i64 = 5 * 60;
-/// Largest number of log-ins in progress. A log-in needs no authentication to begin and takes a row of the database, so a stranger
-/// could fill the disk without this limit.
-const MOST_CHALLENGES: u32 = 1000;
 
 impl People {
-    /// Creates a challenge: a signed task for the helper with a nonce that works once.
-    pub async fn challenge(&self) -> Result<LoginChallenge, LoginError> {
-        let nonce = random::random(26)?;
-        let mut tx = self.store.write().await?;
-        if store::invitations::count_nonces(tx.connection()).await? >= MOST_CHALLENGES {
-            return Err(LoginError::TooMany);
-        }
-        let expires_at = Timestamp::now() + SignedDuration::from_secs(CHALLENGE_SECONDS);
-        store::invitations::insert_nonce(tx.connection(), &nonce, expires_at).await?;
-        tx.commit().await?;
+    /// Creates a challenge: a signed task for the helper with a nonce that works once. Stores nothing.
+    pub fn challenge(&self) -> Result<LoginChallenge, LoginError> {
+        let nonce = self.challenges.nonce()?;
+        let task = Task::LogIn { nonce };
         Ok(LoginChallenge {
-            task: self
-                .identity
-                .task(Task::LogIn { nonce }, CHALLENGE_SECONDS)?,
+            task: self.identity.task(task, CHALLENGE_SECONDS)?,
         })
     }
 
-    /// Checks the signed statement. The nonce is used up even if the statement is rejected.
+    /// Checks the signed statement. Writes only if an enrolled key has signed it.
     pub async fn log_in(&self, envelope: &Envelope) -> Result<SessionView, LoginError> {
         let rejected = |why: &str| LoginError::Rejected(why.to_owned());
         let invalid = |error: EnvelopeError| {
             LoginError::Rejected(format!("the log-in was rejected: {error}"))
         };
         let claimed: LoginStatement = envelope.peek().map_err(invalid)?;
-        let mut tx = self.store.write().await?;
-        let fresh = store::invitations::take_nonce(tx.connection(), &claimed.nonce).await?;
-        let operator = store::operators::by_key(tx.connection(), &claimed.key).await?;
-        tx.commit().await?;
-        if !fresh {
-            return Err(rejected(
-                "the log-in challenge expired or was already used: log in again",
-            ));
-        }
+        let expired_or_used =
+            || rejected("the log-in challenge expired or was already used: log in again");
+        let nonce = self.challenges.read(&claimed.nonce);
+        let nonce = nonce.ok_or_else(expired_or_used)?;
+        let mut connection = self.store.read().await?;
+        let operator = store::operators::by_key(&mut connection, &claimed.key).await?;
+        drop(connection);
         let operator = operator.ok_or_else(|| {
             rejected(
                 "this card's key is not enrolled on this server: use another card, or ask an admin for an invitation",
@@ -83,22 +61,26 @@ impl People {
                 ));
             }
         }
+        if statement.nonce != claimed.nonce || !self.challenges.use_up(nonce) {
+            return Err(expired_or_used());
+        }
+        // Only now, because a stranger could otherwise use up the log-ins of this key.
+        let key = operator.view.key.fingerprint;
+        self.log_ins.check(key).map_err(LoginError::TooOften)?;
         let person = operator.view.person.clone();
         let mut tx = self.store.write().await?;
         tx.audit(
             &Actor::Operator {
                 person: person.clone(),
             },
-            AuditEvent::LoggedIn {
-                key: operator.view.key.fingerprint,
-            },
+            AuditEvent::LoggedIn { key },
         )
         .await?;
         tx.commit().await?;
         Ok(SessionView {
             person,
             roles: operator.view.roles,
-            key: Some(operator.view.key.fingerprint),
+            key: Some(key),
         })
     }
 

@@ -1,6 +1,7 @@
 //! People: the first admin, invitations, enrolment and confirmation of keys, and log-in.
 
 mod bootstrap;
+mod challenges;
 mod enrolment;
 mod error;
 mod invitation;
@@ -11,13 +12,20 @@ mod tests;
 
 pub use error::{CodeError, LoginError, PeopleError};
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use countersign_protocol::{cvc::TrustAnchors, id::OperatorId, session::SessionView};
+use countersign_protocol::{
+    cvc::{Fingerprint, TrustAnchors},
+    id::OperatorId,
+    session::SessionView,
+};
 
+use self::challenges::Challenges;
 use crate::{
     identity::ServerKey,
+    random::RandomError,
     store::{self, Store, StoreError},
+    throttle::Throttle,
 };
 
 /// Changes people and their keys. Clones share the same state.
@@ -28,7 +36,14 @@ pub struct People {
     anchors: Arc<TrustAnchors>,
     /// Origin under which browsers open the portal. Links and statements name it.
     origin: Arc<str>,
+    challenges: Arc<Challenges>,
+    /// Limits the log-ins with each key.
+    log_ins: Arc<Throttle<Fingerprint>>,
 }
+
+/// Number of log-ins with one key at once, and the time after which one more is possible.
+const LOG_INS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+const LOG_IN_PERIOD: Duration = Duration::from_secs(10);
 
 impl People {
     pub fn new(
@@ -36,13 +51,15 @@ impl People {
         identity: Arc<ServerKey>,
         anchors: Arc<TrustAnchors>,
         origin: &str,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RandomError> {
+        Ok(Self {
             store,
             identity,
             anchors,
             origin: origin.into(),
-        }
+            challenges: Arc::new(Challenges::new()?),
+            log_ins: Arc::new(Throttle::new(LOG_INS, LOG_IN_PERIOD)),
+        })
     }
 
     /// The operator's session view, unless their key is unconfirmed or revoked.

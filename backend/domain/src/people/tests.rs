@@ -39,7 +39,7 @@ impl Server {
             ORIGIN,
         );
         Self {
-            people,
+            people: people.unwrap(),
             _folder: folder,
         }
     }
@@ -206,7 +206,7 @@ async fn a_log_in_with_an_unconfirmed_key_and_one_with_a_revoked_key_have_differ
 
 /// Logs in with this key, as a helper does.
 async fn log_in(server: &Server, card: &ServerKey) -> Result<Person, String> {
-    let challenge = server.people.challenge().await.unwrap();
+    let challenge = server.people.challenge().unwrap();
     let task: ServerTask = challenge.task.peek().unwrap();
     let Task::LogIn { nonce } = task.task else {
         panic!("a log-in task");

@@ -14,7 +14,6 @@ mod waiting;
 
 pub use ending::Ending;
 pub use session::{Connection, RamSession, Reply};
-pub use sessions::TooManySessions;
 pub use slot::{RemoteConnector, Slot};
 pub use transport::{EXAMINATION_TIMEOUT, RemoteTransport};
 pub use url_token::UrlToken;

@@ -1,4 +1,4 @@
-//! Bootstrap codes, invitations and log-in nonces.
+//! Bootstrap codes and invitations.
 
 use countersign_protocol::{
     Timestamp,
@@ -135,45 +135,4 @@ pub async fn set_status(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Number of log-in nonces that were neither used nor expired.
-pub async fn count_nonces(connection: &mut SqliteConnection) -> Result<u32, StoreError> {
-    Ok(
-        sqlx::query_scalar("SELECT COUNT(*) FROM login_nonces WHERE expires_at > ?")
-            .bind(time_text(Timestamp::now()))
-            .fetch_one(connection)
-            .await?,
-    )
-}
-
-/// Stores a log-in nonce, and deletes those that expired.
-pub async fn insert_nonce(
-    connection: &mut SqliteConnection,
-    nonce: &str,
-    expires_at: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM login_nonces WHERE expires_at < ?")
-        .bind(time_text(Timestamp::now()))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("INSERT INTO login_nonces (nonce, expires_at) VALUES (?, ?)")
-        .bind(nonce)
-        .bind(time_text(expires_at))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Deletes a log-in nonce. Returns whether it existed and had not expired.
-pub async fn take_nonce(
-    connection: &mut SqliteConnection,
-    nonce: &str,
-) -> Result<bool, StoreError> {
-    let deleted = sqlx::query("DELETE FROM login_nonces WHERE nonce = ? AND expires_at > ?")
-        .bind(nonce)
-        .bind(time_text(Timestamp::now()))
-        .execute(connection)
-        .await?;
-    Ok(deleted.rows_affected() == 1)
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
 use countersign_protocol::{
@@ -18,7 +18,7 @@ use super::{
     session_store::{LONGEST, SessionStore},
 };
 use crate::{
-    http::{self, problem::ApiError},
+    http::{self, connection::Peer, problem::ApiError},
     people::People,
     tls::ClientCertificate,
     tokens::Tokens,
@@ -103,6 +103,9 @@ impl Authenticator {
         // Taken before the look-up, so that a change during the look-up is noticed next time.
         let (generation, since) = (self.people.generation(), Instant::now());
         let caller = self.look_up(parts).await?;
+        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer>>() {
+            peer.keep_connection();
+        }
         let span = tracing::Span::current();
         span.record("person", caller.person().name.as_str());
         if let Caller::Token { token, .. } = &caller {

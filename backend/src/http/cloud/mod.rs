@@ -9,7 +9,7 @@ mod signhash;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRef, State},
+    extract::{FromRef, State},
     middleware,
     routing::{get, post},
 };
@@ -22,6 +22,7 @@ use self::{
     resource::{HsmResource, KeyDomainResource, KeyResource},
 };
 use super::{
+    body::Bodies,
     extract::{Path, Query},
     problem::ApiError,
 };
@@ -37,7 +38,9 @@ use crate::{
 const BODY_LIMIT: usize = 16 * 1024;
 
 /// All routes below `/se/api`. The caller wraps them in the session layer.
-pub fn routes(state: &http::State) -> Router<http::State> {
+pub fn routes(state: &http::State, strangers: &Bodies) -> Router<http::State> {
+    // The caller is identified later, when the body has been read.
+    let bodies = strangers.up_to(BODY_LIMIT);
     Router::new()
         .route("/hsms", get(hsms))
         .route("/hsms/{hsm}", get(hsm))
@@ -70,7 +73,10 @@ pub fn routes(state: &http::State) -> Router<http::State> {
                 "this address does not support this method: read lists, HSMs, keys and key domains with GET, and request `signhash` with POST",
             )
         })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(move |request, next| {
+            let bodies = bodies.clone();
+            async move { bodies.run(request, next).await }
+        }))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             security::not_from_a_page,

@@ -5,19 +5,19 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
-use tokio::net::TcpListener;
-
-use crate::tls::{ClientCertificate, TlsListener};
+use super::places::Place;
+use crate::{network::Network, tls::ClientCertificate};
 
 /// The peer of a connection. Every request on the connection carries a clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Peer {
     pub address: SocketAddr,
     /// The client certificate whose private key the peer proved.
     pub certificate: Option<Arc<ClientCertificate>>,
     /// Dropped when the connection ends.
     alive: Arc<()>,
+    /// The place of the connection, if the number of connections is limited.
+    place: Option<Arc<Place>>,
 }
 
 impl Peer {
@@ -26,6 +26,37 @@ impl Peer {
             address,
             certificate: None,
             alive: Arc::new(()),
+            place: None,
+        }
+    }
+
+    /// The peer on a connection with this place.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        Self {
+            place: Some(Arc::new(place)),
+            ..self
+        }
+    }
+
+    /// The peer that proved the private key of this certificate.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Option<Arc<ClientCertificate>>) -> Self {
+        Self {
+            certificate,
+            ..self
+        }
+    }
+
+    /// The network to which limits for strangers apply.
+    pub fn network(&self) -> Network {
+        self.address.ip().into()
+    }
+
+    /// Keeps the connection from giving way to others, because its caller has proven who they are.
+    pub fn keep_connection(&self) {
+        if let Some(place) = &self.place {
+            place.keep();
         }
     }
 
@@ -46,21 +77,7 @@ impl Peer {
             address: (client, port).into(),
             certificate: certificate.map(Arc::new),
             alive: self.alive.clone(),
-        }
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self::new(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self {
-            certificate: stream.io().certificate(),
-            ..Self::new(*stream.remote_addr())
+            place: self.place.clone(),
         }
     }
 }

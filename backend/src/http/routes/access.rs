@@ -3,10 +3,15 @@
 //! A handler may narrow this down further, such as to the requester of an activation. The cloud service's interface
 //! (`http/cloud`) has one kind of caller for all its routes, and `http/ram.rs` accepts devices only.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::Method,
     middleware::Next,
     response::Response,
@@ -17,9 +22,15 @@ use countersign_protocol::{
     text::any_of,
 };
 
-use crate::http::{
-    auth::{Authenticator, Caller},
-    problem::ApiError,
+use crate::{
+    http::{
+        auth::{Authenticator, Caller},
+        body::Bodies,
+        connection::Peer,
+        problem::ApiError,
+    },
+    network::Network,
+    throttle::Throttle,
 };
 
 /// The callers that a route accepts.
@@ -99,6 +110,20 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/events", Callers(ALL)),
 ];
 
+/// The routes whose bodies list files, with their longest body in bytes. An approval repeats the list in base64.
+const WITH_FILES: &[(&str, &str, usize)] = &[
+    ("POST", "/activations", 8 * 1024 * 1024),
+    ("POST", "/activations/{id}/approvals", 12 * 1024 * 1024),
+];
+
+/// The longest body of a route whose bodies list files, in bytes.
+pub fn longest_with_files(method: &Method, path: &str) -> Option<usize> {
+    WITH_FILES
+        .iter()
+        .find(|(m, p, _)| *m == method.as_str() && *p == path)
+        .map(|(_, _, longest)| *longest)
+}
+
 impl Access {
     /// Looks up who may call a route; `None` if it is not in [`TABLE`].
     pub fn of(method: &Method, path: &str) -> Option<Self> {
@@ -168,9 +193,69 @@ fn alternatives(roles: &[Role]) -> String {
 pub struct RouteAccess {
     pub auth: Authenticator,
     pub access: Access,
+    pub bodies: Bodies,
+    /// Limits how often strangers of one network may call the route.
+    pub throttle: Option<Arc<Throttle<Network>>>,
 }
 
-/// Rejects callers who may not call the route, before their request is read. Handlers then find the [`Caller`] in the
+/// The limits for strangers who call routes that are open to anyone. A limit for all strangers together would let one of them lock
+/// everybody out.
+pub struct Throttles {
+    /// Challenges of log-ins, which cost a signature of the server.
+    challenges: Arc<Throttle<Network>>,
+    /// Log-ins and one-time codes.
+    attempts: Arc<Throttle<Network>>,
+}
+
+impl Default for Throttles {
+    fn default() -> Self {
+        let many = NonZeroU32::MIN.saturating_add(99);
+        Self {
+            challenges: Arc::new(Throttle::new(many, Duration::from_millis(100))),
+            attempts: Arc::new(Throttle::new(many, Duration::from_secs(1))),
+        }
+    }
+}
+
+impl Throttles {
+    /// The limit of a route, if it has one.
+    pub fn of(
+        &self,
+        access: Access,
+        method: &Method,
+        path: &str,
+    ) -> Option<Arc<Throttle<Network>>> {
+        match path {
+            _ if access != Anyone || *method == Method::GET => None,
+            "/session/challenge" => Some(self.challenges.clone()),
+            _ => Some(self.attempts.clone()),
+        }
+    }
+}
+
+impl RouteAccess {
+    /// Counts a request of this stranger.
+    fn count(&self, request: &Request) -> Result<(), ApiError> {
+        let Some(throttle) = &self.throttle else {
+            return Ok(());
+        };
+        let peer = request.extensions().get::<ConnectInfo<Peer>>();
+        // Without a peer, requests share one limit.
+        let network = peer.map_or_else(
+            || IpAddr::from(Ipv6Addr::UNSPECIFIED).into(),
+            |ConnectInfo(peer)| peer.network(),
+        );
+        throttle.check(network).map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            ApiError::too_many(
+                format!("too many attempts came from your network: try again in {seconds} s"),
+                wait,
+            )
+        })
+    }
+}
+
+/// Rejects callers who may not call the route, before their request is read, and reads it within its limits. Handlers then find the [`Caller`] in the
 /// request.
 pub async fn enforce(
     State(route): State<Arc<RouteAccess>>,
@@ -178,11 +263,13 @@ pub async fn enforce(
     next: Next,
 ) -> Result<Response, ApiError> {
     if route.access == Anyone {
-        return Ok(next.run(request).await);
+        route.count(&request)?;
+        return route.bodies.run(request, next).await;
     }
     let (mut parts, body) = request.into_parts();
     let identified = route.auth.identify(&mut parts).await?;
     route.access.check(&identified.caller)?;
     parts.extensions.insert(identified);
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let request = Request::from_parts(parts, body);
+    route.bodies.run(request, next).await
 }

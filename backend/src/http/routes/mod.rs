@@ -17,16 +17,13 @@ mod tokens;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::{Router, extract::DefaultBodyLimit, http::Method, middleware::from_fn_with_state};
+use axum::{Router, http::Method, middleware::from_fn_with_state};
 use utoipa::openapi::path::PathItem;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 pub use self::access::Access;
 use self::access::RouteAccess;
-use super::State;
-
-/// Longest body of a request by anyone, in bytes: large enough for an enrolment.
-const ANONYMOUS_BODY_LIMIT: usize = 64 * 1024;
+use super::{State, body::Bodies};
 
 /// The handler of one method of one path, with its documentation.
 type Handler = UtoipaMethodRouter<State>;
@@ -54,7 +51,10 @@ pub fn all() -> Vec<Handler> {
 ///
 /// # Errors
 /// A route is missing in [`access::TABLE`].
-pub fn router(state: &State) -> anyhow::Result<Router<State>> {
+pub fn router(state: &State, strangers: &Bodies) -> anyhow::Result<Router<State>> {
+    let throttles = access::Throttles::default();
+    let known = Bodies::of_known();
+    let files = Bodies::with_files(0);
     let mut router = Router::new();
     for (_, paths, handler) in all() {
         for (path, item) in paths.paths {
@@ -62,16 +62,18 @@ pub fn router(state: &State) -> anyhow::Result<Router<State>> {
                 .with_context(|| format!("a handler of {path} must have one method"))?;
             let access = Access::of(&method, &path)
                 .with_context(|| format!("the table of callers lacks {method} {path}"))?;
+            let bodies = match (access, access::longest_with_files(&method, &path)) {
+                (Access::Anyone, _) => strangers.clone(),
+                (_, Some(longest)) => files.up_to(longest),
+                (_, None) => known.clone(),
+            };
             let route = Arc::new(RouteAccess {
                 auth: state.auth.clone(),
                 access,
+                bodies,
+                throttle: throttles.of(access, &method, &path),
             });
             let handler = handler.clone();
-            let handler = match access {
-                // Inside of the limit for all routes.
-                Access::Anyone => handler.layer(DefaultBodyLimit::max(ANONYMOUS_BODY_LIMIT)),
-                Access::Callers(_) | Access::People(_) => handler,
-            };
             router = router.route(
                 &path,
                 handler.route_layer(from_fn_with_state(route, access::enforce)),

@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Handler> {
     responses((status = 200, description = "The task for the helper", body = LoginChallenge)),
 )]
 async fn challenge(State(people): State<People>) -> Result<Json<LoginChallenge>, ApiError> {
-    Ok(Json(people.challenge().await?))
+    Ok(Json(people.challenge()?))
 }
 
 /// Begins a session, which the cookie in the response identifies.

@@ -154,7 +154,7 @@ async fn log_in(test: &mut TestServer, index: usize) -> String {
     };
     use tower::ServiceExt;
     let router = crate::test_server::router(&test.server).await;
-    let challenge: LoginChallenge = test.server.people.challenge().await.expect("a challenge");
+    let challenge: LoginChallenge = test.server.people.challenge().expect("a challenge");
     let statement = test.people[index].card.log_in(&challenge.task);
     let body = serde_json::to_vec(&LogIn { statement }).expect("JSON");
     let request = Request::post("/api/v1/session")

@@ -10,6 +10,7 @@ use countersign_protocol::{
     audit::AuditEvent,
     id::ActivationId,
     mechanism::Mechanism,
+    operator::Role,
     signature::{SignRequest, SignatureView},
 };
 use countersign_server::{activation::ActivationError, signing::SigningError};
@@ -34,11 +35,9 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
         .expect("within the time limit")
 }
 
-/// Anonymous writes and the HSM work again without a restart.
+/// Changes by people and the HSM work again without a restart.
 async fn works_again(test: &mut TestServer, lost: Lost) {
-    in_time(test.server.people.challenge())
-        .await
-        .expect("a challenge is stored");
+    in_time(test.invite("Eve", Role::Requester)).await;
     let id = test.request_signatures("ec", &["afterwards"]).await;
     test.open(&id).await;
     test.sign(&id, "1", &request_for("afterwards", EC))

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     cloud::client::lock,
-    test_server::{BEN, TestServer, reason, request_for},
-    tls::server::{TlsServer, listen},
+    test_server::{BEN, TestServer, listen, reason, request_for},
+    tls::server::TlsServer,
 };
 
 /// Longest time between the request and the hang-up, in microseconds.

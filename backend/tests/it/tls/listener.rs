@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use countersign_protocol::about::About;
 use countersign_server::{
     config::{Files, TlsConfig},
-    tls::{HandshakeLimits, TlsError, TlsListener, reload_when_changed},
+    http::{ConnectionLimits, PlaceLimits},
+    tls::{Handshakes, TlsError, reload_when_changed},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 use super::server::{BOTH, Pair, TlsServer, in_time, send};
@@ -78,9 +79,14 @@ async fn plain_http_is_rejected_with_status_400() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_handshakes_do_not_delay_other_clients() {
-    let limits = HandshakeLimits {
+    let limits = ConnectionLimits {
+        places: PlaceLimits {
+            strangers: 8,
+            strangers_per_network: 8,
+            known: 8,
+        },
         handshake: Duration::from_secs(2),
-        most: 8,
+        ..ConnectionLimits::of_this_process()
     };
     let tls_server = TlsServer::with(limits, |_| {}).await;
     let mut stalled = Vec::new();
@@ -174,33 +180,27 @@ async fn each_unusable_certificate_has_its_own_error() {
     let good = Pair::new("good");
     let files = good.write(folder.path(), "good");
     let other = Pair::new("other").write(folder.path(), "other");
-    let rejection = async |certificate: &std::path::Path, key: &std::path::Path| {
-        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let rejection = |certificate: &std::path::Path, key: &std::path::Path| {
         let files = Files {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         };
-        TlsListener::new(
-            tcp,
-            &files,
-            &TlsConfig::default(),
-            HandshakeLimits::default(),
-        )
-        .err()
-        .expect("a refusal")
+        Handshakes::new(&files, &TlsConfig::default())
+            .err()
+            .expect("a refusal")
     };
     let none = folder.path().join("none");
-    let error = rejection(&none, &files.key).await;
+    let error = rejection(&none, &files.key);
     assert!(matches!(error, TlsError::Unreadable { .. }), "{error}");
-    let error = rejection(&files.certificate, &none).await;
+    let error = rejection(&files.certificate, &none);
     assert!(matches!(error, TlsError::Unreadable { .. }), "{error}");
-    let error = rejection(&files.certificate, &other.key).await;
+    let error = rejection(&files.certificate, &other.key);
     assert!(matches!(error, TlsError::OtherKey { .. }), "{error}");
-    let error = rejection(&files.key, &files.key).await;
+    let error = rejection(&files.key, &files.key);
     assert!(matches!(error, TlsError::NoCertificate(_)), "{error}");
-    let error = rejection(&files.certificate, &files.certificate).await;
+    let error = rejection(&files.certificate, &files.certificate);
     assert!(matches!(error, TlsError::NoKey(_)), "{error}");
     std::fs::write(&none, "-----BEGIN CERTIFICATE-----\n????").expect("written");
-    let error = rejection(&none, &files.key).await;
+    let error = rejection(&none, &files.key);
     assert!(matches!(error, TlsError::Damaged(_)), "{error}");
 }

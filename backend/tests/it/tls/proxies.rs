@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_protocol::{problem::ProblemCode, session::SessionView};
-use countersign_server::config::{Config, TrustedProxies};
+use countersign_server::{
+    config::{Config, TrustedProxies},
+    http::ConnectionLimits,
+};
 use countersign_simulator::Profile;
 use tokio::net::TcpStream;
 
-use super::server::{Answer, Pair, TlsServer, in_time, listen, send, token_for};
+use super::server::{Answer, Pair, TlsServer, in_time, send, token_for};
 use crate::{
     person::new_card,
     ram_client::{Client, pass_through},
-    test_server::{TestServer, config, start_with},
+    test_server::{TestServer, config, listen, start_with},
 };
 
 fn trusting(proxies: &[&str]) -> TrustedProxies {
@@ -123,7 +126,7 @@ async fn forwarded_certificates_of_other_peers_are_ignored() {
 /// A proxy that authenticates with its own certificate still forwards those of its clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxys_own_certificate_does_not_identify_its_clients() {
-    let tls_server = TlsServer::with(Default::default(), |config| {
+    let tls_server = TlsServer::with(ConnectionLimits::of_this_process(), |config| {
         config.trusted_proxies = trusting(&["127.0.0.1"]);
     })
     .await;

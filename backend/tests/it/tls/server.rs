@@ -8,9 +8,8 @@ use countersign_protocol::{
 };
 use countersign_server::{
     config::{Files, TlsConfig},
-    http::Peer,
-    server::Server,
-    tls::{HandshakeLimits, Reload, TlsListener},
+    http::{ConnectionLimits, Connections},
+    tls::{Handshakes, Reload},
 };
 use countersign_simulator::Profile;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
@@ -101,11 +100,11 @@ pub struct TlsServer {
 
 impl TlsServer {
     pub async fn new() -> Self {
-        Self::with(HandshakeLimits::default(), |_| {}).await
+        Self::with(ConnectionLimits::of_this_process(), |_| {}).await
     }
 
     pub async fn with(
-        limits: HandshakeLimits,
+        limits: ConnectionLimits,
         change: impl FnOnce(&mut countersign_server::config::Config),
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -121,20 +120,15 @@ impl TlsServer {
         };
         change(&mut config);
         let tls = config.tls.clone();
+        let proxies = config.trusted_proxies.clone();
         let hsm = new_card("TARGET", Profile::VENDOR, None);
         let server = start_with(config, &hsm).await;
         let test = TestServer::of(server, hsm, folder).await;
-        let (listener, reload) = TlsListener::new(tcp, &files, &tls, limits).expect("a listener");
+        let (handshakes, reload) = Handshakes::new(&files, &tls).expect("handshakes");
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = crate::test_server::router(&test.server)
-            .await
-            .into_make_service_with_connect_info::<Peer>();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(async { drop(stopped.await) })
-                .await
-                .expect("serves");
-        });
+        let router = crate::test_server::router(&test.server).await;
+        let connections = Connections::new(router, proxies, limits).with_tls(Some(handshakes));
+        let serving = tokio::spawn(connections.serve(tcp, async { drop(stopped.await) }));
         Self {
             test,
             address,
@@ -321,16 +315,6 @@ pub async fn send(
         head,
         body,
     })
-}
-
-/// Serves without TLS, as behind a proxy.
-pub async fn listen(server: &Server) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let router = crate::test_server::router(server).await;
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
 }
 
 /// Fails if this takes longer than 5 s.

@@ -19,8 +19,8 @@ use countersign_harness::{
     program::{Program, built},
 };
 use countersign_server::{
-    config::RemoteConfig,
-    http::{Peer, RamEndpoint},
+    config::{RemoteConfig, TrustedProxies},
+    http::{ConnectionLimits, Connections, RamEndpoint},
     remote::{RamSession, Remote, RemoteTransport},
 };
 use countersign_simulator::Profile;
@@ -151,14 +151,17 @@ fn over_http(
 async fn serve(arrivals: mpsc::Sender<Arc<RamSession>>) -> anyhow::Result<SocketAddr> {
     let remote = Remote::open(&RemoteConfig::default())?;
     let endpoint = RamEndpoint::new(remote, false, move |session| {
+        // The limits for strangers do not apply.
+        session.mark_verified();
         // Sessions that connect after the measurement are ignored.
         let _ = arrivals.send(session.clone());
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let router: Router = endpoint.routes();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    let limits = ConnectionLimits::of_this_process();
+    let connections = Connections::new(router, TrustedProxies::default(), limits);
+    tokio::spawn(connections.serve(listener, std::future::pending()));
     Ok(address)
 }
 

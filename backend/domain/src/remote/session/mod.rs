@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak},
@@ -15,6 +16,7 @@ use countersign_card::ApduLimits;
 use countersign_ram::{Answer, Initiation, Instruction, Notification, Outcome, Request};
 use tokio::sync::Notify;
 
+use self::verification::Verification;
 use super::ending::Ending;
 
 /// Longest time for which a POST is held. The client then gets an empty request, because it gives up after 40 s.
@@ -45,6 +47,7 @@ pub struct RamSession {
     /// Address of the client, for people.
     from: String,
     limits: ApduLimits,
+    verification: Verification,
     state: Mutex<State>,
     /// Wakes the held POST.
     client: Notify,
@@ -96,6 +99,7 @@ impl RamSession {
                 command: limit(initiation.max_command, ApduLimits::USUAL.command),
                 response: limit(initiation.max_response, ApduLimits::USUAL.response),
             },
+            verification: Verification::default(),
             state: Mutex::new(State {
                 phase: Phase::Initiated,
                 instructions: None,
@@ -247,6 +251,7 @@ impl RamSession {
                     let why = "the remote client's answer does not match its instructions";
                     self.end_locked(&mut state, Ending::Refused(why.into()));
                 } else if exchange.expected > 0 {
+                    self.note_answer();
                     state.outcomes = Some(answer.outcomes);
                 } else if let Some(Outcome::Failed(why)) = answer.outcomes.into_iter().next() {
                     self.end_locked(&mut state, Ending::Aborted(why));

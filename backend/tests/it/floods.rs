@@ -1,0 +1,107 @@
+//! Floods of requests by strangers, which must not keep others out.
+
+use std::net::IpAddr;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, StatusCode, header},
+    response::Response,
+};
+use countersign_protocol::{problem::ProblemCode, session::LoginChallenge};
+use countersign_server::{http::Peer, people::LoginError};
+use countersign_simulator::Profile;
+use tower::ServiceExt;
+
+use crate::{
+    http::{code, json, log_in},
+    test_server::{ANNA, BEN, ORIGIN, TestServer, router},
+};
+
+/// Posts from this address.
+async fn post(router: &Router, from: IpAddr, path: &str, body: &str) -> Response {
+    let request = Request::post(format!("/api/v1{path}"))
+        .header(header::ORIGIN, ORIGIN)
+        .header(header::CONTENT_TYPE, "application/json")
+        .extension(ConnectInfo(Peer::new((from, 1).into())))
+        .body(Body::from(body.to_owned()))
+        .expect("a request");
+    router.clone().oneshot(request).await.expect("an answer")
+}
+
+/// Size and time of the database's log of writes, to which every change is written.
+fn written(test: &TestServer) -> (u64, std::time::SystemTime) {
+    let log = test.folder.path().join("countersign.db-wal");
+    let log = std::fs::metadata(log).expect("the log");
+    (log.len(), log.modified().expect("a time"))
+}
+
+#[tokio::test]
+async fn a_flood_of_log_in_challenges_writes_nothing_and_locks_nobody_out() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let router = router(&test.server).await;
+    let stranger: IpAddr = "192.0.2.1".parse().expect("an address");
+    let before = written(&test);
+    let mut turned_away = None;
+    for _ in 0..2000 {
+        let response = post(&router, stranger, "/session/challenge", "").await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            turned_away = Some(response);
+        } else {
+            let _: LoginChallenge = json(response).await;
+        }
+    }
+    assert_eq!(written(&test), before);
+    let turned_away = turned_away.expect("one network has its share only");
+    let wait = turned_away.headers()[header::RETRY_AFTER].to_str();
+    assert_eq!(wait.expect("text"), "1");
+    assert_eq!(code(turned_away).await, ProblemCode::TooManyRequests);
+    log_in(&mut test, &router, ANNA).await;
+    test.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_network_has_its_share_of_attempts_whatever_addresses_it_uses() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let router = router(&test.server).await;
+    let body = r#"{"code":"0000"}"#;
+    let mut rejected = 0;
+    for number in 0..300_u16 {
+        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]);
+        let response = post(&router, address, "/enrolment/open", body).await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+            rejected += 1;
+        }
+    }
+    assert!(rejected > 0);
+    log_in(&mut test, &router, BEN).await;
+    test.shutdown().await;
+}
+
+/// A stranger can name any key in a statement, so only signed ones count.
+#[tokio::test]
+async fn only_the_holder_of_a_key_can_use_up_its_log_ins() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let people = test.server.people.clone();
+    for number in 0..60 {
+        let task = people.challenge().expect("a challenge").task;
+        let mut statement = test.people[BEN].card.log_in(&task);
+        statement.signatures = test.people[ANNA].card.log_in(&task).signatures;
+        let rejected = people.log_in(&statement).await;
+        assert!(rejected.is_err(), "{number}");
+    }
+    let mut results = Vec::new();
+    for _ in 0..100 {
+        let task = people.challenge().expect("a challenge").task;
+        let statement = test.people[BEN].card.log_in(&task);
+        results.push(people.log_in(&statement).await);
+    }
+    let first = results.iter().position(Result::is_err);
+    assert!(first.is_some_and(|first| first >= 30), "{first:?}");
+    assert!(matches!(results[99], Err(LoginError::TooOften(_))));
+    let router = router(&test.server).await;
+    log_in(&mut test, &router, ANNA).await;
+    test.shutdown().await;
+}
