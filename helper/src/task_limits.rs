@@ -70,6 +70,7 @@ fn check_approval(approve: &ApproveTask) -> Result<(), TaskLimitError> {
         device_certificates,
         // Its exact length is checked when it becomes a challenge.
         challenge: _,
+        remote: _,
         key: _,
         approved_by,
     } = approve;

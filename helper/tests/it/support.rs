@@ -512,6 +512,7 @@ impl Server {
             terms: self.terms(),
             device_certificates: Base64(self.hsm.to_ef()),
             challenge: Base64(challenge.to_vec()),
+            remote: false,
             key,
             approved_by: vec!["Ben".to_owned()],
         }

@@ -12,8 +12,11 @@ pub const KEY_LABEL: Longest = Longest::Bytes(64);
 pub const SIGNING_KEY_LABEL: Longest = Longest::Bytes(255);
 /// The name of a server.
 pub const SERVER_NAME: Longest = Longest::Characters(100);
+/// The most bytes in the name of a signing HSM. The name is the label of a PKCS#11 token, which has 32 bytes. Longer names could
+/// become equal when they are cut off.
+pub const HSM_NAME_BYTES: usize = 32;
 /// The name of a signing HSM.
-pub const HSM_NAME: Longest = Longest::Bytes(32);
+pub const HSM_NAME: Longest = Longest::Bytes(HSM_NAME_BYTES);
 /// An identifier that a server chooses, or a value that it uses once.
 pub const IDENTIFIER: Longest = Longest::Bytes(128);
 /// The longest time for which a server's task is valid, in seconds.

@@ -1,11 +1,14 @@
 //! The reasons why a configuration is rejected.
 
-use countersign_protocol::{cvc::DeviceId, id::HsmId};
+use countersign_protocol::{cvc::DeviceId, id::HsmId, text::UnreadableText};
 
 use super::hsm::LONGEST_HSM_ID;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// Helpers refuse the tasks of a server whose name is longer.
+    #[error("`name`: the server's name {0}")]
+    ServerName(#[from] UnreadableText),
     #[error(
         "HSM `{0}` needs exactly one of `reader`, `remote = true` or (with --demo) `simulator`"
     )]

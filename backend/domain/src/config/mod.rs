@@ -57,6 +57,7 @@ pub struct Config {
 impl Config {
     /// Checks what can be checked without reading another file or using a device.
     pub fn check(&self) -> Result<(), ConfigError> {
+        text::check(&self.name, limits::SERVER_NAME)?;
         let mut seen = std::collections::HashSet::new();
         let mut devices = std::collections::HashSet::new();
         for hsm in &self.hsms {

@@ -136,6 +136,7 @@ impl Attached {
             verified: self.verified.clone(),
             info: self.info.clone(),
             version: self.card.info().version_text(),
+            remote: self.card.locality() == Locality::Remote,
             secure_channel: self.card.has_secure_channel(),
             pka: self.pka,
             keys: self.keys.clone(),

@@ -88,6 +88,7 @@ impl Coordinator {
             terms: activation.terms.clone(),
             device_certificates: Base64(device.verified.chain().to_ef()),
             challenge: Base64(challenge.as_bytes().to_vec()),
+            remote: device.remote,
             key: custodian.key,
             approved_by: approved(&mut connection, &activation.terms).await?,
         }));
