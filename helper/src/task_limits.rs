@@ -112,7 +112,7 @@ fn check_terms(terms: &ActivationTerms) -> Result<(), TaskLimitError> {
             }
             match scope {
                 // Reading the task does not check the names.
-                Scope::Manifest { files } => Ok(files.check_names()?),
+                Scope::Manifest { files } => Ok(files.check_new()?),
                 Scope::Open => Ok(()),
             }
         }
