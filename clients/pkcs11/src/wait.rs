@@ -226,6 +226,7 @@ mod tests {
             Err(ClientError::Unreachable {
                 server: "sign.example.org".into(),
                 why: "refused".into(),
+                proxy: None,
                 timed_out: false,
             })
         };
