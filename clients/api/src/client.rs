@@ -84,7 +84,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(5),
             response: Duration::from_secs(30),
-            hsm: Duration::from_secs(120),
+            hsm: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             signature: Duration::from_secs(180),
         }
