@@ -5,7 +5,8 @@ use std::{
 
 use countersign_protocol::{
     activation::{
-        ActivationState, ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation, SignedApproval,
+        ActivationState, ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
+        SignedApproval,
     },
     dsse::Envelope,
     id::ActivationId,

@@ -207,12 +207,12 @@ impl Client {
         }
         let proxy = server.proxy()?;
         let config = config.proxy(proxy.as_ref().map(Proxy::connection));
-        let connector = ()
-            .chain(SocksConnector::default())
-            .chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
-            .chain(SilenceConnector)
-            .chain(RustlsConnector::default());
+        let connector =
+            ().chain(SocksConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(SilenceConnector)
+                .chain(RustlsConnector::default());
         let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
         Ok(Self {
             shared: Arc::new(Shared {
@@ -363,8 +363,7 @@ impl Client {
                     .request(Method::GET, path)?
                     .body(())
                     .map_err(|e| self.bad_request(e))?;
-                self.json(self.run(request, limit))
-                    .map(|(_, value)| value)
+                self.json(self.run(request, limit)).map(|(_, value)| value)
             },
         )
     }

@@ -101,7 +101,12 @@ fn is_exempt(uri: &Uri, exceptions: &str) -> bool {
     let exceptions: Vec<&str> = exceptions
         .split(',')
         .map(str::trim)
-        .map(|entry| entry.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(entry))
+        .map(|entry| {
+            entry
+                .strip_prefix('*')
+                .filter(|rest| rest.starts_with('.'))
+                .unwrap_or(entry)
+        })
         .collect();
     let any = "http://proxy.invalid";
     Matcher::builder()
@@ -189,7 +194,10 @@ mod tests {
         for value in ["gopher://me:secret@proxy", "http://", "me:secret@"] {
             let error = proxy("https://sign.example.org", &[("ALL_PROXY", value)]).unwrap_err();
             let error = error.to_string();
-            assert!(error.contains("ALL_PROXY") && !error.contains("secret"), "{error}");
+            assert!(
+                error.contains("ALL_PROXY") && !error.contains("secret"),
+                "{error}"
+            );
         }
     }
 }

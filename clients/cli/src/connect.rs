@@ -32,6 +32,7 @@ pub fn settings(global: &Global) -> Result<Settings, ClientError> {
         server: global.server.clone(),
         token_file: global.token_file.clone(),
         ca_file: global.ca_file.clone(),
+        in_background: false,
     };
     Ok(Settings::load(&overrides)?)
 }

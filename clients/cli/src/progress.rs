@@ -164,7 +164,12 @@ mod tests {
     fn a_log_without_news_gets_a_line_each_minute() {
         let after = |seconds| {
             let elapsed = Duration::from_secs(180);
-            heartbeat(Duration::from_secs(seconds), elapsed, "1 of 2 approvals", "2 h left")
+            heartbeat(
+                Duration::from_secs(seconds),
+                elapsed,
+                "1 of 2 approvals",
+                "2 h left",
+            )
         };
         assert_eq!(after(59), None);
         let line = after(60).unwrap();

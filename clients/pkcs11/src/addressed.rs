@@ -21,7 +21,6 @@ pub fn is_addressed() -> bool {
         .any(|argument| argument.contains(URI) || argument.contains(MODULE));
     in_arguments
         || MODULE_VARIABLES.iter().any(|variable| {
-            std::env::var_os(variable)
-                .is_some_and(|value| value.to_string_lossy().contains(MODULE))
+            std::env::var_os(variable).is_some_and(|value| value.to_string_lossy().contains(MODULE))
         })
 }

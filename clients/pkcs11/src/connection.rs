@@ -138,7 +138,11 @@ impl Connection {
 
 impl Clients {
     fn load() -> Result<Self, ClientError> {
-        let settings = Settings::load(&Overrides::default())?;
+        let is_addressed = is_addressed();
+        let settings = Settings::load(&Overrides {
+            in_background: !is_addressed,
+            ..Overrides::default()
+        })?;
         let activation = settings.activation.clone();
         let client = Client::from_settings(settings)?;
         let regular = Timeouts {
@@ -158,7 +162,7 @@ impl Clients {
             quiet,
             regular,
             settings: activation,
-            is_addressed: is_addressed(),
+            is_addressed,
         })
     }
 }

@@ -273,12 +273,15 @@ fn report_failure(
     let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
     match (error.code(), digest) {
         (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
-            let end = client.ended_activation(activation, END_TIMEOUT).ok().and_then(|view| {
-                let ActivationState::Ended { reason, .. } = &view.state else {
-                    return None;
-                };
-                Some(end_sentence(&view, reason))
-            });
+            let end = client
+                .ended_activation(activation, END_TIMEOUT)
+                .ok()
+                .and_then(|view| {
+                    let ActivationState::Ended { reason, .. } = &view.state else {
+                        return None;
+                    };
+                    Some(end_sentence(&view, reason))
+                });
             let why = end.unwrap_or_else(|| error.to_string());
             report::line(&format!("{what}, because {why}"));
             Rv(ck::CKR_USER_NOT_LOGGED_IN)

@@ -90,8 +90,8 @@ impl Drop for Signals {
                 if libc::sigaction(*signal, before, &raw mut current) == 0
                     && current.sa_sigaction != our_handler()
                 {
-                    // Another thread of the program has installed its own handler during the wait. It is put back at
-                    // once instead of being read first, because it could be installed between the two calls.
+                    // The program has installed its own handler during the wait, which is put back. The handlers are
+                    // exchanged instead of read first, so that none is lost that is installed between two calls.
                     libc::sigaction(*signal, &raw const current, std::ptr::null_mut());
                 }
             }
@@ -154,6 +154,15 @@ pub fn write_stderr(text: &str) {
     }
 }
 
+/// Keeps other tests from watching signals, which belong to the process.
+#[cfg(test)]
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +180,7 @@ mod tests {
     #[test]
     fn a_handler_that_the_program_installs_during_the_wait_stays() {
         let program = of_the_program as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        let _alone = alone();
         let signals = Signals::watch();
         assert_eq!(handler(libc::SIGHUP), our_handler());
         // SAFETY: the handler does nothing.

@@ -149,9 +149,17 @@ fn a_lease_that_ends_in_the_middle_is_reported_as_it_ended() {
     let by = json!({ "id": "o1", "name": "Anna" });
     for (reason, words, code) in [
         (json!({ "type": "lease-expired" }), "lease expired", 4),
-        (json!({ "type": "signature-limit-reached" }), "limit reached", 4),
+        (
+            json!({ "type": "signature-limit-reached" }),
+            "limit reached",
+            4,
+        ),
         (json!({ "type": "locked", "by": by }), "locked by Anna", 3),
-        (json!({ "type": "hsm-lost", "why": "unplugged" }), "unplugged", 1),
+        (
+            json!({ "type": "hsm-lost", "why": "unplugged" }),
+            "unplugged",
+            1,
+        ),
     ] {
         let server = Server::start(Behaviour {
             limit: Some(2),
@@ -411,7 +419,11 @@ mod interrupted {
                 ..Behaviour::default()
             });
             let ran = interrupt(start_waiting(&server, &program), signal).expect(3);
-            assert!(ran.err.contains("Ctrl-C cancels the request"), "{}", ran.err);
+            assert!(
+                ran.err.contains("Ctrl-C cancels the request"),
+                "{}",
+                ran.err
+            );
             assert!(ran.err.contains("8K3F was cancelled"), "{}", ran.err);
             assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
         }

@@ -69,7 +69,10 @@ fn a_proxy_that_fails_is_named_without_its_password() {
         let proxy = (variable, "http://me:secret@127.0.0.1:9");
         let error = keys(&[proxy]);
         let name = format!("proxy http://127.0.0.1:9 (from {variable})");
-        assert!(error.contains(&name) && error.contains("refused"), "{error}");
+        assert!(
+            error.contains(&name) && error.contains("refused"),
+            "{error}"
+        );
         assert!(!error.contains("secret"), "{error}");
         for exempt in ["sign.invalid", ".invalid", "*"] {
             let error = keys(&[proxy, ("NO_PROXY", exempt)]);

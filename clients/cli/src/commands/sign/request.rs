@@ -71,7 +71,10 @@ fn cancel_waiting(client: &Client, plan: &Plan) -> Result<(), CliError> {
             ActivationState::Queued | ActivationState::AwaitingApprovals
         );
         let is_same_hsm = view.terms.hsm.id == plan.key.hsm
-            || view.members.iter().any(|member| member.hsm.id == plan.key.hsm);
+            || view
+                .members
+                .iter()
+                .any(|member| member.hsm.id == plan.key.hsm);
         waits && is_same_hsm && view.terms.requester.id == own
     };
     // The newest one is first, so no queued one moves up before it is cancelled.

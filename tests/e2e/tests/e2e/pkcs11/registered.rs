@@ -53,7 +53,12 @@ fn program(home: &Path, server: &str, words: &[&str]) -> Command {
         use std::os::unix::fs::MetadataExt;
         own.uid() == 0
     }) {
-        command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.args([
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+        ]);
     }
     command
         .args(words)

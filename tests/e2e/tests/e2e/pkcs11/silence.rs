@@ -48,7 +48,9 @@ fn no_function_waits_forever_or_without_a_word() -> anyhow::Result<()> {
         );
     }
     // C_Sign, C_GetSlotList and C_Login wait longer than a few seconds.
-    let told = text.matches("still waiting for an answer from http").count();
+    let told = text
+        .matches("still waiting for an answer from http")
+        .count();
     ensure!(told >= 3, "{told} functions said that they wait:\n{text}");
     ensure!(took < CEILING, "{took:?}");
     Ok(())
