@@ -20,7 +20,7 @@ pub use tls::{Files, TlsConfig};
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use countersign_protocol::loopback::is_loopback_origin;
+use countersign_protocol::{limits, loopback::is_loopback_origin, text};
 use serde::Deserialize;
 
 /// An `[[anchor]]` section: a further root whose devices are accepted as genuine, cards and HSMs alike.
