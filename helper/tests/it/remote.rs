@@ -486,7 +486,6 @@ fn encrypted_pin_commands_need_a_permission() {
 fn two_cards(attachment: &mut Attachment) {
     let readers = ["A", "B"].map(|name| (name.to_owned(), card()));
     attachment.sources = vec![Arc::new(SimulatedSource::new(readers))];
-    attachment.once = false;
 }
 
 #[test]

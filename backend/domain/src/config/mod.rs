@@ -150,6 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_helpers_would_refuse_is_rejected() {
+        let named = |name: &str| {
+            let config = config("http://localhost", true, vec![]);
+            let name = name.to_owned();
+            Config { name, ..config }.check()
+        };
+        assert!(named(&"é".repeat(100)).is_ok());
+        for name in ["x".repeat(101), String::new(), "a\nb".into()] {
+            assert!(
+                matches!(named(&name), Err(ConfigError::ServerName(_))),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn defaults_beyond_their_limits_are_rejected() {
         let with = |change: fn(&mut LeaseConfig)| {
             let mut config = config("http://localhost", true, vec![]);
