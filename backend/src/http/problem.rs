@@ -19,6 +19,7 @@ use crate::{
     store::StoreError,
     tls::CertificateError,
     tokens::TokenError,
+    views::TooManyListeners,
 };
 
 /// An error response of the API.
@@ -182,6 +183,12 @@ impl From<LoginError> for ApiError {
             LoginError::TooOften(time) => Self::too_many(error.to_string(), time),
             other => Self::internal(other),
         }
+    }
+}
+
+impl From<TooManyListeners> for ApiError {
+    fn from(error: TooManyListeners) -> Self {
+        Self::too_many(error.to_string(), Duration::from_secs(60))
     }
 }
 

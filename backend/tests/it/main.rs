@@ -15,6 +15,7 @@ mod keys;
 mod labels;
 mod late_notices;
 mod leases;
+mod lists;
 mod lock_proofs;
 mod logging;
 mod long_polls;

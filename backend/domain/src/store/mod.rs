@@ -9,6 +9,7 @@ pub mod operators;
 pub mod remote;
 pub mod sessions;
 pub mod signatures;
+pub mod summaries;
 pub mod tokens;
 
 use std::{

@@ -85,7 +85,7 @@ impl From<StateFilter> for Which {
     }
 }
 
-/// Lists the last 200 activations that the caller may see, newest first. Requesters without another role see their own.
+/// Lists up to 200 activations that the caller may see: first those that are open or wait for approvals, then those that are queued, then those that have ended, each newest first. Requesters without another role see their own. The list leaves files out.
 #[utoipa::path(
     get, path = "/activations", operation_id = "listActivations",
     params(Filter),
@@ -103,9 +103,8 @@ async fn list(
     // Activations that the caller may not see must not count towards the limit.
     let sees = |terms: &ActivationTerms| caller.sees(terms);
     let own = Some(&caller.person().id);
-    Ok(Json(
-        views.activations(which, own, MOST, Some(&sees)).await?,
-    ))
+    let views = views.activations(which, own, MOST, Some(&sees)).await?;
+    Ok(Json(views))
 }
 
 /// Requests an activation, or joins an existing one. Requesters can request signatures, and admins new keys.
