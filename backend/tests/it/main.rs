@@ -4,6 +4,7 @@
 
 mod abandoned;
 mod bodies;
+mod bounds;
 mod cloud;
 mod connections;
 mod enrolment;
