@@ -121,8 +121,7 @@ impl Portal {
         self.activations.update(|all| {
             for view in views {
                 match all.iter_mut().find(|old| old.id() == view.id()) {
-                    Some(old) if old.revision > view.revision => {}
-                    Some(old) => *old = view,
+                    Some(old) => replace(old, view),
                     None => all.push(view),
                 }
             }
@@ -304,4 +303,20 @@ fn find(hsms: &Option<Vec<HsmView>>, id: &HsmId) -> Option<HsmView> {
 /// Path of an activation in the API, or of a resource below it.
 pub fn activation_path(id: &ActivationId, below: &str) -> String {
     format!("/activations/{}{below}", api::part(id.as_str()))
+}
+
+/// Replaces an activation by a newer one. Lists and events leave files out, so the files that are known are kept.
+fn replace(old: &mut ActivationView, mut new: ActivationView) {
+    if new.omitted_files < old.omitted_files {
+        old.terms.clone_from(&new.terms);
+        old.omitted_files = new.omitted_files;
+    }
+    if old.revision > new.revision {
+        return;
+    }
+    if old.omitted_files < new.omitted_files {
+        std::mem::swap(&mut new.terms, &mut old.terms);
+        new.omitted_files = old.omitted_files;
+    }
+    *old = new;
 }

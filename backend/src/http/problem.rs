@@ -19,6 +19,7 @@ use crate::{
     store::StoreError,
     tls::CertificateError,
     tokens::TokenError,
+    views::TooManyListeners,
 };
 
 /// An error response of the API.
@@ -143,8 +144,20 @@ fn cause(error: &dyn std::error::Error) -> String {
         None => error.to_string(),
     };
     match text.rsplit_once(" at line ") {
-        Some((what, place)) => format!("{what} (line {})", place.replace(" column ", ", column ")),
-        None => text,
+        Some((what, place)) => {
+            let place = place.replace(" column ", ", column ");
+            format!("{} (line {place})", shortened(what))
+        }
+        None => shortened(&text),
+    }
+}
+
+/// The beginning of a text that may repeat a value of the request.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -185,6 +198,12 @@ impl From<LoginError> for ApiError {
     }
 }
 
+impl From<TooManyListeners> for ApiError {
+    fn from(error: TooManyListeners) -> Self {
+        Self::too_many(error.to_string(), Duration::from_secs(60))
+    }
+}
+
 impl From<CertificateError> for ApiError {
     fn from(error: CertificateError) -> Self {
         Self::new(ProblemCode::InvalidRequest, error.to_string())
@@ -194,7 +213,10 @@ impl From<CertificateError> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         let code = match error {
-            TokenError::Label(_) | TokenError::Lifetime => ProblemCode::InvalidRequest,
+            TokenError::Label(_)
+            | TokenError::Lifetime
+            | TokenError::TooManyKeys(_)
+            | TokenError::Key(_) => ProblemCode::InvalidRequest,
             TokenError::NotFound => ProblemCode::NotFound,
             TokenError::CertificateTaken => ProblemCode::Conflict,
             TokenError::Store(_) | TokenError::Random(_) => return Self::internal(error),

@@ -86,7 +86,13 @@ impl Server {
         let anchors = Arc::new(anchors::anchors(&config)?);
         let remote = Remote::open(&config.remote)?;
         let hsms = Hsms::default();
-        let people = People::new(store.clone(), identity.clone(), anchors.clone(), origin)?;
+        let people = People::new(
+            store.clone(),
+            identity.clone(),
+            anchors.clone(),
+            origin,
+            folder,
+        )?;
         let activations = Activations::new(
             store.clone(),
             identity.clone(),

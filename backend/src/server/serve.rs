@@ -1,6 +1,6 @@
 //! Serves until the process receives SIGINT or SIGTERM.
 
-use std::time::Duration;
+use std::{io::IsTerminal, time::Duration};
 
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -49,7 +49,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     server.start().await?;
-    print_bootstrap_code(&server).await?;
+    offer_bootstrap_code(&server).await?;
     println!("Listening on {address} as {}", config.public_origin);
     let (locked, drain) = oneshot::channel::<()>();
     let connections = http::Connections::new(
@@ -73,7 +73,26 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a one-time code for the first admin to the terminal, never to a log. Returns `None` if operators already exist.
+/// Prints a one-time code for the first admin if this runs on a terminal. Otherwise the output may be a log that many can read, so
+/// the code goes to a file.
+async fn offer_bootstrap_code(server: &Server) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        print_bootstrap_code(server).await?;
+        return Ok(());
+    }
+    let Some((code, expires_at)) = server.people.new_bootstrap_code().await? else {
+        return Ok(());
+    };
+    let file = server.people.write_bootstrap_code(&code)?.display();
+    let origin = &server.config.public_origin;
+    println!(
+        "No admin is enrolled yet. Open {origin}/setup and enter the one-time code in {file} (until {expires_at:.0}). \
+         The file is deleted when the code is used."
+    );
+    Ok(())
+}
+
+/// Prints a one-time code for the first admin. Returns `None` if operators already exist.
 ///
 /// # Errors
 /// The code cannot be generated or stored.

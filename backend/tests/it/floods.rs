@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use crate::{
     http::{code, json, log_in},
     test_server::{ANNA, BEN, ORIGIN, TestServer, router},
+    tls::server::in_time,
 };
 
 /// Posts from this address.
@@ -103,5 +104,25 @@ async fn only_the_holder_of_a_key_can_use_up_its_log_ins() {
     assert!(matches!(results[99], Err(LoginError::TooOften(_))));
     let router = router(&test.server).await;
     log_in(&mut test, &router, ANNA).await;
+    test.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_wait_for_writes_and_delay_none() {
+    let test = TestServer::with_people(Profile::VENDOR).await;
+    let router = router(&test.server).await;
+    let stranger: IpAddr = "192.0.2.1".parse().expect("an address");
+    // Somebody writes all the time.
+    let tx = test.server.store.write().await.expect("a change");
+    for (path, body) in [
+        ("/session/challenge", ""),
+        ("/bootstrap", r#"{"code":"0000","name":"Eve"}"#),
+        ("/enrolment/open", r#"{"code":"0000"}"#),
+        ("/enrolment", r#"{"code":"0000","pka":""}"#),
+    ] {
+        let response = in_time(post(&router, stranger, path, body)).await;
+        assert!(response.status().as_u16() < 500, "{path}");
+    }
+    drop(tx);
     test.shutdown().await;
 }

@@ -17,6 +17,7 @@ use countersign_server::{
     activation::{ActivationError, LockRequest},
     keys::KeyError,
     signing::SigningError,
+    views::Who,
 };
 use countersign_simulator::Profile;
 
@@ -229,7 +230,11 @@ async fn a_change_of_key_settings_is_announced() {
     let test = TestServer::ready(Profile::VENDOR).await;
     let mut keys = test.hsm_view().await.keys.into_iter();
     let rsa = keys.find(|key| key.label == "rsa").expect("rsa");
-    let mut events = test.server.announcements.subscribe();
+    let mut events = test
+        .server
+        .announcements
+        .subscribe(Who::Person(test.anna().person.id.clone()))
+        .expect("a place");
     let admin = operator(&test.anna().person);
     let allowed = KeySettings { raw_rsa: true };
     test.server
@@ -238,8 +243,8 @@ async fn a_change_of_key_settings_is_announced() {
         .await
         .expect("allowed");
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
-        if let Event::Hsm { hsm } = event.expect("in time").expect("an event") {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+        if let Event::Hsm { hsm } = &event.expect("in time").expect("an event").event {
             // Events from before the change may still arrive.
             let mut keys = hsm.keys.iter().filter(|key| key.label == "rsa");
             if keys.any(|key| key.mechanisms.contains(&Mechanism::RsaRaw)) {

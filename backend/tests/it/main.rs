@@ -4,6 +4,7 @@
 
 mod abandoned;
 mod bodies;
+mod bounds;
 mod cloud;
 mod connections;
 mod enrolment;
@@ -16,6 +17,7 @@ mod labels;
 mod largest_manifest;
 mod late_notices;
 mod leases;
+mod lists;
 mod lock_proofs;
 mod logging;
 mod long_polls;

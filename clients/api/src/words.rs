@@ -6,7 +6,7 @@ pub use countersign_protocol::text::{all_of, any_of, count, printable};
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationView, Decision, EndReason},
-    purpose::Purpose,
+    cvc::Fingerprint,
     text,
 };
 
@@ -161,8 +161,9 @@ fn expired(view: &ActivationView) -> String {
 }
 
 /// The purpose of an activation, as an infinitive: `sign 3 files with key "firmware"`.
-pub fn purpose(purpose: &Purpose) -> String {
-    purpose.in_words(|label, _| format!("\"{}\"", printable(label)))
+pub fn purpose(view: &ActivationView) -> String {
+    let name = |label: &str, _: Option<&Fingerprint>| format!("\"{}\"", printable(label));
+    view.terms.purpose.in_words_with(view.omitted_files, name)
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub fn details(view: &ActivationView) -> String {
          Lease       up to {}, {}\nQuorum      {}\nSignatures  {}\n",
         terms.id,
         status(view),
-        purpose(&terms.purpose),
+        purpose(view),
         hsms(view),
         printable(&terms.requester.name),
         printable(&terms.reason),

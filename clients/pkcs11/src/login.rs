@@ -234,7 +234,7 @@ fn open(
     if !covers(&view, keys) {
         report::line(&format!(
             "activation {id} is to {}, which does not include key {} of HSM {}: name another activation in COUNTERSIGN_ACTIVATION, or unset it",
-            countersign_client::words::purpose(&view.terms.purpose),
+            countersign_client::words::purpose(&view),
             labels(keys),
             slot.hsm
         ));

@@ -193,7 +193,7 @@ pub fn announce(view: &ActivationView, joined: bool) {
         "{verb} activation {} on HSM {} to {}; {} custodians must approve by {}. Approve at {}",
         terms.id,
         terms.hsm_names(),
-        countersign_client::words::purpose(&terms.purpose),
+        countersign_client::words::purpose(view),
         terms.quorum,
         time(&terms.expires_at),
         printable(&view.url)

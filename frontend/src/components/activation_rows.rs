@@ -51,7 +51,8 @@ pub fn ActivationSection(
 
 /// One entry. All of it is one link.
 fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
-    let terms = view.with_untracked(|view| view.terms.clone());
+    let (terms, omitted) = view.with_untracked(|view| (view.terms.clone(), view.omitted_files));
+    let purpose = words::purpose(&terms.purpose, omitted);
     let origin = format!(
         "{} · HSM {} · {}",
         terms.requester.name,
@@ -66,7 +67,7 @@ fn row(view: Memo<ActivationView>, testid: &str) -> AnyView {
                 data-testid=format!("{testid}-{}", terms.id)
             >
                 <span class="row-title">{terms.reason}</span>
-                <span class="row-text">{words::purpose(&terms.purpose)}</span>
+                <span class="row-text">{purpose}</span>
                 <span class="quiet">{origin}</span>
             </a>
             <div class="row-side">{move || view.with(side)}</div>

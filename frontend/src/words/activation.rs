@@ -64,15 +64,16 @@ pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
     }
 }
 
-/// What was requested, as a title.
-pub fn purpose(purpose: &Purpose) -> String {
+/// What was requested, as a title. Lists and events leave files out.
+pub fn purpose(purpose: &Purpose, omitted_files: u32) -> String {
     match purpose {
         // Large numbers have separators on a page.
         Purpose::Sign {
             keys,
             scope: Scope::Manifest { files },
         } => {
-            let files = count(files.files().len() as u64, "file");
+            let files = files.files().len() as u64 + u64::from(omitted_files);
+            let files = count(files, "file");
             format!("Sign {files} with {}", key_names(keys))
         }
         _ => capitalised(&purpose.in_words(|label, _| quoted(label))),

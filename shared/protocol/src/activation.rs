@@ -239,6 +239,10 @@ pub enum NewPurpose {
 pub struct ActivationView {
     /// The terms of the request.
     pub terms: ActivationTerms,
+    /// The number of files that `terms` leaves out. Lists and events have the first file only; `GET /activations/{id}`
+    /// has all of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted_files: u32,
     /// A number that grows with every change, for `GET ...?after=REVISION&wait=SECONDS`.
     pub revision: u64,
     /// The current state.
@@ -256,6 +260,14 @@ pub struct ActivationView {
     pub members: Vec<MemberView>,
     /// The address of this activation's page in the portal.
     pub url: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl ActivationView {

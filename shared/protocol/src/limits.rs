@@ -23,6 +23,8 @@ pub const IDENTIFIER: Longest = Longest::Bytes(128);
 pub const TASK_SECONDS: i64 = 30 * 60;
 /// The label of an API token.
 pub const TOKEN_LABEL: Longest = Longest::Bytes(100);
+/// An email address.
+pub const MAIL: Longest = Longest::Bytes(254);
 /// The name of a person.
 pub const PERSON_NAME: Longest = Longest::Characters(80);
 /// The name of a file in a manifest.
@@ -35,6 +37,10 @@ pub const TOKEN_DAYS: RangeInclusive<u16> = 1..=366;
 pub const MAX_FILES: usize = 20_000;
 /// The most keys in one activation, because custodians have to read them all.
 pub const MAX_KEYS: usize = 16;
+/// The largest number of keys that a token can be limited to.
+pub const MAX_TOKEN_KEYS: usize = 64;
+/// The label or fingerprint of a key, as a request names it.
+pub const KEY_REFERENCE: Longest = Longest::Bytes(128);
 /// The most HSMs in a pool, because custodians approve each of them.
 pub const MAX_POOL: usize = 16;
 /// The largest manifest in bytes of its canonical JSON. What is made of it has to fit into [`MESSAGE_BYTES`].

@@ -35,10 +35,21 @@ impl Purpose {
     /// The purpose in words, such as `sign 3 files with key "release"`. The function `name` writes the label of a key
     /// as the medium requires: in quotes, and followed by the fingerprint, if the key exists and the reader needs it.
     pub fn in_words(&self, name: impl Fn(&str, Option<&Fingerprint>) -> String) -> String {
+        self.in_words_with(0, name)
+    }
+
+    /// The same for the purpose in a list or event, which leaves out this number of files.
+    pub fn in_words_with(
+        &self,
+        omitted_files: u32,
+        name: impl Fn(&str, Option<&Fingerprint>) -> String,
+    ) -> String {
         match self {
             Self::Sign { keys, scope } => {
                 let content = match scope {
-                    Scope::Manifest { files } => count(files.files().len(), "file"),
+                    Scope::Manifest { files } => {
+                        count(files.files().len() + omitted_files as usize, "file")
+                    }
                     Scope::Open => "any content".to_owned(),
                 };
                 format!("sign {content} with {}", keys.in_words(name))

@@ -108,10 +108,12 @@ impl ServerSetup {
         let mut program =
             Program::start("countersign-server", command, &self.data.join("server.log"))?;
         program.wait_for(|line| line.contains("Listening on").then_some(()))?;
-        let bootstrap_code = program.log().lines().rev().find_map(|line| {
-            let (_, rest) = line.split_once("One-time code:")?;
-            rest.split_whitespace().next().map(str::to_owned)
-        });
+        let file = self.data.join("bootstrap-code");
+        let bootstrap_code = match std::fs::read_to_string(&file) {
+            Ok(code) => Some(code.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(Server {
             program,
             origin: self.origin(),
@@ -152,6 +154,6 @@ pub struct Server {
     pub program: Program,
     /// The portal's origin.
     pub origin: String,
-    /// One-time code that the server prints at its first start.
+    /// One-time code that the server writes to a file at its first start.
     pub bootstrap_code: Option<String>,
 }

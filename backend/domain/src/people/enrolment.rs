@@ -12,6 +12,8 @@ use countersign_protocol::{
     task::Task,
 };
 
+use sqlx::SqliteConnection;
+
 use super::{CodeError, People, PeopleError};
 use crate::{
     events::Change,
@@ -22,9 +24,12 @@ use crate::{
 /// Lifetime of the helper's task, in seconds: the person has to find their card and enter its PIN.
 const TASK_SECONDS: i64 = countersign_protocol::limits::TASK_SECONDS;
 
-/// The invitation with this code, if a key can still be enrolled with it.
-async fn usable_invitation(tx: &mut WriteTx, code: &str) -> Result<Invitation, PeopleError> {
-    let invitation = store::invitations::by_code(tx.connection(), &random::hash(code))
+/// The invitation whose code has this hash, if a key can still be enrolled with it.
+async fn usable_invitation(
+    connection: &mut SqliteConnection,
+    code_hash: &[u8],
+) -> Result<Invitation, PeopleError> {
+    let invitation = store::invitations::by_code(connection, code_hash)
         .await?
         .ok_or(CodeError::UnknownInvitation)?;
     let view = &invitation.view;
@@ -36,11 +41,20 @@ async fn usable_invitation(tx: &mut WriteTx, code: &str) -> Result<Invitation, P
     }
 }
 
+/// What an enrolment proves by itself.
+struct Verified {
+    key: AttestedKey,
+    /// The statement, or why its signature was rejected.
+    statement: Option<Result<EnrolmentStatement, String>>,
+}
+
 impl People {
     /// Returns an invitation with the task for the helper, and marks it as opened.
     pub async fn open_invitation(&self, code: &str) -> Result<OpenedInvitation, PeopleError> {
+        let hash = random::hash(code);
+        self.check_code(&hash).await?;
         let mut tx = self.store.write().await?;
-        let mut invitation = usable_invitation(&mut tx, code).await?;
+        let mut invitation = usable_invitation(tx.connection(), &hash).await?;
         if invitation.view.status == InvitationStatus::Sent {
             invitation.view.status = InvitationStatus::Opened;
             store::invitations::set_status(
@@ -66,12 +80,19 @@ impl People {
 
     /// Checks attestation and statement, and enrols the key. A rejected enrolment stores only its audit entry.
     pub async fn enrol(&self, request: &Enrolment) -> Result<OperatorView, PeopleError> {
+        let hash = random::hash(&request.code);
+        self.check_code(&hash).await?;
+        // Others need not wait for the database while signatures are verified.
+        let verified = self.verify(request);
         let mut tx = self.store.write().await?;
-        let invitation = usable_invitation(&mut tx, &request.code).await?;
+        let invitation = usable_invitation(tx.connection(), &hash).await?;
         let actor = Actor::Invited {
             name: invitation.view.name.clone(),
         };
-        let checked = self.check(&mut tx, &invitation, request).await;
+        let checked = match verified {
+            Ok(verified) => self.check(&mut tx, &invitation, verified).await,
+            Err(error) => Err(error),
+        };
         let key = match checked {
             Ok(key) => key,
             Err(error) => {
@@ -142,15 +163,32 @@ impl People {
         Ok(view)
     }
 
+    /// Rejects a stranger's code before anything is written, so that strangers never delay those who write.
+    async fn check_code(&self, code_hash: &[u8]) -> Result<(), PeopleError> {
+        let mut connection = self.store.read().await?;
+        usable_invitation(&mut connection, code_hash).await?;
+        Ok(())
+    }
+
+    /// Verifies the attestation and, if there is one, the signature of the statement.
+    fn verify(&self, request: &Enrolment) -> Result<Verified, PeopleError> {
+        let file = PkaFile::parse(request.pka.as_bytes())?;
+        let key = attestation::verify(&file, &self.anchors)?;
+        key.check_custodian_policy()?;
+        let statement = request.statement.as_ref().map(|envelope| {
+            envelope
+                .verify(key.public_key())
+                .map_err(|error| error.to_string())
+        });
+        Ok(Verified { key, statement })
+    }
+
     async fn check(
         &self,
         tx: &mut WriteTx,
         invitation: &Invitation,
-        request: &Enrolment,
+        Verified { key, statement }: Verified,
     ) -> Result<AttestedKey, PeopleError> {
-        let file = PkaFile::parse(request.pka.as_bytes())?;
-        let key = attestation::verify(&file, &self.anchors)?;
-        key.check_custodian_policy()?;
         if let Some(owner) = store::operators::by_key(tx.connection(), &key.fingerprint()).await? {
             return Err(PeopleError::Taken(format!(
                 "{} already enrolled this key: generate a key on your own card",
@@ -174,17 +212,15 @@ impl People {
                 owner.view.person.name
             )));
         }
-        match &request.statement {
+        match statement {
             None if all.is_empty() => {
                 Err(PeopleError::Statement(
                     "the first admin must enrol with the helper, because a file carries no signed statement".into(),
                 ))
             }
             None => Ok(key),
-            Some(envelope) => {
-                let statement: EnrolmentStatement = envelope
-                    .verify(key.public_key())
-                    .map_err(|error| PeopleError::Statement(error.to_string()))?;
+            Some(statement) => {
+                let statement = statement.map_err(PeopleError::Statement)?;
                 let expected = EnrolmentStatement {
                     origin: self.origin.to_string(),
                     server_key: self.identity.fingerprint(),

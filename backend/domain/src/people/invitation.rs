@@ -93,6 +93,10 @@ pub(super) async fn create(
     let name = name.trim();
     text::check_name(name, limits::PERSON_NAME)
         .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
+    if let Some(mail) = &mail {
+        text::check(mail, limits::MAIL)
+            .map_err(|why| PeopleError::Invalid(format!("the mail address {why}")))?;
+    }
     let code = random::random(26)?;
     let view = InvitationView {
         id: InvitationId::new(uuid::Uuid::now_v7().to_string()),

@@ -12,7 +12,7 @@ mod tests;
 
 pub use error::{CodeError, LoginError, PeopleError};
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use countersign_protocol::{
     cvc::{Fingerprint, TrustAnchors},
@@ -37,10 +37,14 @@ pub struct People {
     /// Origin under which browsers open the portal. Links and statements name it.
     origin: Arc<str>,
     challenges: Arc<Challenges>,
+    /// File for the code of the first admin.
+    code_file: Arc<Path>,
     /// Limits the log-ins with each key.
     log_ins: Arc<Throttle<Fingerprint>>,
 }
 
+/// Name of the file for the code of the first admin.
+const CODE_FILE: &str = "bootstrap-code";
 /// Number of log-ins with one key at once, and the time after which one more is possible.
 const LOG_INS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 const LOG_IN_PERIOD: Duration = Duration::from_secs(10);
@@ -51,12 +55,14 @@ impl People {
         identity: Arc<ServerKey>,
         anchors: Arc<TrustAnchors>,
         origin: &str,
+        folder: &Path,
     ) -> Result<Self, RandomError> {
         Ok(Self {
             store,
             identity,
             anchors,
             origin: origin.into(),
+            code_file: folder.join(CODE_FILE).into(),
             challenges: Arc::new(Challenges::new()?),
             log_ins: Arc::new(Throttle::new(LOG_INS, LOG_IN_PERIOD)),
         })

@@ -23,7 +23,7 @@ const ORIGIN: &str = "https://sign.example.org";
 /// A server without operators.
 struct Server {
     people: People,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -37,10 +37,11 @@ impl Server {
             Arc::new(identity),
             Arc::new(TrustAnchors::production()),
             ORIGIN,
+            folder.path(),
         );
         Self {
             people: people.unwrap(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -224,4 +225,33 @@ async fn log_in(server: &Server, card: &ServerKey) -> Result<Person, String> {
         Ok(session) => Ok(session.person),
         Err(error) => Err(error.to_string()),
     }
+}
+
+#[tokio::test]
+async fn the_file_with_the_code_is_private_and_deleted_when_the_code_is_used() {
+    let server = Server::new().await;
+    let (old, _) = server.people.new_bootstrap_code().await.unwrap().unwrap();
+    server.people.write_bootstrap_code(&old).unwrap();
+    let (code, expires_at) = server.people.new_bootstrap_code().await.unwrap().unwrap();
+    let file = server
+        .people
+        .write_bootstrap_code(&code)
+        .unwrap()
+        .to_owned();
+    assert!(file.starts_with(server.folder.path()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), code);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let life = expires_at.duration_since(Timestamp::now());
+    assert!(life.as_secs() <= 3600, "{life:?}");
+    let bootstrap = |code: &str| Bootstrap {
+        code: code.into(),
+        name: "Anna".into(),
+        mail: None,
+    };
+    assert!(server.people.bootstrap(&bootstrap("0000")).await.is_err());
+    assert!(file.exists());
+    server.people.bootstrap(&bootstrap(&code)).await.unwrap();
+    assert!(!file.exists());
 }

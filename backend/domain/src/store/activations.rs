@@ -9,7 +9,7 @@ use countersign_protocol::{
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, to_json, unsigned};
+use super::{StoreError, from_json, from_text, summaries, to_json, unsigned};
 
 /// Number of ids that [`newest`] reads at once.
 const PAGE: u32 = 200;
@@ -62,7 +62,18 @@ pub enum Which {
     All,
 }
 
-fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
+impl Which {
+    /// The kinds of activations in the order of a list.
+    fn kinds(self) -> &'static [i64] {
+        match self {
+            Self::Active => &[IN_USE, QUEUED],
+            Self::Ended => &[ENDED],
+            Self::All => &[IN_USE, QUEUED, ENDED],
+        }
+    }
+}
+
+pub(super) fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
     let scope: &[u8] = row.get("scope");
     Ok(Activation {
         terms: from_json(row.get("terms"))?,
@@ -188,8 +199,27 @@ pub async fn members(
     rows.iter().map(read).collect()
 }
 
-/// Ids of the newest activations that `filter` accepts, newest first, and only those of `requester` if it is given. An activation on
-/// several HSMs counts once, and has ended when its last member has.
+const IN_USE: i64 = 0;
+const QUEUED: i64 = 1;
+const ENDED: i64 = 2;
+
+/// A page of ids of one kind of activations. The condition lets the database begin with few rows.
+macro_rules! page {
+    ($condition:literal) => {
+        concat!(
+            "SELECT sequence, id FROM activations a
+             WHERE pool = id AND (?2 IS NULL OR requester = ?2) AND sequence < ?3 AND ",
+            $condition,
+            " AND ?1 = COALESCE((SELECT MIN(json_extract(m.state, '$.type') = 'queued') FROM activations m
+             WHERE m.pool = a.id AND m.ended = 0), 2)
+             ORDER BY sequence DESC LIMIT ?4"
+        )
+    };
+}
+
+/// Ids of activations that `filter` accepts, and only those of `requester` if it is given. First come those that are open or wait for
+/// approvals, then those that are queued, then those that have ended; the newest of each kind comes first. An activation on several
+/// HSMs counts once, and has ended when its last member has.
 pub async fn newest(
     connection: &mut SqliteConnection,
     which: Which,
@@ -198,54 +228,40 @@ pub async fn newest(
     filter: Option<Filter<'_>>,
 ) -> Result<Vec<ActivationId>, StoreError> {
     let mut found = Vec::new();
-    let mut before = i64::MAX;
-    loop {
-        let rows = sqlx::query(
-            "SELECT sequence, id FROM activations a
-             WHERE pool = id AND (?2 IS NULL OR requester = ?2) AND sequence < ?3
-             AND (?1 IS NULL OR ?1 = NOT EXISTS (SELECT 1 FROM activations m WHERE m.pool = a.id AND m.ended = 0))
-             ORDER BY sequence DESC LIMIT ?4",
-        )
-        .bind(match which {
-            Which::Active => Some(false),
-            Which::Ended => Some(true),
-            Which::All => None,
-        })
-        .bind(requester.map(OperatorId::as_str))
-        .bind(before)
-        .bind(PAGE)
-        .fetch_all(&mut *connection)
-        .await?;
-        let Some(last) = rows.last() else {
-            return Ok(found);
-        };
-        before = last.get("sequence");
-        for row in &rows {
-            let id = ActivationId::new(row.get::<&str, _>("id"));
-            let accepted = match filter {
-                Some(filter) => filter(&terms(&mut *connection, &id.member(0)).await?),
-                None => true,
-            };
-            if accepted {
-                found.push(id);
-            }
-            if found.len() == limit {
-                return Ok(found);
+    for kind in which.kinds() {
+        let mut before = i64::MAX;
+        loop {
+            let rows = sqlx::query(match *kind {
+                ENDED => page!("a.ended = 1"),
+                _ => page!("a.id IN (SELECT pool FROM activations WHERE ended = 0)"),
+            })
+            .bind(*kind)
+            .bind(requester.map(OperatorId::as_str))
+            .bind(before)
+            .bind(PAGE)
+            .fetch_all(&mut *connection)
+            .await?;
+            let Some(last) = rows.last() else { break };
+            before = last.get("sequence");
+            for row in &rows {
+                let id = ActivationId::new(row.get::<&str, _>("id"));
+                let accepted = match filter {
+                    Some(filter) => summaries::members(&mut *connection, &id)
+                        .await?
+                        .first()
+                        .is_some_and(|first| filter(&first.activation.terms)),
+                    None => true,
+                };
+                if accepted {
+                    found.push(id);
+                }
+                if found.len() == limit {
+                    return Ok(found);
+                }
             }
         }
     }
-}
-
-/// Reads the terms of one member. Manifests can be large, so only one is held in memory at a time.
-async fn terms(
-    connection: &mut SqliteConnection,
-    id: &MemberId,
-) -> Result<ActivationTerms, StoreError> {
-    let row = sqlx::query("SELECT terms FROM activations WHERE id = ?")
-        .bind(id.as_str())
-        .fetch_one(connection)
-        .await?;
-    from_json(row.get("terms"))
+    Ok(found)
 }
 
 /// Custodians' decisions to a member.

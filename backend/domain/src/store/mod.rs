@@ -12,6 +12,7 @@ pub mod queue;
 pub mod remote;
 pub mod sessions;
 pub mod signatures;
+pub mod summaries;
 pub mod tokens;
 
 use std::{

@@ -1,6 +1,9 @@
 //! The reasons why a change of a token is rejected.
 
-use countersign_protocol::{limits::TOKEN_DAYS, text::UnreadableText};
+use countersign_protocol::{
+    limits::{MAX_TOKEN_KEYS, TOKEN_DAYS},
+    text::UnreadableText,
+};
 
 use crate::{random::RandomError, store::StoreError};
 
@@ -8,6 +11,12 @@ use crate::{random::RandomError, store::StoreError};
 pub enum TokenError {
     #[error("the token's label {0}: say what the token is for")]
     Label(UnreadableText),
+    #[error(
+        "the token is limited to {0} keys: name at most {MAX_TOKEN_KEYS}, or none to allow every key"
+    )]
+    TooManyKeys(usize),
+    #[error("the name of a key {0}: name keys by their label or fingerprint")]
+    Key(UnreadableText),
     #[error("the token's lifetime must be {} to {} days", TOKEN_DAYS.start(), TOKEN_DAYS.end())]
     Lifetime,
     /// The token does not exist, or belongs to another operator. The text does not tell which.

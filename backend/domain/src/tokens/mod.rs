@@ -48,6 +48,12 @@ impl Tokens {
         certificate: Option<TokenCertificate>,
     ) -> Result<CreatedToken, TokenError> {
         text::check_name(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
+        if new.keys.len() > limits::MAX_TOKEN_KEYS {
+            return Err(TokenError::TooManyKeys(new.keys.len()));
+        }
+        for key in &new.keys {
+            text::check(key, limits::KEY_REFERENCE).map_err(TokenError::Key)?;
+        }
         if !limits::TOKEN_DAYS.contains(&new.days) {
             return Err(TokenError::Lifetime);
         }

@@ -1,10 +1,12 @@
 //! Views of activations.
 
+use std::collections::HashMap;
+
 use countersign_protocol::{
     activation::{
         ActivationState, ActivationTerms, ActivationView, CustodianProgress, Decision, MemberView,
     },
-    id::{ActivationId, OperatorId},
+    id::{ActivationId, HsmId, OperatorId},
 };
 use sqlx::{Connection, SqliteConnection};
 
@@ -14,8 +16,12 @@ use crate::{
     store::{
         self, StoreError,
         activations::{Activation, Which},
+        summaries::Summary,
     },
 };
+
+/// The activations that use HSMs, read once for a list.
+type Users = HashMap<HsmId, Option<Activation>>;
 
 impl Views {
     /// The activation with this id. Its members, if it has several, are combined into one view.
@@ -24,7 +30,15 @@ impl Views {
         self.read(&mut connection, id).await
     }
 
-    /// Up to `most` of the newest activations that `sees` accepts, and only those of the requester `only` if it is given.
+    /// The activation with this id, with the first of its files only.
+    pub async fn summary(&self, id: &ActivationId) -> Result<ActivationView, ActivationError> {
+        let mut connection = self.store.read().await?;
+        self.read_summary(&mut connection, id, &mut Users::default())
+            .await
+    }
+
+    /// Summaries of up to `most` activations that `sees` accepts, and only of those of the requester `only` if it is given, in the
+    /// order of [`store::activations::newest`].
     pub async fn activations(
         &self,
         which: Which,
@@ -34,9 +48,10 @@ impl Views {
     ) -> Result<Vec<ActivationView>, ActivationError> {
         let mut connection = self.store.read().await?;
         let ids = store::activations::newest(&mut connection, which, only, most, sees).await?;
+        let mut users = Users::default();
         let mut views = Vec::new();
         for id in ids {
-            views.push(self.read(&mut connection, &id).await?);
+            views.push(self.read_summary(&mut connection, &id, &mut users).await?);
         }
         Ok(views)
     }
@@ -49,9 +64,32 @@ impl Views {
         // One transaction, so that states and approvals are from the same time.
         let mut snapshot = connection.begin().await.map_err(StoreError::from)?;
         let members = store::activations::members(&mut snapshot, id).await?;
+        let members = members.into_iter().map(Summary::from).collect();
+        self.view(&mut snapshot, id, members, &mut Users::default())
+            .await
+    }
+
+    async fn read_summary(
+        &self,
+        connection: &mut SqliteConnection,
+        id: &ActivationId,
+        users: &mut Users,
+    ) -> Result<ActivationView, ActivationError> {
+        let mut snapshot = connection.begin().await.map_err(StoreError::from)?;
+        let members = store::summaries::members(&mut snapshot, id).await?;
+        self.view(&mut snapshot, id, members, users).await
+    }
+
+    async fn view(
+        &self,
+        connection: &mut SqliteConnection,
+        id: &ActivationId,
+        members: Vec<Summary>,
+        users: &mut Users,
+    ) -> Result<ActivationView, ActivationError> {
         let mut views = Vec::new();
         for member in &members {
-            views.push(self.member(&mut snapshot, member).await?);
+            views.push(self.member(connection, member, users).await?);
         }
         match views.as_slice() {
             [] => Err(ActivationError::NotFound(id.clone())),
@@ -111,12 +149,27 @@ impl Views {
         }
     }
 
-    /// The view of one member of an activation.
-    pub(super) async fn member(
+    /// The view of one member of an activation, with all files.
+    pub(super) async fn whole_member(
         &self,
         connection: &mut SqliteConnection,
         activation: &Activation,
     ) -> Result<ActivationView, StoreError> {
+        let whole = Summary::from(activation.clone());
+        self.member(connection, &whole, &mut Users::default()).await
+    }
+
+    /// The view of one member of an activation.
+    async fn member(
+        &self,
+        connection: &mut SqliteConnection,
+        summary: &Summary,
+        users: &mut Users,
+    ) -> Result<ActivationView, StoreError> {
+        let Summary {
+            activation,
+            omitted_files,
+        } = summary;
         let id = &activation.terms.id;
         let decisions = store::activations::decisions(connection, id).await?;
         let registered = store::hsms::custodians(connection, &activation.terms.hsm.id).await?;
@@ -150,6 +203,7 @@ impl Views {
         }
         Ok(ActivationView {
             terms: activation.terms.clone(),
+            omitted_files: *omitted_files,
             revision: activation.revision,
             state,
             custodians,
@@ -157,7 +211,7 @@ impl Views {
             signatures,
             notice: match notice {
                 Some(notice) => Some(notice),
-                None => queue_notice(connection, activation).await?,
+                None => queue_notice(connection, activation, users).await?,
             },
             members: Vec::new(),
             url: format!("{}/a/{}", self.origin, id.activation()),
@@ -170,20 +224,21 @@ impl Views {
 async fn queue_notice(
     connection: &mut SqliteConnection,
     activation: &Activation,
+    users: &mut Users,
 ) -> Result<Option<String>, StoreError> {
     let terms = &activation.terms;
     if activation.state != ActivationState::Queued {
         return Ok(None);
     }
     let hsm = &terms.hsm.id;
-    let active = store::activations::active_of(connection, hsm).await?;
-    let first = active
-        .iter()
-        .find(|other| other.state != ActivationState::Queued && other.terms.id != terms.id);
-    let Some(other) = first else {
+    if !users.contains_key(hsm) {
+        let user = store::summaries::user_of(connection, hsm).await?;
+        users.insert(hsm.clone(), user.map(|user| user.activation));
+    }
+    let Some(other) = users.get(hsm).and_then(Option::as_ref) else {
         return Ok(Some(format!("HSM {hsm} is not connected or not ready")));
     };
-    let phase = match other.state {
+    let phase = match &other.state {
         ActivationState::Open { until, .. } => {
             let until = until.strftime("%Y-%m-%d %H:%M:%S UTC");
             format!("open until {until} at the latest")

@@ -1,12 +1,21 @@
 //! Turns changes into the events that listeners receive. A view is built once per event, for all listeners.
 
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
 use countersign_protocol::event::Event;
 use tokio::sync::broadcast::{
     Receiver, Sender,
     error::{RecvError, TryRecvError},
 };
 
-use super::Views;
+use super::{
+    Views,
+    listeners::{Listeners, Listening, TooManyListeners, Who},
+};
 use crate::{
     activation::ActivationError,
     events::{Change, Changes},
@@ -14,28 +23,93 @@ use crate::{
 
 /// Number of events that a slow listener may lag behind. A listener that lags further must read everything again.
 const BACKLOG: usize = 1024;
+/// Size of the events that are kept for slow listeners, in bytes.
+const KEPT: usize = 8 * 1024 * 1024;
+
+/// An event with its JSON, which is made once for all listeners.
+pub struct Announcement {
+    pub event: Event,
+    pub json: Bytes,
+}
+
+impl Announcement {
+    fn new(event: Event) -> serde_json::Result<Self> {
+        let json = serde_json::to_vec(&event)?.into();
+        Ok(Self { event, json })
+    }
+}
 
 /// Broadcasts events to listeners. Clones share one channel.
 #[derive(Clone)]
-pub struct Announcements(Sender<Event>);
+pub struct Announcements {
+    events: Sender<Weak<Announcement>>,
+    listeners: Listeners,
+}
 
 impl Announcements {
     /// Receives the events that are sent after this call.
-    pub fn subscribe(&self) -> Receiver<Event> {
-        self.0.subscribe()
+    ///
+    /// # Errors
+    /// There are too many listeners.
+    pub fn subscribe(&self, who: Who) -> Result<Subscription, TooManyListeners> {
+        Ok(Subscription {
+            _place: self.listeners.join(who)?,
+            events: self.events.subscribe(),
+        })
+    }
+}
+
+/// The events for one listener.
+pub struct Subscription {
+    _place: Listening,
+    events: Receiver<Weak<Announcement>>,
+}
+
+impl Subscription {
+    /// The next event. After missed events it is [`Event::Resync`]. Returns `None` when the server stops.
+    pub async fn next(&mut self) -> Option<Arc<Announcement>> {
+        let missed = || Announcement::new(Event::Resync).ok().map(Arc::new);
+        match self.events.recv().await {
+            Ok(event) => event.upgrade().or_else(missed),
+            Err(RecvError::Lagged(_)) => missed(),
+            Err(RecvError::Closed) => None,
+        }
     }
 }
 
 /// Starts a task that announces changes. It ends when every [`Changes`] of this channel is dropped.
 pub fn announce(views: Views, changes: &Changes) -> Announcements {
     let events = Sender::new(BACKLOG);
-    let announcements = Announcements(events.clone());
+    let announcements = Announcements {
+        events: events.clone(),
+        listeners: Listeners::default(),
+    };
     let changes = changes.subscribe();
     tokio::spawn(run(views, changes, events));
     announcements
 }
 
-async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Event>) {
+/// The newest events, which listeners that lag behind can still receive.
+#[derive(Default)]
+struct Kept {
+    events: VecDeque<Arc<Announcement>>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn push(&mut self, event: Arc<Announcement>) {
+        self.bytes += event.json.len();
+        self.events.push_back(event);
+        while self.events.len() > 1 && (self.bytes > KEPT || self.events.len() > BACKLOG) {
+            if let Some(oldest) = self.events.pop_front() {
+                self.bytes -= oldest.json.len();
+            }
+        }
+    }
+}
+
+async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Weak<Announcement>>) {
+    let mut kept = Kept::default();
     loop {
         let mut pending = match changes.recv().await {
             Ok(change) => vec![change],
@@ -54,6 +128,7 @@ async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Event>)
             }
         }
         if events.receiver_count() == 0 {
+            kept = Kept::default();
             continue;
         }
         for change in pending {
@@ -64,8 +139,14 @@ async fn run(views: Views, mut changes: Receiver<Change>, events: Sender<Event>)
                     Event::Resync
                 }
             };
-            // An error only means that the last listener has left.
-            let _ = events.send(event);
+            match Announcement::new(event).map(Arc::new) {
+                Ok(event) => {
+                    // An error only means that the last listener has left.
+                    let _ = events.send(Arc::downgrade(&event));
+                    kept.push(event);
+                }
+                Err(error) => tracing::error!(?change, %error, "announcing a change failed"),
+            }
         }
     }
 }
@@ -80,7 +161,7 @@ fn replaces(change: &Change, before: &Change) -> bool {
 async fn event(views: &Views, change: &Change) -> Result<Event, ActivationError> {
     Ok(match change {
         Change::Activation(id) => Event::Activation {
-            activation: Box::new(views.activation(id).await?),
+            activation: Box::new(views.summary(id).await?),
         },
         Change::Hsm(id) => match views.hsms().get(id) {
             Ok(hsm) => Event::Hsm {
@@ -94,4 +175,30 @@ async fn event(views: &Views, change: &Change) -> Result<Event, ActivationError>
         Change::Audit { total } => Event::Audit { total: *total },
         Change::Everything => Event::Resync,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_events_are_bounded_in_bytes() {
+        let mut kept = Kept::default();
+        let large = || {
+            Arc::new(Announcement {
+                event: Event::People,
+                json: vec![0; KEPT / 3].into(),
+            })
+        };
+        let first = large();
+        let watched = Arc::downgrade(&first);
+        kept.push(first);
+        for _ in 0..2 {
+            kept.push(large());
+            assert!(watched.upgrade().is_some());
+        }
+        kept.push(large());
+        assert!(watched.upgrade().is_none());
+        assert!(kept.bytes <= KEPT);
+    }
 }

@@ -111,9 +111,9 @@ async fn state_of(
     if pka.missing > 0 {
         return Ok(HsmState::Registering);
     }
-    for activation in store::activations::active_of(connection, hsm).await? {
-        let id = activation.terms.id.activation();
-        match activation.state {
+    if let Some(user) = store::summaries::user_of(connection, hsm).await? {
+        let id = user.activation.terms.id.activation();
+        match user.activation.state {
             ActivationState::AwaitingApprovals => {
                 return Ok(HsmState::AwaitingApprovals {
                     activation: Some(id),

@@ -9,7 +9,7 @@ use countersign_protocol::{
 };
 
 use super::Views;
-use crate::store::{self, StoreError, activations::Activation};
+use crate::store::{self, StoreError, summaries::Summary};
 
 impl Views {
     pub async fn operators(&self) -> Result<Vec<OperatorView>, StoreError> {
@@ -34,9 +34,9 @@ impl Views {
     }
 
     /// Members of activations on an HSM that have not ended, oldest first.
-    pub async fn active_of(&self, hsm: &HsmId) -> Result<Vec<Activation>, StoreError> {
+    pub async fn active_of(&self, hsm: &HsmId) -> Result<Vec<Summary>, StoreError> {
         let mut connection = self.store.read().await?;
-        store::activations::active_of(&mut connection, hsm).await
+        store::summaries::active_of(&mut connection, hsm).await
     }
 
     pub async fn tokens(&self) -> Result<Vec<TokenView>, StoreError> {

@@ -3,11 +3,13 @@
 mod activation;
 mod announcer;
 mod hsm;
+mod listeners;
 mod lists;
 mod receipt;
 mod signatures;
 
-pub use announcer::{Announcements, announce};
+pub use announcer::{Announcement, Announcements, Subscription, announce};
+pub use listeners::{TooManyListeners, Who};
 
 use std::sync::Arc;
 
@@ -73,7 +75,12 @@ impl Views {
         let Some(id) = activation else {
             return Ok(());
         };
-        if !self.terms(id).await?.is_some_and(|terms| sees(&terms)) {
+        let mut connection = self.store.read().await?;
+        let members = store::summaries::members(&mut connection, id).await?;
+        if !members
+            .first()
+            .is_some_and(|first| sees(&first.activation.terms))
+        {
             *activation = None;
         }
         Ok(())

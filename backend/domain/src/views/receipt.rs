@@ -43,7 +43,7 @@ impl Views {
         connection: &mut SqliteConnection,
         member: &Activation,
     ) -> Result<Receipt, ActivationError> {
-        let view = self.member(connection, member).await?;
+        let view = self.whole_member(connection, member).await?;
         let decisions = store::activations::decisions(connection, &member.terms.id).await?;
         let mut approvals = Vec::new();
         for decision in decisions {

@@ -169,7 +169,8 @@ fn best<'a>(
 async fn locked_key(cloud: &Cloud, program: &Program, key: &Key) -> Result<ApiError, ApiError> {
     let active = cloud.views.active_of(&key.hsm).await?;
     let requester = program.requester();
-    let waiting = active.iter().find(|activation| {
+    let mut active = active.iter().map(|summary| &summary.activation);
+    let waiting = active.find(|activation| {
         matches!(
             activation.state,
             ActivationState::Queued | ActivationState::AwaitingApprovals

@@ -8,12 +8,15 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use countersign_protocol::{
-    activation::{ActivationTerms, ActivationView, NewActivation},
+    activation::{ActivationTerms, ActivationView, NewActivation, NewPurpose},
     dsse::Envelope,
     id::{ActivationId, MemberId},
+    limits,
     operator::Role,
     problem::ProblemCode,
+    purpose::KeySetError,
     signature::{IDEMPOTENCY_KEY, SignRequest, SignatureView},
+    text,
 };
 use serde::Deserialize;
 use tokio::{
@@ -85,7 +88,7 @@ impl From<StateFilter> for Which {
     }
 }
 
-/// Lists the last 200 activations that the caller may see, newest first. Requesters without another role see their own.
+/// Lists up to 200 activations that the caller may see: first those that are open or wait for approvals, then those that are queued, then those that have ended, each newest first. Requesters without another role see their own. The list leaves files out.
 #[utoipa::path(
     get, path = "/activations", operation_id = "listActivations",
     params(Filter),
@@ -103,9 +106,8 @@ async fn list(
     // Activations that the caller may not see must not count towards the limit.
     let sees = |terms: &ActivationTerms| caller.sees(terms);
     let own = Some(&caller.person().id);
-    Ok(Json(
-        views.activations(which, own, MOST, Some(&sees)).await?,
-    ))
+    let views = views.activations(which, own, MOST, Some(&sees)).await?;
+    Ok(Json(views))
 }
 
 /// Requests an activation, or joins an existing one. Requesters can request signatures, and admins new keys.
@@ -123,6 +125,7 @@ async fn create(
     caller: Caller,
     Body(body): Body<NewActivation>,
 ) -> Result<(StatusCode, Json<ActivationView>), ApiError> {
+    check_names(&body)?;
     let actor = caller.actor();
     let (id, is_new) = activations
         .create(&caller.requester_as(&actor), body)
@@ -133,6 +136,26 @@ async fn create(
         StatusCode::OK
     };
     Ok((status, Json(views.activation(&id).await?)))
+}
+
+/// Checks the number and length of names before anything is done with them, because errors repeat them.
+fn check_names(new: &NewActivation) -> Result<(), ApiError> {
+    let invalid = |why: String| ApiError::new(ProblemCode::InvalidRequest, why);
+    if let Some(hsm) = &new.hsm {
+        text::check(hsm.as_str(), limits::KEY_REFERENCE)
+            .map_err(|why| invalid(format!("the name of the HSM {why}")))?;
+    }
+    let NewPurpose::Sign { keys, .. } = &new.purpose else {
+        return Ok(());
+    };
+    if keys.len() > limits::MAX_KEYS {
+        return Err(invalid(KeySetError::TooMany(keys.len()).to_string()));
+    }
+    for key in keys {
+        text::check(key, limits::KEY_REFERENCE)
+            .map_err(|why| invalid(format!("the name of a key {why}")))?;
+    }
+    Ok(())
 }
 
 /// The activation with its terms, if the caller may see it. For other callers it does not exist. The id of a member stands

@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::{
     extract::{
         State,
-        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        ws::{
+            Message, Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection,
+        },
     },
     response::Response,
 };
 use countersign_protocol::{event::Event, operator::Role};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-
 use utoipa_axum::routes;
 
 use super::hsms::seen_by;
@@ -22,10 +22,12 @@ use crate::{
         problem::ApiError,
         routes::Handler,
     },
-    views::{Announcements, Views},
+    views::{Announcement, Announcements, Subscription, Views, Who},
 };
 
 const PING: Duration = Duration::from_secs(20);
+/// Largest event, in bytes. Events have no lists of files.
+const LARGEST_EVENT: usize = 4 * 1024 * 1024;
 
 pub fn routes() -> Vec<Handler> {
     vec![routes!(open)]
@@ -40,11 +42,11 @@ async fn open(
     State(announcements): State<Announcements>,
     State(activations): State<Activations>,
     State(views): State<Views>,
-    listener: LiveCaller,
+    mut listener: LiveCaller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade?;
-    let events = announcements.subscribe();
+    let events = announcements.subscribe(who(listener.now().await?))?;
     let socket = Socket {
         activations,
         views,
@@ -53,7 +55,18 @@ async fn open(
     };
     Ok(upgrade
         .max_message_size(1024)
+        // Clients send next to nothing, and each socket keeps its buffers.
+        .read_buffer_size(1024)
+        .write_buffer_size(1024)
+        .max_write_buffer_size(LARGEST_EVENT)
         .on_upgrade(move |connection| socket.serve(connection)))
+}
+
+fn who(caller: &Caller) -> Who {
+    match caller {
+        Caller::Session(session) => Who::Person(session.person.id.clone()),
+        Caller::Token { token, .. } => Who::Token(token.clone()),
+    }
 }
 
 fn is_for(event: &Event, caller: &Caller) -> bool {
@@ -70,7 +83,7 @@ struct Socket {
     activations: Activations,
     views: Views,
     listener: LiveCaller,
-    events: Receiver<Event>,
+    events: Subscription,
 }
 
 impl Socket {
@@ -78,10 +91,9 @@ impl Socket {
         let mut ping = tokio::time::interval(PING);
         loop {
             let event = tokio::select! {
-                event = self.events.recv() => match event {
-                    Ok(event) => Some(event),
-                    Err(RecvError::Lagged(_)) => Some(Event::Resync),
-                    Err(RecvError::Closed) => return,
+                event = self.events.next() => match event {
+                    Some(event) => Some(event),
+                    None => return,
                 },
                 _ = ping.tick() => None,
                 received = connection.recv() => match received {
@@ -94,9 +106,9 @@ impl Socket {
                 return;
             };
             let message = match event {
-                Some(event) if !is_for(&event, caller) => continue,
-                Some(event) => match text(&self.views, event, caller).await {
-                    Some(text) => Message::text(text),
+                Some(event) if !is_for(&event.event, caller) => continue,
+                Some(event) => match text(&self.views, &event, caller).await {
+                    Some(text) => Message::Text(text),
                     None => return,
                 },
                 None => {
@@ -117,12 +129,13 @@ impl Socket {
 }
 
 /// The event as JSON, as this caller may see it; `None` if reading or encoding it fails.
-async fn text(views: &Views, event: Event, caller: &Caller) -> Option<String> {
-    let event = match event {
-        Event::Hsm { hsm } => Event::Hsm {
-            hsm: Box::new(seen_by(views, caller, *hsm).await.ok()?),
-        },
-        other => other,
-    };
-    serde_json::to_string(&event).ok()
+async fn text(views: &Views, announced: &Announcement, caller: &Caller) -> Option<Utf8Bytes> {
+    match &announced.event {
+        Event::Hsm { hsm } if !caller.sees_all() => {
+            let hsm = seen_by(views, caller, hsm.as_ref().clone()).await.ok()?;
+            let event = Event::Hsm { hsm: Box::new(hsm) };
+            serde_json::to_string(&event).ok().map(Utf8Bytes::from)
+        }
+        _ => announced.json.clone().try_into().ok(),
+    }
 }

@@ -95,7 +95,7 @@ fn list(activations: &[ActivationView], filter: ActivationFilter) -> String {
                 view.id().to_string(),
                 status::state_name(&view.state).to_owned(),
                 view.terms.hsm_names(),
-                status::purpose(&view.terms.purpose),
+                status::purpose(view),
                 printable(&view.terms.requester.name),
                 printable(&view.terms.reason),
                 format!("{} of {}", view.approvals, view.terms.quorum.required),

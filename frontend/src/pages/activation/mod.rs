@@ -57,7 +57,13 @@ pub fn Activation() -> impl IntoView {
         })
     });
     // Live events rebuild only the parts that change, so that a half-typed reason stays.
-    let shown = Memo::new(move |_| view.with(|view| view.as_ref().map(|view| view.id())));
+    // An activation from a list or event lacks files until the request above is answered.
+    let shown = Memo::new(move |_| {
+        view.with(|view| {
+            let whole = view.as_ref().filter(|view| view.omitted_files == 0);
+            whole.map(|view| view.id())
+        })
+    });
     view! {
         <Page title=title>
             <ProblemView problem=failed />

@@ -29,7 +29,7 @@ pub fn Terms(
     view! {
         <section class="card" aria-labelledby="terms">
             <h2 id="terms">"Request"</h2>
-            <p class="reason">{words::purpose(&terms.purpose)}</p>
+            <p class="reason">{words::purpose(&terms.purpose, 0)}</p>
             {scope(&terms.purpose)}
             <dl class="facts">
                 <Fact name="Reason">{terms.reason}</Fact>
