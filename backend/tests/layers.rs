@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["hsm"],
     &["store", "tls"],
     &[
-        "events", "config", "identity", "network", "random", "throttle",
+        "clock", "events", "config", "identity", "network", "random", "throttle",
     ],
 ];
 

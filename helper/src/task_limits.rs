@@ -70,6 +70,7 @@ fn check_approval(approve: &ApproveTask) -> Result<(), TaskLimitError> {
         device_certificates,
         // Its exact length is checked when it becomes a challenge.
         challenge: _,
+        remote: _,
         key: _,
         approved_by,
     } = approve;
@@ -111,7 +112,7 @@ fn check_terms(terms: &ActivationTerms) -> Result<(), TaskLimitError> {
             }
             match scope {
                 // Reading the task does not check the names.
-                Scope::Manifest { files } => Ok(files.check_names()?),
+                Scope::Manifest { files } => Ok(files.check_new()?),
                 Scope::Open => Ok(()),
             }
         }

@@ -64,9 +64,14 @@ impl Card {
     }
 
     pub fn with_key(serial: &str, kind: KeyKind) -> Self {
+        Self::with_name(serial, kind, &format!("ZZ{serial}00001"))
+    }
+
+    /// A card whose key has this name.
+    pub fn with_name(serial: &str, kind: KeyKind, name: &str) -> Self {
         let simulator = new_card(serial, Profile::VENDOR, Some("648219"));
         let (mut card, device) = unlock(&simulator);
-        let name: Chr = format!("ZZ{serial}00001").parse().expect("a name");
+        let name: Chr = name.parse().expect("a name");
         let spec = KeySpec {
             kind,
             label: "key".into(),

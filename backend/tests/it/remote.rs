@@ -442,9 +442,18 @@ async fn an_attacker_on_the_network_is_detected() {
         test.sign(&id, "1", &request_for("a", EC))
             .await
             .expect("signed");
+        let before = test.hsm.apdu_counts().signatures;
         armed.store(true, std::sync::atomic::Ordering::SeqCst);
         let signed = test.sign(&id, "2", &request_for("b", EC)).await;
         assert!(signed.is_err(), "{attack:?}");
+        // Commands inside the channel make no other signature than the requested one. The host's own command outside of it makes
+        // one, and the server notices only afterwards: docs/remote.md says so.
+        let made = test.hsm.apdu_counts().signatures - before;
+        let possible = match attack {
+            Attack::AlterCommand | Attack::Drop | Attack::Swap => 0,
+            Attack::AlterResponse | Attack::Repeat | Attack::Plain => 1,
+        };
+        assert_eq!(made, possible, "{attack:?}");
         let view = test.wait_for(&id, |view| view.state.is_ended()).await;
         let EndReason::HsmLost { why } = reason(&view) else {
             panic!("{attack:?}: {:?}", view.state);

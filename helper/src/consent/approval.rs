@@ -29,6 +29,8 @@ pub struct ApprovalRequest {
     approved_by: Vec<String>,
     signer: Signer,
     elsewhere: Vec<Elsewhere>,
+    /// The server says that the HSM is plugged into another machine.
+    remote: bool,
 }
 
 /// An HSM of the request for which the user has approved under another server. Whoever attaches that HSM to this server could have
@@ -53,6 +55,7 @@ impl ApprovalRequest {
             terms,
             device_certificates: _,
             challenge,
+            remote,
             key,
             approved_by,
         } = task;
@@ -80,6 +83,7 @@ impl ApprovalRequest {
             approved_by,
             signer,
             elsewhere: Vec::new(),
+            remote,
         })
     }
 
@@ -187,6 +191,12 @@ impl ConsentSubject for ApprovalRequest {
             .fact("Activation", terms.id.as_str())
             .fact("Your card", &self.signer.to_string());
         consent = super::with_server(consent, &self.server);
+        if self.remote {
+            consent = consent.warning(
+                "REMOTE HSM: it is plugged into another machine than the server. Whoever controls that machine can have the open HSM \
+                 sign other content. The server notices this and locks the HSM, but only after the signature exists.",
+            );
+        }
         match &terms.purpose {
             Purpose::Sign {
                 keys,
@@ -197,6 +207,11 @@ impl ConsentSubject for ApprovalRequest {
                 } else {
                     "these keys"
                 };
+                if !terms.raw_rsa.is_empty() {
+                    consent = consent.warning(
+                        "RAW RSA: nobody can tell afterwards what was signed with a key that allows it.",
+                    );
+                }
                 // The name of the requester is on its own line, because a name such as "nobody" would mislead in this sentence.
                 consent.warning(&format!(
                     "NO FILE LIST: until the limits are reached, the requester can have anything signed with {these}."

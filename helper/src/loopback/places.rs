@@ -143,7 +143,8 @@ mod tests {
             place.closed().await;
             drop(permit);
         });
-        assert!(places.take().await.is_some());
+        let new = places.take().await;
+        assert!(new.is_some());
         closing.await.unwrap();
         // One that is in use again keeps its place.
         sessions[3].0.in_use();

@@ -250,6 +250,24 @@ fn any_content_is_shown_with_a_warning() {
 }
 
 #[test]
+fn a_remote_hsm_is_shown_with_a_warning() {
+    let helper = TestHelper::with_card().enrolled();
+    let mut portal = helper.portal();
+    for remote in [false, true] {
+        let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
+        task.remote = remote;
+        let task = helper.server.task(Task::Approve(Box::new(task)));
+        portal.request(Operation::Approve { task }).unwrap();
+        let shown = helper.user.shown();
+        let consent = shown.iter().rev().find_map(|shown| match shown {
+            Shown::Consent(text) => Some(text),
+            _ => None,
+        });
+        assert_eq!(consent.unwrap().contains("REMOTE HSM"), remote);
+    }
+}
+
+#[test]
 fn a_misleading_file_name_is_refused_without_a_prompt() {
     let helper = TestHelper::with_card().enrolled();
     let mut task = helper.server.approve_task(helper.card().key, &CHALLENGE);
@@ -479,10 +497,10 @@ fn each_consent_uses_at_most_one_pin_try() {
     );
     assert_eq!(helper.verify_count() - before, 1);
     assert_eq!(helper.sign_count(), 0);
-    // The page keeps sending requests, but the user cancels.
+    // The page keeps sending requests, but the user cancels. A fifth cancelled consent would make the page wait.
     helper.user.answer_consents(false);
     let mut portal = helper.portal();
-    for _ in 0..8 {
+    for _ in 0..2 {
         approve(&helper, &mut portal, &CHALLENGE).unwrap_err();
         let task = helper.server.approve(helper.card().key, &[5; 8]);
         portal

@@ -32,7 +32,7 @@ fn tasks(helper: &TestHelper, second: &DeviceChain) -> (ApproveTask, ApproveTask
     other.terms.hsm = name("second", second);
     other.terms.quorum.total = 5;
     other.device_certificates = Base64(second.to_ef());
-    other.challenge = Base64(vec![9; 16]);
+    other.challenge = Base64(vec![9; 8]);
     (first, other)
 }
 

@@ -512,6 +512,7 @@ impl Server {
             terms: self.terms(),
             device_certificates: Base64(self.hsm.to_ef()),
             challenge: Base64(challenge.to_vec()),
+            remote: false,
             key,
             approved_by: vec!["Ben".to_owned()],
         }
@@ -547,6 +548,7 @@ impl Server {
                 seconds: 7200,
                 signatures: 2,
             },
+            raw_rsa: Vec::new(),
             quorum: Quorum {
                 required: 2,
                 total: 3,

@@ -113,6 +113,10 @@ pub struct ActivationTerms {
     pub reason: String,
     /// The limits of the lease.
     pub lease: LeaseLimits,
+    /// The keys with which the requester may also use raw RSA, because an admin had allowed it when the activation was
+    /// requested. Only a request for any content has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw_rsa: Vec<Fingerprint>,
     /// The quorum that the HSM requires.
     pub quorum: Quorum,
     /// The time of the request.
@@ -375,6 +379,11 @@ pub enum EndReason {
         /// The cause, in words.
         why: String,
     },
+    /// The requester's key, role or API token was revoked.
+    AccessRevoked {
+        /// What was revoked, in words.
+        why: String,
+    },
     /// The server was restarted, which ends every lease.
     ServerRestarted,
 }
@@ -403,6 +412,7 @@ impl std::fmt::Display for EndReason {
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
             Self::HsmRemoved { why } => write!(f, "the HSM was removed from the server: {why}"),
+            Self::AccessRevoked { why } => write!(f, "access was revoked: {why}"),
             Self::ServerRestarted => {
                 f.write_str("the server was restarted, which ends every lease")
             }

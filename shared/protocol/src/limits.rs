@@ -12,8 +12,11 @@ pub const KEY_LABEL: Longest = Longest::Bytes(64);
 pub const SIGNING_KEY_LABEL: Longest = Longest::Bytes(255);
 /// The name of a server.
 pub const SERVER_NAME: Longest = Longest::Characters(100);
+/// The most bytes in the name of a signing HSM. The name is the label of a PKCS#11 token, which has 32 bytes. Longer names could
+/// become equal when they are cut off.
+pub const HSM_NAME_BYTES: usize = 32;
 /// The name of a signing HSM.
-pub const HSM_NAME: Longest = Longest::Bytes(32);
+pub const HSM_NAME: Longest = Longest::Bytes(HSM_NAME_BYTES);
 /// An identifier that a server chooses, or a value that it uses once.
 pub const IDENTIFIER: Longest = Longest::Bytes(128);
 /// The longest time for which a server's task is valid, in seconds.
@@ -34,3 +37,21 @@ pub const MAX_FILES: usize = 20_000;
 pub const MAX_KEYS: usize = 16;
 /// The most HSMs in a pool, because custodians approve each of them.
 pub const MAX_POOL: usize = 16;
+/// The largest manifest in bytes of its canonical JSON. What is made of it has to fit into [`MESSAGE_BYTES`].
+pub const MANIFEST_BYTES: usize = 5 << 20;
+/// The largest message between portal, server and helper in bytes: the body of a request, or a message to the helper.
+pub const MESSAGE_BYTES: usize = 8 << 20;
+
+/// Everything beside the manifest in a task or in a signed approval: certificates, names of keys, HSMs and custodians, reason,
+/// signatures.
+const BESIDE_THE_MANIFEST: usize = 256 << 10;
+/// The statement spells a file's digest as `"digest":{"sha256":"..."}`, with this many bytes more than the manifest.
+const MORE_FOR_EACH_FILE: usize = 16;
+
+// The task and the signed approval carry the manifest in base64. If they did not fit, a request could wait for approvals that
+// nobody can give.
+const _: () = assert!(
+    (MANIFEST_BYTES + MAX_FILES * MORE_FOR_EACH_FILE + BESIDE_THE_MANIFEST).div_ceil(3) * 4
+        + BESIDE_THE_MANIFEST
+        <= MESSAGE_BYTES
+);

@@ -71,6 +71,9 @@ pub struct ApproveTask {
     pub device_certificates: Base64,
     /// The challenge of the HSM, which has 8 bytes.
     pub challenge: Base64,
+    /// Whether the HSM is plugged into another machine than the server's. It is only the server's claim.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remote: bool,
     /// The custodian's registered key.
     pub key: Fingerprint,
     /// The names of the custodians who have already approved.

@@ -63,7 +63,12 @@ pub enum ActivationError {
         registered: usize,
         revoked: usize,
     },
-    #[error("HSM {hsm} already holds a key with the label `{label}`: choose another label")]
+    /// The requester has too many requests waiting, or too long file lists. The text says what to do.
+    #[error("{0}")]
+    TooManyWaiting(String),
+    #[error(
+        "HSM {hsm} already holds a key with the label `{label}`, or with one that looks like it: choose another label"
+    )]
     KeyLabelTaken { hsm: HsmId, label: String },
 
     // Conflicts with the state of the activation or the HSM.

@@ -4,9 +4,11 @@
 
 mod approval;
 mod attendance;
+mod attested;
 mod command;
 mod coordinator;
 mod coordinators;
+mod counted;
 mod custodians;
 mod eligible;
 mod error;
@@ -17,6 +19,7 @@ mod lock;
 mod members;
 mod new_activation;
 mod open_leases;
+mod quota;
 mod recovery;
 mod request;
 mod requester;
@@ -52,6 +55,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::{command::Command, coordinator::Coordinator};
 use crate::{
+    clock::Clock,
     config::LeaseConfig,
     hsm::{Hsm, Hsms, Notice},
     identity::ServerKey,
@@ -69,6 +73,7 @@ pub struct Activations {
     coordinators: Coordinators,
     attendance: Arc<Attendance>,
     limits: LeaseConfig,
+    clock: Clock,
 }
 
 impl Activations {
@@ -78,6 +83,7 @@ impl Activations {
         anchors: Arc<TrustAnchors>,
         hsms: Hsms,
         limits: LeaseConfig,
+        clock: Clock,
     ) -> Self {
         Self {
             store,
@@ -88,6 +94,7 @@ impl Activations {
             coordinators: Coordinators::default(),
             attendance: Arc::default(),
             limits,
+            clock,
         }
     }
 

@@ -4,6 +4,7 @@ use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationTerms, HsmName, Join, Pool, Quorum},
     audit::AuditEvent,
+    cvc::Fingerprint,
     digest::Sha256Digest,
     id::ActivationId,
     lease::LeaseLimits,
@@ -12,7 +13,7 @@ use countersign_protocol::{
 };
 use jiff::SignedDuration;
 
-use super::{ActivationError, Requester};
+use super::{ActivationError, Requester, quota};
 use crate::{
     hsm::Hsm,
     store::{self, WriteTx, activations::Activation},
@@ -25,6 +26,8 @@ pub(super) struct Request {
     /// Digest of purpose and reason.
     pub scope: Sha256Digest,
     pub lease: LeaseLimits,
+    /// The keys with which raw RSA is allowed.
+    pub raw_rsa: Vec<Fingerprint>,
     pub approval_time: SignedDuration,
     pub abandoned_after: Option<u32>,
     pub on_explicit_hsm: bool,
@@ -49,6 +52,7 @@ impl Request {
             .filter(|active| requester.may_use_all_of(&active.terms.purpose))
             // An explicit HSM restricts the match to single-HSM activations.
             .filter(|active| !self.on_explicit_hsm || active.terms.pool.is_none())
+            .filter(|active| active.terms.raw_rsa == self.raw_rsa)
             .filter(|active| match self.join {
                 Join::SamePurpose => active.scope == self.scope,
                 Join::SameKeys => self.has_keys_of(&active.terms),
@@ -78,6 +82,7 @@ impl Request {
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         // Fails for a single HSM, which is not a pool.
         let pool = Pool::new(names).ok();
+        let token = quota::token(requester);
         let member = |(place, (hsm, quorum))| Activation {
             terms: ActivationTerms {
                 id: id.member(place),
@@ -87,6 +92,7 @@ impl Request {
                 requester: requester.person.clone(),
                 reason: self.reason.clone(),
                 lease: self.lease,
+                raw_rsa: self.raw_rsa.clone(),
                 quorum,
                 requested_at: now,
                 expires_at: now + self.approval_time,
@@ -98,6 +104,7 @@ impl Request {
             notice: None,
             revision: 0,
             abandoned_after: self.abandoned_after,
+            token: token.clone(),
         };
         members.into_iter().enumerate().map(member).collect()
     }

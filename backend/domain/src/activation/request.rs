@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use countersign_card::KeyInfo;
 use countersign_protocol::{
     activation::{NewActivation, NewPurpose},
+    cvc::{Fingerprint, PublicKey},
     dsse::canonical_digest,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
     limits,
+    mechanism::{Hash, Mechanism},
     purpose::{KeyName, KeySet, Purpose, Scope},
     text,
 };
@@ -18,7 +21,7 @@ use super::{
     attendance::longer,
     members::{ids, members, with_strictest_quorum, with_usable_custodians},
     new_activation::{Request, insert},
-    transition,
+    quota, transition,
 };
 use crate::{
     hsm::Hsm,
@@ -53,7 +56,9 @@ impl Activations {
         if abandoned_after == Some(0) {
             return Err(invalid("`abandonedAfterSeconds` must be at least 1"));
         }
+        let mut tx = self.store.write().await?;
         let request = Request {
+            raw_rsa: raw_rsa(&mut tx, &purpose).await?,
             scope: canonical_digest(&(&purpose, &new.reason)),
             purpose,
             reason: new.reason,
@@ -63,7 +68,6 @@ impl Activations {
             on_explicit_hsm: new.hsm.is_some(),
             join: new.join,
         };
-        let mut tx = self.store.write().await?;
         if let Some(activation) = request.joinable(&mut tx, requester, &hsms).await? {
             let id = self.join(tx, &activation, abandoned_after).await?;
             return Ok((id, false));
@@ -72,6 +76,9 @@ impl Activations {
             with_usable_custodians(tx.connection(), members, &requester.person.id).await?;
         let id = ActivationId::new(random::random_grouped(8)?);
         let mut activations = request.into_activations(&id, requester, members);
+        if let Some(first) = activations.first() {
+            quota::check(&mut tx, requester, first, &self.limits).await?;
+        }
         for activation in &activations {
             insert(&mut tx, requester, activation).await?;
         }
@@ -131,19 +138,19 @@ impl Activations {
                     return Err(ActivationError::NotARequester);
                 }
                 if let Scope::Manifest { files } = &scope {
-                    // Reading the request does not check the names.
+                    // Reading the request checks neither the names nor the size.
                     files
-                        .check_names()
+                        .check_new()
                         .map_err(|error| invalid(error.to_string()))?;
                 }
-                let (hsms, keys) = self.signing_keys(requester, hsm, &keys)?;
+                let (hsms, keys) = self.signing_keys(requester, hsm, &keys, &scope)?;
                 Ok((hsms, Purpose::Sign { keys, scope }))
             }
             NewPurpose::GenerateKey { label, key_type } => {
                 if !requester.may_generate {
                     return Err(ActivationError::NotAnAdmin);
                 }
-                text::check(&label, limits::KEY_LABEL)
+                text::check_name(&label, limits::KEY_LABEL)
                     .map_err(|why| invalid(format!("the key's label {why}")))?;
                 let all = self.hsms.all();
                 let hsm = match (hsm, all.as_slice()) {
@@ -153,7 +160,9 @@ impl Activations {
                         return Err(invalid("name the HSM on which to generate the key"));
                     }
                 };
-                if hsm.device()?.keys.iter().any(|key| key.label == label) {
+                let skeleton = text::skeleton(&label);
+                let looks_alike = |key: &KeyInfo| text::skeleton(&key.label) == skeleton;
+                if hsm.device()?.keys.iter().any(looks_alike) {
                     return Err(ActivationError::KeyLabelTaken {
                         hsm: hsm.id().clone(),
                         label,
@@ -170,8 +179,10 @@ impl Activations {
         requester: &Requester<'_>,
         hsm: Option<&HsmId>,
         keys: &[String],
+        scope: &Scope,
     ) -> Result<(Vec<Hsm>, KeySet), ActivationError> {
         let mut names = Vec::new();
+        let mut public_keys = Vec::new();
         let mut common: Option<Vec<Hsm>> = None;
         for key in keys {
             let places = self.hsms.find_key(hsm, key)?;
@@ -196,11 +207,13 @@ impl Activations {
                 )));
             }
             common = Some(both);
+            public_keys.push(place.public_key);
             names.push(KeyName {
                 label: place.label,
                 fingerprint,
             });
         }
+        check_hashes(scope, &public_keys)?;
         let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
         let hsms = common.ok_or_else(|| invalid("the request names no key: name at least one"))?;
         Ok((hsms, keys))
@@ -242,4 +255,46 @@ impl Activations {
             .map_err(ActivationError::Invalid)?;
         Ok(limits)
     }
+}
+
+/// Checks that one of the keys can sign each file by the hash function of its digest.
+fn check_hashes(scope: &Scope, keys: &[PublicKey]) -> Result<(), ActivationError> {
+    let Scope::Manifest { files } = scope else {
+        return Ok(());
+    };
+    let possible: Vec<_> = keys.iter().flat_map(Mechanism::of_key).collect();
+    let can = |hash: Hash| {
+        possible
+            .iter()
+            .any(|mechanism| mechanism.hash() == Some(hash))
+    };
+    match files.files().iter().find(|file| !can(file.digest.hash())) {
+        None => Ok(()),
+        Some(file) => Err(invalid(format!(
+            "no requested key can sign the {} digest of the file \"{}\": list digests for {}",
+            file.digest.hash_name(),
+            text::printable(&file.name),
+            text::any_of(&possible.iter().map(ToString::to_string).collect::<Vec<_>>())
+        ))),
+    }
+}
+
+/// The keys with which raw RSA is allowed now. Custodians read and sign this, so a later change of the setting has no effect on
+/// the activation.
+async fn raw_rsa(tx: &mut WriteTx, purpose: &Purpose) -> Result<Vec<Fingerprint>, ActivationError> {
+    let Purpose::Sign {
+        keys,
+        scope: Scope::Open,
+    } = purpose
+    else {
+        return Ok(Vec::new());
+    };
+    let mut allowed = Vec::new();
+    for key in keys.iter() {
+        let record = store::keys::load(tx.connection(), &key.fingerprint).await?;
+        if record.settings.raw_rsa {
+            allowed.push(key.fingerprint);
+        }
+    }
+    Ok(allowed)
 }

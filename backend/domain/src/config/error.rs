@@ -1,11 +1,14 @@
 //! The reasons why a configuration is rejected.
 
-use countersign_protocol::{cvc::DeviceId, id::HsmId};
+use countersign_protocol::{cvc::DeviceId, id::HsmId, text::UnreadableText};
 
 use super::hsm::LONGEST_HSM_ID;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// Helpers refuse the tasks of a server whose name is longer.
+    #[error("`name`: the server's name {0}")]
+    ServerName(#[from] UnreadableText),
     #[error(
         "HSM `{0}` needs exactly one of `reader`, `remote = true` or (with --demo) `simulator`"
     )]
@@ -34,6 +37,8 @@ pub enum ConfigError {
         limit_name: &'static str,
         limit: u32,
     },
+    #[error("[lease] {0} = 0 is not possible: use at least 1")]
+    LeaseZero(&'static str),
     #[error(
         "`{0}` is not an origin: expected scheme, host and port, such as https://sign.example.org"
     )]

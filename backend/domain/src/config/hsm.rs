@@ -79,8 +79,7 @@ impl TryFrom<HsmFile> for HsmConfig {
     }
 }
 
-/// The id is the label of a PKCS#11 token, which has 32 bytes. Longer ids could become equal when they are cut off.
-pub(super) const LONGEST_HSM_ID: usize = 32;
+pub(super) const LONGEST_HSM_ID: usize = countersign_protocol::limits::HSM_NAME_BYTES;
 
 /// Checks that an HSM id has 1 to `LONGEST_HSM_ID` lowercase letters, digits and hyphens.
 pub fn check_hsm_id(id: &HsmId) -> Result<(), ConfigError> {

@@ -57,6 +57,7 @@ pub struct Config {
 impl Config {
     /// Checks what can be checked without reading another file or using a device.
     pub fn check(&self) -> Result<(), ConfigError> {
+        text::check(&self.name, limits::SERVER_NAME)?;
         let mut seen = std::collections::HashSet::new();
         let mut devices = std::collections::HashSet::new();
         for hsm in &self.hsms {
@@ -164,6 +165,14 @@ mod tests {
         ];
         for change in changes {
             assert!(matches!(with(change), Err(ConfigError::Lease { .. })));
+        }
+        let zeros: [fn(&mut LeaseConfig); 3] = [
+            |lease| lease.turn_seconds = 0,
+            |lease| lease.max_waiting_requests = 0,
+            |lease| lease.max_waiting_bytes = 0,
+        ];
+        for change in zeros {
+            assert!(matches!(with(change), Err(ConfigError::LeaseZero(_))));
         }
     }
 

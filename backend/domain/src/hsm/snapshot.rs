@@ -42,6 +42,8 @@ pub struct Device {
     pub version: Option<String>,
     /// Whether commands are protected by a secure channel.
     pub secure_channel: bool,
+    /// Whether the HSM is plugged into another machine.
+    pub remote: bool,
     /// The state of the quorum; `None` if public key authentication is not set up.
     pub pka: Option<PkaStatus>,
     pub keys: Vec<KeyInfo>,

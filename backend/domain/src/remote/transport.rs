@@ -10,7 +10,10 @@ use countersign_ram::{Instruction, Outcome};
 
 use super::{ending::Ending, session::RamSession};
 
-/// Timeout of a command that does not generate a key.
+/// Timeout of a signature. An RSA-4096 key takes a few seconds. Whoever holds the command back on the way can use the open HSM for so
+/// long before the lease ends.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Timeout of every other command that does not generate a key.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout of a command that generates a key.
 const GENERATION_TIMEOUT: Duration = Duration::from_secs(300);
@@ -115,6 +118,7 @@ impl RemoteTransport {
 fn timeout(command: &[u8]) -> Duration {
     match command.get(1) {
         Some(0x46 | 0x48 | 0x50) => GENERATION_TIMEOUT,
+        Some(0x68) => SIGN_TIMEOUT,
         _ => COMMAND_TIMEOUT,
     }
 }

@@ -17,6 +17,7 @@ use axum::{
     response::Response,
 };
 use countersign_protocol::{
+    limits::MESSAGE_BYTES,
     operator::Role::{self, Admin, Auditor, Custodian, Requester},
     problem::ProblemCode,
     text::any_of,
@@ -112,8 +113,8 @@ pub const TABLE: &[(&str, &str, Access)] = &[
 
 /// The routes whose bodies list files, with their longest body in bytes. An approval repeats the list in base64.
 const WITH_FILES: &[(&str, &str, usize)] = &[
-    ("POST", "/activations", 8 * 1024 * 1024),
-    ("POST", "/activations/{id}/approvals", 12 * 1024 * 1024),
+    ("POST", "/activations", MESSAGE_BYTES),
+    ("POST", "/activations/{id}/approvals", MESSAGE_BYTES),
 ];
 
 /// The longest body of a route whose bodies list files, in bytes.

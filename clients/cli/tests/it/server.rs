@@ -26,6 +26,9 @@ pub struct Behaviour {
     pub end: Option<Value>,
     /// Limit of signatures under the lease.
     pub limit: Option<usize>,
+    /// The lease ends for this reason after as many signatures as `limit` says. As on a real server, signatures are rejected
+    /// a moment before the activation shows its end.
+    pub end_of_lease: Option<Value>,
     /// Signatures are made of a different digest.
     pub wrong_signatures: bool,
 }
@@ -48,7 +51,7 @@ impl Server {
     pub fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let key = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32]).unwrap();
+        let key = EcSecretKey::from_bytes(Curve::Secp384r1, &[7; 48]).unwrap();
         let state = State {
             behaviour,
             key,
@@ -197,7 +200,7 @@ impl State {
         json!({
             "hsm": "hsm-1", "label": "release", "fingerprint": key.fingerprint(), "id": "01", "publicKey": key,
             "certificate": null,
-            "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512"],
+            "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384"],
             "usesLeft": null, "attested": true
         })
     }
@@ -245,6 +248,12 @@ impl State {
     }
 
     fn decide(&mut self) {
+        if let Some(reason) = self.behaviour.end_of_lease.clone()
+            && self.is_used_up()
+            && self.activation.as_ref().unwrap()["state"]["type"] == "open"
+        {
+            self.change(ended(reason));
+        }
         let state = &self.activation.as_ref().unwrap()["state"]["type"];
         if state != "awaiting-approvals" || self.behaviour.undecided {
             return;
@@ -265,15 +274,19 @@ impl State {
         }
     }
 
+    fn is_used_up(&self) -> bool {
+        let limit = self.behaviour.limit;
+        limit.is_some_and(|limit| self.signatures.len() >= limit)
+    }
+
     fn sign(&mut self, body: &Value) -> (u16, Value) {
         if self.activation.as_ref().unwrap()["state"]["type"] != "open" {
             return problem(ProblemCode::NotOpen);
         }
-        if self
-            .behaviour
-            .limit
-            .is_some_and(|limit| self.signatures.len() >= limit)
-        {
+        if self.is_used_up() && self.behaviour.end_of_lease.is_some() {
+            return problem(ProblemCode::NotOpen);
+        }
+        if self.is_used_up() {
             self.change(ended(json!({ "type": "signature-limit-reached" })));
             return problem(ProblemCode::ActivationEnded);
         }
