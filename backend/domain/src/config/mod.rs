@@ -20,7 +20,7 @@ pub use tls::{Files, TlsConfig};
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use countersign_protocol::loopback::is_loopback_origin;
+use countersign_protocol::{limits, loopback::is_loopback_origin, text};
 use serde::Deserialize;
 
 /// An `[[anchor]]` section: a further root whose devices are accepted as genuine, cards and HSMs alike.
@@ -146,6 +146,22 @@ mod tests {
             attachment: Attachment::Simulator("hsm.json".into()),
             device: None,
             so_pin_file: None,
+        }
+    }
+
+    #[test]
+    fn a_name_that_helpers_would_refuse_is_rejected() {
+        let named = |name: &str| {
+            let config = config("http://localhost", true, vec![]);
+            let name = name.to_owned();
+            Config { name, ..config }.check()
+        };
+        assert!(named(&"é".repeat(100)).is_ok());
+        for name in ["x".repeat(101), String::new(), "a\nb".into()] {
+            assert!(
+                matches!(named(&name), Err(ConfigError::ServerName(_))),
+                "{name}"
+            );
         }
     }
 
