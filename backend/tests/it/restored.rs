@@ -175,7 +175,7 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
     let token = token.expect("a token");
     let hash = Sha256Digest::of(token.secret.as_bytes());
     let link = test.invite("Emil", Role::Requester).await;
-    let challenge = test.server.people.challenge().await.expect("a challenge");
+    let challenge = test.server.people.challenge().expect("a challenge");
     let database = test.folder.path().join(DATABASE);
     let copy = test.folder.path().join("backup.db");
     sql(&database, &format!("VACUUM INTO '{}'", copy.display())).await;

@@ -26,7 +26,7 @@ const EXTERNAL_AUTHENTICATE: u8 = 0x82;
 async fn a_log_in_for_another_server_is_refused() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
     for (other_origin, other_key) in [(true, false), (false, true), (false, false)] {
-        let challenge = test.server.people.challenge().await.expect("a challenge");
+        let challenge = test.server.people.challenge().expect("a challenge");
         let task: ServerTask = challenge.task.peek().expect("a task");
         let Task::LogIn { nonce } = task.task else {
             panic!("another task")

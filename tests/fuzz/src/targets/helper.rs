@@ -140,6 +140,7 @@ pub fn approve_task(key: Fingerprint) -> ApproveTask {
             device: countersign_cvc::DeviceId(device.device.chr().clone()),
         },
         pool: None,
+        raw_rsa: Vec::new(),
         purpose: Purpose::Sign {
             keys: KeySet::one(KeyName {
                 label: "fit-2026".to_owned(),
@@ -167,6 +168,7 @@ pub fn approve_task(key: Fingerprint) -> ApproveTask {
         terms,
         device_certificates: Base64(HSM.clone()),
         challenge: Base64(vec![0xC5; 8]),
+        remote: false,
         key,
         approved_by: vec!["Ben".to_owned()],
     }
