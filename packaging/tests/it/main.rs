@@ -15,4 +15,5 @@ mod manuals;
 mod rest;
 mod screenshots;
 mod services;
+mod threats;
 mod troubleshooting;
