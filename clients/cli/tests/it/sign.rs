@@ -202,10 +202,12 @@ fn replace_cancels_what_still_waits() {
     killed.wait().unwrap();
     assert_eq!(server.count("POST /activations/8K3F/lock"), 0);
     let replace = [&SIGN[..], &["--reason", "another", "--replace"]].concat();
-    // The simulated server has only one activation, so what was requested last has ended too.
-    let ran = program.run(&replace).expect(3);
+    server.set_behaviour(Behaviour::default());
+    let ran = program.run(&replace).expect(0);
     assert!(ran.err.contains("Cancelled activation 8K3F"), "{}", ran.err);
-    assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
+    assert_eq!(server.terms()["reason"], "another");
+    // The second one is of the run itself, after its last signature.
+    assert_eq!(server.count("POST /activations/8K3F/lock"), 2);
 }
 
 #[test]

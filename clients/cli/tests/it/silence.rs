@@ -74,12 +74,11 @@ fn a_proxy_that_fails_is_named_without_its_password() {
             "{error}"
         );
         assert!(!error.contains("secret"), "{error}");
-        for exempt in ["sign.invalid", ".invalid", "*"] {
-            let error = keys(&[proxy, ("NO_PROXY", exempt)]);
-            assert!(!error.contains("proxy"), "{exempt}: {error}");
-        }
     }
-    let error = keys(&[("HTTP_PROXY", "http://127.0.0.1:9")]);
+    let proxy = "http://127.0.0.1:9";
+    let error = keys(&[("HTTPS_PROXY", proxy), ("NO_PROXY", ".invalid")]);
+    assert!(!error.contains("proxy"), "{error}");
+    let error = keys(&[("HTTP_PROXY", proxy)]);
     assert!(!error.contains("proxy"), "{error}");
 }
 

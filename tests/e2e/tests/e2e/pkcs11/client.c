@@ -433,6 +433,17 @@ static void lease_of_a_key_ends(void)
     puts("lease-of-a-key-ends ok");
 }
 
+static void session_info(void)
+{
+    initialize();
+    ul_t session = login();
+    puts("ready");
+    getchar();
+    for (int i = 0; i < 100000; i++) CHECK(state_of(session) == 1);
+    EXPECT(0, CALL(FINALIZE, NULL));
+    puts("session-info ok");
+}
+
 /* Calls every function that asks the server, which has become silent. */
 static void silence(void)
 {
@@ -584,6 +595,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "token-goes")) token_goes();
     else if (!strcmp(what, "lease-ends")) lease_ends();
     else if (!strcmp(what, "lease-of-a-key-ends")) lease_of_a_key_ends();
+    else if (!strcmp(what, "session-info")) session_info();
     else if (!strcmp(what, "silence")) silence();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();
