@@ -89,11 +89,7 @@ impl People {
         let actor = Actor::Invited {
             name: invitation.view.name.clone(),
         };
-        let checked = match verified {
-            Ok(verified) => self.check(&mut tx, &invitation, verified).await,
-            Err(error) => Err(error),
-        };
-        let key = match checked {
+        let key = match self.check(&mut tx, &invitation, verified).await {
             Ok(key) => key,
             Err(error) => {
                 let event = AuditEvent::EnrolmentRejected {
@@ -118,12 +114,7 @@ impl People {
                 roles: invitation.view.roles.clone(),
                 key: EnrolledKey {
                     fingerprint: key.fingerprint(),
-                    words: key
-                        .fingerprint()
-                        .words()
-                        .iter()
-                        .map(|word| (*word).to_owned())
-                        .collect(),
+                    words: key.fingerprint().words().map(str::to_owned).to_vec(),
                     chr: key.chr().clone(),
                     public_key: key.public_key().clone(),
                     device: key.device().id().clone(),
@@ -187,8 +178,9 @@ impl People {
         &self,
         tx: &mut WriteTx,
         invitation: &Invitation,
-        Verified { key, statement }: Verified,
+        verified: Result<Verified, PeopleError>,
     ) -> Result<AttestedKey, PeopleError> {
+        let Verified { key, statement } = verified?;
         if let Some(owner) = store::operators::by_key(tx.connection(), &key.fingerprint()).await? {
             return Err(PeopleError::Taken(format!(
                 "{} already enrolled this key: generate a key on your own card",
