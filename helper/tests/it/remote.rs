@@ -454,7 +454,7 @@ fn encrypted_pin_commands_need_a_permission() {
         let command = Command::new(cla, ins, 0, 0x81).with_data(data);
         channel.protect_command(&command).encode().to_vec()
     };
-    let commands = vec![
+    let commands = [
         sealed(0, 0x20, b"111111"),
         sealed(0, 0x24, b"111111222222"),
         sealed(0, 0x2C, b"11111111222222"),

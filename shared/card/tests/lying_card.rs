@@ -17,9 +17,11 @@ const SELECT: u8 = 0xA4;
 const READ_BINARY: u8 = 0xB1;
 const GET_RESPONSE: u8 = 0xC0;
 
+type Rule = Box<dyn FnMut(&Command) -> Vec<u8> + Send>;
+
 /// A card that answers by a rule, and counts commands and bytes.
 struct LyingCard {
-    rule: Box<dyn FnMut(&Command) -> Vec<u8> + Send>,
+    rule: Rule,
     seen: Arc<Seen>,
 }
 

@@ -132,10 +132,8 @@ mod tests {
         assert_eq!(repetition.data, read.data);
         assert_eq!(repetition.le, Some(Le::Exactly(8)));
 
-        let protected = Command {
-            cla: 0x0C,
-            ..read.clone()
-        };
+        let mut protected = read.clone();
+        protected.cla = 0x0C;
         assert!(with_le_of(&protected, 8).is_none());
         for (cla, ins) in [(0x00, 0x20), (0x00, 0x24), (0x00, 0x2C), (0x80, 0x50)] {
             let pin = Command::new(cla, ins, 0x00, 0x81)
