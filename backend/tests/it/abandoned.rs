@@ -125,7 +125,8 @@ async fn the_request_of_a_killed_program_does_not_block_the_hsm_for_long() {
         matches!(reason, EndReason::Abandoned { seconds } if seconds < 60),
         "{reason:?}"
     );
-    let next = test.wait_for(&next.id(), |view| {
+    let next = next.id();
+    let next = test.wait_for(&next, |view| {
         view.state == ActivationState::AwaitingApprovals
     });
     next.await;

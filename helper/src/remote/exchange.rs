@@ -39,7 +39,7 @@ pub enum Reply {
 /// Why a session cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    #[error("the connection to the server{} failed: {why}", through(.proxy.as_ref()))]
+    #[error("the connection to the server{} failed: {why}", through(.proxy.as_deref()))]
     Network {
         why: Failure,
         proxy: Option<Box<Proxy>>,
@@ -70,7 +70,7 @@ pub enum ExchangeError {
     Message(#[from] MessageError),
 }
 
-fn through(proxy: Option<&Box<Proxy>>) -> String {
+fn through(proxy: Option<&Proxy>) -> String {
     proxy.map_or_else(String::new, |proxy| format!(" through the {proxy}"))
 }
 
