@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{body::Body, http::Request};
+use axum::{Router, body::Body, http::Request};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView, EndReason, NewActivation},
     audit::AuditEvent,
@@ -74,9 +74,8 @@ async fn an_open_activation_is_not_abandoned() {
     test.shutdown().await;
 }
 
-#[tokio::test]
-async fn a_long_poll_keeps_an_activation_alive() {
-    let test = TestServer::ready(Profile::VENDOR).await;
+/// A router, and a poll of Doug's activation that takes `seconds` if nothing happens.
+async fn poll(test: &TestServer, view: &ActivationView, seconds: u32) -> (Router, Request<Body>) {
     let person = test.doug().person.clone();
     let new = NewToken {
         label: "build".into(),
@@ -87,13 +86,59 @@ async fn a_long_poll_keeps_an_activation_alive() {
     let token = crate::test_server::create_token(&test.server, &person, &operator(&person), &new)
         .await
         .expect("a token");
-    let router = crate::test_server::router(&test.server).await;
+    let id = view.id();
+    let poll = Request::get(format!(
+        "/api/v1/activations/{id}?after=1000&wait={seconds}"
+    ))
+    .header("authorization", format!("Bearer {}", token.secret))
+    .body(Body::empty())
+    .expect("a request");
+    (crate::test_server::router(&test.server).await, poll)
+}
+
+/// A program that was killed closes its connection in the middle of a poll. Its request must not block the HSM for as long as
+/// a program may be cut off from the server.
+#[tokio::test]
+async fn the_request_of_a_killed_program_does_not_block_the_hsm_for_long() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let killed = request(&test, "killed", Some(600)).await;
+    let next = request(&test, "next", Some(600)).await;
+    let (router, poll) = poll(&test, &killed, 30).await;
+    let terms = &killed.terms;
+    let attendance = || test.server.activations.attendance();
+    let poll = tokio::spawn(router.oneshot(poll));
+    while attendance().since_last_poll(terms) > Duration::ZERO {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(attendance().left_to_return(terms), None);
+    poll.abort();
+    let start = Instant::now();
+    let reason = loop {
+        let view = test.view(&killed.id()).await;
+        if view.state.is_ended() {
+            break reason(&view);
+        }
+        assert!(start.elapsed() < Duration::from_secs(300), "{view:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert!(
+        matches!(reason, EndReason::Abandoned { seconds } if seconds < 60),
+        "{reason:?}"
+    );
+    let next = next.id();
+    let next = test.wait_for(&next, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    });
+    next.await;
+    test.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_long_poll_keeps_an_activation_alive() {
+    let test = TestServer::ready(Profile::VENDOR).await;
     let waited = request(&test, "waited for", Some(3)).await;
     let id = waited.id();
-    let poll = Request::get(format!("/api/v1/activations/{id}?after=1000&wait=7"))
-        .header("authorization", format!("Bearer {}", token.secret))
-        .body(Body::empty())
-        .expect("a request");
+    let (router, poll) = poll(&test, &waited, 7).await;
     let poll = tokio::spawn(router.oneshot(poll));
     // The activation without a poll ends first, although it was requested later.
     let other = request(&test, "other", Some(3)).await;

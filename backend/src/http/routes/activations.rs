@@ -185,6 +185,7 @@ async fn show(
         .after
         .map_or(Duration::ZERO, |_| Duration::from_secs(seconds));
     let deadline = Instant::now() + wait;
+    let mut poll = None;
     loop {
         // A caller whose credential was revoked meanwhile gets no view.
         let caller = caller.now().await?;
@@ -192,8 +193,12 @@ async fn show(
         let wait = deadline.saturating_duration_since(Instant::now());
         if terms.requester.id == caller.person().id && !view.state.is_ended() {
             activations.attendance().note_poll(&id, wait);
+            poll.get_or_insert_with(|| activations.attendance().begin_poll(&id));
         }
         if query.after.is_none_or(|after| view.revision > after) || wait.is_zero() {
+            if let Some(poll) = poll {
+                poll.answer();
+            }
             return Ok(Json(view));
         }
         tokio::select! {

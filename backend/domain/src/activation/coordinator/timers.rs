@@ -125,9 +125,17 @@ impl Coordinator {
         sooner.filter(|(at, _)| *at < expires.0).unwrap_or(expires)
     }
 
-    /// When the request counts as abandoned if no client polls for it until then.
+    /// When the request counts as abandoned if no client polls for it until then. A client whose connection broke during a
+    /// poll was probably killed, so that its request blocks the HSM for a shorter time only.
     fn abandoned(&self, activation: &Activation) -> Option<(Timestamp, EndReason)> {
         let seconds = activation.abandoned_after?;
+        if let Some((left, limit)) = self.attendance.left_to_return(&activation.terms)
+            && limit < seconds
+        {
+            let left = SignedDuration::try_from(left).unwrap_or_default();
+            let at = Timestamp::now().saturating_add(left).ok()?;
+            return Some((at, EndReason::Abandoned { seconds: limit }));
+        }
         let since_last_poll = self.attendance.since_last_poll(&activation.terms);
         let left = SignedDuration::from_secs(seconds.into())
             - SignedDuration::try_from(since_last_poll).unwrap_or(SignedDuration::MAX);
