@@ -1,8 +1,12 @@
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use countersign_protocol::{
     activation::{
-        ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation, SignedApproval,
+        ActivationState, ActivationView, ApprovalOutcome, ApprovalTaskView, Decline, NewActivation,
+        SignedApproval,
     },
     dsse::Envelope,
     id::ActivationId,
@@ -16,6 +20,9 @@ use crate::{
 
 /// Longest time for which the server holds one [`Client::activation_after`] request.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Minimum time between two polls, in case the server answers a long poll early.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The activations that [`Client::activations`] lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,12 +96,12 @@ impl Client {
     ) -> Result<ActivationView, ClientError> {
         let wait = wait.min(LONGEST_WAIT);
         let path = format!("{}?after={revision}&wait={}", path(id), wait.as_secs());
-        self.get_within(&path, wait + self.timeouts().grace)
+        self.get_within(&path, Limit::LongPoll(wait))
     }
 
     /// Fetches the approval task that the calling custodian's helper has to sign.
     pub fn approval_task(&self, id: &ActivationId) -> Result<ApprovalTaskView, ClientError> {
-        self.post_empty(&format!("{}/task", path(id)), self.timeouts().response)
+        self.post_empty(&format!("{}/task", path(id)), self.timeouts().hsm)
     }
 
     /// Submits the approval that a custodian's helper signed.
@@ -103,7 +110,9 @@ impl Client {
         id: &ActivationId,
         signed: &SignedApproval,
     ) -> Result<ApprovalOutcome, ClientError> {
-        self.post(&format!("{}/approvals", path(id)), signed)
+        let limit = Limit::Response(self.timeouts().hsm);
+        self.post_with(&format!("{}/approvals", path(id)), signed, &[], limit)
+            .map(|(_, outcome)| outcome)
     }
 
     /// Declines the activation on behalf of the calling custodian.
@@ -118,7 +127,30 @@ impl Client {
     /// Cancels the activation before it opens, or locks the HSM afterwards. Returns once the server has verified that
     /// the HSM is locked.
     pub fn lock(&self, id: &ActivationId) -> Result<ActivationView, ClientError> {
-        self.post_empty(&format!("{}/lock", path(id)), self.timeouts().response)
+        self.post_empty(&format!("{}/lock", path(id)), self.timeouts().hsm)
+    }
+
+    /// Returns an activation that no longer signs as it ended. The HSM stops at the end of the lease, and the server stores
+    /// the end a moment later, so this waits up to `limit` for it. The caller has to check whether the activation has
+    /// ended, because an activation that never opened has not.
+    pub fn ended_activation(
+        &self,
+        id: &ActivationId,
+        limit: Duration,
+    ) -> Result<ActivationView, ClientError> {
+        let until = Instant::now() + limit;
+        let mut view = self.activation(id)?;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let is_open = matches!(view.state, ActivationState::Open { .. });
+            if !is_open || left.is_zero() {
+                return Ok(view);
+            }
+            // Shorter waits than a second are rounded down to none.
+            let asked = Instant::now();
+            view = self.activation_after(id, view.revision, left)?;
+            thread::sleep(MIN_POLL_INTERVAL.saturating_sub(asked.elapsed()).min(left));
+        }
     }
 
     /// Fetches the [`Receipt`](countersign_protocol::receipt::Receipt), signed by the server.

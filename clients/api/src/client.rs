@@ -1,13 +1,22 @@
 //! HTTP requests: authentication, time limits, problem details.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use countersign_protocol::problem::Problem;
 use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
     Agent, Body,
-    http::{HeaderValue, Method, Request, Response, header, request::Builder},
+    http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Builder},
     tls::TlsConfig,
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{
+            ConnectProxyConnector, Connector, RustlsConnector, SocksConnector, TcpConnector,
+        },
+    },
 };
 
 use crate::{
@@ -15,14 +24,17 @@ use crate::{
     config::Settings,
     error::{ClientError, ConfigError},
     failure::Failure,
+    proxy::Proxy,
     retry::Retry,
     roots::{self, CaFile},
+    silence::{self, Listener, REPORT_AFTER, SilenceConnector, Watch},
     token::Token,
     url::ServerUrl,
 };
 
 /// Time limit for sending a request body. Manifests can have several megabytes.
-const SEND_TIMEOUT: Duration = Duration::from_secs(120);
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time limit for receiving a response body. Lists of many signatures have megabytes too.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Limit of a response body, in bytes. The longest response is a receipt with all its signatures.
 const MAX_RESPONSE_LENGTH: u64 = 128 * 1024 * 1024;
@@ -45,8 +57,10 @@ pub struct Options {
 pub struct Timeouts {
     /// For opening the connection, including the TLS handshake.
     pub connect: Duration,
-    /// From the request to the response. Some calls have a longer limit. The HSM may be busy with other requests first.
+    /// From the request to the response.
     pub response: Duration,
+    /// The same for calls that wait for an HSM, which may be busy with other requests first.
+    pub hsm: Duration,
     /// How much longer than the server's own limit the client waits for the response of a long poll.
     pub grace: Duration,
     /// For one signature, including all retries. A signature of a large RSA key takes seconds, and other requests may
@@ -59,6 +73,8 @@ pub struct Timeouts {
 pub(crate) enum Limit {
     /// From the request to the beginning of the response. Sending and receiving have limits of their own.
     Response(Duration),
+    /// For a request that the server holds for this time if there is no news.
+    LongPoll(Duration),
     /// The same for short requests and responses, where sending has the same limit and receiving takes hardly any time.
     All(Duration),
 }
@@ -66,9 +82,10 @@ pub(crate) enum Limit {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            response: Duration::from_secs(120),
-            grace: Duration::from_secs(20),
+            connect: Duration::from_secs(5),
+            response: Duration::from_secs(30),
+            hsm: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
             signature: Duration::from_secs(180),
         }
     }
@@ -80,11 +97,15 @@ pub struct Client {
     shared: Arc<Shared>,
     retry: Retry,
     timeouts: Timeouts,
+    /// When every call fails at the latest.
+    until: Option<Instant>,
+    on_silence: Option<Listener>,
 }
 
 struct Shared {
     agent: Agent,
     server: ServerUrl,
+    proxy: Option<Proxy>,
     token: Option<Token>,
     has_client_certificate: bool,
 }
@@ -184,19 +205,27 @@ impl Client {
         } else {
             roots::check(ca_file)?;
         }
-        if server.is_loopback() {
-            config = config.proxy(None);
-        }
-        let agent = config.build().new_agent();
+        let proxy = server.proxy()?;
+        let config = config.proxy(proxy.as_ref().map(Proxy::connection));
+        let connector =
+            ().chain(SocksConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(SilenceConnector)
+                .chain(RustlsConnector::default());
+        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
         Ok(Self {
             shared: Arc::new(Shared {
                 agent,
                 server,
+                proxy,
                 token,
                 has_client_certificate: options.client_certificate.is_some(),
             }),
             retry: options.retry,
             timeouts: options.timeouts,
+            until: None,
+            on_silence: None,
         })
     }
 
@@ -204,25 +233,90 @@ impl Client {
     #[must_use]
     pub fn with_timeouts(&self, timeouts: Timeouts, retry: Retry) -> Self {
         Self {
-            shared: self.shared.clone(),
             retry,
             timeouts,
+            ..self.clone()
         }
     }
 
+    /// Returns a clone whose calls share this time limit, which begins now.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self {
+            until: Some(Instant::now() + limit),
+            ..self.clone()
+        }
+    }
+
+    /// Calls `listener` in calls whose response takes longer than a few seconds. A long poll begins to count when the
+    /// server should have answered.
+    #[must_use]
+    pub fn on_silence(self, listener: Listener) -> Self {
+        Self {
+            on_silence: Some(listener),
+            ..self
+        }
+    }
+
+    /// The server, with the proxy in front of it.
+    fn server_name(&self) -> String {
+        match &self.shared.proxy {
+            Some(proxy) => format!("{} through the {proxy}", self.shared.server),
+            None => self.shared.server.to_string(),
+        }
+    }
+
+    /// Sends a request and receives its whole response.
     fn run<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
         limit: Limit,
+    ) -> Result<(StatusCode, Vec<u8>), ureq::Error> {
+        let quiet = match limit {
+            Limit::LongPoll(wait) => wait + REPORT_AFTER,
+            Limit::Response(_) | Limit::All(_) => REPORT_AFTER,
+        };
+        let watch = Watch {
+            report_at: Some(Instant::now() + quiet),
+            until: self.until,
+            server: self.server_name(),
+            listener: self.on_silence.clone(),
+        };
+        silence::watched(watch, || {
+            let mut response = self.send_within(request, limit)?;
+            let status = response.status();
+            let body = response
+                .body_mut()
+                .with_config()
+                .limit(MAX_RESPONSE_LENGTH)
+                .read_to_vec()?;
+            Ok((status, body))
+        })
+    }
+
+    fn send_within<B: ureq::AsSendBody>(
+        &self,
+        request: Request<B>,
+        limit: Limit,
     ) -> Result<Response<Body>, ureq::Error> {
+        let mut connect = self.timeouts.connect;
+        if let Some(until) = self.until {
+            connect = connect.min(until.saturating_duration_since(Instant::now()));
+            if connect.is_zero() {
+                return Err(ureq::Error::Timeout(ureq::Timeout::Connect));
+            }
+        }
         let request = self.shared.agent.configure_request(request);
-        let request = request.timeout_connect(Some(self.timeouts.connect));
+        let request = request.timeout_connect(Some(connect));
         let request = match limit {
             Limit::Response(limit) => request.timeout_recv_response(Some(limit)),
+            Limit::LongPoll(wait) => {
+                request.timeout_recv_response(Some(wait + self.timeouts.grace))
+            }
             // ureq's global time limit is not used, because ureq would resolve names in a thread then, and the PKCS#11
             // module must not start threads.
             Limit::All(limit) => request
-                .timeout_connect(Some(self.timeouts.connect.min(limit)))
+                .timeout_connect(Some(connect.min(limit)))
                 .timeout_send_request(Some(limit))
                 .timeout_send_body(Some(limit))
                 .timeout_recv_response(Some(limit))
@@ -245,13 +339,13 @@ impl Client {
 
     /// Sends a GET request, and retries it after a broken connection, because it changes nothing.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.get_within(path, self.timeouts().response)
+        self.get_within(path, Limit::Response(self.timeouts().response))
     }
 
     pub(crate) fn get_within<T: DeserializeOwned>(
         &self,
         path: &str,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<T, ClientError> {
         self.retry().run(
             // A request that timed out is not retried, because that would multiply the time limit.
@@ -269,8 +363,7 @@ impl Client {
                     .request(Method::GET, path)?
                     .body(())
                     .map_err(|e| self.bad_request(e))?;
-                self.json(self.run(request, Limit::Response(limit)))
-                    .map(|(_, value)| value)
+                self.json(self.run(request, limit)).map(|(_, value)| value)
             },
         )
     }
@@ -370,7 +463,7 @@ impl Client {
 
     fn json<T: DeserializeOwned>(
         &self,
-        response: Result<Response<Body>, ureq::Error>,
+        response: Result<(StatusCode, Vec<u8>), ureq::Error>,
     ) -> Result<(u16, T), ClientError> {
         let (status, body) = self.body(response)?;
         let value = serde_json::from_slice(&body).map_err(|e| self.malformed(e.to_string()))?;
@@ -380,16 +473,9 @@ impl Client {
     /// Returns status and body of a successful response, and an error for every other one.
     fn body(
         &self,
-        response: Result<Response<Body>, ureq::Error>,
+        response: Result<(StatusCode, Vec<u8>), ureq::Error>,
     ) -> Result<(u16, Vec<u8>), ClientError> {
-        let mut response = response.map_err(|error| self.failed(error))?;
-        let status = response.status();
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_RESPONSE_LENGTH)
-            .read_to_vec()
-            .map_err(|error| self.failed(error))?;
+        let (status, body) = response.map_err(|error| self.failed(error))?;
         if status.is_success() {
             return Ok((status.as_u16(), body));
         }
@@ -414,11 +500,7 @@ impl Client {
     fn failed(&self, error: ureq::Error) -> ClientError {
         match Failure::from(error) {
             Failure::Network(why) => self.unreachable(why),
-            timeout @ Failure::Timeout(_) => ClientError::Unreachable {
-                server: self.shared.server.to_string(),
-                why: timeout.to_string(),
-                timed_out: true,
-            },
+            timeout @ Failure::Timeout(_) => self.no_connection(timeout.to_string(), true),
             Failure::Tls(why) => ClientError::Tls {
                 server: self.shared.server.to_string(),
                 why,
@@ -428,10 +510,15 @@ impl Client {
     }
 
     fn unreachable(&self, why: String) -> ClientError {
+        self.no_connection(why, false)
+    }
+
+    fn no_connection(&self, why: String, timed_out: bool) -> ClientError {
         ClientError::Unreachable {
-            server: self.shared.server.to_string(),
+            server: self.server_name(),
             why,
-            timed_out: false,
+            proxy: self.shared.proxy.as_ref().map(Proxy::variable),
+            timed_out,
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Overrides {
     pub server: Option<String>,
     pub token_file: Option<PathBuf>,
     pub ca_file: Option<PathBuf>,
+    /// Nobody knows that the configuration is read, so a program that prints the token may neither prompt nor take long.
+    pub in_background: bool,
 }
 
 /// The complete configuration of a client.
@@ -137,9 +139,10 @@ fn token(
         token_file::read(Path::new(&path), TOKEN_FILE_ENV)?
     } else if let Some(command) = text(environment, TOKEN_COMMAND_ENV)? {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        token_command::run(&words, TOKEN_COMMAND_ENV)?
+        token_command::run(&words, TOKEN_COMMAND_ENV, overrides.in_background)?
     } else if let Some(command) = &file.token_command {
-        token_command::run(command, "`token_command` in the configuration")?
+        let named_by = "`token_command` in the configuration";
+        token_command::run(command, named_by, overrides.in_background)?
     } else if let Some(path) = &file.token_file {
         token_file::read(&resolve(path), "`token_file` in the configuration")?
     } else {

@@ -14,11 +14,16 @@ pub enum ClientError {
     Problem(Problem),
     /// There was no connection, or it broke before the response was complete.
     #[error(
-        "cannot reach {server}: {why}. Check the address and the network, and that the server is running"
+        "cannot reach {server}: {why}. {}", .proxy.as_ref().map_or_else(
+            || "Check the address and the network, and that the server is running".to_owned(),
+            |variable| format!("Check the proxy and the server, or add the server to NO_PROXY if it needs no proxy ({variable} names the proxy)")
+        )
     )]
     Unreachable {
         server: String,
         why: String,
+        /// The variable that names the proxy, if the connection uses one.
+        proxy: Option<&'static str>,
         /// Whether the server was silent for too long, rather than not connected.
         timed_out: bool,
     },
@@ -100,6 +105,12 @@ pub enum ConfigError {
         variable: &'static str,
         why: &'static str,
     },
+    /// A variable such as `HTTPS_PROXY` does not name a proxy.
+    #[error(
+        "invalid proxy in {variable}: it must be a URL such as http://proxy.example.org:3128. Correct or unset the \
+         variable, or add the server to NO_PROXY"
+    )]
+    Proxy { variable: &'static str },
     /// With 0 seconds, every signature would time out at once.
     #[error("invalid value of `sign_seconds` (COUNTERSIGN_SIGN_SECONDS): it must be at least 1")]
     NoTimeToSign,

@@ -46,7 +46,9 @@ impl Client {
         id: &HsmId,
         body: &RegisterCustodian,
     ) -> Result<HsmView, ClientError> {
-        self.post(&format!("{}/custodians", path(id)), body)
+        let limit = Limit::Response(self.timeouts().hsm);
+        self.post_with(&format!("{}/custodians", path(id)), body, &[], limit)
+            .map(|(_, hsm)| hsm)
     }
 
     /// Lists the signing keys of all HSMs.

@@ -3,7 +3,7 @@
 use countersign_protocol::loopback::is_loopback;
 use ureq::http::Uri;
 
-use crate::error::ConfigError;
+use crate::{error::ConfigError, proxy::Proxy};
 
 /// Scheme, host and port of a server, as a browser would write its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,18 @@ impl ServerUrl {
                 url: self.origin.clone(),
             })
         }
+    }
+
+    /// The proxy that the environment names for this server. Servers on this machine need none.
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, ConfigError> {
+        if self.loopback {
+            return Ok(None);
+        }
+        let uri: Uri = self.origin.parse().map_err(|_| ConfigError::Url {
+            url: self.origin.clone(),
+            why: "it is not a URL",
+        })?;
+        Proxy::from_environment(&uri)
     }
 
     /// Scheme, host and, if it is not the default of the scheme, port.

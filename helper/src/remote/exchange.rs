@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign_client::{
     ConfigError,
     failure::{Failure, TlsFailure},
+    proxy::Proxy,
     roots::{self, CaFile},
 };
 use countersign_ram::{
@@ -38,8 +39,11 @@ pub enum Reply {
 /// Why a session cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    #[error("the connection to the server failed: {0}")]
-    Network(Failure),
+    #[error("the connection to the server{} failed: {why}", through(.proxy.as_deref()))]
+    Network {
+        why: Failure,
+        proxy: Option<Box<Proxy>>,
+    },
     #[error("the TLS connection to the server failed: {why}. {advice}")]
     Tls { why: TlsFailure, advice: String },
     /// The server gave up or no longer knows the session.
@@ -66,12 +70,16 @@ pub enum ExchangeError {
     Message(#[from] MessageError),
 }
 
+fn through(proxy: Option<&Proxy>) -> String {
+    proxy.map_or_else(String::new, |proxy| format!(" through the {proxy}"))
+}
+
 impl ExchangeError {
     /// Whether the server ended this session with its answer.
     pub const fn ends_session(&self) -> bool {
         match self {
             Self::SessionEnded | Self::NotFound | Self::PossiblyTls | Self::Unexpected(_) => true,
-            Self::Network(_) | Self::Tls { .. } | Self::ServerFailure(_) | Self::Message(_) => {
+            Self::Network { .. } | Self::Tls { .. } | Self::ServerFailure(_) | Self::Message(_) => {
                 false
             }
         }
@@ -79,24 +87,33 @@ impl ExchangeError {
 
     /// Whether the address or the options are probably wrong, if this is the first attempt.
     pub const fn is_configuration_error(&self) -> bool {
-        matches!(self, Self::Tls { .. } | Self::Network(Failure::NoTls))
+        matches!(
+            self,
+            Self::Tls { .. }
+                | Self::Network {
+                    why: Failure::NoTls,
+                    ..
+                }
+        )
     }
 
     /// Whether another attempt can succeed.
     pub const fn is_temporary(&self) -> bool {
         match self {
-            Self::Network(_) | Self::Tls { .. } | Self::SessionEnded | Self::ServerFailure(_) => {
-                true
-            }
+            Self::Network { .. }
+            | Self::Tls { .. }
+            | Self::SessionEnded
+            | Self::ServerFailure(_) => true,
             Self::NotFound | Self::PossiblyTls | Self::Unexpected(_) | Self::Message(_) => false,
         }
     }
 }
 
-/// The trusted certificate authorities, which are loaded once and used for every session.
+/// The trusted certificate authorities and the proxy, which are determined once and used for every session.
 #[derive(Clone)]
 pub struct Trust {
     roots: Option<RootCerts>,
+    proxy: Option<Proxy>,
     /// Advice on how to trust another authority.
     ca_advice: &'static str,
 }
@@ -105,7 +122,7 @@ impl Trust {
     /// Trusts the system's authorities and those in `ca_file`.
     ///
     /// # Errors
-    /// The file cannot be used.
+    /// The file cannot be used, or the environment names an invalid proxy.
     pub fn load(address: &Address, ca_file: Option<&CaFile>) -> Result<Self, ConfigError> {
         let roots = if address.is_https() {
             Some(roots::load(ca_file)?)
@@ -114,7 +131,16 @@ impl Trust {
             None
         };
         let ca_advice = "name that CA's certificate with `--ca`";
-        Ok(Self { roots, ca_advice })
+        let proxy = if address.is_loopback() {
+            None
+        } else {
+            Proxy::from_environment(address.uri())?
+        };
+        Ok(Self {
+            roots,
+            proxy,
+            ca_advice,
+        })
     }
 
     /// Trusts the system's authorities only, for sessions without a command line.
@@ -131,6 +157,7 @@ impl Trust {
 pub struct Exchange {
     agent: Agent,
     address: Address,
+    proxy: Option<Proxy>,
     cookies: Option<SessionCookies>,
     /// Advice on how to trust another authority.
     ca_advice: &'static str,
@@ -154,12 +181,11 @@ impl Exchange {
         if let Some(roots) = &trust.roots {
             config = config.tls_config(TlsConfig::builder().root_certs(roots.clone()).build());
         }
-        if address.is_loopback() {
-            config = config.proxy(None);
-        }
+        let config = config.proxy(trust.proxy.as_ref().map(Proxy::connection));
         Self {
             agent: config.build().new_agent(),
             address: address.clone(),
+            proxy: trust.proxy.clone(),
             cookies: None,
             ca_advice: trust.ca_advice,
         }
@@ -221,7 +247,10 @@ impl Exchange {
                 advice: why.advice(self.ca_advice),
                 why,
             },
-            other => ExchangeError::Network(other),
+            why => ExchangeError::Network {
+                why,
+                proxy: self.proxy.clone().map(Box::new),
+            },
         }
     }
 }

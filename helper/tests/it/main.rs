@@ -14,6 +14,7 @@ mod exports;
 mod listing;
 mod pinentry;
 mod pools;
+mod proxy;
 mod remote;
 mod remote_server;
 mod sequences;

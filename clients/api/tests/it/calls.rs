@@ -300,3 +300,67 @@ fn a_closed_port_is_unreachable() {
     let error = client.about().unwrap_err();
     assert!(error.is_unreachable(), "{error}");
 }
+
+/// What the client reported while it waited.
+type Reports = std::sync::Arc<std::sync::Mutex<Vec<(String, Duration)>>>;
+
+fn reporting(client: Client) -> (Client, Reports) {
+    let reports = Reports::default();
+    let to = reports.clone();
+    let client = client.on_silence(std::sync::Arc::new(move |silence| {
+        let report = (silence.server.to_owned(), silence.left);
+        to.lock().unwrap().push(report);
+    }));
+    (client, reports)
+}
+
+#[test]
+fn a_silent_server_is_reported_once_and_the_call_ends() {
+    let server = Server::start(vec![Canned::Hang]);
+    let timeouts = Timeouts {
+        response: Duration::from_secs(7),
+        ..Timeouts::default()
+    };
+    let client = client(&server, None).with_timeouts(timeouts, Retry::default());
+    let (client, reports) = reporting(client);
+    let error = client.keys().unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    let reports = reports.lock().unwrap();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].0, server.url);
+    assert!(reports[0].1 <= Duration::from_secs(2), "{reports:?}");
+    // The request is not repeated, because that would multiply the time limit.
+    server.next();
+    assert!(server.receives_nothing());
+}
+
+#[test]
+fn a_long_poll_is_not_reported_as_silence() {
+    let server = Server::start(vec![Canned::Hang]);
+    let timeouts = Timeouts {
+        grace: Duration::from_secs(1),
+        ..Timeouts::default()
+    };
+    let client = client(&server, None).with_timeouts(timeouts, Retry::default());
+    let (client, reports) = reporting(client);
+    let error = client.activation_after(&ActivationId::new("8K3F"), 1, Duration::from_secs(6));
+    assert!(error.unwrap_err().is_unreachable());
+    assert!(reports.lock().unwrap().is_empty());
+}
+
+#[test]
+fn several_calls_share_one_limit() {
+    let server = Server::start(vec![
+        Canned::Respond(200, "", "[]".to_owned()),
+        Canned::Hang,
+        Canned::Hang,
+    ]);
+    let client = client(&server, None).within(Duration::from_secs(1));
+    assert!(client.keys().is_ok());
+    assert!(client.hsms().unwrap_err().is_unreachable());
+    assert!(client.hsms().unwrap_err().is_unreachable());
+    server.next();
+    server.next();
+    // The limit had passed before the third call.
+    assert!(server.receives_nothing());
+}

@@ -345,6 +345,23 @@ fn a_token_command_prints_the_token() {
     }
 }
 
+/// A program that merely loads the PKCS#11 module must not wait for a prompt.
+#[test]
+fn a_token_command_in_the_background_has_little_time() {
+    let home = Home::new();
+    home.write(
+        FILE,
+        "server = \"https://sign.example.org\"\ntoken_command = [\"sleep\", \"120\"]\n",
+    );
+    let start = std::time::Instant::now();
+    let error = home.error(&Overrides {
+        in_background: true,
+        ..Overrides::default()
+    });
+    assert!(error.to_string().contains("did not end within"), "{error}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(60));
+}
+
 #[test]
 fn activation_settings_come_from_the_file_and_the_environment() {
     let mut home = Home::new();
