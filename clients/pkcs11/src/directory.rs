@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_client::{ClientError, WaitIn, pkcs11::slot_number};
+use countersign_client::{WaitIn, pkcs11::slot_number};
 use countersign_protocol::{
     hsm::{DeviceView, HsmState, HsmView, SigningKeyView},
     id::HsmId,
@@ -96,14 +96,14 @@ impl Directory {
         if self.is_fresh() {
             return;
         }
-        let fetched = fetch(connection);
+        let fetched = connection.start(|client| Ok((client.hsms()?, client.keys()?)));
         let mut cache = lock(&self.cache);
         cache.refreshed_at = Some(Instant::now());
         match fetched {
-            Ok((hsms, keys)) => cache.fill(hsms, &keys, connection.settings().wait_in),
-            Err(error) => {
-                // On a machine without a configuration, programs that merely load the module should see no message.
-                if connection.is_configured() {
+            None => {}
+            Some(Ok((hsms, keys))) => cache.fill(hsms, &keys, connection.settings().wait_in),
+            Some(Err(error)) => {
+                if connection.reports_failures() {
                     report::line(&error.to_string());
                 }
                 // Open sessions keep their slot with its token. New ones find no token.
@@ -113,11 +113,6 @@ impl Directory {
         drop(cache);
         drop(refresh);
     }
-}
-
-fn fetch(connection: &Connection) -> Result<(Vec<HsmView>, Vec<SigningKeyView>), ClientError> {
-    let client = connection.quick()?;
-    Ok((client.hsms()?, client.keys()?))
 }
 
 impl Cache {

@@ -3,9 +3,11 @@
 //! Programs call [`ffi`], a thin layer that converts pointers to slices and results to return values, and stops panics.
 //! The other modules are safe Rust, except `system`, and use the same API client as the command line.
 
+mod addressed;
 mod connection;
 mod directory;
 pub mod ffi;
+mod lease;
 mod login;
 mod mechanism;
 mod module;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use cryptoki_sys::CK_SLOT_ID;
 
 use crate::{
     directory::{Slot, Token},
+    lease::{Ask, Lease},
     report,
     rv::{Result, Rv},
     system::{self, Signals},
@@ -35,16 +36,16 @@ pub struct Logins {
     /// Slots after `C_Login`.
     slots: Mutex<HashMap<CK_SLOT_ID, Login>>,
     /// Keys that the first `C_SignInit` opened.
-    keys: Mutex<HashMap<(CK_SLOT_ID, Fingerprint), ActivationId>>,
+    keys: Mutex<HashMap<(CK_SLOT_ID, Fingerprint), Arc<Lease>>>,
     /// Locked during a wait, so that a second thread finds the result of the first one.
     waiting: Mutex<()>,
 }
 
 /// The result of a `C_Login`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Login {
-    /// Signatures are made under this activation.
-    Activation(ActivationId),
+    /// Signatures are made under this lease.
+    Lease(Arc<Lease>),
     /// Signatures are only recorded.
     Recording,
 }
@@ -60,7 +61,7 @@ impl Logins {
     }
 
     /// The activation that the first `C_SignInit` of this key opened.
-    pub fn of_key(&self, slot: CK_SLOT_ID, key: &Fingerprint) -> Option<ActivationId> {
+    pub fn of_key(&self, slot: CK_SLOT_ID, key: &Fingerprint) -> Option<Arc<Lease>> {
         lock(&self.keys).get(&(slot, *key)).cloned()
     }
 
@@ -81,8 +82,37 @@ impl Logins {
 
     /// Removes the logins under an activation that has ended.
     pub fn forget_activation(&self, activation: &ActivationId) {
-        lock(&self.keys).retain(|_, of| of != activation);
-        lock(&self.slots).retain(|_, login| *login != Login::Activation(activation.clone()));
+        lock(&self.keys).retain(|_, lease| lease.activation != *activation);
+        lock(&self.slots).retain(|_, login| match login {
+            Login::Lease(lease) => lease.activation != *activation,
+            Login::Recording => true,
+        });
+    }
+
+    /// Ends the login of a slot if its lease has ended, and reports why.
+    pub fn notice_end(&self, client: &Client, slot: &Slot, ask: Ask) {
+        if let Some(Login::Lease(lease)) = self.of_slot(slot.id) {
+            self.is_over(client, slot, &lease, ask);
+        }
+    }
+
+    /// Whether the lease has ended. Its logins end with it, and the reason is reported.
+    fn is_over(&self, client: &Client, slot: &Slot, lease: &Lease, ask: Ask) -> bool {
+        let Some(sentence) = lease.end(client, ask) else {
+            return false;
+        };
+        report::line(&format!(
+            "HSM {} is locked for this program again, because {sentence}",
+            slot.hsm
+        ));
+        self.forget_activation(&lease.activation);
+        true
+    }
+
+    /// The lease of a key, if it is still open.
+    fn open_lease(&self, client: &Client, slot: &Slot, key: &Fingerprint) -> Option<Arc<Lease>> {
+        self.of_key(slot.id, key)
+            .filter(|lease| !self.is_over(client, slot, lease, Ask::Seldom))
     }
 
     /// `C_Login`: opens the keys in the settings, or every key that the API token may use.
@@ -96,6 +126,8 @@ impl Logins {
         (slot, token): (&Slot, &Token),
         finalized: impl Fn() -> bool,
     ) -> Result<()> {
+        // A lease that has ended without this program's doing must not prevent a new login.
+        self.notice_end(client, slot, Ask::Now);
         if self.is_logged_in(slot.id) {
             return Err(Rv(ck::CKR_USER_ALREADY_LOGGED_IN));
         }
@@ -104,8 +136,8 @@ impl Logins {
             return Err(Rv(ck::CKR_USER_ALREADY_LOGGED_IN));
         }
         let keys = configured_keys(settings, slot, token)?;
-        let activation = open(client, settings, slot, &keys, finalized)?;
-        lock(&self.slots).insert(slot.id, Login::Activation(activation));
+        let lease = open(client, settings, slot, &keys, finalized)?;
+        lock(&self.slots).insert(slot.id, Login::Lease(Arc::new(lease)));
         drop(waiting);
         Ok(())
     }
@@ -121,19 +153,19 @@ impl Logins {
         slot: &Slot,
         key: &SigningKeyView,
         finalized: impl Fn() -> bool,
-    ) -> Result<ActivationId> {
+    ) -> Result<()> {
         // An open key is returned without the lock, because another thread may wait for another key.
-        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
-            return Ok(open);
+        if self.open_lease(client, slot, &key.fingerprint).is_some() {
+            return Ok(());
         }
         let waiting = lock(&self.waiting);
-        if let Some(open) = self.of_key(slot.id, &key.fingerprint) {
-            return Ok(open);
+        if self.open_lease(client, slot, &key.fingerprint).is_some() {
+            return Ok(());
         }
-        let activation = open(client, settings, slot, &[key], finalized)?;
-        lock(&self.keys).insert((slot.id, key.fingerprint), activation.clone());
+        let lease = open(client, settings, slot, &[key], finalized)?;
+        lock(&self.keys).insert((slot.id, key.fingerprint), Arc::new(lease));
         drop(waiting);
-        Ok(activation)
+        Ok(())
     }
 }
 
@@ -188,7 +220,7 @@ fn open(
     slot: &Slot,
     keys: &[&SigningKeyView],
     finalized: impl Fn() -> bool,
-) -> Result<ActivationId> {
+) -> Result<Lease> {
     let signals = Signals::watch();
     let retry_time = retry_time(settings);
     let found = wait::retry_while_unreachable(retry_time, &signals, &finalized, || {
@@ -212,13 +244,14 @@ fn open(
         report::line(&format!(
             "activation {id} is complete; repeated requests return the recorded signatures"
         ));
-        return Ok(id);
+        return Ok(Lease::new(&view, true));
     }
     if !matches!(view.state, ActivationState::Open { .. }) && !view.state.is_ended() {
         wait::announce(&view, !is_ours);
     }
     let outcome = wait::until_open(client, view, retry_time, &signals, finalized);
-    finish_open(client, slot, id, is_ours, outcome)
+    let view = finish_open(client, slot, id, is_ours, outcome)?;
+    Ok(Lease::new(&view, settings.activation.is_some()))
 }
 
 /// Reports the outcome of the wait, and converts it to the return value.
@@ -228,7 +261,7 @@ fn finish_open(
     id: ActivationId,
     is_ours: bool,
     outcome: Outcome,
-) -> Result<ActivationId> {
+) -> Result<Box<ActivationView>> {
     match outcome {
         Outcome::Open(view) => {
             if let ActivationState::Open { until, left, .. } = &view.state {
@@ -239,7 +272,7 @@ fn finish_open(
                     count(*left, "signature")
                 ));
             }
-            Ok(id)
+            Ok(view)
         }
         Outcome::Ended { reason, sentence } => {
             report::line(&format!(
@@ -371,13 +404,13 @@ mod tests {
         };
         let client =
             Client::anonymous("http://127.0.0.1:1").unwrap_or_else(|error| unreachable!("{error}"));
+        let lease = Lease::unchecked(ActivationId::new("8K3F"));
         let logins = Logins::default();
-        let open = ActivationId::new("8K3F");
-        lock(&logins.keys).insert((slot.id, key.fingerprint), open.clone());
+        lock(&logins.keys).insert((slot.id, key.fingerprint), Arc::new(lease));
         let waiting = lock(&logins.waiting);
         let settings = ActivationSettings::default();
         let found = logins.open_key(&client, &settings, &slot, &key, || false);
-        assert_eq!(found, Ok(open));
+        assert_eq!(found, Ok(()));
         drop(waiting);
     }
 

@@ -14,6 +14,7 @@ use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SLOT_ID};
 use crate::{
     connection::Connection,
     directory::{Directory, Slot, Token},
+    lease::Ask,
     login::{Login, Logins},
     mechanism::{self, PssParameters},
     object::Object,
@@ -104,6 +105,13 @@ impl Module {
 
     pub fn is_logged_in(&self, slot: CK_SLOT_ID) -> bool {
         self.logins.is_logged_in(slot)
+    }
+
+    /// Ends the login of a session's slot if its lease has ended meanwhile. The server is asked at most once per second.
+    pub fn notice_end_of_lease(&self, session: &Session) {
+        if let Ok(client) = self.connection.quiet() {
+            self.logins.notice_end(client, &session.slot, Ask::Seldom);
+        }
     }
 
     /// Whether an object is visible in a session.
@@ -226,19 +234,20 @@ impl Module {
         }
         let slot = session.slot.id;
         let fingerprint: Fingerprint = signing.key().fingerprint;
-        let activation = match self.logins.of_slot(slot) {
-            Some(Login::Activation(activation)) => Some(activation),
+        let lease = match self.logins.of_slot(slot) {
+            Some(Login::Lease(lease)) => Some(lease),
             Some(Login::Recording) => None,
             None => self.logins.of_key(slot, &fingerprint),
         };
-        let activation = activation.ok_or(Rv(ck::CKR_USER_NOT_LOGGED_IN))?;
+        let lease = lease.ok_or(Rv(ck::CKR_USER_NOT_LOGGED_IN))?;
+        let activation = &lease.activation;
         let client = self
             .connection
             .regular()
             .map_err(|_| Rv(ck::CKR_FUNCTION_FAILED))?;
-        let result = signing.finish(&Destination::Activation(client, &activation));
+        let result = signing.finish(&Destination::Activation(client, activation));
         if result == Err(Rv(ck::CKR_USER_NOT_LOGGED_IN)) {
-            self.logins.forget_activation(&activation);
+            self.logins.forget_activation(activation);
         }
         result
     }

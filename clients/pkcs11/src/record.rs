@@ -83,7 +83,7 @@ impl Recorder {
     }
 }
 
-fn arguments() -> Vec<String> {
+pub fn arguments() -> Vec<String> {
     // The arguments are read from /proc, because a language's runtime may hide them from libraries.
     let command = std::fs::read("/proc/self/cmdline").unwrap_or_default();
     let words = command.split(|byte| *byte == 0);

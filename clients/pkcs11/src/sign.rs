@@ -1,6 +1,6 @@
 //! A signature operation. The module collects or hashes the input and sends only a digest to the server.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign_client::{
     Client, ClientError,
@@ -27,6 +27,9 @@ use crate::{
 
 /// Limit of the input that is signed without hashing, in bytes. The longest is a block for RSA 4096.
 const MAX_INPUT_LENGTH: usize = 512;
+
+/// How long to wait until the server has stored the end of a lease whose time has just run out.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub enum Hasher {
     Sha256(Sha256),
@@ -270,12 +273,15 @@ fn report_failure(
     let digest = hash.and_then(|hash| FileDigest::new(hash, &request.digest));
     match (error.code(), digest) {
         (Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen), _) => {
-            let end = client.activation(activation).ok().and_then(|view| {
-                let ActivationState::Ended { reason, .. } = &view.state else {
-                    return None;
-                };
-                Some(end_sentence(&view, reason))
-            });
+            let end = client
+                .ended_activation(activation, END_TIMEOUT)
+                .ok()
+                .and_then(|view| {
+                    let ActivationState::Ended { reason, .. } = &view.state else {
+                        return None;
+                    };
+                    Some(end_sentence(&view, reason))
+                });
             let why = end.unwrap_or_else(|| error.to_string());
             report::line(&format!("{what}, because {why}"));
             Rv(ck::CKR_USER_NOT_LOGGED_IN)

@@ -28,6 +28,10 @@ extern "C" fn store(signal: libc::c_int) {
     }
 }
 
+fn our_handler() -> libc::sighandler_t {
+    store as extern "C" fn(libc::c_int) as libc::sighandler_t
+}
+
 /// While this exists, a signal that would end the program is stored instead. Signals that the program itself handles or
 /// ignores are not changed.
 pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
@@ -45,7 +49,7 @@ impl Signals {
             let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
             // SAFETY: as above.
             let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
-            ours.sa_sigaction = store as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            ours.sa_sigaction = our_handler();
             // SAFETY: both pointers are to live local variables.
             unsafe {
                 if libc::sigaction(signal, std::ptr::null(), &raw mut before) == 0
@@ -71,20 +75,30 @@ impl Signals {
     }
 }
 
-/// Restores the handlers and raises the stored signal, so that it has its usual effect after the wait.
+/// Restores the handlers that the program has not replaced meanwhile, and raises the stored signal, so that it has its
+/// usual effect after the wait.
 impl Drop for Signals {
     fn drop(&mut self) {
         if self.0.is_empty() {
             return;
         }
         for (signal, before) in &self.0 {
-            // SAFETY: the pointer is to a live value that `sigaction` wrote.
+            // SAFETY: all-zero bytes are a valid `sigaction`.
+            let mut current: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: the pointers are to a live local variable and to a live value that `sigaction` wrote.
             unsafe {
-                libc::sigaction(*signal, before, std::ptr::null_mut());
+                if libc::sigaction(*signal, before, &raw mut current) == 0
+                    && current.sa_sigaction != our_handler()
+                {
+                    // The program has installed its own handler during the wait, which is put back. The handlers are
+                    // exchanged instead of read first, so that none is lost that is installed between two calls.
+                    libc::sigaction(*signal, &raw const current, std::ptr::null_mut());
+                }
             }
         }
+        let caught = self.caught();
         WATCHED.store(false, Ordering::SeqCst);
-        if let Some(signal) = self.caught() {
+        if let Some(signal) = caught {
             // SAFETY: no preconditions.
             unsafe {
                 libc::raise(signal);
@@ -101,6 +115,20 @@ pub fn terminal_columns() -> Option<usize> {
     let result = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
+
+/// Whether p11-kit is loaded, which loads modules on behalf of programs.
+pub fn is_p11_kit_loaded() -> bool {
+    // SAFETY: the name ends with a zero byte. RTLD_NOLOAD loads nothing.
+    let library = unsafe { libc::dlopen(c"libp11-kit.so.0".as_ptr(), LOADED) };
+    if library.is_null() {
+        return false;
+    }
+    // SAFETY: the handle is valid. The library stays loaded, because this only drops the reference that was just added.
+    unsafe { libc::dlclose(library) };
+    true
+}
+
+const LOADED: libc::c_int = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
 
 pub fn host_name() -> Option<String> {
     let mut buffer = [0_u8; 256];
@@ -123,5 +151,44 @@ pub fn write_stderr(text: &str) {
             // The failure is ignored, because it cannot be reported anywhere.
             _ => return,
         }
+    }
+}
+
+/// Keeps other tests from watching signals, which belong to the process.
+#[cfg(test)]
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn of_the_program(_: libc::c_int) {}
+
+    fn handler(signal: libc::c_int) -> libc::sighandler_t {
+        // SAFETY: all-zero bytes are a valid `sigaction`.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live local variable.
+        unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        action.sa_sigaction
+    }
+
+    #[test]
+    fn a_handler_that_the_program_installs_during_the_wait_stays() {
+        let program = of_the_program as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        let _alone = alone();
+        let signals = Signals::watch();
+        assert_eq!(handler(libc::SIGHUP), our_handler());
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGHUP, program) };
+        drop(signals);
+        assert_eq!(handler(libc::SIGHUP), program);
+        assert_eq!(handler(libc::SIGTERM), libc::SIG_DFL);
+        // SAFETY: restores the action at the start of the test.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
     }
 }

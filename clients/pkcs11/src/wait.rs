@@ -210,6 +210,7 @@ mod tests {
 
     /// The result of calls that have these results, one after the other.
     fn result_of(results: Vec<Result<u8, ClientError>>) -> Result<u8, ClientError> {
+        let _alone = crate::system::alone();
         let results = RefCell::new(results.into_iter());
         let next = || results.borrow_mut().next();
         retry_while_unreachable(
@@ -226,6 +227,7 @@ mod tests {
             Err(ClientError::Unreachable {
                 server: "sign.example.org".into(),
                 why: "refused".into(),
+                proxy: None,
                 timed_out: false,
             })
         };

@@ -26,6 +26,13 @@ pub struct Behaviour {
     pub end: Option<Value>,
     /// Limit of signatures under the lease.
     pub limit: Option<usize>,
+    /// The lease ends for this reason after as many signatures as `limit` says. As on a real server, signatures are rejected
+    /// a moment before the activation shows its end.
+    pub end_of_lease: Option<Value>,
+    /// The HSM of the key is listed with its device.
+    pub with_device: bool,
+    /// Connections are accepted, but requests are not answered.
+    pub silent: bool,
     /// Signatures are made of a different digest.
     pub wrong_signatures: bool,
 }
@@ -122,6 +129,9 @@ fn serve(stream: TcpStream, shared: &Mutex<State>) {
     let mut words = line.split(' ');
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
     let path = path.strip_prefix("/api/v1").unwrap();
+    if shared.lock().unwrap().behaviour.silent {
+        return std::mem::forget(stream);
+    }
     if path.contains("after=") {
         // A long poll takes time, during which the state is not locked.
         std::thread::sleep(Duration::from_millis(50));
@@ -148,6 +158,7 @@ impl State {
         let activation = format!("/activations/{ID}");
         match (method, path) {
             ("GET", "/keys") => (200, json!([self.key_view()])),
+            ("GET", "/hsms") if self.behaviour.with_device => (200, json!([hsm_with_device()])),
             ("GET", "/hsms") => (200, json!([hsm_without_keys()])),
             ("PUT", _) if path.ends_with("/certificate") => (204, Value::Null),
             ("GET", "/session") => (200, json!({ "person": person(), "roles": [], "key": null })),
@@ -157,7 +168,8 @@ impl State {
             ("POST", "/activations") => {
                 let status = if self.behaviour.joined { 200 } else { 201 };
                 self.activation_request = body.clone();
-                if self.activation.is_none() {
+                let is_over = |activation: &Value| activation["state"]["type"] == "ended";
+                if self.activation.as_ref().is_none_or(is_over) {
                     self.activation = Some(self.new_activation(body));
                 }
                 (status, self.view())
@@ -245,6 +257,12 @@ impl State {
     }
 
     fn decide(&mut self) {
+        if let Some(reason) = self.behaviour.end_of_lease.clone()
+            && self.is_used_up()
+            && self.activation.as_ref().unwrap()["state"]["type"] == "open"
+        {
+            self.change(ended(reason));
+        }
         let state = &self.activation.as_ref().unwrap()["state"]["type"];
         if state != "awaiting-approvals" || self.behaviour.undecided {
             return;
@@ -265,15 +283,19 @@ impl State {
         }
     }
 
+    fn is_used_up(&self) -> bool {
+        let limit = self.behaviour.limit;
+        limit.is_some_and(|limit| self.signatures.len() >= limit)
+    }
+
     fn sign(&mut self, body: &Value) -> (u16, Value) {
         if self.activation.as_ref().unwrap()["state"]["type"] != "open" {
             return problem(ProblemCode::NotOpen);
         }
-        if self
-            .behaviour
-            .limit
-            .is_some_and(|limit| self.signatures.len() >= limit)
-        {
+        if self.is_used_up() && self.behaviour.end_of_lease.is_some() {
+            return problem(ProblemCode::NotOpen);
+        }
+        if self.is_used_up() {
             self.change(ended(json!({ "type": "signature-limit-reached" })));
             return problem(ProblemCode::ActivationEnded);
         }
@@ -294,7 +316,7 @@ impl State {
 }
 
 pub fn open() -> Value {
-    json!({ "type": "open", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T01:00:00Z", "left": 2 })
+    json!({ "type": "open", "since": "2026-01-01T00:00:00Z", "until": "2099-01-01T01:00:00Z", "left": 2 })
 }
 
 pub fn ended(reason: Value) -> Value {
@@ -306,6 +328,17 @@ fn hsm_without_keys() -> Value {
         "id": "hsm-2", "transport": "simulator", "state": { "type": "locked" }, "device": null, "pka": null,
         "keys": [], "custodians": [], "warnings": [], "removable": false
     })
+}
+
+fn hsm_with_device() -> Value {
+    let device = json!({
+        "id": "UTHSM000001", "path": "CA", "anchor": "CA", "manufacturer": null, "label": null, "version": "3.5",
+        "secureChannel": true
+    });
+    let mut hsm = hsm_without_keys();
+    hsm["id"] = json!("hsm-1");
+    hsm["device"] = device;
+    hsm
 }
 
 fn person() -> Value {

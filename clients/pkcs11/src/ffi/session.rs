@@ -63,6 +63,7 @@ pub unsafe extern "C" fn get_session_info(
     guard(|| {
         let module = Module::get()?;
         let session = module.sessions.get(session)?;
+        module.notice_end_of_lease(&session);
         let open = module.is_logged_in(session.slot.id);
         let write_flag: CK_FLAGS = if session.read_write {
             ck::CKF_RW_SESSION

@@ -386,6 +386,87 @@ static void sign_later(void)
     }
 }
 
+static ul_t state_of(ul_t session)
+{
+    struct session_info info;
+    EXPECT(0, CALL(GET_SESSION_INFO, session, &info));
+    return info.state;
+}
+
+/* The lease ends twice from outside. The session becomes public again, C_Login opens the HSM anew, and handles stay valid.
+   The second time, the program does not look at its session first. */
+static void lease_ends(void)
+{
+    initialize();
+    ul_t session = login(), key = find(session, 3, 3);
+    sign(session, key, 81);
+    puts("ready");
+    getchar();
+    for (int i = 0; state_of(session) == 1 && i < 600; i++) usleep(100000);
+    CHECK(state_of(session) == 0);
+    struct mechanism ecdsa = { 0x1041, NULL, 0 };
+    EXPECT(0x101, CALL(SIGN_INIT, session, &ecdsa, key));
+    EXPECT(0, CALL(LOGIN, session, 1ul, NULL, 0ul));
+    CHECK(state_of(session) == 1);
+    sign(session, key, 82);
+    puts("ready");
+    getchar();
+    EXPECT(0, CALL(LOGIN, session, 1ul, NULL, 0ul));
+    sign(session, key, 83);
+    EXPECT(0x100, CALL(LOGIN, session, 1ul, NULL, 0ul));
+    EXPECT(0, CALL(FINALIZE, NULL));
+    CHECK(threads_of_process() == 1);
+    puts("lease-ends ok");
+}
+
+/* The lease ends while a program with `wait_in = "sign"` is between two signatures. */
+static void lease_of_a_key_ends(void)
+{
+    initialize();
+    ul_t session = open_session(0), key = find(session, 3, 3);
+    sign(session, key, 84);
+    puts("ready");
+    getchar();
+    sleep(2); /* longer than the module relies on an answer */
+    sign(session, key, 85);
+    EXPECT(0, CALL(FINALIZE, NULL));
+    puts("lease-of-a-key-ends ok");
+}
+
+static void session_info(void)
+{
+    initialize();
+    ul_t session = login();
+    puts("ready");
+    getchar();
+    for (int i = 0; i < 100000; i++) CHECK(state_of(session) == 1);
+    EXPECT(0, CALL(FINALIZE, NULL));
+    puts("session-info ok");
+}
+
+/* Calls every function that asks the server, which has become silent. */
+static void silence(void)
+{
+    struct mechanism ecdsa = { 0x1041, NULL, 0 };
+    byte digest[32] = { 86 }, signature[64];
+    ul_t length = sizeof signature, count = 0;
+    initialize();
+    ul_t session = login(), key = find(session, 3, 3);
+    puts("ready");
+    getchar();
+    EXPECT(0, CALL(SIGN_INIT, session, &ecdsa, key));
+    printf("C_Sign 0x%lx\n", CALL(SIGN, session, digest, 32ul, signature, &length));
+    sleep(6); /* longer than the module caches an answer */
+    EXPECT(0, CALL(GET_SLOT_LIST, (byte)1, NULL, &count));
+    printf("C_GetSlotList %lu\n", count);
+    for (int i = 0; i < 1000; i++) CHECK(state_of(session) == 1);
+    puts("C_GetSessionInfo");
+    EXPECT(0x100, CALL(LOGIN, session, 1ul, NULL, 0ul));
+    EXPECT(0, CALL(LOGOUT, session));
+    printf("C_Login 0x%lx\n", CALL(LOGIN, session, 1ul, NULL, 0ul));
+    EXPECT(0, CALL(FINALIZE, NULL));
+}
+
 /* When the server goes down, the slot remains and its token is absent. */
 static void token_goes(void)
 {
@@ -512,6 +593,10 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "finalize-while-waiting")) finalize_while_waiting();
     else if (!strcmp(what, "sign-later")) sign_later();
     else if (!strcmp(what, "token-goes")) token_goes();
+    else if (!strcmp(what, "lease-ends")) lease_ends();
+    else if (!strcmp(what, "lease-of-a-key-ends")) lease_of_a_key_ends();
+    else if (!strcmp(what, "session-info")) session_info();
+    else if (!strcmp(what, "silence")) silence();
     else if (!strcmp(what, "unload")) unload(argv[1]);
     else if (!strcmp(what, "exit")) ending();
     else if (!strcmp(what, "login-not-needed")) login_not_needed();

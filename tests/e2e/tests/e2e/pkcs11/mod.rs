@@ -4,6 +4,7 @@ mod build;
 mod c_program;
 mod clients;
 mod java;
+mod lease;
 mod mkimage;
 mod openssl;
 mod others;

@@ -237,23 +237,29 @@ fn login_fails_when_the_server_stays_down() -> anyhow::Result<()> {
 /// Starts a program that has listed the token and continues when it gets a line or the end of its input.
 pub fn ready(bench: &Bench, what: &str) -> anyhow::Result<(Waiting, ChildStdin)> {
     let mut command = bench.tool(c_program::compiled(bench)?)?;
-    let mut child = command
+    command
         .arg(bench.module()?)
         .arg(what)
         .env("COUNTERSIGN_PATIENCE_SECONDS", "60")
-        .env("COUNTERSIGN_SIGN_SECONDS", "3")
+        .env("COUNTERSIGN_SIGN_SECONDS", "3");
+    let (mut waiting, go_on) = start(command)?;
+    must_print(&mut waiting, "ready\n")?;
+    Ok((waiting, go_on))
+}
+
+/// Starts a program whose input and output the test controls.
+pub fn start(mut command: Command) -> anyhow::Result<(Waiting, ChildStdin)> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let go_on = child.stdin.take().context("standard input is piped")?;
-    let mut waiting = Waiting(child);
-    must_print(&mut waiting, "ready\n")?;
-    Ok((waiting, go_on))
+    Ok((Waiting(child), go_on))
 }
 
 /// Checks the next output of the program.
-fn must_print(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
+pub fn must_print(waiting: &mut Waiting, text: &str) -> anyhow::Result<()> {
     let output = waiting.0.stdout.as_mut();
     let mut bytes = vec![0; text.len()];
     output
