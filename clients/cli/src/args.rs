@@ -87,6 +87,9 @@ pub struct Sign {
     /// Time limit for approvals, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub approval_seconds: Option<u32>,
+    /// First cancel your own requests for the same HSM that still wait for approvals, such as one of a job that was killed
+    #[arg(long)]
+    pub replace: bool,
     /// Directory for the signatures [default: next to each file]
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
@@ -103,7 +106,7 @@ pub struct Sign {
     #[arg(
         long,
         value_name = "ID",
-        conflicts_with_all = ["hsm", "reason", "lease_seconds", "approval_seconds", "any_content", "signatures"]
+        conflicts_with_all = ["hsm", "reason", "lease_seconds", "approval_seconds", "any_content", "signatures", "replace"]
     )]
     pub activation: Option<ActivationId>,
     /// Files to sign

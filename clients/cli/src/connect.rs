@@ -1,11 +1,29 @@
 //! Creates the client and its settings from the global options.
 
-use countersign_client::{Client, ClientError, Overrides, Settings};
+use std::sync::Arc;
 
-use crate::args::Global;
+use countersign_client::{
+    Client, ClientError, Overrides, Settings, silence::Silence, words::duration,
+};
+
+use crate::{args::Global, progress};
 
 pub fn client(global: &Global) -> Result<Client, ClientError> {
-    Client::from_settings(settings(global)?)
+    client_of(settings(global)?)
+}
+
+/// A client that reports when the server takes long to answer.
+pub fn client_of(settings: Settings) -> Result<Client, ClientError> {
+    let client = Client::from_settings(settings)?;
+    Ok(client.on_silence(Arc::new(report_silence)))
+}
+
+fn report_silence(silence: Silence<'_>) {
+    progress::line(&format!(
+        "Still waiting for an answer from {}, for at most {} more",
+        silence.server,
+        duration(silence.left)
+    ));
 }
 
 pub fn settings(global: &Global) -> Result<Settings, ClientError> {
@@ -14,6 +32,7 @@ pub fn settings(global: &Global) -> Result<Settings, ClientError> {
         server: global.server.clone(),
         token_file: global.token_file.clone(),
         ca_file: global.ca_file.clone(),
+        in_background: false,
     };
     Ok(Settings::load(&overrides)?)
 }

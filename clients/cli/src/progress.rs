@@ -1,11 +1,20 @@
 //! Progress on standard error: animated on a terminal, and plain lines otherwise.
 
-use std::{cell::RefCell, io::IsTerminal, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use countersign_client::words::duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Hashing fewer bytes than this shows no bar, because it is faster than anyone could read.
 const MIN_BYTES_FOR_BAR: u64 = 64 * 1024 * 1024;
+
+/// Interval of lines without news in a log, because build systems stop jobs without output.
+const HEARTBEAT: Duration = Duration::from_secs(60);
 
 pub fn line(text: &str) {
     eprintln!("{text}");
@@ -16,6 +25,9 @@ pub struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
     last_status: RefCell<String>,
+    started: Instant,
+    last_line_at: Cell<Instant>,
+    hint: RefCell<String>,
     what: &'static str,
 }
 
@@ -35,6 +47,9 @@ impl Progress {
             bar,
             is_terminal,
             last_status: RefCell::default(),
+            started: Instant::now(),
+            last_line_at: Cell::new(Instant::now()),
+            hint: RefCell::default(),
             what,
         }
     }
@@ -69,6 +84,36 @@ impl Progress {
         }
     }
 
+    /// Tells what the user can do during the operation: once in a log, and always on a terminal.
+    pub fn hint(&self, text: &str) {
+        if !self.is_terminal {
+            line(text);
+        }
+        text.clone_into(&mut self.hint.borrow_mut());
+    }
+
+    /// Shows the status of a wait with its remaining time. In a log, a line is printed if the status has changed, and once
+    /// a minute otherwise.
+    pub fn waiting_status(&self, status: &str, time_left: &str) {
+        if self.is_terminal {
+            let hint = self.hint.borrow();
+            self.status(&format!("{status}; {time_left}; {hint}"));
+            return;
+        }
+        if *self.last_status.borrow() != status {
+            self.status(status);
+            self.last_line_at.set(Instant::now());
+        } else if let Some(text) = heartbeat(
+            self.last_line_at.get().elapsed(),
+            self.started.elapsed(),
+            status,
+            time_left,
+        ) {
+            line(&text);
+            self.last_line_at.set(Instant::now());
+        }
+    }
+
     /// Shows the status. Without a terminal, a line is printed if the status has changed.
     pub fn status(&self, text: &str) {
         if self.is_terminal {
@@ -89,8 +134,47 @@ impl Progress {
     }
 }
 
+/// The line of a log that says that a wait goes on, if one is due.
+fn heartbeat(
+    since_last: Duration,
+    elapsed: Duration,
+    status: &str,
+    time_left: &str,
+) -> Option<String> {
+    let text = || {
+        format!(
+            "Still waiting after {}, {time_left}: {status}",
+            duration(elapsed)
+        )
+    };
+    (since_last >= HEARTBEAT).then(text)
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_without_news_gets_a_line_each_minute() {
+        let after = |seconds| {
+            let elapsed = Duration::from_secs(180);
+            heartbeat(
+                Duration::from_secs(seconds),
+                elapsed,
+                "1 of 2 approvals",
+                "2 h left",
+            )
+        };
+        assert_eq!(after(59), None);
+        let line = after(60).unwrap();
+        for part in ["3 min", "2 h left", "1 of 2 approvals"] {
+            assert!(line.contains(part), "{line}");
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! Waits until an activation is open.
 
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
 
 use countersign_client::{Client, ClientError, LONGEST_WAIT, Requested, words::duration};
 use countersign_protocol::{
+    Timestamp,
     activation::{ActivationState, ActivationView},
     id::ActivationId,
+    problem::ProblemCode,
 };
 
 use crate::{
@@ -23,6 +25,10 @@ use crate::{
 /// How long to retry while the server is unreachable, which covers a restart or a change of network.
 const RETRY_TIME: Duration = Duration::from_secs(5 * 60);
 const RETRY_PAUSE: Duration = Duration::from_secs(3);
+/// How long to wait until the server has stored why a lease has ended.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the times on a terminal are updated.
+const CLOCK: Duration = Duration::from_secs(1);
 
 enum Event {
     Polled(Box<ActivationView>),
@@ -69,6 +75,23 @@ pub fn require_open(view: &ActivationView) -> Result<(), CliError> {
     }
 }
 
+/// Replaces the error of a signature by how the activation has ended, which says more.
+pub fn explain(client: &Client, id: &ActivationId, error: ClientError) -> CliError {
+    if !matches!(
+        error.code(),
+        Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen | ProblemCode::HsmUnavailable)
+    ) {
+        return error.into();
+    }
+    match client.ended_activation(id, END_TIMEOUT) {
+        Ok(view) => match &view.state {
+            ActivationState::Ended { reason, .. } => CliError::ended(&view, reason),
+            _ => error.into(),
+        },
+        Err(_) => error.into(),
+    }
+}
+
 /// Waits until the activation is open. Ctrl-C cancels the activation, if this run requested it (`is_ours`).
 pub fn until_open(
     client: &Client,
@@ -84,7 +107,12 @@ pub fn until_open(
         drop(on_interrupt.send(Event::Interrupted));
     }));
     start_polling(client.clone(), id.clone(), view.revision, sender, &view);
-    match receive_until_settled(&events, view)? {
+    let on_ctrl_c = if is_ours {
+        "Ctrl-C cancels the request"
+    } else {
+        "Ctrl-C stops waiting and leaves the request active"
+    };
+    match receive_until_settled(&events, view, on_ctrl_c)? {
         Some(view) => require_open(&view).map(|()| view),
         None => Err(CliError::Interrupted(cancel(client, &id, is_ours))),
     }
@@ -137,23 +165,24 @@ const fn is_settled(view: &ActivationView) -> bool {
 fn receive_until_settled(
     events: &Receiver<Event>,
     mut view: ActivationView,
+    on_ctrl_c: &str,
 ) -> Result<Option<ActivationView>, CliError> {
     let progress = Progress::waiting();
-    if !view.state.is_ended() {
-        progress.status(&status::status(&view));
+    if !is_settled(&view) {
+        progress.hint(on_ctrl_c);
     }
     let mut unreachable_since: Option<Instant> = None;
     while !is_settled(&view) {
-        match events.recv() {
+        if unreachable_since.is_none() {
+            progress.waiting_status(&status::status(&view), &time_left(&view));
+        }
+        match events.recv_timeout(CLOCK) {
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(Event::Polled(polled)) => {
                 if unreachable_since.take().is_some() {
                     progress.line("The server is reachable again");
                 }
                 view = *polled;
-                // The end is not shown here, because the error that follows reports it.
-                if !view.state.is_ended() {
-                    progress.status(&status::status(&view));
-                }
             }
             Ok(Event::Unreachable(error)) => {
                 if unreachable_since.is_none() {
@@ -164,10 +193,21 @@ fn receive_until_settled(
                 }
             }
             Ok(Event::Failed(error)) => return Err(error.into()),
-            Ok(Event::Interrupted) | Err(_) => return Ok(None),
+            Ok(Event::Interrupted) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
+    // An end is not shown here, because the error that follows reports it.
+    if !view.state.is_ended() {
+        progress.status(&status::status(&view));
+    }
     Ok(Some(view))
+}
+
+/// The time until the deadline for approvals.
+fn time_left(view: &ActivationView) -> String {
+    let left = view.terms.expires_at.duration_since(Timestamp::now());
+    let left = Duration::try_from(left).unwrap_or_default();
+    format!("{} left", duration(left))
 }
 
 /// Cancels the activation, if it is ours, and returns a message about the result.

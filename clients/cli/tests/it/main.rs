@@ -12,5 +12,6 @@ mod program;
 mod record;
 mod server;
 mod sign;
+mod silence;
 mod usage;
 mod verify;

@@ -2,7 +2,7 @@ use countersign_protocol::mechanism::{Hash, Mechanism};
 use serde_json::json;
 
 use crate::{
-    program::Program,
+    program::{Program, until},
     server::{Behaviour, Server, open},
 };
 
@@ -142,6 +142,89 @@ fn a_partial_result_lists_every_file() {
     assert!(ran.err.contains("1 of 2 files signed"), "{}", ran.err);
     assert!(program.path("out/a.bin.sig").exists());
     assert!(!program.path("out/b.bin.sig").exists());
+}
+
+#[test]
+fn a_lease_that_ends_in_the_middle_is_reported_as_it_ended() {
+    let by = json!({ "id": "o1", "name": "Anna" });
+    for (reason, words, code) in [
+        (json!({ "type": "lease-expired" }), "lease expired", 4),
+        (
+            json!({ "type": "signature-limit-reached" }),
+            "limit reached",
+            4,
+        ),
+        (json!({ "type": "locked", "by": by }), "locked by Anna", 3),
+        (
+            json!({ "type": "hsm-lost", "why": "unplugged" }),
+            "unplugged",
+            1,
+        ),
+    ] {
+        let server = Server::start(Behaviour {
+            limit: Some(2),
+            end_of_lease: Some(reason.clone()),
+            ..Behaviour::default()
+        });
+        let program = Program::new(Some(&server.url));
+        let names: Vec<String> = (0..40).map(|number| format!("file-{number}")).collect();
+        for name in &names {
+            program.write(name, name);
+        }
+        let mut arguments = vec!["sign", "--json", "--key", "release"];
+        arguments.extend(names.iter().map(String::as_str));
+        let ran = program.run(&arguments).expect(code);
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+        assert!(!ran.err.contains("still open"), "{}", ran.err);
+        let problem = ran.json();
+        assert_eq!(problem["reason"], reason);
+        assert_eq!(problem["notSigned"].as_array().unwrap().len(), 38);
+        // People get one line for all the files that were not reached.
+        let lines = ran.err.lines().filter(|line| line.contains("file-"));
+        assert_eq!(lines.count(), 3, "{}", ran.err);
+        assert!(ran.err.contains("file-2 and 37 more files"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn replace_cancels_what_still_waits() {
+    let (server, program) = two_files(Behaviour {
+        undecided: true,
+        ..Behaviour::default()
+    });
+    let mut killed = program.command(&SIGN).spawn().unwrap();
+    until(|| server.count("GET /activations/8K3F?after") > 0);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(server.count("POST /activations/8K3F/lock"), 0);
+    let replace = [&SIGN[..], &["--reason", "another", "--replace"]].concat();
+    server.set_behaviour(Behaviour::default());
+    let ran = program.run(&replace).expect(0);
+    assert!(ran.err.contains("Cancelled activation 8K3F"), "{}", ran.err);
+    assert_eq!(server.terms()["reason"], "another");
+    // The second one is of the run itself, after its last signature.
+    assert_eq!(server.count("POST /activations/8K3F/lock"), 2);
+}
+
+#[test]
+fn a_killed_run_and_its_repetition_request_the_same() {
+    let (server, program) = two_files(Behaviour {
+        undecided: true,
+        ..Behaviour::default()
+    });
+    let mut killed = program.command(&SIGN).spawn().unwrap();
+    until(|| server.count("GET /activations/8K3F?after") > 0);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let first = server.activation_request();
+    server.set_behaviour(Behaviour {
+        joined: true,
+        ..Behaviour::default()
+    });
+    let ran = program.run(&SIGN).expect(0);
+    assert!(ran.err.contains("Joined activation 8K3F"), "{}", ran.err);
+    assert_eq!(server.activation_request(), first);
+    assert_eq!(first["join"], "same-purpose");
 }
 
 #[test]
@@ -301,7 +384,7 @@ mod interrupted {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
-    use crate::program::{Ended, until};
+    use crate::program::Ended;
 
     fn start_waiting(server: &Server, program: &Program) -> Child {
         // The environment of the tests may ignore signals.
@@ -338,6 +421,11 @@ mod interrupted {
                 ..Behaviour::default()
             });
             let ran = interrupt(start_waiting(&server, &program), signal).expect(3);
+            assert!(
+                ran.err.contains("Ctrl-C cancels the request"),
+                "{}",
+                ran.err
+            );
             assert!(ran.err.contains("8K3F was cancelled"), "{}", ran.err);
             assert_eq!(server.count("POST /activations/8K3F/lock"), 1);
         }

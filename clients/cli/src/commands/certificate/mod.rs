@@ -101,7 +101,11 @@ fn sign(
         key: Some(key.fingerprint),
         ..SignRequest::new(mechanism, digest.as_bytes().to_vec())
     };
-    let signature = client.sign(id, &request)?.signature.0;
+    let signature = client
+        .sign(id, &request)
+        .map_err(|error| wait::explain(client, id, error))?
+        .signature
+        .0;
     if request.verify(&key.public_key, &signature).is_err() {
         return Err(CliError::Untrusted(
             "the signature that the server returned is invalid: report this to an admin".into(),

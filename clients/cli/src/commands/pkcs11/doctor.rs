@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign_client::{Client, ClientError, words::printable};
+use countersign_client::{ClientError, words::printable};
 use countersign_protocol::{
     hsm::{HsmState, HsmView, SigningKeyView},
     problem::ProblemCode,
@@ -120,7 +120,7 @@ fn check_server(global: &Global, findings: &mut Findings) -> Result<(), ClientEr
     let file = settings.config_file.display().to_string();
     let configured_keys = settings.activation.keys.clone();
     // The configuration is valid only if the files that it names can be used.
-    let client = Client::from_settings(settings)?;
+    let client = connect::client_of(settings)?;
     if Path::new(&file).exists() {
         findings.good("configuration", file);
     } else {

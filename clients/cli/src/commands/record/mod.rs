@@ -27,7 +27,7 @@ use program::Program;
 pub fn run(args: &Record, global: &Global, output: Output) -> Result<(), CliError> {
     let settings = connect::settings(global)?;
     let defaults = settings.activation.clone();
-    let client = Client::from_settings(settings)?;
+    let client = connect::client_of(settings)?;
     // Fail before the recording, which may take long, if the server is unreachable or rejects the token.
     client.keys()?;
     let interrupt = Interrupt::install();

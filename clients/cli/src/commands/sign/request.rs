@@ -1,14 +1,20 @@
 //! Requests the activation.
 
-use countersign_client::{Client, Requested};
+use countersign_client::{ActivationFilter, Client, Requested};
 use countersign_protocol::{
-    activation::{Join, NewActivation, NewPurpose},
+    activation::{ActivationState, ActivationView, Join, NewActivation, NewPurpose},
     lease::LeaseLimits,
+    problem::ProblemCode,
     purpose::{Purpose, Scope},
 };
 
 use super::Plan;
-use crate::{args::Sign, error::CliError, output::count, wait};
+use crate::{
+    args::Sign,
+    error::CliError,
+    output::{count, printable},
+    progress, wait,
+};
 
 /// The duration of a lease for which only the number of signatures is given. The server's default is the same.
 const LEASE_SECONDS: u32 = 3600;
@@ -32,6 +38,9 @@ pub fn request_activation(
         abandoned_after_seconds: wait::abandoned_after(),
         join: Join::SamePurpose,
     };
+    if args.replace {
+        cancel_waiting(client, plan)?;
+    }
     let requested = client.request_activation(&request)?;
     let terms = &requested.activation.terms;
     match &terms.purpose {
@@ -51,6 +60,39 @@ pub fn request_activation(
     }
     wait::announce(&requested);
     Ok(requested)
+}
+
+/// Cancels the caller's own requests that wait for approvals on an HSM of the plan's key.
+fn cancel_waiting(client: &Client, plan: &Plan) -> Result<(), CliError> {
+    let own = client.session()?.person.id;
+    let is_waiting = |view: &ActivationView| {
+        let waits = matches!(
+            view.state,
+            ActivationState::Queued | ActivationState::AwaitingApprovals
+        );
+        let is_same_hsm = view.terms.hsm.id == plan.key.hsm
+            || view
+                .members
+                .iter()
+                .any(|member| member.hsm.id == plan.key.hsm);
+        waits && is_same_hsm && view.terms.requester.id == own
+    };
+    // The newest one is first, so no queued one moves up before it is cancelled.
+    for view in client.activations(ActivationFilter::Active)? {
+        if !is_waiting(&view) {
+            continue;
+        }
+        match client.lock(&view.id()) {
+            Ok(_) => progress::line(&format!(
+                "Cancelled activation {} (\"{}\")",
+                view.id(),
+                printable(&view.terms.reason)
+            )),
+            Err(error) if error.code() == Some(ProblemCode::ActivationEnded) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn lease(args: &Sign, plan: &Plan) -> Option<LeaseLimits> {

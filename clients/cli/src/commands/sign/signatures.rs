@@ -7,7 +7,7 @@ use std::{
 
 use countersign_client::{Client, ClientError};
 use countersign_protocol::{
-    activation::{ActivationState, ActivationView},
+    activation::ActivationView,
     cvc::Fingerprint,
     id::{ActivationId, SignatureId},
     mechanism::Mechanism,
@@ -23,7 +23,7 @@ use crate::{
     interrupt::Interrupt,
     output::{count, printable},
     progress::{self, Progress},
-    write,
+    wait, write,
 };
 
 /// How long to wait until the server has ended the completed activation and verified that the HSM is locked.
@@ -52,7 +52,13 @@ pub struct Signed {
 pub struct NotSigned {
     file: String,
     why: String,
+    /// Whether it was this file's turn.
+    #[serde(skip)]
+    reached: bool,
 }
+
+/// Number of files that an error lists by name.
+const MAX_LISTED: usize = 10;
 
 /// The result for each file if not all were signed.
 #[derive(Debug)]
@@ -71,18 +77,40 @@ impl std::fmt::Display for PartiallySigned {
         }
         let all = self.signed.len() + self.not_signed.len();
         write!(f, "{} of {} signed", self.signed.len(), count(all, "file"))?;
-        for file in &self.signed {
+        for file in self.signed.iter().take(MAX_LISTED) {
             write!(f, "\n  signed: {}", file.file)?;
         }
-        for NotSigned { file, why } in &self.not_signed {
+        if let Some(more @ 1..) = self.signed.len().checked_sub(MAX_LISTED) {
+            write!(f, "\n  signed: {}", count(more, "more file"))?;
+        }
+        let (reached, rest): (Vec<_>, Vec<_>) =
+            self.not_signed.iter().partition(|file| file.reached);
+        for NotSigned { file, why, .. } in reached {
             write!(f, "\n  not signed: {file}: {why}")?;
         }
-        write!(
-            f,
-            "\nIf activation {} is still open, repeat the command with --force to continue, or run `countersign activation \
-             lock {}` to end it",
-            self.activation, self.activation
-        )
+        match rest.as_slice() {
+            [] => {}
+            [only] => write!(f, "\n  not reached: {}", only.file)?,
+            [first, others @ ..] => write!(
+                f,
+                "\n  not reached: {} and {}",
+                first.file,
+                count(others.len(), "more file")
+            )?,
+        }
+        let id = &self.activation;
+        if matches!(self.cause, Some(CliError::Ended { .. })) {
+            write!(
+                f,
+                "\nTo sign the rest, repeat the command with --force, which requests a new activation"
+            )
+        } else {
+            write!(
+                f,
+                "\nIf activation {id} is still open, repeat the command with --force to continue, or run `countersign \
+                 activation lock {id}` to end it"
+            )
+        }
     }
 }
 
@@ -168,7 +196,10 @@ pub fn sign_all(
 }
 
 fn not_reached(file: &PlannedFile) -> NotSigned {
-    NotSigned::new(file, "not reached".to_owned())
+    NotSigned {
+        reached: false,
+        ..NotSigned::new(file, "not reached".to_owned())
+    }
 }
 
 /// Checks that the file still has the approved content, because a signature next to other content would mislead.
@@ -198,7 +229,7 @@ fn sign_file(
             };
             client
                 .sign(id, &request)
-                .map_err(|error| explain(client, id, error))?
+                .map_err(|error| wait::explain(client, id, error))?
         }
     };
     plan.mechanism.verify(&plan.key.public_key, digest, signature.signature.as_bytes()).map_err(|error| {
@@ -211,23 +242,6 @@ fn sign_file(
     })?;
     signatures.insert(digest.to_vec(), signature.clone());
     Ok(signature)
-}
-
-/// Replaces the error that an activation is not open by how the activation ended, which says more.
-fn explain(client: &Client, id: &ActivationId, error: ClientError) -> CliError {
-    if !matches!(
-        error.code(),
-        Some(ProblemCode::ActivationEnded | ProblemCode::NotOpen)
-    ) {
-        return error.into();
-    }
-    match client.activation(id) {
-        Ok(view) => match &view.state {
-            ActivationState::Ended { reason, .. } => CliError::ended(&view, reason),
-            _ => error.into(),
-        },
-        Err(_) => error.into(),
-    }
 }
 
 impl Signed {
@@ -252,6 +266,7 @@ impl NotSigned {
         Self {
             file: file.input.path.display().to_string(),
             why,
+            reached: true,
         }
     }
 }
