@@ -238,6 +238,7 @@ impl From<ActivationError> for ApiError {
             }
             Error::Invalid(_) | Error::NeedsLimits => ProblemCode::InvalidRequest,
             Error::NotFound(_) => ProblemCode::NotFound,
+            Error::TooManyWaiting(_) => ProblemCode::TooManyRequests,
             Error::NotARequester
             | Error::NotAnAdmin
             | Error::NotForThisKey(_)

@@ -23,6 +23,7 @@ mod person;
 mod pki;
 mod pools;
 mod problems;
+mod queue;
 mod ram_client;
 mod remote;
 mod revoked_custodians;

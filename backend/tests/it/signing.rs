@@ -391,3 +391,44 @@ async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Out
         .filter_map(|(_, output)| output)
         .collect()
 }
+
+/// ECDSA would cut off a longer digest, so that its signature were valid for other digests too.
+#[tokio::test]
+async fn a_hash_that_is_longer_than_the_order_of_the_curve_is_refused() {
+    let mut test = TestServer::ready(Profile::VENDOR).await;
+    let keys = test.hsm_view().await.keys;
+    let ec = keys.iter().find(|key| key.label == "ec").expect("ec");
+    assert_eq!(ec.mechanisms, [EC]);
+    for digest in [
+        FileDigest::new(Hash::Sha384, &[7; 48]),
+        FileDigest::new(Hash::Sha512, &[7; 64]),
+    ] {
+        let file = ManifestFile {
+            name: "firmware.bin".into(),
+            digest: digest.expect("a digest"),
+        };
+        let purpose = NewPurpose::Sign {
+            keys: vec!["ec".into()],
+            scope: Scope::Manifest {
+                files: Manifest::new(vec![file]).expect("a manifest"),
+            },
+        };
+        let refused = test.request(DOUG, purpose, None).await;
+        assert!(
+            matches!(refused, Err(ActivationError::Invalid(_))),
+            "{refused:?}"
+        );
+    }
+    let id = test.request_any_content("ec", 600, 5).await;
+    test.open(&id).await;
+    for (mechanism, length) in [(Mechanism::EcdsaSha384, 48), (Mechanism::EcdsaSha512, 64)] {
+        let request = SignRequest::new(mechanism, vec![7; length]);
+        let refused = test.sign(&id, &mechanism.to_string(), &request).await;
+        assert!(
+            matches!(refused, Err(SigningError::Mechanism(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(test.view(&id).await.signatures, 0);
+    test.shutdown().await;
+}

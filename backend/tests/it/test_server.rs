@@ -542,6 +542,16 @@ impl TestServer {
         assert_eq!(view.pka.expect("a quorum").authenticated, 0);
     }
 
+    /// Checks that the device refuses the use of a key.
+    pub async fn assert_not_open(&self) {
+        let view = self.hsm_view().await;
+        assert!(
+            matches!(view.state, HsmState::Locked | HsmState::AwaitingApprovals { .. }),
+            "{:?}",
+            view.state
+        );
+    }
+
     pub async fn audit(&self) -> Vec<AuditEvent> {
         let mut connection = self.server.store.read().await.expect("a connection");
         let page = store::audit::page(&mut connection, None, 10_000)

@@ -100,6 +100,7 @@ pub fn end(view: &ActivationView, reason: &EndReason) -> String {
             format!("HSM removed from the server ({})", printable(why))
         }
         EndReason::Failed { why } => format!("failed ({})", printable(why)),
+        EndReason::AccessRevoked { why } => format!("access revoked ({})", printable(why)),
         EndReason::ServerRestarted => "server restarted".to_owned(),
     }
 }
@@ -121,6 +122,7 @@ pub fn end_sentence(view: &ActivationView, reason: &EndReason) -> String {
         | EndReason::SignatureLimitReached
         | EndReason::HsmLost { .. }
         | EndReason::HsmRemoved { .. }
+        | EndReason::AccessRevoked { .. }
         | EndReason::ServerRestarted => format!("activation {id} has ended: {how}"),
     }
 }

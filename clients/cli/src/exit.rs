@@ -45,9 +45,10 @@ pub enum Exit {
 impl Exit {
     pub const fn of_end(reason: &EndReason) -> Self {
         match reason {
-            EndReason::Declined | EndReason::Cancelled { .. } | EndReason::Locked { .. } => {
-                Self::Stopped
-            }
+            EndReason::Declined
+            | EndReason::Cancelled { .. }
+            | EndReason::Locked { .. }
+            | EndReason::AccessRevoked { .. } => Self::Stopped,
             EndReason::Expired
             | EndReason::ExpiredInQueue
             | EndReason::Abandoned { .. }

@@ -53,6 +53,7 @@ pub const fn state_name(state: &ActivationState) -> &'static str {
         EndReason::HsmLost { .. } => "HSM lost",
         EndReason::HsmRemoved { .. } => "HSM removed",
         EndReason::Failed { .. } => "failed",
+        EndReason::AccessRevoked { .. } => "access revoked",
         EndReason::ServerRestarted => "server restarted",
     }
 }

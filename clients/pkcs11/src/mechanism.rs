@@ -87,7 +87,11 @@ pub fn of_key(key: &SigningKeyView) -> Vec<OfferedMechanism> {
     };
     match &key.public_key {
         PublicKey::Ec(_) => std::iter::once(ck::CKM_ECDSA)
-            .chain(ECDSA.map(|(mechanism, _)| mechanism))
+            .chain(ECDSA.into_iter().filter_map(|(mechanism, hash)| {
+                Mechanism::new(Scheme::Ecdsa, hash)?
+                    .is_for(&key.public_key)
+                    .then_some(mechanism)
+            }))
             .map(offered(
                 sign | ck::CKF_EC_F_P | ck::CKF_EC_NAMEDCURVE | ck::CKF_EC_UNCOMPRESS,
             ))
@@ -170,6 +174,11 @@ pub fn sign_parameters(
         return Err(Rv(ck::CKR_KEY_TYPE_INCONSISTENT));
     }
     if scheme == Scheme::RsaRaw && !key.mechanisms.contains(&Mechanism::RsaRaw) {
+        return Err(Rv(ck::CKR_MECHANISM_INVALID));
+    }
+    if let Input::Data(mechanism) = input
+        && !mechanism.is_for(&key.public_key)
+    {
         return Err(Rv(ck::CKR_MECHANISM_INVALID));
     }
     let salt_length = match (scheme, input) {

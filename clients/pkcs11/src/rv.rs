@@ -15,9 +15,10 @@ impl Rv {
     /// people look for a PIN.
     pub const fn of_end(reason: &EndReason) -> Self {
         Self(match reason {
-            EndReason::Declined | EndReason::Locked { .. } | EndReason::Cancelled { .. } => {
-                ck::CKR_FUNCTION_REJECTED
-            }
+            EndReason::Declined
+            | EndReason::Locked { .. }
+            | EndReason::Cancelled { .. }
+            | EndReason::AccessRevoked { .. } => ck::CKR_FUNCTION_REJECTED,
             EndReason::Expired | EndReason::ExpiredInQueue | EndReason::Abandoned { .. } => {
                 ck::CKR_FUNCTION_CANCELED
             }

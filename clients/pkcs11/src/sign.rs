@@ -176,18 +176,21 @@ fn request(
             (mechanism, input)
         }
         Input::EcdsaDigest => {
-            let mechanism = match input.len() {
-                32 => Mechanism::EcdsaSha256,
-                48 => Mechanism::EcdsaSha384,
-                64 => Mechanism::EcdsaSha512,
-                length => {
-                    report::line(&format!(
-                        "cannot sign a digest of {length} bytes: use SHA-256, SHA-384 or SHA-512"
-                    ));
-                    return Err(Rv(ck::CKR_DATA_LEN_RANGE));
-                }
+            let possible = Mechanism::of_key(&key.public_key);
+            let fits = |mechanism: &&Mechanism| {
+                mechanism.hash().map(Hash::digest_len) == Some(input.len())
             };
-            (mechanism, input)
+            let Some(mechanism) = possible.iter().find(fits) else {
+                let possible: Vec<_> = possible.iter().map(ToString::to_string).collect();
+                report::line(&format!(
+                    "key {} cannot sign a digest of {} bytes: use {}",
+                    printable(&key.label),
+                    input.len(),
+                    any_of(&possible)
+                ));
+                return Err(Rv(ck::CKR_DATA_LEN_RANGE));
+            };
+            (*mechanism, input)
         }
         Input::DigestInfo => match parse_digest_info(&input) {
             Some((hash, digest)) => {

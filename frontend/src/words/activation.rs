@@ -57,6 +57,7 @@ pub fn end_sentence(reason: &EndReason, approvals: Option<String>) -> String {
         EndReason::HsmRemoved { why } => {
             sentence(&format!("The HSM was removed from this server: {why}"))
         }
+        EndReason::AccessRevoked { why } => sentence(&format!("Access was revoked: {why}")),
         EndReason::ServerRestarted => {
             "Ended by a server restart: a lease does not survive one.".to_owned()
         }
@@ -148,6 +149,7 @@ mod tests {
             EndReason::HsmLost { why: why() },
             EndReason::Failed { why: why() },
             EndReason::HsmRemoved { why: why() },
+            EndReason::AccessRevoked { why: why() },
             EndReason::ServerRestarted,
         ];
         let sentences: HashSet<_> = ends.iter().map(|end| end_sentence(end, None)).collect();

@@ -375,6 +375,11 @@ pub enum EndReason {
         /// The cause, in words.
         why: String,
     },
+    /// The requester's key, role or API token was revoked.
+    AccessRevoked {
+        /// What was revoked, in words.
+        why: String,
+    },
     /// The server was restarted, which ends every lease.
     ServerRestarted,
 }
@@ -403,6 +408,7 @@ impl std::fmt::Display for EndReason {
             Self::HsmLost { why } => write!(f, "the HSM was lost: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
             Self::HsmRemoved { why } => write!(f, "the HSM was removed from the server: {why}"),
+            Self::AccessRevoked { why } => write!(f, "access was revoked: {why}"),
             Self::ServerRestarted => {
                 f.write_str("the server was restarted, which ends every lease")
             }

@@ -74,6 +74,11 @@ impl FileDigest {
         self.hash
     }
 
+    /// The name of the hash function in JSON, such as `sha256`.
+    pub const fn hash_name(&self) -> &'static str {
+        name(self.hash)
+    }
+
     /// The digest in hexadecimal digits.
     pub fn hex(&self) -> String {
         hex::encode(&self.bytes)

@@ -140,15 +140,27 @@ impl Mechanism {
         }
     }
 
-    /// The mechanisms that this type of key supports, without raw RSA, which an admin has to enable.
+    /// The mechanisms that this key supports, without raw RSA, which an admin has to enable.
     pub fn of_key(key: &PublicKey) -> Vec<Self> {
-        Self::ALL
-            .into_iter()
-            .filter(|mechanism| match key {
-                PublicKey::Ec(_) => mechanism.scheme() == Scheme::Ecdsa,
-                PublicKey::Rsa(_) => mechanism.scheme() != Scheme::Ecdsa,
-            })
-            .collect()
+        let supports = |mechanism: &Self| mechanism.is_for(key);
+        Self::ALL.into_iter().filter(supports).collect()
+    }
+
+    /// Whether the key supports the mechanism.
+    ///
+    /// An EC key supports only hash functions that are not longer than the order of its curve. ECDSA would cut off a longer
+    /// digest (FIPS 186-5, section 6.4.1), so that one signature would be valid for many digests: the digest that custodians
+    /// approve and that the log records would not be the only one that was signed.
+    pub fn is_for(self, key: &PublicKey) -> bool {
+        match (self.scheme(), self.hash(), key) {
+            (Scheme::Ecdsa, Some(hash), PublicKey::Ec(key)) => {
+                // The orders of all supported curves have as many bytes as their fields.
+                hash.digest_len() <= key.curve().field_len()
+            }
+            (Scheme::RsaPkcs1 | Scheme::RsaPss, Some(_), PublicKey::Rsa(_))
+            | (Scheme::RsaRaw, None, PublicKey::Rsa(_)) => true,
+            _ => false,
+        }
     }
 
     /// The name on the wire and on the command line, such as `rsa-pss-sha256`.

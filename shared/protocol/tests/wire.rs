@@ -406,6 +406,10 @@ fn every_end_of_an_activation_has_a_sentence_of_its_own() {
             "The HSM was removed from the server: the reader was unplugged.",
         ),
         (
+            EndReason::AccessRevoked { why: why() },
+            "Access was revoked: the reader was unplugged.",
+        ),
+        (
             EndReason::ServerRestarted,
             "The server was restarted, which ends every lease.",
         ),

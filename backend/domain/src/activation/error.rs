@@ -63,6 +63,9 @@ pub enum ActivationError {
         registered: usize,
         revoked: usize,
     },
+    /// The requester has too many requests waiting, or too long file lists. The text says what to do.
+    #[error("{0}")]
+    TooManyWaiting(String),
     #[error("HSM {hsm} already holds a key with the label `{label}`: choose another label")]
     KeyLabelTaken { hsm: HsmId, label: String },
 

@@ -4,9 +4,11 @@
 
 mod approval;
 mod attendance;
+mod attested;
 mod command;
 mod coordinator;
 mod coordinators;
+mod counted;
 mod custodians;
 mod eligible;
 mod error;
@@ -17,6 +19,7 @@ mod lock;
 mod members;
 mod new_activation;
 mod open_leases;
+mod quota;
 mod recovery;
 mod request;
 mod requester;

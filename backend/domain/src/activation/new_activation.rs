@@ -12,7 +12,7 @@ use countersign_protocol::{
 };
 use jiff::SignedDuration;
 
-use super::{ActivationError, Requester};
+use super::{ActivationError, Requester, quota};
 use crate::{
     hsm::Hsm,
     store::{self, WriteTx, activations::Activation},
@@ -78,6 +78,7 @@ impl Request {
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         // Fails for a single HSM, which is not a pool.
         let pool = Pool::new(names).ok();
+        let token = quota::token(requester);
         let member = |(place, (hsm, quorum))| Activation {
             terms: ActivationTerms {
                 id: id.member(place),
@@ -98,6 +99,7 @@ impl Request {
             notice: None,
             revision: 0,
             abandoned_after: self.abandoned_after,
+            token: token.clone(),
         };
         members.into_iter().enumerate().map(member).collect()
     }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use countersign_protocol::{
     activation::{NewActivation, NewPurpose},
+    cvc::PublicKey,
     dsse::canonical_digest,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
     limits,
+    mechanism::{Hash, Mechanism},
     purpose::{KeyName, KeySet, Purpose, Scope},
     text,
 };
@@ -18,6 +20,7 @@ use super::{
     attendance::longer,
     members::{ids, members, with_strictest_quorum, with_usable_custodians},
     new_activation::{Request, insert},
+    quota,
     transition,
 };
 use crate::{
@@ -72,6 +75,9 @@ impl Activations {
             with_usable_custodians(tx.connection(), members, &requester.person.id).await?;
         let id = ActivationId::new(random::random_grouped(8)?);
         let mut activations = request.into_activations(&id, requester, members);
+        if let Some(first) = activations.first() {
+            quota::check(&mut tx, requester, first, &self.limits).await?;
+        }
         for activation in &activations {
             insert(&mut tx, requester, activation).await?;
         }
@@ -136,7 +142,7 @@ impl Activations {
                         .check_names()
                         .map_err(|error| invalid(error.to_string()))?;
                 }
-                let (hsms, keys) = self.signing_keys(requester, hsm, &keys)?;
+                let (hsms, keys) = self.signing_keys(requester, hsm, &keys, &scope)?;
                 Ok((hsms, Purpose::Sign { keys, scope }))
             }
             NewPurpose::GenerateKey { label, key_type } => {
@@ -170,8 +176,10 @@ impl Activations {
         requester: &Requester<'_>,
         hsm: Option<&HsmId>,
         keys: &[String],
+        scope: &Scope,
     ) -> Result<(Vec<Hsm>, KeySet), ActivationError> {
         let mut names = Vec::new();
+        let mut public_keys = Vec::new();
         let mut common: Option<Vec<Hsm>> = None;
         for key in keys {
             let places = self.hsms.find_key(hsm, key)?;
@@ -196,11 +204,13 @@ impl Activations {
                 )));
             }
             common = Some(both);
+            public_keys.push(place.public_key);
             names.push(KeyName {
                 label: place.label,
                 fingerprint,
             });
         }
+        check_hashes(scope, &public_keys)?;
         let keys = KeySet::new(names).map_err(|error| invalid(error.to_string()))?;
         let hsms = common.ok_or_else(|| invalid("the request names no key: name at least one"))?;
         Ok((hsms, keys))
@@ -241,5 +251,23 @@ impl Activations {
             .check(limits)
             .map_err(ActivationError::Invalid)?;
         Ok(limits)
+    }
+}
+
+/// Checks that one of the keys can sign each file by the hash function of its digest.
+fn check_hashes(scope: &Scope, keys: &[PublicKey]) -> Result<(), ActivationError> {
+    let Scope::Manifest { files } = scope else {
+        return Ok(());
+    };
+    let possible: Vec<_> = keys.iter().flat_map(Mechanism::of_key).collect();
+    let can = |hash: Hash| possible.iter().any(|mechanism| mechanism.hash() == Some(hash));
+    match files.files().iter().find(|file| !can(file.digest.hash())) {
+        None => Ok(()),
+        Some(file) => Err(invalid(format!(
+            "no requested key can sign the {} digest of the file \"{}\": list digests for {}",
+            file.digest.hash_name(),
+            text::printable(&file.name),
+            text::any_of(&possible.iter().map(ToString::to_string).collect::<Vec<_>>())
+        ))),
     }
 }

@@ -34,6 +34,8 @@ pub enum ConfigError {
         limit_name: &'static str,
         limit: u32,
     },
+    #[error("[lease] {0} = 0 is not possible: use at least 1")]
+    LeaseZero(&'static str),
     #[error(
         "`{0}` is not an origin: expected scheme, host and port, such as https://sign.example.org"
     )]

@@ -19,6 +19,13 @@ pub struct LeaseConfig {
     pub approval_seconds: u32,
     /// Longest time that a request can give custodians to approve, in seconds. Default: 604800 (7 days).
     pub max_approval_seconds: u32,
+    /// How long an activation may wait without a new approval while others wait for the same HSM, in seconds. Default: 900
+    /// (15 min).
+    pub turn_seconds: u32,
+    /// Largest number of requests of one person, or of one token, that have not opened. Default: 20.
+    pub max_waiting_requests: u32,
+    /// Largest total size of those requests with their lists of files, in bytes. Default: 33554432 (32 MiB).
+    pub max_waiting_bytes: u64,
 }
 
 impl Default for LeaseConfig {
@@ -29,6 +36,9 @@ impl Default for LeaseConfig {
             default_seconds: 3600,
             approval_seconds: 24 * 3600,
             max_approval_seconds: 7 * 24 * 3600,
+            turn_seconds: 15 * 60,
+            max_waiting_requests: 20,
+            max_waiting_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -37,7 +47,7 @@ impl LeaseConfig {
     /// Checks that a request that names no limits is possible.
     ///
     /// # Errors
-    /// [`ConfigError::Lease`]: a default is 0 or above its limit.
+    /// [`ConfigError::Lease`]: a default is 0 or above its limit. [`ConfigError::LeaseZero`]: another value is 0.
     pub fn check_defaults(&self) -> Result<(), ConfigError> {
         let pairs = [
             (
@@ -63,7 +73,15 @@ impl LeaseConfig {
                 });
             }
         }
-        Ok(())
+        let positive = [
+            ("turn_seconds", u64::from(self.turn_seconds)),
+            ("max_waiting_requests", u64::from(self.max_waiting_requests)),
+            ("max_waiting_bytes", self.max_waiting_bytes),
+        ];
+        match positive.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(ConfigError::LeaseZero(name)),
+            None => Ok(()),
+        }
     }
 
     /// Checks requested limits.

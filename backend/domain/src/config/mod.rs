@@ -165,6 +165,14 @@ mod tests {
         for change in changes {
             assert!(matches!(with(change), Err(ConfigError::Lease { .. })));
         }
+        let zeros: [fn(&mut LeaseConfig); 3] = [
+            |lease| lease.turn_seconds = 0,
+            |lease| lease.max_waiting_requests = 0,
+            |lease| lease.max_waiting_bytes = 0,
+        ];
+        for change in zeros {
+            assert!(matches!(with(change), Err(ConfigError::LeaseZero(_))));
+        }
     }
 
     #[test]

@@ -27,15 +27,14 @@ pub fn card_input(
 ) -> Result<(SignAlgorithm, Vec<u8>), NoInput> {
     let digest = &request.digest;
     let scheme = request.mechanism.scheme();
+    if !request.mechanism.is_for(key) {
+        return Err(NoInput::Mechanism);
+    }
     if request.salt_length.is_some() && scheme != Scheme::RsaPss {
         return Err(NoInput::Salt(0));
     }
     match (scheme, request.mechanism.hash(), key) {
-        (Scheme::Ecdsa, Some(_), PublicKey::Ec(key)) => {
-            // ECDSA uses the leftmost bits of a digest that is longer than the order (FIPS 186-5, section 6.4.1).
-            let used = digest.iter().take(key.curve().field_len());
-            Ok((SignAlgorithm::Ecdsa, used.copied().collect()))
-        }
+        (Scheme::Ecdsa, Some(_), PublicKey::Ec(_)) => Ok((SignAlgorithm::Ecdsa, digest.clone())),
         (Scheme::RsaPkcs1, Some(hash), PublicKey::Rsa(_)) => Ok((
             SignAlgorithm::RsaPkcs1,
             [&hash.digest_info(), digest.as_slice()].concat(),

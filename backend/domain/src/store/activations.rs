@@ -5,11 +5,11 @@ use countersign_protocol::{
     cvc::Fingerprint,
     digest::Sha256Digest,
     dsse::Envelope,
-    id::{ActivationId, HsmId, MemberId, OperatorId},
+    id::{ActivationId, HsmId, MemberId, OperatorId, TokenId},
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{StoreError, from_json, from_text, to_json};
+use super::{StoreError, from_json, from_text, to_json, unsigned};
 
 /// Number of ids that [`newest`] reads at once.
 const PAGE: u32 = 200;
@@ -36,6 +36,8 @@ pub struct Activation {
     /// The activation ends as abandoned if its requester is out of contact for this many seconds before it opens. `None`: it never
     /// does.
     pub abandoned_after: Option<u32>,
+    /// The token that made the request; `None` if the person made it in the portal.
+    pub token: Option<TokenId>,
 }
 
 /// A custodian's decision, with the signed statement if they approved.
@@ -44,6 +46,12 @@ pub struct StoredDecision {
     pub key: Fingerprint,
     pub decision: Decision,
     pub statement: Option<Envelope>,
+}
+
+impl StoredDecision {
+    pub fn is_approved(&self) -> bool {
+        matches!(self.decision, Decision::Approved { .. })
+    }
 }
 
 /// Selects activations by whether they have ended.
@@ -69,11 +77,8 @@ fn read(row: &SqliteRow) -> Result<Activation, StoreError> {
         notice: row.get("notice"),
         revision: unsigned(row.get("revision"))?,
         abandoned_after: row.get("abandoned_after"),
+        token: row.get::<Option<String>, _>("token").map(TokenId::new),
     })
-}
-
-fn unsigned(value: i64) -> Result<u64, StoreError> {
-    u64::try_from(value).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
 /// Stores a new member.
@@ -84,9 +89,10 @@ pub async fn insert(
     let terms = &activation.terms;
     sqlx::query(
         "INSERT INTO activations
-         (id, pool, sequence, hsm, requester, terms, scope, state, ended, authenticated, notice, abandoned_after,
-          revision)
-         VALUES (?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+         (id, pool, sequence, place, hsm, requester, terms, scope, state, ended, authenticated, notice, abandoned_after,
+          token, revision)
+         VALUES (?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activations),
+                 (SELECT COALESCE(MAX(place), 0) + 1 FROM activations), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     )
     .bind(terms.id.as_str())
     .bind(terms.id.activation().as_str())
@@ -99,6 +105,7 @@ pub async fn insert(
     .bind(activation.authenticated)
     .bind(&activation.notice)
     .bind(activation.abandoned_after)
+    .bind(activation.token.as_ref().map(TokenId::as_str))
     .execute(connection)
     .await?;
     Ok(())
@@ -150,16 +157,22 @@ pub async fn by_id(
     row.as_ref().map(read).transpose()
 }
 
-/// Members on an HSM that have not ended, oldest first.
+/// Size of terms as they are stored.
+pub fn terms_bytes(terms: &ActivationTerms) -> Result<u64, StoreError> {
+    Ok(to_json(terms)?.len() as u64)
+}
+
+/// Members on an HSM that have not ended, in the order of its queue.
 pub async fn active_of(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
 ) -> Result<Vec<Activation>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM activations WHERE hsm = ? AND ended = 0 ORDER BY sequence")
-            .bind(hsm.as_str())
-            .fetch_all(connection)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT * FROM activations WHERE hsm = ? AND ended = 0 ORDER BY place, sequence",
+    )
+    .bind(hsm.as_str())
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(read).collect()
 }
 

@@ -6,6 +6,7 @@ pub mod hsms;
 pub mod invitations;
 pub mod keys;
 pub mod operators;
+pub mod queue;
 pub mod remote;
 pub mod sessions;
 pub mod signatures;
@@ -294,4 +295,8 @@ where
 /// A time as text that sorts by time.
 fn time_text(at: Timestamp) -> String {
     format!("{at:.3}")
+}
+
+fn unsigned(value: i64) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

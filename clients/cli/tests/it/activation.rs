@@ -102,7 +102,7 @@ fn keys_are_listed() {
     let ran = program.run(&["keys", "--json"]).expect(0);
     assert_eq!(ran.json()["keys"][0]["label"], "release");
     let ran = program.run(&["keys"]).expect(0);
-    assert!(ran.out.contains("EC secp256r1"), "{}", ran.out);
+    assert!(ran.out.contains("EC secp384r1"), "{}", ran.out);
 }
 
 #[test]

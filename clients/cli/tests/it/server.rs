@@ -48,7 +48,7 @@ impl Server {
     pub fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let key = EcSecretKey::from_bytes(Curve::Secp256r1, &[7; 32]).unwrap();
+        let key = EcSecretKey::from_bytes(Curve::Secp384r1, &[7; 48]).unwrap();
         let state = State {
             behaviour,
             key,
@@ -197,7 +197,7 @@ impl State {
         json!({
             "hsm": "hsm-1", "label": "release", "fingerprint": key.fingerprint(), "id": "01", "publicKey": key,
             "certificate": null,
-            "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512"],
+            "kind": key.kind(), "mechanisms": ["ecdsa-sha256", "ecdsa-sha384"],
             "usesLeft": null, "attested": true
         })
     }

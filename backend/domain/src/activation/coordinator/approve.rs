@@ -20,12 +20,14 @@ use countersign_protocol::{
 
 use sqlx::SqliteConnection;
 
-use super::{Coordinator, custodian::must_await_approvals, overdue::Overdue};
+use super::{Coordinator, custodian::must_await_approvals, overdue::{Overdue, Place}};
 use crate::{
     activation::{
         ActivationError, Lease,
         approval::Expected,
+        attested::attested_key,
         command::{Approved, Custodian},
+        counted::CountedApproval,
         eligible::willing,
         forget::forget,
         transition,
@@ -109,7 +111,9 @@ impl Coordinator {
         }
         let device = self.hsm.device()?;
         let challenge = Challenge::new(signed.challenge.as_bytes()).map_err(refused)?;
-        let key = &operator.view.key.public_key;
+        let attested =
+            attested_key(&operator, &custodian.key, &self.anchors).map_err(refused)?;
+        let key = attested.public_key();
         self.expected(&activation, &device)
             .verify(
                 &signed.statement,
@@ -124,14 +128,18 @@ impl Coordinator {
         let signature =
             EcSignature::from_plain(signed.response.as_bytes(), curve).map_err(refused)?;
         let response = Response {
-            name: operator.view.key.chr.clone(),
+            name: attested.chr().clone(),
             key: key.clone(),
             challenge,
             signature,
         };
         let responded = self.hsm.respond(response).await?;
+        let approval = CountedApproval {
+            key: key.clone(),
+            statement: signed.statement.clone(),
+        };
         let stored = self
-            .responded(activation, custodian, signed, &device, responded)
+            .responded(activation, custodian, approval, &device, responded)
             .await;
         if let Err(ActivationError::Store(error)) = stored {
             // The HSM may count an approval that is not on record, so log it out before anything else.
@@ -140,7 +148,7 @@ impl Coordinator {
                 tracing::error!(activation = %id, %error, "the HSM could not be proven locked");
             }
             let why = "an approval could not be stored".into();
-            let requeued = self.settle_with(Overdue::Requeue { why }).await;
+            let requeued = self.settle_with(Overdue::Requeue { why, place: Place::Same }).await;
             self.log(requeued);
             return Err(ActivationError::NotStored(
                 "your approval could not be stored, so it does not count: every custodian must approve again".into(),
@@ -154,7 +162,7 @@ impl Coordinator {
         &mut self,
         activation: Activation,
         custodian: &Custodian,
-        signed: &SignedApproval,
+        approval: CountedApproval,
         device: &Device,
         responded: Responded,
     ) -> Result<(Approved, Option<Arc<Lease>>), ActivationError> {
@@ -185,8 +193,7 @@ impl Coordinator {
                 Ok((Approved::SignAgain { task }, None))
             }
             RespondOutcome::Counted(status) | RespondOutcome::AlreadyCounted(status) => {
-                let statement = signed.statement.clone();
-                self.count(activation, custodian, statement, status.authenticated)
+                self.count(activation, custodian, approval, status.authenticated)
                     .await?;
                 if status.authenticated < status.required {
                     return Ok((Approved::Counted, None));
@@ -204,6 +211,7 @@ impl Coordinator {
     ) -> Result<(), ActivationError> {
         let mut tx = self.store.write().await?;
         if others {
+            self.counted.forget();
             let why = "the HSM needed a fresh challenge, which reset its earlier approvals";
             forget(&mut tx, &mut activation, why).await?;
         }
@@ -216,7 +224,7 @@ impl Coordinator {
         &mut self,
         mut activation: Activation,
         custodian: &Custodian,
-        statement: Envelope,
+        approval: CountedApproval,
         authenticated: u8,
     ) -> Result<(), ActivationError> {
         let id = activation.terms.id.clone();
@@ -224,7 +232,7 @@ impl Coordinator {
         let event = AuditEvent::Approved {
             activation: id.clone(),
             key: custodian.key,
-            statement: Sha256Digest::of(statement.payload.as_bytes()),
+            statement: Sha256Digest::of(approval.statement.payload.as_bytes()),
             approvals: authenticated,
         };
         let decision = StoredDecision {
@@ -232,13 +240,15 @@ impl Coordinator {
             decision: Decision::Approved {
                 at: Timestamp::now(),
             },
-            statement: Some(statement),
+            statement: Some(approval.statement.clone()),
         };
         store::activations::put_decision(tx.connection(), &id, &decision).await?;
         tx.audit(&operator_actor(custodian), event).await?;
         activation.authenticated = authenticated;
         transition::store(&mut tx, &mut activation).await?;
         tx.commit().await?;
+        self.counted.add(&id, approval);
+        self.prolong_turn();
         tracing::info!(activation = %id, person = custodian.person.name, key = %custodian.key, approvals = authenticated, "a custodian approved");
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The coordinator of one HSM: a task that assigns the HSM to one activation at a time, and makes every change to that HSM's
 //! activations.
 
+mod access;
 mod approve;
 mod custodian;
 mod end;
@@ -9,6 +10,7 @@ mod open;
 mod overdue;
 mod set_up;
 mod timers;
+mod turn;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -27,10 +29,11 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use self::{overdue::Overdue, timers::Timers};
+use self::{overdue::Overdue, timers::Timers, turn::Turn};
 use super::{
     ActivationError, Activations, Attendance, Coordinators, OpenLeases,
     command::{Command, Sent},
+    counted::CountedApprovals,
     load,
     transition::{self, StateChange},
 };
@@ -57,6 +60,9 @@ pub struct Coordinator {
     /// Changes with every change to a person or a key.
     people: watch::Receiver<u64>,
     timers: Timers,
+    /// What the HSM counts, verified.
+    counted: CountedApprovals,
+    turn: Option<Turn>,
     /// Events and steps that are not stored yet, oldest first.
     overdue: VecDeque<Overdue>,
 }
@@ -82,6 +88,8 @@ impl Coordinator {
             commands,
             notices,
             timers: Timers::default(),
+            counted: CountedApprovals::default(),
+            turn: None,
             overdue: VecDeque::new(),
         }
     }
@@ -114,7 +122,7 @@ impl Coordinator {
                     self.store.publish(Change::Hsm(self.hsm.id().clone()));
                     Ok(())
                 }
-                Ok(()) = self.people.changed() => self.check_custodians().await,
+                Ok(()) = self.people.changed() => self.check_people().await,
                 () = tokio::time::sleep_until(wake_at) => {
                     self.timers.forget_expiry();
                     self.tick().await

@@ -5,7 +5,10 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
 };
 
-use super::{Coordinator, overdue::Overdue};
+use super::{
+    Coordinator,
+    overdue::{Overdue, Place},
+};
 use crate::{
     activation::ActivationError,
     events::Change,
@@ -87,7 +90,7 @@ impl Coordinator {
         tracing::warn!(%why, "HSM lost");
         let ended = match (lease, opened) {
             (None, _) => {
-                self.overdue.push_back(Overdue::Requeue { why });
+                self.overdue.push_back(Overdue::Requeue { why, place: Place::Same });
                 self.log_out().await
             }
             (Some(_), Some(activation)) => {
@@ -121,11 +124,11 @@ impl Coordinator {
         why: String,
     ) -> Result<(), ActivationError> {
         self.log_out().await?;
-        self.settle_with(Overdue::Requeue { why }).await
+        self.settle_with(Overdue::Requeue { why, place: Place::Same }).await
     }
 
     /// Logs the HSM out if its activation is waiting for approvals.
-    async fn log_out(&mut self) -> Result<(), ActivationError> {
+    pub(super) async fn log_out(&mut self) -> Result<(), ActivationError> {
         if self.waiting().await?.is_some()
             // A device that is attached again may already hold approvals of a new round.
             && self.hsm.device().is_ok()

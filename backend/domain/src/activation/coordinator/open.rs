@@ -5,9 +5,10 @@ use std::sync::Arc;
 use countersign_card::{KeyKind, KeySpec};
 use countersign_protocol::{
     Timestamp,
-    activation::{Decision, EndReason},
+    activation::EndReason,
     audit::{Actor, AuditEvent},
     cvc::{Chr, Curve, PublicKey},
+    dsse::Envelope,
     id::MemberId,
     purpose::{KeyName, NewKeyType},
 };
@@ -20,12 +21,17 @@ use crate::{
     activation::{
         ActivationError, ApprovedScope, Lease, LeaseKey,
         approval::Allowed,
+        attested::attested_key,
+        eligible::eligible,
         transition::{self, StateChange},
     },
     hsm::Device,
     random,
-    store::{self, activations::Activation},
+    store::{self, StoreError, activations::Activation, operators::Operator},
 };
+
+const CHANGED: &str =
+    "a stored approval differs from the one that was counted, so another program changed the database";
 
 impl Coordinator {
     /// Verifies all approvals again and opens the lease. Any problem ends the activation and locks the HSM.
@@ -34,7 +40,10 @@ impl Coordinator {
         id: &MemberId,
     ) -> Result<Option<Arc<Lease>>, ActivationError> {
         let activation = self.load(id).await?;
-        match self.prepare(&activation).await {
+        let prepared = self.prepare(&activation).await;
+        // An opened or failed activation never opens again.
+        self.counted.forget();
+        match prepared {
             Ok(lease) => {
                 let lease = self.begin(activation, lease).await?;
                 Ok(Some(lease))
@@ -55,7 +64,7 @@ impl Coordinator {
         let device = self.hsm.device();
         let device = device.map_err(|error| failed(error.to_string()))?;
         let approvals = self.approvals(activation).await;
-        let approvals = approvals.map_err(|error| failed(error.to_string()))?;
+        let approvals = approvals.map_err(failed)?;
         let allowed = self.expected(activation, &device).allowed(&approvals);
         let Allowed { scope, keys, lease } = allowed.map_err(failed)?;
         if let ApprovedScope::GenerateKey { label, .. } = &scope
@@ -91,23 +100,57 @@ impl Coordinator {
         Ok(Lease::new(pool, terms, self.hsm.clone(), keys))
     }
 
+    /// The approvals that the HSM counts, each with the custodian's key, attested again.
+    ///
+    /// # Errors
+    /// The database no longer agrees with what was verified and counted; the text says why.
     async fn approvals(
         &self,
         activation: &Activation,
-    ) -> Result<Vec<(countersign_protocol::dsse::Envelope, PublicKey)>, ActivationError> {
-        let mut connection = self.store.read().await?;
-        let decisions =
-            store::activations::decisions(&mut connection, &activation.terms.id).await?;
+    ) -> Result<Vec<(Envelope, PublicKey)>, String> {
+        let text = |error: StoreError| error.to_string();
+        let mut connection = self.store.read().await.map_err(text)?;
+        let terms = &activation.terms;
+        let registered = store::hsms::custodians(&mut connection, self.hsm.id())
+            .await
+            .map_err(text)?;
+        let decisions = store::activations::decisions(&mut connection, &terms.id)
+            .await
+            .map_err(text)?;
+        let counted = self.counted.of(&terms.id);
+        let stored = decisions.iter().filter(|decision| decision.is_approved());
+        if stored.count() != counted.len() {
+            return Err(CHANGED.into());
+        }
         let mut approvals = Vec::new();
-        for decision in decisions {
-            if let (Decision::Approved { .. }, Some(statement)) =
-                (decision.decision, decision.statement)
-            {
-                let operator = store::operators::by_key(&mut connection, &decision.key).await?;
-                if let Some(operator) = operator.filter(store::operators::Operator::is_confirmed) {
-                    approvals.push((statement, operator.view.key.public_key));
-                }
+        for approval in counted {
+            let key = approval.fingerprint();
+            let is_stored = decisions.iter().any(|decision| {
+                decision.key == key
+                    && decision.is_approved()
+                    && decision.statement.as_ref() == Some(&approval.statement)
+            });
+            if !is_stored {
+                return Err(CHANGED.into());
             }
+            let operator = store::operators::by_key(&mut connection, &key)
+                .await
+                .map_err(text)?
+                .filter(Operator::is_confirmed)
+                .ok_or("the key of a custodian who had approved was revoked")?;
+            let person = &operator.view.person.id;
+            let may = eligible(&registered, &terms.requester.id)
+                .any(|custodian| custodian.key == key && custodian.person.id == *person);
+            if !may {
+                return Err(
+                    "a person who approved is not, or no longer, a custodian who may approve this request".into(),
+                );
+            }
+            let attested = attested_key(&operator, &key, &self.anchors)?;
+            if *attested.public_key() != approval.key {
+                return Err(CHANGED.into());
+            }
+            approvals.push((approval.statement.clone(), approval.key.clone()));
         }
         Ok(approvals)
     }

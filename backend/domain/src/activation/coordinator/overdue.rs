@@ -6,6 +6,7 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     cvc::Fingerprint,
     id::{MemberId, OperatorId},
+    text::capitalised,
 };
 
 use super::Coordinator;
@@ -25,12 +26,21 @@ pub(super) enum Overdue {
     /// The HSM was logged out before its quorum was complete, so every custodian must approve again.
     Requeue {
         why: String,
+        place: Place,
     },
     End(End),
     /// A command that the device has carried out.
     Done(Done),
     /// The HSM is free, so the activation that has waited longest gets it.
     Advance,
+}
+
+/// Where an activation stands in the queue afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The place that it had, because it is not to blame.
+    Same,
+    End,
 }
 
 /// The end of an activation, after an attempt to lock its HSM.
@@ -117,7 +127,7 @@ impl Coordinator {
     async fn store_overdue(&mut self, overdue: &Overdue) -> Result<(), ActivationError> {
         match overdue {
             Overdue::Notice(notice) => self.noticed(notice).await,
-            Overdue::Requeue { why } => self.store_requeue(why).await,
+            Overdue::Requeue { why, place } => self.store_requeue(why, *place).await,
             Overdue::End(end) => match self.store_end(end).await {
                 // It ended in another way in the meantime.
                 Ok(()) | Err(ActivationError::Ended(_) | ActivationError::NotFound(_)) => {
@@ -131,12 +141,17 @@ impl Coordinator {
         }
     }
 
-    async fn store_requeue(&mut self, why: &str) -> Result<(), ActivationError> {
+    async fn store_requeue(&mut self, why: &str, place: Place) -> Result<(), ActivationError> {
+        self.counted.forget();
         let Some(mut activation) = self.waiting().await? else {
             return Ok(());
         };
         let mut tx = self.store.write().await?;
         forget(&mut tx, &mut activation, why).await?;
+        if place == Place::End {
+            store::queue::move_to_end(tx.connection(), &activation.terms.id).await?;
+            activation.notice = Some(format!("{}. Custodians who have approved must approve again.", capitalised(why)));
+        }
         transition::apply(
             &mut tx,
             &mut activation,

@@ -4,7 +4,7 @@ use countersign_card::{CardError, PkaOptions, SoPin};
 use countersign_protocol::{
     activation::Quorum,
     audit::{Actor, AuditEvent},
-    cvc::{Fingerprint, PkaFile, attestation},
+    cvc::{Fingerprint, PkaFile},
     hsm::InitialiseHsm,
     operator::{Person, Role},
     text::count,
@@ -15,7 +15,7 @@ use super::{
     overdue::{Done, Overdue},
 };
 use crate::{
-    activation::ActivationError,
+    activation::{ActivationError, attested::attested_key},
     hsm::HsmError,
     store::{self, operators::Operator},
 };
@@ -84,15 +84,8 @@ impl Coordinator {
         }
         drop(connection);
         let refused = |error: &dyn std::fmt::Display| ActivationError::Rejected(error.to_string());
+        attested_key(&operator, key, &self.anchors).map_err(ActivationError::Rejected)?;
         let file = PkaFile::parse(&operator.pka).map_err(|error| refused(&error))?;
-        // Verify the attestation again, because the database may have been changed.
-        let attested =
-            attestation::verify(&file, &self.anchors).map_err(|error| refused(&error))?;
-        if attested.fingerprint() != *key {
-            return Err(refused(
-                &"the stored attestation is for another key; ask the custodian to enrol the key again",
-            ));
-        }
         self.hsm.register(file).await?;
         let event = AuditEvent::CustodianRegistered {
             hsm: self.hsm.id().clone(),

@@ -30,6 +30,8 @@ pub(super) struct Timers {
     /// The activation whose progress must be reported, and the time of the report.
     progress: Option<(MemberId, Instant)>,
     expiry: Expiry,
+    /// When the activation that waits for approvals gives way to the next one.
+    turn_ends: Option<Instant>,
 }
 
 /// When the first activation expires. Determined again after every change.
@@ -59,7 +61,7 @@ impl Timers {
     pub fn wake_at(&self, expiry: Option<Instant>, is_overdue: bool) -> Instant {
         let longest = if is_overdue { PAUSE } else { LONGEST_SLEEP };
         let progress = self.progress.as_ref().map(|(_, at)| *at);
-        [expiry, progress]
+        [expiry, progress, self.turn_ends]
             .into_iter()
             .flatten()
             .fold(Instant::now() + longest, Ord::min)
@@ -76,6 +78,7 @@ impl Coordinator {
                 .map(|activation| self.waits_until(activation).0)
                 .min();
             self.timers.expiry = first.map_or(Expiry::None, Expiry::At);
+            self.timers.turn_ends = self.note_turn(&active);
         }
         let expiry = match self.timers.expiry {
             Expiry::At(at) => {
@@ -104,8 +107,16 @@ impl Coordinator {
                 self.end(activation, reason, &Actor::Server).await?;
             }
         }
-        self.check_custodians().await?;
+        self.check_people().await?;
+        self.end_turn().await?;
         self.advance().await
+    }
+
+    /// Ends or restarts activations after a change of people, keys, roles or tokens.
+    pub(super) async fn check_people(&mut self) -> Result<(), ActivationError> {
+        self.timers.forget_expiry();
+        self.check_requesters().await?;
+        self.check_custodians().await
     }
 
     /// How long an activation waits for its quorum, and the reason for its end at that time.

@@ -9,7 +9,6 @@ const ENGINE: [&str; 4] = ["-engine", "pkcs11", "-keyform", "engine"];
 pub fn all(bench: &Bench) -> anyhow::Result<()> {
     for (key, hash, options) in [
         (EC_KEY, "-sha256", None),
-        (EC_KEY, "-sha512", None),
         (RSA_KEY, "-sha256", None),
         (RSA_KEY, "-sha384", None),
         (RSA_KEY, "-sha256", Some("rsa_pss_saltlen:digest")),
