@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys", "remote", "people", "tokens"],
     &["hsm"],
     &["store", "tls"],
-    &["events", "config", "identity", "random"],
+    &["clock", "events", "config", "identity", "random"],
 ];
 
 /// Crates on which the domain must not depend.

@@ -1,6 +1,10 @@
 //! The server's identity key, which signs tasks for helpers and receipts. Helpers pin it at the first contact.
 
-use std::{io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+};
 
 use countersign_protocol::{
     Timestamp,
@@ -10,7 +14,8 @@ use countersign_protocol::{
 };
 use zeroize::Zeroizing;
 
-const FILE: &str = "identity.key";
+/// Name of the file in the data directory.
+pub const FILE: &str = "identity.key";
 const CURVE: Curve = Curve::Secp256r1;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,9 @@ pub enum IdentityError {
         "the identity key {0} is damaged: restore it from a backup, because custodians' helpers recognise this server by it"
     )]
     Damaged(String),
+    #[error("the identity key {path} can be read or changed by other users (mode {mode:03o}): run `chmod 600 {path}`, and consider \
+             whether somebody may have copied the key")]
+    Exposed { path: String, mode: u32 },
     #[error("the operating system's random generator failed: {0}")]
     Random(String),
     #[error("signing with the identity key failed: {0}")]
@@ -46,6 +54,10 @@ impl ServerKey {
         let key = match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let text = Zeroizing::new(text);
+                let mode = std::fs::metadata(&path).map_err(io)?.mode() & 0o777;
+                if mode & 0o077 != 0 {
+                    return Err(IdentityError::Exposed { path: shown, mode });
+                }
                 let scalar = Zeroizing::new(
                     hex::decode(text.trim()).map_err(|_| IdentityError::Damaged(shown.clone()))?,
                 );

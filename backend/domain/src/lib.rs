@@ -2,6 +2,7 @@
 //! TLS, which the server crate adds.
 
 pub mod activation;
+pub mod clock;
 pub mod config;
 pub mod devices;
 pub mod events;

@@ -40,8 +40,8 @@ pub use state::{Services, State};
 
 use crate::config::Config;
 
-/// Longest body of a request, in bytes: large enough for a manifest of many files.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// Longest body of a request, in bytes: large enough for a signed approval of the largest manifest.
+const BODY_LIMIT: usize = countersign_protocol::limits::MESSAGE_BYTES;
 
 /// All routes of the server.
 ///

@@ -3,6 +3,7 @@
 mod anchors;
 mod connectors;
 mod data_dir;
+mod identity;
 mod listener;
 mod logging;
 mod serve;
@@ -23,6 +24,7 @@ use countersign_protocol::{
 
 use crate::{
     activation::{Activations, recover_after_restart},
+    clock::Clock,
     config::Config,
     devices::{Devices, Fleet},
     events::Changes,
@@ -66,13 +68,22 @@ impl Server {
     /// # Errors
     /// The configuration is invalid, or a file in the data directory is missing or damaged.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
+        Self::open_with_clock(config, Clock::system()).await
+    }
+
+    /// Does the same as [`Self::open`] with this wall clock.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub async fn open_with_clock(config: Config, clock: Clock) -> anyhow::Result<Self> {
         config.check()?;
         let folder = &config.data_dir;
         make_data_dir(folder)?;
         let origin = config.public_origin.as_str();
         let changes = Changes::default();
+        identity::check_database_exists(folder)?;
         let store = Store::open(&folder.join(DATABASE), changes.clone()).await?;
-        let identity = Arc::new(ServerKey::load_or_create(folder, &config.name, origin)?);
+        let identity = Arc::new(identity::load(&config, &store).await?);
         let anchors = Arc::new(anchors::anchors(&config)?);
         let remote = Remote::open(&config.remote)?;
         let hsms = Hsms::default();
@@ -83,6 +94,7 @@ impl Server {
             anchors.clone(),
             hsms.clone(),
             config.lease,
+            clock,
         );
         let fleet = Fleet::new(
             store.clone(),
@@ -148,6 +160,8 @@ impl Server {
         };
         let mut tx = self.store.write().await?;
         tx.audit(&Actor::Server, started).await?;
+        // A challenge of an earlier run could have been answered already if the database is an older copy.
+        store::invitations::delete_nonces(tx.connection()).await?;
         let accepted = store::remote::list(tx.connection()).await?;
         tx.commit().await?;
         let is_here = |hsm: &HsmId| {

@@ -7,6 +7,7 @@ use countersign_protocol::{
     audit::AuditEvent,
     event::Event,
     hsm::KeySettings,
+    id::ActivationId,
     lease::LeaseLimits,
     mechanism::Mechanism,
     purpose::{Purpose, Scope},
@@ -248,6 +249,17 @@ async fn a_change_of_key_settings_is_announced() {
     }
 }
 
+async fn lock(test: &TestServer, id: &ActivationId) {
+    let terms = test.view(id).await.terms;
+    let lock = LockRequest {
+        person: test.doug().person.clone(),
+        actor: operator(&test.doug().person),
+        is_admin: false,
+    };
+    let locked = test.server.activations.lock(&terms, lock).await;
+    locked.expect("locked");
+}
+
 #[tokio::test]
 async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
@@ -280,6 +292,19 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         .put_settings(&admin, &rsa.fingerprint, allowed)
         .await
         .expect("allowed");
+    // The custodians did not approve that.
+    let rejected = test.sign(&id, "2", &request).await;
+    assert!(
+        matches!(rejected, Err(SigningError::Mechanism(_))),
+        "{rejected:?}"
+    );
+    // A new request does not join the old one.
+    let again = test.request_any_content("rsa", 600, 50).await;
+    assert_ne!(again, id);
+    lock(&test, &id).await;
+    let id = again;
+    test.open(&id).await;
+    assert_eq!(test.view(&id).await.terms.raw_rsa, [rsa.fingerprint]);
     let made = test.sign(&id, "2", &request).await.expect("signed");
     request
         .verify(&rsa.public_key, made.signature.as_bytes())
@@ -303,17 +328,20 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         matches!(event, AuditEvent::KeySettingsChanged { settings, .. } if settings.raw_rsa)
     })
     .await;
-    let terms = test.view(&id).await.terms;
-    let lock = LockRequest {
-        person: test.doug().person.clone(),
-        actor: operator(&test.doug().person),
-        is_admin: false,
-    };
+    // A later change of the setting changes nothing in the lease.
+    let forbidden = KeySettings { raw_rsa: false };
     test.server
-        .activations
-        .lock(&terms, lock)
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, forbidden)
         .await
-        .expect("locked");
+        .expect("forbidden");
+    test.sign(&id, "4", &request).await.expect("signed");
+    test.server
+        .keys
+        .put_settings(&admin, &rsa.fingerprint, allowed)
+        .await
+        .expect("allowed");
+    lock(&test, &id).await;
 
     let id = test.request_signatures("rsa", &["a"]).await;
     test.open(&id).await;

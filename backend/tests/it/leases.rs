@@ -1,6 +1,12 @@
 //! How activations open and end, and what each role may do with them.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use countersign_protocol::{
+    Timestamp,
     activation::{ActivationState, EndReason, NewActivation, NewPurpose},
     audit::AuditEvent,
     lease::LeaseLimits,
@@ -9,14 +15,16 @@ use countersign_protocol::{
 };
 use countersign_server::{
     activation::{ActivationError, LockRequest},
+    clock::Clock,
     signing::SigningError,
 };
-use countersign_simulator::Profile;
+use countersign_simulator::{Fault, Profile};
 
 use crate::{
-    person::approve_task,
+    person::{approve_task, new_card},
     test_server::{
-        ANNA, BEN, DOUG, TestServer, anything, files, hsm_id, operator, reason, request_for,
+        ANNA, BEN, DOUG, TestServer, anything, config, files, hsm_id, operator, reason,
+        request_for, start_at,
     },
 };
 
@@ -361,5 +369,92 @@ async fn approvals_of_something_else_are_rejected_before_the_card_is_used() {
         matches!(rejected, Err(ActivationError::Rejected(_))),
         "{rejected:?}"
     );
+    test.shutdown().await;
+}
+
+/// A server whose wall clock the test moves by seconds.
+async fn with_moving_clock() -> (TestServer, Arc<AtomicI64>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hsm = new_card("TARGET", Profile::VENDOR, None);
+    let moved = Arc::new(AtomicI64::new(0));
+    let clock = Clock::new({
+        let moved = moved.clone();
+        move || {
+            let now = Timestamp::now().as_second() + moved.load(Ordering::SeqCst);
+            Timestamp::from_second(now).expect("a time")
+        }
+    });
+    let server = start_at(config(folder.path(), true), &hsm, clock).await;
+    let mut test = TestServer::of(server, hsm, folder).await;
+    test.make_ready().await;
+    (test, moved)
+}
+
+/// A machine that was suspended, or whose clock was set forward, must not sign after the time that people were shown.
+#[tokio::test]
+async fn a_lease_ends_when_the_wall_clock_passes_its_end() {
+    let (mut test, moved) = with_moving_clock().await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    let request = request_for("a", Mechanism::EcdsaSha256);
+    test.sign(&id, "1", &request).await.expect("signed");
+    moved.store(601, Ordering::SeqCst);
+    let refused = test.sign(&id, "2", &request).await;
+    assert!(
+        matches!(refused, Err(SigningError::Ended(EndReason::LeaseExpired))),
+        "{refused:?}"
+    );
+    test.assert_locked().await;
+
+    // Nobody has to ask for it.
+    moved.store(0, Ordering::SeqCst);
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.open(&id).await;
+    moved.store(601, Ordering::SeqCst);
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::LeaseExpired);
+    test.assert_locked().await;
+    test.shutdown().await;
+}
+
+#[tokio::test]
+async fn setting_the_clock_back_extends_nothing() {
+    let (mut test, moved) = with_moving_clock().await;
+    let id = test.request_any_content("ec", 2, 10).await;
+    test.open(&id).await;
+    moved.store(-3600, Ordering::SeqCst);
+    let view = test.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(reason(&view), EndReason::LeaseExpired);
+    test.assert_locked().await;
+    test.shutdown().await;
+}
+
+/// The HSM counts a response, and the server does not learn it.
+#[tokio::test]
+async fn an_approval_that_only_the_hsm_knows_does_not_stay_counted() {
+    const EXTERNAL_AUTHENTICATE: u8 = 0x82;
+    // Without a secure channel, the connection survives the fault.
+    let mut test = TestServer::ready(Profile {
+        secure_messaging: false,
+        ..Profile::VENDOR
+    })
+    .await;
+    let id = test.request_any_content("ec", 600, 10).await;
+    test.wait_for(&id, |view| view.state == ActivationState::AwaitingApprovals)
+        .await;
+    let task = test.task(ANNA, &id).await.expect("a task");
+    let signed = test.people[ANNA].approve(&task);
+    let custodian = test.people[ANNA].custodian();
+    let terms = test.view(&id).await.terms;
+    test.hsm.inject_after(EXTERNAL_AUTHENTICATE, Fault::CardError);
+    let lost = test.server.activations.approve(&terms, &custodian, signed);
+    assert!(lost.await.is_err());
+    test.wait_for_audit(|event| matches!(event, AuditEvent::HsmLost { .. }))
+        .await;
+    test.wait_for_hsm(|view| view.pka.is_some_and(|pka| pka.authenticated == 0))
+        .await;
+    assert!(!test.hsm.is_open());
+    // Everybody approves again.
+    test.open(&id).await;
     test.shutdown().await;
 }

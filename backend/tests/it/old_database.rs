@@ -1,6 +1,6 @@
 //! A database that an earlier program made opens in this one, with everything that is in it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use countersign_protocol::{activation::ActivationState, audit::AuditEvent, operator::KeyStatus};
 use countersign_server::{server::Server, store::activations::Which};
@@ -12,7 +12,9 @@ async fn a_database_of_the_first_server_opens() {
     let folder = tempfile::tempdir().expect("a folder");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/first-database");
     for name in ["countersign.db", "identity.key"] {
-        fs::copy(fixture.join(name), folder.path().join(name)).expect("copied");
+        let copy = folder.path().join(name);
+        fs::copy(fixture.join(name), &copy).expect("copied");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).expect("private");
     }
     let server = Server::open(config(folder.path(), true))
         .await

@@ -873,3 +873,35 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
     );
     pool.test.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_the_key_that_it_claims_uses_up_nothing_and_is_not_used_again() {
+    let mut pool = Pool::ready().await;
+    let id = pool.test.request_any_content("ec", 600, 2).await;
+    pool.open(&id).await;
+    pool.hsms[0].forge_signatures();
+    for name in ["x", "y"] {
+        let signed = pool.test.sign(&id, name, &request_for(name, EC)).await;
+        signed.expect("the other HSM signs");
+    }
+    let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
+    assert_eq!(view.signatures, 2);
+    assert_eq!(reason(&view), EndReason::SignatureLimitReached);
+    wait_for_hsm(&pool.test, &hsm_id(), |state| {
+        matches!(state, HsmState::Failed { .. })
+    })
+    .await;
+    assert!(!pool.hsms[0].is_open());
+    // Removing and inserting the device does not help.
+    pool.hsms[0].remove();
+    pool.hsms[0].insert();
+    pool.test.server.hsms.get(&hsm_id()).expect("the HSM").look();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    wait_for_hsm(&pool.test, &hsm_id(), |state| {
+        matches!(state, HsmState::Failed { .. })
+    })
+    .await;
+    // An admin looks at the device and restarts the server.
+    pool.restart().await;
+    pool.test.shutdown().await;
+}

@@ -22,6 +22,7 @@ use countersign_protocol::{
 };
 use countersign_server::{
     activation::{ActivationError, Approved, Requester},
+    clock::Clock,
     config::{
         Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig,
         TrustedProxies,
@@ -123,7 +124,13 @@ pub async fn start(folder: &Path, hsm: &Simulator) -> Server {
 }
 
 pub async fn start_with(config: Config, hsm: &Simulator) -> Server {
-    let server = Server::open(config).await.expect("opens");
+    start_at(config, hsm, Clock::system()).await
+}
+
+pub async fn start_at(config: Config, hsm: &Simulator, clock: Clock) -> Server {
+    let server = Server::open_with_clock(config, clock)
+        .await
+        .expect("opens");
     let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
     server
         .start_with(BTreeMap::from([(hsm_id(), connector)]))

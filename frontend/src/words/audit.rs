@@ -105,6 +105,11 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
             Some(label) => format!("revoked token “{label}”"),
             None => format!("revoked token {token}"),
         },
+        Event::RestoredFromBackup => {
+            "started with a restored database, and revoked all API tokens, open invitations, one-time codes and log-ins in it"
+                .to_owned()
+        }
+        Event::Unreadable { why } => format!("this entry can't be read: {why}"),
         Event::HsmAttached { hsm, device } => {
             format!("attached HSM {hsm} (device {device}), verified and locked")
         }

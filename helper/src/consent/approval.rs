@@ -61,9 +61,9 @@ impl ApprovalRequest {
             ..
         } = &terms.purpose
         {
-            // Reading the task does not check the names.
+            // Reading the task checks neither the names nor the size.
             files
-                .check_names()
+                .check_new()
                 .map_err(|error| advice::task_refused(format!("In this request, {error}.")))?;
         }
         if key != signer.key || signer.card == terms.hsm.device {
@@ -188,6 +188,11 @@ impl ConsentSubject for ApprovalRequest {
                 } else {
                     "these keys"
                 };
+                if !terms.raw_rsa.is_empty() {
+                    consent = consent.warning(
+                        "RAW RSA: nobody can tell afterwards what was signed with a key that allows it.",
+                    );
+                }
                 // The name of the requester is on its own line, because a name such as "nobody" would mislead in this sentence.
                 consent.warning(&format!(
                     "NO FILE LIST: until the limits are reached, the requester can have anything signed with {these}."

@@ -15,8 +15,8 @@ use crate::{
     prompt::{CancelOnDrop, Deadline},
 };
 
-/// Large enough for a message with a complete manifest.
-const MAX_MESSAGE: usize = 8 << 20;
+/// Large enough for a task with the largest manifest.
+const MAX_MESSAGE: usize = countersign_protocol::limits::MESSAGE_BYTES;
 
 #[derive(Clone)]
 struct Context {

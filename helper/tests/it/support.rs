@@ -513,6 +513,7 @@ impl Server {
                 seconds: 7200,
                 signatures: 2,
             },
+            raw_rsa: Vec::new(),
             quorum: Quorum {
                 required: 2,
                 total: 3,

@@ -113,6 +113,10 @@ pub struct ActivationTerms {
     pub reason: String,
     /// The limits of the lease.
     pub lease: LeaseLimits,
+    /// The keys with which the requester may also use raw RSA, because an admin had allowed it when the activation was
+    /// requested. Only a request for any content has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw_rsa: Vec<Fingerprint>,
     /// The quorum that the HSM requires.
     pub quorum: Quorum,
     /// The time of the request.

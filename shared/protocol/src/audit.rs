@@ -66,6 +66,14 @@ pub enum AuditEvent {
         /// The version of the server program.
         version: String,
     },
+    /// The server found a database that is older than the file beside it. It revoked all API tokens, open invitations,
+    /// one-time codes and log-ins in the database.
+    RestoredFromBackup,
+    /// The database holds an entry that cannot be read. The time is unknown if it is 1970.
+    Unreadable {
+        /// What is wrong with the entry.
+        why: String,
+    },
     /// The first admin used the one-time code.
     Bootstrapped {
         /// The name of the first admin.

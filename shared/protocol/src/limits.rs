@@ -24,3 +24,21 @@ pub const MAX_FILES: usize = 20_000;
 pub const MAX_KEYS: usize = 16;
 /// The most HSMs in a pool, because custodians approve each of them.
 pub const MAX_POOL: usize = 16;
+/// The largest manifest in bytes of its canonical JSON. What is made of it has to fit into [`MESSAGE_BYTES`].
+pub const MANIFEST_BYTES: usize = 5 << 20;
+/// The largest message between portal, server and helper in bytes: the body of a request, or a message to the helper.
+pub const MESSAGE_BYTES: usize = 8 << 20;
+
+/// Everything beside the manifest in a task or in a signed approval: certificates, names of keys, HSMs and custodians, reason,
+/// signatures.
+const BESIDE_THE_MANIFEST: usize = 256 << 10;
+/// The statement spells a file's digest as `"digest":{"sha256":"..."}`, with this many bytes more than the manifest.
+const MORE_FOR_EACH_FILE: usize = 16;
+
+// The task and the signed approval carry the manifest in base64. If they did not fit, a request could wait for approvals that
+// nobody can give.
+const _: () = assert!(
+    (MANIFEST_BYTES + MAX_FILES * MORE_FOR_EACH_FILE + BESIDE_THE_MANIFEST).div_ceil(3) * 4
+        + BESIDE_THE_MANIFEST
+        <= MESSAGE_BYTES
+);

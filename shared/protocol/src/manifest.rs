@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Sha256Digest,
     file_digest::FileDigest,
-    limits::{self, MAX_FILES},
+    limits::{self, MANIFEST_BYTES, MAX_FILES},
     text::{self, UnreadableText, printable},
 };
 
@@ -23,10 +23,10 @@ pub struct ManifestFile {
 
 /// A checked list of files: it is not empty, and no name occurs twice.
 ///
-/// A new manifest has readable names only; [`Manifest::new`] and [`Manifest::check_names`] check them. Reading JSON does
-/// not check the names, so that a manifest that an older version accepted can still be read after the check became
+/// A new manifest has readable names and a limited size; [`Manifest::new`] and [`Manifest::check_new`] check them. Reading JSON
+/// does not check them, so that a manifest that an older version accepted can still be read after the check became
 /// stricter. A program that receives a manifest for a decision, as a server does in a request and a helper in a task,
-/// therefore calls [`Manifest::check_names`].
+/// therefore calls [`Manifest::check_new`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Vec<ManifestFile>, description = "A list of files that is not empty and in which no name occurs twice."))]
 #[serde(try_from = "Vec<ManifestFile>", into = "Vec<ManifestFile>")]
@@ -41,6 +41,9 @@ pub enum ManifestError {
     /// The list has more than [`MAX_FILES`] files.
     #[error("the manifest has {0} files, but the limit is {MAX_FILES}: split the request")]
     TooManyFiles(usize),
+    /// The list is longer than [`limits::MANIFEST_BYTES`].
+    #[error("the file list has {0} bytes, but the limit is {MANIFEST_BYTES}: split the request, or use shorter names")]
+    TooLarge(usize),
     /// A name occurs twice, so that custodians could not tell which content they approve.
     #[error("the file name \"{}\" occurs twice: use a different name for each file", printable(.0))]
     DuplicateName(String),
@@ -61,15 +64,20 @@ impl Manifest {
     /// A rule of [`ManifestError`] that the list breaks.
     pub fn new(files: Vec<ManifestFile>) -> Result<Self, ManifestError> {
         let manifest = Self::try_from(files)?;
-        manifest.check_names()?;
+        manifest.check_new()?;
         Ok(manifest)
     }
 
-    /// Checks that every name is readable, which a manifest from JSON does not guarantee.
+    /// Checks what a manifest from JSON does not guarantee: that every name is readable, and that the list is not too long to be
+    /// approved.
     ///
     /// # Errors
-    /// The first name that is not readable, as [`ManifestError::UnreadableName`].
-    pub fn check_names(&self) -> Result<(), ManifestError> {
+    /// The first name that is not readable, as [`ManifestError::UnreadableName`], or [`ManifestError::TooLarge`].
+    pub fn check_new(&self) -> Result<(), ManifestError> {
+        let bytes = crate::dsse::canonical(&self.0).len();
+        if bytes > MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge(bytes));
+        }
         for file in &self.0 {
             text::check(&file.name, limits::FILE_NAME).map_err(|why| {
                 ManifestError::UnreadableName {
@@ -104,7 +112,7 @@ impl Manifest {
     }
 }
 
-/// Accepts every name, because the list can come from a database; see [`Manifest::check_names`].
+/// Accepts every name, because the list can come from a database; see [`Manifest::check_new`].
 impl TryFrom<Vec<ManifestFile>> for Manifest {
     type Error = ManifestError;
 
@@ -143,7 +151,7 @@ mod tests {
         let stored = json("a\u{2003}b");
         let manifest: Manifest = serde_json::from_str(&stored).expect("the manifest is read");
         assert!(matches!(
-            manifest.check_names(),
+            manifest.check_new(),
             Err(ManifestError::UnreadableName { .. })
         ));
         assert!(Manifest::new(manifest.files().to_vec()).is_err());
@@ -157,6 +165,6 @@ mod tests {
     #[test]
     fn readable_names_pass_the_check_of_new_requests() {
         let manifest: Manifest = serde_json::from_str(&json("a b")).expect("the manifest is read");
-        assert_eq!(manifest.check_names(), Ok(()));
+        assert_eq!(manifest.check_new(), Ok(()));
     }
 }

@@ -57,6 +57,7 @@ fn terms(scope: Scope) -> ActivationTerms {
             seconds: 600,
             signatures: 2,
         },
+        raw_rsa: Vec::new(),
         quorum: Quorum {
             required: 2,
             total: 3,

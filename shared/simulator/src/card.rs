@@ -26,6 +26,8 @@ pub struct Card {
     pub last: StatusWord,
     /// Bytes that the card uses instead of random ones, until none is left.
     pub fixed_random: VecDeque<u8>,
+    /// Whether signatures are wrong, as those of a device that does not have the key that it claims.
+    pub forges: bool,
 }
 
 /// Result of a command: response data, or a status word other than 9000.
@@ -40,6 +42,7 @@ impl Card {
             dirty: false,
             last: StatusWord::OK,
             fixed_random: VecDeque::new(),
+            forges: false,
         }
     }
 

@@ -74,6 +74,8 @@ struct Inner {
     insertion: u64,
     reset_by_other: bool,
     fault: Option<Fault>,
+    /// A fault of the command after the next one with this instruction.
+    fault_after: Option<(u8, Fault)>,
     latency: Latency,
     counts: ApduCounts,
 }
@@ -95,6 +97,7 @@ impl Simulator {
             insertion: 0,
             reset_by_other: false,
             fault: None,
+            fault_after: None,
             latency: Latency::NONE,
             counts: ApduCounts::default(),
         };
@@ -172,6 +175,16 @@ impl Simulator {
     /// Whether the next command may use a key, whatever the card's status bytes say.
     pub fn is_open(&self) -> bool {
         self.lock().card.demand_keys().is_ok()
+    }
+
+    /// Makes the command after the next one with this instruction fail.
+    pub fn inject_after(&self, ins: u8, fault: Fault) {
+        self.lock().fault_after = Some((ins, fault));
+    }
+
+    /// Has the card return wrong signatures from now on, as a device does that claims a key that it does not have.
+    pub fn forge_signatures(&self) {
+        self.lock().card.forges = true;
     }
 
     /// Commands processed so far.
@@ -274,6 +287,12 @@ impl Inner {
             *self.counts.by_instruction.entry(command.ins).or_default() += 1;
         }
         let fault = self.fault.take();
+        if let (Ok(command), Some((ins, next))) = (&command, self.fault_after)
+            && command.ins == ins
+        {
+            self.fault = Some(next);
+            self.fault_after = None;
+        }
         if fault == Some(Fault::CardError) {
             let sw = StatusWord::ERROR.0.to_be_bytes();
             return Ok((sw.to_vec(), self.latency.other));

@@ -24,7 +24,10 @@ pub enum ApprovedScope {
     /// Signatures of files with these digests; the values are the files' names.
     Files(BTreeMap<FileDigest, String>),
     /// Signatures of any content.
-    Anything,
+    Anything {
+        /// The keys with which raw RSA is allowed too.
+        raw_rsa: Vec<Fingerprint>,
+    },
     GenerateKey {
         label: String,
         key_type: NewKeyType,
@@ -149,7 +152,10 @@ fn allowed_by(approval: &Approval) -> Result<Allowed, String> {
                 .collect();
             (ApprovedScope::Files(files), Some(keys.clone()))
         }
-        ApprovedPurpose::SignAnything { keys } => (ApprovedScope::Anything, Some(keys.clone())),
+        ApprovedPurpose::SignAnything { keys } => {
+            let raw_rsa = terms.raw_rsa.clone();
+            (ApprovedScope::Anything { raw_rsa }, Some(keys.clone()))
+        }
         ApprovedPurpose::GenerateKey { label, key_type } => (
             ApprovedScope::GenerateKey {
                 label: label.clone(),

@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Instant,
 };
 
 use countersign_protocol::{
@@ -20,6 +19,7 @@ use super::{
     ApprovedScope, Lease,
     lease::{Entered, QueueSlot},
 };
+use crate::clock::{Clock, Deadline};
 
 /// The leases of one activation, one for each HSM that was opened for it.
 pub struct LeasePool {
@@ -28,7 +28,8 @@ pub struct LeasePool {
     scope: ApprovedScope,
     limits: LeaseLimits,
     /// When all leases expire; set when the first HSM opens.
-    until: OnceLock<(Instant, Timestamp)>,
+    until: OnceLock<Deadline>,
+    clock: Clock,
     leases: Mutex<Vec<Arc<Lease>>>,
     /// Idempotency keys in progress. A repeated request waits until the sender is dropped.
     under_way: Mutex<HashMap<String, watch::Receiver<()>>>,
@@ -71,8 +72,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl LeasePool {
-    pub(super) fn new(terms: ActivationTerms, scope: ApprovedScope, limits: LeaseLimits) -> Self {
+    pub(super) fn new(
+        terms: ActivationTerms,
+        scope: ApprovedScope,
+        limits: LeaseLimits,
+        clock: Clock,
+    ) -> Self {
         Self {
+            clock,
             terms,
             scope,
             limits,
@@ -89,25 +96,19 @@ impl LeasePool {
     }
 
     /// When the leases expire. The first HSM that opens fixes the time.
-    pub(super) fn until(&self) -> (Instant, Timestamp) {
-        *self.until.get_or_init(|| {
-            let seconds = self.limits.seconds;
-            (
-                Instant::now() + std::time::Duration::from_secs(seconds.into()),
-                Timestamp::now() + jiff::SignedDuration::from_secs(seconds.into()),
-            )
-        })
+    pub(super) fn until(&self) -> Deadline {
+        let deadline = || Deadline::after(&self.clock, self.limits.seconds);
+        self.until.get_or_init(deadline).clone()
     }
 
     /// When the leases expire; `None` before the first HSM has opened.
     pub(super) fn ends_at(&self) -> Option<Timestamp> {
-        self.until.get().map(|(_, until)| *until)
+        self.until.get().map(Deadline::wall)
     }
 
     /// Whether the leases have expired.
     pub(super) fn is_expired(&self) -> bool {
-        let over = |(deadline, _): &(Instant, Timestamp)| *deadline <= Instant::now();
-        self.until.get().is_some_and(over)
+        self.until.get().is_some_and(Deadline::has_come)
     }
 
     pub(super) fn add(&self, lease: Arc<Lease>) {
@@ -169,7 +170,7 @@ impl LeasePool {
         digest: &[u8],
     ) -> Result<Option<String>, NotCovered> {
         match &self.scope {
-            ApprovedScope::Anything => Ok(None),
+            ApprovedScope::Anything { .. } => Ok(None),
             ApprovedScope::GenerateKey { .. } => Err(NotCovered::Digest),
             ApprovedScope::Files(files) => {
                 let is_used = |hash: &Hash| files.keys().any(|listed| listed.hash() == *hash);
@@ -246,7 +247,7 @@ impl LeasePool {
                     _ => None,
                 }
             }
-            ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => {
+            ApprovedScope::Anything { .. } | ApprovedScope::GenerateKey { .. } => {
                 used_up.then_some(EndReason::SignatureLimitReached)
             }
         }

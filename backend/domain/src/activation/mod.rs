@@ -55,6 +55,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::{command::Command, coordinator::Coordinator};
 use crate::{
+    clock::Clock,
     config::LeaseConfig,
     hsm::{Hsm, Hsms, Notice},
     identity::ServerKey,
@@ -72,6 +73,7 @@ pub struct Activations {
     coordinators: Coordinators,
     attendance: Arc<Attendance>,
     limits: LeaseConfig,
+    clock: Clock,
 }
 
 impl Activations {
@@ -81,6 +83,7 @@ impl Activations {
         anchors: Arc<TrustAnchors>,
         hsms: Hsms,
         limits: LeaseConfig,
+        clock: Clock,
     ) -> Self {
         Self {
             store,
@@ -91,6 +94,7 @@ impl Activations {
             coordinators: Coordinators::default(),
             attendance: Arc::default(),
             limits,
+            clock,
         }
     }
 

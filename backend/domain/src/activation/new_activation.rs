@@ -4,6 +4,7 @@ use countersign_protocol::{
     Timestamp,
     activation::{ActivationState, ActivationTerms, HsmName, Join, Pool, Quorum},
     audit::AuditEvent,
+    cvc::Fingerprint,
     digest::Sha256Digest,
     id::ActivationId,
     lease::LeaseLimits,
@@ -25,6 +26,8 @@ pub(super) struct Request {
     /// Digest of purpose and reason.
     pub scope: Sha256Digest,
     pub lease: LeaseLimits,
+    /// The keys with which raw RSA is allowed.
+    pub raw_rsa: Vec<Fingerprint>,
     pub approval_time: SignedDuration,
     pub abandoned_after: Option<u32>,
     pub on_explicit_hsm: bool,
@@ -49,6 +52,7 @@ impl Request {
             .filter(|active| requester.may_use_all_of(&active.terms.purpose))
             // An explicit HSM restricts the match to single-HSM activations.
             .filter(|active| !self.on_explicit_hsm || active.terms.pool.is_none())
+            .filter(|active| active.terms.raw_rsa == self.raw_rsa)
             .filter(|active| match self.join {
                 Join::SamePurpose => active.scope == self.scope,
                 Join::SameKeys => self.has_keys_of(&active.terms),
@@ -88,6 +92,7 @@ impl Request {
                 requester: requester.person.clone(),
                 reason: self.reason.clone(),
                 lease: self.lease,
+                raw_rsa: self.raw_rsa.clone(),
                 quorum,
                 requested_at: now,
                 expires_at: now + self.approval_time,

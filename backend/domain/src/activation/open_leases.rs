@@ -12,6 +12,7 @@ use countersign_protocol::{
 };
 
 use super::{ApprovedScope, Lease, LeasePool};
+use crate::clock::Clock;
 
 /// Open leases by activation. Clones share one map.
 #[derive(Clone, Default)]
@@ -39,8 +40,9 @@ impl OpenLeases {
         terms: &ActivationTerms,
         scope: &ApprovedScope,
         limits: LeaseLimits,
+        clock: &Clock,
     ) -> Arc<LeasePool> {
-        let new = || Arc::new(LeasePool::new(terms.clone(), scope.clone(), limits));
+        let new = || Arc::new(LeasePool::new(terms.clone(), scope.clone(), limits, clock.clone()));
         let mut all = self.all();
         all.entry(terms.id.activation()).or_insert_with(new).clone()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_protocol::{
     activation::{NewActivation, NewPurpose},
-    cvc::PublicKey,
+    cvc::{Fingerprint, PublicKey},
     dsse::canonical_digest,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
@@ -56,7 +56,9 @@ impl Activations {
         if abandoned_after == Some(0) {
             return Err(invalid("`abandonedAfterSeconds` must be at least 1"));
         }
+        let mut tx = self.store.write().await?;
         let request = Request {
+            raw_rsa: raw_rsa(&mut tx, &purpose).await?,
             scope: canonical_digest(&(&purpose, &new.reason)),
             purpose,
             reason: new.reason,
@@ -66,7 +68,6 @@ impl Activations {
             on_explicit_hsm: new.hsm.is_some(),
             join: new.join,
         };
-        let mut tx = self.store.write().await?;
         if let Some(activation) = request.joinable(&mut tx, requester, &hsms).await? {
             let id = self.join(tx, &activation, abandoned_after).await?;
             return Ok((id, false));
@@ -137,9 +138,9 @@ impl Activations {
                     return Err(ActivationError::NotARequester);
                 }
                 if let Scope::Manifest { files } = &scope {
-                    // Reading the request does not check the names.
+                    // Reading the request checks neither the names nor the size.
                     files
-                        .check_names()
+                        .check_new()
                         .map_err(|error| invalid(error.to_string()))?;
                 }
                 let (hsms, keys) = self.signing_keys(requester, hsm, &keys, &scope)?;
@@ -270,4 +271,24 @@ fn check_hashes(scope: &Scope, keys: &[PublicKey]) -> Result<(), ActivationError
             text::any_of(&possible.iter().map(ToString::to_string).collect::<Vec<_>>())
         ))),
     }
+}
+
+/// The keys with which raw RSA is allowed now. Custodians read and sign this, so a later change of the setting has no effect on
+/// the activation.
+async fn raw_rsa(tx: &mut WriteTx, purpose: &Purpose) -> Result<Vec<Fingerprint>, ActivationError> {
+    let Purpose::Sign {
+        keys,
+        scope: Scope::Open,
+    } = purpose
+    else {
+        return Ok(Vec::new());
+    };
+    let mut allowed = Vec::new();
+    for key in keys.iter() {
+        let record = store::keys::load(tx.connection(), &key.fingerprint).await?;
+        if record.settings.raw_rsa {
+            allowed.push(key.fingerprint);
+        }
+    }
+    Ok(allowed)
 }

@@ -1,6 +1,6 @@
 //! A connected and verified device.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use countersign_card::{
     CardError, InitializeOptions, KeyDomain, KeyInfo, KeySpec, Locality, LockCheck, LockProof,
@@ -8,6 +8,8 @@ use countersign_card::{
     pka::{Challenge, ChallengeBehaviour, PkaResponse, PkaStatus, Round},
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
+
+use crate::clock::Deadline;
 
 use super::{LeaseHandle, Refusal, Responded, Response, not_usable::NotUsable, snapshot::Device};
 
@@ -17,7 +19,7 @@ enum Use {
     AwaitingApprovals(Round, u8),
     Open {
         lease: LeaseHandle,
-        deadline: Instant,
+        deadline: Deadline,
     },
 }
 
@@ -197,7 +199,11 @@ impl Attached {
             Use::Locked => {
                 Err("the device counts an approval that the server did not request".into())
             }
-            Use::AwaitingApprovals(_, expected) if now >= *expected => Ok(()),
+            Use::AwaitingApprovals(_, expected) if now == *expected => Ok(()),
+            // For example if the answer to a response was lost. An approval that is not on record must not stay counted.
+            Use::AwaitingApprovals(_, expected) if now > *expected => {
+                Err("the device counts an approval that the server has not recorded".into())
+            }
             Use::Open { .. } if pka.is_some_and(|pka| now >= pka.required) => Ok(()),
             Use::AwaitingApprovals(..) | Use::Open { .. } => Err(
                 "the device lost its approvals: another program may have selected its application"
@@ -207,9 +213,9 @@ impl Attached {
     }
 
     /// The open lease and its deadline.
-    pub fn lease(&self) -> Option<(&LeaseHandle, Instant)> {
+    pub fn lease(&self) -> Option<(&LeaseHandle, &Deadline)> {
         match &self.used {
-            Use::Open { lease, deadline } => Some((lease, *deadline)),
+            Use::Open { lease, deadline } => Some((lease, deadline)),
             Use::Locked | Use::AwaitingApprovals(..) => None,
         }
     }
@@ -250,7 +256,7 @@ impl Attached {
     }
 
     /// Begins a lease, if the device itself confirms that its quorum is complete.
-    pub fn open(&mut self, lease: LeaseHandle, deadline: Instant) -> Result<(), Refusal> {
+    pub fn open(&mut self, lease: LeaseHandle, deadline: Deadline) -> Result<(), Refusal> {
         self.pka = self.card.pka_status()?;
         if !self
             .pka
@@ -266,7 +272,7 @@ impl Attached {
     pub fn under(&mut self, wanted: &LeaseHandle) -> Result<&mut SmartCardHsm, Refusal> {
         match &self.used {
             Use::Open { lease, deadline }
-                if lease.is(wanted) && !lease.is_revoked() && Instant::now() < *deadline =>
+                if lease.is(wanted) && !lease.is_revoked() && !deadline.has_come() =>
             {
                 Ok(&mut self.card)
             }

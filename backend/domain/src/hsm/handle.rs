@@ -1,11 +1,8 @@
 //! The handle of an HSM, which sends work to its thread and waits for the result.
 
-use std::{
-    sync::{
-        Arc,
-        mpsc::{self, Sender},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    mpsc::{self, Sender},
 };
 
 use countersign_card::{
@@ -18,6 +15,8 @@ use countersign_protocol::{
     id::HsmId,
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
+
+use crate::clock::Deadline;
 
 use super::{
     Connector, HsmError, LeaseHandle, Refusal, Responded, Response,
@@ -74,6 +73,7 @@ impl Hsm {
             orders: received,
             snapshot,
             notices,
+            quarantined: None,
         };
         std::thread::Builder::new()
             .name(format!("hsm {id}"))
@@ -160,7 +160,7 @@ impl Hsm {
     ///
     /// # Errors
     /// [`HsmError::NotOpen`] if the device does not confirm that its quorum is complete.
-    pub async fn open_lease(&self, lease: &LeaseHandle, deadline: Instant) -> Result<(), HsmError> {
+    pub async fn open_lease(&self, lease: &LeaseHandle, deadline: Deadline) -> Result<(), HsmError> {
         let lease = lease.clone();
         self.ask(after, move |device| device.open(lease, deadline))
             .await
@@ -215,6 +215,12 @@ impl Hsm {
     pub fn look(&self) {
         // Sending fails if the thread has ended.
         let _ = self.orders.send(Order::Look);
+    }
+
+    /// Locks the HSM, and does not use it again before a restart of the server.
+    pub fn quarantine(&self, why: String) {
+        // Sending fails if the thread has ended.
+        let _ = self.orders.send(Order::Quarantine(why));
     }
 
     /// Locks the HSM and ends the thread.

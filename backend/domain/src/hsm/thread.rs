@@ -36,12 +36,16 @@ pub struct Worker {
     pub orders: Receiver<Order>,
     pub snapshot: watch::Sender<Snapshot>,
     pub notices: UnboundedSender<Notice>,
+    /// Why the HSM is not used again until an admin has looked at it and restarted the server.
+    pub quarantined: Option<String>,
 }
 
 pub enum Order {
     Work(Work),
     /// Check now whether the device was attached again.
     Look,
+    /// Lock the HSM and do not use it again, for this reason.
+    Quarantine(String),
     /// Lock the HSM and end the thread.
     Shutdown(oneshot::Sender<()>),
 }
@@ -72,11 +76,10 @@ impl Worker {
             }
             let wait = match &attached {
                 None => next_search.saturating_duration_since(Instant::now()),
-                Some(device) => device.lease().map_or(HEARTBEAT, |(_, deadline)| {
-                    deadline
-                        .saturating_duration_since(Instant::now())
-                        .min(HEARTBEAT)
-                }),
+                // The heartbeat also notices that the wall clock has passed the deadline.
+                Some(device) => device
+                    .lease()
+                    .map_or(HEARTBEAT, |(_, deadline)| deadline.left().min(HEARTBEAT)),
             };
             match self.orders.recv_timeout(wait) {
                 Ok(Order::Shutdown(stopped)) => {
@@ -88,6 +91,7 @@ impl Worker {
                     let _ = stopped.send(());
                     return;
                 }
+                Ok(Order::Quarantine(why)) => self.quarantine(attached.take(), why),
                 Ok(Order::Look) if attached.is_none() => next_search = Instant::now(),
                 Ok(Order::Work(work)) => match &mut attached {
                     Some(device) => {
@@ -122,8 +126,22 @@ impl Worker {
         }
     }
 
+    /// Locks the device and drops its connection, which also resets it.
+    fn quarantine(&mut self, attached: Option<Attached>, why: String) {
+        if let Some(mut device) = attached
+            && let Err(error) = device.lock()
+        {
+            tracing::error!(%error, "locking an HSM that is no longer trusted failed");
+        }
+        self.refused(why.clone());
+        self.quarantined = Some(why);
+    }
+
     /// Searches for the device, and verifies it.
     fn attach(&mut self) -> Option<Attached> {
+        if self.quarantined.is_some() {
+            return None;
+        }
         let transport = match self.connector.connect() {
             Ok(transport) => transport,
             Err(error) => {
@@ -197,7 +215,7 @@ impl Worker {
     /// Ends an expired lease.
     fn overdue(&mut self, device: &mut Attached) -> Option<After> {
         let (lease, deadline) = device.lease()?;
-        if deadline > Instant::now() {
+        if !deadline.has_come() {
             return None;
         }
         let lease = lease.clone();

@@ -56,7 +56,7 @@ impl Attempt {
             tried.push(entered.lease.terms.id.clone());
             let input = match &input {
                 Some(input) => input,
-                None => input.insert(self.check(&entered.lease).await?),
+                None => input.insert(self.check(&entered.lease)?),
             };
             let held = reservation.take().or_else(|| self.pass.reserve());
             let held = held.ok_or(SigningError::Ended(EndReason::SignatureLimitReached))?;
@@ -80,7 +80,7 @@ impl Attempt {
     }
 
     /// Checks everything that does not depend on the HSM. Returns the input of the SIGN command.
-    async fn check(&self, lease: &Lease) -> Result<CardInput, SigningError> {
+    fn check(&self, lease: &Lease) -> Result<CardInput, SigningError> {
         let request = &self.request;
         let key = key(lease, request)?;
         let input = input::card_input(request, &key.public_key)
@@ -93,7 +93,7 @@ impl Attempt {
                 request.digest.len()
             )));
         }
-        covered(&self.signing.store, self.pass.pool(), key, request).await?;
+        covered(self.pass.pool(), key, request)?;
         Ok(input)
     }
 
@@ -118,7 +118,7 @@ impl Attempt {
             Err(error) => return self.not_signed(&lease, &stored.id, error, held).await,
         };
         if self.request.verify(&key.public_key, &signature).is_err() {
-            return self.bad_signature(&lease, held);
+            return self.bad_signature(&lease, &stored.id, held).await;
         }
         let stored = match self.record(&lease, stored, signature).await {
             Ok(stored) => stored,
@@ -230,14 +230,23 @@ impl Attempt {
         Outcome::TryAnother(error.into(), left)
     }
 
-    /// Ends the lease of an HSM that returned an invalid signature.
-    fn bad_signature(&self, lease: &Lease, held: Reservation) -> Outcome {
-        let left = self.mark_outcome_unknown(lease, held);
+    /// Ends the lease of an HSM that returned an invalid signature, and puts the HSM into quarantine. The device may claim a key
+    /// that it does not have. What it returned is no signature by the key, so it must not use up the limit of the others.
+    async fn bad_signature(&self, lease: &Lease, id: &SignatureId, held: Reservation) -> Outcome {
         lease.revoke();
         let error = SigningError::BadSignature;
+        tracing::error!(signature = %id, hsm = %lease.hsm.id(), "the HSM returned an invalid signature and is not used again");
         let why = error.to_string();
         self.end_soon(lease, EndReason::Failed { why });
-        Outcome::TryAnother(error, left)
+        lease.hsm.quarantine(
+            "it returned an invalid signature, so it may be damaged, or may not have the key that it claims: check the device, \
+             then restart the server"
+                .into(),
+        );
+        match self.signing.journal.write(Entry::Release(id.clone())).await {
+            Ok(()) => Outcome::TryAnother(error, Some(held)),
+            Err(error) => Outcome::Refused(error.into()),
+        }
     }
 
     /// Notes that the HSM may have created a signature that no client received, and ends the activation if that was the last one.

@@ -11,7 +11,6 @@ use super::{SigningError, input::NoInput};
 use crate::{
     activation::{ApprovedScope, Lease, LeaseKey, LeasePool, NotCovered},
     hsm::HsmError,
-    store::{self, Store},
 };
 
 /// Finds the key that the request names.
@@ -30,8 +29,7 @@ pub(super) fn key<'a>(
     })
 }
 
-pub(super) async fn covered(
-    store: &Store,
+pub(super) fn covered(
     pool: &LeasePool,
     key: &LeaseKey,
     request: &SignRequest,
@@ -44,7 +42,7 @@ pub(super) async fn covered(
         Err(NotCovered::Mechanism) => {
             let listed = |hash| match pool.scope() {
                 ApprovedScope::Files(files) => files.keys().any(|digest| digest.hash() == hash),
-                ApprovedScope::Anything | ApprovedScope::GenerateKey { .. } => false,
+                ApprovedScope::Anything { .. } | ApprovedScope::GenerateKey { .. } => false,
             };
             return Err(SigningError::Mechanism(format!(
                 "no approved file has a digest with the hash function of `{}`: use {}",
@@ -53,17 +51,16 @@ pub(super) async fn covered(
             )));
         }
     }
-    if request.mechanism == Mechanism::RsaRaw {
-        let mut connection = store.read().await?;
-        let record = store::keys::load(&mut connection, &key.fingerprint).await?;
-        if !record.settings.raw_rsa {
-            return Err(SigningError::Mechanism(format!(
-                "raw RSA is not allowed for the key `{}`, because custodians cannot know what it signs: use {}, or ask an admin \
-                 to allow it",
-                key.label,
-                mechanisms(&key.public_key, |hash| hash == HashAlgorithm::Sha256)
-            )));
-        }
+    let may_use_raw_rsa = matches!(
+        pool.scope(), ApprovedScope::Anything { raw_rsa } if raw_rsa.contains(&key.fingerprint)
+    );
+    if request.mechanism == Mechanism::RsaRaw && !may_use_raw_rsa {
+        return Err(SigningError::Mechanism(format!(
+            "raw RSA was not allowed for the key `{}` when the activation was requested, because custodians cannot know what it \
+             signs: use {}, or ask an admin to allow it and request a new activation",
+            key.label,
+            mechanisms(&key.public_key, |hash| hash == HashAlgorithm::Sha256)
+        )));
     }
     Ok(())
 }

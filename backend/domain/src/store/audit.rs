@@ -7,7 +7,7 @@ use countersign_protocol::{
 };
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 
-use super::StoreError;
+use super::{StoreError, unsigned};
 
 /// Appends entries in one statement, and returns the new number of entries. Only [`super::WriteTx`] may call this, so that an entry
 /// and its change are stored together.
@@ -55,7 +55,7 @@ pub async fn page(
 ) -> Result<AuditPage, StoreError> {
     let total = count(connection).await?;
     let before = before.map_or(total, |before| before.min(total));
-    let rows = sqlx::query("SELECT entry FROM audit WHERE idx < ? ORDER BY idx DESC LIMIT ?")
+    let rows = sqlx::query("SELECT idx, entry FROM audit WHERE idx < ? ORDER BY idx DESC LIMIT ?")
         .bind(signed(before)?)
         .bind(limit)
         .fetch_all(connection)
@@ -63,8 +63,11 @@ pub async fn page(
     let entries = rows
         .iter()
         .map(|row| {
-            serde_json::from_slice(row.get::<&[u8], _>(0))
-                .map_err(|error| StoreError::Unreadable(error.to_string()))
+            let entry = row.get::<&[u8], _>("entry");
+            match serde_json::from_slice(entry) {
+                Ok(entry) => Ok(entry),
+                Err(error) => unreadable(row.get("idx"), entry, &error),
+            }
         })
         .collect::<Result<_, _>>()?;
     Ok(AuditPage { total, entries })
@@ -72,4 +75,25 @@ pub async fn page(
 
 fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+/// Stands for an entry that cannot be read, so that the others of its page can be.
+fn unreadable(
+    index: i64,
+    entry: &[u8],
+    error: &serde_json::Error,
+) -> Result<AuditEntry, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Dated {
+        at: Timestamp,
+    }
+    let at = serde_json::from_slice(entry).map_or(Timestamp::UNIX_EPOCH, |Dated { at }| at);
+    Ok(AuditEntry {
+        index: unsigned(index)?,
+        at,
+        actor: Actor::Server,
+        event: AuditEvent::Unreadable {
+            why: error.to_string(),
+        },
+    })
 }

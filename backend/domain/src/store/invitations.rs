@@ -177,3 +177,10 @@ pub async fn take_nonce(
         .await?;
     Ok(deleted.rows_affected() == 1)
 }
+
+pub async fn delete_nonces(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM login_nonces")
+        .execute(connection)
+        .await?;
+    Ok(())
+}

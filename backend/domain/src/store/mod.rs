@@ -2,7 +2,9 @@
 
 pub mod activations;
 pub mod audit;
+mod file;
 pub mod hsms;
+pub mod instance;
 pub mod invitations;
 pub mod keys;
 pub mod operators;
@@ -34,6 +36,7 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
+use self::{file::DatabaseFile, instance::InstanceFile};
 use crate::events::{Change, Changes};
 
 /// `PRAGMA cache_size` of the connection for changes: 64 MiB (negative means KiB), so that the tables that grow with each signature
@@ -49,6 +52,21 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds a value that cannot be read: {0}")]
     Unreadable(String),
+    #[error(
+        "the database {path} is damaged ({what}): stop the server and restore the database from a backup, as the chapter \
+         \"Restore\" of docs/operations.md describes"
+    )]
+    Damaged { path: String, what: String },
+    #[error(
+        "the database {0} was deleted or replaced while the server runs, so nothing more is stored or signed: restore the file, \
+         then restart the server"
+    )]
+    Replaced(String),
+    #[error(
+        "the file {path} cannot be read or written ({why}): it has to be readable and writable for the server; if it is damaged, \
+         delete it, and the server starts as after the restore of a backup"
+    )]
+    Instance { path: String, why: String },
     /// A batch that failed, or a journal whose thread has ended.
     #[error("the signature journal failed: {0}")]
     Journal(String),
@@ -65,6 +83,8 @@ pub struct Store {
     changed: Changes,
     /// The counter of [`Store::people_generation`].
     people: watch::Sender<u64>,
+    file: DatabaseFile,
+    instance: InstanceFile,
 }
 
 /// The failures that a change survives. A change on which an answer depends must survive a power cut.
@@ -97,6 +117,7 @@ impl Durability {
 impl Store {
     /// Opens the database. Creates it if the file does not exist, and migrates it to this version.
     pub async fn open(path: &Path, changed: Changes) -> Result<Self, StoreError> {
+        let instance = InstanceFile::beside(path);
         // The file holds sessions and names. SQLite creates its journal files with the same mode.
         OpenOptions::new()
             .append(true)
@@ -122,6 +143,8 @@ impl Store {
             })
             .connect_with(options.clone())
             .await?;
+        let file = DatabaseFile::opened(path)?;
+        file.check_contents(&mut *pool.acquire().await?).await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         let unfinished = Arc::new(AtomicBool::new(false));
         let left_unfinished = unfinished.clone();
@@ -137,13 +160,19 @@ impl Store {
             })
             .connect_with(options.pragma("cache_size", CHANGES_CACHE))
             .await?;
-        Ok(Self {
+        let store = Self {
             pool,
             changes,
             unfinished,
             changed,
             people: watch::Sender::default(),
-        })
+            file,
+            instance,
+        };
+        let mut tx = store.write().await?;
+        store.instance.tie(tx.connection()).await?;
+        tx.commit().await?;
+        Ok(store)
     }
 
     /// The connection pool, for libraries that have their own tables.
@@ -177,6 +206,7 @@ impl Store {
         &self,
         durability: Durability,
     ) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.file.check()?;
         let mut connection = self.changes.acquire().await?;
         connection.execute(durability.setting()).await?;
         Ok(connection)
@@ -189,6 +219,7 @@ impl Store {
 
     /// As [`Self::write`], with this durability.
     pub async fn write_as(&self, durability: Durability) -> Result<WriteTx, StoreError> {
+        self.file.check()?;
         // The change owns the connection before the transaction begins, so that it is dropped, and rolled back, if the caller leaves
         // meanwhile.
         let mut change = WriteTx {
@@ -199,6 +230,7 @@ impl Store {
             people: self.people.clone(),
             callers_changed: false,
             pending: Vec::new(),
+            instance: self.instance.clone(),
         };
         change.connection.execute(durability.begin()).await?;
         Ok(change)
@@ -217,6 +249,7 @@ pub struct WriteTx {
     people: watch::Sender<u64>,
     callers_changed: bool,
     pending: Vec<Change>,
+    instance: InstanceFile,
 }
 
 impl WriteTx {
@@ -254,9 +287,21 @@ impl WriteTx {
     /// # Errors
     /// SQLite cannot commit, for example because the disk is full. The change is then rolled back.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        let people_changed = self.callers_changed || self.pending.contains(&Change::People);
+        let epoch = if people_changed {
+            instance::advance(&mut self.connection).await?
+        } else {
+            None
+        };
         self.connection.execute("COMMIT").await?;
         self.finished = true;
-        if self.callers_changed || self.pending.contains(&Change::People) {
+        if let Some(epoch) = epoch
+            && let Err(error) = self.instance.follow(epoch)
+        {
+            // The change is stored. A start before the next change would not notice that an older copy was restored.
+            tracing::error!(%error, "a change of people is not noted beside the database");
+        }
+        if people_changed {
             self.people.send_modify(|generation| *generation += 1);
         }
         for change in std::mem::take(&mut self.pending) {

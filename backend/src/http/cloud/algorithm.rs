@@ -53,6 +53,14 @@ pub enum NoMechanism {
         kind: String,
         algorithm: String,
     },
+    #[error(
+        "a key of type {kind} cannot sign a hash of {length} bytes, because ECDSA would cut it off: use a shorter hash function"
+    )]
+    TooLong {
+        /// Type of the key, such as "EC secp256r1".
+        kind: String,
+        length: usize,
+    },
 }
 
 /// Selects the mechanism for an algorithm of the interface and a bare hash. The salt of PSS is as long as the hash, because the card
@@ -73,12 +81,16 @@ pub fn mechanism(algorithm: &str, hash: &[u8], key: &PublicKey) -> Result<Mechan
             20 => NoMechanism::Sha1,
             other => NoMechanism::Length(other),
         })?;
-    if Mechanism::of_key(key).contains(&mechanism) {
-        Ok(mechanism)
-    } else {
-        Err(NoMechanism::Key {
-            kind: key.kind(),
+    let kind = key.kind();
+    match (mechanism.is_for(key), scheme, key) {
+        (true, ..) => Ok(mechanism),
+        (false, Scheme::Ecdsa, PublicKey::Ec(_)) => Err(NoMechanism::TooLong {
+            kind,
+            length: hash.len(),
+        }),
+        (false, ..) => Err(NoMechanism::Key {
+            kind,
             algorithm: algorithm.into(),
-        })
+        }),
     }
 }

@@ -86,6 +86,9 @@ pub struct ApprovedTerms {
     pub reason: String,
     /// The limits of the lease.
     pub lease: crate::lease::LeaseLimits,
+    /// The keys with which the requester may also use raw RSA.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw_rsa: Vec<Fingerprint>,
     /// The quorum that the HSM requires.
     pub quorum: crate::activation::Quorum,
 }
@@ -200,6 +203,7 @@ impl Approval {
                     requester: terms.requester.clone(),
                     reason: terms.reason.clone(),
                     lease: terms.lease,
+                    raw_rsa: terms.raw_rsa.clone(),
                     quorum: terms.quorum,
                 },
                 device_certificate,

@@ -12,8 +12,13 @@ const ECDH: u8 = 0x80;
 
 pub fn sign(card: &mut Card, command: &Command) -> Outcome {
     check_key_type(card, command)?;
+    let forges = card.forges;
     use_key(card, command, |key, input| {
-        pair(key)?.sign(command.p2, input)
+        let mut input = input.to_vec();
+        if forges && let Some(last) = input.last_mut() {
+            *last ^= 1;
+        }
+        pair(key)?.sign(command.p2, &input)
     })
 }
 

@@ -38,6 +38,7 @@ use super::{
     transition::{self, StateChange},
 };
 use crate::{
+    clock::Clock,
     config::LeaseConfig,
     events::Change,
     hsm::{Hsm, Notice, Snapshot},
@@ -54,6 +55,7 @@ pub struct Coordinator {
     coordinators: Coordinators,
     attendance: Arc<Attendance>,
     limits: LeaseConfig,
+    clock: Clock,
     commands: Receiver<Sent>,
     notices: UnboundedReceiver<Notice>,
     snapshots: watch::Receiver<Snapshot>,
@@ -85,6 +87,7 @@ impl Coordinator {
             coordinators: activations.coordinators.clone(),
             attendance: activations.attendance.clone(),
             limits: activations.limits,
+            clock: activations.clock.clone(),
             commands,
             notices,
             timers: Timers::default(),

@@ -78,7 +78,7 @@ impl Coordinator {
             return Err(failed(taken.to_string()));
         }
         let terms = activation.terms.clone();
-        let pool = self.leases.pool_for(&terms, &scope, lease);
+        let pool = self.leases.pool_for(&terms, &scope, lease, &self.clock);
         if !pool.is(&scope, lease) {
             return Err(failed(
                 "the custodians approved a different scope or lease for another HSM of the pool"
@@ -160,12 +160,18 @@ impl Coordinator {
         mut activation: Activation,
         lease: Lease,
     ) -> Result<Arc<Lease>, ActivationError> {
-        let (deadline, until) = lease.pool.until();
+        let deadline = lease.pool.until();
+        let until = deadline.wall();
         if let Err(error) = self.hsm.open_lease(&lease.handle, deadline).await {
             // The lease never opened, so its time must not run.
             if lease.pool.is_unused() {
                 self.leases.remove(&activation.terms.id.activation());
             }
+            // The device may count a complete quorum, so it must not stay as it is.
+            let requeued = self
+                .await_approvals_again("the HSM could not begin the lease".into())
+                .await;
+            self.log(requeued);
             return Err(error.into());
         }
         let lease = Arc::new(lease);
