@@ -32,6 +32,7 @@ mod revoked_custodians;
 mod role_matrix;
 mod sessions;
 mod signing;
+mod statements;
 mod tampering;
 mod test_server;
 mod tls;

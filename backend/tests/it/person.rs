@@ -46,6 +46,11 @@ impl Card {
     }
 
     pub fn with_key(serial: &str, kind: KeyKind) -> Self {
+        Self::with_name(serial, kind, &format!("ZZ{serial}00001"))
+    }
+
+    /// A card whose key has this name.
+    pub fn with_name(serial: &str, kind: KeyKind, name: &str) -> Self {
         let simulator = new_card(serial, Profile::VENDOR, Some("648219"));
         let mut card = SmartCardHsm::open(simulator.connect()).expect("selects");
         let device = card
@@ -56,7 +61,7 @@ impl Card {
         card.open_secure_channel(&device).expect("a channel");
         card.verify_pin(&Pin::new(Zeroizing::new("648219".into())).expect("a PIN"))
             .expect("the PIN");
-        let name: Chr = format!("ZZ{serial}00001").parse().expect("a name");
+        let name: Chr = name.parse().expect("a name");
         let spec = KeySpec {
             kind,
             label: "key".into(),

@@ -178,10 +178,11 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
     // A restart revokes nothing.
     test.restart().await;
     assert!(test.server.tokens.by_secret(&hash).await.expect("works").is_some());
+    let actor = operator(&doug);
     let revoked = test
         .server
         .tokens
-        .revoke(&doug, false, &operator(&doug), &token.token.id);
+        .revoke(&doug, false, &actor, &token.token.id);
     revoked.await.expect("revoked");
 
     test.shutdown().await;

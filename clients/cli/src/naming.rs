@@ -28,7 +28,8 @@ pub fn display_name(path: &Path, working_directory: &Path) -> Result<String, Str
             }
         }
     }
-    let name = parts.join("/");
+    // Some systems store accents as characters of their own.
+    let name = text::normalised(&parts.join("/"));
     match text::check(&name, limits::FILE_NAME) {
         Ok(()) => Ok(name),
         Err(why) => Err(format!(

@@ -22,10 +22,10 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnvelopeSignature {
-    /// The fingerprint of the signer's key in hexadecimal digits. It is only a hint, because the verifier uses the key
-    /// that it expects.
+    /// The fingerprint of the signer's key in hexadecimal digits. The verifier uses the key that it expects, and rejects an
+    /// envelope that names another one.
     pub keyid: String,
-    /// The signature as DER `SEQUENCE { r, s }`.
+    /// The signature as DER `SEQUENCE { r, s }`, with the smaller of the two possible values of `s`.
     pub sig: Base64,
 }
 
@@ -52,6 +52,9 @@ pub enum EnvelopeError {
     /// The signature is not that of the expected key.
     #[error("the statement is not signed by the key {0}")]
     WrongSignature(Fingerprint),
+    /// The envelope is not in the only form in which this program writes it.
+    #[error("the envelope of the statement was changed: {0}")]
+    NotCanonical(&'static str),
     /// The payload is not what its media type says.
     #[error("the content of the signed statement is invalid: {0}")]
     Malformed(String),
@@ -94,14 +97,14 @@ impl Unsigned {
         ))
     }
 
-    /// Adds the signature over [`Self::digest`].
+    /// Adds the signature over [`Self::digest`], in the only form that [`Envelope::verify`] accepts.
     pub fn seal(self, signer: &Fingerprint, signature: &EcSignature) -> Envelope {
         Envelope {
             payload: Base64(self.payload),
             payload_type: self.payload_type.to_owned(),
             signatures: vec![EnvelopeSignature {
                 keyid: signer.to_hex(),
-                sig: Base64(signature.to_der()),
+                sig: Base64(signature.normalised().to_der()),
             }],
         }
     }
@@ -112,8 +115,8 @@ impl Envelope {
     /// verified.
     ///
     /// # Errors
-    /// The media type is another one, there is not exactly one signature, the signature does not verify, or the payload
-    /// is malformed.
+    /// The media type is another one, there is not exactly one signature, the signature or the key id is not in canonical
+    /// form, the signature does not verify, or the payload is malformed.
     pub fn verify<P: Payload>(&self, key: &PublicKey) -> Result<P, EnvelopeError> {
         self.check_type::<P>()?;
         let [signature] = self.signatures.as_slice() else {
@@ -128,6 +131,17 @@ impl Envelope {
         ));
         key.verify_prehash(digest.as_bytes(), &plain)
             .map_err(|_| wrong())?;
+        // Otherwise a signed envelope would have several forms, and its digest would identify only one of them.
+        if plain.normalised().to_der() != signature.sig.as_bytes() {
+            return Err(EnvelopeError::NotCanonical(
+                "its signature is not in DER with the smaller value of s",
+            ));
+        }
+        if signature.keyid != key.fingerprint().to_hex() {
+            return Err(EnvelopeError::NotCanonical(
+                "its key id is not the fingerprint of the key that signed it",
+            ));
+        }
         self.parse()
     }
 

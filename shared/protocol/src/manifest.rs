@@ -47,6 +47,9 @@ pub enum ManifestError {
     /// A name occurs twice, so that custodians could not tell which content they approve.
     #[error("the file name \"{}\" occurs twice: use a different name for each file", printable(.0))]
     DuplicateName(String),
+    /// Two names look alike, so that custodians could not tell which content they approve.
+    #[error("the file names \"{}\" and \"{}\" look alike: rename one of the files", printable(.0), printable(.1))]
+    LookAlikes(String, String),
     /// A name is empty, too long, or could mislead the custodians who read it.
     #[error("the file name \"{}\" {why}: rename the file", printable(name))]
     UnreadableName {
@@ -72,7 +75,7 @@ impl Manifest {
     /// approved.
     ///
     /// # Errors
-    /// The first name that is not readable, as [`ManifestError::UnreadableName`], or [`ManifestError::TooLarge`].
+    /// [`ManifestError::TooLarge`], [`ManifestError::UnreadableName`] or [`ManifestError::LookAlikes`].
     pub fn check_new(&self) -> Result<(), ManifestError> {
         let bytes = crate::dsse::canonical(&self.0).len();
         if bytes > MANIFEST_BYTES {
@@ -85,6 +88,12 @@ impl Manifest {
                     why,
                 }
             })?;
+        }
+        let mut skeletons = std::collections::HashMap::new();
+        for file in &self.0 {
+            if let Some(other) = skeletons.insert(text::skeleton(&file.name), &file.name) {
+                return Err(ManifestError::LookAlikes(other.clone(), file.name.clone()));
+            }
         }
         Ok(())
     }
@@ -160,6 +169,33 @@ mod tests {
             serde_json::from_str::<Manifest>(&written).expect("the manifest is read"),
             manifest
         );
+    }
+
+    #[test]
+    fn names_that_look_alike_are_refused_in_new_requests() {
+        let digest = Sha256Digest([0; 32]);
+        let files = |names: [&str; 2]| {
+            let file = |name: &str| ManifestFile {
+                name: name.to_owned(),
+                digest: digest.into(),
+            };
+            names.map(file).to_vec()
+        };
+        for names in [
+            ["boot.bin", "b\u{043E}ot.bin"],
+            ["disk0.img", "diskO.img"],
+        ] {
+            assert!(
+                matches!(
+                    Manifest::new(files(names)),
+                    Err(ManifestError::LookAlikes(..))
+                ),
+                "{names:?}"
+            );
+            // Stored ones stay readable.
+            assert!(Manifest::try_from(files(names)).is_ok());
+        }
+        assert!(Manifest::new(files(["boot.bin", "boot.img"])).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use countersign_protocol::{
     Timestamp,
     activation::{ActivationTerms, EndReason, HsmName, Pool, Quorum},
-    cvc::{Curve, EcSecretKey, Fingerprint},
+    cvc::{Curve, EcSecretKey, EcSignature, Fingerprint},
     digest::Sha256Digest,
     dsse::{Envelope, EnvelopeError, Unsigned, pre_authentication_encoding},
     file_digest::FileDigest,
@@ -456,4 +456,53 @@ fn purposes_are_put_into_words() {
         ApprovedPurpose::of(&generate).in_words(quoted),
         generate.in_words(quoted)
     );
+}
+
+#[test]
+fn a_signed_envelope_has_one_form_only() {
+    let statement = login(key().public_key().fingerprint());
+    let good = sign(Unsigned::new(&statement));
+    assert!(good.verify::<LoginStatement>(&key().public_key()).is_ok());
+    let curve = key().public_key().curve().expect("an EC key");
+    let signature =
+        EcSignature::from_der(good.signatures[0].sig.as_bytes(), curve).expect("a signature");
+    let (r, s) = {
+        let plain = signature.to_plain();
+        (plain[..32].to_vec(), plain[32..].to_vec())
+    };
+    // n - s is as valid as s.
+    let order = hex::decode("a9fb57dba1eea9bc3e660a909d838d718c397aa3b561a6f7901e0e82974856a7")
+        .expect("hexadecimal digits");
+    let mut other = vec![0; 32];
+    let mut borrow = 0_i16;
+    for at in (0..32).rev() {
+        let digit = i16::from(order[at]) - i16::from(s[at]) - borrow;
+        borrow = i16::from(digit < 0);
+        other[at] = u8::try_from(digit.rem_euclid(256)).expect("a byte");
+    }
+    let high = EcSignature::from_plain(&[r.clone(), other].concat(), curve).expect("in range");
+    let integer = |number: &[u8]| [&[0x02, 34, 0, 0], number].concat();
+    let (r, s) = (integer(&r), integer(&s));
+    let length = u8::try_from(r.len() + s.len()).expect("short");
+    let long = [vec![0x30, length], r, s].concat();
+    let mut changed = Vec::new();
+    for sig in [high.to_der(), long] {
+        let mut envelope = good.clone();
+        envelope.signatures[0].sig.0 = sig;
+        changed.push(envelope);
+    }
+    for keyid in [String::new(), "00".repeat(32), good.signatures[0].keyid.to_uppercase()] {
+        let mut envelope = good.clone();
+        envelope.signatures[0].keyid = keyid;
+        changed.push(envelope);
+    }
+    for envelope in changed {
+        assert!(
+            matches!(
+                envelope.verify::<LoginStatement>(&key().public_key()),
+                Err(EnvelopeError::NotCanonical(_))
+            ),
+            "{envelope:?}"
+        );
+    }
 }

@@ -165,8 +165,17 @@ impl People {
                 owner.view.person.name
             )));
         }
+        // An HSM finds a key by its name, so it could not tell two keys with the same name apart.
+        let all = store::operators::list(tx.connection()).await?;
+        if let Some(owner) = all.iter().find(|other| other.view.key.chr == *key.chr()) {
+            return Err(PeopleError::Taken(format!(
+                "the key is named {}, as the key of {} is: generate a new key with another name on your card and enrol that one",
+                key.chr(),
+                owner.view.person.name
+            )));
+        }
         match &request.statement {
-            None if store::operators::list(tx.connection()).await?.is_empty() => {
+            None if all.is_empty() => {
                 Err(PeopleError::Statement(
                     "the first admin must enrol with the helper, because a file carries no signed statement".into(),
                 ))

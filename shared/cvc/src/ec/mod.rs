@@ -154,6 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn the_normalised_signature_is_the_smaller_of_both_and_verifies() {
+        for curve in SUPPORTED {
+            for seed in 1..8 {
+                let digest = Sha256::digest([seed]);
+                let signature = key(curve, 3).sign_prehash(&digest).expect("signs");
+                let small = signature.normalised();
+                assert_eq!(small.normalised(), small);
+                let public = key(curve, 3).ec_public_key().clone();
+                assert_eq!(public.verify_prehash(&digest, &small), Ok(()), "{curve}");
+                let (_, s) = small.plain().split_at(curve.field_len());
+                let order = curve.domain_parameters().n;
+                assert!(s[0] <= order[0] / 2 + 1, "{curve}");
+            }
+        }
+    }
+
+    #[test]
     fn numbers_out_of_range_are_refused() {
         let curve = Curve::BrainpoolP256r1;
         let order = curve.domain_parameters().n;

@@ -59,6 +59,19 @@ impl EcSignature {
         Self::from_plain(&plain, curve)
     }
 
+    /// The signature with the smaller of the two possible values of `s`. Both `(r, s)` and `(r, n - s)` are valid, and devices
+    /// return either.
+    #[must_use]
+    pub fn normalised(&self) -> Self {
+        let (r, s) = self.plain.split_at(self.curve.field_len());
+        let other = difference(self.curve.domain_parameters().n, s);
+        let smaller = if other.as_slice() < s { &other } else { s };
+        Self {
+            curve: self.curve,
+            plain: [r, smaller].concat(),
+        }
+    }
+
     /// The curve of the signature.
     pub fn curve(&self) -> Curve {
         self.curve
@@ -81,6 +94,19 @@ impl EcSignature {
             .with(Tag::INTEGER, &integer(s))
             .wrap(Tag::SEQUENCE)
     }
+}
+
+/// The difference of two big-endian numbers of the same length. The first must be the larger one.
+fn difference(from: &[u8], subtract: &[u8]) -> Vec<u8> {
+    let mut out = from.to_vec();
+    let mut borrow = false;
+    for (byte, less) in out.iter_mut().zip(subtract).rev() {
+        let (part, under) = byte.overflowing_sub(*less);
+        let (whole, under_again) = part.overflowing_sub(u8::from(borrow));
+        *byte = whole;
+        borrow = under || under_again;
+    }
+    out
 }
 
 /// Content octets of a DER INTEGER for an unsigned big-endian number.

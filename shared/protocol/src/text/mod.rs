@@ -1,6 +1,10 @@
 //! Text for people: which characters can mislead a reader, how text from elsewhere is displayed, and how numbers and
 //! lists are put into words.
 
+mod lookalike;
+
+pub use lookalike::{mixes_scripts, normalised, skeleton};
+
 /// Whether a character can make a text look like another one: controls, text direction, invisible marks, blanks other
 /// than the space, and characters that have no agreed appearance.
 pub const fn misleads(character: char) -> bool {
@@ -21,17 +25,17 @@ pub const fn misleads(character: char) -> bool {
         | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{10FFFF}')
 }
 
-/// The text with an escape such as `\u{202e}` in place of every character that [`misleads`], so that it can be displayed
-/// in a terminal or a window.
+/// The text with an escape such as `\u{202e}` in place of every character that [`misleads`], and of every letter that looks like
+/// a Latin one beside Latin letters of the same word, so that it can be displayed in a terminal or a window.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if misleads(character) {
+    lookalike::each_character(text, |character, imitates| {
+        if imitates || misleads(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
         }
-    }
+    });
     out
 }
 
@@ -89,6 +93,15 @@ pub enum UnreadableText {
     /// The text contains a character that [`misleads`].
     #[error("contains the {} U+{:04X}, which could mislead readers", kind(*.0), u32::from(*.0))]
     Misleading(char),
+    /// The text begins or ends with a space, which nobody sees.
+    #[error("begins or ends with a space")]
+    OuterSpace,
+    /// The text is not in normal form C, so that another text with other bytes looks the same.
+    #[error("is not in Unicode normal form C (NFC), so another text could look the same: write its accented letters as one character each")]
+    NotNormalised,
+    /// A letter has so many marks that they cover other text.
+    #[error("has too many accents or other marks on one letter")]
+    PiledMarks,
 }
 
 const fn kind(character: char) -> &'static str {
@@ -103,11 +116,11 @@ const fn kind(character: char) -> &'static str {
     }
 }
 
-/// Checks that people can read a text without being misled: it is not blank, not too long, and none of its characters
-/// [`misleads`].
+/// Checks that people can read a text without being misled: it is not blank, not too long, none of its characters
+/// [`misleads`], it has no space at its beginning or end, is in normal form C, and has no piled-up marks.
 ///
 /// # Errors
-/// The first of the three rules that the text breaks.
+/// The first of these rules that the text breaks.
 pub fn check(text: &str, longest: Longest) -> Result<(), UnreadableText> {
     if text.trim().is_empty() {
         return Err(UnreadableText::Empty);
@@ -116,10 +129,19 @@ pub fn check(text: &str, longest: Longest) -> Result<(), UnreadableText> {
     if length > longest.value() {
         return Err(UnreadableText::TooLong { length, longest });
     }
-    match text.chars().find(|character| misleads(*character)) {
-        Some(character) => Err(UnreadableText::Misleading(character)),
-        None => Ok(()),
+    if let Some(character) = text.chars().find(|character| misleads(*character)) {
+        return Err(UnreadableText::Misleading(character));
     }
+    if text.trim() != text {
+        return Err(UnreadableText::OuterSpace);
+    }
+    if !lookalike::is_normalised(text) {
+        return Err(UnreadableText::NotNormalised);
+    }
+    if lookalike::has_piled_marks(text) {
+        return Err(UnreadableText::PiledMarks);
+    }
+    Ok(())
 }
 
 /// A number with its noun, such as "1 file", "2 files" or "3 entries".
@@ -278,8 +300,6 @@ mod tests {
             "Firmware 4.2.1",
             "out/a b (copy) [1].tar.gz",
             "Jörg Müller, François, Łukasz",
-            // Accents that are characters of their own.
-            "Jo\u{0308}rg",
             "Ελένη, Николай, שרה, محمد, देव, ไทย",
             "株式会社 100 %",
             "№ 5 – “release” … €",
@@ -289,6 +309,32 @@ mod tests {
             assert_eq!(check(text, SHORT), Ok(()), "{text:?}");
             assert_eq!(printable(text), text);
         }
+    }
+
+    #[test]
+    fn texts_that_look_like_another_one_are_rejected() {
+        for (text, why) in [
+            (" boot.bin", UnreadableText::OuterSpace),
+            ("boot.bin ", UnreadableText::OuterSpace),
+            ("Jo\u{0308}rg", UnreadableText::NotNormalised),
+            // Angstrom sign and letter.
+            ("\u{212B}", UnreadableText::NotNormalised),
+            ("a\u{0316}\u{0317}\u{0318}\u{0319}\u{031C}", UnreadableText::PiledMarks),
+        ] {
+            assert_eq!(check(text, SHORT), Err(why), "{text:?}");
+        }
+        assert_eq!(check(&normalised("Jo\u{0308}rg"), SHORT), Ok(()));
+    }
+
+    #[test]
+    fn letters_that_imitate_latin_ones_are_marked() {
+        assert_eq!(printable("b\u{043E}ot.bin"), "b\\u{43e}ot.bin");
+        assert!(mixes_scripts("b\u{043E}ot.bin"));
+        for honest in ["Отчёт_v2.pdf", "PDFファイル", "5 µm", "Ελένη and Anna"] {
+            assert_eq!(printable(honest), honest);
+            assert!(!mixes_scripts(honest), "{honest}");
+        }
+        assert_eq!(skeleton("b\u{043E}ot.bin"), skeleton("boot.bin"));
     }
 
     #[test]
