@@ -26,8 +26,10 @@ pub enum IdentityError {
         "the identity key {0} is damaged: restore it from a backup, because custodians' helpers recognise this server by it"
     )]
     Damaged(String),
-    #[error("the identity key {path} can be read or changed by other users (mode {mode:03o}): run `chmod 600 {path}`, and consider \
-             whether somebody may have copied the key")]
+    #[error(
+        "the identity key {path} can be read or changed by other users (mode {mode:03o}): run `chmod 600 {path}`, and consider \
+             whether somebody may have copied the key"
+    )]
     Exposed { path: String, mode: u32 },
     #[error("the operating system's random generator failed: {0}")]
     Random(String),

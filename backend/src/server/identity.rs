@@ -78,8 +78,7 @@ pub async fn load(config: &Config, store: &Store) -> anyhow::Result<ServerKey> {
     tx.commit().await?;
     if accepts {
         tracing::warn!(identity = %key.fingerprint(), "the server goes on with another identity key");
-        fs::remove_file(&accept)
-            .with_context(|| format!("cannot remove {}", accept.display()))?;
+        fs::remove_file(&accept).with_context(|| format!("cannot remove {}", accept.display()))?;
     }
     Ok(key)
 }

@@ -446,7 +446,8 @@ async fn an_approval_that_only_the_hsm_knows_does_not_stay_counted() {
     let signed = test.people[ANNA].approve(&task);
     let custodian = test.people[ANNA].custodian();
     let terms = test.view(&id).await.terms;
-    test.hsm.inject_after(EXTERNAL_AUTHENTICATE, Fault::CardError);
+    test.hsm
+        .inject_after(EXTERNAL_AUTHENTICATE, Fault::CardError);
     let lost = test.server.activations.approve(&terms, &custodian, signed);
     assert!(lost.await.is_err());
     test.wait_for_audit(|event| matches!(event, AuditEvent::HsmLost { .. }))

@@ -895,7 +895,12 @@ async fn a_device_without_the_key_that_it_claims_uses_up_nothing_and_is_not_used
     // Removing and inserting the device does not help.
     pool.hsms[0].remove();
     pool.hsms[0].insert();
-    pool.test.server.hsms.get(&hsm_id()).expect("the HSM").look();
+    pool.test
+        .server
+        .hsms
+        .get(&hsm_id())
+        .expect("the HSM")
+        .look();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     wait_for_hsm(&pool.test, &hsm_id(), |state| {
         matches!(state, HsmState::Failed { .. })

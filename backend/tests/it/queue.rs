@@ -105,7 +105,10 @@ async fn a_request_without_progress_gives_way_to_the_next_one() {
         .wait_for(&first, |view| view.state == ActivationState::Queued)
         .await;
     let anna = &view.custodians[0];
-    assert!(matches!(anna.decision, Decision::ApprovalLost { .. }), "{anna:?}");
+    assert!(
+        matches!(anna.decision, Decision::ApprovalLost { .. }),
+        "{anna:?}"
+    );
     assert!(view.notice.is_some());
 
     // Each has its turn, again and again, and what opens keeps the HSM.
@@ -115,10 +118,16 @@ async fn a_request_without_progress_gives_way_to_the_next_one() {
     .await;
     test.approve(CARLA, &first).await;
     let (_, view) = test.approve(ANNA, &first).await;
-    assert!(matches!(view.state, ActivationState::Open { .. }), "{view:?}");
+    assert!(
+        matches!(view.state, ActivationState::Open { .. }),
+        "{view:?}"
+    );
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let view = test.view(&first).await;
-    assert!(matches!(view.state, ActivationState::Open { .. }), "{view:?}");
+    assert!(
+        matches!(view.state, ActivationState::Open { .. }),
+        "{view:?}"
+    );
     test.shutdown().await;
 }
 
@@ -132,14 +141,19 @@ async fn waiting_requests_are_limited_by_person_and_size() {
     .await;
     let first = request(&test, "first").await.expect("requested");
     let build = token(&test, "build").await;
-    request_with(&test, &build, "second").await.expect("requested");
+    request_with(&test, &build, "second")
+        .await
+        .expect("requested");
     // A request that joins another one needs no place.
     assert_eq!(request(&test, "first").await.expect("joined"), first);
     for refused in [
         request(&test, "third").await,
         request_with(&test, &build, "third").await,
     ] {
-        assert!(matches!(refused, Err(ActivationError::TooManyWaiting(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ActivationError::TooManyWaiting(_))),
+            "{refused:?}"
+        );
     }
     // What is open does not wait any more.
     test.open(&first).await;
@@ -152,7 +166,10 @@ async fn waiting_requests_are_limited_by_person_and_size() {
         },
     };
     let refused = test.request(DOUG, large, None).await;
-    assert!(matches!(refused, Err(ActivationError::TooManyWaiting(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ActivationError::TooManyWaiting(_))),
+        "{refused:?}"
+    );
     request(&test, "third").await.expect("requested");
     test.shutdown().await;
 }
@@ -160,18 +177,32 @@ async fn waiting_requests_are_limited_by_person_and_size() {
 /// Waits until the activation has ended because access was revoked, and the HSM is locked.
 async fn ends(test: &TestServer, id: &ActivationId, since: Instant) {
     let view = test.wait_for(id, |view| view.state.is_ended()).await;
-    assert!(matches!(reason(&view), EndReason::AccessRevoked { .. }), "{:?}", view.state);
+    assert!(
+        matches!(reason(&view), EndReason::AccessRevoked { .. }),
+        "{:?}",
+        view.state
+    );
     // The machine can be busy; what matters is that no timer of the coordinator was needed.
-    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        since.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_revoked_token_ends_its_requests_and_leases() {
     let mut test = TestServer::ready(Profile::VENDOR).await;
     let (build, other) = (token(&test, "build").await, token(&test, "other").await);
-    let open = request_with(&test, &build, "open").await.expect("requested");
-    let waits = request_with(&test, &build, "waits").await.expect("requested");
-    let of_other = request_with(&test, &other, "other").await.expect("requested");
+    let open = request_with(&test, &build, "open")
+        .await
+        .expect("requested");
+    let waits = request_with(&test, &build, "waits")
+        .await
+        .expect("requested");
+    let of_other = request_with(&test, &other, "other")
+        .await
+        .expect("requested");
     test.open(&open).await;
     let input = request_for("a.bin", Mechanism::EcdsaSha256);
     test.sign(&open, "1", &input).await.expect("signed");
@@ -185,7 +216,13 @@ async fn a_revoked_token_ends_its_requests_and_leases() {
     ends(&test, &open, since).await;
     ends(&test, &waits, since).await;
     let refused = test.sign(&open, "2", &input).await;
-    assert!(matches!(refused, Err(SigningError::Ended(EndReason::AccessRevoked { .. }))), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(SigningError::Ended(EndReason::AccessRevoked { .. }))
+        ),
+        "{refused:?}"
+    );
     // The other token's request has the HSM now, which counts nothing.
     let view = test
         .wait_for(&of_other, |view| {

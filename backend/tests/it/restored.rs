@@ -18,10 +18,7 @@ use countersign_server::{
     store,
 };
 use countersign_simulator::Profile;
-use sqlx::{
-    Connection, SqliteConnection,
-    sqlite::SqliteConnectOptions,
-};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
     person::new_card,
@@ -75,7 +72,10 @@ async fn a_missing_database_is_not_replaced_by_an_empty_one() {
             fs::write(&database, "").expect("written");
         }
         let why = refusal(folder.path()).await;
-        assert!(why.contains("identity.key") && why.contains("instance.json"), "{why}");
+        assert!(
+            why.contains("identity.key") && why.contains("instance.json"),
+            "{why}"
+        );
         // The way to go on that the error names.
         fs::remove_file(identity(folder.path())).expect("removed");
         refusal(folder.path()).await;
@@ -111,7 +111,9 @@ async fn a_missing_exchanged_or_exposed_identity_is_refused() {
     let server = Server::open(config(folder.path(), true)).await;
     assert_ne!(server.expect("opens").identity.fingerprint(), before);
     assert!(!accept.exists(), "the consent counts once");
-    Server::open(config(folder.path(), true)).await.expect("opens");
+    Server::open(config(folder.path(), true))
+        .await
+        .expect("opens");
 }
 
 #[tokio::test]
@@ -133,7 +135,10 @@ async fn a_damaged_database_is_refused() {
         (id, hash, owner, label, keys, created_at, expires_at) VALUES ('1', x'00', 'nobody', '', '[]', '', '')";
     sql(&database, missing_owner).await;
     let why = refusal(folder.path()).await;
-    assert!(why.contains("tokens") && why.contains("docs/operations.md"), "{why}");
+    assert!(
+        why.contains("tokens") && why.contains("docs/operations.md"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +182,14 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
 
     // A restart revokes nothing.
     test.restart().await;
-    assert!(test.server.tokens.by_secret(&hash).await.expect("works").is_some());
+    assert!(
+        test.server
+            .tokens
+            .by_secret(&hash)
+            .await
+            .expect("works")
+            .is_some()
+    );
     let actor = operator(&doug);
     let revoked = test
         .server
@@ -193,19 +205,35 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
     fs::rename(&copy, &database).expect("restored");
     let hsm = new_card("OTHER0", Profile::VENDOR, None);
     let server = start(test.folder.path(), &hsm).await;
-    assert!(server.tokens.by_secret(&hash).await.expect("works").is_none());
-    let (_, code) = link.split_once('#').expect("a code");
-    server.people.open_invitation(code).await.expect_err("revoked");
-    let invitations = server.views.invitations().await.expect("invitations");
     assert!(
-        invitations
-            .iter()
-            .all(|invitation| !matches!(invitation.status, InvitationStatus::Sent | InvitationStatus::Opened))
+        server
+            .tokens
+            .by_secret(&hash)
+            .await
+            .expect("works")
+            .is_none()
     );
+    let (_, code) = link.split_once('#').expect("a code");
+    server
+        .people
+        .open_invitation(code)
+        .await
+        .expect_err("revoked");
+    let invitations = server.views.invitations().await.expect("invitations");
+    assert!(invitations.iter().all(|invitation| !matches!(
+        invitation.status,
+        InvitationStatus::Sent | InvitationStatus::Opened
+    )));
     let statement = test.anna_mut().card.log_in(&challenge.task);
-    server.people.log_in(&statement).await.expect_err("an old challenge");
+    server
+        .people
+        .log_in(&statement)
+        .await
+        .expect_err("an old challenge");
     let mut connection = server.store.read().await.expect("a connection");
-    let page = store::audit::page(&mut connection, None, 100).await.expect("the log");
+    let page = store::audit::page(&mut connection, None, 100)
+        .await
+        .expect("the log");
     drop(connection);
     let noted = |event: &AuditEvent| matches!(event, AuditEvent::RestoredFromBackup);
     assert!(page.entries.iter().any(|entry| noted(&entry.event)));

@@ -131,10 +131,9 @@ impl Forgery {
             .expect("Anna's key");
         let key: EnrolledKey = serde_json::from_str(&key).expect("a key");
         let (task, approve) = approve_task(&test.task(ANNA, id).await.expect("a task"));
-        let chain = countersign_protocol::cvc::DeviceChain::from_ef(
-            approve.device_certificates.as_bytes(),
-        )
-        .expect("a chain");
+        let chain =
+            countersign_protocol::cvc::DeviceChain::from_ef(approve.device_certificates.as_bytes())
+                .expect("a chain");
         let public = secret.public_key();
         let approval = Approval::new(
             &terms,

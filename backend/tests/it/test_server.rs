@@ -128,9 +128,7 @@ pub async fn start_with(config: Config, hsm: &Simulator) -> Server {
 }
 
 pub async fn start_at(config: Config, hsm: &Simulator, clock: Clock) -> Server {
-    let server = Server::open_with_clock(config, clock)
-        .await
-        .expect("opens");
+    let server = Server::open_with_clock(config, clock).await.expect("opens");
     let connector: Box<dyn Connector> = Box::new(SimulatorConnector::new(hsm.clone()));
     server
         .start_with(BTreeMap::from([(hsm_id(), connector)]))
@@ -553,7 +551,10 @@ impl TestServer {
     pub async fn assert_not_open(&self) {
         let view = self.hsm_view().await;
         assert!(
-            matches!(view.state, HsmState::Locked | HsmState::AwaitingApprovals { .. }),
+            matches!(
+                view.state,
+                HsmState::Locked | HsmState::AwaitingApprovals { .. }
+            ),
             "{:?}",
             view.state
         );

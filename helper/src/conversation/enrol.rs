@@ -75,7 +75,7 @@ impl Conversation {
 /// Checks the label and key ID of a new key.
 pub(crate) fn check_new_key(label: &str, chr: &Chr) -> Result<(String, Chr), HelperError> {
     let label = label.trim();
-    text::check(label, limits::KEY_LABEL)
+    text::check_name(label, limits::KEY_LABEL)
         .map_err(|why| advice::invalid(format!("The key's label {why}. Choose another label.")))?;
     // `Chr` accepts names that exist on cards; new names follow the stricter rules of `parse_new`.
     let chr = Chr::parse_new(chr.as_str()).map_err(advice::invalid)?;

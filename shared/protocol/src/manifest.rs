@@ -42,7 +42,9 @@ pub enum ManifestError {
     #[error("the manifest has {0} files, but the limit is {MAX_FILES}: split the request")]
     TooManyFiles(usize),
     /// The list is longer than [`limits::MANIFEST_BYTES`].
-    #[error("the file list has {0} bytes, but the limit is {MANIFEST_BYTES}: split the request, or use shorter names")]
+    #[error(
+        "the file list has {0} bytes, but the limit is {MANIFEST_BYTES}: split the request, or use shorter names"
+    )]
     TooLarge(usize),
     /// A name occurs twice, so that custodians could not tell which content they approve.
     #[error("the file name \"{}\" occurs twice: use a different name for each file", printable(.0))]
@@ -181,10 +183,7 @@ mod tests {
             };
             names.map(file).to_vec()
         };
-        for names in [
-            ["boot.bin", "b\u{043E}ot.bin"],
-            ["disk0.img", "diskO.img"],
-        ] {
+        for names in [["boot.bin", "b\u{043E}ot.bin"], ["disk0.img", "diskO.img"]] {
             assert!(
                 matches!(
                     Manifest::new(files(names)),

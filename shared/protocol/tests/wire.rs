@@ -491,7 +491,11 @@ fn a_signed_envelope_has_one_form_only() {
         envelope.signatures[0].sig.0 = sig;
         changed.push(envelope);
     }
-    for keyid in [String::new(), "00".repeat(32), good.signatures[0].keyid.to_uppercase()] {
+    for keyid in [
+        String::new(),
+        "00".repeat(32),
+        good.signatures[0].keyid.to_uppercase(),
+    ] {
         let mut envelope = good.clone();
         envelope.signatures[0].keyid = keyid;
         changed.push(envelope);

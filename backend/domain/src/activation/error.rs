@@ -66,7 +66,9 @@ pub enum ActivationError {
     /// The requester has too many requests waiting, or too long file lists. The text says what to do.
     #[error("{0}")]
     TooManyWaiting(String),
-    #[error("HSM {hsm} already holds a key with the label `{label}`: choose another label")]
+    #[error(
+        "HSM {hsm} already holds a key with the label `{label}`, or with one that looks like it: choose another label"
+    )]
     KeyLabelTaken { hsm: HsmId, label: String },
 
     // Conflicts with the state of the activation or the HSM.

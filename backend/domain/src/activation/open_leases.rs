@@ -42,7 +42,14 @@ impl OpenLeases {
         limits: LeaseLimits,
         clock: &Clock,
     ) -> Arc<LeasePool> {
-        let new = || Arc::new(LeasePool::new(terms.clone(), scope.clone(), limits, clock.clone()));
+        let new = || {
+            Arc::new(LeasePool::new(
+                terms.clone(),
+                scope.clone(),
+                limits,
+                clock.clone(),
+            ))
+        };
         let mut all = self.all();
         all.entry(terms.id.activation()).or_insert_with(new).clone()
     }

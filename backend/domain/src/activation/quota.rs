@@ -24,14 +24,17 @@ pub(super) async fn check(
     limits: &LeaseConfig,
 ) -> Result<(), ActivationError> {
     let token = new.token.as_ref();
-    let waiting =
-        store::queue::waiting(tx.connection(), &requester.person.id, token).await?;
+    let waiting = store::queue::waiting(tx.connection(), &requester.person.id, token).await?;
     let most = limits.max_waiting_requests.into();
     if waiting.requests >= most || waiting.of_token >= most {
         return Err(ActivationError::TooManyWaiting(format!(
             "{} already {}, which is the limit: wait until some of them have opened, or cancel those that are no longer needed",
             count(waiting.requests, "request"),
-            if waiting.requests == 1 { "waits" } else { "wait" },
+            if waiting.requests == 1 {
+                "waits"
+            } else {
+                "wait"
+            },
         )));
     }
     let bytes = waiting.bytes + store::activations::terms_bytes(&new.terms)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_card::KeyInfo;
 use countersign_protocol::{
     activation::{NewActivation, NewPurpose},
     cvc::{Fingerprint, PublicKey},
@@ -20,8 +21,7 @@ use super::{
     attendance::longer,
     members::{ids, members, with_strictest_quorum, with_usable_custodians},
     new_activation::{Request, insert},
-    quota,
-    transition,
+    quota, transition,
 };
 use crate::{
     hsm::Hsm,
@@ -150,7 +150,7 @@ impl Activations {
                 if !requester.may_generate {
                     return Err(ActivationError::NotAnAdmin);
                 }
-                text::check(&label, limits::KEY_LABEL)
+                text::check_name(&label, limits::KEY_LABEL)
                     .map_err(|why| invalid(format!("the key's label {why}")))?;
                 let all = self.hsms.all();
                 let hsm = match (hsm, all.as_slice()) {
@@ -160,7 +160,9 @@ impl Activations {
                         return Err(invalid("name the HSM on which to generate the key"));
                     }
                 };
-                if hsm.device()?.keys.iter().any(|key| key.label == label) {
+                let skeleton = text::skeleton(&label);
+                let looks_alike = |key: &KeyInfo| text::skeleton(&key.label) == skeleton;
+                if hsm.device()?.keys.iter().any(looks_alike) {
                     return Err(ActivationError::KeyLabelTaken {
                         hsm: hsm.id().clone(),
                         label,
@@ -261,7 +263,11 @@ fn check_hashes(scope: &Scope, keys: &[PublicKey]) -> Result<(), ActivationError
         return Ok(());
     };
     let possible: Vec<_> = keys.iter().flat_map(Mechanism::of_key).collect();
-    let can = |hash: Hash| possible.iter().any(|mechanism| mechanism.hash() == Some(hash));
+    let can = |hash: Hash| {
+        possible
+            .iter()
+            .any(|mechanism| mechanism.hash() == Some(hash))
+    };
     match files.files().iter().find(|file| !can(file.digest.hash())) {
         None => Ok(()),
         Some(file) => Err(invalid(format!(

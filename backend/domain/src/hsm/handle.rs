@@ -160,7 +160,11 @@ impl Hsm {
     ///
     /// # Errors
     /// [`HsmError::NotOpen`] if the device does not confirm that its quorum is complete.
-    pub async fn open_lease(&self, lease: &LeaseHandle, deadline: Deadline) -> Result<(), HsmError> {
+    pub async fn open_lease(
+        &self,
+        lease: &LeaseHandle,
+        deadline: Deadline,
+    ) -> Result<(), HsmError> {
         let lease = lease.clone();
         self.ask(after, move |device| device.open(lease, deadline))
             .await

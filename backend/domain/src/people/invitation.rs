@@ -91,7 +91,7 @@ pub(super) async fn create(
     roles: Vec<Role>,
 ) -> Result<CreatedInvitation, PeopleError> {
     let name = name.trim();
-    text::check(name, limits::PERSON_NAME)
+    text::check_name(name, limits::PERSON_NAME)
         .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
     let code = random::random(26)?;
     let view = InvitationView {

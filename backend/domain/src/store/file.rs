@@ -43,7 +43,10 @@ impl DatabaseFile {
     }
 
     /// Checks the database's structure and references. Stops at the first error.
-    pub async fn check_contents(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub async fn check_contents(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
         let damaged = |what: String| StoreError::Damaged {
             path: self.path.display().to_string(),
             what,

@@ -75,9 +75,11 @@ pub async fn move_to_end(
     connection: &mut SqliteConnection,
     id: &MemberId,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE activations SET place = (SELECT MAX(place) + 1 FROM activations) WHERE id = ?")
-        .bind(id.as_str())
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "UPDATE activations SET place = (SELECT MAX(place) + 1 FROM activations) WHERE id = ?",
+    )
+    .bind(id.as_str())
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Tokens {
         new: &NewToken,
         certificate: Option<TokenCertificate>,
     ) -> Result<CreatedToken, TokenError> {
-        text::check(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
+        text::check_name(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
         if !limits::TOKEN_DAYS.contains(&new.days) {
             return Err(TokenError::Lifetime);
         }

@@ -71,7 +71,8 @@ fn error(code: ProblemCode) -> ApiError {
             SigningError::NotInManifest(Sha256Digest::of(b"test").to_string()).into()
         }
         ProblemCode::MechanismRejected => SigningError::Mechanism(
-            "the key is EC secp256r1 and does not support `ecdsa-sha512`: use `ecdsa-sha256`".to_owned(),
+            "the key is EC secp256r1 and does not support `ecdsa-sha512`: use `ecdsa-sha256`"
+                .to_owned(),
         )
         .into(),
         ProblemCode::IdempotencyMismatch => SigningError::IdempotencyMismatch.into(),

@@ -93,7 +93,10 @@ fn each_end_reason_has_its_exit_code() {
         (json!({ "type": "declined" }), 3),
         (json!({ "type": "cancelled", "by": by }), 3),
         (json!({ "type": "locked", "by": by }), 3),
-        (json!({ "type": "access-revoked", "why": "the token was revoked" }), 3),
+        (
+            json!({ "type": "access-revoked", "why": "the token was revoked" }),
+            3,
+        ),
         (json!({ "type": "expired" }), 4),
         (json!({ "type": "expired-in-queue" }), 4),
         (json!({ "type": "lease-expired" }), 4),

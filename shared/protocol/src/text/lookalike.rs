@@ -13,12 +13,12 @@ pub fn normalised(text: &str) -> String {
 }
 
 /// Whether the text is in Unicode's normal form C.
-pub fn is_normalised(text: &str) -> bool {
+pub(super) fn is_normalised(text: &str) -> bool {
     is_nfc(text)
 }
 
 /// Whether a letter carries so many marks that they cover other text.
-pub fn has_piled_marks(text: &str) -> bool {
+pub(super) fn has_piled_marks(text: &str) -> bool {
     let mut marks = 0;
     text.chars().any(|character| {
         marks = if is_combining_mark(character) {
@@ -36,7 +36,7 @@ pub fn skeleton(text: &str) -> String {
 }
 
 /// Whether a word of the text mixes Latin letters with those of a script whose letters look like Latin ones.
-pub fn mixes_scripts(text: &str) -> bool {
+pub(super) fn mixes_scripts(text: &str) -> bool {
     text.split(|character: char| !character.is_alphanumeric())
         .any(word_mixes_scripts)
 }
@@ -49,7 +49,12 @@ fn word_mixes_scripts(word: &str) -> bool {
 fn is_like_latin(character: char) -> bool {
     matches!(
         character.script(),
-        Script::Cyrillic | Script::Greek | Script::Armenian | Script::Cherokee | Script::Coptic | Script::Lisu
+        Script::Cyrillic
+            | Script::Greek
+            | Script::Armenian
+            | Script::Cherokee
+            | Script::Coptic
+            | Script::Lisu
     )
 }
 

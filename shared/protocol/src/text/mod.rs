@@ -3,7 +3,7 @@
 
 mod lookalike;
 
-pub use lookalike::{mixes_scripts, normalised, skeleton};
+pub use lookalike::{normalised, skeleton};
 
 /// Whether a character can make a text look like another one: controls, text direction, invisible marks, blanks other
 /// than the space, and characters that have no agreed appearance.
@@ -97,8 +97,13 @@ pub enum UnreadableText {
     #[error("begins or ends with a space")]
     OuterSpace,
     /// The text is not in normal form C, so that another text with other bytes looks the same.
-    #[error("is not in Unicode normal form C (NFC), so another text could look the same: write its accented letters as one character each")]
+    #[error(
+        "is not in Unicode normal form C (NFC), so another text could look the same: write its accented letters as one character each"
+    )]
     NotNormalised,
+    /// A word of the text has letters that only look like its other ones.
+    #[error("mixes Latin letters with letters of another script that look like them in one word")]
+    MixedScripts,
     /// A letter has so many marks that they cover other text.
     #[error("has too many accents or other marks on one letter")]
     PiledMarks,
@@ -140,6 +145,19 @@ pub fn check(text: &str, longest: Longest) -> Result<(), UnreadableText> {
     }
     if lookalike::has_piled_marks(text) {
         return Err(UnreadableText::PiledMarks);
+    }
+    Ok(())
+}
+
+/// Checks a name that people choose for a person, a key or a token, as [`check`] does. A name must also not mix scripts in a
+/// word, because people recognise each other and their keys by it.
+///
+/// # Errors
+/// The first rule that the name breaks.
+pub fn check_name(name: &str, longest: Longest) -> Result<(), UnreadableText> {
+    check(name, longest)?;
+    if lookalike::mixes_scripts(name) {
+        return Err(UnreadableText::MixedScripts);
     }
     Ok(())
 }
@@ -319,7 +337,10 @@ mod tests {
             ("Jo\u{0308}rg", UnreadableText::NotNormalised),
             // Angstrom sign and letter.
             ("\u{212B}", UnreadableText::NotNormalised),
-            ("a\u{0316}\u{0317}\u{0318}\u{0319}\u{031C}", UnreadableText::PiledMarks),
+            (
+                "a\u{0316}\u{0317}\u{0318}\u{0319}\u{031C}",
+                UnreadableText::PiledMarks,
+            ),
         ] {
             assert_eq!(check(text, SHORT), Err(why), "{text:?}");
         }
@@ -329,10 +350,13 @@ mod tests {
     #[test]
     fn letters_that_imitate_latin_ones_are_marked() {
         assert_eq!(printable("b\u{043E}ot.bin"), "b\\u{43e}ot.bin");
-        assert!(mixes_scripts("b\u{043E}ot.bin"));
+        assert_eq!(
+            check_name("b\u{043E}ot.bin", SHORT),
+            Err(UnreadableText::MixedScripts)
+        );
         for honest in ["Отчёт_v2.pdf", "PDFファイル", "5 µm", "Ελένη and Anna"] {
             assert_eq!(printable(honest), honest);
-            assert!(!mixes_scripts(honest), "{honest}");
+            assert_eq!(check_name(honest, SHORT), Ok(()), "{honest}");
         }
         assert_eq!(skeleton("b\u{043E}ot.bin"), skeleton("boot.bin"));
     }

@@ -20,7 +20,11 @@ use countersign_protocol::{
 
 use sqlx::SqliteConnection;
 
-use super::{Coordinator, custodian::must_await_approvals, overdue::{Overdue, Place}};
+use super::{
+    Coordinator,
+    custodian::must_await_approvals,
+    overdue::{Overdue, Place},
+};
 use crate::{
     activation::{
         ActivationError, Lease,
@@ -111,8 +115,7 @@ impl Coordinator {
         }
         let device = self.hsm.device()?;
         let challenge = Challenge::new(signed.challenge.as_bytes()).map_err(refused)?;
-        let attested =
-            attested_key(&operator, &custodian.key, &self.anchors).map_err(refused)?;
+        let attested = attested_key(&operator, &custodian.key, &self.anchors).map_err(refused)?;
         let key = attested.public_key();
         self.expected(&activation, &device)
             .verify(
@@ -148,7 +151,12 @@ impl Coordinator {
                 tracing::error!(activation = %id, %error, "the HSM could not be proven locked");
             }
             let why = "an approval could not be stored".into();
-            let requeued = self.settle_with(Overdue::Requeue { why, place: Place::Same }).await;
+            let requeued = self
+                .settle_with(Overdue::Requeue {
+                    why,
+                    place: Place::Same,
+                })
+                .await;
             self.log(requeued);
             return Err(ActivationError::NotStored(
                 "your approval could not be stored, so it does not count: every custodian must approve again".into(),

@@ -90,7 +90,10 @@ impl Coordinator {
         tracing::warn!(%why, "HSM lost");
         let ended = match (lease, opened) {
             (None, _) => {
-                self.overdue.push_back(Overdue::Requeue { why, place: Place::Same });
+                self.overdue.push_back(Overdue::Requeue {
+                    why,
+                    place: Place::Same,
+                });
                 self.log_out().await
             }
             (Some(_), Some(activation)) => {
@@ -124,7 +127,11 @@ impl Coordinator {
         why: String,
     ) -> Result<(), ActivationError> {
         self.log_out().await?;
-        self.settle_with(Overdue::Requeue { why, place: Place::Same }).await
+        self.settle_with(Overdue::Requeue {
+            why,
+            place: Place::Same,
+        })
+        .await
     }
 
     /// Logs the HSM out if its activation is waiting for approvals.

@@ -11,6 +11,7 @@ use countersign_protocol::{
     dsse::Envelope,
     id::MemberId,
     purpose::{KeyName, NewKeyType},
+    text,
 };
 
 use super::{
@@ -30,8 +31,7 @@ use crate::{
     store::{self, StoreError, activations::Activation, operators::Operator},
 };
 
-const CHANGED: &str =
-    "a stored approval differs from the one that was counted, so another program changed the database";
+const CHANGED: &str = "a stored approval differs from the one that was counted, so another program changed the database";
 
 impl Coordinator {
     /// Verifies all approvals again and opens the lease. Any problem ends the activation and locks the HSM.
@@ -68,7 +68,10 @@ impl Coordinator {
         let allowed = self.expected(activation, &device).allowed(&approvals);
         let Allowed { scope, keys, lease } = allowed.map_err(failed)?;
         if let ApprovedScope::GenerateKey { label, .. } = &scope
-            && device.keys.iter().any(|key| key.label == *label)
+            && device
+                .keys
+                .iter()
+                .any(|key| text::skeleton(&key.label) == text::skeleton(label))
         {
             // Another activation has generated a key with this label since this one was requested.
             let taken = ActivationError::KeyLabelTaken {

@@ -150,7 +150,10 @@ impl Coordinator {
         forget(&mut tx, &mut activation, why).await?;
         if place == Place::End {
             store::queue::move_to_end(tx.connection(), &activation.terms.id).await?;
-            activation.notice = Some(format!("{}. Custodians who have approved must approve again.", capitalised(why)));
+            activation.notice = Some(format!(
+                "{}. Custodians who have approved must approve again.",
+                capitalised(why)
+            ));
         }
         transition::apply(
             &mut tx,
