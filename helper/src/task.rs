@@ -116,7 +116,9 @@ impl TaskGuard {
 
 fn unreadable(error: EnvelopeError) -> HelperError {
     match error {
-        EnvelopeError::WrongSignature(_) | EnvelopeError::SignatureCount(_) => {
+        EnvelopeError::WrongSignature(_)
+        | EnvelopeError::SignatureCount(_)
+        | EnvelopeError::NotCanonical(_) => {
             advice::task_refused("This request isn't signed with the server key that it names.")
         }
         EnvelopeError::WrongType { .. } | EnvelopeError::Malformed(_) => {

@@ -78,7 +78,11 @@ pub fn config(folder: &Path, demo: bool) -> Config {
             device: None,
             so_pin_file: None,
         }],
-        lease: LeaseConfig::default(),
+        lease: LeaseConfig {
+            // Tests of faults leave many requests behind.
+            max_waiting_requests: 100_000,
+            ..LeaseConfig::default()
+        },
         log: LogConfig::default(),
         remote: RemoteConfig::default(),
         tls: TlsConfig::default(),
