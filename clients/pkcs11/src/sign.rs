@@ -15,6 +15,7 @@ use countersign_protocol::{
     mechanism::{Hash, Mechanism, Scheme},
     problem::ProblemCode,
     signature::SignRequest,
+    text::any_of,
 };
 use cryptoki_sys as ck;
 use sha2::{Digest, Sha256, Sha384, Sha512};
