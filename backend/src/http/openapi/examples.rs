@@ -76,7 +76,9 @@ fn error(code: ProblemCode) -> ApiError {
         )
         .into(),
         ProblemCode::IdempotencyMismatch => SigningError::IdempotencyMismatch.into(),
-        ProblemCode::TooManyRequests => LoginError::TooOften(std::time::Duration::from_secs(9)).into(),
+        ProblemCode::TooManyRequests => {
+            LoginError::TooOften(std::time::Duration::from_secs(9)).into()
+        }
         ProblemCode::Internal => ApiError::unknown_failure(),
     }
 }
