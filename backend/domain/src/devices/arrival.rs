@@ -155,12 +155,14 @@ mod tests {
             let anchors = TrustAnchors::default();
             verify(&examined, &anchors, |_| false, Duration::from_millis(300))
         });
-        // The client hears that the session has ended, so its place and the thread are free.
-        drip(&session).await;
+        let client = session.clone();
+        let client = tokio::spawn(async move { drip(&client).await });
         assert!(matches!(
             examination.await.unwrap().err(),
             Some(CardError::Transport(_))
         ));
+        // The place of the session is free, and the client hears of the end.
         assert!(matches!(session.ending(), Some(Ending::Lost(_))));
+        client.await.unwrap();
     }
 }
