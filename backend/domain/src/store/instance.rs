@@ -169,7 +169,7 @@ async fn revoke_all(connection: &mut SqliteConnection) -> Result<(), StoreError>
         .bind(to_json(&InvitationStatus::Opened)?)
         .execute(&mut *connection)
         .await?;
-    let mut tables = vec!["bootstrap_codes", "login_nonces"];
+    let mut tables = vec!["bootstrap_codes"];
     let sessions: Option<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_master WHERE name = 'tower_sessions'")
             .fetch_optional(&mut *connection)

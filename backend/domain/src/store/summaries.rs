@@ -13,7 +13,7 @@ use super::{
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT scope, state, was_open, authenticated, notice, revision, abandoned_after,
+            "SELECT scope, state, was_open, authenticated, notice, revision, abandoned_after, token,
              CASE WHEN files > 1
              THEN json_set(terms, '$.purpose.scope.files', json_array(json_extract(terms, '$.purpose.scope.files[0]')))
              ELSE terms END AS terms,
@@ -69,7 +69,7 @@ pub async fn active_of(
     connection: &mut SqliteConnection,
     hsm: &HsmId,
 ) -> Result<Vec<Summary>, StoreError> {
-    let rows = sqlx::query(select!("hsm = ? AND ended = 0 ORDER BY sequence"))
+    let rows = sqlx::query(select!("hsm = ? AND ended = 0 ORDER BY place, sequence"))
         .bind(hsm.as_str())
         .fetch_all(connection)
         .await?;
