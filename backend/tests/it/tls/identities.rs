@@ -328,6 +328,8 @@ async fn a_request_has_one_credential_and_certificates_of_browsers_are_ignored()
             401,
         ),
     ] {
+        // The server closes a connection whose body it did not read.
+        let mut connection = tls_server.connect(Some(&pair)).await;
         let answer = connection
             .send("POST", "/activations", &headers, "{}")
             .await;
