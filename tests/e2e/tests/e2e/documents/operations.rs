@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, ensure};
-use countersign_harness::{page::Page, wait::wait_for};
+use countersign_client::Client;
+use countersign_harness::{deployment::Deployment, page::Page, wait::wait_for};
 use countersign_protocol::purpose::NewKeyType;
 
 use super::newcomer::{KEY, Newcomer};
@@ -26,11 +27,14 @@ fn operator() -> anyhow::Result<(Newcomer, PathBuf)> {
     Ok((newcomer, data))
 }
 
-/// The server continues with what is in its data directory.
-fn must_continue(newcomer: &mut Newcomer) -> anyhow::Result<()> {
+/// The server continues with what is in its data directory, and serves this client.
+fn must_continue(
+    newcomer: &mut Newcomer,
+    client: impl Fn(&Deployment) -> anyhow::Result<&Client>,
+) -> anyhow::Result<()> {
     newcomer.deployment.restart_server()?;
     wait_for(|| {
-        let keys = newcomer.deployment.requester.keys()?;
+        let keys = client(&newcomer.deployment)?.keys()?;
         Ok(keys.iter().any(|key| key.label == KEY).then_some(()))
     })
     .context("the server offers no key")
@@ -64,7 +68,7 @@ fn the_server_continues_from_a_copy_of_the_directory() -> anyhow::Result<()> {
     newcomer
         .shell
         .run("tar -C /var/lib -xzf /root/countersign-backup.tar.gz")?;
-    must_continue(&mut newcomer)
+    must_continue(&mut newcomer, |deployment| Ok(&deployment.requester))
 }
 
 #[test]
@@ -78,7 +82,14 @@ fn the_server_continues_from_a_copy_that_sqlite_made() -> anyhow::Result<()> {
     for name in ["countersign.db", "identity.key"] {
         fs::copy(newcomer.shell.home(name), data.join(name))?;
     }
-    must_continue(&mut newcomer)
+    // Nothing but the database's own copy shows that it is the newest, so tokens are revoked and people log in again.
+    must_continue(&mut newcomer, |deployment| {
+        let anna = &deployment.people.anna;
+        anna.log_in(&deployment.helper)?;
+        Ok(&anna.browser)
+    })?;
+    ensure!(newcomer.deployment.requester.keys().is_err());
+    Ok(())
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn must_need_permission_for_raw_rsa(bench: &Bench) -> anyhow::Result<()> {
         let key = bench.key(label)?.fingerprint;
         admin.put_key_settings(&key, &KeySettings { raw_rsa: true })?;
     }
+    // The custodians of the open lease did not allow it.
+    bench.lock()?;
     let text = bench.ok(&mut test)?;
     ensure!(text.contains("No errors"), "{text}");
     say("pkcs11-tool --test: succeeds only after raw RSA was allowed");

@@ -173,15 +173,12 @@ impl Bench {
         Ok(())
     }
 
-    /// The newest activation.
+    /// The newest activation, with all of its files.
     pub fn activation(&self) -> anyhow::Result<ActivationView> {
-        let all = self
-            .deployment
-            .requester
-            .activations(ActivationFilter::All)?;
-        all.into_iter()
-            .next()
-            .context("no activation was requested")
+        let requester = &self.deployment.requester;
+        let all = requester.activations(ActivationFilter::All)?;
+        let newest = all.first().context("no activation was requested")?;
+        Ok(requester.activation(&newest.id())?)
     }
 
     /// Waits for the end of the newest activation and returns its reason.
