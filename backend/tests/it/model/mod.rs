@@ -40,9 +40,11 @@ fn every_sequence_of_steps_follows_the_rules() {
     let result = runner.run(&sequences, |sequence| {
         let mut world = World::new(&prepared);
         for step in sequence {
-            world
-                .take(&step)
-                .map_err(|why| TestCaseError::fail(format!("{step:?}: {why}")))?;
+            world.take(&step).map_err(|why| {
+                // Shown before the search for a shorter sequence, which takes long.
+                println!("{step:?}: {why}");
+                TestCaseError::fail(format!("{step:?}: {why}"))
+            })?;
             steps.set(steps.get() + 1);
         }
         world.end();
