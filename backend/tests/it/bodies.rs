@@ -79,7 +79,7 @@ async fn a_body_that_a_route_does_not_need_is_not_read() {
     let largest = "Content-Length: 8388609\r\n\r\n";
     let answer = announce(address, ("POST", "/api/v1/activations"), &bearer, largest).await;
     assert_too_large(&answer, "/activations");
-    // Whoever is refused for another reason learns that as well that the connection ends.
+    // Clients that are rejected for another reason must also learn that the connection ends.
     let answer = announce(address, ("POST", "/api/v1/activations"), &page, announced).await;
     assert!(answer.starts_with("http/1.1 401"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");

@@ -155,7 +155,7 @@ async fn waiting_requests_are_limited_by_person_and_size() {
             "{refused:?}"
         );
     }
-    // What is open does not wait any more.
+    // Open activations no longer wait.
     test.open(&first).await;
     let names: Vec<_> = (0..60).map(|number| format!("file {number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();

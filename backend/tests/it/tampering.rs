@@ -107,7 +107,7 @@ impl Table {
     ];
 }
 
-/// What the attacker writes into the tables.
+/// The changes that the attacker writes to the tables.
 struct Forgery {
     terms: ActivationTerms,
     key: EnrolledKey,

@@ -16,7 +16,7 @@ use ureq::{
 /// How long a call waits for its response before it reports that it waits.
 pub(crate) const REPORT_AFTER: Duration = Duration::from_secs(5);
 
-/// What a call waits for.
+/// The answer for which a call waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Silence<'a> {
     /// The server, with the proxy if there is one.

@@ -41,7 +41,7 @@ async fn usable_invitation(
     }
 }
 
-/// What an enrolment proves by itself.
+/// The parts of an enrolment that can be verified without the database.
 struct Verified {
     key: AttestedKey,
     /// The statement, or why its signature was rejected.

@@ -10,8 +10,8 @@ use countersign_ram::{Instruction, Outcome};
 
 use super::{ending::Ending, session::RamSession};
 
-/// Timeout of a signature. An RSA-4096 key takes a few seconds. Whoever holds the command back on the way can use the open HSM for so
-/// long before the lease ends.
+/// Timeout of a signature. An RSA-4096 key takes a few seconds. An attacker on the way who holds the command back can use the open
+/// HSM for this time before the lease ends.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Timeout of every other command that does not generate a key.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);

@@ -231,7 +231,7 @@ impl Attempt {
     }
 
     /// Ends the lease of an HSM that returned an invalid signature, and puts the HSM into quarantine. The device may claim a key
-    /// that it does not have. What it returned is no signature by the key, so it must not use up the limit of the others.
+    /// that it does not have. Its response is not a signature with the key, so it must not use up the limit of the others.
     async fn bad_signature(&self, lease: &Lease, id: &SignatureId, held: Reservation) -> Outcome {
         lease.revoke();
         let error = SigningError::BadSignature;

@@ -47,7 +47,7 @@ pub async fn requesters(
     Ok(requested.collect())
 }
 
-/// What waits of this requester. An activation on several HSMs counts once.
+/// The waiting requests of this requester. An activation on several HSMs counts once.
 pub async fn waiting(
     connection: &mut SqliteConnection,
     requester: &OperatorId,

@@ -32,7 +32,7 @@ pub enum Step {
     Revoke(usize),
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     AnyContent,

@@ -62,7 +62,7 @@ pub struct Coordinator {
     /// Changes with every change to a person or a key.
     people: watch::Receiver<u64>,
     timers: Timers,
-    /// What the HSM counts, verified.
+    /// The verified approvals that the HSM counts.
     counted: CountedApprovals,
     turn: Option<Turn>,
     /// Events and steps that are not stored yet, oldest first.
