@@ -5,10 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    act::ActTerms,
     activation::{EndReason, Quorum},
     digest::Sha256Digest,
+    dsse::Envelope,
     hsm::KeySettings,
-    id::{HsmId, InvitationId, MemberId, SignatureId, TokenId},
+    id::{ActId, HsmId, InvitationId, MemberId, SignatureId, TokenId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     operator::{Person, Role},
@@ -78,6 +80,39 @@ pub enum AuditEvent {
     Bootstrapped {
         /// The name of the first admin.
         name: String,
+    },
+    /// A person proposed an act.
+    ActProposed {
+        /// The act with all facts that its signers sign.
+        terms: ActTerms,
+    },
+    /// A person's card signed an act. If no signature was missing, the entries of what was done follow.
+    ActSigned {
+        /// The act.
+        act: ActId,
+        /// The key that signed.
+        key: Fingerprint,
+        /// The signed [`crate::statement::ActStatement`], with which anybody can check the signature.
+        statement: Envelope,
+    },
+    /// An act was signed by everybody, but could not be carried out. Its last signature does not count.
+    ActFailed {
+        /// The act.
+        act: ActId,
+        /// The cause, in words.
+        why: String,
+    },
+    /// An act was carried out.
+    ActCarriedOut {
+        /// The act.
+        act: ActId,
+    },
+    /// An act ended without being carried out.
+    ActDropped {
+        /// The act.
+        act: ActId,
+        /// The cause.
+        why: DroppedAct,
     },
     /// An admin invited a person.
     Invited {
@@ -322,6 +357,19 @@ pub enum AuditEvent {
         /// How the server verified the lock, in words.
         proof: String,
     },
+}
+
+/// Why an act ended without being carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DroppedAct {
+    /// A person withdrew it.
+    Withdrawn,
+    /// Its signatures were not complete in time.
+    Expired,
+    /// The server stopped while the HSM carried it out, so that nobody knows whether it was done.
+    Interrupted,
 }
 
 /// The response to `GET /api/v1/audit?before=INDEX&limit=N`, newest entries first.

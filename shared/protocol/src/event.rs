@@ -21,6 +21,8 @@ pub enum Event {
     },
     /// People, invitations or tokens changed. The client has to fetch them again.
     People,
+    /// An act changed. The client has to fetch the acts again.
+    Acts,
     /// The list of devices that wait to be accepted changed. The client has to fetch it again.
     Devices,
     /// The audit log has new entries.

@@ -49,6 +49,11 @@ pub enum Operation {
         /// The key to enrol.
         key: EnrolKey,
     },
+    /// Signs an act. The answer is [`Answer::Statement`].
+    SignAct {
+        /// The server's [`crate::task::Task::SignAct`].
+        task: Envelope,
+    },
     /// Approves an activation: the user consents and enters the PIN, and the card signs the approval statement and the
     /// PKA response. The answer is [`Answer::Approved`]. The PIN session stays open for [`Operation::ApproveAgain`]
     /// until [`Operation::Finish`], for at most a minute.
@@ -124,7 +129,7 @@ pub enum Answer {
         /// The readers. The list is empty if the computer has no reader.
         readers: Vec<ReaderView>,
     },
-    /// The answer to [`Operation::LogIn`].
+    /// The answer to [`Operation::LogIn`] and [`Operation::SignAct`].
     Statement {
         /// The signed statement.
         statement: Envelope,

@@ -206,27 +206,29 @@ pub struct RegisteredCustodian {
     pub revoked: bool,
 }
 
-/// The body of `POST /api/v1/hsms/{id}/initialise`, which erases everything on the HSM. The SO-PIN comes from the
-/// server's configuration or terminal.
+/// The act that initialises an HSM, which erases everything on it. The SO-PIN is entered on the server's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InitialiseHsm {
+    /// The HSM.
+    pub hsm: HsmId,
     /// The number of custodians who must approve, and the number of custodian keys.
     pub quorum: Quorum,
     /// Whether registered keys can be replaced later.
     #[serde(default)]
     pub allow_replace: bool,
-    /// The id of the HSM, which must be repeated if the HSM holds keys, because they are destroyed.
-    #[serde(default)]
-    pub erase: Option<HsmId>,
+    /// The id of the HSM once more, as a person typed it.
+    pub erase: HsmId,
 }
 
-/// The body of `POST /api/v1/hsms/{id}/custodians`.
+/// The act that registers a custodian's key in an HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RegisterCustodian {
+    /// The HSM.
+    pub hsm: HsmId,
     /// The confirmed key of the custodian.
     pub key: Fingerprint,
 }

@@ -47,6 +47,10 @@ id!(
     InvitationId
 );
 id!(
+    /// The identifier of an act, which people sign.
+    ActId
+);
+id!(
     /// The name of a signing HSM on this server.
     HsmId
 );

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod about;
+pub mod act;
 pub mod activation;
 pub mod audit;
 pub mod digest;

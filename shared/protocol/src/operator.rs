@@ -135,7 +135,7 @@ pub struct EnrolledKey {
     pub anchor: String,
 }
 
-/// The body of `POST /api/v1/invitations`.
+/// The act that invites a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -149,7 +149,7 @@ pub struct NewInvitation {
     pub roles: Vec<Role>,
 }
 
-/// The response to [`NewInvitation`], and the only message that contains the code.
+/// The result of [`NewInvitation`], and the only message that contains the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -245,11 +245,13 @@ pub struct Enrolment {
     pub statement: Option<Envelope>,
 }
 
-/// The body of `POST /api/v1/operators/{id}/confirm`, which an admin sends after the comparison of the fingerprint.
+/// The act that confirms a key after the comparison of its fingerprint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmKey {
+    /// The owner of the key.
+    pub person: OperatorId,
     /// The fingerprint that the admin compared.
     pub fingerprint: Fingerprint,
 }

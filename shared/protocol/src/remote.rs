@@ -27,11 +27,13 @@ pub struct WaitingDevice {
     pub since: Timestamp,
 }
 
-/// The body of `POST /devices/{device}/accept`.
+/// The act that accepts a remote device as a signing HSM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AcceptDevice {
+    /// The device.
+    pub device: DeviceId,
     /// The name that the HSM will have.
     pub hsm: HsmId,
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::ActivationTerms, dsse::Payload, encoding::Base64, id::InvitationId, operator::Role,
+    act::ActTerms, activation::ActivationTerms, dsse::Payload, encoding::Base64, id::InvitationId,
+    operator::Role,
 };
 
 /// The name, address and identity key of a server.
@@ -57,6 +58,21 @@ pub enum Task {
     },
     /// Sign an [`crate::statement::Approval`] and the PKA response.
     Approve(Box<ApproveTask>),
+    /// Sign a [`crate::statement::ActStatement`].
+    SignAct(Box<ActTask>),
+}
+
+/// Everything that a helper needs to show and sign an act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ActTask {
+    /// The act.
+    pub terms: ActTerms,
+    /// The key of the person who signs.
+    pub key: Fingerprint,
+    /// The names of the people who have already signed.
+    pub signed_by: Vec<String>,
 }
 
 /// Everything that a helper needs to show, verify and sign an approval.

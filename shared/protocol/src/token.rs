@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{digest::Sha256Digest, id::TokenId, operator::Person};
 
-/// The body of `POST /api/v1/tokens`. A token acts for the person who created it, and only as a requester.
+/// The act that creates an API token. A token acts for the person who created it, and only as a requester.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -22,7 +22,7 @@ pub struct NewToken {
     pub certificate: Option<String>,
 }
 
-/// The response to [`NewToken`], and the only message that contains the secret.
+/// The result of [`NewToken`], and the only message that contains the secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
