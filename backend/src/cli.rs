@@ -1,15 +1,25 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{BufRead, IsTerminal, Read},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use countersign_protocol::about::DEFAULT_HELPER_PORT;
+use countersign_protocol::{about::DEFAULT_HELPER_PORT, id::HsmId};
+use zeroize::Zeroizing;
 
 use crate::{
-    config::{Config, ConfigFile},
+    config::{Config, ConfigFile, check_hsm_id},
+    hsm::so_pin,
     server::{self, DATABASE, Server},
 };
+
+/// Longest line with an SO-PIN, in bytes. Its memory is never moved while it is read, so that it can be wiped.
+const LONGEST_LINE: usize = 256;
 
 #[derive(Parser)]
 #[command(
@@ -28,6 +38,13 @@ enum Command {
     Serve(Options),
     /// Print a new one-time code with which the first admin enrols.
     BootstrapCode(Options),
+    /// Deposit the SO-PIN of an HSM for one initialisation within 15 minutes. Asks for it on the terminal, or reads it from a pipe.
+    SoPin {
+        /// Name of the HSM.
+        hsm: HsmId,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 #[derive(Args)]
@@ -90,7 +107,6 @@ impl Options {
                 .helper_port
                 .or(file.helper_port)
                 .unwrap_or(DEFAULT_HELPER_PORT),
-            so_pin_dir: file.so_pin_dir,
             demo: self.demo,
             cardcontact_test_root: file.cardcontact_test_root,
             anchors: file.anchors,
@@ -146,10 +162,11 @@ async fn run_command(command: Command) -> anyhow::Result<()> {
             server::init_logging(config.log);
             bootstrap_code(config).await
         }
+        Command::SoPin { hsm, options } => deposit_so_pin(&options.config()?, &hsm),
     }
 }
 
-async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
+fn must_hold_a_database(config: &Config) -> anyhow::Result<()> {
     let folder = &config.data_dir;
     if !folder.join(DATABASE).exists() {
         bail!(
@@ -157,6 +174,37 @@ async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
             folder.display()
         );
     }
+    Ok(())
+}
+
+fn deposit_so_pin(config: &Config, hsm: &HsmId) -> anyhow::Result<()> {
+    must_hold_a_database(config)?;
+    check_hsm_id(hsm)?;
+    let prompt = format!("SO-PIN of HSM {hsm} (16 hex digits): ");
+    let text = if std::io::stdin().is_terminal() {
+        rpassword::prompt_password(prompt)
+    } else {
+        read_line()
+    };
+    let text = Zeroizing::new(text.context("the SO-PIN cannot be read")?);
+    so_pin::deposit(&config.data_dir, hsm, &text)?;
+    println!(
+        "The SO-PIN is deposited. The server uses it for the next initialisation of HSM {hsm} within {} minutes, and then deletes it.",
+        so_pin::LIFE.as_secs() / 60
+    );
+    Ok(())
+}
+
+/// Reads one line from standard input.
+fn read_line() -> std::io::Result<String> {
+    let mut line = String::with_capacity(LONGEST_LINE);
+    let longest = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(longest).read_line(&mut line)?;
+    Ok(line)
+}
+
+async fn bootstrap_code(config: Config) -> anyhow::Result<()> {
+    must_hold_a_database(&config)?;
     let server = Server::open(config).await?;
     server::print_bootstrap_code(&server)
         .await?

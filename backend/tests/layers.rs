@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["server"],
     &["http"],
-    &["views"],
+    &["views", "acts"],
     &["devices"],
     &["signing"],
     &["activation"],
@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["hsm"],
     &["store", "tls"],
     &[
-        "clock", "events", "config", "identity", "network", "random", "throttle",
+        "clock", "events", "mandate", "config", "identity", "network", "random", "throttle",
     ],
 ];
 

@@ -15,6 +15,8 @@ pub enum Change {
     Hsm(HsmId),
     /// Operators, invitations or tokens.
     People,
+    /// An act.
+    Acts,
     /// The list of devices that wait to be accepted.
     Devices,
     /// The audit log, which now has `total` entries.

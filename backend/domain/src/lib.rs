@@ -2,6 +2,7 @@
 //! TLS, which the server crate adds.
 
 pub mod activation;
+pub mod acts;
 pub mod clock;
 pub mod config;
 pub mod devices;
@@ -9,6 +10,7 @@ pub mod events;
 pub mod hsm;
 pub mod identity;
 pub mod keys;
+pub mod mandate;
 pub mod network;
 pub mod people;
 pub mod random;

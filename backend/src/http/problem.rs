@@ -266,7 +266,9 @@ impl From<KeyError> for ApiError {
             KeyError::Hsm(error) => return error.into(),
             KeyError::Store(error) => return error.into(),
             KeyError::Certificate(_) | KeyError::RawRsaOnEcKey => ProblemCode::InvalidRequest,
-            KeyError::NotSelfSigned | KeyError::HasCertificate => ProblemCode::NotAllowed,
+            KeyError::NotSelfSigned | KeyError::HasCertificate | KeyError::NeedsAct => {
+                ProblemCode::NotAllowed
+            }
         };
         Self::new(code, error.to_string())
     }

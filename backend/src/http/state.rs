@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use super::{auth::Authenticator, ram::RamEndpoint};
 use crate::{
     activation::Activations,
+    acts::Acts,
     config::Config,
     devices::Devices,
     events::Changes,
@@ -44,6 +45,7 @@ services! {
     announcements: Announcements,
     hsms: Hsms,
     people: People,
+    acts: Acts,
     tokens: Tokens,
     keys: Keys,
     activations: Activations,

@@ -23,6 +23,7 @@ use countersign_protocol::{
 
 use crate::{
     activation::{Activations, recover_after_restart},
+    acts::{self, Acts},
     clock::Clock,
     config::Config,
     devices::{Devices, Fleet},
@@ -57,6 +58,7 @@ pub struct Server {
     pub remote: Remote,
     pub fleet: Fleet,
     pub devices: Devices,
+    pub acts: Acts,
     pub views: Views,
     pub announcements: Announcements,
 }
@@ -122,11 +124,23 @@ impl Server {
             identity.clone(),
             origin,
         );
+        let tokens = Tokens::new(store.clone());
+        let keys = Keys::new(store.clone(), hsms.clone());
+        let services = acts::Services {
+            people: people.clone(),
+            tokens: tokens.clone(),
+            keys: keys.clone(),
+            hsms: hsms.clone(),
+            activations: activations.clone(),
+            devices: devices.clone(),
+        };
+        let acts = Acts::new(store.clone(), identity.clone(), services, folder);
         Ok(Self {
+            acts,
             announcements: announce(views.clone(), &changes),
             signing: Signing::start(store.clone(), &activations)?,
-            tokens: Tokens::new(store.clone()),
-            keys: Keys::new(store.clone(), hsms.clone()),
+            tokens,
+            keys,
             config: Arc::new(config),
             store,
             changes,
@@ -172,6 +186,7 @@ impl Server {
                 || accepted.iter().any(|here| here.hsm == *hsm)
         };
         recover_after_restart(&self.store, is_here).await?;
+        self.acts.recover().await?;
         for (id, connector) in connectors {
             self.fleet.add(id, connector).await?;
         }
@@ -201,6 +216,7 @@ impl Server {
             announcements: self.announcements.clone(),
             hsms: self.hsms.clone(),
             people: self.people.clone(),
+            acts: self.acts.clone(),
             tokens: self.tokens.clone(),
             keys: self.keys.clone(),
             activations: self.activations.clone(),

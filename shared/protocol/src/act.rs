@@ -82,8 +82,6 @@ pub enum Act {
         hsm: HsmName,
         /// The quorum of the HSM.
         quorum: Quorum,
-        /// The number of keys that are registered already.
-        registered: u8,
         /// The custodian.
         person: Person,
         /// The key.
@@ -98,7 +96,7 @@ pub enum Act {
         /// Whether registered keys can be replaced later.
         allow_replace: bool,
         /// The signing keys that the HSM holds, which are destroyed.
-        destroys: Vec<KeyName>,
+        destroys: Vec<HeldKey>,
     },
     /// Make a device that is attached from afar a signing HSM of this server.
     AcceptDevice {
@@ -126,6 +124,18 @@ pub enum Act {
         /// The key.
         key: KeyName,
     },
+}
+
+/// A signing key that an HSM holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeldKey {
+    /// The label on the HSM.
+    pub label: String,
+    /// SHA-256 over the SubjectPublicKeyInfo, if the public key is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Act {

@@ -44,11 +44,10 @@ use std::sync::Arc;
 
 use countersign_card::{PkaOptions, SoPin};
 use countersign_protocol::{
-    audit::Actor,
-    cvc::{Fingerprint, TrustAnchors},
-    hsm::InitialiseHsm,
-    id::{HsmId, MemberId},
-    operator::Person,
+    activation::Quorum,
+    cvc::TrustAnchors,
+    hsm::{InitialiseHsm, RegisterCustodian},
+    id::MemberId,
 };
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -57,8 +56,9 @@ use self::{command::Command, coordinator::Coordinator};
 use crate::{
     clock::Clock,
     config::LeaseConfig,
-    hsm::{Hsm, Hsms, Notice},
+    hsm::{Hsm, HsmError, Hsms, Notice},
     identity::ServerKey,
+    mandate::Mandate,
     store::{self, Store, activations::Activation},
 };
 
@@ -118,12 +118,15 @@ impl Activations {
     /// Erases an HSM and sets up its quorum.
     pub async fn initialise(
         &self,
-        hsm: &HsmId,
-        actor: Actor,
-        quorum: PkaOptions,
+        mandate: &Mandate,
         request: InitialiseHsm,
         so_pin: SoPin,
     ) -> Result<(), ActivationError> {
+        let actor = mandate.actor();
+        let hsm = request.hsm.clone();
+        let Quorum { required, total } = request.quorum;
+        let quorum =
+            PkaOptions::new(required, total, request.allow_replace).map_err(HsmError::from)?;
         let initialise = |reply| Command::Initialise {
             actor,
             quorum,
@@ -131,23 +134,23 @@ impl Activations {
             so_pin,
             reply,
         };
-        self.coordinators.ask(hsm, initialise).await
+        self.coordinators.ask(&hsm, initialise).await
     }
 
+    /// Registers the confirmed key of a custodian in an HSM.
     pub async fn register(
         &self,
-        hsm: &HsmId,
-        actor: Actor,
-        admin: Person,
-        key: Fingerprint,
+        mandate: &Mandate,
+        RegisterCustodian { hsm, key }: RegisterCustodian,
     ) -> Result<(), ActivationError> {
+        let (actor, admin) = (mandate.actor(), mandate.person().clone());
         let register = |reply| Command::Register {
             actor,
             admin,
             key,
             reply,
         };
-        self.coordinators.ask(hsm, register).await
+        self.coordinators.ask(&hsm, register).await
     }
 }
 

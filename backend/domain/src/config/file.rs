@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{
     AnchorConfig, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig, TrustedProxies,
+    retired,
 };
 
 /// Contents of the configuration file. Unknown keys are errors, and relative paths are relative to the working directory.
@@ -24,9 +25,9 @@ pub struct ConfigFile {
     pub data_dir: Option<PathBuf>,
     /// Loopback port on which custodians' helpers listen on their own computers. Default: 27183.
     pub helper_port: Option<u16>,
-    /// Directory with the SO-PIN of each HSM in a file `ID.so-pin`. It is read only when an HSM is initialised, and only if the
-    /// HSM has no `so_pin_file`. Default: none.
-    pub so_pin_dir: Option<PathBuf>,
+    /// No longer possible: see [`super::retired`].
+    #[serde(default, rename = "so_pin_dir", deserialize_with = "retired::so_pin")]
+    _so_pin_dir: (),
     /// Whether CardContact's test devices are accepted as genuine. Default: false.
     #[serde(default)]
     pub cardcontact_test_root: bool,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign_protocol::{cvc::DeviceId, id::HsmId};
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, retired};
 
 /// A signing HSM, as an `[[hsm]]` section configures it.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,8 +18,6 @@ pub struct HsmConfig {
     /// Identifier of the device: the CHR of its device certificate. Another device is not used. It is required with `remote`;
     /// otherwise the server remembers the first device that it sees, and expects that one from then on.
     pub device: Option<DeviceId>,
-    /// File with the SO-PIN, 16 hex digits. It is read each time the HSM is initialised, and comes before `so_pin_dir`.
-    pub so_pin_file: Option<PathBuf>,
 }
 
 /// How the server reaches an HSM.
@@ -50,7 +48,9 @@ struct HsmFile {
     device: Option<DeviceId>,
     #[serde(default)]
     without_secure_channel: bool,
-    so_pin_file: Option<PathBuf>,
+    /// No longer possible: see [`super::retired`].
+    #[serde(default, rename = "so_pin_file", deserialize_with = "retired::so_pin")]
+    _so_pin_file: (),
 }
 
 impl TryFrom<HsmFile> for HsmConfig {
@@ -74,7 +74,6 @@ impl TryFrom<HsmFile> for HsmConfig {
             id: file.id,
             attachment,
             device: file.device,
-            so_pin_file: file.so_pin_file,
         })
     }
 }

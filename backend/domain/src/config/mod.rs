@@ -7,6 +7,7 @@ mod lease;
 mod log;
 mod proxies;
 mod remote;
+mod retired;
 mod tls;
 
 pub use error::ConfigError;
@@ -41,7 +42,6 @@ pub struct Config {
     pub public_origin: String,
     pub data_dir: PathBuf,
     pub helper_port: u16,
-    pub so_pin_dir: Option<PathBuf>,
     /// `--demo`: simulated cards are accepted, which protect nothing. The file cannot set this.
     pub demo: bool,
     pub cardcontact_test_root: bool,

@@ -13,12 +13,14 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     cvc::{DeviceId, TrustAnchors},
     id::HsmId,
-    remote::WaitingDevice,
+    remote::{AcceptDevice, WaitingDevice},
 };
+use sqlx::SqliteConnection;
 
 use crate::{
     config::{UnknownDevices, check_hsm_id},
     events::Change,
+    mandate::Mandate,
     remote::{Ending, Remote},
     store::{self, Store, remote::RemoteHsm},
 };
@@ -87,22 +89,12 @@ impl Devices {
     /// Accepts a waiting device as an HSM with this name.
     pub async fn accept(
         &self,
-        actor: &Actor,
-        device: &DeviceId,
-        hsm: HsmId,
+        mandate: &Mandate,
+        accept: &AcceptDevice,
     ) -> Result<(), DeviceError> {
-        check_hsm_id(&hsm)?;
-        if self.fleet.hsms().get(&hsm).is_ok() {
-            return Err(DeviceError::NameTaken(hsm));
-        }
+        let AcceptDevice { device, hsm } = accept;
         let mut tx = self.store.write().await?;
-        let known = store::hsms::known_device(tx.connection(), &hsm).await?;
-        if let Some(known) = known.filter(|known| known.device != *device) {
-            return Err(DeviceError::NameOfAnotherDevice {
-                hsm,
-                device: known.device,
-            });
-        }
+        self.check(tx.connection(), accept).await?;
         let waiting = self.remote.take(device);
         let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
         let accepted = RemoteHsm {
@@ -114,15 +106,40 @@ impl Devices {
             hsm: hsm.clone(),
             device: device.clone(),
         };
-        tx.audit(actor, event).await?;
+        tx.audit(&mandate.actor(), event).await?;
         tx.changed(Change::Devices);
         tx.commit().await?;
-        self.add(&hsm, device)
+        self.add(hsm, device)
             .await
             .map_err(|error| DeviceError::NotAttached(error.to_string()))?;
         self.attach(&waiting.session, device);
         self.store.publish(Change::Everything);
         Ok(())
+    }
+
+    /// Checks that a waiting device can be accepted under a name.
+    pub(crate) async fn check(
+        &self,
+        connection: &mut SqliteConnection,
+        AcceptDevice { device, hsm }: &AcceptDevice,
+    ) -> Result<(), DeviceError> {
+        check_hsm_id(hsm)?;
+        if self.fleet.hsms().get(hsm).is_ok() {
+            return Err(DeviceError::NameTaken(hsm.clone()));
+        }
+        let known = store::hsms::known_device(connection, hsm).await?;
+        if let Some(known) = known.filter(|known| known.device != *device) {
+            return Err(DeviceError::NameOfAnotherDevice {
+                hsm: hsm.clone(),
+                device: known.device,
+            });
+        }
+        let mut waiting = self.remote.list_waiting().into_iter();
+        if waiting.any(|waiting| waiting.device == *device) {
+            Ok(())
+        } else {
+            Err(DeviceError::NotWaiting(device.clone()))
+        }
     }
 
     /// Declines a waiting device and ends its session.

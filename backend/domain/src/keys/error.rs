@@ -13,6 +13,10 @@ pub enum KeyError {
     NotSelfSigned,
     #[error("the key already has a certificate: only an admin can replace it")]
     HasCertificate,
+    #[error(
+        "allowing raw RSA is an act that an admin's card signs: propose the act `allow-raw-rsa` instead"
+    )]
+    NeedsAct,
     #[error("raw RSA can be allowed for RSA keys only, and this is an EC key")]
     RawRsaOnEcKey,
     #[error(transparent)]

@@ -10,11 +10,13 @@ use countersign_protocol::{
     cvc::{Fingerprint, PublicKey},
     digest::Sha256Digest,
     hsm::KeySettings,
+    purpose::KeyName,
 };
 
 use crate::{
     events::Change,
-    hsm::Hsms,
+    hsm::{HsmError, Hsms},
+    mandate::Mandate,
     store::{self, Store, WriteTx, keys::KeyRecord},
 };
 
@@ -61,7 +63,8 @@ impl Keys {
             certificate: Sha256Digest::of(&der),
         };
         record.certificate = Some(der);
-        self.save(tx, key, &record, actor, event).await
+        self.save(&mut tx, key, &record, actor, event).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Removes the stored certificate. Succeeds if none is stored.
@@ -79,20 +82,58 @@ impl Keys {
             key: *key,
             certificate: Sha256Digest::of(&der),
         };
-        self.save(tx, key, &record, actor, event).await
+        self.save(&mut tx, key, &record, actor, event).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Changes the settings of a key, such as whether raw RSA is allowed.
+    /// Changes the settings of a key. Raw RSA can only be forbidden in this way.
     pub async fn put_settings(
         &self,
         actor: &Actor,
         key: &Fingerprint,
         settings: KeySettings,
     ) -> Result<(), KeyError> {
-        if settings.raw_rsa && !matches!(self.find(key)?, PublicKey::Rsa(_)) {
-            return Err(KeyError::RawRsaOnEcKey);
+        if settings.raw_rsa {
+            return Err(KeyError::NeedsAct);
         }
         let mut tx = self.store.write().await?;
+        self.store_settings(&mut tx, actor, key, settings).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The name of an RSA key for which raw RSA can be allowed.
+    pub(crate) fn rsa_key(&self, key: &Fingerprint) -> Result<KeyName, KeyError> {
+        if !matches!(self.find(key)?, PublicKey::Rsa(_)) {
+            return Err(KeyError::RawRsaOnEcKey);
+        }
+        let places = self.hsms.find_key(None, &key.to_hex())?;
+        let label = places.into_iter().next().map(|place| place.label);
+        Ok(KeyName {
+            label: label.ok_or(HsmError::AttachedJustNow)?,
+            fingerprint: *key,
+        })
+    }
+
+    /// Allows raw RSA with a key, in a transaction.
+    pub async fn allow_raw_rsa(
+        &self,
+        tx: &mut WriteTx,
+        mandate: &Mandate,
+        key: &Fingerprint,
+    ) -> Result<(), KeyError> {
+        self.rsa_key(key)?;
+        let settings = KeySettings { raw_rsa: true };
+        self.store_settings(tx, &mandate.actor(), key, settings)
+            .await
+    }
+
+    async fn store_settings(
+        &self,
+        tx: &mut WriteTx,
+        actor: &Actor,
+        key: &Fingerprint,
+        settings: KeySettings,
+    ) -> Result<(), KeyError> {
         let mut record = store::keys::load(tx.connection(), key).await?;
         if record.settings == settings {
             return Ok(());
@@ -105,10 +146,10 @@ impl Keys {
         self.save(tx, key, &record, actor, event).await
     }
 
-    /// Stores a change, and notifies listeners of every HSM that holds the key.
+    /// Stores a change in a transaction, and notifies listeners of every HSM that holds the key.
     async fn save(
         &self,
-        mut tx: WriteTx,
+        tx: &mut WriteTx,
         key: &Fingerprint,
         record: &KeyRecord,
         actor: &Actor,
@@ -119,6 +160,6 @@ impl Keys {
         for place in self.hsms.find_key(None, &key.to_hex()).unwrap_or_default() {
             tx.changed(Change::Hsm(place.hsm.id().clone()));
         }
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::{io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 use countersign_protocol::{
     Timestamp,
     audit::{Actor, AuditEvent},
-    operator::{Bootstrap, CreatedInvitation, Role},
+    operator::{Bootstrap, CreatedInvitation, NewInvitation, Role},
 };
 use jiff::SignedDuration;
 use sqlx::SqliteConnection;
@@ -90,15 +90,12 @@ impl People {
             },
         )
         .await?;
-        let roles = vec![Role::Admin, Role::Custodian, Role::Requester];
-        let created = invitation::create(
-            &mut tx,
-            &self.origin,
-            &request.name,
-            request.mail.clone(),
-            roles,
-        )
-        .await?;
+        let first = NewInvitation {
+            name: request.name.clone(),
+            mail: request.mail.clone(),
+            roles: vec![Role::Admin, Role::Custodian, Role::Requester],
+        };
+        let created = invitation::create(&mut tx, &self.origin, first).await?;
         tx.commit().await?;
         self.remove_code_file();
         Ok(created)

@@ -5,7 +5,7 @@ use countersign_protocol::{
     audit::{Actor, AuditEvent},
     id::InvitationId,
     limits,
-    operator::{CreatedInvitation, InvitationStatus, InvitationView, NewInvitation, Role},
+    operator::{CreatedInvitation, InvitationStatus, InvitationView, NewInvitation},
     text,
 };
 use jiff::SignedDuration;
@@ -13,44 +13,54 @@ use jiff::SignedDuration;
 use super::{People, PeopleError};
 use crate::{
     events::Change,
+    mandate::Mandate,
     random,
     store::{self, WriteTx, invitations::Invitation},
 };
 
 const LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Checks a proposed invitation. Returns it with a trimmed name, and with each role once.
+pub(crate) fn checked(new: NewInvitation) -> Result<NewInvitation, PeopleError> {
+    let name = new.name.trim();
+    text::check_name(name, limits::PERSON_NAME)
+        .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
+    if let Some(mail) = &new.mail {
+        text::check(mail, limits::MAIL)
+            .map_err(|why| PeopleError::Invalid(format!("the mail address {why}")))?;
+    }
+    let mut roles = new.roles;
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() {
+        return Err(PeopleError::Invalid("choose at least one role".into()));
+    }
+    Ok(NewInvitation {
+        name: name.to_owned(),
+        mail: new.mail,
+        roles,
+    })
+}
+
 impl People {
+    /// Creates an invitation in a transaction.
     pub async fn invite(
         &self,
-        actor: &Actor,
-        new: &NewInvitation,
+        tx: &mut WriteTx,
+        mandate: &Mandate,
+        new: NewInvitation,
     ) -> Result<CreatedInvitation, PeopleError> {
-        let mut roles = new.roles.clone();
-        roles.sort_unstable();
-        roles.dedup();
-        if roles.is_empty() {
-            return Err(PeopleError::Invalid("choose at least one role".into()));
-        }
-        let mut tx = self.store.write().await?;
-        let created = create(
-            &mut tx,
-            &self.origin,
-            &new.name,
-            new.mail.clone(),
-            roles.clone(),
-        )
-        .await?;
-        tx.audit(
-            actor,
-            AuditEvent::Invited {
-                invitation: created.invitation.id.clone(),
-                name: created.invitation.name.clone(),
-                roles,
-            },
-        )
-        .await?;
+        let created = create(tx, &self.origin, new).await?;
+        let InvitationView {
+            id, name, roles, ..
+        } = created.invitation.clone();
+        let event = AuditEvent::Invited {
+            invitation: id,
+            name,
+            roles,
+        };
+        tx.audit(&mandate.actor(), event).await?;
         tx.changed(Change::People);
-        tx.commit().await?;
         Ok(created)
     }
 
@@ -86,21 +96,13 @@ impl People {
 pub(super) async fn create(
     tx: &mut WriteTx,
     origin: &str,
-    name: &str,
-    mail: Option<String>,
-    roles: Vec<Role>,
+    new: NewInvitation,
 ) -> Result<CreatedInvitation, PeopleError> {
-    let name = name.trim();
-    text::check_name(name, limits::PERSON_NAME)
-        .map_err(|why| PeopleError::Invalid(format!("the name {why}")))?;
-    if let Some(mail) = &mail {
-        text::check(mail, limits::MAIL)
-            .map_err(|why| PeopleError::Invalid(format!("the mail address {why}")))?;
-    }
+    let NewInvitation { name, mail, roles } = checked(new)?;
     let code = random::random(26)?;
     let view = InvitationView {
         id: InvitationId::new(uuid::Uuid::now_v7().to_string()),
-        name: name.to_owned(),
+        name,
         mail,
         roles,
         status: InvitationStatus::Sent,

@@ -4,9 +4,9 @@ mod bootstrap;
 mod challenges;
 mod enrolment;
 mod error;
-mod invitation;
+pub(crate) mod invitation;
 mod login;
-mod operator;
+pub(crate) mod operator;
 #[cfg(test)]
 mod tests;
 

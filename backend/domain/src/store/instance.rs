@@ -157,7 +157,7 @@ pub(super) async fn advance(
         .transpose()
 }
 
-/// Revokes everything that lets somebody in without a card.
+/// Revokes everything that lets somebody in without a card, and the acts whose signatures may have been used since.
 async fn revoke_all(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query("UPDATE tokens SET revoked_at = ? WHERE revoked_at IS NULL")
         .bind(time_text(Timestamp::now()))
@@ -169,7 +169,7 @@ async fn revoke_all(connection: &mut SqliteConnection) -> Result<(), StoreError>
         .bind(to_json(&InvitationStatus::Opened)?)
         .execute(&mut *connection)
         .await?;
-    let mut tables = vec!["bootstrap_codes"];
+    let mut tables = vec!["bootstrap_codes", "acts"];
     let sessions: Option<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_master WHERE name = 'tower_sessions'")
             .fetch_optional(&mut *connection)

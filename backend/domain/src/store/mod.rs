@@ -1,6 +1,7 @@
 //! The SQLite database: one file. Each change is one transaction, which includes its audit entry.
 
 pub mod activations;
+pub mod acts;
 pub mod audit;
 mod file;
 pub mod hsms;

@@ -19,8 +19,9 @@ use sqlx::SqliteConnection;
 
 use crate::{
     events::Change,
+    mandate::Mandate,
     random,
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, WriteTx},
 };
 
 /// Prefix of every token, so that scanners for leaked secrets recognise it.
@@ -39,31 +40,23 @@ impl Tokens {
         Self { store }
     }
 
-    /// Creates a token. Only this answer carries the secret, because the server stores its hash.
+    /// Creates a token in a transaction, for the person who signed the act. Only this answer carries the secret, because the server
+    /// stores its hash.
     pub async fn create(
         &self,
-        owner: &Person,
-        actor: &Actor,
+        tx: &mut WriteTx,
+        mandate: &Mandate,
         new: &NewToken,
         certificate: Option<TokenCertificate>,
     ) -> Result<CreatedToken, TokenError> {
-        text::check_name(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
-        if new.keys.len() > limits::MAX_TOKEN_KEYS {
-            return Err(TokenError::TooManyKeys(new.keys.len()));
-        }
-        for key in &new.keys {
-            text::check(key, limits::KEY_REFERENCE).map_err(TokenError::Key)?;
-        }
-        if !limits::TOKEN_DAYS.contains(&new.days) {
-            return Err(TokenError::Lifetime);
-        }
+        check(new)?;
         let now = Timestamp::now();
         // 52 characters with 5 bits each: 260 bits.
         let secret = format!("{PREFIX}{}", random::random(52)?);
         let token = TokenView {
             id: TokenId::new(uuid::Uuid::now_v7().to_string()),
             label: new.label.clone(),
-            owner: owner.clone(),
+            owner: mandate.person().clone(),
             keys: new.keys.clone(),
             certificate,
             created_at: now,
@@ -71,7 +64,6 @@ impl Tokens {
             last_used_at: None,
             revoked_at: None,
         };
-        let mut tx = self.store.write().await?;
         if let Some(certificate) = &token.certificate {
             let taken = store::tokens::by_certificate(tx.connection(), &certificate.fingerprint);
             if taken.await?.is_some() {
@@ -81,7 +73,7 @@ impl Tokens {
         let hash = Sha256Digest::of(secret.as_bytes());
         store::tokens::insert(tx.connection(), &token, &hash).await?;
         tx.audit(
-            actor,
+            &mandate.actor(),
             AuditEvent::TokenCreated {
                 token: token.id.clone(),
                 label: token.label.clone(),
@@ -93,7 +85,6 @@ impl Tokens {
         )
         .await?;
         tx.changed(Change::People);
-        tx.commit().await?;
         Ok(CreatedToken { token, secret })
     }
 
@@ -137,6 +128,22 @@ impl Tokens {
         let mut connection = self.store.read().await?;
         let token = store::tokens::by_certificate(&mut connection, fingerprint).await?;
         usable(&mut connection, token).await
+    }
+}
+
+/// Checks a proposed token.
+pub(crate) fn check(new: &NewToken) -> Result<(), TokenError> {
+    text::check_name(&new.label, limits::TOKEN_LABEL).map_err(TokenError::Label)?;
+    if new.keys.len() > limits::MAX_TOKEN_KEYS {
+        return Err(TokenError::TooManyKeys(new.keys.len()));
+    }
+    for key in &new.keys {
+        text::check(key, limits::KEY_REFERENCE).map_err(TokenError::Key)?;
+    }
+    if limits::TOKEN_DAYS.contains(&new.days) {
+        Ok(())
+    } else {
+        Err(TokenError::Lifetime)
     }
 }
 

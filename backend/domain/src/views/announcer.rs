@@ -171,6 +171,7 @@ async fn event(views: &Views, change: &Change) -> Result<Event, ActivationError>
             Err(_) => Event::Resync,
         },
         Change::People => Event::People,
+        Change::Acts => Event::Acts,
         Change::Devices => Event::Devices,
         Change::Audit { total } => Event::Audit { total: *total },
         Change::Everything => Event::Resync,

@@ -50,6 +50,7 @@ use Access::{Anyone, Callers, People};
 
 const ALL: &[Role] = &Role::ALL;
 const ADMIN: Access = People(&[Admin]);
+const SIGNERS: Access = People(&[Admin, Requester]);
 const CUSTODIAN: Access = People(&[Custodian]);
 
 /// Every route below `/api/v1` with its callers. The server does not start if a route is missing here.
@@ -63,24 +64,25 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/session", Anyone),
     ("GET", "/session", Callers(ALL)),
     ("DELETE", "/session", People(ALL)),
+    // Whatever lowers a guard is an act, which cards sign. The other routes only raise guards.
+    ("GET", "/acts", People(ALL)),
+    ("POST", "/acts", SIGNERS),
+    ("GET", "/acts/{id}", People(ALL)),
+    ("POST", "/acts/{id}/task", SIGNERS),
+    ("POST", "/acts/{id}/signatures", SIGNERS),
+    ("DELETE", "/acts/{id}", SIGNERS),
     // Programs need nobody's mail address, card or key.
     ("GET", "/operators", People(ALL)),
-    ("POST", "/operators/{id}/confirm", ADMIN),
     ("POST", "/operators/{id}/revoke", ADMIN),
     ("GET", "/invitations", ADMIN),
-    ("POST", "/invitations", ADMIN),
     ("DELETE", "/invitations/{id}", ADMIN),
     // Only people manage tokens, so that a token that leaked cannot create another one.
     ("GET", "/tokens", People(ALL)),
-    ("POST", "/tokens", People(&[Requester])),
     ("DELETE", "/tokens/{id}", People(ALL)),
     ("GET", "/hsms", Callers(ALL)),
     ("GET", "/hsms/{id}", Callers(ALL)),
-    ("POST", "/hsms/{id}/initialise", ADMIN),
-    ("POST", "/hsms/{id}/custodians", ADMIN),
     ("DELETE", "/hsms/{id}", ADMIN),
     ("GET", "/devices", ADMIN),
-    ("POST", "/devices/{device}/accept", ADMIN),
     ("POST", "/devices/{device}/decline", ADMIN),
     ("GET", "/keys", Callers(ALL)),
     (

@@ -1,34 +1,17 @@
 //! Remotely attached devices: those that wait for acceptance, and those that were accepted.
 
 use axum::{Json, extract::State, http::StatusCode};
-use countersign_protocol::{
-    cvc::DeviceId,
-    hsm::HsmView,
-    id::HsmId,
-    remote::{AcceptDevice, WaitingDevice},
-};
+use countersign_protocol::{cvc::DeviceId, id::HsmId, remote::WaitingDevice};
 
 use utoipa_axum::routes;
 
 use crate::{
     devices::Devices,
-    hsm::Hsms,
-    http::{
-        auth::Caller,
-        extract::{Body, Path},
-        problem::ApiError,
-        routes::Handler,
-    },
-    views::Views,
+    http::{auth::Caller, extract::Path, problem::ApiError, routes::Handler},
 };
 
 pub fn routes() -> Vec<Handler> {
-    vec![
-        routes!(waiting),
-        routes!(accept),
-        routes!(decline),
-        routes!(remove),
-    ]
+    vec![routes!(waiting), routes!(decline), routes!(remove)]
 }
 
 /// Lists remote devices that are waiting for acceptance.
@@ -38,26 +21,6 @@ pub fn routes() -> Vec<Handler> {
 )]
 async fn waiting(State(devices): State<Devices>) -> Result<Json<Vec<WaitingDevice>>, ApiError> {
     Ok(Json(devices.waiting()))
-}
-
-/// Accepts a remote device as a signing HSM.
-#[utoipa::path(
-    post, path = "/devices/{device}/accept", operation_id = "acceptDevice",
-    request_body = AcceptDevice,
-    responses((status = 200, description = "The new HSM", body = HsmView)),
-)]
-async fn accept(
-    State(devices): State<Devices>,
-    State(hsms): State<Hsms>,
-    State(views): State<Views>,
-    caller: Caller,
-    Path(device): Path<DeviceId>,
-    Body(body): Body<AcceptDevice>,
-) -> Result<Json<HsmView>, ApiError> {
-    devices
-        .accept(&caller.actor(), &device, body.hsm.clone())
-        .await?;
-    Ok(Json(views.hsm(&hsms.get(&body.hsm)?).await?))
 }
 
 /// Declines a remote device, which is then disconnected.

@@ -73,6 +73,7 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
     match event {
         Event::Activation { activation } => caller.sees(&activation.terms),
         Event::Audit { .. } | Event::People => caller.sees_all(),
+        Event::Acts => matches!(caller, Caller::Session(_)),
         Event::Devices => caller.is(Role::Admin),
         Event::Hsm { .. } | Event::Resync => true,
     }

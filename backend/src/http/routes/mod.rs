@@ -3,6 +3,7 @@
 mod about;
 pub mod access;
 mod activations;
+mod acts;
 mod approvals;
 mod audit;
 mod devices;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Handler> {
         about::routes(),
         people::routes(),
         session::routes(),
+        acts::routes(),
         tokens::routes(),
         hsms::routes(),
         devices::routes(),

@@ -4,8 +4,8 @@ use axum::{Json, extract::State, http::StatusCode};
 use countersign_protocol::{
     id::{InvitationId, OperatorId},
     operator::{
-        Bootstrap, ConfirmKey, CreatedInvitation, Enrolment, InvitationView, NewInvitation,
-        OpenInvitation, OpenedInvitation, OperatorView,
+        Bootstrap, CreatedInvitation, Enrolment, InvitationView, OpenInvitation, OpenedInvitation,
+        OperatorView,
     },
 };
 
@@ -28,10 +28,8 @@ pub fn routes() -> Vec<Handler> {
         routes!(open),
         routes!(enrol),
         routes!(operators),
-        routes!(confirm),
         routes!(revoke),
         routes!(invitations),
-        routes!(invite),
         routes!(revoke_invitation),
     ]
 }
@@ -84,25 +82,6 @@ async fn operators(State(views): State<Views>) -> Result<Json<Vec<OperatorView>>
     Ok(Json(views.operators().await?))
 }
 
-/// Confirms the key of another person after an admin has compared its fingerprint.
-#[utoipa::path(
-    post, path = "/operators/{id}/confirm", operation_id = "confirmKey",
-    request_body = ConfirmKey,
-    responses((status = 200, description = "The person with the confirmed key", body = OperatorView)),
-)]
-async fn confirm(
-    State(people): State<People>,
-    caller: Caller,
-    Path(id): Path<OperatorId>,
-    Body(body): Body<ConfirmKey>,
-) -> Result<Json<OperatorView>, ApiError> {
-    Ok(Json(
-        people
-            .confirm_key(caller.person(), &caller.actor(), &id, &body.fingerprint)
-            .await?,
-    ))
-}
-
 /// Revokes a person's key permanently. Requests that cannot reach their quorum without it end.
 #[utoipa::path(
     post, path = "/operators/{id}/revoke", operation_id = "revokeKey",
@@ -127,23 +106,6 @@ async fn revoke(
 )]
 async fn invitations(State(views): State<Views>) -> Result<Json<Vec<InvitationView>>, ApiError> {
     Ok(Json(views.invitations().await?))
-}
-
-/// Invites a person.
-#[utoipa::path(
-    post, path = "/invitations", operation_id = "invite",
-    request_body = NewInvitation,
-    responses((status = 201, description = "The invitation with its link, which is shown only once", body = CreatedInvitation)),
-)]
-async fn invite(
-    State(people): State<People>,
-    caller: Caller,
-    Body(body): Body<NewInvitation>,
-) -> Result<(StatusCode, Json<CreatedInvitation>), ApiError> {
-    Ok((
-        StatusCode::CREATED,
-        Json(people.invite(&caller.actor(), &body).await?),
-    ))
 }
 
 /// Revokes an invitation, so that its link stops working.

@@ -1,29 +1,18 @@
 //! API tokens.
 
 use axum::{Json, extract::State, http::StatusCode};
-use countersign_protocol::{
-    Timestamp,
-    id::TokenId,
-    operator::Role,
-    token::{CreatedToken, NewToken, TokenCertificate, TokenView},
-};
+use countersign_protocol::{id::TokenId, operator::Role, token::TokenView};
 
 use utoipa_axum::routes;
 
 use crate::{
-    http::{
-        auth::Caller,
-        extract::{Body, Path},
-        problem::ApiError,
-        routes::Handler,
-    },
-    tls::ClientCertificate,
+    http::{auth::Caller, extract::Path, problem::ApiError, routes::Handler},
     tokens::Tokens,
     views::Views,
 };
 
 pub fn routes() -> Vec<Handler> {
-    vec![routes!(list), routes!(create), routes!(revoke)]
+    vec![routes!(list), routes!(revoke)]
 }
 
 /// Lists API tokens. Admins see all of them, and other people see their own.
@@ -40,35 +29,6 @@ async fn list(
         tokens.retain(|token| token.owner.id == caller.person().id);
     }
     Ok(Json(tokens))
-}
-
-/// Creates an API token for the person.
-#[utoipa::path(
-    post, path = "/tokens", operation_id = "createToken",
-    request_body = NewToken,
-    responses((status = 201, description = "The token with its secret, which is shown only once", body = CreatedToken)),
-)]
-async fn create(
-    State(tokens): State<Tokens>,
-    caller: Caller,
-    Body(body): Body<NewToken>,
-) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
-    let certificate = body.certificate.as_deref().map(certificate).transpose()?;
-    let created = tokens
-        .create(caller.person(), &caller.actor(), &body, certificate)
-        .await?;
-    Ok((StatusCode::CREATED, Json(created)))
-}
-
-/// Reads a client certificate that identifies an API token.
-fn certificate(pem: &str) -> Result<TokenCertificate, ApiError> {
-    let certificate = ClientCertificate::from_pem(pem.as_bytes())?;
-    certificate.check(Timestamp::now())?;
-    Ok(TokenCertificate {
-        fingerprint: certificate.fingerprint,
-        subject: certificate.subject,
-        not_after: certificate.not_after,
-    })
 }
 
 /// Revokes a token. People can revoke their own tokens, and admins every token.
