@@ -11,7 +11,7 @@ use countersign_protocol::{
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
-use crate::test_server::{ANNA, DOUG, TestServer, anything, operator, reason};
+use crate::test_server::{ANNA, DOUG, TestServer, anything, reason};
 
 /// Doug requests an activation that is abandoned after so many seconds without a poll.
 async fn request(test: &TestServer, why: &str, seconds: Option<u32>) -> ActivationView {
@@ -83,7 +83,7 @@ async fn poll(test: &TestServer, view: &ActivationView, seconds: u32) -> (Router
         days: 1,
         certificate: None,
     };
-    let token = crate::test_server::create_token(&test.server, &person, &operator(&person), &new)
+    let token = crate::test_server::create_token(&test.server, &person, &new)
         .await
         .expect("a token");
     let id = view.id();

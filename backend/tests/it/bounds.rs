@@ -30,8 +30,8 @@ async fn names_are_checked_before_use_and_not_repeated_whole() {
     let admin = [("cookie", anna.as_str()), ("origin", ORIGIN)];
     let requester = [("cookie", doug.as_str()), ("origin", ORIGIN)];
     let long = "x".repeat(50_000);
-    let token = |keys: Vec<&str>| json!({"label": "build", "days": 1, "keys": keys});
-    let invitation = |mail: &str| json!({"name": "Eve", "roles": ["requester"], "mail": mail});
+    let token = |keys: Vec<&str>| json!({"type": "create-token", "label": "build", "days": 1, "keys": keys});
+    let invitation = |mail: &str| json!({"type": "invite-person", "name": "Eve", "roles": ["requester"], "mail": mail});
     let request = |hsm: Option<&str>, keys: Vec<&str>| {
         json!({
             "hsm": hsm, "reason": "a build",
@@ -39,9 +39,9 @@ async fn names_are_checked_before_use_and_not_repeated_whole() {
         })
     };
     for (path, headers, body) in [
-        ("/tokens", &requester, token(vec![&long])),
-        ("/tokens", &requester, token(vec!["key"; 65])),
-        ("/invitations", &admin, invitation(&long)),
+        ("/acts", &requester, token(vec![&long])),
+        ("/acts", &requester, token(vec!["key"; 65])),
+        ("/acts", &admin, invitation(&long)),
         ("/activations", &requester, request(None, vec![&long])),
         (
             "/activations",
@@ -54,9 +54,9 @@ async fn names_are_checked_before_use_and_not_repeated_whole() {
             request(Some(&long), vec!["key"]),
         ),
         (
-            "/tokens",
+            "/acts",
             &requester,
-            json!({"label": "build", "days": long, "keys": []}),
+            json!({"type": "create-token", "label": "build", "days": long, "keys": []}),
         ),
     ] {
         let problem = rejection(&router, path, headers, body).await;

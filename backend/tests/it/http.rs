@@ -8,6 +8,7 @@ use axum::{
 use countersign_protocol::{
     Timestamp,
     about::About,
+    act::NewAct,
     activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
     audit::AuditPage,
     hsm::{HsmState, HsmView},
@@ -17,7 +18,7 @@ use countersign_protocol::{
     problem::{Problem, ProblemCode},
     purpose::{NewKeyType, Scope},
     session::{LogIn, LoginChallenge, SessionView},
-    token::{CreatedToken, NewToken},
+    token::NewToken,
 };
 use countersign_server::store;
 use countersign_simulator::Profile;
@@ -25,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
 
 use crate::{
-    test_server::{ANNA, DOUG, ORIGIN, TestServer, operator, request_for},
+    test_server::{ANNA, DOUG, ORIGIN, TestServer, create_token, request_for},
     tls::server::token_for,
 };
 
@@ -117,8 +118,9 @@ async fn a_token_limited_to_some_keys_lists_only_these_keys() {
         days: 1,
         certificate: None,
     };
-    let created: CreatedToken =
-        json(send(&router, "POST", "/tokens", &session, text(&new)).await).await;
+    let created = create_token(&test.server, &test.doug().person, &new)
+        .await
+        .expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let token = [("authorization", bearer.as_str())];
     for (headers, keys) in [(&session[..], vec!["ec", "rsa"]), (&token, vec!["ec"])] {
@@ -309,7 +311,7 @@ async fn a_token_limited_to_some_keys_does_not_see_key_generation() {
             days: 1,
             certificate: None,
         };
-        let created = crate::test_server::create_token(&test.server, anna, &operator(anna), &new)
+        let created = create_token(&test.server, anna, &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
@@ -366,12 +368,13 @@ async fn each_credential_allows_only_its_own_requests() {
         vec![("cookie", doug.as_str())],
         vec![("cookie", &doug), ("origin", "https://evil.example")],
     ] {
-        let response = send(&router, "POST", "/tokens", &headers, text(&new)).await;
+        let act = NewAct::CreateToken(new.clone());
+        let response = send(&router, "POST", "/acts", &headers, text(&act)).await;
         assert_eq!(code(response).await, ProblemCode::NotAllowed);
     }
-    let headers = [("cookie", doug.as_str()), ("origin", ORIGIN)];
-    let created: CreatedToken =
-        json(send(&router, "POST", "/tokens", &headers, text(&new)).await).await;
+    let created = create_token(&test.server, &test.doug().person, &new)
+        .await
+        .expect("a token");
     let bearer = format!("Bearer {}", created.secret);
     let with_token = [("authorization", bearer.as_str())];
     assert_eq!(
@@ -386,9 +389,9 @@ async fn each_credential_allows_only_its_own_requests() {
         ("GET", "/audit"),
         ("GET", "/tokens"),
         ("GET", "/invitations"),
-        ("POST", "/hsms/release/initialise"),
+        ("POST", "/acts"),
     ] {
-        let body = (method == "POST").then(|| r#"{"quorum":{"required":1,"total":1}}"#.to_owned());
+        let body = (method == "POST").then(|| r#"{"type":"create-token"}"#.to_owned());
         assert_eq!(
             code(send(&router, method, path, &with_token, body).await).await,
             ProblemCode::NotAllowed,
@@ -434,10 +437,12 @@ async fn each_credential_allows_only_its_own_requests() {
         "",
         "{",
         "[]",
-        r#"{"name":1}"#,
-        r#"{"name":"x","roles":["king"]}"#,
+        r#"{"type":"crown"}"#,
+        r#"{"type":"invite-person","name":1}"#,
+        r#"{"type":"invite-person","name":"x","roles":["king"]}"#,
+        r#"{"type":"invite-person","name":"x","roles":["admin"],"unknown":1}"#,
     ] {
-        let response = send(&router, "POST", "/invitations", &headers, Some(body.into())).await;
+        let response = send(&router, "POST", "/acts", &headers, Some(body.into())).await;
         assert_eq!(code(response).await, ProblemCode::InvalidRequest, "{body}");
     }
     let nonsense = send(
@@ -450,7 +455,7 @@ async fn each_credential_allows_only_its_own_requests() {
     .await;
     assert_eq!(code(nonsense).await, ProblemCode::InvalidRequest);
     let huge = Some("a".repeat(9 * 1024 * 1024));
-    let response = send(&router, "POST", "/invitations", &headers, huge).await;
+    let response = send(&router, "POST", "/acts", &headers, huge).await;
     assert_eq!(code(response).await, ProblemCode::InvalidRequest);
     assert_eq!(
         send(&router, "DELETE", "/session", &headers, None)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign_protocol::{
     activation::{ActivationState, Join, NewActivation, NewPurpose},
     audit::AuditEvent,
+    cvc::Fingerprint,
     event::Event,
     hsm::KeySettings,
     id::ActivationId,
@@ -16,6 +17,7 @@ use countersign_protocol::{
 use countersign_server::{
     activation::{ActivationError, LockRequest},
     keys::KeyError,
+    mandate::Mandate,
     signing::SigningError,
     views::Who,
 };
@@ -235,11 +237,7 @@ async fn a_change_of_key_settings_is_announced() {
         .announcements
         .subscribe(Who::Person(test.anna().person.id.clone()))
         .expect("a place");
-    let admin = operator(&test.anna().person);
-    let allowed = KeySettings { raw_rsa: true };
-    test.server
-        .keys
-        .put_settings(&admin, &rsa.fingerprint, allowed)
+    allow_raw_rsa(&test, &rsa.fingerprint)
         .await
         .expect("allowed");
     loop {
@@ -252,6 +250,16 @@ async fn a_change_of_key_settings_is_announced() {
             }
         }
     }
+}
+
+/// Anna's card allows raw RSA.
+async fn allow_raw_rsa(test: &TestServer, key: &Fingerprint) -> Result<(), KeyError> {
+    let mut tx = test.server.store.write().await.expect("a transaction");
+    let mandate = Mandate::assumed(&test.anna().person);
+    let keys = &test.server.keys;
+    keys.allow_raw_rsa(&mut tx, &mandate, key).await?;
+    tx.commit().await.expect("stored");
+    Ok(())
 }
 
 async fn lock(test: &TestServer, id: &ActivationId) {
@@ -291,10 +299,7 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         matches!(rejected, Err(SigningError::Mechanism(_))),
         "{rejected:?}"
     );
-    let allowed = KeySettings { raw_rsa: true };
-    test.server
-        .keys
-        .put_settings(&admin, &rsa.fingerprint, allowed)
+    allow_raw_rsa(&test, &rsa.fingerprint)
         .await
         .expect("allowed");
     // The custodians did not approve that.
@@ -320,11 +325,7 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         matches!(rejected, Err(SigningError::Invalid(_))),
         "{rejected:?}"
     );
-    let wrong_key = test
-        .server
-        .keys
-        .put_settings(&admin, &ec.fingerprint, allowed)
-        .await;
+    let wrong_key = allow_raw_rsa(&test, &ec.fingerprint).await;
     assert!(
         matches!(wrong_key, Err(KeyError::RawRsaOnEcKey)),
         "{wrong_key:?}"
@@ -341,9 +342,7 @@ async fn raw_rsa_needs_an_admins_permission_and_never_works_under_a_manifest() {
         .await
         .expect("forbidden");
     test.sign(&id, "4", &request).await.expect("signed");
-    test.server
-        .keys
-        .put_settings(&admin, &rsa.fingerprint, allowed)
+    allow_raw_rsa(&test, &rsa.fingerprint)
         .await
         .expect("allowed");
     lock(&test, &id).await;

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod abandoned;
+mod acts;
 mod bodies;
 mod bounds;
 mod cloud;

@@ -3,8 +3,19 @@
 use std::{collections::BTreeSet, path::Path};
 
 use countersign_protocol::{
-    about::About, activation::*, audit::AuditPage, dsse::Envelope, event::Event, hsm::*,
-    operator::*, problem::ProblemCode, remote::*, session::*, signature::*, token::*,
+    about::About,
+    act::{ActOutcome, ActToSign, ActView, NewAct, SignedAct},
+    activation::*,
+    audit::AuditPage,
+    dsse::Envelope,
+    event::Event,
+    hsm::*,
+    operator::*,
+    problem::ProblemCode,
+    remote::*,
+    session::*,
+    signature::*,
+    token::*,
 };
 use countersign_server::http::{openapi, routes::access::TABLE};
 use serde::{Serialize, de::DeserializeOwned};
@@ -166,6 +177,9 @@ fn examples_are_values_of_their_types() {
     let checked = check_all![
         About,
         AcceptDevice,
+        ActOutcome,
+        ActToSign,
+        ActView,
         ActivationView,
         ApprovalOutcome,
         ApprovalTaskView,
@@ -184,6 +198,7 @@ fn examples_are_values_of_their_types() {
         KeySettings,
         LogIn,
         LoginChallenge,
+        NewAct,
         NewActivation,
         NewCertificate,
         NewInvitation,
@@ -195,6 +210,7 @@ fn examples_are_values_of_their_types() {
         SessionView,
         SignRequest,
         SignatureView,
+        SignedAct,
         SignedApproval,
         SigningKeyView,
         TokenView,

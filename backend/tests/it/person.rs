@@ -12,7 +12,7 @@ use countersign_protocol::{
     dsse::{Envelope, Payload, Unsigned},
     encoding::Base64,
     operator::{self, Enrolment, OpenedInvitation},
-    statement::{Approval, EnrolmentStatement, LoginStatement},
+    statement::{ActStatement, Approval, EnrolmentStatement, LoginStatement},
     task::{ApproveTask, ServerTask, Task},
 };
 use countersign_server::activation::Custodian;
@@ -150,6 +150,21 @@ impl Card {
             origin: task.server.origin,
             server_key: task.server.key.fingerprint(),
             nonce,
+            key: self.fingerprint(),
+            at: Timestamp::now(),
+        };
+        self.seal(&statement)
+    }
+
+    pub fn sign_act(&mut self, task: &Envelope) -> Envelope {
+        let task: ServerTask = task.peek().expect("a task");
+        let Task::SignAct(act) = task.task else {
+            panic!("another task")
+        };
+        let statement = ActStatement {
+            terms: act.terms,
+            origin: task.server.origin,
+            server_key: task.server.key.fingerprint(),
             key: self.fingerprint(),
             at: Timestamp::now(),
         };

@@ -13,7 +13,7 @@ use countersign_protocol::{
     audit::AuditEvent,
     cvc::{Curve, VerifiedDevice},
     dsse::Envelope,
-    hsm::HsmState,
+    hsm::{HsmState, RegisterCustodian},
     id::{ActivationId, HsmId, MemberId},
     mechanism::Mechanism,
 };
@@ -21,6 +21,7 @@ use countersign_server::{
     activation::{ActivationError, Approved, LockRequest},
     config::{Attachment, Config, HsmConfig},
     hsm::Connector,
+    mandate::Mandate,
     server::{Server, SimulatorConnector},
     signing::SigningError,
 };
@@ -51,7 +52,6 @@ fn pool_config(folder: &std::path::Path, count: usize) -> Config {
         id,
         attachment: Attachment::Reader("played by the test".into()),
         device: None,
-        so_pin_file: None,
     });
     config.hsms.extend(others);
     config
@@ -137,12 +137,12 @@ impl Pool {
         for hsm in ids(hsms.len()) {
             wait_for_hsm(&test, &hsm, |state| *state == HsmState::Registering).await;
             for index in [ANNA, BEN, CARLA] {
-                let admin = test.anna().person.clone();
-                let key = test.people[index].card.fingerprint();
-                let registered =
-                    test.server
-                        .activations
-                        .register(&hsm, operator(&admin), admin, key);
+                let mandate = Mandate::assumed(&test.anna().person);
+                let register = RegisterCustodian {
+                    hsm: hsm.clone(),
+                    key: test.people[index].card.fingerprint(),
+                };
+                let registered = test.server.activations.register(&mandate, register);
                 registered.await.expect("registered");
             }
         }

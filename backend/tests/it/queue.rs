@@ -77,7 +77,7 @@ async fn token(test: &TestServer, label: &str) -> TokenId {
         keys: Vec::new(),
         certificate: None,
     };
-    let created = create_token(&test.server, doug, &operator(doug), &new).await;
+    let created = create_token(&test.server, doug, &new).await;
     created.expect("a token").token.id
 }
 

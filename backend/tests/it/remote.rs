@@ -5,13 +5,14 @@ use std::{net::SocketAddr, time::Duration};
 use countersign_card::{Transport, TransportError};
 use countersign_protocol::{
     activation::EndReason, audit::AuditEvent, cvc::DeviceId, hsm::HsmState, id::HsmId,
-    mechanism::Mechanism,
+    mechanism::Mechanism, remote::AcceptDevice,
 };
 use countersign_ram::{Instruction, Request};
 use countersign_server::{
     activation::LockRequest,
     config::{Attachment, RemoteConfig, UnknownDevices},
     devices::DeviceError,
+    mandate::Mandate,
     server::Server,
 };
 use countersign_simulator::{Profile, Simulator};
@@ -171,6 +172,16 @@ async fn a_card_that_is_pulled_out_at_the_client_is_absent() {
     test.shutdown().await;
 }
 
+/// Anna's card accepts a device.
+async fn accept(test: &TestServer, device: &DeviceId, hsm: HsmId) -> Result<(), DeviceError> {
+    let mandate = Mandate::assumed(&test.anna().person);
+    let accept = AcceptDevice {
+        device: device.clone(),
+        hsm,
+    };
+    test.server.devices.accept(&mandate, &accept).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     let (mut test, address) =
@@ -182,21 +193,13 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     assert_eq!(waiting.device, id);
     assert!(test.server.hsms.all().is_empty());
 
-    let bad = test
-        .server
-        .devices
-        .accept(&admin, &id, HsmId::new("No name"))
-        .await;
+    let bad = accept(&test, &id, HsmId::new("No name")).await;
     assert!(matches!(bad, Err(DeviceError::Name(_))));
     let unknown = DeviceId("ZZNOBODY00001".parse().expect("a name"));
-    let bad = test.server.devices.accept(&admin, &unknown, hsm_id()).await;
+    let bad = accept(&test, &unknown, hsm_id()).await;
     assert!(matches!(bad, Err(DeviceError::NotWaiting(_))));
 
-    test.server
-        .devices
-        .accept(&admin, &id, hsm_id())
-        .await
-        .expect("accepted");
+    accept(&test, &id, hsm_id()).await.expect("accepted");
     assert!(test.server.remote.list_waiting().is_empty());
     test.make_ready().await;
     assert!(test.audit().await.iter().any(
@@ -231,11 +234,7 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     let other = new_card("OTHER0", Profile::VENDOR, None);
     let other_client = attach(address, &other);
     until(|| test.server.remote.list_waiting().pop()).await;
-    let taken = test
-        .server
-        .devices
-        .accept(&admin, &device(&other), hsm_id())
-        .await;
+    let taken = accept(&test, &device(&other), hsm_id()).await;
     assert!(
         matches!(taken, Err(DeviceError::NameOfAnotherDevice { .. })),
         "{taken:?}"

@@ -171,7 +171,7 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
         keys: Vec::new(),
         certificate: None,
     };
-    let token = create_token(&test.server, &doug, &operator(&doug), &new).await;
+    let token = create_token(&test.server, &doug, &new).await;
     let token = token.expect("a token");
     let hash = Sha256Digest::of(token.secret.as_bytes());
     let link = test.invite("Emil", Role::Requester).await;

@@ -1,16 +1,13 @@
 //! Every route of the API with every kind of caller: callers with the right role get past the check, all others do not.
 
 use axum::{Router, http::StatusCode};
-use countersign_protocol::{
-    operator::{NewInvitation, Role},
-    token::NewToken,
-};
+use countersign_protocol::{operator::Role, token::NewToken};
 use countersign_server::http::routes::access::{Access, TABLE};
 use countersign_simulator::Profile;
 
 use crate::{
     http::{log_in, send},
-    test_server::{ORIGIN, TestServer, create_token, operator, router},
+    test_server::{ORIGIN, TestServer, confirm, create_token, operator, router},
     tls::server::token_for,
 };
 
@@ -65,26 +62,14 @@ impl Caller {
 /// Enrols and confirms a person with these roles, and logs them in.
 async fn person(test: &mut TestServer, router: &Router, number: usize, roles: &[Role]) -> Caller {
     let admin = test.anna().person.clone();
-    let invitation = NewInvitation {
-        name: format!("Person {number}"),
-        mail: None,
-        roles: roles.to_vec(),
-    };
-    let invited = test
-        .server
-        .people
-        .invite(&operator(&admin), &invitation)
-        .await
-        .expect("invited");
-    test.enrol(&invited.link, &format!("PERS{number:02}")).await;
+    let link = test.invite_as(&format!("Person {number}"), roles).await;
+    test.enrol(&link, &format!("PERS{number:02}")).await;
     let index = test.people.len() - 1;
     let (id, key) = {
         let person = &test.people[index];
         (person.person.id.clone(), person.card.fingerprint())
     };
-    test.server
-        .people
-        .confirm_key(&admin, &operator(&admin), &id, &key)
+    confirm(&test.server, &admin, &id, key)
         .await
         .expect("confirmed");
     let cookie = log_in(test, router, index).await;
@@ -103,7 +88,7 @@ async fn program(test: &TestServer, index: usize, roles: &[Role]) -> Caller {
         days: 1,
         certificate: None,
     };
-    let created = create_token(&test.server, owner, &operator(owner), &new)
+    let created = create_token(&test.server, owner, &new)
         .await
         .expect("a token");
     Caller {

@@ -17,7 +17,7 @@ use countersign_simulator::Profile;
 
 use crate::{
     person::Card,
-    test_server::{ANNA, BEN, CARLA, TestServer, operator},
+    test_server::{ANNA, BEN, CARLA, TestServer, confirm, operator},
 };
 
 const EXTERNAL_AUTHENTICATE: u8 = 0x82;
@@ -68,11 +68,7 @@ async fn nobody_confirms_or_revokes_their_own_key() {
     test.enrol(&link, "EMIL01").await;
     let emil = test.people.last().expect("a person");
     let (person, key) = (&emil.person, emil.card.fingerprint());
-    let confirmed = test
-        .server
-        .people
-        .confirm_key(person, &operator(person), &person.id, &key)
-        .await;
+    let confirmed = confirm(&test.server, person, &person.id, key).await;
     assert!(
         matches!(confirmed, Err(PeopleError::Conflict(_))),
         "{confirmed:?}"

@@ -2,33 +2,39 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
+use countersign_card::SoPin;
 use countersign_protocol::{
     Timestamp,
+    act::{ActOutcome, ActToSign, NewAct},
     activation::{
         ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose, Quorum,
     },
     audit::{Actor, AuditEvent},
+    cvc::Fingerprint,
     digest::Sha256Digest,
     dsse::Envelope,
-    hsm::{HsmState, HsmView, InitialiseHsm},
-    id::{ActivationId, HsmId},
+    hsm::{HsmState, HsmView, InitialiseHsm, RegisterCustodian},
+    id::{ActId, ActivationId, HsmId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     mechanism::Mechanism,
-    operator::{self, Bootstrap, NewInvitation, Role},
+    operator::{self, Bootstrap, ConfirmKey, NewInvitation, OperatorView, Role},
     purpose::{NewKeyType, Scope},
     signature::{SignRequest, SignatureView},
     token::{CreatedToken, NewToken, TokenCertificate},
 };
 use countersign_server::{
     activation::{ActivationError, Approved, Requester},
+    acts::{ActError, Signed, Signer},
     clock::Clock,
     config::{
         Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig,
         TrustedProxies,
     },
-    hsm::{Connector, so_pin},
+    hsm::Connector,
     http::{self, ConnectionLimits, Connections},
+    mandate::Mandate,
+    people::PeopleError,
     server::{Server, SimulatorConnector},
     signing::SigningError,
     store,
@@ -39,6 +45,9 @@ use countersign_simulator::{Profile, Simulator};
 use tokio::net::TcpListener;
 
 use crate::person::{Card, Person, new_card};
+
+/// The SO-PIN of every simulated HSM.
+pub const SO_PIN: &str = "3537363231383830";
 
 pub const ORIGIN: &str = "http://localhost:8080";
 
@@ -61,15 +70,12 @@ pub struct TestServer {
 }
 
 pub fn config(folder: &Path, demo: bool) -> Config {
-    let so_pin = folder.join(format!("{}.so-pin", hsm_id()));
-    std::fs::write(so_pin, "3537363231383830\n").expect("written");
     Config {
         name: "Test".into(),
         listen: ([127, 0, 0, 1], 0).into(),
         public_origin: ORIGIN.into(),
         data_dir: folder.to_owned(),
         helper_port: 1,
-        so_pin_dir: Some(folder.to_owned()),
         demo,
         cardcontact_test_root: false,
         anchors: vec![],
@@ -77,7 +83,6 @@ pub fn config(folder: &Path, demo: bool) -> Config {
             id: hsm_id(),
             attachment: Attachment::Reader("played by the test".into()),
             device: None,
-            so_pin_file: None,
         }],
         lease: LeaseConfig {
             // Tests of faults leave many requests behind.
@@ -118,11 +123,31 @@ pub enum NotCreated {
     Token(TokenError),
 }
 
-/// Creates a token in the same way as the API.
+/// Confirms a key as an admin whose card signed it.
+pub async fn confirm(
+    server: &Server,
+    admin: &operator::Person,
+    person: &OperatorId,
+    fingerprint: Fingerprint,
+) -> Result<OperatorView, PeopleError> {
+    let mut tx = server.store.write().await.expect("a transaction");
+    let confirm = ConfirmKey {
+        person: person.clone(),
+        fingerprint,
+    };
+    let mandate = Mandate::assumed(admin);
+    let view = server
+        .people
+        .confirm_key(&mut tx, &mandate, &confirm)
+        .await?;
+    tx.commit().await.expect("stored");
+    Ok(view)
+}
+
+/// Creates a token as a requester whose card signed it.
 pub async fn create_token(
     server: &Server,
     owner: &operator::Person,
-    actor: &Actor,
     new: &NewToken,
 ) -> Result<CreatedToken, NotCreated> {
     let certificate = new.certificate.as_ref().map(|pem| {
@@ -135,8 +160,15 @@ pub async fn create_token(
         })
     });
     let certificate = certificate.transpose().map_err(NotCreated::Certificate)?;
-    let created = server.tokens.create(owner, actor, new, certificate).await;
-    created.map_err(NotCreated::Token)
+    let mut tx = server.store.write().await.expect("a transaction");
+    let mandate = Mandate::assumed(owner);
+    let created = server
+        .tokens
+        .create(&mut tx, &mandate, new, certificate)
+        .await
+        .map_err(NotCreated::Token)?;
+    tx.commit().await.expect("stored");
+    Ok(created)
 }
 
 pub async fn start(folder: &Path, hsm: &Simulator) -> Server {
@@ -230,14 +262,8 @@ impl TestServer {
             .await;
             let admin = test.anna().person.clone();
             let person = test.people.last().expect("a person");
-            test.server
-                .people
-                .confirm_key(
-                    &admin,
-                    &operator(&admin),
-                    &person.person.id,
-                    &person.card.fingerprint(),
-                )
+            let key = person.card.fingerprint();
+            confirm(&test.server, &admin, &person.person.id, key)
                 .await
                 .expect("confirmed");
         }
@@ -296,18 +322,22 @@ impl TestServer {
     }
 
     pub async fn invite(&self, name: &str, role: Role) -> String {
+        self.invite_as(name, &[role]).await
+    }
+
+    pub async fn invite_as(&self, name: &str, roles: &[Role]) -> String {
         let admin = &self.anna().person;
         let invitation = NewInvitation {
             name: name.into(),
             mail: None,
-            roles: vec![role],
+            roles: roles.to_vec(),
         };
-        self.server
-            .people
-            .invite(&operator(admin), &invitation)
-            .await
-            .expect("invited")
-            .link
+        let mut tx = self.server.store.write().await.expect("a transaction");
+        let mandate = Mandate::assumed(admin);
+        let invited = self.server.people.invite(&mut tx, &mandate, invitation);
+        let link = invited.await.expect("invited").link;
+        tx.commit().await.expect("stored");
+        link
     }
 
     pub async fn enrol(&mut self, link: &str, serial: &str) {
@@ -339,11 +369,14 @@ impl TestServer {
 
     pub async fn register_custodians(&self) {
         for index in [ANNA, BEN, CARLA] {
-            let admin = self.anna().person.clone();
-            let key = self.people[index].card.fingerprint();
+            let mandate = Mandate::assumed(&self.anna().person);
+            let register = RegisterCustodian {
+                hsm: hsm_id(),
+                key: self.people[index].card.fingerprint(),
+            };
             self.server
                 .activations
-                .register(&hsm_id(), operator(&admin), admin, key)
+                .register(&mandate, register)
                 .await
                 .expect("registered");
         }
@@ -354,21 +387,49 @@ impl TestServer {
             required: 2,
             total: 3,
         };
-        let options = countersign_card::PkaOptions::new(2, 3, false).expect("a quorum");
         let request = InitialiseHsm {
+            hsm: hsm_id(),
             quorum,
             allow_replace: false,
-            erase: None,
+            erase: hsm_id(),
         };
-        let pin = so_pin::obtain(&self.server.config, &hsm_id())
-            .await
-            .expect("a SO-PIN");
-        let admin = operator(&self.anna().person);
+        let so_pin = SoPin::from_hex(SO_PIN).expect("an SO-PIN");
+        let mandate = Mandate::assumed(&self.anna().person);
         self.server
             .activations
-            .initialise(&hsm_id(), admin, options, request, pin)
+            .initialise(&mandate, request, so_pin)
             .await
             .expect("initialised");
+    }
+
+    /// The person as the API knows them when they are logged in.
+    pub fn signer(&self, index: usize) -> Signer {
+        let person = &self.people[index];
+        Signer {
+            person: person.person.clone(),
+            key: person.card.fingerprint(),
+        }
+    }
+
+    pub async fn propose(&self, index: usize, act: NewAct) -> Result<ActToSign, ActError> {
+        self.server
+            .acts
+            .propose(&self.signer(index), act, None)
+            .await
+    }
+
+    /// This person's card signs a pending act.
+    pub async fn sign_act(&mut self, index: usize, id: &ActId) -> Signed {
+        let signer = self.signer(index);
+        let task = self.server.acts.task(&signer, id).await?;
+        let statement = self.people[index].card.sign_act(&task);
+        self.server.acts.sign(signer, id.clone(), statement).await
+    }
+
+    /// This person proposes and signs an act.
+    pub async fn perform(&mut self, index: usize, act: NewAct) -> Result<ActOutcome, ActError> {
+        let id = self.propose(index, act).await?.act.terms.id;
+        self.sign_act(index, &id).await
     }
 
     pub async fn generate(&mut self, label: &str, key_type: NewKeyType) {

@@ -51,12 +51,7 @@ pub struct AllowRawRsa {
 /// An act with all facts that its signers see and sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Act {
     /// Create a link with which somebody can enrol a key.
     InvitePerson {
@@ -88,6 +83,7 @@ pub enum Act {
         key: Fingerprint,
     },
     /// Erase an HSM and set its quorum.
+    #[serde(rename_all = "camelCase")]
     InitialiseHsm {
         /// The HSM.
         hsm: HsmName,
@@ -335,7 +331,7 @@ impl ActState {
 pub struct ActToSign {
     /// The act.
     pub act: ActView,
-    /// The [`crate::task::Task::SignAct`] for the helper of the person who asked.
+    /// The task for the helper of the person who asked.
     pub task: Envelope,
 }
 
@@ -344,7 +340,7 @@ pub struct ActToSign {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedAct {
-    /// The signed [`crate::statement::ActStatement`].
+    /// The statement about the act, which the person's card signed.
     pub statement: Envelope,
 }
 

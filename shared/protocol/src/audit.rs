@@ -92,7 +92,7 @@ pub enum AuditEvent {
         act: ActId,
         /// The key that signed.
         key: Fingerprint,
-        /// The signed [`crate::statement::ActStatement`], with which anybody can check the signature.
+        /// The signed statement about the act, with which anybody can check the signature.
         statement: Envelope,
     },
     /// An act was signed by everybody, but could not be carried out. Its last signature does not count.

@@ -38,7 +38,7 @@ use crate::{
 
 /// The number of acts that one person may propose at once, and the time after which one more is possible. Each leaves entries in
 /// the audit log.
-const PROPOSALS: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+const PROPOSALS: NonZeroU32 = NonZeroU32::MIN.saturating_add(119);
 const PROPOSAL_PERIOD: Duration = Duration::from_secs(20);
 
 /// The services that carry out acts.

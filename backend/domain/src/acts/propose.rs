@@ -18,7 +18,7 @@ use crate::{
 /// How long an act awaits its signatures.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// The largest number of acts of one person that await signatures.
-const MOST_PENDING: usize = 32;
+const MOST_PENDING: usize = 100;
 
 impl Acts {
     /// Proposes an act, and creates the task for the helper of the person who proposes it. `certificate` is the client certificate

@@ -127,7 +127,6 @@ mod tests {
             public_origin: origin.into(),
             data_dir: PathBuf::new(),
             helper_port: 1,
-            so_pin_dir: None,
             demo,
             cardcontact_test_root: false,
             anchors: vec![],
@@ -145,7 +144,6 @@ mod tests {
             id: HsmId::new(id),
             attachment: Attachment::Simulator("hsm.json".into()),
             device: None,
-            so_pin_file: None,
         }
     }
 

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::{
     events::Changes,
+    mandate::Mandate,
     random,
     store::{invitations::Invitation, operators::Operator},
 };
@@ -52,7 +53,14 @@ impl Server {
             mail: None,
             roles: vec![Role::Custodian],
         };
-        let created = self.people.invite(&Actor::Server, &new).await.unwrap();
+        let admin = Person {
+            id: OperatorId::new("anna"),
+            name: "Anna".into(),
+        };
+        let mandate = Mandate::signed_by(admin);
+        let mut tx = self.people.store.write().await.unwrap();
+        let created = self.people.invite(&mut tx, &mandate, new).await.unwrap();
+        tx.commit().await.unwrap();
         let (_, code) = created.link.split_once('#').unwrap();
         (created.invitation.id, code.to_owned())
     }

@@ -18,7 +18,7 @@ use countersign_server::activation::LockRequest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::test_server::{DOUG, TestServer, hsm_id, operator};
+use crate::test_server::{DOUG, TestServer, confirm, hsm_id, operator};
 
 /// A response.
 pub struct Reply {
@@ -82,7 +82,7 @@ impl Client {
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             days: 1,
         };
-        let created = crate::test_server::create_token(&test.server, owner, &operator(owner), &new)
+        let created = crate::test_server::create_token(&test.server, owner, &new)
             .await
             .expect("a token");
         let bearer = format!("Bearer {}", created.secret);
@@ -221,15 +221,13 @@ pub async fn another_requester(test: &mut TestServer) -> usize {
     test.enrol(&link, "ERIN01").await;
     let admin = test.anna().person.clone();
     let erin = test.people.last().expect("Erin");
-    test.server
-        .people
-        .confirm_key(
-            &admin,
-            &operator(&admin),
-            &erin.person.id,
-            &erin.card.fingerprint(),
-        )
-        .await
-        .expect("confirmed");
+    confirm(
+        &test.server,
+        &admin,
+        &erin.person.id,
+        erin.card.fingerprint(),
+    )
+    .await
+    .expect("confirmed");
     test.people.len() - 1
 }

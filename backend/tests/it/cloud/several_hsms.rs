@@ -3,12 +3,13 @@
 use countersign_card::{InitializeOptions, PkaOptions, SmartCardHsm, SoPin};
 use countersign_protocol::{
     activation::{ActivationState, Join, NewActivation, NewPurpose},
+    hsm::RegisterCustodian,
     id::{ActivationId, HsmId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     purpose::{NewKeyType, Scope},
 };
-use countersign_server::{activation::Approved, server::SimulatorConnector};
+use countersign_server::{activation::Approved, mandate::Mandate, server::SimulatorConnector};
 use countersign_simulator::Profile;
 use serde_json::Value;
 
@@ -101,12 +102,15 @@ async fn attach_second(test: &mut TestServer) {
         .wait_for(|snapshot| snapshot.device().is_some())
         .await
         .expect("found");
-    let admin = test.anna().person.clone();
+    let mandate = Mandate::assumed(&test.anna().person);
     for index in [ANNA, BEN, CARLA] {
-        let key = test.people[index].card.fingerprint();
+        let register = RegisterCustodian {
+            hsm: second(),
+            key: test.people[index].card.fingerprint(),
+        };
         test.server
             .activations
-            .register(&second(), operator(&admin), admin.clone(), key)
+            .register(&mandate, register)
             .await
             .expect("registered");
     }

@@ -139,8 +139,7 @@ fn must_write(server: &Server, setting: &Setting) {
     for (method, path) in [
         ("POST", "/api/v1/session/challenge"),
         ("POST", "/api/v1/enrolment/open"),
-        ("POST", "/api/v1/invitations"),
-        ("POST", "/api/v1/tokens"),
+        ("POST", "/api/v1/acts"),
         ("PUT", "/api/v1/keys/{fingerprint}/settings"),
         ("POST", "/api/v1/activations"),
         ("POST", "/api/v1/activations/{id}/decline"),

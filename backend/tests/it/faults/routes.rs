@@ -10,15 +10,15 @@ use axum::{
     http::{StatusCode, header},
 };
 use countersign_protocol::{
-    activation::{ActivationState, Decline, NewActivation, Quorum},
+    act::{NewAct, SignedAct},
+    activation::{ActivationState, Decline, NewActivation},
     cvc::Fingerprint,
     digest::Sha256Digest,
     encoding::Base64,
-    hsm::{InitialiseHsm, KeySettings, NewCertificate, RegisterCustodian},
-    id::{ActivationId, HsmId, OperatorId},
+    hsm::{KeySettings, NewCertificate},
+    id::{ActId, ActivationId, OperatorId},
     mechanism::Mechanism,
-    operator::{Bootstrap, ConfirmKey, Enrolment, NewInvitation, OpenInvitation, Role},
-    remote::AcceptDevice,
+    operator::{Bootstrap, Enrolment, NewInvitation, OpenInvitation, Role},
     session::{LogIn, LoginChallenge},
     signature::SignRequest,
     token::NewToken,
@@ -30,9 +30,7 @@ use crate::{
     cloud::client::{device, key, lock, public_key},
     http::{json, send},
     pki,
-    test_server::{
-        ANNA, BEN, CARLA, DOUG, TestServer, anything, create_token, hsm_id, operator, router,
-    },
+    test_server::{ANNA, BEN, CARLA, DOUG, TestServer, anything, create_token, hsm_id, router},
     tls::server::token_for,
 };
 
@@ -103,25 +101,13 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "POST",
-        path: "/api/v1/operators/{id}/confirm",
-        caller: ADMIN,
-        fill: |setting, _| {
-            let (id, fingerprint) = &setting.newcomer;
-            let confirm = ConfirmKey {
-                fingerprint: *fingerprint,
-            };
-            (vec![id.to_string()], text(&confirm))
-        },
-    },
-    Route {
-        method: "POST",
         path: "/api/v1/operators/{id}/revoke",
         caller: ADMIN,
         fill: |setting, _| (vec![setting.newcomer.0.to_string()], String::new()),
     },
     Route {
         method: "POST",
-        path: "/api/v1/invitations",
+        path: "/api/v1/acts",
         caller: ADMIN,
         fill: |_, number| {
             let invitation = NewInvitation {
@@ -129,8 +115,29 @@ pub const ROUTES: &[Route] = &[
                 mail: None,
                 roles: vec![Role::Auditor],
             };
-            (vec![], text(&invitation))
+            (vec![], text(&NewAct::InvitePerson(invitation)))
         },
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/acts/{id}/task",
+        caller: REQUESTER,
+        fill: |setting, number| (vec![setting.acts[number].to_string()], String::new()),
+    },
+    Route {
+        method: "POST",
+        path: "/api/v1/acts/{id}/signatures",
+        caller: ADMIN,
+        fill: |setting, _| {
+            let (id, signed) = &setting.used_act;
+            (vec![id.to_string()], text(signed))
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/acts/{id}",
+        caller: REQUESTER,
+        fill: |setting, number| (vec![setting.acts[number].to_string()], String::new()),
     },
     Route {
         method: "DELETE",
@@ -157,59 +164,16 @@ pub const ROUTES: &[Route] = &[
         fill: nothing,
     },
     Route {
-        method: "POST",
-        path: "/api/v1/tokens",
-        caller: REQUESTER,
-        fill: |_, number| (vec![], new_token(number)),
-    },
-    Route {
         method: "DELETE",
         path: "/api/v1/tokens/{id}",
         caller: REQUESTER,
         fill: |setting, number| (vec![setting.tokens[number].clone()], String::new()),
     },
     Route {
-        method: "POST",
-        path: "/api/v1/hsms/{id}/initialise",
-        caller: ADMIN,
-        fill: |_, _| {
-            // Without the HSM's name the request is rejected, so that the keys stay.
-            let initialise = InitialiseHsm {
-                quorum: Quorum {
-                    required: 2,
-                    total: 3,
-                },
-                allow_replace: false,
-                erase: None,
-            };
-            (vec![hsm_id().to_string()], text(&initialise))
-        },
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/hsms/{id}/custodians",
-        caller: ADMIN,
-        fill: |setting, _| {
-            let register = RegisterCustodian {
-                key: setting.newcomer.1,
-            };
-            (vec![hsm_id().to_string()], text(&register))
-        },
-    },
-    Route {
         method: "DELETE",
         path: "/api/v1/hsms/{id}",
         caller: ADMIN,
         fill: |_, _| (vec![hsm_id().to_string()], String::new()),
-    },
-    Route {
-        method: "POST",
-        path: "/api/v1/devices/{device}/accept",
-        caller: ADMIN,
-        fill: |_, _| {
-            let hsm = HsmId::new("remote");
-            (vec![DEVICE.into()], text(&AcceptDevice { hsm }))
-        },
     },
     Route {
         method: "POST",
@@ -236,10 +200,8 @@ pub const ROUTES: &[Route] = &[
         method: "PUT",
         path: "/api/v1/keys/{fingerprint}/settings",
         caller: ADMIN,
-        fill: |setting, number| {
-            let settings = KeySettings {
-                raw_rsa: number % 2 == 0,
-            };
+        fill: |setting, _| {
+            let settings = KeySettings { raw_rsa: false };
             (vec![setting.rsa.to_hex()], text(&settings))
         },
     },
@@ -339,13 +301,29 @@ fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("JSON")
 }
 
-fn new_token(number: usize) -> String {
-    text(&NewToken {
+/// An invitation that Anna has signed, with her signature.
+async fn used_act(test: &mut TestServer) -> (ActId, SignedAct) {
+    let act = NewAct::InvitePerson(NewInvitation {
+        name: "Grace".into(),
+        mail: None,
+        roles: vec![Role::Auditor],
+    });
+    let proposed = test.propose(ANNA, act).await.expect("proposed");
+    let id = proposed.act.terms.id;
+    let statement = test.anna_mut().card.sign_act(&proposed.task);
+    let signer = test.signer(ANNA);
+    let signed = test.server.acts.sign(signer, id.clone(), statement.clone());
+    signed.await.expect("signed");
+    (id, SignedAct { statement })
+}
+
+fn new_token(number: usize) -> NewToken {
+    NewToken {
         label: format!("pipeline {number}"),
         keys: vec![],
         days: 1,
         certificate: None,
-    })
+    }
 }
 
 fn new_activation(reason: &str) -> String {
@@ -384,6 +362,10 @@ pub struct Setting {
     invitation_code: String,
     invitations: Vec<String>,
     tokens: Vec<String>,
+    /// Proposed tokens of Doug.
+    acts: Vec<ActId>,
+    /// An act that Anna signed.
+    used_act: (ActId, SignedAct),
     activations: Vec<String>,
     used_log_in: String,
     used_approval: String,
@@ -422,23 +404,25 @@ impl Setting {
             let name = format!("cancelled {number}");
             activations.push(test.request_signatures("rsa", &[&name]).await.to_string());
         }
-        let (admin, doug) = (test.anna().person.clone(), test.doug().person.clone());
+        let doug = test.doug().person.clone();
         let mut tokens = Vec::new();
+        let mut acts = Vec::new();
         for number in 0..ATTEMPTS {
-            let new = serde_json::from_str(&new_token(number)).expect("a token");
-            let created = create_token(&test.server, &doug, &operator(&doug), &new).await;
+            let new = new_token(number);
+            let created = create_token(&test.server, &doug, &new).await;
             tokens.push(created.expect("a token").token.id.to_string());
+            let proposed = test.propose(DOUG, NewAct::CreateToken(new)).await;
+            acts.push(proposed.expect("proposed").act.terms.id);
         }
+        let used_act = used_act(test).await;
         let mut invitations = Vec::new();
         for number in 0..ATTEMPTS {
-            let new = NewInvitation {
-                name: format!("Nobody {number}"),
-                mail: None,
-                roles: vec![Role::Auditor],
-            };
-            let created = test.server.people.invite(&operator(&admin), &new).await;
-            invitations.push(created.expect("invited").invitation.id.to_string());
+            test.invite(&format!("Nobody {number}"), Role::Auditor)
+                .await;
         }
+        let all = test.server.views.invitations().await.expect("invitations");
+        let nobody = all.iter().filter(|one| one.name.starts_with("Nobody"));
+        invitations.extend(nobody.map(|one| one.id.to_string()));
         let link = test.invite("Eve", Role::Custodian).await;
         test.enrol(&link, "EVE001").await;
         let eve = test.people.last().expect("Eve");
@@ -463,6 +447,8 @@ impl Setting {
             invitation_code: code.to_owned(),
             invitations,
             tokens,
+            acts,
+            used_act,
             activations,
             used_log_in,
             used_approval,

@@ -31,7 +31,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     person::new_card,
-    test_server::{NotCreated, TestServer, config, operator, start_with},
+    test_server::{NotCreated, TestServer, config, start_with},
 };
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -194,7 +194,7 @@ pub async fn token_for(
         days: 1,
         certificate,
     };
-    crate::test_server::create_token(&test.server, doug, &operator(doug), &new).await
+    crate::test_server::create_token(&test.server, doug, &new).await
 }
 
 fn client_config(
