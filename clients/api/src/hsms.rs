@@ -1,20 +1,11 @@
-use std::time::Duration;
-
 use countersign_protocol::{
     cvc::Fingerprint,
     encoding::Base64,
-    hsm::{HsmView, InitialiseHsm, KeySettings, NewCertificate, RegisterCustodian, SigningKeyView},
+    hsm::{HsmView, KeySettings, NewCertificate, SigningKeyView},
     id::HsmId,
 };
 
-use crate::{
-    client::{Client, Limit},
-    error::ClientError,
-    path::segment,
-};
-
-/// Initialising takes this long at most, because a person may have to enter the SO-PIN on the server's terminal.
-const INITIALISE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+use crate::{client::Client, error::ClientError, path::segment};
 
 fn path(id: &HsmId) -> String {
     format!("/hsms/{}", segment(id.as_str()))
@@ -27,28 +18,6 @@ impl Client {
 
     pub fn hsm(&self, id: &HsmId) -> Result<HsmView, ClientError> {
         self.get(&path(id))
-    }
-
-    /// Initialises an HSM, which erases it. Waits up to 15 minutes for the SO-PIN to be entered on the server.
-    pub fn initialise_hsm(&self, id: &HsmId, body: &InitialiseHsm) -> Result<HsmView, ClientError> {
-        self.post_with(
-            &format!("{}/initialise", path(id)),
-            body,
-            &[],
-            Limit::Response(INITIALISE_TIMEOUT),
-        )
-        .map(|(_, hsm)| hsm)
-    }
-
-    /// Registers a confirmed key as a custodian key of an HSM.
-    pub fn register_custodian(
-        &self,
-        id: &HsmId,
-        body: &RegisterCustodian,
-    ) -> Result<HsmView, ClientError> {
-        let limit = Limit::Response(self.timeouts().hsm);
-        self.post_with(&format!("{}/custodians", path(id)), body, &[], limit)
-            .map(|(_, hsm)| hsm)
     }
 
     /// Lists the signing keys of all HSMs.
@@ -67,7 +36,7 @@ impl Client {
         self.delete(&format!("/keys/{}/certificate", key.to_hex()))
     }
 
-    /// Changes the settings of a key. Requires the role admin.
+    /// Changes the settings of a key. Requires the role admin. Raw RSA can only be forbidden in this way.
     pub fn put_key_settings(
         &self,
         key: &Fingerprint,

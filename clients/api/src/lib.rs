@@ -15,6 +15,7 @@
 
 mod activation_settings;
 mod activations;
+mod acts;
 mod audit;
 mod client;
 mod client_certificate;

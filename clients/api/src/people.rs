@@ -3,8 +3,8 @@
 use countersign_protocol::{
     id::{InvitationId, OperatorId},
     operator::{
-        Bootstrap, ConfirmKey, CreatedInvitation, Enrolment, InvitationView, NewInvitation,
-        OpenInvitation, OpenedInvitation, OperatorView,
+        Bootstrap, CreatedInvitation, Enrolment, InvitationView, OpenInvitation, OpenedInvitation,
+        OperatorView,
     },
 };
 
@@ -30,18 +30,6 @@ impl Client {
         self.get("/operators")
     }
 
-    /// Confirms an enrolled key after its fingerprint was compared with the person.
-    pub fn confirm_key(
-        &self,
-        id: &OperatorId,
-        body: &ConfirmKey,
-    ) -> Result<OperatorView, ClientError> {
-        self.post(
-            &format!("/operators/{}/confirm", segment(id.as_str())),
-            body,
-        )
-    }
-
     pub fn revoke_key(&self, id: &OperatorId) -> Result<OperatorView, ClientError> {
         self.post_empty(
             &format!("/operators/{}/revoke", segment(id.as_str())),
@@ -51,10 +39,6 @@ impl Client {
 
     pub fn invitations(&self) -> Result<Vec<InvitationView>, ClientError> {
         self.get("/invitations")
-    }
-
-    pub fn invite(&self, body: &NewInvitation) -> Result<CreatedInvitation, ClientError> {
-        self.post("/invitations", body)
     }
 
     pub fn revoke_invitation(&self, id: &InvitationId) -> Result<(), ClientError> {

@@ -1,7 +1,4 @@
-use countersign_protocol::{
-    id::TokenId,
-    token::{CreatedToken, NewToken, TokenView},
-};
+use countersign_protocol::{id::TokenId, token::TokenView};
 
 use crate::{client::Client, error::ClientError, path::segment};
 
@@ -9,10 +6,6 @@ impl Client {
     /// Lists the caller's tokens, or every token for an admin.
     pub fn tokens(&self) -> Result<Vec<TokenView>, ClientError> {
         self.get("/tokens")
-    }
-
-    pub fn create_token(&self, body: &NewToken) -> Result<CreatedToken, ClientError> {
-        self.post("/tokens", body)
     }
 
     pub fn revoke_token(&self, id: &TokenId) -> Result<(), ClientError> {

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, ensure};
 use countersign_client::{Client, Token};
 use countersign_protocol::{
+    act::NewAct,
     activation::{ActivationState, ActivationView, Join, NewActivation, NewPurpose, Quorum},
     cvc::DeviceId,
     hsm::{HsmView, InitialiseHsm, RegisterCustodian},
@@ -69,13 +70,9 @@ impl DeploymentSetup {
     /// Several HSMs with their ids.
     pub fn with_hsms(folder: &Path, hsms: Vec<(String, Attachment)>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let so_pin_file = folder.join("so-pin");
-        std::fs::write(&so_pin_file, SO_PIN)?;
-        let hsms = hsms.into_iter().map(|(id, attachment)| HsmSetup {
-            id,
-            attachment,
-            so_pin_file: so_pin_file.clone(),
-        });
+        let hsms = hsms
+            .into_iter()
+            .map(|(id, attachment)| HsmSetup { id, attachment });
         let server = ServerSetup::new(&folder.join("server"), hsms.collect())?;
         let cards = NAMES
             .iter()
@@ -135,7 +132,6 @@ impl Deployment {
     /// A step failed.
     pub fn without_keys(setup: DeploymentSetup, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
         let deployment = Self::with_people(setup, say)?;
-        let admin = &deployment.anna().browser;
         let hsm = HsmId::new(HSM);
         deployment.wait_for_hsm(|hsm| hsm.device.is_some())?;
         say(&format!(
@@ -145,14 +141,14 @@ impl Deployment {
             required: 2,
             total: 3,
         };
-        admin.initialise_hsm(
-            &hsm,
-            &InitialiseHsm {
-                quorum,
-                allow_replace: false,
-                erase: None,
-            },
-        )?;
+        deployment.setup.server.deposit_so_pin(HSM, SO_PIN)?;
+        let initialise = NewAct::InitialiseHsm(InitialiseHsm {
+            hsm: hsm.clone(),
+            quorum,
+            allow_replace: false,
+            erase: hsm.clone(),
+        });
+        deployment.anna().perform(&deployment.helper, &initialise)?;
         deployment.register_custodians(&hsm)?;
         Ok(deployment)
     }
@@ -176,7 +172,7 @@ impl Deployment {
             days: 1,
             certificate: None,
         };
-        let secret = people.doug.browser.create_token(&new)?.secret;
+        let secret = people.doug.create_token(&helper, new)?.secret;
         write_private(&token_file, &secret)?;
         let cli_config = setup.folder.join("config.toml");
         let mut lines = format!(
@@ -237,9 +233,12 @@ impl Deployment {
 
     /// Registers Anna, Ben and Carla on an HSM that was initialised for three custodians.
     pub fn register_custodians(&self, hsm: &HsmId) -> anyhow::Result<()> {
-        let admin = &self.anna().browser;
         for person in self.people.custodians() {
-            admin.register_custodian(hsm, &RegisterCustodian { key: person.key() })?;
+            let register = NewAct::RegisterCustodian(RegisterCustodian {
+                hsm: hsm.clone(),
+                key: person.key(),
+            });
+            self.anna().perform(&self.helper, &register)?;
         }
         Ok(())
     }
@@ -405,13 +404,13 @@ fn enrol_all(
             mail: None,
             roles: vec![role],
         };
-        let link = anna.browser.invite(&new)?.link;
+        let link = anna.invite(helper, new)?.link;
         let person = Person::enrol(helper, browser()?, &link, &card(name)?)?;
-        let confirmed = ConfirmKey {
+        let confirm = NewAct::ConfirmKey(ConfirmKey {
+            person: person.operator.person.id.clone(),
             fingerprint: person.key(),
-        };
-        anna.browser
-            .confirm_key(&person.operator.person.id, &confirmed)?;
+        });
+        anna.perform(helper, &confirm)?;
         person.log_in(helper)?;
         Ok(person)
     };

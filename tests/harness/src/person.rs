@@ -3,13 +3,15 @@
 use anyhow::{Context, bail};
 use countersign_client::Client;
 use countersign_protocol::{
+    act::{ActOutcome, ActResult, ActToSign, NewAct, SignedAct},
     activation::{ActivationView, ApprovalOutcome},
     cvc::{DeviceId, Fingerprint},
     helper::{Answer, EnrolKey, Operation},
-    id::ActivationId,
+    id::{ActId, ActivationId},
     limits::MAX_POOL,
-    operator::{Enrolment, OpenInvitation, OperatorView},
+    operator::{CreatedInvitation, Enrolment, NewInvitation, OpenInvitation, OperatorView},
     session::LogIn,
+    token::{CreatedToken, NewToken},
 };
 
 use crate::helper::{Helper, HelperConnection};
@@ -108,6 +110,60 @@ impl Person {
             bail!("unexpected answer to a log-in");
         };
         Ok(LogIn { statement })
+    }
+
+    /// Proposes an act, and signs it.
+    ///
+    /// # Errors
+    /// Helper or server rejected it.
+    pub fn perform(&self, helper: &Helper, new: &NewAct) -> anyhow::Result<ActOutcome> {
+        let proposed = self.browser.propose_act(new)?;
+        self.sign(helper, proposed)
+    }
+
+    /// Signs an act that somebody else proposed.
+    ///
+    /// # Errors
+    /// Helper or server rejected it.
+    pub fn sign_act(&self, helper: &Helper, id: &ActId) -> anyhow::Result<ActOutcome> {
+        let to_sign = self.browser.act_task(id)?;
+        self.sign(helper, to_sign)
+    }
+
+    fn sign(
+        &self,
+        helper: &Helper,
+        ActToSign { act, task }: ActToSign,
+    ) -> anyhow::Result<ActOutcome> {
+        let operation = Operation::SignAct { task };
+        let Answer::Statement { statement } = helper.connect(&self.origin)?.request(operation)?
+        else {
+            bail!("unexpected answer to an act");
+        };
+        let signed = SignedAct { statement };
+        Ok(self.browser.sign_act(&act.terms.id, &signed)?)
+    }
+
+    /// Invites somebody.
+    ///
+    /// # Errors
+    /// Helper or server rejected it.
+    pub fn invite(&self, helper: &Helper, new: NewInvitation) -> anyhow::Result<CreatedInvitation> {
+        match self.perform(helper, &NewAct::InvitePerson(new))?.result {
+            ActResult::Invitation(created) => Ok(created),
+            _ => bail!("the act made no invitation"),
+        }
+    }
+
+    /// Creates an API token.
+    ///
+    /// # Errors
+    /// Helper or server rejected it.
+    pub fn create_token(&self, helper: &Helper, new: NewToken) -> anyhow::Result<CreatedToken> {
+        match self.perform(helper, &NewAct::CreateToken(new))?.result {
+            ActResult::Token(created) => Ok(created),
+            _ => bail!("the act made no token"),
+        }
     }
 
     /// Approves, and signs again until the HSM has accepted this custodian.

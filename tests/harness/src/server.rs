@@ -1,10 +1,12 @@
 //! The server program.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
+use anyhow::{Context, ensure};
 use countersign_client::{Client, Options, ServerUrl, Token};
 
 use crate::{
@@ -42,7 +44,6 @@ pub struct Tls {
 pub struct HsmSetup {
     pub id: String,
     pub attachment: Attachment,
-    pub so_pin_file: PathBuf,
 }
 
 /// How a signing HSM is attached.
@@ -121,6 +122,32 @@ impl ServerSetup {
         })
     }
 
+    /// Deposits the SO-PIN of an HSM for one initialisation, as its operator does at the machine.
+    ///
+    /// # Errors
+    /// The program failed; the message quotes its output.
+    pub fn deposit_so_pin(&self, hsm: &str, so_pin: &str) -> anyhow::Result<()> {
+        let mut child = Command::new(built("countersign-server")?)
+            .args(["so-pin", hsm, "--demo", "--config"])
+            .arg(self.data.join("server.toml"))
+            .arg("--data-dir")
+            .arg(&self.data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().context("no standard input")?;
+        writeln!(input, "{so_pin}")?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
     fn config(&self) -> anyhow::Result<String> {
         let mut text = String::new();
         for hsm in &self.hsms {
@@ -133,11 +160,7 @@ impl ServerSetup {
                     format!("remote = true\ndevice = {:?}", connector.device()?.as_str())
                 }
             };
-            text.push_str(&format!(
-                "[[hsm]]\nid = {:?}\n{attachment}\nso_pin_file = {:?}\n\n",
-                hsm.id,
-                hsm.so_pin_file.display().to_string(),
-            ));
+            text.push_str(&format!("[[hsm]]\nid = {:?}\n{attachment}\n\n", hsm.id,));
         }
         if let Some(tls) = &self.tls {
             text.push_str(&format!(

@@ -30,11 +30,12 @@ fn no_log_and_no_database_holds_a_pin_a_token_or_a_code() -> anyhow::Result<()> 
         &folder.path().join("signatures"),
         &mut say,
     )?;
-    let invited = deployment.anna().browser.invite(&NewInvitation {
+    let new = NewInvitation {
         name: "Erin".into(),
         mail: None,
         roles: vec![Role::Auditor],
-    })?;
+    };
+    let invited = deployment.anna().invite(&deployment.helper, new)?;
     let (_, code) = invited
         .link
         .split_once('#')

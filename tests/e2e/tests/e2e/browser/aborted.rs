@@ -25,8 +25,8 @@ fn requests(open: &ActivationId, key: &Fingerprint) -> (Vec<Value>, usize) {
         request("POST", "/session/challenge", Value::Null),
         request(
             "POST",
-            "/invitations",
-            json!({"name": "Guest", "roles": ["auditor"]}),
+            "/acts",
+            json!({"type": "invite-person", "name": "Guest", "roles": ["auditor"]}),
         ),
         request(
             "PUT",
@@ -39,8 +39,8 @@ fn requests(open: &ActivationId, key: &Fingerprint) -> (Vec<Value>, usize) {
         request("POST", "/enrolment/open", json!({"code": "AAAA"})),
         request(
             "POST",
-            &format!("/hsms/{HSM}/custodians"),
-            json!({"key": key}),
+            "/acts/none/signatures",
+            json!({"statement": {"payload": "", "payloadType": "", "signatures": []}}),
         ),
         request("DELETE", &format!("/hsms/{HSM}"), Value::Null),
         request("POST", &format!("/activations/{open}/task"), Value::Null),
@@ -91,11 +91,12 @@ async fn aborted_requests_of_a_page_leave_the_server_as_it_was() -> anyhow::Resu
     }
 
     tokio::task::block_in_place(|| {
-        deployment.anna().browser.invite(&NewInvitation {
+        let new = NewInvitation {
             name: "Frank".into(),
             mail: None,
             roles: vec![Role::Requester],
-        })?;
+        };
+        deployment.anna().invite(&deployment.helper, new)?;
         crash::audit(&deployment)?;
         anyhow::ensure!(!deployment.requester.activation(&open)?.state.is_ended());
         anyhow::Ok(())

@@ -88,12 +88,13 @@ async fn a_custodian_consents_once_for_all_hsms_of_a_pool() -> anyhow::Result<()
 /// Doug creates a second token and requests signatures of files. Returns when both HSMs wait for approvals.
 fn request(pool: &Pool) -> anyhow::Result<ActivationId> {
     let deployment = &pool.deployment;
-    deployment.doug().browser.create_token(&NewToken {
+    let new = NewToken {
         label: "nightly build of board 7".into(),
         keys: vec![EC_KEY.into()],
         days: 90,
         certificate: None,
-    })?;
+    };
+    deployment.doug().create_token(&deployment.helper, new)?;
     let files = Manifest::new((0..FILES).map(file).collect())?;
     let new = NewActivation {
         hsm: None,

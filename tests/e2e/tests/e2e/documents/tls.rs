@@ -39,12 +39,14 @@ fn a_program_identifies_itself_with_a_client_certificate() -> anyhow::Result<()>
     };
     newcomer.shell.run(create)?;
     let certificate = std::fs::read_to_string(newcomer.shell.path("client.pem"))?;
-    newcomer.deployment.doug().browser.create_token(&NewToken {
+    let new = NewToken {
         label: "build7".into(),
         keys: vec![],
         days: 1,
         certificate: Some(certificate),
-    })?;
+    };
+    let deployment = &newcomer.deployment;
+    deployment.doug().create_token(&deployment.helper, new)?;
     newcomer.shell.run(curl)?.must_have("firmware")?;
 
     let config = page.files(HEADING, "toml")?;

@@ -7,7 +7,11 @@ use countersign_harness::{
     custodians::{Custodians, Reaction},
     deployment::RSA_KEY,
 };
-use countersign_protocol::{mechanism::Hash, purpose::NewKeyType};
+use countersign_protocol::{
+    act::{AllowRawRsa, NewAct},
+    mechanism::Hash,
+    purpose::NewKeyType,
+};
 
 use super::{java, mkimage, openssl, others, tool::Bench};
 use crate::say;
@@ -69,15 +73,15 @@ fn every_client_signs_and_others_verify() -> anyhow::Result<()> {
 
 /// pkcs11-tool's own test signs data that is not a digest, which works only after an admin has allowed raw RSA.
 fn must_need_permission_for_raw_rsa(bench: &Bench) -> anyhow::Result<()> {
-    use countersign_protocol::hsm::KeySettings;
     let module = bench.module_text()?;
     let mut test = bench.tool("pkcs11-tool")?;
     test.args(["--module", &module, "--login", "--test"]);
     bench.fails(&mut test)?;
-    let admin = &bench.deployment.anna().browser;
     for label in [RSA_KEY, RSA_4096] {
         let key = bench.key(label)?.fingerprint;
-        admin.put_key_settings(&key, &KeySettings { raw_rsa: true })?;
+        let allow = NewAct::AllowRawRsa(AllowRawRsa { key });
+        let deployment = &bench.deployment;
+        deployment.anna().perform(&deployment.helper, &allow)?;
     }
     // The custodians of the open lease did not allow it.
     bench.lock()?;
