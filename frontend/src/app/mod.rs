@@ -63,6 +63,7 @@ pub fn App() -> impl IntoView {
                             path=path!("/tokens")
                             view=logged_in(|| pages::Tokens().into_any())
                         />
+                        <Route path=path!("/acts") view=logged_in(|| pages::Acts().into_any()) />
                         <Route
                             path=path!("/audit")
                             view=logged_in(|| pages::Audit().into_any())

@@ -2,6 +2,7 @@
 
 mod activation;
 mod activations;
+mod acts;
 mod audit;
 mod home;
 mod hsm;
@@ -15,6 +16,7 @@ mod tokens;
 
 pub use activation::Activation;
 pub use activations::Activations;
+pub use acts::Acts;
 pub use audit::Audit;
 pub use home::Home;
 pub use hsm::Hsm;
