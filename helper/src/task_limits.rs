@@ -5,18 +5,24 @@ use std::time::Duration;
 
 use countersign_protocol::{
     Timestamp,
-    activation::ActivationTerms,
+    act::Act,
+    activation::{ActivationTerms, Quorum},
     limits::{
-        HSM_NAME, IDENTIFIER, PERSON_NAME, REASON, SERVER_NAME, SIGNING_KEY_LABEL, TASK_SECONDS,
+        HSM_NAME, IDENTIFIER, KEY_REFERENCE, MAX_TOKEN_KEYS, PERSON_NAME, REASON, SERVER_NAME,
+        SIGNING_KEY_LABEL, TASK_SECONDS, TOKEN_LABEL,
     },
-    operator::Role,
+    operator::{Person, Role},
     purpose::{Purpose, Scope},
-    task::{ApproveTask, ServerTask, Task},
+    task::{ActTask, ApproveTask, ServerTask, Task},
     text::{self, Longest, UnreadableText},
 };
 
 /// Difference between the clocks of server and helper that is tolerated.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5 * 60);
+/// The most people who have to sign an act.
+const MOST_SIGNATURES: u8 = 2;
+/// The most keys of an HSM, whose references have one byte.
+const MOST_KEYS_OF_AN_HSM: usize = 255;
 /// Longest file with the device certificates of an HSM, in bytes.
 const DEVICE_CERTIFICATES: usize = 8192;
 
@@ -61,6 +67,7 @@ pub(crate) fn check(signed: &ServerTask) -> Result<(), TaskLimitError> {
             count("the list of roles", roles.len(), Role::ALL.len())
         }
         Task::Approve(approve) => check_approval(approve),
+        Task::SignAct(act) => check_act(act),
     }
 }
 
@@ -88,11 +95,84 @@ fn check_approval(approve: &ApproveTask) -> Result<(), TaskLimitError> {
     )
 }
 
-fn check_terms(terms: &ActivationTerms) -> Result<(), TaskLimitError> {
-    let quorum = terms.quorum;
+fn check_act(task: &ActTask) -> Result<(), TaskLimitError> {
+    let ActTask {
+        terms,
+        key: _,
+        signed_by,
+    } = task;
+    let most = usize::from(MOST_SIGNATURES);
+    count("the number of signatures", terms.signatures.into(), most)?;
+    count("the list of signatures", signed_by.len(), most)?;
+    for name in signed_by {
+        length("a person's name", name, PERSON_NAME)?;
+    }
+    length("the act's id", terms.id.as_str(), IDENTIFIER)?;
+    person(&terms.proposer)?;
+    match &terms.act {
+        Act::InvitePerson { name, roles } => {
+            length("the person's name", name, PERSON_NAME)?;
+            count("the list of roles", roles.len(), Role::ALL.len())
+        }
+        Act::ConfirmKey {
+            person: owner,
+            roles,
+            ..
+        } => {
+            person(owner)?;
+            count("the list of roles", roles.len(), Role::ALL.len())
+        }
+        Act::RegisterCustodian {
+            hsm,
+            quorum,
+            person: custodian,
+            ..
+        } => {
+            length("the HSM's name", hsm.id.as_str(), HSM_NAME)?;
+            check_quorum(*quorum)?;
+            person(custodian)
+        }
+        Act::InitialiseHsm {
+            hsm,
+            quorum,
+            destroys,
+            ..
+        } => {
+            length("the HSM's name", hsm.id.as_str(), HSM_NAME)?;
+            check_quorum(*quorum)?;
+            count("the list of keys", destroys.len(), MOST_KEYS_OF_AN_HSM)?;
+            destroys
+                .iter()
+                .try_for_each(|key| length("a key's label", &key.label, SIGNING_KEY_LABEL))
+        }
+        Act::AcceptDevice { hsm, .. } => length("the HSM's name", hsm.as_str(), HSM_NAME),
+        Act::CreateToken {
+            label, owner, keys, ..
+        } => {
+            length("the token's label", label, TOKEN_LABEL)?;
+            person(owner)?;
+            count("the list of keys", keys.len(), MAX_TOKEN_KEYS)?;
+            keys.iter()
+                .try_for_each(|key| length("the name of a key", key, KEY_REFERENCE))
+        }
+        Act::AllowRawRsa { key } => length("a key's label", &key.label, SIGNING_KEY_LABEL),
+    }
+}
+
+fn person(person: &Person) -> Result<(), TaskLimitError> {
+    length("a person's name", &person.name, PERSON_NAME)?;
+    length("a person's id", person.id.as_str(), IDENTIFIER)
+}
+
+fn check_quorum(quorum: Quorum) -> Result<(), TaskLimitError> {
     if quorum.required == 0 || quorum.required > quorum.total {
         return Err(TaskLimitError::Quorum(quorum));
     }
+    Ok(())
+}
+
+fn check_terms(terms: &ActivationTerms) -> Result<(), TaskLimitError> {
+    check_quorum(terms.quorum)?;
     length("the activation's id", terms.id.as_str(), IDENTIFIER)?;
     length("the reason", &terms.reason, REASON)?;
     length("the requester's name", &terms.requester.name, PERSON_NAME)?;

@@ -11,7 +11,7 @@ use countersign_protocol::{
     words,
 };
 
-use super::{Consent, ConsentSubject, Signer};
+use super::{Consent, ConsentSubject, Signer, minutes};
 use crate::{
     advice,
     origin::Origin,
@@ -330,8 +330,4 @@ fn approvals(terms: &ActivationTerms, approved_by: &[String]) -> String {
         number => format!("yours is number {number}"),
     };
     format!("{} of {required} so far{names}; {yours}", approved_by.len())
-}
-
-fn minutes(at: countersign_protocol::Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

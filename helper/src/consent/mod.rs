@@ -1,16 +1,19 @@
 //! What the user consented to. The text that is shown and the bytes that are signed come from the same value.
 
+mod act;
 mod approval;
 mod enrolment;
 mod login;
 mod new_key;
 
 use countersign_protocol::{
+    Timestamp,
     cvc::{Chr, DeviceId, Fingerprint},
     helper::HelperError,
     words,
 };
 
+pub use act::ActRequest;
 pub use approval::{ApprovalRequest, Elsewhere};
 pub use enrolment::{EnrolmentRequest, KeyChoice};
 pub use login::LoginRequest;
@@ -89,6 +92,11 @@ impl std::fmt::Display for Signer {
         let (label, serial) = (&self.label, self.card.serial());
         write!(f, "\"{label}\", serial {serial}, key {}", self.key_id())
     }
+}
+
+/// A time to the minute.
+fn minutes(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Adds the server and its key, with a warning if the key is going to be pinned.

@@ -3,6 +3,7 @@
 mod approve;
 mod enrol;
 mod log_in;
+mod sign_act;
 mod unlock;
 
 use std::{sync::Arc, time::Instant};
@@ -79,6 +80,7 @@ impl Conversation {
             }),
             Operation::LogIn { task, key } => self.log_in(&task, &key, caller),
             Operation::Enrol { task, card, key } => self.enrol(&task, &card, key, caller),
+            Operation::SignAct { task } => self.sign_act(&task, caller),
             Operation::Approve { task } => self.approve(&task, caller),
             Operation::ApproveAgain { task } => self.approve_again(&task, caller),
             Operation::Finish => {

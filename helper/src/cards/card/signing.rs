@@ -12,14 +12,17 @@ use countersign_protocol::{
     dsse::{Envelope, Payload, Unsigned},
     encoding::Base64,
     helper::{CardKeyView, HelperError, Step},
-    statement::{Approval, EnrolmentStatement, LoginStatement},
+    statement::{ActStatement, Approval, EnrolmentStatement, LoginStatement},
 };
 
 use super::{Card, card_error};
 use crate::{
     advice,
     cards::readers::Reservation,
-    consent::{ApprovalRequest, Consent, EnrolmentRequest, KeyChoice, LoginRequest, NewKeyRequest},
+    consent::{
+        ActRequest, ApprovalRequest, Consent, EnrolmentRequest, KeyChoice, LoginRequest,
+        NewKeyRequest,
+    },
 };
 
 /// A card that is logged in. Dropping the session logs the card out and releases it.
@@ -66,6 +69,23 @@ impl PinSession {
             at: Timestamp::now(),
         };
         let key = self.own_key(&signer.key)?;
+        self.seal(&key, &statement)
+    }
+
+    /// Signs the statement about the act of this consent.
+    pub(crate) fn sign_act(
+        &mut self,
+        consent: Consent<ActRequest>,
+    ) -> Result<Envelope, HelperError> {
+        let request = consent.subject();
+        let statement = ActStatement {
+            terms: request.terms().clone(),
+            origin: request.server().origin.to_string(),
+            server_key: request.server().key,
+            key: request.signer().key,
+            at: Timestamp::now(),
+        };
+        let key = self.own_key(&request.signer().key)?;
         self.seal(&key, &statement)
     }
 
