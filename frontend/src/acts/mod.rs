@@ -22,6 +22,11 @@ fn path(id: &ActId, below: &str) -> String {
     format!("/acts/{}{below}", api::part(id.as_str()))
 }
 
+/// The id of the act's element on the page of acts, with which other pages link to it.
+pub fn anchor(id: &ActId) -> String {
+    format!("act-{id}")
+}
+
 /// The state at this time. The server notices only later that an act has expired.
 pub fn state(act: &ActView, now: Timestamp) -> ActState {
     match act.state {

@@ -3,7 +3,7 @@
 use countersign_protocol::act::ActView;
 use leptos::prelude::*;
 
-use super::{Signing, missing, signing::Stage};
+use super::{Signing, anchor, missing, signing::Stage};
 use crate::{
     components::{HelperPanel, ProgressLine, When, WorkProblem},
     helper::{Helper, step_text},
@@ -45,7 +45,7 @@ fn awaiting(act: &ActView) -> AnyView {
     let text = format!("Signed. {}: tell them. It is on the page ", missing(act));
     view! {
         <p class="notice wait" data-testid="act-awaiting">
-            {text} <a href=format!("/acts#{}", act.terms.id)>"Acts"</a> " and expires "
+            {text} <a href=format!("/acts#{}", anchor(&act.terms.id))>"Acts"</a> " and expires "
             <When at=act.terms.expires_at /> "."
         </p>
     }

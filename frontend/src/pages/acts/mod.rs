@@ -8,10 +8,11 @@ use countersign_protocol::{
     operator::Role,
 };
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use crate::{
-    acts::{self, Signing, SigningPanel, can_sign, can_withdraw, missing, result_view},
-    api,
+    acts::{self, Signing, SigningPanel, anchor, can_sign, can_withdraw, missing, result_view},
+    api, browser,
     clock::Clock,
     components::{Badge, Empty, Loading, Page, Prose, Rows, When, WorkButton, WorkProblem},
     portal::Portal,
@@ -50,6 +51,20 @@ pub fn Acts() -> impl IntoView {
     let none_ended = Memo::new(move |_| ended.with(Vec::is_empty));
     // Kept here, because the row of an act leaves its list as soon as it is carried out.
     let result = RwSignal::new(None::<ActResult>);
+    let hash = use_location().hash;
+    Effect::new(move |_| {
+        if loaded.get() {
+            let wanted = hash.get_untracked();
+            let wanted = wanted.trim_start_matches('#');
+            let exists = all.with_untracked(|all| {
+                let mut all = all.iter().flatten();
+                all.any(|act| anchor(&act.terms.id) == wanted)
+            });
+            if exists {
+                browser::focus(format!("#{wanted}"));
+            }
+        }
+    });
     let list = move || {
         if !loaded.get() {
             return view! { <Loading /> }.into_any();
@@ -122,6 +137,7 @@ fn empty(portal: Portal) -> AnyView {
 }
 
 fn pending_row(act: Memo<ActView>, result: RwSignal<Option<ActResult>>) -> AnyView {
+    let portal = Portal::here();
     let terms = act.with_untracked(|act| act.terms.clone());
     let (title, consequence, facts) = (
         words::title(&terms.act.in_words()),
@@ -131,11 +147,11 @@ fn pending_row(act: Memo<ActView>, result: RwSignal<Option<ActResult>>) -> AnyVi
     let (id, expires_at) = (terms.id, terms.expires_at);
     let (sign_id, withdraw_id) = (id.clone(), id.clone());
     let (signer, withdrawer) = (
-        Memo::new(move |_| act.with(|act| can_sign(Portal::here(), act))),
-        Memo::new(move |_| act.with(|act| can_withdraw(Portal::here(), act))),
+        Memo::new(move |_| act.with(|act| can_sign(portal, act))),
+        Memo::new(move |_| act.with(|act| can_withdraw(portal, act))),
     );
     view! {
-        <li class="row act" id=id.to_string() data-testid=format!("act-{id}")>
+        <li class="row act" id=anchor(&id) tabindex="-1" data-testid=format!("act-{id}")>
             <div class="row-link">
                 <span class="row-title">{title}</span>
                 <span class="row-text">
@@ -166,7 +182,7 @@ fn ended_row(act: Memo<ActView>) -> AnyView {
         )
     });
     view! {
-        <li class="row act" id=id.to_string() data-testid=format!("act-{id}")>
+        <li class="row act" id=anchor(&id) tabindex="-1" data-testid=format!("act-{id}")>
             <div class="row-link">
                 <span class="row-title">{title}</span>
                 <span class="row-text">{move || act.with(|act| words::act_end(&act.state))}</span>

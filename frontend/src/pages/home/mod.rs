@@ -123,7 +123,7 @@ fn act_to_sign(act: Memo<ActView>) -> AnyView {
     let text = move || act.with(|act| format!("Proposed by {proposer}. {}.", acts::missing(act)));
     view! {
         <li class="row">
-            <a class="row-link" href=format!("/acts#{id}") data-testid=format!("home-act-{id}")>
+            <a class="row-link" href=format!("/acts#{}", acts::anchor(&id)) data-testid=format!("home-act-{id}")>
                 <span class="row-title">{title}</span>
                 <span class="row-text">{text}</span>
             </a>

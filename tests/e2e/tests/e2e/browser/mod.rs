@@ -1,6 +1,7 @@
 //! The portal in a real Chromium, against the real programs.
 
 mod aborted;
+mod acts;
 mod chromium;
 mod pool;
 mod portal;
