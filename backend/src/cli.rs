@@ -98,6 +98,7 @@ impl Options {
             lease: file.lease,
             log: file.log,
             remote: file.remote,
+            session: file.session,
             tls: file.tls,
             trusted_proxies: file.trusted_proxies,
         };

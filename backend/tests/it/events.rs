@@ -147,7 +147,7 @@ async fn the_event_socket_of_an_expired_session_is_closed() {
     let mut socket = EventSocket::with_session(address, &cookie);
     test.server.store.publish(Change::Everything);
     assert_eq!(socket.next(), Some(Event::Resync));
-    sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
+    sqlx::query("UPDATE sessions SET used_at = 0")
         .execute(test.server.store.pool())
         .await
         .expect("ended");

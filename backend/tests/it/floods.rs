@@ -10,7 +10,10 @@ use axum::{
     response::Response,
 };
 use countersign_protocol::{problem::ProblemCode, session::LoginChallenge};
-use countersign_server::{http::Peer, people::LoginError};
+use countersign_server::{
+    http::Peer,
+    people::{Browser, LoginError},
+};
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
@@ -90,14 +93,14 @@ async fn only_the_holder_of_a_key_can_use_up_its_log_ins() {
         let task = people.challenge().expect("a challenge").task;
         let mut statement = test.people[BEN].card.log_in(&task);
         statement.signatures = test.people[ANNA].card.log_in(&task).signatures;
-        let rejected = people.log_in(&statement).await;
+        let rejected = people.log_in(&statement, &Browser::default()).await;
         assert!(rejected.is_err(), "{number}");
     }
     let mut results = Vec::new();
     for _ in 0..100 {
         let task = people.challenge().expect("a challenge").task;
         let statement = test.people[BEN].card.log_in(&task);
-        results.push(people.log_in(&statement).await);
+        results.push(people.log_in(&statement, &Browser::default()).await);
     }
     let first = results.iter().position(Result::is_err);
     assert!(first.is_some_and(|first| first >= 30), "{first:?}");

@@ -24,8 +24,8 @@ use countersign_server::{
     activation::{ActivationError, Approved, Requester},
     clock::Clock,
     config::{
-        Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig,
-        TrustedProxies,
+        Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, SessionConfig,
+        TlsConfig, TrustedProxies,
     },
     hsm::{Connector, so_pin},
     http::{self, ConnectionLimits, Connections},
@@ -86,6 +86,7 @@ pub fn config(folder: &Path, demo: bool) -> Config {
         },
         log: LogConfig::default(),
         remote: RemoteConfig::default(),
+        session: SessionConfig::default(),
         tls: TlsConfig::default(),
         trusted_proxies: TrustedProxies::default(),
     }
@@ -107,8 +108,7 @@ pub async fn listen_with(server: &Server, limits: ConnectionLimits) -> SocketAdd
 }
 
 pub async fn router(server: &Server) -> axum::Router {
-    let state = server.http_state().await.expect("sessions");
-    http::router(state).expect("a router")
+    http::router(server.http_state()).expect("a router")
 }
 
 /// Why a token could not be created.

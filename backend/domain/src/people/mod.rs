@@ -7,10 +7,15 @@ mod error;
 mod invitation;
 mod login;
 mod operator;
+mod session_secret;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 pub use error::{CodeError, LoginError, PeopleError};
+pub use login::LoggedIn;
+pub use session_secret::{NewSecret, SessionSecret};
+pub use sessions::{Browser, LiveSession};
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
@@ -22,6 +27,7 @@ use countersign_protocol::{
 
 use self::challenges::Challenges;
 use crate::{
+    config::SessionConfig,
     identity::ServerKey,
     random::RandomError,
     store::{self, Store, StoreError},
@@ -41,6 +47,7 @@ pub struct People {
     code_file: Arc<Path>,
     /// Limits the log-ins with each key.
     log_ins: Arc<Throttle<Fingerprint>>,
+    session_limits: SessionConfig,
 }
 
 /// Name of the file for the code of the first admin.
@@ -56,6 +63,7 @@ impl People {
         anchors: Arc<TrustAnchors>,
         origin: &str,
         folder: &Path,
+        session_limits: SessionConfig,
     ) -> Result<Self, RandomError> {
         Ok(Self {
             store,
@@ -65,6 +73,7 @@ impl People {
             code_file: folder.join(CODE_FILE).into(),
             challenges: Arc::new(Challenges::new()?),
             log_ins: Arc::new(Throttle::new(LOG_INS, LOG_IN_PERIOD)),
+            session_limits,
         })
     }
 

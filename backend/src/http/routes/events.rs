@@ -64,7 +64,7 @@ async fn open(
 
 fn who(caller: &Caller) -> Who {
     match caller {
-        Caller::Session(session) => Who::Person(session.person.id.clone()),
+        Caller::Session { session, .. } => Who::Person(session.person.id.clone()),
         Caller::Token { token, .. } => Who::Token(token.clone()),
     }
 }
