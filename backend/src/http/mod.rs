@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     middleware,
     response::IntoResponse,
 };
@@ -46,14 +46,8 @@ use crate::config::Config;
 /// The configuration contains characters that a header cannot hold.
 pub fn router(state: State) -> anyhow::Result<Router> {
     let config = Arc::<Config>::from_ref(&state);
-    let not_stored = SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store"),
-    );
     let strangers = body::Bodies::of_strangers();
-    let cloud = cloud::routes(&state, &strangers)
-        .layer(not_stored.clone())
-        .layer(middleware::from_fn(security::run_to_end));
+    let cloud = cloud::routes(&state, &strangers).layer(middleware::from_fn(security::run_to_end));
     let api = routes::router(&state, &strangers)?
         .fallback(|| async {
             ApiError::new(
@@ -66,7 +60,6 @@ pub fn router(state: State) -> anyhow::Result<Router> {
             state.clone(),
             security::same_origin,
         ))
-        .layer(not_stored)
         .layer(middleware::from_fn(security::run_to_end))
         // The body was read within the limits of its route.
         .layer(DefaultBodyLimit::disable());
@@ -83,8 +76,11 @@ pub fn router(state: State) -> anyhow::Result<Router> {
                 .make_span_with(request_id::span)
                 .on_failure(log_failure),
         );
-    for (name, value) in security::headers(&config)? {
+    for (name, value) in security::headers(&config) {
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));
+    }
+    for (name, value) in security::defaults() {
+        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
     let router = router
         .layer(middleware::from_fn(body::close_if_unread))

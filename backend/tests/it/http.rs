@@ -480,21 +480,6 @@ async fn each_credential_allows_only_its_own_requests() {
 }
 
 #[tokio::test]
-async fn responses_carry_a_strict_content_security_policy() {
-    let test = TestServer::with_people(Profile::VENDOR).await;
-    let router = crate::test_server::router(&test.server).await;
-    let response = send(&router, "GET", "/about", NO_CREDENTIALS, None).await;
-    let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
-        .to_str()
-        .expect("text");
-    assert!(
-        policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"),
-        "{policy}"
-    );
-    test.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_page_of_the_audit_log_can_begin_behind_its_end() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
     let router = crate::test_server::router(&test.server).await;

@@ -11,6 +11,7 @@ mod enrolment;
 mod events;
 mod faults;
 mod floods;
+mod headers;
 mod http;
 mod keys;
 mod labels;

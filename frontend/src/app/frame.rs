@@ -64,6 +64,7 @@ fn Nav() -> impl IntoView {
                 {link("/activations", "nav-activations", "Activations")}
                 {link("/people", "nav-people", "People")} {link("/hsms", "nav-hsms", "HSMs")}
                 {has_tokens.then(|| link("/tokens", "nav-tokens", "Tokens"))}
+                {link("/sessions", "nav-sessions", "Sessions")}
                 {reads_audit.then(|| link("/audit", "nav-audit", "Audit log"))}
             </ul>
         </nav>

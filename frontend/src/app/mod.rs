@@ -64,6 +64,10 @@ pub fn App() -> impl IntoView {
                             view=logged_in(|| pages::Tokens().into_any())
                         />
                         <Route
+                            path=path!("/sessions")
+                            view=logged_in(|| pages::Sessions().into_any())
+                        />
+                        <Route
                             path=path!("/audit")
                             view=logged_in(|| pages::Audit().into_any())
                         />
