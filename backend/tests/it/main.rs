@@ -30,6 +30,7 @@ mod openapi;
 mod person;
 mod pki;
 mod pools;
+mod portal_sources;
 mod problems;
 mod queue;
 mod ram_client;

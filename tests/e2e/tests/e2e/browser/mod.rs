@@ -2,6 +2,8 @@
 
 mod aborted;
 mod chromium;
+mod foreign;
 mod pool;
 mod portal;
+mod sessions;
 mod story;
