@@ -157,6 +157,19 @@ pub const ROUTES: &[Route] = &[
         fill: nothing,
     },
     Route {
+        method: "DELETE",
+        path: "/api/v1/sessions",
+        // No other route needs a session of Ben.
+        caller: As::Person(BEN),
+        fill: nothing,
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/sessions/{id}",
+        caller: REQUESTER,
+        fill: |_, number| (vec![format!("none-{number}")], String::new()),
+    },
+    Route {
         method: "POST",
         path: "/api/v1/tokens",
         caller: REQUESTER,
