@@ -30,7 +30,7 @@ const NOT_IN_THE_DOMAIN: &[&str] = &[
     "axum",
     "tower",
     "tower-http",
-    "tower-sessions",
+    "cookie",
     "rustls",
     "tokio-rustls",
 ];

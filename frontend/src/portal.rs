@@ -45,6 +45,8 @@ pub struct Portal {
     /// Facts about the server; `None` until they are fetched.
     pub about: RwSignal<Option<About>>,
     pub session: RwSignal<Session>,
+    /// Whether the server ended the session while a page was open.
+    pub session_ended: RwSignal<bool>,
     pub connection: RwSignal<Connection>,
     /// Activations, newest first: all active ones, and ended ones that a page has fetched.
     pub activations: RwSignal<Vec<ActivationView>>,
@@ -73,6 +75,7 @@ impl Portal {
         Self {
             about: RwSignal::new(None),
             session: RwSignal::new(Session::Unknown),
+            session_ended: RwSignal::new(false),
             connection: RwSignal::new(Connection::Connecting),
             activations: RwSignal::new(Vec::new()),
             hsms: RwSignal::new(None),
@@ -188,6 +191,9 @@ impl Portal {
 
     /// Drops everything that belongs to the session, which has ended.
     pub fn forget(self) {
+        if matches!(self.session.get_untracked(), Session::In(_)) {
+            self.session_ended.set(true);
+        }
         self.session.set(Session::Out);
         self.activations.set(Vec::new());
         self.hsms.set(None);

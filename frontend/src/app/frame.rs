@@ -73,6 +73,7 @@ fn Nav() -> impl IntoView {
                 {link("/people", "nav-people", "People")} {link("/hsms", "nav-hsms", "HSMs")}
                 {has_tokens.then(|| link("/tokens", "nav-tokens", "Tokens"))}
                 {move || has_acts.get().then(|| link("/acts", "acts-nav", "Acts"))}
+                {link("/sessions", "nav-sessions", "Sessions")}
                 {reads_audit.then(|| link("/audit", "nav-audit", "Audit log"))}
             </ul>
         </nav>

@@ -65,6 +65,10 @@ pub fn App() -> impl IntoView {
                         />
                         <Route path=path!("/acts") view=logged_in(|| pages::Acts().into_any()) />
                         <Route
+                            path=path!("/sessions")
+                            view=logged_in(|| pages::Sessions().into_any())
+                        />
+                        <Route
                             path=path!("/audit")
                             view=logged_in(|| pages::Audit().into_any())
                         />

@@ -11,6 +11,7 @@ mod join;
 mod log_in;
 mod not_found;
 mod people;
+mod sessions;
 mod setup;
 mod tokens;
 
@@ -25,5 +26,6 @@ pub use join::Join;
 pub use log_in::LogIn;
 pub use not_found::NotFound;
 pub use people::People;
+pub use sessions::Sessions;
 pub use setup::Setup;
 pub use tokens::Tokens;

@@ -8,6 +8,7 @@ use countersign_protocol::{
     hsm::KeySettings,
     id::ActId,
     lease::LeaseLimits,
+    session::SessionEnd,
     statement::ApprovedPurpose,
 };
 
@@ -106,6 +107,17 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::KeyRevoked { person, .. } => format!("revoked the key of {}", person.name),
         Event::LoggedIn { .. } => "logged in".to_owned(),
         Event::LoggedOut => "logged out".to_owned(),
+        Event::SessionEnded { person, why, .. } => {
+            let name = &person.name;
+            match why {
+                SessionEnd::EndedByPerson => "ended a session".to_owned(),
+                SessionEnd::Replaced => "replaced an earlier session by a log-in".to_owned(),
+                SessionEnd::Expired => format!("ended an expired session of {name}"),
+                SessionEnd::SecretReused => format!(
+                    "ended a session of {name}, because somebody used one of its earlier secrets: the session may have been stolen"
+                ),
+            }
+        }
         Event::TokenCreated {
             label,
             certificate: None,

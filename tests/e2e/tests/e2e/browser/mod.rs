@@ -3,6 +3,8 @@
 mod aborted;
 mod acts;
 mod chromium;
+mod foreign;
 mod pool;
 mod portal;
+mod sessions;
 mod story;
