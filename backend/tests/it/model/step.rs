@@ -94,7 +94,7 @@ impl Step {
         let custodian = || prop::sample::select(vec![ANNA, BEN, CARLA]);
         let requester = || prop::sample::select(vec![DOUG, ERIN]);
         let who = prop_oneof![
-            2 => requester().prop_map(Who::Person),
+            1 => requester().prop_map(Who::Person),
             1 => requester().prop_map(Who::Program),
         ];
         let wanted = prop::sample::select(vec![
