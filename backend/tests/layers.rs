@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["hsm"],
     &["store", "tls"],
     &[
-        "clock", "events", "config", "identity", "network", "random", "throttle",
+        "clock", "events", "faults", "config", "identity", "network", "random", "throttle",
     ],
 ];
 

@@ -5,5 +5,5 @@ mod another_program;
 mod disk;
 mod full_disk;
 mod hang_ups;
-mod health;
+pub mod health;
 mod routes;
