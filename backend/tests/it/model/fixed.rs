@@ -71,11 +71,13 @@ pub fn sequences() -> Vec<(&'static str, Vec<Step>)> {
         (
             "a quorum after the time of a lease opens nothing",
             then(&[
+                Request(Person(ERIN), AnyContent, 1),
                 PullAndInsert(0),
                 Approve(ANNA, 1),
                 ClockStops,
                 ClockStops,
                 Approve(CARLA, 1),
+                ApproveAll(1),
                 Sign(A, 1),
             ]),
         ),
@@ -106,6 +108,17 @@ pub fn sequences() -> Vec<(&'static str, Vec<Step>)> {
                 Revoke(DOUG),
                 ApproveAll(0),
                 Crowd(0),
+            ],
+        ),
+        (
+            "a revoked custodian ends the request that too few others can approve, and the next one gets the HSM",
+            vec![
+                Request(Person(DOUG), OneFileRsa, 1),
+                Request(Person(ERIN), OneFileRsa, 1),
+                Decline(BEN, 0),
+                Revoke(CARLA),
+                ApproveAll(0),
+                Sign(A, 0),
             ],
         ),
         (

@@ -184,9 +184,11 @@ impl Coordinator {
                     Err(error) => (Err(error), None),
                 };
                 let _ = reply.send(answer);
-                if let Some(lease) = opened {
-                    return self.after_opening(&lease).await;
-                }
+                return match opened {
+                    Some(lease) => self.after_opening(&lease).await,
+                    // The activation may have ended instead, so that the HSM is free.
+                    None => self.advance().await,
+                };
             }
             Command::Decline {
                 activation,

@@ -112,11 +112,13 @@ impl Coordinator {
         self.advance().await
     }
 
-    /// Ends or restarts activations after a change of people, keys, roles or tokens.
+    /// Ends or restarts activations after a change of people, keys, roles or tokens. If that frees the HSM, the next activation
+    /// gets it.
     pub(super) async fn check_people(&mut self) -> Result<(), ActivationError> {
         self.timers.forget_expiry();
         self.check_requesters().await?;
-        self.check_custodians().await
+        self.check_custodians().await?;
+        self.advance().await
     }
 
     /// How long an activation waits for its quorum, and the reason for its end at that time.
