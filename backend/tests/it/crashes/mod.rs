@@ -158,6 +158,28 @@ fn a_server_that_dies_between_any_two_steps_loses_and_repeats_nothing() {
     );
 }
 
+#[test]
+fn a_disk_that_is_slow_or_fails_for_a_moment_leaves_nothing_half_done() {
+    for place in [
+        "approved#3",
+        "lease-opened#2",
+        "signed#2",
+        "activation-ended#2",
+    ] {
+        for (action, works) in [("sleep:1500", true), ("fail:2", false)] {
+            let fault = format!("commit/before {place}={action}");
+            let (story, status) = tell(&[(VARIABLE, &fault)]);
+            println!(
+                "{fault}: {status}, {} acknowledged",
+                story.acknowledged.len()
+            );
+            // A story ends as soon as something is refused in it.
+            assert_eq!(status.success(), works, "{fault}: {:?}", story.acknowledged);
+            after::check(story);
+        }
+    }
+}
+
 /// Lets the server die at a fault point, the time that is given after `#`.
 fn die_at(place: &str) {
     let (story, status) = tell(&[(VARIABLE, &format!("{place}=abort"))]);
