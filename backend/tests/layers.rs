@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["hsm"],
     &["store", "tls"],
     &[
-        "clock", "events", "mandate", "config", "identity", "network", "random", "throttle",
+        "clock", "events", "faults", "mandate", "config", "identity", "network", "random",
+        "throttle",
     ],
 ];
 

@@ -83,7 +83,11 @@ pub async fn run_to_end(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     match tokio::spawn(next.run(request).in_current_span()).await {
-        Ok(response) => response,
+        Ok(response) => {
+            #[cfg(feature = "simulator")]
+            crate::faults::armed::pass("http/before answer");
+            response
+        }
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => ApiError::internal(error).into_response(),

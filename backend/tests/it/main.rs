@@ -8,6 +8,7 @@ mod bodies;
 mod bounds;
 mod cloud;
 mod connections;
+mod crashes;
 mod enrolment;
 mod events;
 mod faults;
