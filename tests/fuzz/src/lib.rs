@@ -8,6 +8,7 @@
 
 mod cards;
 pub mod runner;
+mod sealed;
 pub mod targets;
 
 /// One fuzz target.
