@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: searches for findings with libFuzzer, for as long as wanted.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -37,7 +38,6 @@ pub struct Fuzz {
 struct Places {
     corpus: PathBuf,
     findings: PathBuf,
-    build: PathBuf,
 }
 
 impl Places {
@@ -46,7 +46,6 @@ impl Places {
         let places = Self {
             corpus: folder.join("corpus").join(name),
             findings: folder.join("findings").join(name),
-            build: folder.join("build"),
         };
         fs::create_dir_all(&places.corpus)?;
         fs::create_dir_all(&places.findings)?;
@@ -62,8 +61,8 @@ impl Fuzz {
         let places = Places::new(name)?;
         // Also finds a wrong name, before anything is installed or built.
         run(stable().args(["seeds", name]).arg(&places.corpus))?;
-        install()?;
-        let program = build(name, &places.build)?;
+        check_compiler()?;
+        let program = build(name)?;
         if self.minimise {
             return minimise(&program, &places.corpus);
         }
@@ -79,28 +78,57 @@ impl Fuzz {
     }
 }
 
-/// Builds a target with the compiler flags of libFuzzer, and returns its program.
+/// Builds a target and returns its program.
 ///
-/// Sanitizers need a nightly compiler, so there is none. The profile for development keeps Rust's own checks, for
-/// example of overflow, and optimises cryptography; an optimised build would take several times as long.
-fn build(name: &str, folder: &Path) -> anyhow::Result<PathBuf> {
-    let host = host()?;
+/// Only the packages of this workspace report coverage, so that their dependencies are those of every other build, and
+/// a search looks for new paths in this project's code. This works without a nightly compiler, which sanitizers would
+/// need. Rust's own checks, for example of overflow, are those of the profile for development.
+fn build(name: &str) -> anyhow::Result<PathBuf> {
     run(
-        cargo(["fuzz", "build", "--fuzz-dir", "tests/fuzz", "--dev"])
-            .args(["--sanitizer", "none", "--features", "libfuzzer"])
-            .args(["--target", &host, "--target-dir"])
-            .arg(folder)
-            .arg(name),
+        cargo(["build", "--package", "countersign-fuzz", "--bin", name])
+            .args(["--features", "libfuzzer"])
+            .env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?)
+            .env(COMPILER, "1"),
     )?;
-    Ok(folder.join(host).join("debug").join(name))
+    Ok(target()?.join("debug").join(name))
 }
 
-/// The platform of this compiler.
-fn host() -> anyhow::Result<String> {
-    let output = Command::new("rustc").arg("-vV").output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(line.context("`rustc -vV` names no host")?.to_owned())
+/// Set if this program runs in place of the compiler, for a package of this workspace.
+const COMPILER: &str = "COUNTERSIGN_FUZZ_COMPILER";
+
+/// The coverage that libFuzzer needs.
+const COVERAGE: [&str; 5] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Runs the compiler, if cargo has started this program in its place. Returns the compiler's success.
+pub fn compile() -> Option<anyhow::Result<bool>> {
+    std::env::var_os(COMPILER)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let mut compiler = Command::new(arguments.next()?);
+    let arguments: Vec<_> = arguments.collect();
+    if reports_coverage(&arguments) {
+        compiler.args(COVERAGE);
+    }
+    Some(match compiler.args(arguments).status() {
+        Ok(status) => Ok(status.success()),
+        Err(error) => Err(error).context("cannot run the compiler"),
+    })
+}
+
+/// Whether the compiler compiles a part of a target. Build scripts and macros are linked without libFuzzer, and cargo
+/// asks the compiler for its properties with an empty crate `___`.
+fn reports_coverage(arguments: &[OsString]) -> bool {
+    let follows = |name: &str, value: &str| arguments.windows(2).any(|two| two == [name, value]);
+    let is_crate = arguments.iter().any(|argument| argument == "--crate-name");
+    is_crate
+        && !follows("--crate-name", "___")
+        && !follows("--crate-name", "build_script_build")
+        && !follows("--crate-type", "proc-macro")
 }
 
 /// Keeps the smallest set of inputs that reaches the same code.
@@ -215,10 +243,7 @@ fn stable() -> Command {
     cargo(["run", "--quiet", "--package", "countersign-fuzz", "--"])
 }
 
-fn install() -> anyhow::Result<()> {
-    if !succeeds("cargo", &["fuzz", "--version"]) {
-        run(&mut cargo(["install", "--locked", "cargo-fuzz"]))?;
-    }
+fn check_compiler() -> anyhow::Result<()> {
     ensure!(
         succeeds("c++", &["--version"]),
         "libFuzzer is built with a C++ compiler, and there is none: install Debian's package g++"
@@ -234,6 +259,20 @@ mod tests {
         let mut search = Search::default();
         lines.iter().for_each(|line| search.read(line));
         search
+    }
+
+    #[test]
+    fn only_parts_of_a_target_report_coverage() {
+        let reports = |line: &str| {
+            let arguments: Vec<_> = line.split(' ').map(OsString::from).collect();
+            reports_coverage(&arguments)
+        };
+        assert!(reports("--crate-name countersign_cvc --crate-type lib"));
+        assert!(reports("--crate-name cvc --crate-type bin"));
+        assert!(!reports("-vV"));
+        assert!(!reports("- --crate-name ___ --print=file-names"));
+        assert!(!reports("--crate-name build_script_build --crate-type bin"));
+        assert!(!reports("--crate-name macros --crate-type proc-macro"));
     }
 
     #[test]

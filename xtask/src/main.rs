@@ -62,6 +62,15 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    match fuzz::compile() {
+        Some(Ok(true)) => return ExitCode::SUCCESS,
+        Some(Ok(false)) => return ExitCode::FAILURE,
+        Some(Err(error)) => {
+            eprintln!("Error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+        None => {}
+    }
     // The error is printed without a backtrace, so that it is the last thing on the screen.
     match run() {
         Ok(()) => ExitCode::SUCCESS,
