@@ -12,7 +12,7 @@ use crate::{
 
 #[derive(Args)]
 pub struct Mutants {
-    /// File whose code is changed; without it, the files and the packages with their tests are listed
+    /// File whose code is changed; without it, the files are listed with the package that has their tests
     file: Option<String>,
 }
 
@@ -124,10 +124,13 @@ impl Mutants {
         run(cargo(["mutants", "--jobs", "1", "--file", file])
             .args(["--test-package", part.package])
             .args(part.features.iter().flat_map(|name| ["--features", name]))
+            .args(
+                part.tests
+                    .iter()
+                    .map(|test| format!("--cargo-test-arg={test}")),
+            )
             .arg("--output")
             .arg(&folder)
-            .arg("--")
-            .args(part.tests)
             .env("CARGO_TARGET_DIR", folder.join("build")))
         .with_context(|| {
             format!(
