@@ -35,7 +35,7 @@ pub fn is_present(headers: &HeaderMap, https: bool) -> bool {
     cookies(headers, session_cookie(https)).next().is_some()
 }
 
-fn cookies<'a>(headers: &'a HeaderMap, wanted: &str) -> impl Iterator<Item = String> {
+fn cookies(headers: &HeaderMap, wanted: &str) -> impl Iterator<Item = String> {
     headers
         .get_all(header::COOKIE)
         .iter()
