@@ -37,6 +37,8 @@ pub(crate) enum TaskLimitError {
         count: usize,
         most: usize,
     },
+    #[error("{signed} of {needed} signatures are reported, but one has to be missing of 1 or 2")]
+    Signatures { signed: usize, needed: u8 },
     #[error("the quorum of {0} is impossible")]
     Quorum(countersign_protocol::activation::Quorum),
     #[error("the time until it expires is longer than {} min", TASK_SECONDS / 60)]
@@ -101,9 +103,13 @@ fn check_act(task: &ActTask) -> Result<(), TaskLimitError> {
         key: _,
         signed_by,
     } = task;
-    let most = usize::from(MOST_SIGNATURES);
-    count("the number of signatures", terms.signatures.into(), most)?;
-    count("the list of signatures", signed_by.len(), most)?;
+    let needed = terms.signatures;
+    if needed > MOST_SIGNATURES || signed_by.len() >= usize::from(needed) {
+        return Err(TaskLimitError::Signatures {
+            signed: signed_by.len(),
+            needed,
+        });
+    }
     for name in signed_by {
         length("a person's name", name, PERSON_NAME)?;
     }

@@ -73,19 +73,15 @@ impl ActRequest {
         format!("Sign: {}", self.terms.act.in_words())
     }
 
-    /// Who has signed, and what this signature does.
+    /// How many people have signed, and what this signature does.
     fn signatures(&self) -> String {
-        let names = match self.signed_by.as_slice() {
-            [] => String::new(),
-            names => format!(" ({})", names.join(", ")),
-        };
         let (done, needed) = (self.signed_by.len(), usize::from(self.terms.signatures));
         let yours = if done + 1 >= needed {
             "yours carries it out at once"
         } else {
             "another admin signs after you"
         };
-        format!("{done} of {needed} so far{names}; {yours}")
+        format!("{done} of {needed} so far; {yours}")
     }
 }
 
@@ -96,9 +92,14 @@ impl ConsentSubject for ActRequest {
             .fact("Act", &terms.act.in_words());
         let text = facts(text, &terms.act)
             .fact("Proposed by", &terms.proposer.name)
+            .fact("Proposer ID", terms.proposer.id.as_str())
             .fact("Proposed", &minutes(terms.proposed_at))
             .fact("Sign by", &minutes(terms.expires_at))
-            .fact("Signatures", &self.signatures())
+            .fact("Signatures", &self.signatures());
+        // Each name has a line of its own, so that one name cannot pass for two.
+        let signed_by = self.signed_by.iter();
+        let text = signed_by
+            .fold(text, |text, name| text.fact("Signed by", name))
             .fact("Act ID", terms.id.as_str())
             .fact("Your card", &self.signer.to_string());
         let text = with_server(text, &self.server).warning(&consequence(&terms.act));
@@ -136,7 +137,8 @@ fn facts(text: ConsentText, act: &Act) -> ConsentText {
             person,
             key,
         } => text
-            .fact("HSM", &format!("{}, device {}", hsm.id, hsm.device))
+            .fact("HSM", hsm.id.as_str())
+            .fact("Device", &hsm.device.to_string())
             .fact("Quorum", &format!("{quorum} custodians"))
             .fact("Custodian", &person.name)
             .fact("Person ID", person.id.as_str())
@@ -147,7 +149,8 @@ fn facts(text: ConsentText, act: &Act) -> ConsentText {
             allow_replace,
             destroys,
         } => text
-            .fact("HSM", &format!("{}, device {}", hsm.id, hsm.device))
+            .fact("HSM", hsm.id.as_str())
+            .fact("Device", &hsm.device.to_string())
             .fact("New quorum", &format!("{quorum} custodians"))
             .fact(
                 "Custodians' keys",
@@ -168,17 +171,17 @@ fn facts(text: ConsentText, act: &Act) -> ConsentText {
             days,
             certificate,
         } => {
-            let keys = if keys.is_empty() {
-                "EVERY key".to_owned()
-            } else {
-                keys.join(", ")
-            };
             let text = text
                 .fact("Token", label)
                 .fact("Acts for", &owner.name)
                 .fact("Person ID", owner.id.as_str())
-                .fact("Keys", &keys)
                 .fact("Lifetime", &text::count(*days, "day"));
+            let text = if keys.is_empty() {
+                text.fact("Keys", "EVERY key")
+            } else {
+                // Each key has a line of its own, so that one name cannot pass for two.
+                keys.iter().fold(text, |text, key| text.fact("Key", key))
+            };
             match certificate {
                 Some(digest) => text.fact("Certificate", &text::grouped(&digest.to_string())),
                 None => text,
@@ -190,10 +193,12 @@ fn facts(text: ConsentText, act: &Act) -> ConsentText {
     }
 }
 
-/// What becomes possible or is lost, which does not repeat a text of the server.
+/// What becomes possible or is lost.
 fn consequence(act: &Act) -> String {
     match act {
-        Act::InitialiseHsm { quorum, .. } if quorum.required == 1 => {
+        Act::InitialiseHsm { quorum, .. } | Act::RegisterCustodian { quorum, .. }
+            if quorum.required == 1 =>
+        {
             format!(
                 "ANY ONE custodian opens the HSM alone. {}",
                 act.consequence()
@@ -220,4 +225,75 @@ fn held(key: &HeldKey) -> String {
     key.fingerprint
         .as_ref()
         .map_or_else(|| "unknown public key".to_owned(), Fingerprint::to_hex)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_protocol::{
+        Timestamp,
+        activation::{HsmName, Quorum},
+        cvc::DeviceId,
+        id::{ActId, HsmId, OperatorId},
+        operator::Person,
+    };
+
+    use super::*;
+
+    #[test]
+    fn erasing_an_hsm_with_keys_must_be_typed() {
+        let device = |name: &str| DeviceId(name.parse().unwrap());
+        let held = HeldKey {
+            label: "fit-2026".to_owned(),
+            fingerprint: None,
+        };
+        for destroys in [Vec::new(), vec![held]] {
+            let key = Fingerprint([1; 32]);
+            let act = Act::InitialiseHsm {
+                hsm: HsmName {
+                    id: HsmId::new("release"),
+                    device: device("DEHSM90000100001"),
+                },
+                quorum: Quorum {
+                    required: 2,
+                    total: 3,
+                },
+                allow_replace: false,
+                destroys: destroys.clone(),
+            };
+            let terms = ActTerms {
+                id: ActId::new("act-7"),
+                act,
+                proposer: Person {
+                    id: OperatorId::new("op-anna"),
+                    name: "Anna Admin".to_owned(),
+                },
+                signatures: 1,
+                proposed_at: Timestamp::UNIX_EPOCH,
+                expires_at: Timestamp::UNIX_EPOCH,
+            };
+            let task = ActTask {
+                terms,
+                key,
+                signed_by: Vec::new(),
+            };
+            let server = Server {
+                name: "Example signing".to_owned(),
+                origin: "https://sign.example.org".parse().unwrap(),
+                key: Fingerprint([2; 32]),
+                first_contact: false,
+            };
+            let signer = Signer {
+                card: device("DECAR00000100001"),
+                label: "Card".to_owned(),
+                key,
+                chr: None,
+            };
+            let text = ActRequest::new(server, task, signer).unwrap().text();
+            assert_eq!(text.needs_typing(), !destroys.is_empty());
+            let listed = text.files().map_or(0, |list| list.lines.len());
+            assert_eq!(listed, destroys.len());
+        }
+    }
 }

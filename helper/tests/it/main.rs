@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod acts;
 mod approvals;
 mod connections;
 mod exports;

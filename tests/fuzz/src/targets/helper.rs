@@ -18,17 +18,18 @@ use countersign_helper::{
 };
 use countersign_protocol::{
     Timestamp,
+    act::{Act, ActTerms, HeldKey},
     activation::{ActivationTerms, HsmName, Quorum},
     digest::Sha256Digest,
     dsse::{Payload, canonical},
     encoding::Base64,
     helper::{EnrolKey, HELPER_PROTOCOL, Operation, Request},
-    id::{HsmId, InvitationId, MemberId, OperatorId},
+    id::{ActId, HsmId, InvitationId, MemberId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     operator::{Person, Role},
     purpose::{KeyName, KeySet, Purpose, Scope},
-    task::{ApproveTask, ServerIdentity, ServerTask, Task},
+    task::{ActTask, ApproveTask, ServerIdentity, ServerTask, Task},
 };
 use countersign_simulator::{Profile, Simulator};
 
@@ -155,6 +156,7 @@ fn message(line: &[u8]) -> Option<Operation> {
         },
         b'2' => Operation::Approve { task },
         b'3' => Operation::ApproveAgain { task },
+        b'4' => Operation::SignAct { task },
         _ => return None,
     })
 }
@@ -221,6 +223,80 @@ pub fn approve_task(key: Fingerprint) -> ApproveTask {
     }
 }
 
+/// Acts of which each has other facts: people, keys, an HSM with keys, and a token.
+fn acts(key: Fingerprint) -> Vec<Act> {
+    let hsm = approve_task(key).terms.hsm;
+    let quorum = Quorum {
+        required: 2,
+        total: 3,
+    };
+    let person = || Person {
+        id: OperatorId::new("op-3"),
+        name: "Ben Example".to_owned(),
+    };
+    let named = || KeyName {
+        label: "fit-2026".to_owned(),
+        fingerprint: Fingerprint([9; 32]),
+    };
+    vec![
+        Act::InvitePerson {
+            name: "Ben Example".to_owned(),
+            roles: vec![Role::Custodian],
+        },
+        Act::ConfirmKey {
+            person: person(),
+            roles: vec![Role::Admin],
+            key: Fingerprint([5; 32]),
+            device: hsm.device.clone(),
+        },
+        Act::RegisterCustodian {
+            hsm: hsm.clone(),
+            quorum,
+            person: person(),
+            key: Fingerprint([5; 32]),
+        },
+        Act::AcceptDevice {
+            device: hsm.device.clone(),
+            hsm: HsmId::new("laptop"),
+        },
+        Act::InitialiseHsm {
+            hsm,
+            quorum,
+            allow_replace: false,
+            destroys: vec![HeldKey {
+                label: "fit-2025".to_owned(),
+                fingerprint: None,
+            }],
+        },
+        Act::CreateToken {
+            label: "build machine".to_owned(),
+            owner: person(),
+            keys: vec!["fit-2026".to_owned()],
+            days: 90,
+            certificate: Some(Sha256Digest::of(b"certificate")),
+        },
+        Act::AllowRawRsa { key: named() },
+    ]
+}
+
+fn act_task(key: Fingerprint, act: Act) -> ActTask {
+    ActTask {
+        terms: ActTerms {
+            id: ActId::new("act-7"),
+            act,
+            proposer: Person {
+                id: OperatorId::new("op-1"),
+                name: "Anna Admin".to_owned(),
+            },
+            signatures: 2,
+            proposed_at: Timestamp::UNIX_EPOCH,
+            expires_at: far_away(),
+        },
+        key,
+        signed_by: vec!["Anna Admin".to_owned()],
+    }
+}
+
 /// A time at which no run is.
 fn far_away() -> Timestamp {
     Timestamp::from_second(4_000_000_000).expect("a time")
@@ -242,6 +318,11 @@ fn tasks() -> Vec<ServerTask> {
         },
     ]
     .into_iter()
+    .chain(
+        acts(key)
+            .into_iter()
+            .map(|act| Task::SignAct(Box::new(act_task(key, act)))),
+    )
     .map(|task| ServerTask {
         server: ServerIdentity {
             name: "Example signing".to_owned(),
@@ -270,10 +351,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         id: 2,
         operation: Operation::ListCards,
     });
-    let [log_in, approve, enrol] = &templates()[..] else {
+    let templates = templates();
+    let [log_in, approve, enrol, acts @ ..] = &templates[..] else {
         return Vec::new();
     };
     let numbered = |number: u8, task: &[u8]| [&[number], task].concat();
+    let acts = acts
+        .iter()
+        .map(|act| vec![hello.clone(), numbered(b'4', act)]);
     let sessions = [
         vec![hello.clone(), list],
         vec![hello.clone(), numbered(b'0', log_in)],
@@ -285,10 +370,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         ],
         // A task is only good for its own operation.
         vec![hello.clone(), numbered(b'0', approve)],
-        vec![hello, numbered(b'2', enrol)],
+        vec![hello.clone(), numbered(b'2', enrol)],
     ];
     let mut seeds = Vec::new();
-    for lines in sessions {
+    for lines in sessions.into_iter().chain(acts) {
         // Both a user who consents and one who does not: the length decides.
         let mut text = lines.join(&b'\n');
         seeds.push(text.clone());
