@@ -93,8 +93,8 @@ impl Desk {
     }
 }
 
-/// A card signs only after a consent, and at most what one consent covers: a statement and a response to a challenge. A user
-/// who says no is never asked for a PIN.
+/// A card signs only after a consent, and at most what one consent covers: a statement and a response to a challenge, and
+/// both once more for each fresh challenge. A user who says no is never asked for a PIN.
 pub fn run(data: &[u8]) {
     let messages: Vec<Operation> = data
         .split(|byte| *byte == b'\n')
@@ -104,6 +104,8 @@ pub fn run(data: &[u8]) {
     if messages.is_empty() {
         return;
     }
+    let is_again = |message: &&Operation| matches!(message, Operation::ApproveAgain { .. });
+    let again = messages.iter().filter(is_again).count();
     DESK.with_borrow(|desk| {
         let user = Arc::new(ScriptedPrompt::approving(PIN));
         let consents = data.len().is_multiple_of(2);
@@ -119,7 +121,12 @@ pub fn run(data: &[u8]) {
         let asked = count(|shown| matches!(shown, Shown::Consent(_)));
         let pins = count(|shown| matches!(shown, Shown::Pin(_)));
         let signed = desk.card.apdu_counts().sign();
-        let most = if consents { 2 * asked as u64 } else { 0 };
+        // A fresh challenge is signed under the consent that was given before.
+        let most = if consents && asked > 0 {
+            2 * (asked + again) as u64
+        } else {
+            0
+        };
         assert!(
             signed <= most,
             "the card signed {signed} times after {asked} consents"
@@ -355,6 +362,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let [log_in, approve, enrol, acts @ ..] = &templates[..] else {
         return Vec::new();
     };
+    let [challenge, fresh] = [[0xC5; 8], [9; 8]].map(|challenge| {
+        let text = serde_json::to_string(&Base64(challenge.to_vec())).expect("a challenge");
+        text.trim_matches('"').to_owned()
+    });
+    let again = String::from_utf8_lossy(approve).replace(&challenge, &fresh);
     let numbered = |number: u8, task: &[u8]| [&[number], task].concat();
     let acts = acts
         .iter()
@@ -366,7 +378,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         vec![
             hello.clone(),
             numbered(b'2', approve),
-            numbered(b'3', approve),
+            numbered(b'3', again.as_bytes()),
         ],
         // A task is only good for its own operation.
         vec![hello.clone(), numbered(b'0', approve)],
