@@ -114,6 +114,7 @@ impl Options {
             lease: file.lease,
             log: file.log,
             remote: file.remote,
+            session: file.session,
             tls: file.tls,
             trusted_proxies: file.trusted_proxies,
         };

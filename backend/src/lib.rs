@@ -9,6 +9,6 @@ pub mod tls;
 
 // Re-exported so that the modules of both crates are reached under one path.
 pub use countersign_domain::{
-    activation, acts, clock, config, devices, events, hsm, identity, keys, mandate, network,
-    people, remote, signing, store, throttle, tokens, views,
+    activation, acts, clock, config, devices, events, faults, hsm, identity, keys, mandate,
+    network, people, remote, signing, store, throttle, tokens, views,
 };

@@ -21,7 +21,8 @@ const LAYERS: &[&[&str]] = &[
     &["hsm"],
     &["store", "tls"],
     &[
-        "clock", "events", "mandate", "config", "identity", "network", "random", "throttle",
+        "clock", "events", "faults", "mandate", "config", "identity", "network", "random",
+        "throttle",
     ],
 ];
 
@@ -30,7 +31,7 @@ const NOT_IN_THE_DOMAIN: &[&str] = &[
     "axum",
     "tower",
     "tower-http",
-    "tower-sessions",
+    "cookie",
     "rustls",
     "tokio-rustls",
 ];

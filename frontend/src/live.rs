@@ -85,6 +85,11 @@ fn apply(portal: Portal, event: Event) {
                 }
             });
         }
+        Event::Acts => spawn_local(async move {
+            if let Err(problem) = portal.refresh_acts().await {
+                portal.report(problem);
+            }
+        }),
         Event::Devices => portal.devices_changed.update(|count| *count += 1),
         Event::Audit { total } => portal.audit_total.set(total),
         Event::Resync => {

@@ -1,9 +1,10 @@
 //! The Countersign portal: a client-side app, compiled to WebAssembly and delivered by the server.
 //!
 //! `portal` stores what the server reported and `live` keeps it up to date. `fetched` stores a list that only one page shows.
-//! `helper` connects to the card helper on the user's computer. `words` turns wire types into text, `components` are shared
-//! by the pages, and `pages` has one module per page.
+//! `helper` connects to the card helper on the user's computer, and `acts` has the user's card sign changes. `words` turns wire
+//! types into text, `components` are shared by the pages, and `pages` has one module per page.
 
+mod acts;
 mod api;
 mod app;
 mod browser;

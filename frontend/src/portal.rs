@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use countersign_protocol::{
     about::About,
+    act::ActView,
     activation::ActivationView,
     hsm::HsmView,
     id::{ActivationId, HsmId},
@@ -11,7 +12,7 @@ use countersign_protocol::{
     problem::{Problem, ProblemCode},
     session::SessionView,
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -44,6 +45,8 @@ pub struct Portal {
     /// Facts about the server; `None` until they are fetched.
     pub about: RwSignal<Option<About>>,
     pub session: RwSignal<Session>,
+    /// Whether the server ended the session while a page was open.
+    pub session_ended: RwSignal<bool>,
     pub connection: RwSignal<Connection>,
     /// Activations, newest first: all active ones, and ended ones that a page has fetched.
     pub activations: RwSignal<Vec<ActivationView>>,
@@ -54,6 +57,9 @@ pub struct Portal {
     /// Operators; `None` until they are fetched.
     pub operators: RwSignal<Option<Vec<OperatorView>>>,
     operator_requests: LatestOnly,
+    /// Acts: those that await signatures first; `None` until they are fetched.
+    pub acts: RwSignal<Option<Vec<ActView>>>,
+    act_requests: LatestOnly,
     /// Grows when invitations or tokens change.
     pub people_changed: RwSignal<u32>,
     /// Grows when the list of devices awaiting acceptance changes.
@@ -69,12 +75,15 @@ impl Portal {
         Self {
             about: RwSignal::new(None),
             session: RwSignal::new(Session::Unknown),
+            session_ended: RwSignal::new(false),
             connection: RwSignal::new(Connection::Connecting),
             activations: RwSignal::new(Vec::new()),
             hsms: RwSignal::new(None),
             hsm_events: StoredValue::default(),
             operators: RwSignal::new(None),
             operator_requests: LatestOnly::new(),
+            acts: RwSignal::new(None),
+            act_requests: LatestOnly::new(),
             people_changed: RwSignal::new(0),
             devices_changed: RwSignal::new(0),
             audit_total: RwSignal::new(0),
@@ -182,10 +191,14 @@ impl Portal {
 
     /// Drops everything that belongs to the session, which has ended.
     pub fn forget(self) {
+        if matches!(self.session.get_untracked(), Session::In(_)) {
+            self.session_ended.set(true);
+        }
         self.session.set(Session::Out);
         self.activations.set(Vec::new());
         self.hsms.set(None);
         self.operators.set(None);
+        self.acts.set(None);
         self.problem.set(None);
     }
 
@@ -206,7 +219,8 @@ impl Portal {
         let activations = self.refresh_activations("active").await;
         let hsms = self.refresh_hsms().await;
         let operators = self.refresh_operators().await;
-        match activations.and(hsms).and(operators) {
+        let acts = self.refresh_acts().await;
+        match activations.and(hsms).and(operators).and(acts) {
             Ok(()) => self.problem.set(None),
             Err(problem) => self.report(problem),
         }
@@ -259,6 +273,33 @@ impl Portal {
             self.operators.set(Some(operators));
         }
         Ok(())
+    }
+
+    pub async fn refresh_acts(self) -> Answer<()> {
+        let request = self.act_requests.next();
+        let acts: Vec<ActView> = self.get("/acts").await?;
+        // An event or a signature may have brought something newer in the meantime.
+        if self.act_requests.is_latest(request) {
+            self.acts.set(Some(acts));
+        }
+        Ok(())
+    }
+
+    /// Stores the act of a response, and fetches the list once more, because a request for it may be on its way.
+    pub fn put_act(self, act: ActView) {
+        self.acts.update(|all| {
+            let all = all.get_or_insert_default();
+            match all.iter_mut().find(|old| old.terms.id == act.terms.id) {
+                Some(old) => *old = act,
+                None => all.push(act),
+            }
+            all.sort_by_key(|act| act.state.has_ended());
+        });
+        spawn_local(async move {
+            if let Err(problem) = self.refresh_acts().await {
+                self.report(problem);
+            }
+        });
     }
 
     /// Calls [`api::get`] and logs out if the session has ended.

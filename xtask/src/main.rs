@@ -13,6 +13,7 @@ mod group;
 mod layers;
 mod lint;
 mod msrv;
+mod mutants;
 mod portal;
 mod run;
 mod setup;
@@ -54,11 +55,22 @@ enum Task {
     Bench(bench::Bench),
     /// Search for inputs that break a part of the programs, with libFuzzer
     Fuzz(fuzz::Fuzz),
+    /// Change the code that decides what is allowed, and see whether its tests notice
+    Mutants(mutants::Mutants),
     /// Build `fit_check_sign`, U-Boot's verifier of FIT images, and print its path
     FitCheckSign,
 }
 
 fn main() -> ExitCode {
+    match fuzz::compile() {
+        Some(Ok(true)) => return ExitCode::SUCCESS,
+        Some(Ok(false)) => return ExitCode::FAILURE,
+        Some(Err(error)) => {
+            eprintln!("Error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+        None => {}
+    }
     // The error is printed without a backtrace, so that it is the last thing on the screen.
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,6 +94,7 @@ fn run() -> anyhow::Result<()> {
         Task::Portal => portal::build(),
         Task::Bench(bench) => bench.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Mutants(mutants) => mutants.run(),
         Task::FitCheckSign => uboot::print(),
     }
 }

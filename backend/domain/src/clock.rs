@@ -8,23 +8,56 @@ use std::{
 
 use countersign_protocol::Timestamp;
 use jiff::SignedDuration;
+use tokio::sync::watch;
 
-/// The wall clock. Tests use one that they can move.
+/// The wall clock and the monotonic clock. Tests use clocks that they can move. Clones are the same clocks.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    monotonic: Arc<dyn Fn() -> Instant + Send + Sync>,
+    moved: watch::Sender<()>,
+}
 
 impl Clock {
-    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+    /// This wall clock, with the monotonic clock of the operating system.
+    pub fn new(wall: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            wall: Arc::new(wall),
+            monotonic: Arc::new(Instant::now),
+            moved: watch::Sender::default(),
+        }
     }
 
-    /// The clock of the operating system.
+    /// The same wall clock with another monotonic clock.
+    #[must_use]
+    pub fn with_monotonic(self, monotonic: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        Self {
+            monotonic: Arc::new(monotonic),
+            ..self
+        }
+    }
+
+    /// The clocks of the operating system.
     pub fn system() -> Self {
         Self::new(Timestamp::now)
     }
 
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.wall)()
+    }
+
+    fn monotonic(&self) -> Instant {
+        (self.monotonic)()
+    }
+
+    /// Wakes everything that waits for a time, because a clock was moved. Otherwise it is noticed within half a minute.
+    pub fn has_moved(&self) {
+        self.moved.send_replace(());
+    }
+
+    /// Reports each [`Self::has_moved`].
+    pub fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
     }
 }
 
@@ -40,19 +73,20 @@ pub struct Deadline {
 impl Deadline {
     pub fn after(clock: &Clock, seconds: u32) -> Self {
         Self {
-            monotonic: Instant::now() + Duration::from_secs(seconds.into()),
+            monotonic: clock.monotonic() + Duration::from_secs(seconds.into()),
             wall: clock.now() + SignedDuration::from_secs(seconds.into()),
             clock: clock.clone(),
         }
     }
 
     pub fn has_come(&self) -> bool {
-        self.monotonic <= Instant::now() || self.wall <= self.clock.now()
+        self.monotonic <= self.clock.monotonic() || self.wall <= self.clock.now()
     }
 
     /// The time until the monotonic clock reaches it. The wall clock may reach it sooner.
     pub fn left(&self) -> Duration {
-        self.monotonic.saturating_duration_since(Instant::now())
+        self.monotonic
+            .saturating_duration_since(self.clock.monotonic())
     }
 
     /// The time by the wall clock, for people.

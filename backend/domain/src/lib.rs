@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod devices;
 pub mod events;
+pub mod faults;
 pub mod hsm;
 pub mod identity;
 pub mod keys;

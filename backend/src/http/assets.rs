@@ -1,13 +1,17 @@
 //! Serves the portal, which is embedded into this program.
 
+use std::sync::Arc;
+
 use axum::{
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    extract::State,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
 use countersign_protocol::problem::ProblemCode;
 use rust_embed::RustEmbed;
 
-use super::problem::ApiError;
+use super::{problem::ApiError, security};
+use crate::config::Config;
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/dist"]
@@ -17,7 +21,12 @@ const INDEX: &str = "index.html";
 const NOT_BUILT: &str = "<!doctype html><title>Countersign</title><h1>The portal is not in this build</h1>\
 <p>Run <code>cargo xtask build</code>. The API works: see <code>/api/v1/about</code>.";
 
-pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub async fn serve(
+    State(config): State<Arc<Config>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     // A program with a wrong address cannot use a page.
     let is_interface =
         ["api", "se", "rt"].contains(&uri.path().split('/').nth(1).unwrap_or_default());
@@ -52,23 +61,28 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
                 .flatten()
                 .map(|file| (encoding, file))
         });
-    // The name of an asset contains a hash of its content, so it can be cached forever.
-    let caching = if is_asset {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
     let common = [
         (header::CONTENT_TYPE, content_type(path)),
-        (header::CACHE_CONTROL, caching),
         (header::VARY, "accept-encoding"),
     ];
-    match compressed {
+    let mut response = match compressed {
         Some((encoding, file)) => {
             (common, [(header::CONTENT_ENCODING, encoding)], file.data).into_response()
         }
         None => (common, file.data).into_response(),
-    }
+    };
+    let (name, value) = if is_asset {
+        // The name of an asset contains a hash of its content, so it can be cached forever.
+        let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+        (header::CACHE_CONTROL, forever)
+    } else {
+        match HeaderValue::from_str(&security::policy_of_pages(config.helper_port)) {
+            Ok(policy) => (header::CONTENT_SECURITY_POLICY, policy),
+            Err(error) => return ApiError::internal(error).into_response(),
+        }
+    };
+    response.headers_mut().insert(name, value);
+    response
 }
 
 fn content_type(path: &str) -> &'static str {

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     middleware,
     response::IntoResponse,
 };
@@ -30,10 +30,9 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
     trace::{DefaultOnFailure, OnFailure, TraceLayer},
 };
-use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use tracing::Span;
 
-pub use auth::{Authenticator, Caller, SessionStore};
+pub use auth::{Authenticator, Caller};
 pub use connection::{ConnectionLimits, Connections, Peer, PlaceLimits};
 pub use problem::ApiError;
 pub use ram::RamEndpoint;
@@ -47,21 +46,8 @@ use crate::config::Config;
 /// The configuration contains characters that a header cannot hold.
 pub fn router(state: State) -> anyhow::Result<Router> {
     let config = Arc::<Config>::from_ref(&state);
-    let https = config.is_https();
-    let session_layer = SessionManagerLayer::new(state.auth.sessions().clone())
-        .with_name(auth::session_cookie(https))
-        .with_secure(https)
-        .with_same_site(SameSite::Strict)
-        .with_expiry(Expiry::OnInactivity(auth::LONGEST));
-    let not_stored = SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-store"),
-    );
     let strangers = body::Bodies::of_strangers();
-    let cloud = cloud::routes(&state, &strangers)
-        .layer(not_stored.clone())
-        .layer(session_layer.clone())
-        .layer(middleware::from_fn(security::run_to_end));
+    let cloud = cloud::routes(&state, &strangers).layer(middleware::from_fn(security::run_to_end));
     let api = routes::router(&state, &strangers)?
         .fallback(|| async {
             ApiError::new(
@@ -74,8 +60,6 @@ pub fn router(state: State) -> anyhow::Result<Router> {
             state.clone(),
             security::same_origin,
         ))
-        .layer(not_stored)
-        .layer(session_layer)
         .layer(middleware::from_fn(security::run_to_end))
         // The body was read within the limits of its route.
         .layer(DefaultBodyLimit::disable());
@@ -92,8 +76,11 @@ pub fn router(state: State) -> anyhow::Result<Router> {
                 .make_span_with(request_id::span)
                 .on_failure(log_failure),
         );
-    for (name, value) in security::headers(&config)? {
+    for (name, value) in security::headers(&config) {
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));
+    }
+    for (name, value) in security::defaults() {
+        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
     let router = router
         .layer(middleware::from_fn(body::close_if_unread))

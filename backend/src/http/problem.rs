@@ -180,6 +180,7 @@ impl From<PeopleError> for ApiError {
             PeopleError::NotFound(_) => ProblemCode::NotFound,
             PeopleError::Attestation(_) | PeopleError::Taken(_) => ProblemCode::EnrolmentRejected,
             PeopleError::Statement(_) => ProblemCode::StatementRejected,
+            PeopleError::TooOften(time) => return Self::too_many(error.to_string(), *time),
             PeopleError::Store(_) | PeopleError::Identity(_) | PeopleError::Random(_) => {
                 return Self::internal(error);
             }

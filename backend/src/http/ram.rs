@@ -198,14 +198,7 @@ fn respond(endpoint: &RamEndpoint, cookie: &str, reply: Reply) -> Response {
         return gone();
     };
     match request.encode() {
-        Ok(body) => (
-            [
-                (header::CONTENT_TYPE, SERVER_CONTENT_TYPE),
-                (header::CACHE_CONTROL, "no-store"),
-            ],
-            body,
-        )
-            .into_response(),
+        Ok(body) => ([(header::CONTENT_TYPE, SERVER_CONTENT_TYPE)], body).into_response(),
         Err(error) => ApiError::internal(error).into_response(),
     }
 }

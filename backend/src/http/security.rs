@@ -14,44 +14,62 @@ use tracing::Instrument;
 use super::{ApiError, auth::Credential};
 use crate::config::Config;
 
-/// Security headers of every response.
-///
-/// # Errors
-/// A header cannot hold the content security policy.
-pub fn headers(config: &Config) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+/// What a browser may do with a response that is not a page: nothing.
+const POLICY_OF_DATA: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                              require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// The portal needs none of these, but the clipboard and the network of this computer, where the card helper listens.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), clipboard-read=(), \
+                           clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), \
+                           gyroscope=(), hid=(), idle-detection=(), local-network-access=(self), local-fonts=(), \
+                           loopback-network=(self), magnetometer=(), microphone=(), midi=(), payment=(), \
+                           picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), \
+                           screen-wake-lock=(), serial=(), storage-access=(), usb=(), window-management=(), \
+                           xr-spatial-tracking=()";
+
+/// The security headers of every response. A response with a content security policy of its own keeps it.
+pub fn headers(config: &Config) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_str(&content_security_policy(config.helper_port))?,
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        (
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
-            HeaderValue::from_static("same-origin"),
+            "same-origin",
         ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
     ];
     if config.is_https() {
-        headers.push((
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
-        ));
+        headers.push((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
     }
-    Ok(headers)
+    headers
+        .into_iter()
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect()
 }
 
-/// Allows no inline content and nothing from other sites. The portal may connect only to this server and to the card helper.
-fn content_security_policy(helper_port: u16) -> String {
+/// The headers of a response that has none of its own: it is not stored, and may do nothing.
+pub fn defaults() -> [(HeaderName, HeaderValue); 2] {
+    [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(POLICY_OF_DATA),
+        ),
+    ]
+}
+
+/// The content security policy of the portal's pages. They run the files of this server only, and connect only to this server and to
+/// the card helper. The trusted types policy `default` is that of `frontend/boot.js`.
+pub fn policy_of_pages(helper_port: u16) -> String {
     format!(
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-         connect-src 'self' ws://127.0.0.1:{helper_port} ws://localhost:{helper_port}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
+         connect-src 'self' ws://127.0.0.1:{helper_port}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types default"
     )
 }
 
@@ -65,7 +83,11 @@ pub async fn run_to_end(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     match tokio::spawn(next.run(request).in_current_span()).await {
-        Ok(response) => response,
+        Ok(response) => {
+            #[cfg(feature = "simulator")]
+            crate::faults::armed::pass("http/before answer");
+            response
+        }
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => ApiError::internal(error).into_response(),

@@ -8,8 +8,7 @@ use crate::config::{LogConfig, LogFormat};
 
 /// Writes log lines to standard error; `RUST_LOG` selects them.
 pub fn init(config: LogConfig) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,sqlx=warn,tower_sessions=warn".into());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,sqlx=warn".into());
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(filter);

@@ -94,6 +94,7 @@ impl Server {
             anchors.clone(),
             origin,
             folder,
+            config.session,
         )?;
         let activations = Activations::new(
             store.clone(),
@@ -194,21 +195,13 @@ impl Server {
     }
 
     /// Creates the state that HTTP handlers share.
-    ///
-    /// # Errors
-    /// The table of sessions cannot be created.
-    pub async fn http_state(&self) -> anyhow::Result<http::State> {
-        let sessions = http::SessionStore::open(&self.store).await?;
+    #[must_use]
+    pub fn http_state(&self) -> http::State {
         let https = self.config.is_https();
         let devices = self.devices.clone();
         let receive = move |session: &Arc<RamSession>| devices.receive(session);
-        Ok(http::State::from(http::Services {
-            auth: http::Authenticator::new(
-                self.people.clone(),
-                self.tokens.clone(),
-                sessions,
-                https,
-            ),
+        http::State::from(http::Services {
+            auth: http::Authenticator::new(self.people.clone(), self.tokens.clone(), https),
             ram: http::RamEndpoint::new(self.remote.clone(), https, receive),
             config: self.config.clone(),
             identity: self.identity.clone(),
@@ -223,7 +216,7 @@ impl Server {
             signing: self.signing.clone(),
             devices: self.devices.clone(),
             views: self.views.clone(),
-        }))
+        })
     }
 
     /// Locks every HSM.

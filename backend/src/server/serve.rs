@@ -53,7 +53,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     println!("Listening on {address} as {}", config.public_origin);
     let (locked, drain) = oneshot::channel::<()>();
     let connections = http::Connections::new(
-        http::router(server.http_state().await?)?,
+        http::router(server.http_state())?,
         config.trusted_proxies.clone(),
         http::ConnectionLimits::of_this_process(),
     )

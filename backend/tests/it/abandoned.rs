@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::{Router, body::Body, http::Request};
 use countersign_protocol::{
+    Timestamp,
     activation::{ActivationState, ActivationView, EndReason, NewActivation},
     audit::AuditEvent,
     token::NewToken,
@@ -107,7 +108,7 @@ async fn the_request_of_a_killed_program_does_not_block_the_hsm_for_long() {
     let terms = &killed.terms;
     let attendance = || test.server.activations.attendance();
     let poll = tokio::spawn(router.oneshot(poll));
-    while attendance().since_last_poll(terms) > Duration::ZERO {
+    while attendance().since_last_poll(terms, Timestamp::now()) > Duration::ZERO {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(attendance().left_to_return(terms), None);
@@ -176,6 +177,6 @@ async fn the_silence_is_never_longer_than_the_age_of_the_request() {
     let view = request(&test, "new", None).await;
     let attendance = test.server.activations.attendance();
     attendance.forget(&view.id(), Duration::MAX);
-    assert!(attendance.since_last_poll(&view.terms) <= before.elapsed());
+    assert!(attendance.since_last_poll(&view.terms, Timestamp::now()) <= before.elapsed());
     test.shutdown().await;
 }

@@ -233,6 +233,8 @@ fn a_new_route_that_writes_has_to_be_looked_at_here() {
         ("POST", "/acts/{id}/task"),
         ("DELETE", "/acts/{id}"),
         ("DELETE", "/session"),
+        ("DELETE", "/sessions"),
+        ("DELETE", "/sessions/{id}"),
         ("POST", "/operators/{id}/revoke"),
         ("DELETE", "/invitations/{id}"),
         ("DELETE", "/tokens/{id}"),

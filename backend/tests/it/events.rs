@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use countersign_protocol::{
     activation::{ActivationState, ActivationView},
     event::Event,
@@ -27,6 +27,18 @@ pub struct EventSocket(WebSocket<TcpStream>);
 
 impl EventSocket {
     fn open(address: SocketAddr, headers: &[(&'static str, &str)]) -> Self {
+        Self::open_with_response(address, headers).0
+    }
+
+    /// Opens the socket, and returns the headers of the response as well.
+    pub fn with_response(address: SocketAddr, cookie: &str) -> (Self, HeaderMap) {
+        Self::open_with_response(address, &[("cookie", cookie), ("origin", ORIGIN)])
+    }
+
+    fn open_with_response(
+        address: SocketAddr,
+        headers: &[(&'static str, &str)],
+    ) -> (Self, HeaderMap) {
         let mut request = format!("ws://{address}/api/v1/events")
             .into_client_request()
             .expect("a request");
@@ -38,8 +50,9 @@ impl EventSocket {
             let stream = TcpStream::connect(address).expect("connects");
             let time_limit = Some(Duration::from_secs(5));
             stream.set_read_timeout(time_limit).expect("a time limit");
-            let (socket, _) = tungstenite::client::client(request, stream).expect("a WebSocket");
-            Self(socket)
+            let (socket, response) =
+                tungstenite::client::client(request, stream).expect("a WebSocket");
+            (Self(socket), response.headers().clone())
         })
     }
 
@@ -147,7 +160,7 @@ async fn the_event_socket_of_an_expired_session_is_closed() {
     let mut socket = EventSocket::with_session(address, &cookie);
     test.server.store.publish(Change::Everything);
     assert_eq!(socket.next(), Some(Event::Resync));
-    sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
+    sqlx::query("UPDATE sessions SET used_at = 0")
         .execute(test.server.store.pool())
         .await
         .expect("ended");

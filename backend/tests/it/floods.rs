@@ -9,8 +9,15 @@ use axum::{
     http::{Request, StatusCode, header},
     response::Response,
 };
-use countersign_protocol::{problem::ProblemCode, session::LoginChallenge};
-use countersign_server::{http::Peer, people::LoginError};
+use countersign_protocol::{
+    operator::{Enrolment, Role},
+    problem::ProblemCode,
+    session::{LogIn, LoginChallenge},
+};
+use countersign_server::{
+    http::Peer,
+    people::{Browser, LoginError, PeopleError},
+};
 use countersign_simulator::Profile;
 use tower::ServiceExt;
 
@@ -62,22 +69,69 @@ async fn a_flood_of_log_in_challenges_writes_nothing_and_locks_nobody_out() {
     test.shutdown().await;
 }
 
+/// Log-ins, one-time codes and challenges. Neither the account in a request nor the address within a network matters.
 #[tokio::test]
 async fn a_network_has_its_share_of_attempts_whatever_addresses_it_uses() {
     let mut test = TestServer::with_people(Profile::VENDOR).await;
-    let router = router(&test.server).await;
-    let body = r#"{"code":"0000"}"#;
-    let mut rejected = 0;
-    for number in 0..300_u16 {
-        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]);
-        let response = post(&router, address, "/enrolment/open", body).await;
-        if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            assert!(response.headers().contains_key(header::RETRY_AFTER));
-            rejected += 1;
+    let task = test.server.people.challenge().expect("a challenge").task;
+    let mut statement = test.people[BEN].card.log_in(&task);
+    statement.signatures = test.people[ANNA].card.log_in(&task).signatures;
+    let log_in_as_ben = serde_json::to_string(&LogIn { statement }).expect("JSON");
+    for (path, body) in [
+        ("/enrolment/open", r#"{"code":"0000"}"#),
+        ("/enrolment", r#"{"code":"0000","pka":""}"#),
+        ("/bootstrap", r#"{"code":"0000","name":"Eve"}"#),
+        ("/session", &log_in_as_ben),
+        ("/session/challenge", ""),
+    ] {
+        // Each router counts anew.
+        let router = router(&test.server).await;
+        let mut rejected = 0;
+        for number in 0..300_u16 {
+            let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]);
+            let response = post(&router, address, path, body).await;
+            if response.status() == StatusCode::TOO_MANY_REQUESTS {
+                assert!(response.headers().contains_key(header::RETRY_AFTER));
+                rejected += 1;
+            }
         }
+        assert!(rejected > 0, "{path}");
+        // Ben, as whom the stranger failed to log in, can log in from elsewhere.
+        log_in(&mut test, &router, BEN).await;
     }
-    assert!(rejected > 0);
-    log_in(&mut test, &router, BEN).await;
+    test.shutdown().await;
+}
+
+/// The holder of a code could fill the audit log with rejected enrolments. Wrong codes do not count, so a stranger cannot use up the
+/// attempts of an invitation.
+#[tokio::test]
+async fn an_invitation_allows_a_limited_number_of_attempts() {
+    let mut test = TestServer::with_people(Profile::VENDOR).await;
+    let people = test.server.people.clone();
+    let attempt = async |link: &str| {
+        let (_, code) = link.split_once('#').expect("a code");
+        let request = Enrolment {
+            code: code.to_owned(),
+            pka: Vec::new().into(),
+            statement: None,
+        };
+        people.enrol(&request).await.expect_err("no key")
+    };
+    let tried = test.invite("Emil", Role::Auditor).await;
+    let other = test.invite("Fred", Role::Auditor).await;
+    for number in 0..60 {
+        let wrong = attempt(&format!("/join#WRONG{number}")).await;
+        assert!(matches!(wrong, PeopleError::Code(_)), "{wrong}");
+    }
+    let mut results = Vec::new();
+    for _ in 0..100 {
+        results.push(attempt(&tried).await);
+    }
+    let is_limit = |error: &PeopleError| matches!(error, PeopleError::TooOften(_));
+    let first = results.iter().position(is_limit);
+    assert!(first.is_some_and(|first| first >= 30), "{first:?}");
+    assert!(is_limit(&results[99]));
+    test.enrol(&other, "FRED01").await;
     test.shutdown().await;
 }
 
@@ -90,14 +144,14 @@ async fn only_the_holder_of_a_key_can_use_up_its_log_ins() {
         let task = people.challenge().expect("a challenge").task;
         let mut statement = test.people[BEN].card.log_in(&task);
         statement.signatures = test.people[ANNA].card.log_in(&task).signatures;
-        let rejected = people.log_in(&statement).await;
+        let rejected = people.log_in(&statement, &Browser::default()).await;
         assert!(rejected.is_err(), "{number}");
     }
     let mut results = Vec::new();
     for _ in 0..100 {
         let task = people.challenge().expect("a challenge").task;
         let statement = test.people[BEN].card.log_in(&task);
-        results.push(people.log_in(&statement).await);
+        results.push(people.log_in(&statement, &Browser::default()).await);
     }
     let first = results.iter().position(Result::is_err);
     assert!(first.is_some_and(|first| first >= 30), "{first:?}");

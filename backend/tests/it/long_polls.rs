@@ -111,7 +111,7 @@ async fn a_long_poll_with_an_expired_session_is_rejected() {
     let (id, revision) = queued(&test, &router, &who).await;
     let waiting = wait(&router, &id, revision, 2, who);
     polls_have_started().await;
-    sqlx::query("UPDATE tower_sessions SET expiry_date = 0")
+    sqlx::query("UPDATE sessions SET used_at = 0")
         .execute(test.server.store.pool())
         .await
         .expect("ended");

@@ -204,6 +204,7 @@ fn examples_are_values_of_their_types() {
         NewInvitation,
         NewToken,
         OpenInvitation,
+        OpenSession,
         OpenedInvitation,
         OperatorView,
         RegisterCustodian,

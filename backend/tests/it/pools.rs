@@ -19,6 +19,7 @@ use countersign_protocol::{
 };
 use countersign_server::{
     activation::{ActivationError, Approved, LockRequest},
+    clock::Clock,
     config::{Attachment, Config, HsmConfig},
     hsm::Connector,
     mandate::Mandate,
@@ -41,7 +42,7 @@ fn second() -> HsmId {
 }
 
 /// Ids of the first HSMs.
-fn ids(count: usize) -> Vec<HsmId> {
+pub fn ids(count: usize) -> Vec<HsmId> {
     let all = [hsm_id(), second(), HsmId::new("third")];
     all.into_iter().take(count).collect()
 }
@@ -57,9 +58,9 @@ fn pool_config(folder: &std::path::Path, count: usize) -> Config {
     config
 }
 
-async fn start(folder: &std::path::Path, hsms: &[Simulator]) -> Server {
+async fn start(folder: &std::path::Path, hsms: &[Simulator], clock: Clock) -> Server {
     let config = pool_config(folder, hsms.len());
-    let server = Server::open(config).await.expect("opens");
+    let server = Server::open_with_clock(config, clock).await.expect("opens");
     let connector =
         |hsm: &Simulator| -> Box<dyn Connector> { Box::new(SimulatorConnector::new(hsm.clone())) };
     let connectors: BTreeMap<_, _> = ids(hsms.len())
@@ -102,9 +103,10 @@ fn authenticated(simulator: &Simulator, people: &mut [Person]) -> SmartCardHsm {
     card
 }
 
-struct Pool {
-    test: TestServer,
-    hsms: Vec<Simulator>,
+pub struct Pool {
+    pub test: TestServer,
+    pub hsms: Vec<Simulator>,
+    pub clock: Clock,
 }
 
 impl Pool {
@@ -120,6 +122,17 @@ impl Pool {
             .take(required.len())
             .map(|serial| new_card(serial, Profile::VENDOR, None))
             .collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::of(hsms, required, folder, &[]).await
+    }
+
+    /// These cards as HSMs with the same key `ec`. The first one also has keys of its own.
+    pub async fn of(
+        hsms: Vec<Simulator>,
+        required: &[u8],
+        folder: tempfile::TempDir,
+        own_keys: &[(&str, KeyKind)],
+    ) -> Self {
         for (simulator, required) in hsms.iter().zip(required) {
             let (mut card, device) = open(simulator);
             let quorum = PkaOptions::new(*required, 3, false).expect("a quorum");
@@ -131,8 +144,8 @@ impl Pool {
             card.import_dkek_share(0, &DkekShare::new([7; 32]))
                 .expect("takes the share");
         }
-        let folder = tempfile::tempdir().expect("a folder");
-        let server = start(folder.path(), &hsms).await;
+        let clock = Clock::system();
+        let server = start(folder.path(), &hsms, clock.clone()).await;
         let mut test = TestServer::of(server, hsms[0].clone(), folder).await;
         for hsm in ids(hsms.len()) {
             wait_for_hsm(&test, &hsm, |state| *state == HsmState::Registering).await;
@@ -149,22 +162,46 @@ impl Pool {
         test.shutdown().await;
         let enough = |of: usize| usize::from(required[of]);
         let mut first = authenticated(&hsms[0], &mut test.people[..enough(0)]);
-        let spec = KeySpec {
-            kind: KeyKind::Ec(Curve::Secp256r1),
-            label: "ec".into(),
-            chr: "ZZPOOL00001".parse().expect("a name"),
-            algorithms: None,
-            use_counter: None,
+        let mut generate = |number: usize, label: &str, kind| {
+            let spec = KeySpec {
+                kind,
+                label: label.into(),
+                chr: format!("ZZPOOL0000{number}").parse().expect("a name"),
+                algorithms: None,
+                use_counter: None,
+            };
+            first.generate_key(&spec).expect("a key").0
         };
-        let (reference, _) = first.generate_key(&spec).expect("a key");
+        let reference = generate(1, "ec", KeyKind::Ec(Curve::Secp256r1));
+        for (number, (label, kind)) in (2..).zip(own_keys) {
+            generate(number, label, *kind);
+        }
         let copy = first.wrap_key(reference).expect("a copy");
         drop(first);
         for (number, hsm) in hsms.iter().enumerate().skip(1) {
             let mut other = authenticated(hsm, &mut test.people[..enough(number)]);
             other.unwrap_key(&copy).expect("takes the copy");
         }
-        let mut pool = Self { test, hsms };
+        let mut pool = Self { test, hsms, clock };
         pool.restart().await;
+        pool
+    }
+
+    /// Starts a server with a data directory and cards that were set up before.
+    pub async fn again(
+        hsms: Vec<Simulator>,
+        people: Vec<Person>,
+        folder: tempfile::TempDir,
+        clock: Clock,
+    ) -> Self {
+        let test = TestServer {
+            server: start(folder.path(), &hsms, clock.clone()).await,
+            hsm: hsms[0].clone(),
+            people,
+            folder,
+        };
+        let pool = Self { test, hsms, clock };
+        pool.locked().await;
         pool
     }
 
@@ -174,9 +211,9 @@ impl Pool {
     }
 
     /// Restarts the server without waiting for locked HSMs, because an HSM with an activation does not stay locked.
-    async fn restart_with_requests(&mut self) {
+    pub async fn restart_with_requests(&mut self) {
         self.test.shutdown().await;
-        self.test.server = start(self.test.folder.path(), &self.hsms).await;
+        self.test.server = start(self.test.folder.path(), &self.hsms, self.clock.clone()).await;
     }
 
     /// Approves for every HSM, as a helper does with one consent, and returns their number.
@@ -236,17 +273,22 @@ impl Pool {
 
     /// The approval task for one HSM.
     async fn task(&self, index: usize, hsm: &HsmId, member: &MemberId) -> Envelope {
+        self.request_task(index, hsm, member).await.expect("a task")
+    }
+
+    pub async fn request_task(
+        &self,
+        index: usize,
+        hsm: &HsmId,
+        member: &MemberId,
+    ) -> Result<Envelope, ActivationError> {
         let custodian = self.test.people[index].custodian();
-        let activations = &self.test.server.activations;
-        let task = activations
-            .coordinators()
-            .task(hsm, member.clone(), custodian)
-            .await;
-        task.expect("a task")
+        let coordinators = self.test.server.activations.coordinators();
+        coordinators.task(hsm, member.clone(), custodian).await
     }
 
     /// Approves for one HSM, repeatedly until it counts the approval.
-    async fn answer(
+    pub async fn answer(
         &mut self,
         index: usize,
         hsm: &HsmId,
@@ -296,14 +338,14 @@ impl Pool {
         self.test.wait_for(id, waiting).await
     }
 
-    async fn locked(&self) {
+    pub async fn locked(&self) {
         for hsm in ids(self.hsms.len()) {
             wait_for_hsm(&self.test, &hsm, |state| *state == HsmState::Locked).await;
         }
     }
 }
 
-async fn wait_for_hsm(test: &TestServer, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
+pub async fn wait_for_hsm(test: &TestServer, hsm: &HsmId, wanted: impl Fn(&HsmState) -> bool) {
     for _ in 0..500 {
         let hsm = test.server.hsms.get(hsm).expect("the HSM");
         let view = test.server.views.hsm(&hsm).await.expect("a view");

@@ -31,7 +31,7 @@ fn device(card: &Simulator) -> DeviceId {
 }
 
 /// Starts a test server whose HSM is configured as a remote one. No device is attached yet.
-async fn start_test_server(
+pub async fn start_test_server(
     profile: Profile,
     change: impl Fn(&mut countersign_server::config::Config),
 ) -> (TestServer, SocketAddr) {

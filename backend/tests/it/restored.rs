@@ -14,6 +14,7 @@ use countersign_protocol::{
     token::NewToken,
 };
 use countersign_server::{
+    people::Browser,
     server::{DATABASE, Server},
     store,
 };
@@ -227,7 +228,7 @@ async fn an_old_copy_of_the_database_lets_nobody_in() {
     let statement = test.anna_mut().card.log_in(&challenge.task);
     server
         .people
-        .log_in(&statement)
+        .log_in(&statement, &Browser::default())
         .await
         .expect_err("an old challenge");
     let mut connection = server.store.read().await.expect("a connection");

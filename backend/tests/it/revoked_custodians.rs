@@ -10,7 +10,7 @@ use countersign_server::activation::ActivationError;
 use countersign_simulator::Profile;
 
 use crate::test_server::{
-    ANNA, BEN, CARLA, DOUG, TestServer, anything, operator, reason, request_for,
+    ANNA, BEN, CARLA, DOUG, TestServer, anything, hsm_id, operator, reason, request_for,
 };
 
 /// Anna revokes the key of one of the people.
@@ -181,4 +181,35 @@ async fn the_approval_of_a_revoked_custodian_no_longer_counts() {
         );
         test.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn the_next_request_gets_the_hsm_when_a_revoked_custodian_ends_the_first_one() {
+    let test = TestServer::ready(Profile::VENDOR).await;
+    let first = request(&test, "first").await.expect("requested");
+    let second = request(&test, "second").await.expect("requested");
+    test.wait_for(&first, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    })
+    .await;
+    let who = test.people[BEN].custodian();
+    test.server
+        .activations
+        .coordinators()
+        .decline(&hsm_id(), first.member(0), who, "no".into())
+        .await
+        .expect("declined");
+    revoke(&test, CARLA).await;
+    let ended = test.wait_for(&first, |view| view.state.is_ended()).await;
+    assert!(
+        matches!(reason(&ended), EndReason::Failed { .. }),
+        "{:?}",
+        ended.state
+    );
+    // The second request is not left until the coordinator wakes by itself, which takes half a minute.
+    test.wait_for(&second, |view| {
+        view.state == ActivationState::AwaitingApprovals
+    })
+    .await;
+    test.shutdown().await;
 }

@@ -11,7 +11,7 @@ use countersign_protocol::{
 };
 use countersign_server::{
     activation::Approved,
-    people::{LoginError, PeopleError},
+    people::{Browser, LoginError, PeopleError},
 };
 use countersign_simulator::Profile;
 
@@ -48,7 +48,12 @@ async fn a_log_in_for_another_server_is_refused() {
             at: Timestamp::now(),
         };
         let envelope = card.seal(&statement);
-        let logged_in = test.server.people.log_in(&envelope).await;
+        let logged_in = test
+            .server
+            .people
+            .log_in(&envelope, &Browser::default())
+            .await;
+        let logged_in = logged_in.map(|done| done.view);
         if other_origin || other_key {
             assert!(
                 matches!(logged_in, Err(LoginError::Rejected(_))),

@@ -28,8 +28,8 @@ use countersign_server::{
     acts::{ActError, Signed, Signer},
     clock::Clock,
     config::{
-        Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig,
-        TrustedProxies,
+        Attachment, Config, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, SessionConfig,
+        TlsConfig, TrustedProxies,
     },
     hsm::Connector,
     http::{self, ConnectionLimits, Connections},
@@ -91,6 +91,7 @@ pub fn config(folder: &Path, demo: bool) -> Config {
         },
         log: LogConfig::default(),
         remote: RemoteConfig::default(),
+        session: SessionConfig::default(),
         tls: TlsConfig::default(),
         trusted_proxies: TrustedProxies::default(),
     }
@@ -112,8 +113,7 @@ pub async fn listen_with(server: &Server, limits: ConnectionLimits) -> SocketAdd
 }
 
 pub async fn router(server: &Server) -> axum::Router {
-    let state = server.http_state().await.expect("sessions");
-    http::router(state).expect("a router")
+    http::router(server.http_state()).expect("a router")
 }
 
 /// Why a token could not be created.

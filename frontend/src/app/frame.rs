@@ -57,6 +57,14 @@ fn Nav() -> impl IntoView {
         .into_iter()
         .any(|role| portal.is(role));
     let has_tokens = portal.is(Role::Requester) || portal.is(Role::Admin);
+    // Requesters sign acts rarely, and always those that they proposed themselves.
+    let has_acts = Memo::new(move |_| {
+        reads_audit
+            || portal.acts.with(|acts| {
+                let mut acts = acts.iter().flatten();
+                acts.any(|act| !act.state.has_ended())
+            })
+    });
     view! {
         <nav aria-label="Pages">
             <ul>
@@ -64,6 +72,8 @@ fn Nav() -> impl IntoView {
                 {link("/activations", "nav-activations", "Activations")}
                 {link("/people", "nav-people", "People")} {link("/hsms", "nav-hsms", "HSMs")}
                 {has_tokens.then(|| link("/tokens", "nav-tokens", "Tokens"))}
+                {move || has_acts.get().then(|| link("/acts", "acts-nav", "Acts"))}
+                {link("/sessions", "nav-sessions", "Sessions")}
                 {reads_audit.then(|| link("/audit", "nav-audit", "Audit log"))}
             </ul>
         </nav>

@@ -63,6 +63,11 @@ pub fn App() -> impl IntoView {
                             path=path!("/tokens")
                             view=logged_in(|| pages::Tokens().into_any())
                         />
+                        <Route path=path!("/acts") view=logged_in(|| pages::Acts().into_any()) />
+                        <Route
+                            path=path!("/sessions")
+                            view=logged_in(|| pages::Sessions().into_any())
+                        />
                         <Route
                             path=path!("/audit")
                             view=logged_in(|| pages::Audit().into_any())

@@ -71,15 +71,25 @@ pub fn HelperProgress(
     busy: RwSignal<bool>,
 ) -> impl IntoView {
     let helper = Helper::here();
+    let text = Signal::derive(move || busy.get().then(|| step_text(helper.step.get()).to_owned()));
+    view! { <ProgressLine text=text /> }
+}
+
+/// What happens at the moment.
+#[component]
+pub fn ProgressLine(
+    /// `None` if nothing happens.
+    text: Signal<Option<String>>,
+) -> impl IntoView {
     view! {
         <div role="status" aria-live="polite">
             {move || {
-                busy.get()
-                    .then(|| {
+                text.get()
+                    .map(|text| {
                         view! {
                             <p class="progress" data-testid="helper-progress">
                                 <span class="spinner" aria-hidden="true"></span>
-                                {step_text(helper.step.get())}
+                                {text}
                             </p>
                         }
                     })

@@ -19,7 +19,7 @@ pub use copy::CopyButton;
 pub use disclosure::Disclosure;
 pub use facts::{Badge, Digest, Fact};
 pub use field::{CheckField, TextField};
-pub use helper_panel::{HelperPanel, HelperProgress};
+pub use helper_panel::{HelperPanel, HelperProgress, ProgressLine};
 pub use page::{Empty, Loading, Page};
 pub use problem::{ProblemView, WorkProblem};
 pub use prose::Prose;

@@ -139,7 +139,7 @@ pub fn step_text(step: Option<Step>) -> &'static str {
     match step {
         None => "Contacting the card helper…",
         Some(Step::WaitingForConsent) => {
-            "Check the helper's window. It shows what you approve; compare it with this page."
+            "Check the helper's window. It shows what your card signs; compare it with this page."
         }
         Some(Step::WaitingForPin) => "Enter the PIN in the helper's window, not here.",
         Some(Step::GeneratingKey) => "The card generates a key. This can take 1 minute.",

@@ -87,6 +87,17 @@ impl Helper {
         }
     }
 
+    /// Requests a signature of an act.
+    ///
+    /// # Errors
+    /// The helper is not connected, or the user or the card refused.
+    pub async fn sign_act(self, task: Envelope) -> Result<Envelope, Problem> {
+        match self.send(Operation::SignAct { task }).await? {
+            Answer::Statement { statement } => Ok(statement),
+            _ => Err(advice::unexpected()),
+        }
+    }
+
     /// Enrols a key; returns its `.pka` triple and the signed statement.
     ///
     /// # Errors

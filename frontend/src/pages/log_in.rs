@@ -74,12 +74,27 @@ fn WithCard() -> impl IntoView {
             let challenge: LoginChallenge = api::act("/session/challenge").await?;
             let statement = helper.log_in(challenge.task, key).await?;
             let view: SessionView = api::post("/session", &Statement { statement }).await?;
+            portal.session_ended.set(false);
             portal.session.set(Session::In(view));
             Ok(())
         });
     };
     let no_key = move || helper.status.with(crate::helper::Status::is_ready) && key().is_none();
     view! {
+        <div role="status">
+            {move || {
+                portal
+                    .session_ended
+                    .get()
+                    .then(|| {
+                        view! {
+                            <p class="notice wait" data-testid="session-ended">
+                                "Your session has ended. Log in again to return to this page."
+                            </p>
+                        }
+                    })
+            }}
+        </div>
         <p class="lead">"Log in with your card. Enter the PIN only in the card helper, never in the browser."</p>
         <form class="card form" on:submit=submit>
             <HelperPanel />

@@ -2,6 +2,7 @@
 
 mod activation;
 mod activations;
+mod acts;
 mod audit;
 mod home;
 mod hsm;
@@ -10,11 +11,13 @@ mod join;
 mod log_in;
 mod not_found;
 mod people;
+mod sessions;
 mod setup;
 mod tokens;
 
 pub use activation::Activation;
 pub use activations::Activations;
+pub use acts::Acts;
 pub use audit::Audit;
 pub use home::Home;
 pub use hsm::Hsm;
@@ -23,5 +26,6 @@ pub use join::Join;
 pub use log_in::LogIn;
 pub use not_found::NotFound;
 pub use people::People;
+pub use sessions::Sessions;
 pub use setup::Setup;
 pub use tokens::Tokens;

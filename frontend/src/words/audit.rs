@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use countersign_protocol::{
-    audit::{Actor, AuditEntry, AuditEvent},
+    audit::{Actor, AuditEntry, AuditEvent, DroppedAct},
     cvc::Fingerprint,
     hsm::KeySettings,
+    id::ActId,
     lease::LeaseLimits,
+    session::SessionEnd,
     statement::ApprovedPurpose,
 };
 
@@ -31,12 +33,13 @@ pub fn event_name(event: &AuditEvent) -> String {
         .unwrap_or_default()
 }
 
-/// Names of invited people and labels of tokens, by the ids with which later entries refer to them.
+/// Names of invited people, labels of tokens and what acts do, by the ids with which later entries refer to them.
 pub fn audit_names(entries: &[AuditEntry]) -> HashMap<String, String> {
     let names = entries.iter().filter_map(|entry| match &entry.event {
         AuditEvent::Invited {
             invitation, name, ..
         } => Some((invitation.to_string(), name.clone())),
+        AuditEvent::ActProposed { terms } => Some((terms.id.to_string(), terms.act.in_words())),
         AuditEvent::TokenCreated { token, label, .. } => Some((token.to_string(), label.clone())),
         _ => None,
     });
@@ -56,6 +59,24 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         }
         Event::Bootstrapped { name } => {
             format!("used the one-time code: {name} is invited as the first admin")
+        }
+        Event::ActProposed { terms } => format!("proposed: {}", terms.act.in_words()),
+        Event::ActSigned { act, .. } => format!("signed{}", named(act, names)),
+        Event::ActFailed { act, why } => {
+            format!("could not carry out{}. Reason: {why}", named(act, names))
+        }
+        Event::ActCarriedOut { act } => format!("carried out{}", named(act, names)),
+        Event::ActDropped { act, why } => {
+            let act = named(act, names);
+            match why {
+                DroppedAct::Withdrawn => format!("withdrew{act}"),
+                DroppedAct::Expired => {
+                    format!("ended an act whose signatures were not complete in time{act}")
+                }
+                DroppedAct::Interrupted => format!(
+                    "ended an act that it was carrying out when it stopped, so nobody knows whether it was done{act}"
+                ),
+            }
         }
         Event::Invited {
             name,
@@ -86,6 +107,17 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::KeyRevoked { person, .. } => format!("revoked the key of {}", person.name),
         Event::LoggedIn { .. } => "logged in".to_owned(),
         Event::LoggedOut => "logged out".to_owned(),
+        Event::SessionEnded { person, why, .. } => {
+            let name = &person.name;
+            match why {
+                SessionEnd::EndedByPerson => "ended a session".to_owned(),
+                SessionEnd::Replaced => "replaced an earlier session by a log-in".to_owned(),
+                SessionEnd::Expired => format!("ended an expired session of {name}"),
+                SessionEnd::SecretReused => format!(
+                    "ended a session of {name}, because somebody used one of its earlier secrets: the session may have been stolen"
+                ),
+            }
+        }
         Event::TokenCreated {
             label,
             certificate: None,
@@ -199,6 +231,14 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::HsmLocked { hsm, proof } => {
             format!("locked HSM {hsm} and verified the lock: {proof}")
         }
+    }
+}
+
+/// What an act does, or its id if that is not known, as the end of a sentence.
+fn named(act: &ActId, names: &HashMap<String, String>) -> String {
+    match names.get(act.as_str()) {
+        Some(words) => format!(": {words}"),
+        None => format!(": act {act}"),
     }
 }
 

@@ -26,6 +26,11 @@ pub fn clause(text: &str) -> String {
     out
 }
 
+/// The text with curly quotes, for a title.
+pub fn title(text: &str) -> String {
+    curly(text.trim())
+}
+
 /// Splits a text at its backticks. A backtick without a partner is ordinary text.
 pub fn spans(text: &str) -> Vec<Span> {
     let mut out = Vec::new();

@@ -104,6 +104,27 @@ mod tests {
     }
 
     #[test]
+    fn only_get_in_http_1_1_is_accepted() {
+        let accepted = |method: Method, version: Version| {
+            let request = axum::http::Request::builder()
+                .method(method)
+                .version(version)
+                .uri("/v1")
+                .header("host", "127.0.0.1:27183")
+                .header(ORIGIN.0, ORIGIN.1);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            check(&parts, 27183).is_some()
+        };
+        assert!(accepted(Method::GET, Version::HTTP_11));
+        for method in [Method::POST, Method::CONNECT, Method::OPTIONS] {
+            assert!(!accepted(method.clone(), Version::HTTP_11), "{method}");
+        }
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            assert!(!accepted(Method::GET, version), "{version:?}");
+        }
+    }
+
+    #[test]
     fn exactly_one_origin_is_required() {
         let host = ("host", "127.0.0.1:27183");
         assert!(checked("/v1", &[host]).is_none());

@@ -2,14 +2,16 @@
 
 use countersign_helper::{origin::OriginStore, prompt::scripted::Shown};
 use countersign_protocol::{
+    Timestamp,
     activation::SignedApproval,
-    cvc::{Curve, EcSignature, PkaFile, attestation},
+    cvc::{Curve, EcSignature, Fingerprint, PkaFile, attestation},
     digest::Sha256Digest,
     helper::{Answer, EnrolKey, HelperErrorCode, Operation, Step},
     purpose::{Purpose, Scope},
     statement::{Approval, EnrolmentStatement, LoginStatement},
-    task::Task,
+    task::{ServerTask, Task},
 };
+use jiff::SignedDuration;
 
 use crate::support::{ORIGIN, Portal, TestCard, TestHelper, anchors, silent, wait_until};
 
@@ -376,23 +378,40 @@ fn an_hsm_of_another_server_is_approved_only_after_a_warning() {
 }
 
 #[test]
-fn changed_terms_end_the_session() {
+fn a_changed_request_ends_the_session() {
     let helper = TestHelper::with_card().enrolled();
-    let mut portal = helper.portal();
-    approve(&helper, &mut portal, &CHALLENGE).unwrap();
-    let signed = helper.sign_count();
-    let mut other = helper.server.approve_task(helper.card().key, &[9; 8]);
-    other.terms.lease.signatures += 1;
-    let task = helper.server.task(Task::Approve(Box::new(other)));
-    let error = portal
-        .request(Operation::ApproveAgain { task })
-        .unwrap_err();
-    assert_eq!(error.code, HelperErrorCode::TaskRejected);
-    let same = helper.server.approve(helper.card().key, &[9; 8]);
-    portal
-        .request(Operation::ApproveAgain { task: same })
-        .unwrap_err();
-    assert_eq!(helper.sign_count(), signed);
+    let server = &helper.server;
+    let again = || server.approve_task(helper.card().key, &[9; 8]);
+    let mut terms = again();
+    terms.terms.lease.signatures += 1;
+    let mut key = again();
+    key.key = Fingerprint([3; 32]);
+    // The same request, but the consent showed another name of the server.
+    let mut named = ServerTask {
+        server: server.identity(ORIGIN),
+        expires_at: Timestamp::now() + SignedDuration::from_secs(300),
+        task: Task::Approve(Box::new(again())),
+    };
+    named.server.name = "Another name".to_owned();
+    let tasks = [
+        server.task(Task::Approve(Box::new(terms))),
+        server.task(Task::Approve(Box::new(key))),
+        server.sign(&named),
+    ];
+    for task in tasks {
+        let mut portal = helper.portal();
+        approve(&helper, &mut portal, &CHALLENGE).unwrap();
+        let signed = helper.sign_count();
+        let error = portal
+            .request(Operation::ApproveAgain { task })
+            .unwrap_err();
+        assert_eq!(error.code, HelperErrorCode::TaskRejected, "{error}");
+        let same = server.approve(helper.card().key, &[9; 8]);
+        portal
+            .request(Operation::ApproveAgain { task: same })
+            .unwrap_err();
+        assert_eq!(helper.sign_count(), signed);
+    }
 }
 
 #[test]
@@ -472,7 +491,7 @@ fn the_signing_hsm_is_not_used_as_a_custodians_card() {
 #[test]
 fn an_unknown_key_is_reported_as_missing() {
     let helper = TestHelper::with_card().enrolled();
-    let key = countersign_protocol::cvc::Fingerprint([3; 32]);
+    let key = Fingerprint([3; 32]);
     let error = helper
         .portal()
         .request(Operation::LogIn {

@@ -272,6 +272,7 @@ fn what_no_server_may_send_is_refused() {
         approve(&|task| task.terms.id = MemberId::new("x".repeat(129))),
         approve(&|task| task.terms.purpose = label("x".repeat(256))),
         approve(&|task| task.terms.quorum.required = 4),
+        approve(&|task| task.terms.quorum.required = 0),
         approve(&|task| task.approved_by = vec!["Ben".to_owned(); 4]),
         approve(&|task| task.approved_by = vec!["x".repeat(81)]),
         approve(&|task| task.device_certificates.0.resize(8193, 0)),

@@ -10,10 +10,11 @@ use crate::{
     digest::Sha256Digest,
     dsse::Envelope,
     hsm::KeySettings,
-    id::{ActId, HsmId, InvitationId, MemberId, SignatureId, TokenId},
+    id::{ActId, HsmId, InvitationId, MemberId, SessionId, SignatureId, TokenId},
     lease::LeaseLimits,
     mechanism::Mechanism,
     operator::{Person, Role},
+    session::SessionEnd,
     statement::ApprovedPurpose,
 };
 
@@ -172,6 +173,15 @@ pub enum AuditEvent {
     },
     /// A person logged out.
     LoggedOut,
+    /// A session of the portal ended in another way than by its own log-out.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// The person who had logged in.
+        person: Person,
+        /// Why it ended.
+        why: SessionEnd,
+    },
     /// A person created an API token.
     TokenCreated {
         /// The token.

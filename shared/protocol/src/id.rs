@@ -68,6 +68,10 @@ id!(
     TokenId
 );
 id!(
+    /// The identifier of a session of the portal, which is not its secret.
+    SessionId
+);
+id!(
     /// The identifier of one signature that was made under a lease.
     SignatureId
 );

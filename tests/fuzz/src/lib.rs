@@ -1,6 +1,6 @@
 //! Fuzz targets: each feeds bytes from outside to one part of the programs and checks what must hold for any bytes.
 //!
-//! A target panics if a property does not hold. `cargo fuzz` searches with coverage; [`runner`] runs seeds, the findings in
+//! A target panics if a property does not hold. `cargo xtask fuzz` searches with coverage; [`runner`] runs seeds, the findings in
 //! `corpus/` and their mutations with stable Rust.
 //!
 //! Targets use `expect` for what they build themselves, because a panic is how they report a finding.
@@ -8,6 +8,7 @@
 
 mod cards;
 pub mod runner;
+mod sealed;
 pub mod targets;
 
 /// One fuzz target.

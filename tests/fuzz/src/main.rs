@@ -38,7 +38,7 @@ enum Command {
     },
     /// Run one input from a file
     Replay { target: String, file: PathBuf },
-    /// Write the seeds and the corpus of a target into a folder, for `cargo fuzz`
+    /// Write the seeds and the corpus of a target into a folder, for `cargo xtask fuzz`
     Seeds { target: String, folder: PathBuf },
 }
 

@@ -76,6 +76,7 @@ impl HelperSetup {
             program,
             port: self.port,
             script,
+            script_file,
         })
     }
 }
@@ -85,12 +86,25 @@ pub struct Helper {
     pub program: Program,
     pub port: u16,
     script: ScriptedPrompt,
+    script_file: PathBuf,
 }
 
 impl Helper {
     /// All prompts that the helper has shown so far.
     pub fn prompts(&self) -> Vec<ShownPrompt> {
         self.script.prompts()
+    }
+
+    /// From now on, the simulated people consent to everything, or to nothing.
+    ///
+    /// # Errors
+    /// The script cannot be written.
+    pub fn set_consent(&self, consent: bool) -> anyhow::Result<()> {
+        let script = ScriptedPrompt {
+            consent,
+            ..self.script.clone()
+        };
+        script.write(&self.script_file)
     }
 
     /// Connects as the portal at `origin` does.

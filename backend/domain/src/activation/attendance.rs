@@ -118,7 +118,7 @@ impl Attendance {
     }
 
     /// Time since any client last polled for this activation.
-    pub fn since_last_poll(&self, terms: &ActivationTerms) -> Duration {
+    pub fn since_last_poll(&self, terms: &ActivationTerms, now: Timestamp) -> Duration {
         let heard = self.heard();
         let polls = heard.activations.get(&terms.id.activation());
         let asked = polls.map(|polls| polls.until);
@@ -126,7 +126,7 @@ impl Attendance {
         let heard = [asked, listened].into_iter().flatten();
         let last = heard.fold(self.started, Ord::max);
         // Creating the request counts as a poll.
-        let age = Timestamp::now().duration_since(terms.requested_at);
+        let age = now.duration_since(terms.requested_at);
         last.elapsed()
             .min(Duration::try_from(age).unwrap_or_default())
     }

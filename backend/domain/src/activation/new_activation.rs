@@ -77,8 +77,8 @@ impl Request {
         id: &ActivationId,
         requester: &Requester<'_>,
         members: Vec<(HsmName, Quorum)>,
+        now: Timestamp,
     ) -> Vec<Activation> {
-        let now = Timestamp::now();
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         // Fails for a single HSM, which is not a pool.
         let pool = Pool::new(names).ok();

@@ -75,7 +75,7 @@ impl Activations {
         let members =
             with_usable_custodians(tx.connection(), members, &requester.person.id).await?;
         let id = ActivationId::new(random::random_grouped(8)?);
-        let mut activations = request.into_activations(&id, requester, members);
+        let mut activations = request.into_activations(&id, requester, members, self.clock.now());
         if let Some(first) = activations.first() {
             quota::check(&mut tx, requester, first, &self.limits).await?;
         }

@@ -39,6 +39,13 @@ pub enum ConfigError {
     },
     #[error("[lease] {0} = 0 is not possible: use at least 1")]
     LeaseZero(&'static str),
+    #[error("[session] {name} = {value} is not possible: use {least} to {most}")]
+    Session {
+        name: &'static str,
+        value: u32,
+        least: u32,
+        most: u32,
+    },
     #[error(
         "`{0}` is not an origin: expected scheme, host and port, such as https://sign.example.org"
     )]

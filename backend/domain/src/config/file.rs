@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    AnchorConfig, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, TlsConfig, TrustedProxies,
-    retired,
+    AnchorConfig, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, SessionConfig, TlsConfig,
+    TrustedProxies, retired,
 };
 
 /// Contents of the configuration file. Unknown keys are errors, and relative paths are relative to the working directory.
@@ -46,6 +46,9 @@ pub struct ConfigFile {
     /// `[remote]`: which devices and clients may attach remotely.
     #[serde(default)]
     pub remote: RemoteConfig,
+    /// `[session]`: how long people stay logged in to the portal.
+    #[serde(default)]
+    pub session: SessionConfig,
     /// `[tls]`: the server's own TLS. Without a certificate, a reverse proxy must speak TLS.
     #[serde(default)]
     pub tls: TlsConfig,

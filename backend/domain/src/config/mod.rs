@@ -8,6 +8,7 @@ mod log;
 mod proxies;
 mod remote;
 mod retired;
+mod session;
 mod tls;
 
 pub use error::ConfigError;
@@ -17,6 +18,7 @@ pub use lease::LeaseConfig;
 pub use log::{LogConfig, LogFormat};
 pub use proxies::{NotANetwork, TrustedProxies};
 pub use remote::{RemoteConfig, UnknownDevices};
+pub use session::SessionConfig;
 pub use tls::{Files, TlsConfig};
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -50,6 +52,7 @@ pub struct Config {
     pub lease: LeaseConfig,
     pub log: LogConfig,
     pub remote: RemoteConfig,
+    pub session: SessionConfig,
     pub tls: TlsConfig,
     pub trusted_proxies: TrustedProxies,
 }
@@ -83,6 +86,7 @@ impl Config {
             }
         }
         self.lease.check_defaults()?;
+        self.session.check()?;
         let (scheme, host) = self
             .public_origin
             .split_once("://")
@@ -134,6 +138,7 @@ mod tests {
             lease: LeaseConfig::default(),
             log: LogConfig::default(),
             remote: RemoteConfig::default(),
+            session: SessionConfig::default(),
             tls: TlsConfig::default(),
             trusted_proxies: TrustedProxies::default(),
         }
@@ -187,6 +192,27 @@ mod tests {
         ];
         for change in zeros {
             assert!(matches!(with(change), Err(ConfigError::LeaseZero(_))));
+        }
+    }
+
+    #[test]
+    fn limits_of_sessions_that_cannot_be_kept_are_rejected() {
+        let with = |change: fn(&mut SessionConfig)| {
+            let mut config = config("http://localhost", true, vec![]);
+            change(&mut config.session);
+            config.check()
+        };
+        assert!(with(|_| ()).is_ok());
+        let changes: [fn(&mut SessionConfig); 6] = [
+            |session| session.idle_seconds = 119,
+            |session| session.idle_seconds = session.max_seconds + 1,
+            |session| session.secret_seconds = 0,
+            |session| session.secret_seconds = session.max_seconds + 1,
+            |session| session.max_seconds = 7 * 24 * 3600 + 1,
+            |session| session.max_seconds = 0,
+        ];
+        for change in changes {
+            assert!(matches!(with(change), Err(ConfigError::Session { .. })));
         }
     }
 

@@ -9,7 +9,7 @@ use countersign_card::{
 };
 use countersign_protocol::cvc::{AuthenticatedRequest, DeviceId, TrustAnchors, VerifiedDevice};
 
-use crate::clock::Deadline;
+use crate::{clock::Deadline, faults::fault_point};
 
 use super::{LeaseHandle, Refusal, Responded, Response, not_usable::NotUsable, snapshot::Device};
 
@@ -163,7 +163,9 @@ impl Attached {
     /// The device is not proven locked even after a reset, or the connection is lost.
     pub fn lock(&mut self) -> Result<String, NotUsable> {
         self.used = Use::Locked;
+        fault_point!("hsm/before log out");
         self.card.logout()?;
+        fault_point!("hsm/after log out");
         self.open_channel()?;
         self.pka = self.card.pka_status()?;
         if self.pka.is_none() {
@@ -238,6 +240,7 @@ impl Attached {
         let Use::AwaitingApprovals(round, count) = &mut self.used else {
             return Err(Refusal::InUse);
         };
+        fault_point!("hsm/before authenticate");
         let outcome = round.respond(
             &mut self.card,
             &PkaResponse {
@@ -247,6 +250,7 @@ impl Attached {
                 signature: &response.signature,
             },
         )?;
+        fault_point!("hsm/after authenticate");
         self.pka = self.card.pka_status()?;
         *count = self.pka.map_or(0, |pka| pka.authenticated);
         self.behaviour = round.behaviour();
@@ -286,7 +290,10 @@ impl Attached {
         lease: &LeaseHandle,
         spec: &KeySpec,
     ) -> Result<AuthenticatedRequest, Refusal> {
-        let (_, request) = self.under(lease)?.generate_key(spec)?;
+        let card = self.under(lease)?;
+        fault_point!("hsm/before generate");
+        let (_, request) = card.generate_key(spec)?;
+        fault_point!("hsm/after generate");
         self.keys = self.card.list_keys()?;
         Ok(request)
     }
@@ -294,8 +301,10 @@ impl Attached {
     /// Erases the device and sets up its quorum. Afterwards it has no user PIN.
     pub fn initialise(&mut self, quorum: PkaOptions, so_pin: &SoPin) -> Result<(), Refusal> {
         self.must_be_idle()?;
+        fault_point!("hsm/before initialise");
         self.card
             .initialize(&InitializeOptions::Quorum(quorum), so_pin)?;
+        fault_point!("hsm/after initialise");
         self.open_channel()?;
         Ok(self.read()?)
     }
@@ -305,7 +314,9 @@ impl Attached {
         file: &countersign_protocol::cvc::PkaFile,
     ) -> Result<PkaStatus, Refusal> {
         self.must_be_idle()?;
+        fault_point!("hsm/before register");
         let status = self.card.register_custodian(file)?;
+        fault_point!("hsm/after register");
         self.pka = Some(status);
         Ok(status)
     }

@@ -16,7 +16,7 @@ use countersign_protocol::{
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
-use crate::clock::Deadline;
+use crate::{clock::Deadline, faults::fault_point};
 
 use super::{
     Connector, HsmError, LeaseHandle, Refusal, Responded, Response,
@@ -184,7 +184,10 @@ impl Hsm {
         let lease = lease.clone();
         self.ask(after_signing, move |device| {
             let card = device.under(&lease)?;
-            Ok(card.sign(reference, algorithm, &input)?)
+            fault_point!("hsm/before sign");
+            let signature = card.sign(reference, algorithm, &input)?;
+            fault_point!("hsm/after sign");
+            Ok(signature)
         })
         .await
     }

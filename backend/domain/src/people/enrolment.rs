@@ -4,7 +4,7 @@ use countersign_protocol::{
     Timestamp,
     audit::{Actor, AuditEvent},
     cvc::{AttestedKey, PkaFile, attestation},
-    id::OperatorId,
+    id::{InvitationId, OperatorId},
     operator::{
         EnrolledKey, Enrolment, InvitationStatus, KeyStatus, OpenedInvitation, OperatorView, Person,
     },
@@ -81,7 +81,11 @@ impl People {
     /// Checks attestation and statement, and enrols the key. A rejected enrolment stores only its audit entry.
     pub async fn enrol(&self, request: &Enrolment) -> Result<OperatorView, PeopleError> {
         let hash = random::hash(&request.code);
-        self.check_code(&hash).await?;
+        let invitation = self.check_code(&hash).await?;
+        // Only now, because a stranger could otherwise use up the attempts of an invitation. Each attempt is audited.
+        self.enrolments
+            .check(invitation)
+            .map_err(PeopleError::TooOften)?;
         // Others need not wait for the database while signatures are verified.
         let verified = self.verify(request);
         let mut tx = self.store.write().await?;
@@ -155,10 +159,10 @@ impl People {
     }
 
     /// Rejects a stranger's code before anything is written, so that strangers never delay those who write.
-    async fn check_code(&self, code_hash: &[u8]) -> Result<(), PeopleError> {
+    async fn check_code(&self, code_hash: &[u8]) -> Result<InvitationId, PeopleError> {
         let mut connection = self.store.read().await?;
-        usable_invitation(&mut connection, code_hash).await?;
-        Ok(())
+        let invitation = usable_invitation(&mut connection, code_hash).await?;
+        Ok(invitation.view.id)
     }
 
     /// Verifies the attestation and, if there is one, the signature of the statement.

@@ -20,6 +20,9 @@ pub enum PeopleError {
     /// The kind and id of the object.
     #[error("{0} does not exist: check its id")]
     NotFound(String),
+    /// The time after which the next attempt is possible.
+    #[error("this invitation was used too often: try again in {} s", .0.as_secs() + 1)]
+    TooOften(Duration),
     #[error("{0}")]
     Attestation(#[from] AttestationError),
     /// The key or its card already belongs to another operator.

@@ -1,15 +1,23 @@
 //! Log-in to the portal with a statement that the enrolled card signs.
 
-use super::{LoginError, People, challenges::CHALLENGE_SECONDS};
-use crate::store::{self, StoreError};
+use super::{Browser, LoginError, NewSecret, People, challenges::CHALLENGE_SECONDS};
+use crate::store;
 use countersign_protocol::{
     audit::{Actor, AuditEvent},
     dsse::{Envelope, EnvelopeError},
-    operator::KeyStatus,
+    operator::{KeyStatus, OperatorView},
     session::{LoginChallenge, SessionView},
     statement::LoginStatement,
     task::Task,
 };
+
+/// A person who has logged in.
+#[derive(Debug)]
+pub struct LoggedIn {
+    pub view: SessionView,
+    /// The secret of the new session.
+    pub secret: NewSecret,
+}
 
 impl People {
     /// Creates a challenge: a signed task for the helper with a nonce that works once. Stores nothing.
@@ -21,8 +29,47 @@ impl People {
         })
     }
 
-    /// Checks the signed statement. Writes only if an enrolled key has signed it.
-    pub async fn log_in(&self, envelope: &Envelope) -> Result<SessionView, LoginError> {
+    /// Checks the signed statement and begins a session. Writes only if an enrolled key has signed it.
+    pub async fn log_in(
+        &self,
+        envelope: &Envelope,
+        browser: &Browser,
+    ) -> Result<LoggedIn, LoginError> {
+        let operator = self.identify(envelope).await?;
+        // Log-ins are rare, so each one deletes the expired sessions. A failure to do so does not prevent the log-in.
+        if let Err(error) = self.delete_ended_sessions().await {
+            tracing::warn!(%error, "expired sessions could not be deleted");
+        }
+        let (person, key) = (operator.person, operator.key.fingerprint);
+        let actor = Actor::Operator {
+            person: person.clone(),
+        };
+        let mut tx = self.store.write().await?;
+        // The key may have been revoked since it was read.
+        let is_confirmed = store::operators::by_id(tx.connection(), &person.id)
+            .await?
+            .is_some_and(|operator| operator.is_confirmed());
+        if !is_confirmed {
+            return Err(LoginError::Rejected(
+                "your key was revoked while you logged in: ask an admin if you still need access"
+                    .to_owned(),
+            ));
+        }
+        tx.audit(&actor, AuditEvent::LoggedIn { key }).await?;
+        let secret = self.begin_session(&mut tx, &person, browser).await?;
+        tx.commit().await?;
+        Ok(LoggedIn {
+            view: SessionView {
+                person,
+                roles: operator.roles,
+                key: Some(key),
+            },
+            secret,
+        })
+    }
+
+    /// The person whose confirmed key has signed this statement, for this server and now.
+    async fn identify(&self, envelope: &Envelope) -> Result<OperatorView, LoginError> {
         let rejected = |why: &str| LoginError::Rejected(why.to_owned());
         let invalid = |error: EnvelopeError| {
             LoginError::Rejected(format!("the log-in was rejected: {error}"))
@@ -67,28 +114,6 @@ impl People {
         // Only now, because a stranger could otherwise use up the log-ins of this key.
         let key = operator.view.key.fingerprint;
         self.log_ins.check(key).map_err(LoginError::TooOften)?;
-        let person = operator.view.person.clone();
-        let mut tx = self.store.write().await?;
-        tx.audit(
-            &Actor::Operator {
-                person: person.clone(),
-            },
-            AuditEvent::LoggedIn { key },
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(SessionView {
-            person,
-            roles: operator.view.roles,
-            key: Some(key),
-        })
-    }
-
-    /// Records a log-out, and has every caller authenticated again, so that the ended session stops working at once.
-    pub async fn log_out(&self, actor: &Actor) -> Result<(), StoreError> {
-        let mut tx = self.store.write().await?;
-        tx.audit(actor, AuditEvent::LoggedOut).await?;
-        tx.forget_callers();
-        tx.commit().await
+        Ok(operator.view)
     }
 }

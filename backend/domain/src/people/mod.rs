@@ -7,21 +7,27 @@ mod error;
 pub(crate) mod invitation;
 mod login;
 pub(crate) mod operator;
+mod session_secret;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 pub use error::{CodeError, LoginError, PeopleError};
+pub use login::LoggedIn;
+pub use session_secret::{NewSecret, SessionSecret};
+pub use sessions::{Browser, LiveSession};
 
 use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use countersign_protocol::{
     cvc::{Fingerprint, TrustAnchors},
-    id::OperatorId,
+    id::{InvitationId, OperatorId},
     session::SessionView,
 };
 
 use self::challenges::Challenges;
 use crate::{
+    config::SessionConfig,
     identity::ServerKey,
     random::RandomError,
     store::{self, Store, StoreError},
@@ -41,13 +47,16 @@ pub struct People {
     code_file: Arc<Path>,
     /// Limits the log-ins with each key.
     log_ins: Arc<Throttle<Fingerprint>>,
+    /// Limits the enrolments with each invitation.
+    enrolments: Arc<Throttle<InvitationId>>,
+    session_limits: SessionConfig,
 }
 
 /// Name of the file for the code of the first admin.
 const CODE_FILE: &str = "bootstrap-code";
-/// Number of log-ins with one key at once, and the time after which one more is possible.
-const LOG_INS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
-const LOG_IN_PERIOD: Duration = Duration::from_secs(10);
+/// Number of log-ins with one key, or of enrolments with one invitation, at once, and the time after which one more is possible.
+const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+const PERIOD: Duration = Duration::from_secs(10);
 
 impl People {
     pub fn new(
@@ -56,6 +65,7 @@ impl People {
         anchors: Arc<TrustAnchors>,
         origin: &str,
         folder: &Path,
+        session_limits: SessionConfig,
     ) -> Result<Self, RandomError> {
         Ok(Self {
             store,
@@ -64,7 +74,9 @@ impl People {
             origin: origin.into(),
             code_file: folder.join(CODE_FILE).into(),
             challenges: Arc::new(Challenges::new()?),
-            log_ins: Arc::new(Throttle::new(LOG_INS, LOG_IN_PERIOD)),
+            log_ins: Arc::new(Throttle::new(AT_ONCE, PERIOD)),
+            enrolments: Arc::new(Throttle::new(AT_ONCE, PERIOD)),
+            session_limits,
         })
     }
 

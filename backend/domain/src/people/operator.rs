@@ -68,7 +68,7 @@ impl People {
         Ok(view)
     }
 
-    /// Revokes a key. Its sessions and tokens stop working at once, but it stays registered on HSMs. An admin cannot revoke their
+    /// Revokes a key. Its sessions end and its tokens stop working at once, but it stays registered on HSMs. An admin cannot revoke their
     /// own key.
     pub async fn revoke_key(
         &self,
@@ -94,6 +94,7 @@ impl People {
             at: Timestamp::now(),
         };
         store::operators::set_status(tx.connection(), id, &view.status).await?;
+        store::sessions::delete_of(tx.connection(), id, None).await?;
         tx.audit(
             actor,
             AuditEvent::KeyRevoked {

@@ -39,6 +39,7 @@ impl Server {
             Arc::new(TrustAnchors::production()),
             ORIGIN,
             folder.path(),
+            SessionConfig::default(),
         );
         Self {
             people: people.unwrap(),
@@ -229,8 +230,8 @@ async fn log_in(server: &Server, card: &ServerKey) -> Result<Person, String> {
             at: Timestamp::now(),
         })
         .unwrap();
-    match server.people.log_in(&statement).await {
-        Ok(session) => Ok(session.person),
+    match server.people.log_in(&statement, &Browser::default()).await {
+        Ok(logged_in) => Ok(logged_in.view.person),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -16,9 +16,12 @@ use tokio::{
     },
 };
 
-use crate::store::{
-    Durability, Store, StoreError,
-    signatures::{self, Made, Reservation},
+use crate::{
+    faults::fault_point,
+    store::{
+        Durability, Store, StoreError,
+        signatures::{self, Made, Reservation},
+    },
 };
 
 /// Maximum number of changes in one transaction, so that no change waits for too many others.
@@ -118,7 +121,10 @@ async fn write(store: &Store, changes: impl IntoIterator<Item = &Entry>) -> Resu
     if made.is_empty() && released.is_empty() {
         // A single statement needs no explicit transaction.
         let mut connection = store.connection(Durability::Kill).await?;
-        return signatures::reserve(&mut connection, &reservations).await;
+        fault_point!("signatures/before reserve");
+        signatures::reserve(&mut connection, &reservations).await?;
+        fault_point!("signatures/after reserve");
+        return Ok(());
     }
     let durability = if made.is_empty() {
         Durability::Kill

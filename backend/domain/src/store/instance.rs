@@ -169,13 +169,7 @@ async fn revoke_all(connection: &mut SqliteConnection) -> Result<(), StoreError>
         .bind(to_json(&InvitationStatus::Opened)?)
         .execute(&mut *connection)
         .await?;
-    let mut tables = vec!["bootstrap_codes", "acts"];
-    let sessions: Option<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE name = 'tower_sessions'")
-            .fetch_optional(&mut *connection)
-            .await?;
-    tables.extend(sessions.is_some().then_some("tower_sessions"));
-    for table in tables {
+    for table in ["bootstrap_codes", "acts", "session_secrets", "sessions"] {
         sqlx::query(&format!("DELETE FROM {table}"))
             .execute(&mut *connection)
             .await?;

@@ -15,6 +15,7 @@ pub mod sessions;
 pub mod signatures;
 pub mod summaries;
 pub mod tokens;
+mod write_tx;
 
 use std::{
     fs::OpenOptions,
@@ -26,18 +27,16 @@ use std::{
     },
 };
 
-use countersign_protocol::{
-    Timestamp,
-    audit::{Actor, AuditEvent},
-};
+use countersign_protocol::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
-    Connection, Executor, Sqlite, SqliteConnection, SqlitePool,
+    Connection, Executor, Sqlite, SqlitePool,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::watch;
 
+pub use self::write_tx::WriteTx;
 use self::{file::DatabaseFile, instance::InstanceFile};
 use crate::events::{Change, Changes};
 
@@ -224,101 +223,9 @@ impl Store {
         self.file.check()?;
         // The change owns the connection before the transaction begins, so that it is dropped, and rolled back, if the caller leaves
         // meanwhile.
-        let mut change = WriteTx {
-            connection: self.changes.acquire().await?,
-            finished: false,
-            unfinished: self.unfinished.clone(),
-            changed: self.changed.clone(),
-            people: self.people.clone(),
-            callers_changed: false,
-            pending: Vec::new(),
-            instance: self.instance.clone(),
-        };
-        change.connection.execute(durability.begin()).await?;
+        let mut change = WriteTx::of(self, self.changes.acquire().await?);
+        change.connection().execute(durability.begin()).await?;
         Ok(change)
-    }
-}
-
-/// A transaction with its notifications. It is rolled back if it is dropped without [`WriteTx::commit`].
-///
-/// It is begun and ended by plain statements, because sqlx counts transactions itself, and its count is wrong after a caller left
-/// during `BEGIN` or SQLite rolled back because the disk was full.
-pub struct WriteTx {
-    connection: PoolConnection<Sqlite>,
-    finished: bool,
-    unfinished: Arc<AtomicBool>,
-    changed: Changes,
-    people: watch::Sender<u64>,
-    callers_changed: bool,
-    pending: Vec<Change>,
-    instance: InstanceFile,
-}
-
-impl WriteTx {
-    pub fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
-    }
-
-    /// Appends an audit entry in this transaction.
-    pub async fn audit(&mut self, actor: &Actor, event: AuditEvent) -> Result<(), StoreError> {
-        self.audit_all([(actor.clone(), event)]).await
-    }
-
-    /// Appends audit entries in this transaction, in one statement.
-    pub async fn audit_all(
-        &mut self,
-        events: impl IntoIterator<Item = (Actor, AuditEvent)>,
-    ) -> Result<(), StoreError> {
-        let total = audit::append(&mut self.connection, events).await?;
-        self.pending.push(Change::Audit { total });
-        Ok(())
-    }
-
-    /// Notifies listeners of a change after the commit.
-    pub fn changed(&mut self, change: Change) {
-        self.pending.push(change);
-    }
-
-    /// Has every caller authenticated again after the commit, as a change of people does.
-    pub fn forget_callers(&mut self) {
-        self.callers_changed = true;
-    }
-
-    /// Commits the change, then notifies listeners.
-    ///
-    /// # Errors
-    /// SQLite cannot commit, for example because the disk is full. The change is then rolled back.
-    pub async fn commit(mut self) -> Result<(), StoreError> {
-        let people_changed = self.callers_changed || self.pending.contains(&Change::People);
-        let epoch = if people_changed {
-            instance::advance(&mut self.connection).await?
-        } else {
-            None
-        };
-        self.connection.execute("COMMIT").await?;
-        self.finished = true;
-        if let Some(epoch) = epoch
-            && let Err(error) = self.instance.follow(epoch)
-        {
-            // The change is stored. A start before the next change would not notice that an older copy was restored.
-            tracing::error!(%error, "a change of people is not noted beside the database");
-        }
-        if people_changed {
-            self.people.send_modify(|generation| *generation += 1);
-        }
-        for change in std::mem::take(&mut self.pending) {
-            self.changed.publish(change);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for WriteTx {
-    fn drop(&mut self) {
-        if !self.finished {
-            // The pool's `after_release` reads this when the connection is released, right after this.
-            self.unfinished.store(true, Ordering::SeqCst);
-        }
     }
 }
 

@@ -4,105 +4,101 @@ use std::time::Instant;
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
-use countersign_protocol::{
-    Timestamp, digest::Sha256Digest, id::OperatorId, operator::Role, problem::ProblemCode,
-};
-use serde::{Deserialize, Serialize};
-use tower_sessions::Session;
+use countersign_protocol::{Timestamp, digest::Sha256Digest, operator::Role, problem::ProblemCode};
 
 use super::{
-    Caller, Credential,
+    Caller, Credential, browser,
     caller_cache::{CacheKey, CallerCache},
-    session_store::{LONGEST, SessionStore},
+    cookie,
 };
 use crate::{
     http::{self, connection::Peer, problem::ApiError},
-    people::People,
+    people::{LiveSession, People},
     tls::ClientCertificate,
     tokens::Tokens,
 };
-
-/// Name under which a session stores the operator.
-const OPERATOR: &str = "operator";
-
-/// The content of a session.
-#[derive(Serialize, Deserialize)]
-struct LoggedIn {
-    operator: OperatorId,
-    since: Timestamp,
-}
 
 /// Looks up callers. Clones share the same state.
 #[derive(Clone)]
 pub struct Authenticator {
     people: People,
     tokens: Tokens,
-    sessions: SessionStore,
     cache: CallerCache,
     /// Whether browsers reach the portal over TLS.
     https: bool,
 }
 
 impl Authenticator {
-    pub fn new(people: People, tokens: Tokens, sessions: SessionStore, https: bool) -> Self {
+    pub fn new(people: People, tokens: Tokens, https: bool) -> Self {
         Self {
             people,
             tokens,
-            sessions,
             cache: CallerCache::default(),
             https,
         }
-    }
-
-    pub fn sessions(&self) -> &SessionStore {
-        &self.sessions
     }
 
     pub fn people(&self) -> &People {
         &self.people
     }
 
-    /// Looks up the caller of a request. Does not extend the session.
+    /// Whether browsers reach the portal over TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Looks up a caller again, who was identified by this request. Does not extend the session.
     ///
     /// # Errors
     /// `not-authenticated`: the credential is missing, unknown, expired or revoked.
-    pub async fn look_up(&self, parts: &mut Parts) -> Result<Caller, ApiError> {
-        match Credential::of(&parts.headers, &parts.extensions, self.https) {
-            Credential::Authorization => return self.by_secret(&parts.headers).await,
-            Credential::Certificate(certificate) => return self.by_certificate(&certificate).await,
-            Credential::Session => {}
+    pub async fn look_up_again(&self, caller: &Caller, parts: &Parts) -> Result<Caller, ApiError> {
+        match caller {
+            // The secret that the request carried may have been replaced in the meantime.
+            Caller::Session { id, .. } => {
+                let session = self.people.session_by_id(id).await?;
+                let session = session.ok_or_else(not_authenticated)?;
+                let id = id.clone();
+                Ok(Caller::Session { session, id })
+            }
+            Caller::Token { .. } => {
+                match Credential::of(&parts.headers, &parts.extensions, self.https) {
+                    Credential::Authorization => self.by_secret(&parts.headers).await,
+                    Credential::Certificate(certificate) => self.by_certificate(&certificate).await,
+                    Credential::Session => Err(not_authenticated()),
+                }
+            }
         }
-        let session = Session::from_request_parts(parts, &())
-            .await
-            .map_err(|(_, why)| ApiError::internal(why))?;
-        let logged_in: LoggedIn = session
-            .get(OPERATOR)
-            .await
-            .map_err(ApiError::internal)?
-            .ok_or_else(not_authenticated)?;
-        let age = Timestamp::now().duration_since(logged_in.since);
-        if age.as_secs() >= LONGEST.whole_seconds() {
-            session.flush().await.map_err(ApiError::internal)?;
-            return Err(not_authenticated());
-        }
-        let view = self
-            .people
-            .session(&logged_in.operator)
-            .await?
-            .ok_or_else(not_authenticated)?;
-        Ok(Caller::Session(view))
+    }
+
+    async fn look_up(&self, parts: &Parts) -> Result<(Caller, Option<LiveSession>), ApiError> {
+        let caller = match Credential::of(&parts.headers, &parts.extensions, self.https) {
+            Credential::Authorization => self.by_secret(&parts.headers).await?,
+            Credential::Certificate(certificate) => self.by_certificate(&certificate).await?,
+            Credential::Session => {
+                let secret = cookie::secret(&parts.headers, self.https);
+                let secret = secret.ok_or_else(not_authenticated)?;
+                let live = self.people.session_by_secret(&secret).await?;
+                let live = live.ok_or_else(not_authenticated)?;
+                let caller = Caller::Session {
+                    session: live.view.clone(),
+                    id: live.id.clone(),
+                };
+                return Ok((caller, Some(live)));
+            }
+        };
+        Ok((caller, None))
     }
 
     /// Identifies the caller of a new request, names them in the log, and extends their session.
     ///
     /// # Errors
-    /// As [`Self::look_up`].
+    /// `not-authenticated`: the credential is missing, unknown, expired or revoked.
     pub async fn identify(&self, parts: &mut Parts) -> Result<Identified, ApiError> {
         // Taken before the look-up, so that a change during the look-up is noticed next time.
         let (generation, since) = (self.people.generation(), Instant::now());
-        let caller = self.look_up(parts).await?;
+        let (caller, session) = self.look_up(parts).await?;
         if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer>>() {
             peer.keep_connection();
         }
@@ -111,15 +107,28 @@ impl Authenticator {
         if let Caller::Token { token, .. } = &caller {
             span.record("token", tracing::field::display(token));
         }
-        let session = parts.extensions.get::<Session>();
-        if let (Caller::Session(_), Some(session)) = (&caller, session) {
-            self.sessions.used(session).await?;
+        if let Some(session) = &session {
+            self.people
+                .note_use(session, browser::address(&parts.extensions));
         }
         Ok(Identified {
             caller,
+            session,
             generation,
             since,
         })
+    }
+
+    /// The cookie with a new secret for the session of a request that was answered, if it needs one. A failure costs nothing, because
+    /// the browser keeps its secret.
+    pub async fn renewed_cookie(&self, session: &LiveSession) -> Option<HeaderValue> {
+        match self.people.new_secret(session).await {
+            Ok(new) => cookie::set(&new?, self.https).ok(),
+            Err(error) => {
+                tracing::warn!(%error, "a session could not be given a new secret");
+                None
+            }
+        }
     }
 
     async fn by_secret(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
@@ -185,6 +194,8 @@ impl Authenticator {
 #[derive(Clone)]
 pub struct Identified {
     pub caller: Caller,
+    /// The session, if the caller is a person.
+    pub session: Option<LiveSession>,
     /// Number of changes of people and tokens before the look-up.
     pub generation: u64,
     /// Time of the look-up.
@@ -214,18 +225,4 @@ pub fn not_authenticated() -> ApiError {
         ProblemCode::NotAuthenticated,
         "the request carries no valid session or API token: log in to the portal, or send a token as in `Authorization: Bearer TOKEN`",
     )
-}
-
-/// Begins a session for this operator.
-pub async fn begin_session(session: &Session, operator: &OperatorId) -> Result<(), ApiError> {
-    // A session id that existed before the log-in may be known to an attacker, so it is replaced.
-    session.cycle_id().await.map_err(ApiError::internal)?;
-    let logged_in = LoggedIn {
-        operator: operator.clone(),
-        since: Timestamp::now(),
-    };
-    session
-        .insert(OPERATOR, logged_in)
-        .await
-        .map_err(ApiError::internal)
 }

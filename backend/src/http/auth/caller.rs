@@ -3,7 +3,7 @@
 use countersign_protocol::{
     activation::ActivationTerms,
     audit::Actor,
-    id::TokenId,
+    id::{SessionId, TokenId},
     operator::{Person, Role},
     problem::ProblemCode,
     session::SessionView,
@@ -14,7 +14,7 @@ use crate::{activation::Requester, http::problem::ApiError};
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// A person who is logged in to the portal.
-    Session(SessionView),
+    Session { session: SessionView, id: SessionId },
     /// A program with an API token. It acts as a requester only, whatever roles its owner has.
     Token {
         /// The owner's session view.
@@ -28,7 +28,7 @@ pub enum Caller {
 impl Caller {
     fn view(&self) -> &SessionView {
         match self {
-            Self::Session(session) | Self::Token { session, .. } => session,
+            Self::Session { session, .. } | Self::Token { session, .. } => session,
         }
     }
 
@@ -40,7 +40,7 @@ impl Caller {
     /// The caller as the audit log names it.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::Session(session) => Actor::Operator {
+            Self::Session { session, .. } => Actor::Operator {
                 person: session.person.clone(),
             },
             Self::Token { session, token, .. } => Actor::Token {
@@ -53,7 +53,7 @@ impl Caller {
     /// Whether the caller has this role.
     pub fn is(&self, role: Role) -> bool {
         match self {
-            Self::Session(session) => session.roles.contains(&role),
+            Self::Session { session, .. } => session.roles.contains(&role),
             Self::Token { session, .. } => role == Role::Requester && session.roles.contains(&role),
         }
     }
@@ -96,9 +96,23 @@ impl Caller {
             may_sign: self.is(Role::Requester),
             may_generate: self.is(Role::Admin),
             keys: match self {
-                Self::Session(_) => &[],
+                Self::Session { .. } => &[],
                 Self::Token { keys, .. } => keys,
             },
+        }
+    }
+
+    /// The session of the person.
+    ///
+    /// # Errors
+    /// `not-allowed`: the caller is a program.
+    pub fn session_id(&self) -> Result<&SessionId, ApiError> {
+        match self {
+            Self::Session { id, .. } => Ok(id),
+            Self::Token { .. } => Err(ApiError::new(
+                ProblemCode::NotAllowed,
+                "an API token has no session: log in to the portal instead",
+            )),
         }
     }
 

@@ -7,6 +7,7 @@ use axum::{
     http::{Extensions, HeaderMap, HeaderName, header},
 };
 
+use super::cookie;
 use crate::{http::connection::Peer, tls::ClientCertificate};
 
 /// Browsers add this header to every request that they send.
@@ -30,7 +31,7 @@ impl Credential {
         // Certificates identify programs only, because a browser presents them on behalf of any page.
         let by_browser = headers.contains_key(header::ORIGIN)
             || headers.contains_key(SEC_FETCH_SITE)
-            || has_cookie(headers, session_cookie(https));
+            || cookie::is_present(headers, https);
         let certificate = extensions
             .get::<ConnectInfo<Peer>>()
             .and_then(|ConnectInfo(peer)| peer.certificate.clone());
@@ -39,22 +40,4 @@ impl Credential {
             _ => Self::Session,
         }
     }
-}
-
-/// Name of the session cookie.
-pub const fn session_cookie(https: bool) -> &'static str {
-    if https {
-        "__Host-countersign"
-    } else {
-        "countersign"
-    }
-}
-
-fn has_cookie(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| pair.split(|byte| *byte == b'=').next())
-        .any(|name| name.trim_ascii() == wanted.as_bytes())
 }

@@ -7,7 +7,6 @@ use axum::{
     http::request::Parts,
 };
 use countersign_protocol::problem::ProblemCode;
-use tower_sessions::Session;
 
 use super::{Authenticator, Caller, authenticate::Identified};
 use crate::http::{self, problem::ApiError};
@@ -48,14 +47,9 @@ impl LiveCaller {
     pub async fn now(&mut self) -> Result<&Caller, ApiError> {
         let generation = self.auth.people().generation();
         if self.generation != generation || self.since.elapsed() >= FRESH {
-            let session = self.request.extensions.get::<Session>();
-            if let (Caller::Session(_), Some(session)) = (&self.caller, session) {
-                // The session object keeps the loaded content, so it must be loaded again.
-                session.load().await.map_err(ApiError::internal)?;
-            }
             let since = Instant::now();
             // A waiting request must not extend the session, because the person may have left.
-            let caller = self.auth.look_up(&mut self.request).await?;
+            let caller = self.auth.look_up_again(&self.caller, &self.request).await?;
             if caller.actor() != self.caller.actor() {
                 return Err(ApiError::new(
                     ProblemCode::NotAuthenticated,

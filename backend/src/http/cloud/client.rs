@@ -53,7 +53,7 @@ impl FromRequestParts<http::State> for Program {
         let caller = match auth.identify(parts).await.map(|found| found.caller) {
             Ok(caller @ Caller::Token { .. }) => caller,
             // A page of another site can cause requests with the session cookie, so sessions are rejected.
-            Ok(Caller::Session(_)) => return Err(no_token()),
+            Ok(Caller::Session { .. }) => return Err(no_token()),
             Err(error)
                 if error.code() == Some(ProblemCode::NotAuthenticated)
                     && !parts.headers.contains_key(header::AUTHORIZATION) =>

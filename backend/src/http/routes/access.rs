@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::Method,
+    http::{Method, header},
     middleware::Next,
     response::Response,
 };
@@ -64,6 +64,10 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/session", Anyone),
     ("GET", "/session", Callers(ALL)),
     ("DELETE", "/session", People(ALL)),
+    // Everyone sees and ends their own sessions only.
+    ("GET", "/sessions", People(ALL)),
+    ("DELETE", "/sessions", People(ALL)),
+    ("DELETE", "/sessions/{id}", People(ALL)),
     // Whatever lowers a guard is an act, which cards sign. The other routes only raise guards.
     ("GET", "/acts", People(ALL)),
     ("POST", "/acts", SIGNERS),
@@ -273,7 +277,15 @@ pub async fn enforce(
     let (mut parts, body) = request.into_parts();
     let identified = route.auth.identify(&mut parts).await?;
     route.access.check(&identified.caller)?;
+    let session = identified.session.clone();
     parts.extensions.insert(identified);
     let request = Request::from_parts(parts, body);
-    route.bodies.run(request, next).await
+    let mut response = route.bodies.run(request, next).await?;
+    // Only now, because the browser receives the new secret with the response, and a request may wait long for its answer.
+    if let Some(session) = session
+        && let Some(cookie) = route.auth.renewed_cookie(&session).await
+    {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }

@@ -64,7 +64,7 @@ async fn open(
 
 fn who(caller: &Caller) -> Who {
     match caller {
-        Caller::Session(session) => Who::Person(session.person.id.clone()),
+        Caller::Session { session, .. } => Who::Person(session.person.id.clone()),
         Caller::Token { token, .. } => Who::Token(token.clone()),
     }
 }
@@ -73,7 +73,7 @@ fn is_for(event: &Event, caller: &Caller) -> bool {
     match event {
         Event::Activation { activation } => caller.sees(&activation.terms),
         Event::Audit { .. } | Event::People => caller.sees_all(),
-        Event::Acts => matches!(caller, Caller::Session(_)),
+        Event::Acts => matches!(caller, Caller::Session { .. }),
         Event::Devices => caller.is(Role::Admin),
         Event::Hsm { .. } | Event::Resync => true,
     }

@@ -1,15 +1,18 @@
-//! Log-in and log-out.
+//! Log-in, log-out, and the sessions of a person.
 
-use axum::{Json, extract::State, http::StatusCode};
-use countersign_protocol::session::{LogIn, LoginChallenge, SessionView};
-use tower_sessions::Session;
-
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use countersign_protocol::{
+    id::SessionId,
+    session::{LogIn, LoginChallenge, OpenSession, SessionView},
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use crate::{
     http::{
-        auth::{Caller, begin_session},
-        extract::Body,
+        auth::{Arriving, Caller},
+        extract::{Body, Path, Query},
         problem::ApiError,
         routes::Handler,
     },
@@ -22,6 +25,9 @@ pub fn routes() -> Vec<Handler> {
         routes!(log_in),
         routes!(who),
         routes!(log_out),
+        routes!(list),
+        routes!(end_all),
+        routes!(end),
     ]
 }
 
@@ -34,7 +40,7 @@ async fn challenge(State(people): State<People>) -> Result<Json<LoginChallenge>,
     Ok(Json(people.challenge()?))
 }
 
-/// Begins a session, which the cookie in the response identifies.
+/// Begins a session, which the cookie in the response identifies. A session that the browser already has ends.
 #[utoipa::path(
     post, path = "/session", operation_id = "logIn",
     request_body = LogIn,
@@ -42,12 +48,11 @@ async fn challenge(State(people): State<People>) -> Result<Json<LoginChallenge>,
 )]
 async fn log_in(
     State(people): State<People>,
-    cookie: Session,
+    arriving: Arriving,
     Body(body): Body<LogIn>,
-) -> Result<Json<SessionView>, ApiError> {
-    let view = people.log_in(&body.statement).await?;
-    begin_session(&cookie, &view.person.id).await?;
-    Ok(Json(view))
+) -> Result<impl IntoResponse, ApiError> {
+    let logged_in = people.log_in(&body.statement, &arriving.browser).await?;
+    Ok((arriving.log_in(&logged_in.secret)?, Json(logged_in.view)))
 }
 
 /// Shows who is logged in.
@@ -67,9 +72,66 @@ async fn who(caller: Caller) -> Json<SessionView> {
 async fn log_out(
     State(people): State<People>,
     caller: Caller,
-    cookie: Session,
+    arriving: Arriving,
+) -> Result<impl IntoResponse, ApiError> {
+    people
+        .log_out(&caller.actor(), caller.session_id()?)
+        .await?;
+    Ok((arriving.log_out()?, StatusCode::NO_CONTENT))
+}
+
+/// Lists the person's own sessions, the last used one first.
+#[utoipa::path(
+    get, path = "/sessions", operation_id = "listSessions",
+    responses((status = 200, description = "The sessions that have not ended", body = Vec<OpenSession>)),
+)]
+async fn list(
+    State(people): State<People>,
+    caller: Caller,
+) -> Result<Json<Vec<OpenSession>>, ApiError> {
+    let sessions = people.sessions(&caller.person().id, caller.session_id()?);
+    Ok(Json(sessions.await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WhichSessions {
+    /// Whether the session that sends the request goes on.
+    #[serde(default)]
+    keep_current: bool,
+}
+
+/// Ends the person's own sessions, all of them or all others.
+#[utoipa::path(
+    delete, path = "/sessions", operation_id = "endSessions",
+    params(WhichSessions),
+    responses((status = 204, description = "The sessions have ended")),
+)]
+async fn end_all(
+    State(people): State<People>,
+    caller: Caller,
+    Query(which): Query<WhichSessions>,
 ) -> Result<StatusCode, ApiError> {
-    cookie.flush().await.map_err(ApiError::internal)?;
-    people.log_out(&caller.actor()).await?;
+    let except = which.keep_current.then_some(caller.session_id()?);
+    people
+        .end_sessions(&caller.person().id, &caller.actor(), except)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends one of the person's own sessions.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", operation_id = "endSession",
+    responses((status = 204, description = "The session has ended")),
+)]
+async fn end(
+    State(people): State<People>,
+    caller: Caller,
+    Path(id): Path<SessionId>,
+) -> Result<StatusCode, ApiError> {
+    people
+        .end_session(&caller.person().id, &caller.actor(), &id)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! A disk that becomes full, and has space again later.
+//! A disk that becomes full or read-only, and works again later.
 
 use std::{
     io::Write,
@@ -24,19 +24,38 @@ const SIZE: &str = "size=24m";
 pub enum Disk {
     /// A small file system that is really full. Only root can mount one.
     Small { mount: PathBuf },
-    /// Triggers make every change fail, and SQLite rolls the transaction back automatically, as it does when the disk is full.
-    Triggers(tempfile::TempDir),
+    /// Triggers make every change fail.
+    Triggers(tempfile::TempDir, Failure),
+}
+
+/// How SQLite fails.
+#[derive(Clone, Copy)]
+pub enum Failure {
+    /// SQLite rolls the transaction back automatically, as it does when the disk is full.
+    Full,
+    /// The transaction stays open, as after the file system became read-only because of an error.
+    ReadOnly,
+}
+
+impl Failure {
+    fn raise(self) -> &'static str {
+        match self {
+            Self::Full => "RAISE(ROLLBACK, 'database or disk is full')",
+            Self::ReadOnly => "RAISE(FAIL, 'attempt to write a readonly database')",
+        }
+    }
 }
 
 impl Disk {
     /// The disks that the user who runs the tests can create.
     pub fn all() -> Vec<Self> {
-        let triggers = Self::Triggers(tempfile::tempdir().expect("a folder"));
+        let triggers = [Failure::Full, Failure::ReadOnly]
+            .map(|failure| Self::Triggers(tempfile::tempdir().expect("a folder"), failure));
         let small = Self::small();
         if small.is_none() {
             println!("no file system can be mounted here, so only triggers are tried");
         }
-        small.into_iter().chain([triggers]).collect()
+        small.into_iter().chain(triggers).collect()
     }
 
     fn small() -> Option<Self> {
@@ -56,7 +75,7 @@ impl Disk {
     fn path(&self) -> &Path {
         match self {
             Self::Small { mount } => mount,
-            Self::Triggers(folder) => folder.path(),
+            Self::Triggers(folder, _) => folder.path(),
         }
     }
 
@@ -87,13 +106,14 @@ impl Disk {
                     while filler.write_all(&vec![0; size]).is_ok() {}
                 }
             }
-            Self::Triggers(_) => {
+            Self::Triggers(_, failure) => {
+                let raise = failure.raise();
                 let mut triggers = String::from("BEGIN IMMEDIATE;");
                 for table in tables(&mut other).await {
                     for change in ["INSERT", "UPDATE", "DELETE"] {
                         triggers += &format!(
                             "CREATE TRIGGER full_{change}_{table} BEFORE {change} ON {table}
-                             BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END;"
+                             BEGIN SELECT {raise}; END;"
                         );
                     }
                 }
@@ -109,7 +129,7 @@ impl Disk {
             Self::Small { mount } => {
                 std::fs::remove_file(mount.join("filler")).expect("removed");
             }
-            Self::Triggers(_) => {
+            Self::Triggers(..) => {
                 let mut other = another_program(test).await;
                 let mut triggers = String::from("BEGIN IMMEDIATE;");
                 for table in tables(&mut other).await {

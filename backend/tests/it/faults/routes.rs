@@ -165,6 +165,19 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "DELETE",
+        path: "/api/v1/sessions",
+        // No other route needs a session of Ben.
+        caller: As::Person(BEN),
+        fill: nothing,
+    },
+    Route {
+        method: "DELETE",
+        path: "/api/v1/sessions/{id}",
+        caller: REQUESTER,
+        fill: |_, number| (vec![format!("none-{number}")], String::new()),
+    },
+    Route {
+        method: "DELETE",
         path: "/api/v1/tokens/{id}",
         caller: REQUESTER,
         fill: |setting, number| (vec![setting.tokens[number].clone()], String::new()),

@@ -2,34 +2,57 @@
 
 use proptest::prelude::*;
 
-use crate::test_server::{ANNA, BEN, CARLA};
+use super::world::{ERIN, HSMS};
+use crate::test_server::{ANNA, BEN, CARLA, DOUG};
 
-/// One step. The activation that a step is about is the one that has the HSM, unless it says otherwise.
+/// The shortest time, in seconds, by which a step moves a clock. After any number of steps, no clock is less than 200 s from the
+/// end of a lease or request, so the time that a test takes makes no difference.
+pub const TICK: i32 = 400;
+
+/// One step. It is about the activation that has the named HSM, unless it says otherwise.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Doug requests this for this number of signatures.
-    Request(Wanted, u32),
-    /// Doug repeats a request that has not ended.
+    /// A person, or a program with their token, requests this for this number of signatures.
+    Request(Who, Wanted, u32),
+    /// The newest request that has not ended is repeated.
     RequestAgain,
-    Approve(usize),
-    Decline(usize),
+    Approve(usize, usize),
+    /// Everybody who may approve does, until the HSM is open.
+    ApproveAll(usize),
+    Decline(usize, usize),
     /// An admin locks, whatever the state.
-    Lock,
-    /// Doug withdraws his newest request.
+    Lock(usize),
+    /// The newest request is withdrawn.
     Withdraw,
-    /// Doug has a file signed.
-    Sign(File),
-    /// Doug asks for an earlier signature again, under the same idempotency key.
+    /// The requester has a file signed.
+    Sign(File, usize),
+    /// Every earlier signature is requested again, under the same idempotency key.
     SignAgain,
     /// Many clients sign at once.
-    Crowd,
+    Crowd(usize),
     /// Another program resets the card.
-    ResetByOther,
+    ResetByOther(usize),
     /// The card is pulled out and inserted again.
-    PullAndInsert,
+    PullAndInsert(usize),
     Restart,
-    /// An admin revokes a custodian's key.
+    /// An admin revokes the key of a custodian or of a requester.
     Revoke(usize),
+    /// The requester's token is revoked, with which a program requests.
+    RevokeToken(usize),
+    /// Both clocks move.
+    TimePasses,
+    /// Somebody sets the wall clock, by this many [`TICK`]s.
+    SetClock(i32),
+    /// The wall clock stands still.
+    ClockStops,
+}
+
+/// Who requests.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    Person(usize),
+    /// A program with a token of this person.
+    Program(usize),
 }
 
 /// The purpose of a request.
@@ -37,7 +60,18 @@ pub enum Step {
 pub enum Wanted {
     AnyContent,
     TwoFiles,
+    /// With a key that only the first HSM has.
     OneFileRsa,
+}
+
+impl Wanted {
+    /// Number of HSMs with the key.
+    pub fn hsms(self) -> usize {
+        match self {
+            Self::AnyContent | Self::TwoFiles => HSMS,
+            Self::OneFileRsa => 1,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,26 +92,38 @@ impl File {
 impl Step {
     pub fn any() -> impl Strategy<Value = Self> {
         let custodian = || prop::sample::select(vec![ANNA, BEN, CARLA]);
+        let requester = || prop::sample::select(vec![DOUG, ERIN]);
+        let who = prop_oneof![
+            1 => requester().prop_map(Who::Person),
+            1 => requester().prop_map(Who::Program),
+        ];
         let wanted = prop::sample::select(vec![
             Wanted::AnyContent,
             Wanted::TwoFiles,
             Wanted::OneFileRsa,
         ]);
         let file = prop::sample::select(vec![File::A, File::B]);
+        let hsm = || 0..HSMS;
         prop_oneof![
-            6 => (wanted, 1..4_u32).prop_map(|(wanted, signatures)| Self::Request(wanted, signatures)),
-            1 => Just(Self::RequestAgain),
-            14 => custodian().prop_map(Self::Approve),
-            2 => custodian().prop_map(Self::Decline),
-            1 => Just(Self::Lock),
-            1 => Just(Self::Withdraw),
-            12 => file.prop_map(Self::Sign),
-            3 => Just(Self::SignAgain),
-            1 => Just(Self::Crowd),
-            1 => Just(Self::ResetByOther),
-            1 => Just(Self::PullAndInsert),
-            1 => Just(Self::Restart),
+            20 => (who, wanted, 1..4_u32).prop_map(|(who, wanted, signatures)| Self::Request(who, wanted, signatures)),
+            2 => Just(Self::RequestAgain),
+            20 => (custodian(), hsm()).prop_map(|(custodian, hsm)| Self::Approve(custodian, hsm)),
+            24 => hsm().prop_map(Self::ApproveAll),
+            3 => (custodian(), hsm()).prop_map(|(custodian, hsm)| Self::Decline(custodian, hsm)),
+            2 => hsm().prop_map(Self::Lock),
+            2 => Just(Self::Withdraw),
+            30 => (file, hsm()).prop_map(|(file, hsm)| Self::Sign(file, hsm)),
+            4 => Just(Self::SignAgain),
+            2 => hsm().prop_map(Self::Crowd),
+            2 => hsm().prop_map(Self::ResetByOther),
+            2 => hsm().prop_map(Self::PullAndInsert),
+            2 => Just(Self::Restart),
             1 => custodian().prop_map(Self::Revoke),
+            1 => requester().prop_map(Self::Revoke),
+            2 => requester().prop_map(Self::RevokeToken),
+            3 => Just(Self::TimePasses),
+            2 => prop::sample::select(vec![-18, -1, 1, 18]).prop_map(Self::SetClock),
+            2 => Just(Self::ClockStops),
         ]
     }
 }

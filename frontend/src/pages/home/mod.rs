@@ -3,6 +3,7 @@
 mod advice;
 
 use countersign_protocol::{
+    act::ActView,
     activation::{ActivationState, ActivationView, Decision},
     operator::{KeyStatus, OperatorView, Role},
 };
@@ -10,8 +11,11 @@ use leptos::prelude::*;
 
 use super::hsms::HsmRows;
 use crate::{
-    components::{ActivationRows, ActivationSection, Empty, Loading, Page, Rows},
+    acts::{self, can_sign},
+    clock::Clock,
+    components::{ActivationRows, ActivationSection, Badge, Empty, Loading, Page, Rows},
     portal::Portal,
+    words,
 };
 use advice::next_steps;
 
@@ -69,7 +73,19 @@ fn Attention() -> impl IntoView {
         })
     });
     let people = Memo::new(move |_| unconfirmed(portal));
-    let nothing = Memo::new(move |_| for_me.with(Vec::is_empty) && people.with(Vec::is_empty));
+    let clock = use_context::<Clock>();
+    let to_sign = Memo::new(move |_| {
+        let now = clock.map(Clock::now);
+        portal.acts.with(|all| {
+            let mine = all.iter().flatten().filter(|act| {
+                can_sign(portal, act) && now.is_none_or(|now| now < act.terms.expires_at)
+            });
+            mine.cloned().collect::<Vec<_>>()
+        })
+    });
+    let nothing = Memo::new(move |_| {
+        for_me.with(Vec::is_empty) && people.with(Vec::is_empty) && to_sign.with(Vec::is_empty)
+    });
     view! {
         <section aria-labelledby="attention">
             <h2 id="attention">"Needs your attention"</h2>
@@ -81,6 +97,11 @@ fn Attention() -> impl IntoView {
                     <ul class="rows">
                         <ActivationRows views=for_me testid="waiting" />
                         <Rows
+                            items=to_sign
+                            key=|act| act.terms.id.to_string()
+                            row=act_to_sign
+                        />
+                        <Rows
                             items=people
                             key=|operator| operator.person.id.to_string()
                             row=key_to_confirm
@@ -90,6 +111,26 @@ fn Attention() -> impl IntoView {
                     .into_any()
             }}
         </section>
+    }
+    .into_any()
+}
+
+fn act_to_sign(act: Memo<ActView>) -> AnyView {
+    let (id, title, proposer) = act.with_untracked(|act| {
+        let title = words::title(&act.terms.act.in_words());
+        (act.terms.id.clone(), title, act.terms.proposer.name.clone())
+    });
+    let text = move || act.with(|act| format!("Proposed by {proposer}. {}.", acts::missing(act)));
+    view! {
+        <li class="row">
+            <a class="row-link" href=format!("/acts#{}", acts::anchor(&id)) data-testid=format!("home-act-{id}")>
+                <span class="row-title">{title}</span>
+                <span class="row-text">{text}</span>
+            </a>
+            <div class="row-side">
+                <Badge tone="wait" text="Sign with your card" />
+            </div>
+        </li>
     }
     .into_any()
 }

@@ -1,6 +1,7 @@
 //! Custodians that are registered in the HSM, and those that can be registered.
 
 use countersign_protocol::{
+    act::NewAct,
     hsm::{HsmView, PkaView, RegisterCustodian, RegisteredCustodian},
     id::HsmId,
     operator::{KeyStatus, OperatorView, Role},
@@ -9,10 +10,10 @@ use leptos::prelude::*;
 
 use super::path;
 use crate::{
-    components::{Badge, Rows, When, WorkButton, WorkProblem},
+    acts::{Signing, SigningPanel},
+    components::{Badge, Rows, When, WorkButton},
     portal::Portal,
     words,
-    work::Work,
 };
 
 /// The card with the quorum and its custodians.
@@ -125,16 +126,26 @@ fn candidate(hsm: HsmId, operator: Memo<OperatorView>) -> AnyView {
 #[component]
 fn Candidate(hsm: HsmId, operator: OperatorView) -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let person = operator.person;
     let key = operator.key.fingerprint;
     let confirmed = matches!(operator.status, KeyStatus::Confirmed { .. });
     let register = Callback::new(move |()| {
-        let path = path(&hsm, "/custodians");
+        let register = RegisterCustodian {
+            hsm: hsm.clone(),
+            key,
+        };
+        let path = path(&hsm, "");
         work.run(async move {
-            portal
-                .store_hsm(portal.post(&path, &RegisterCustodian { key }))
-                .await
+            if signing
+                .propose(NewAct::RegisterCustodian(register))
+                .await?
+                .is_some()
+            {
+                portal.store_hsm(portal.get(&path)).await?;
+            }
+            Ok(())
         });
     });
     view! {
@@ -154,7 +165,7 @@ fn Candidate(hsm: HsmId, operator: OperatorView) -> impl IntoView {
                 view! { <a href="/people">"Confirm the key first"</a> }.into_any()
             }}
             <code class="quiet">{operator.key.chr.as_str().to_owned()}</code>
-            <WorkProblem work=work />
+            <SigningPanel signing=signing lazy=true />
         </li>
     }
     .into_any()

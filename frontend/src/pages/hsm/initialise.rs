@@ -1,6 +1,7 @@
 //! Initialises an HSM: erases the device and sets its quorum.
 
 use countersign_protocol::{
+    act::NewAct,
     activation::Quorum,
     hsm::{HsmState, HsmView, InitialiseHsm},
     id::HsmId,
@@ -11,10 +12,11 @@ use leptos::prelude::*;
 
 use super::path;
 use crate::{
-    components::{CheckField, Disclosure, TextField, WorkButton, WorkProblem},
+    acts::{Signing, SigningPanel},
+    components::{CheckField, Disclosure, TextField, WorkButton},
     portal::Portal,
     words,
-    work::{Work, problem},
+    work::problem,
 };
 
 /// The card with the form, for admins only.
@@ -61,7 +63,8 @@ pub fn Initialise(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
 #[component]
 fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let required = RwSignal::new("2".to_owned());
     let total = RwSignal::new("3".to_owned());
     let replace = RwSignal::new(false);
@@ -72,24 +75,23 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
         let id = id.clone();
         work.run(async move {
             let quorum = quorum(&required.get_untracked(), &total.get_untracked())?;
-            let has_keys = keys.get_untracked() > 0;
-            if has_keys && typed.get_untracked().trim() != id.as_str() {
+            if typed.get_untracked().trim() != id.as_str() {
                 return Err(problem(
                     "Not confirmed",
-                    format!(
-                        "This permanently destroys all keys on this HSM. Type “{id}” to confirm."
-                    ),
+                    format!("This permanently erases the HSM. Type “{id}” to confirm."),
                 ));
             }
-            let body = InitialiseHsm {
+            let initialise = InitialiseHsm {
+                hsm: id.clone(),
                 quorum,
                 allow_replace: replace.get_untracked(),
-                erase: has_keys.then(|| id.clone()),
+                erase: id.clone(),
             };
-            portal
-                .store_hsm(portal.post(&path(&id, "/initialise"), &body))
-                .await?;
-            open.set(false);
+            let done = signing.propose(NewAct::InitialiseHsm(initialise)).await?;
+            if done.is_some() {
+                portal.store_hsm(portal.get(&path(&id, ""))).await?;
+                open.try_set(false);
+            }
             Ok(())
         });
     };
@@ -107,22 +109,17 @@ fn Form(id: HsmId, keys: Memo<usize>, open: RwSignal<bool>) -> impl IntoView {
                 hint="Lets you replace the key of a lost card (not yet in this portal). Otherwise, registered keys stay until the HSM is erased."
             />
             {warning}
-            {move || {
-                (keys.get() > 0)
-                    .then(|| {
-                        view! {
-                            <TextField
-                                label=format!("Type {name} to confirm")
-                                value=typed
-                                testid="init-label"
-                            />
-                        }
-                    })
-            }}
+            <TextField
+                label=format!("Type {name} to confirm")
+                value=typed
+                testid="init-label"
+            />
             <p class="hint">
-                "The server reads the SO-PIN from its configuration. If none is set, enter it on the server's terminal now."
+                "The HSM's SO-PIN is entered on the server's machine, never here. Before the last person signs, run there: "
+                <code>{format!("sudo countersign-server so-pin {name}")}</code>
+                ". It is kept for one use within 15 minutes."
             </p>
-            <WorkProblem work=work />
+            <SigningPanel signing=signing />
             <WorkButton work=work label="Erase and initialise HSM" testid="init-submit" class="danger" />
         </form>
     }

@@ -1,6 +1,7 @@
 //! The settings of a key that an admin can change: its certificate, and whether raw RSA is allowed.
 
 use countersign_protocol::{
+    act::{AllowRawRsa, NewAct},
     encoding::Base64,
     hsm::{CertificatePlace, KeySettings, NewCertificate, SigningKeyView},
     mechanism::Mechanism,
@@ -10,6 +11,7 @@ use leptos::prelude::*;
 use serde::{Deserialize, de::value::StrDeserializer};
 
 use crate::{
+    acts::{Signing, SigningPanel},
     api,
     components::{WorkButton, WorkProblem},
     portal::Portal,
@@ -37,9 +39,18 @@ pub fn KeySettingsForm(key: SigningKeyView) -> impl IntoView {
         work.run(async move { portal.delete(&path("certificate")).await });
     });
     let raw = key.mechanisms.contains(&Mechanism::RsaRaw);
-    let toggle = Callback::new(move |()| {
+    let signing = Signing::new();
+    let fingerprint = key.fingerprint;
+    let allow = Callback::new(move |()| {
+        let allow = AllowRawRsa { key: fingerprint };
+        signing.work.run(async move {
+            signing.propose(NewAct::AllowRawRsa(allow)).await?;
+            Ok(())
+        });
+    });
+    let disallow = Callback::new(move |()| {
         work.run(async move {
-            let settings = KeySettings { raw_rsa: !raw };
+            let settings = KeySettings { raw_rsa: false };
             portal.put(&path("settings"), &settings).await
         });
     });
@@ -95,11 +106,12 @@ pub fn KeySettingsForm(key: SigningKeyView) -> impl IntoView {
                         <p class="hint">
                             "With raw RSA, requesters apply the padding, so custodians and the server can't check what is signed. It works only for requests without a file list."
                         </p>
+                        <SigningPanel signing=signing lazy=true />
                         <WorkButton
-                            work=work
+                            work=if raw { work } else { signing.work }
                             label=if raw { "Disallow raw RSA" } else { "Allow raw RSA" }
                             testid=format!("raw-rsa-{label}")
-                            on_press=toggle
+                            on_press=if raw { disallow } else { allow }
                         />
                     }
                 })}

@@ -1,6 +1,7 @@
 //! Remote devices that await acceptance by an admin.
 
 use countersign_protocol::{
+    act::NewAct,
     cvc::DeviceId,
     id::HsmId,
     remote::{AcceptDevice, WaitingDevice},
@@ -8,6 +9,7 @@ use countersign_protocol::{
 use leptos::prelude::*;
 
 use crate::{
+    acts::{Signing, SigningPanel},
     api,
     components::{Badge, Disclosure, ProblemView, Rows, TextField, When, WorkButton, WorkProblem},
     fetched::{Fetched, Shown},
@@ -83,24 +85,28 @@ fn Waiting(device: WaitingDevice) -> impl IntoView {
 #[component]
 fn Accept(device: DeviceId) -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let open = RwSignal::new(false);
     let name = RwSignal::new(String::new());
-    let path = format!("/devices/{}/accept", api::part(device.as_str()));
     view! {
         <Disclosure open=open label="Accept device…" testid="device-accept" class="primary">
             {
-                let path = path.clone();
+                let device = device.clone();
                 view! {
                     <form on:submit=move |event| {
                         event.prevent_default();
-                        let path = path.clone();
+                        let accept = AcceptDevice {
+                            device: device.clone(),
+                            hsm: HsmId::new(name.get_untracked().trim()),
+                        };
                         work.run(async move {
-                            let body = AcceptDevice {
-                                hsm: HsmId::new(name.get_untracked().trim()),
-                            };
-                            portal.store_hsm(portal.post(&path, &body)).await?;
-                            portal.devices_changed.update(|count| *count += 1);
+                            let path = format!("/hsms/{}", api::part(accept.hsm.as_str()));
+                            let done = signing.propose(NewAct::AcceptDevice(accept)).await?;
+                            if done.is_some() {
+                                portal.devices_changed.update(|count| *count += 1);
+                                portal.store_hsm(portal.get(&path)).await?;
+                            }
                             Ok(())
                         });
                     }>
@@ -110,7 +116,7 @@ fn Accept(device: DeviceId) -> impl IntoView {
                             testid="device-name"
                             hint="Lowercase letters, digits and hyphens, for example “release”. It can't be given to another device later."
                         />
-                        <WorkProblem work=work />
+                        <SigningPanel signing=signing />
                         <WorkButton
                             work=work
                             label="Accept device"

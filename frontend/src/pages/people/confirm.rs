@@ -1,30 +1,38 @@
 //! Confirms a key after its fingerprint is compared with the owner.
 
-use countersign_protocol::operator::{ConfirmKey, OperatorView};
+use countersign_protocol::{
+    act::NewAct,
+    operator::{ConfirmKey, OperatorView},
+};
 use leptos::prelude::*;
 
 use crate::{
-    api,
-    components::{Digest, WorkButton, WorkProblem},
+    acts::{Signing, SigningPanel},
+    components::{Digest, WorkButton},
     portal::Portal,
-    work::Work,
 };
 
 /// The words to compare, and the button that confirms the key.
 #[component]
 pub fn ConfirmForm(operator: OperatorView) -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let fingerprint = operator.key.fingerprint;
-    let path = format!(
-        "/operators/{}/confirm",
-        api::part(operator.person.id.as_str())
-    );
+    let person = operator.person.id.clone();
     let confirm = Callback::new(move |()| {
-        let path = path.clone();
+        let confirm = ConfirmKey {
+            person: person.clone(),
+            fingerprint,
+        };
         work.run(async move {
-            let view = portal.post(&path, &ConfirmKey { fingerprint }).await?;
-            portal.put_operator(view);
+            if signing
+                .propose(NewAct::ConfirmKey(confirm))
+                .await?
+                .is_some()
+            {
+                portal.refresh_operators().await?;
+            }
             Ok(())
         });
     });
@@ -40,7 +48,7 @@ pub fn ConfirmForm(operator: OperatorView) -> impl IntoView {
         <p class="hint">
             "If a word differs, another person may have used the link. Close this panel, revoke the key, and create a new invitation."
         </p>
-        <WorkProblem work=work />
+        <SigningPanel signing=signing />
         <WorkButton
             work=work
             label="Words match: confirm key"

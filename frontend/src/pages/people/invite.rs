@@ -1,24 +1,29 @@
 //! Creates an invitation. Its link is shown only once.
 
-use countersign_protocol::operator::{CreatedInvitation, NewInvitation, Role};
+use countersign_protocol::{
+    act::{ActResult, NewAct},
+    operator::{NewInvitation, Role},
+};
 use leptos::prelude::*;
 
 use crate::{
-    components::{CheckField, CopyButton, TextField, When, WorkButton, WorkProblem},
+    acts::{Signing, SigningPanel, result_view},
+    components::{CheckField, TextField, WorkButton},
     portal::Portal,
     words,
-    work::{Work, problem},
+    work::problem,
 };
 
 /// The form, and afterwards the link.
 #[component]
 pub fn InviteForm() -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let name = RwSignal::new(String::new());
     let mail = RwSignal::new(String::new());
     let roles = Role::ALL.map(|role| (role, RwSignal::new(role == Role::Custodian)));
-    let created = RwSignal::new(None::<CreatedInvitation>);
+    let created = RwSignal::new(None::<ActResult>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         work.run(async move {
@@ -33,8 +38,11 @@ pub fn InviteForm() -> impl IntoView {
                 mail: (!mail.is_empty()).then_some(mail),
                 roles,
             };
-            created.set(Some(portal.post("/invitations", &body).await?));
-            name.set(String::new());
+            let result = signing.propose(NewAct::InvitePerson(body)).await?;
+            if result.is_some() {
+                name.try_set(String::new());
+            }
+            created.try_set(result);
             portal.people_changed.update(|count| *count += 1);
             Ok(())
         });
@@ -66,35 +74,10 @@ pub fn InviteForm() -> impl IntoView {
                     })
                     .collect_view()}
             </fieldset>
-            <WorkProblem work=work />
+            <SigningPanel signing=signing />
             <WorkButton work=work label="Create invitation link" testid="invite-submit" class="primary" />
         </form>
-        <div role="status">{move || created.get().map(link)}</div>
-    }
-    .into_any()
-}
-
-fn link(created: CreatedInvitation) -> AnyView {
-    let invitation = created.invitation;
-    let warning = format!(
-        "Send it over a channel you trust: anyone with the link can enrol a key as {}.",
-        invitation.name
-    );
-    view! {
-        <div class="secret">
-            <p>
-                {format!(
-                    "Link for {} ({}). It is shown only now and works once. It expires ",
-                    invitation.name,
-                    words::roles(&invitation.roles),
-                )} <When at=invitation.expires_at /> "."
-            </p>
-            <p class="secret-text">
-                <code data-testid="invite-link">{created.link.clone()}</code>
-                <CopyButton text=created.link label="Copy link" />
-            </p>
-            <p class="hint">{warning}</p>
-        </div>
+        <div role="status">{move || created.get().map(result_view)}</div>
     }
     .into_any()
 }

@@ -1,27 +1,30 @@
 //! Creates a token. Its secret is shown only once.
 
 use countersign_protocol::{
+    act::{ActResult, NewAct},
     limits::TOKEN_DAYS,
-    token::{CreatedToken, NewToken},
+    token::NewToken,
 };
 use leptos::prelude::*;
 
 use crate::{
-    components::{CopyButton, TextField, WorkButton, WorkProblem},
+    acts::{Signing, SigningPanel, result_view},
+    components::{TextField, WorkButton},
     portal::Portal,
-    work::{Work, problem},
+    work::problem,
 };
 
 /// The form, and afterwards the secret.
 #[component]
 pub fn CreateForm() -> impl IntoView {
     let portal = Portal::here();
-    let work = Work::new();
+    let signing = Signing::new();
+    let work = signing.work;
     let label = RwSignal::new(String::new());
     let days = RwSignal::new("90".to_owned());
     let keys = RwSignal::new(String::new());
     let pem = RwSignal::new(String::new());
-    let secret = RwSignal::new(None::<String>);
+    let created = RwSignal::new(None::<ActResult>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         work.run(async move {
@@ -42,10 +45,12 @@ pub fn CreateForm() -> impl IntoView {
                 certificate: Some(pem.get_untracked().trim().to_owned())
                     .filter(|pem| !pem.is_empty()),
             };
-            let created: CreatedToken = portal.post("/tokens", &body).await?;
-            secret.set(Some(created.secret));
-            label.set(String::new());
-            pem.set(String::new());
+            let result = signing.propose(NewAct::CreateToken(body)).await?;
+            if result.is_some() {
+                label.try_set(String::new());
+                pem.try_set(String::new());
+            }
+            created.try_set(result);
             portal.people_changed.update(|count| *count += 1);
             Ok(())
         });
@@ -74,11 +79,10 @@ pub fn CreateForm() -> impl IntoView {
                 hint="Labels, separated by commas. Leave empty for all keys."
             />
             <CertificateField pem=pem />
-            <WorkProblem work=work />
+            <SigningPanel signing=signing />
             <WorkButton work=work label="Create token" testid="token-submit" class="primary" />
         </form>
-        <div role="status">
-            {move || secret.get().map(show)}</div>
+        <div role="status">{move || created.get().map(result_view)}</div>
     }
     .into_any()
 }
@@ -101,19 +105,6 @@ fn CertificateField(pem: RwSignal<String>) -> impl IntoView {
             />
             <p class="hint" id="token-certificate-hint">
                 "A client that presents this certificate acts as this token without the secret. Never paste the private key."
-            </p>
-        </div>
-    }
-    .into_any()
-}
-
-fn show(secret: String) -> AnyView {
-    view! {
-        <div class="secret">
-            <p>"Copy the token now. It won't be shown again; the server stores only its hash."</p>
-            <p class="secret-text">
-                <code data-testid="token-secret">{secret.clone()}</code>
-                <CopyButton text=secret label="Copy token" />
             </p>
         </div>
     }

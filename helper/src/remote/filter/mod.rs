@@ -197,6 +197,45 @@ mod tests {
         assert!(forwards(PinCommands::Never, &status));
     }
 
+    /// A card may accept some of these as secure messaging, but a PIN in them is readable.
+    #[test]
+    fn objects_that_only_resemble_encrypted_data_are_not_taken_for_it() {
+        let checksum = &hex!("8E083811CDCEEBAFF09A")[..];
+        let cryptogram = hex!("8709013634383231393031");
+        let verify = |objects: &[&[u8]]| {
+            let data = objects.concat();
+            Command::new(0x0C, 0x20, 0, 0x81).with_data(data).encode()
+        };
+        let encrypted = verify(&[&cryptogram, checksum]);
+        assert!(forwards(PinCommands::EncryptedOnly, &encrypted));
+        for objects in [
+            // No checksum, one under another tag, and one of another length.
+            vec![&cryptogram[..]],
+            vec![&cryptogram, &hex!("81083634383231393031")],
+            vec![&cryptogram, &hex!("8E0436343832")],
+            vec![checksum, &cryptogram],
+            // Not whole blocks, without the padding indicator, and nothing.
+            vec![&hex!("87080136343832313930"), checksum],
+            vec![&hex!("850736343832313930"), checksum],
+            vec![&hex!("87083634383231393031"), checksum],
+            vec![&hex!("8709023634383231393031"), checksum],
+            vec![&hex!("870101"), checksum],
+            vec![&hex!("8500"), checksum],
+            // A readable object beside the encrypted one, also as an expected length that is too long.
+            vec![&cryptogram, &hex!("8006363438323139"), checksum],
+            vec![&cryptogram, &hex!("9706363438323139"), checksum],
+            vec![&hex!("9706363438323139"), checksum],
+            vec![&hex!("9700"), &cryptogram, checksum],
+        ] {
+            let command = verify(&objects);
+            assert!(
+                !forwards(PinCommands::EncryptedOnly, &command),
+                "{}",
+                hex::encode(command)
+            );
+        }
+    }
+
     #[test]
     fn an_initialisation_is_refused_in_every_form() {
         let with_data = |cla, ins| Command::new(cla, ins, 0, 0).with_data(vec![0x31; 40]);

@@ -6,12 +6,15 @@ use countersign_cvc::{Curve, EcSecretKey, Fingerprint, PublicKey};
 use countersign_protocol::{
     Timestamp,
     digest::Sha256Digest,
-    dsse::{Envelope, Payload, Unsigned, canonical},
+    dsse::{Envelope, Payload, canonical},
     statement::{Approval, EnrolmentStatement, LoginStatement},
     task::ServerTask,
 };
 
-use crate::targets::helper::{approve_task, server_task};
+use crate::{
+    sealed::seal,
+    targets::helper::{approve_task, server_task},
+};
 
 static KEY: LazyLock<EcSecretKey> =
     LazyLock::new(|| EcSecretKey::from_bytes(Curve::Secp256r1, &[11; 32]).expect("a scalar"));
@@ -30,8 +33,13 @@ static APPROVAL: LazyLock<Approval> = LazyLock::new(|| {
 
 static TASK: LazyLock<ServerTask> = LazyLock::new(server_task);
 
-/// Only what the key signed is accepted.
+/// Only what the key signed is accepted, and only as the type that was signed.
 pub fn run(data: &[u8]) {
+    if let Some((number, payload)) = data.split_first()
+        && let Some(payload_type) = TYPES.get(usize::from(*number))
+    {
+        return run_signed(payload_type, payload);
+    }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(data) else {
         return;
     };
@@ -42,6 +50,31 @@ pub fn run(data: &[u8]) {
     let _ = envelope.peek::<EnrolmentStatement>();
     assert!(envelope.verify::<LoginStatement>(&key).is_err());
     assert!(envelope.verify::<EnrolmentStatement>(&key).is_err());
+}
+
+/// The key signs any payload as one type.
+fn run_signed(payload_type: &str, payload: &[u8]) {
+    let envelope = seal(&KEY, payload_type, payload);
+    let text = canonical(&envelope);
+    let envelope: Envelope = serde_json::from_slice(&text).expect("the writer's own text");
+    accept_signed::<Approval>(&envelope);
+    accept_signed::<ServerTask>(&envelope);
+    accept_signed::<LoginStatement>(&envelope);
+    accept_signed::<EnrolmentStatement>(&envelope);
+}
+
+/// What is accepted is of the type that was signed, and keeps its meaning when it is written again.
+fn accept_signed<P: Payload>(envelope: &Envelope) {
+    if let Ok(payload) = envelope.verify::<P>(&KEY.public_key()) {
+        assert_eq!(
+            envelope.payload_type,
+            P::PAYLOAD_TYPE,
+            "accepted as another type"
+        );
+        let written = canonical(&payload);
+        let again: P = serde_json::from_slice(&written).expect("the writer's own text");
+        assert_eq!(canonical(&again), written);
+    }
 }
 
 fn accept<P: Payload>(envelope: &Envelope, key: &PublicKey, signed: &P) {
@@ -55,14 +88,22 @@ fn accept<P: Payload>(envelope: &Envelope, key: &PublicKey, signed: &P) {
     }
 }
 
-fn seal<P: Payload>(payload: &P) -> Vec<u8> {
-    let unsigned = Unsigned::new(payload);
-    let signature = KEY
-        .sign_prehash(unsigned.digest().as_bytes())
-        .expect("a signature");
-    canonical(&unsigned.seal(&KEY.public_key().fingerprint(), &signature))
-}
+/// Types of payloads. Inputs that begin with one of their indices are payloads that the key signs; others are envelopes.
+const TYPES: [&str; 4] = [
+    Approval::PAYLOAD_TYPE,
+    ServerTask::PAYLOAD_TYPE,
+    LoginStatement::PAYLOAD_TYPE,
+    EnrolmentStatement::PAYLOAD_TYPE,
+];
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    vec![seal(&*APPROVAL), seal(&*TASK)]
+    let payloads = [canonical(&*APPROVAL), canonical(&*TASK)];
+    let mut seeds = Vec::new();
+    for (number, payload_type) in (0_u8..).zip(TYPES) {
+        for payload in &payloads {
+            seeds.push([&[number], payload.as_slice()].concat());
+            seeds.push(canonical(&seal(&KEY, payload_type, payload)));
+        }
+    }
+    seeds
 }

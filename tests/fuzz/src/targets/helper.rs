@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use countersign_cvc::{Curve, EcSecretKey, Fingerprint};
+use countersign_cvc::{Curve, DeviceId, EcSecretKey, Fingerprint};
 use countersign_helper::{
     cards::{CardSource, SimulatedSource},
     conversation::{Caller, Conversation},
@@ -21,10 +21,10 @@ use countersign_protocol::{
     act::{Act, ActTerms, HeldKey},
     activation::{ActivationTerms, HsmName, Quorum},
     digest::Sha256Digest,
-    dsse::{Unsigned, canonical},
+    dsse::{Payload, canonical},
     encoding::Base64,
-    helper::{HELPER_PROTOCOL, Operation, Request},
-    id::{ActId, HsmId, MemberId, OperatorId},
+    helper::{EnrolKey, HELPER_PROTOCOL, Operation, Request},
+    id::{ActId, HsmId, InvitationId, MemberId, OperatorId},
     lease::LeaseLimits,
     manifest::{Manifest, ManifestFile},
     operator::{Person, Role},
@@ -33,7 +33,10 @@ use countersign_protocol::{
 };
 use countersign_simulator::{Profile, Simulator};
 
-use crate::cards::{PIN, anchors, custodian, new_card, open};
+use crate::{
+    cards::{PIN, anchors, custodian, new_card, open},
+    sealed::seal,
+};
 
 const ORIGIN: &str = "https://sign.example.org";
 
@@ -96,8 +99,7 @@ pub fn run(data: &[u8]) {
     let messages: Vec<Operation> = data
         .split(|byte| *byte == b'\n')
         .take(8)
-        .filter_map(|line| serde_json::from_slice::<Request>(line).ok())
-        .map(|request| request.operation)
+        .filter_map(message)
         .collect();
     if messages.is_empty() {
         return;
@@ -126,6 +128,52 @@ pub fn run(data: &[u8]) {
     });
 }
 
+/// Stands for the fingerprint of the card's key in a task that the server signs, because each process has another card.
+const KEY: &str = "@KEY@";
+
+/// Stands for a time soon after the run, so that a recorded task does not expire.
+const SOON: &str = "@SOON@";
+
+/// A message of the page; or the number of an operation and a task of any content, which the server signs.
+fn message(line: &[u8]) -> Option<Operation> {
+    let (number, task) = line.split_first()?;
+    if *number == b'{' {
+        return Some(serde_json::from_slice::<Request>(line).ok()?.operation);
+    }
+    let (key, device) = DESK.with_borrow(|desk| (desk.key, desk.card.device()));
+    let soon = Timestamp::from_second(Timestamp::now().as_second() + 240).ok()?;
+    let task = std::str::from_utf8(task)
+        .ok()?
+        .replace(KEY, &key.to_hex())
+        .replace(SOON, &soon.to_string());
+    let task = seal(&SERVER, ServerTask::PAYLOAD_TYPE, task.as_bytes());
+    Some(match number {
+        b'0' => Operation::LogIn { task, key },
+        b'1' => Operation::Enrol {
+            task,
+            card: DeviceId(device),
+            key: EnrolKey::Existing { fingerprint: key },
+        },
+        b'2' => Operation::Approve { task },
+        b'3' => Operation::ApproveAgain { task },
+        b'4' => Operation::SignAct { task },
+        _ => return None,
+    })
+}
+
+/// The tasks as [`message`] takes them.
+fn templates() -> Vec<Vec<u8>> {
+    let key = DESK.with_borrow(|desk| desk.key);
+    tasks()
+        .iter()
+        .map(|task| {
+            let mut value = serde_json::to_value(task).expect("a task");
+            value["expiresAt"] = SOON.into();
+            value.to_string().replace(&key.to_hex(), KEY).into_bytes()
+        })
+        .collect()
+}
+
 /// Terms of a request for two signatures.
 pub fn approve_task(key: Fingerprint) -> ApproveTask {
     let file = |name: &str| ManifestFile {
@@ -138,7 +186,7 @@ pub fn approve_task(key: Fingerprint) -> ApproveTask {
         id: MemberId::new("8K3F"),
         hsm: HsmName {
             id: HsmId::new("release"),
-            device: countersign_cvc::DeviceId(device.device.chr().clone()),
+            device: DeviceId(device.device.chr().clone()),
         },
         pool: None,
         raw_rsa: Vec::new(),
@@ -262,6 +310,12 @@ fn tasks() -> Vec<ServerTask> {
             nonce: "nonce-1".to_owned(),
         },
         Task::Approve(Box::new(approve_task(key))),
+        Task::Enrol {
+            invitation: InvitationId::new("invitation-1"),
+            person: "Alice Martin".to_owned(),
+            roles: vec![Role::Custodian],
+            nonce: "nonce-2".to_owned(),
+        },
     ]
     .into_iter()
     .chain(
@@ -287,39 +341,43 @@ pub fn server_task() -> ServerTask {
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    let key = DESK.with_borrow(|desk| desk.key);
-    let hello = Operation::Hello {
-        protocol: HELPER_PROTOCOL,
+    let hello = canonical(&Request {
+        id: 1,
+        operation: Operation::Hello {
+            protocol: HELPER_PROTOCOL,
+        },
+    });
+    let list = canonical(&Request {
+        id: 2,
+        operation: Operation::ListCards,
+    });
+    let [log_in, approve, enrol, acts @ ..] = &templates()[..] else {
+        return Vec::new();
     };
+    let numbered = |number: u8, task: &[u8]| [&[number], task].concat();
+    let mut sessions = vec![
+        vec![hello.clone(), list],
+        vec![hello.clone(), numbered(b'0', log_in)],
+        vec![hello.clone(), numbered(b'1', enrol)],
+        vec![
+            hello.clone(),
+            numbered(b'2', approve),
+            numbered(b'3', approve),
+        ],
+        // A task is only good for its own operation.
+        vec![hello.clone(), numbered(b'0', approve)],
+        vec![hello.clone(), numbered(b'2', enrol)],
+        vec![hello.clone(), numbered(b'4', approve)],
+    ];
+    let acts = acts.iter().map(|act| numbered(b'4', act));
+    sessions.extend(acts.map(|act| vec![hello.clone(), act]));
     let mut seeds = Vec::new();
-    let mut add = |operations: Vec<Operation>| {
-        let lines: Vec<Vec<u8>> = operations
-            .into_iter()
-            .zip(1..)
-            .map(|(operation, id)| canonical(&Request { id, operation }))
-            .collect();
+    for lines in sessions {
         // Both a user who consents and one who does not: the length decides.
         let mut text = lines.join(&b'\n');
         seeds.push(text.clone());
         text.push(b'\n');
         seeds.push(text);
-    };
-    add(vec![hello.clone(), Operation::ListCards]);
-    for task in tasks() {
-        let unsigned = Unsigned::new(&task);
-        let signature = SERVER
-            .sign_prehash(unsigned.digest().as_bytes())
-            .expect("a signature");
-        let envelope = unsigned.seal(&SERVER.public_key().fingerprint(), &signature);
-        let operation = match task.task {
-            Task::Approve(_) => Operation::Approve { task: envelope },
-            Task::SignAct(_) => Operation::SignAct { task: envelope },
-            _ => Operation::LogIn {
-                task: envelope,
-                key,
-            },
-        };
-        add(vec![hello.clone(), operation]);
     }
     seeds
 }

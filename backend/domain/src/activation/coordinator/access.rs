@@ -22,16 +22,13 @@ impl Coordinator {
             }
         }
         drop(connection);
-        if ends.is_empty() {
-            return Ok(());
-        }
         for (id, why) in ends {
             let activation = self.load(&id).await?;
             let reason = EndReason::AccessRevoked { why: why.into() };
             let ended = self.end(activation, reason, &Actor::Server).await;
             self.log(ended);
         }
-        self.advance().await
+        Ok(())
     }
 }
 

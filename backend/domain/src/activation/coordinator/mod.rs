@@ -61,6 +61,7 @@ pub struct Coordinator {
     snapshots: watch::Receiver<Snapshot>,
     /// Changes with every change to a person or a key.
     people: watch::Receiver<u64>,
+    clock_moves: watch::Receiver<()>,
     timers: Timers,
     /// The verified approvals that the HSM counts.
     counted: CountedApprovals,
@@ -87,6 +88,7 @@ impl Coordinator {
             coordinators: activations.coordinators.clone(),
             attendance: activations.attendance.clone(),
             limits: activations.limits,
+            clock_moves: activations.clock.moves(),
             clock: activations.clock.clone(),
             commands,
             notices,
@@ -126,6 +128,10 @@ impl Coordinator {
                     Ok(())
                 }
                 Ok(()) = self.people.changed() => self.check_people().await,
+                Ok(()) = self.clock_moves.changed() => {
+                    self.timers.forget_expiry();
+                    self.tick().await
+                }
                 () = tokio::time::sleep_until(wake_at) => {
                     self.timers.forget_expiry();
                     self.tick().await
@@ -178,9 +184,11 @@ impl Coordinator {
                     Err(error) => (Err(error), None),
                 };
                 let _ = reply.send(answer);
-                if let Some(lease) = opened {
-                    return self.after_opening(&lease).await;
-                }
+                return match opened {
+                    Some(lease) => self.after_opening(&lease).await,
+                    // The activation may have ended instead, so that the HSM is free.
+                    None => self.advance().await,
+                };
             }
             Command::Decline {
                 activation,

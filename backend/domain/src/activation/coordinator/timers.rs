@@ -82,7 +82,7 @@ impl Coordinator {
         }
         let expiry = match self.timers.expiry {
             Expiry::At(at) => {
-                let left = Duration::try_from(at.duration_since(Timestamp::now()));
+                let left = Duration::try_from(at.duration_since(self.clock.now()));
                 Some(Instant::now() + left.unwrap_or_default())
             }
             Expiry::Unknown | Expiry::None => None,
@@ -101,7 +101,7 @@ impl Coordinator {
         for activation in self.active().await? {
             let (until, reason) = self.waits_until(&activation);
             if waits(&activation)
-                && until <= Timestamp::now()
+                && until <= self.clock.now()
                 && !self.is_ending(&activation.terms.id)
             {
                 self.end(activation, reason, &Actor::Server).await?;
@@ -112,11 +112,13 @@ impl Coordinator {
         self.advance().await
     }
 
-    /// Ends or restarts activations after a change of people, keys, roles or tokens.
+    /// Ends or restarts activations after a change of people, keys, roles or tokens. If that frees the HSM, the next activation
+    /// gets it.
     pub(super) async fn check_people(&mut self) -> Result<(), ActivationError> {
         self.timers.forget_expiry();
         self.check_requesters().await?;
-        self.check_custodians().await
+        self.check_custodians().await?;
+        self.advance().await
     }
 
     /// How long an activation waits for its quorum, and the reason for its end at that time.
@@ -144,13 +146,15 @@ impl Coordinator {
             && limit < seconds
         {
             let left = SignedDuration::try_from(left).unwrap_or_default();
-            let at = Timestamp::now().saturating_add(left).ok()?;
+            let at = self.clock.now().saturating_add(left).ok()?;
             return Some((at, EndReason::Abandoned { seconds: limit }));
         }
-        let since_last_poll = self.attendance.since_last_poll(&activation.terms);
+        let since_last_poll = self
+            .attendance
+            .since_last_poll(&activation.terms, self.clock.now());
         let left = SignedDuration::from_secs(seconds.into())
             - SignedDuration::try_from(since_last_poll).unwrap_or(SignedDuration::MAX);
-        let at = Timestamp::now().saturating_add(left).ok()?;
+        let at = self.clock.now().saturating_add(left).ok()?;
         Some((at, EndReason::Abandoned { seconds }))
     }
 

@@ -45,6 +45,11 @@ impl Portal {
 
     pub async fn log_in(&self, name: &str) -> anyhow::Result<()> {
         self.browser.open(&self.origin).await?;
+        self.log_in_here(name).await
+    }
+
+    /// Logs in on the page that is open.
+    pub async fn log_in_here(&self, name: &str) -> anyhow::Result<()> {
         self.choose_card(name).await?;
         self.browser.click("login-button").await?;
         self.browser.wait_for_text("whoami", name).await

@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_harness::{
-    cards,
+    cards::{self, SO_PIN},
     connector::Connector,
     deployment::{DeploymentSetup, HSM},
     files::{make, openssl_verify},
@@ -99,7 +99,9 @@ async fn people_set_up_an_hsm_and_sign_in_the_portal() -> anyhow::Result<()> {
     portal.browser.click("hsm-initialise").await?;
     portal.browser.fill("init-required", "2").await?;
     portal.browser.fill("init-total", "3").await?;
+    portal.browser.fill("init-label", HSM).await?;
     portal.browser.shoot("hsm-initialise").await?;
+    setup.server.deposit_so_pin(HSM, SO_PIN)?;
     portal.browser.click("init-submit").await?;
     for registered in 1..=3 {
         portal
