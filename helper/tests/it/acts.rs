@@ -141,11 +141,11 @@ fn request(helper: &TestHelper, task: ActTask) -> Result<Answer, HelperError> {
 
 fn last_consent(helper: &TestHelper) -> String {
     let shown = helper.user.shown();
-    let consents = shown.into_iter().filter_map(|shown| match shown {
+    let mut consents = shown.into_iter().filter_map(|shown| match shown {
         Shown::Consent(text) => Some(text),
         _ => None,
     });
-    consents.last().unwrap()
+    consents.next_back().unwrap()
 }
 
 /// The consent to these terms. The card signs exactly these terms.

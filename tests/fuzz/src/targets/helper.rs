@@ -368,10 +368,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     });
     let again = String::from_utf8_lossy(approve).replace(&challenge, &fresh);
     let numbered = |number: u8, task: &[u8]| [&[number], task].concat();
-    let acts = acts
-        .iter()
-        .map(|act| vec![hello.clone(), numbered(b'4', act)]);
-    let sessions = [
+    let mut sessions = vec![
         vec![hello.clone(), list],
         vec![hello.clone(), numbered(b'0', log_in)],
         vec![hello.clone(), numbered(b'1', enrol)],
@@ -383,9 +380,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
         // A task is only good for its own operation.
         vec![hello.clone(), numbered(b'0', approve)],
         vec![hello.clone(), numbered(b'2', enrol)],
+        vec![hello.clone(), numbered(b'4', approve)],
     ];
+    let acts = acts.iter().map(|act| numbered(b'4', act));
+    sessions.extend(acts.map(|act| vec![hello.clone(), act]));
     let mut seeds = Vec::new();
-    for lines in sessions.into_iter().chain(acts) {
+    for lines in sessions {
         // Both a user who consents and one who does not: the length decides.
         let mut text = lines.join(&b'\n');
         seeds.push(text.clone());
