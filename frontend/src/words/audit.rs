@@ -266,7 +266,11 @@ fn requested(purpose: &ApprovedPurpose, lease: LeaseLimits) -> String {
 
 #[cfg(test)]
 mod tests {
-    use countersign_protocol::id::TokenId;
+    use countersign_protocol::{
+        act::{Act, ActTerms},
+        id::{OperatorId, TokenId},
+        operator::{Person, Role},
+    };
 
     use super::*;
 
@@ -288,5 +292,37 @@ mod tests {
         assert_eq!(event_words(&revoked, &names), "revoked token “pipeline”.");
         let unknown = HashMap::new();
         assert_eq!(event_words(&revoked, &unknown), "revoked token 7f3a.");
+    }
+
+    #[test]
+    fn later_entries_of_an_act_say_what_it_does() {
+        let act = ActId::new("9c1e");
+        let proposed = AuditEvent::ActProposed {
+            terms: ActTerms {
+                id: act.clone(),
+                act: Act::InvitePerson {
+                    name: "Ben".to_owned(),
+                    roles: vec![Role::Custodian],
+                },
+                proposer: Person {
+                    id: OperatorId::new("anna"),
+                    name: "Anna".to_owned(),
+                },
+                signatures: 1,
+                proposed_at: Default::default(),
+                expires_at: Default::default(),
+            },
+        };
+        let entry = AuditEntry {
+            index: 0,
+            at: Default::default(),
+            actor: Actor::Server,
+            event: proposed,
+        };
+        let done = AuditEvent::ActCarriedOut { act };
+        let words = event_words(&done, &audit_names(&[entry]));
+        assert!(words.contains("Invite Ben as custodian"), "{words}");
+        let unknown = event_words(&done, &HashMap::new());
+        assert!(unknown.contains("9c1e"), "{unknown}");
     }
 }
