@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["signing"],
     &["activation"],
     &["keys", "remote", "people", "tokens"],
-    &["hsm"],
+    &["hsm", "refusals"],
     &["store", "tls"],
     &[
         "clock", "events", "config", "identity", "network", "random", "throttle",

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod network;
 pub mod people;
 pub mod random;
+pub mod refusals;
 pub mod remote;
 pub mod signing;
 pub mod store;

@@ -6,9 +6,11 @@ mod body;
 mod cloud;
 mod connection;
 mod extract;
+mod json_file;
 pub mod openapi;
 mod problem;
 mod ram;
+mod refusals;
 mod request_id;
 pub mod routes;
 mod security;
@@ -58,10 +60,12 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         HeaderValue::from_static("no-store"),
     );
     let strangers = body::Bodies::of_strangers();
+    let note_refusals = middleware::from_fn_with_state(state.clone(), refusals::note);
     let cloud = cloud::routes(&state, &strangers)
         .layer(not_stored.clone())
         .layer(session_layer.clone())
-        .layer(middleware::from_fn(security::run_to_end));
+        .layer(middleware::from_fn(security::run_to_end))
+        .layer(note_refusals.clone());
     let api = routes::router(&state, &strangers)?
         .fallback(|| async {
             ApiError::new(
@@ -77,6 +81,7 @@ pub fn router(state: State) -> anyhow::Result<Router> {
         .layer(not_stored)
         .layer(session_layer)
         .layer(middleware::from_fn(security::run_to_end))
+        .layer(note_refusals)
         // The body was read within the limits of its route.
         .layer(DefaultBodyLimit::disable());
     let mut router = Router::new()

@@ -174,6 +174,7 @@ impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError 
 impl From<PeopleError> for ApiError {
     fn from(error: PeopleError) -> Self {
         let code = match &error {
+            PeopleError::TooOften(time) => return Self::too_many(error.to_string(), *time),
             PeopleError::Code(_) => ProblemCode::CodeInvalid,
             PeopleError::Invalid(_) => ProblemCode::InvalidRequest,
             PeopleError::Conflict(_) => ProblemCode::Conflict,

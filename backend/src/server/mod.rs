@@ -32,6 +32,7 @@ use crate::{
     identity::ServerKey,
     keys::Keys,
     people::People,
+    refusals::Refusals,
     remote::{RamSession, Remote},
     signing::Signing,
     store::{self, Store},
@@ -49,6 +50,8 @@ pub struct Server {
     pub anchors: Arc<TrustAnchors>,
     pub hsms: Hsms,
     pub people: People,
+    /// Logs what is refused.
+    pub refusals: Refusals,
     pub tokens: Tokens,
     pub keys: Keys,
     pub activations: Activations,
@@ -107,8 +110,10 @@ impl Server {
             hsms.clone(),
             activations.clone(),
         );
+        let refusals = Refusals::new(store.clone());
         let devices = Devices::new(
             store.clone(),
+            refusals.clone(),
             remote.clone(),
             anchors.clone(),
             fleet.clone(),
@@ -121,6 +126,7 @@ impl Server {
             activations.leases().clone(),
             identity.clone(),
             origin,
+            folder,
         );
         Ok(Self {
             announcements: announce(views.clone(), &changes),
@@ -134,6 +140,7 @@ impl Server {
             anchors,
             hsms,
             people,
+            refusals,
             activations,
             remote,
             fleet,
@@ -175,6 +182,7 @@ impl Server {
         for (id, connector) in connectors {
             self.fleet.add(id, connector).await?;
         }
+        self.refusals.keep_logging();
         self.devices.start().await
     }
 
@@ -201,6 +209,7 @@ impl Server {
             announcements: self.announcements.clone(),
             hsms: self.hsms.clone(),
             people: self.people.clone(),
+            refusals: self.refusals.clone(),
             tokens: self.tokens.clone(),
             keys: self.keys.clone(),
             activations: self.activations.clone(),
@@ -210,8 +219,9 @@ impl Server {
         }))
     }
 
-    /// Locks every HSM.
+    /// Locks every HSM, then logs the refusals that were only counted.
     pub async fn shutdown(&self) {
         self.fleet.shutdown().await;
+        self.refusals.log_all_counts().await;
     }
 }

@@ -32,6 +32,8 @@ mod pools;
 mod problems;
 mod queue;
 mod ram_client;
+mod receipts;
+mod refusals;
 mod remote;
 mod restored;
 mod revoked_custodians;

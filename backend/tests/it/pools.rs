@@ -846,13 +846,7 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let envelope: Envelope = pool
-        .test
-        .server
-        .views
-        .receipt(&id)
-        .await
-        .expect("a receipt");
+    let envelope = pool.test.receipt(&id).await;
     let key = &pool.test.server.identity.identity().key;
     let receipt: countersign_protocol::receipt::Receipt = envelope.verify(key).expect("signed");
     assert_eq!(receipt.others.len(), 1);

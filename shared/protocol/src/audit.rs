@@ -1,4 +1,6 @@
-//! Audit entries: the server writes one for every change of state.
+//! Audit entries: the server writes one for every change of state, and a limited number for what it refuses.
+
+use std::net::IpAddr;
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use jiff::Timestamp;
@@ -37,6 +39,12 @@ pub struct AuditEntry {
 pub enum Actor {
     /// The server itself.
     Server,
+    /// A caller whom the server does not know.
+    Stranger {
+        /// The network from which the request came: an IPv4 address, or the first address of an IPv6 /64.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        network: IpAddr,
+    },
     /// A person without an account, who holds a one-time code.
     Invited {
         /// The name in the invitation.
@@ -56,7 +64,26 @@ pub enum Actor {
     },
 }
 
-/// A change of state.
+/// The kinds of requests and devices that the server refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// A log-in.
+    LogIn,
+    /// A one-time code: the bootstrap code, or the code of an invitation.
+    Code,
+    /// An API token or a client certificate.
+    Credential,
+    /// A custodian's approval, or the task or decline of one.
+    Approval,
+    /// A request that the caller may not make, for lack of a role or from a page of another site.
+    Permission,
+    /// A remote device that failed its examination or is unknown.
+    Device,
+}
+
+/// A change of state, or a request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -170,6 +197,11 @@ pub enum AuditEvent {
     RemoteHsmAccepted {
         /// The HSM.
         hsm: HsmId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// An admin declined a remote device that waited to be accepted.
+    RemoteDeviceDeclined {
         /// The device.
         device: DeviceId,
     },
@@ -305,6 +337,24 @@ pub enum AuditEvent {
         key: Fingerprint,
         /// The settings that apply from now on.
         settings: KeySettings,
+    },
+    /// The server refused a request or a device. The log has only the first few refusals of one kind and actor.
+    Refused {
+        /// The kind of the refusal.
+        refusal: Refusal,
+        /// The method and path of the request, with placeholders for ids.
+        request: String,
+        /// The reason, in words.
+        why: String,
+    },
+    /// The server refused more than it logged one by one. The actor is the server if many callers were refused.
+    RefusalsCounted {
+        /// The kind of the refusals.
+        refusal: Refusal,
+        /// The number of refusals without an entry of their own.
+        count: u64,
+        /// The beginning of the time in which they were counted. It ends with this entry.
+        since: Timestamp,
     },
     /// An activation ended.
     ActivationEnded {

@@ -19,6 +19,7 @@ use countersign_protocol::{
 use crate::{
     config::{UnknownDevices, check_hsm_id},
     events::Change,
+    refusals::Refusals,
     remote::{Ending, Remote},
     store::{self, Store, remote::RemoteHsm},
 };
@@ -27,6 +28,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Devices {
     store: Store,
+    refusals: Refusals,
     remote: Remote,
     anchors: Arc<TrustAnchors>,
     fleet: Fleet,
@@ -38,6 +40,7 @@ pub struct Devices {
 impl Devices {
     pub fn new(
         store: Store,
+        refusals: Refusals,
         remote: Remote,
         anchors: Arc<TrustAnchors>,
         fleet: Fleet,
@@ -46,6 +49,7 @@ impl Devices {
     ) -> Self {
         Self {
             store,
+            refusals,
             remote,
             anchors,
             fleet,
@@ -126,9 +130,15 @@ impl Devices {
     }
 
     /// Declines a waiting device and ends its session.
-    pub fn decline(&self, device: &DeviceId) -> Result<(), DeviceError> {
+    pub async fn decline(&self, actor: &Actor, device: &DeviceId) -> Result<(), DeviceError> {
+        let mut tx = self.store.write().await?;
         let waiting = self.remote.take(device);
         let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
+        let event = AuditEvent::RemoteDeviceDeclined {
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.commit().await?;
         waiting.session.end(Ending::Refused(format!(
             "An admin of {} declined the device {device}",
             self.server

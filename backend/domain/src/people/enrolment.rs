@@ -92,6 +92,10 @@ impl People {
         let key = match self.check(&mut tx, &invitation, verified).await {
             Ok(key) => key,
             Err(error) => {
+                // The code is valid, so its holder could otherwise fill the audit log.
+                self.rejections
+                    .check(invitation.view.id.clone())
+                    .map_err(PeopleError::TooOften)?;
                 let event = AuditEvent::EnrolmentRejected {
                     name: invitation.view.name.clone(),
                     why: error.to_string(),

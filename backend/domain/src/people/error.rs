@@ -27,6 +27,12 @@ pub enum PeopleError {
     Taken(String),
     #[error("the enrolment statement was rejected: {0}")]
     Statement(String),
+    /// The time after which the next enrolment is tried.
+    #[error(
+        "too many enrolments with this invitation were rejected: ask an admin what is wrong with the key, and try again in {} s",
+        .0.as_secs() + 1
+    )]
+    TooOften(Duration),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

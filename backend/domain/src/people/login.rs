@@ -21,7 +21,7 @@ impl People {
         })
     }
 
-    /// Checks the signed statement. Writes only if an enrolled key has signed it.
+    /// Checks the signed statement. Changes something only if an enrolled key has signed it.
     pub async fn log_in(&self, envelope: &Envelope) -> Result<SessionView, LoginError> {
         let rejected = |why: &str| LoginError::Rejected(why.to_owned());
         let invalid = |error: EnvelopeError| {

@@ -16,7 +16,7 @@ use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use countersign_protocol::{
     cvc::{Fingerprint, TrustAnchors},
-    id::OperatorId,
+    id::{InvitationId, OperatorId},
     session::SessionView,
 };
 
@@ -41,6 +41,8 @@ pub struct People {
     code_file: Arc<Path>,
     /// Limits the log-ins with each key.
     log_ins: Arc<Throttle<Fingerprint>>,
+    /// Limits the rejected enrolments with each invitation, because each of them has an audit entry.
+    rejections: Arc<Throttle<InvitationId>>,
 }
 
 /// Name of the file for the code of the first admin.
@@ -48,6 +50,9 @@ const CODE_FILE: &str = "bootstrap-code";
 /// Number of log-ins with one key at once, and the time after which one more is possible.
 const LOG_INS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 const LOG_IN_PERIOD: Duration = Duration::from_secs(10);
+/// Number of rejected enrolments with one invitation at once, and the time after which one more has an audit entry.
+const REJECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+const REJECTION_PERIOD: Duration = Duration::from_secs(60);
 
 impl People {
     pub fn new(
@@ -65,6 +70,7 @@ impl People {
             code_file: folder.join(CODE_FILE).into(),
             challenges: Arc::new(Challenges::new()?),
             log_ins: Arc::new(Throttle::new(LOG_INS, LOG_IN_PERIOD)),
+            rejections: Arc::new(Throttle::new(REJECTIONS, REJECTION_PERIOD)),
         })
     }
 

@@ -68,6 +68,8 @@ pub enum StoreError {
          delete it, and the server starts as after the restore of a backup"
     )]
     Instance { path: String, why: String },
+    #[error("a temporary file in the data directory failed ({0}): check the space on its disk")]
+    TemporaryFile(std::io::Error),
     /// A batch that failed, or a journal whose thread has ended.
     #[error("the signature journal failed: {0}")]
     Journal(String),

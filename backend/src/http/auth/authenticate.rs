@@ -60,6 +60,11 @@ impl Authenticator {
         &self.sessions
     }
 
+    /// Whether browsers reach the portal over TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
     pub fn people(&self) -> &People {
         &self.people
     }

@@ -14,7 +14,7 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     http::Method,
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use countersign_protocol::{
     limits::MESSAGE_BYTES,
@@ -29,6 +29,7 @@ use crate::{
         body::Bodies,
         connection::Peer,
         problem::ApiError,
+        refusals::CalledBy,
     },
     network::Network,
     throttle::Throttle,
@@ -270,8 +271,16 @@ pub async fn enforce(
     }
     let (mut parts, body) = request.into_parts();
     let identified = route.auth.identify(&mut parts).await?;
-    route.access.check(&identified.caller)?;
-    parts.extensions.insert(identified);
-    let request = Request::from_parts(parts, body);
-    route.bodies.run(request, next).await
+    let called_by = CalledBy(identified.caller.actor());
+    let answer = match route.access.check(&identified.caller) {
+        Ok(()) => {
+            parts.extensions.insert(identified);
+            let request = Request::from_parts(parts, body);
+            route.bodies.run(request, next).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut response = answer.into_response();
+    response.extensions_mut().insert(called_by);
+    Ok(response)
 }

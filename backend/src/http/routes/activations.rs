@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
+    response::Response,
     extract::State,
     http::{HeaderMap, StatusCode},
 };
@@ -31,6 +32,7 @@ use crate::{
     activation::{ActivationError, Activations, LockRequest},
     events::{Change, Changes},
     http::{
+        json_file,
         auth::{Caller, LiveCaller},
         extract::{Body, Path, Query},
         problem::ApiError,
@@ -316,7 +318,8 @@ async fn receipt(
     State(views): State<Views>,
     caller: Caller,
     Path(id): Path<MemberId>,
-) -> Result<Json<Envelope>, ApiError> {
+) -> Result<Response, ApiError> {
     let (id, _) = visible(&views, &caller, &id).await?;
-    Ok(Json(views.receipt(&id).await?))
+    let receipt = views.receipt(&id).await?;
+    json_file::json_file(receipt.into()).await.map_err(ApiError::internal)
 }

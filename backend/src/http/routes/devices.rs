@@ -67,9 +67,10 @@ async fn accept(
 )]
 async fn decline(
     State(devices): State<Devices>,
+    caller: Caller,
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, ApiError> {
-    devices.decline(&device)?;
+    devices.decline(&caller.actor(), &device).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
