@@ -9,6 +9,6 @@ pub mod tls;
 
 // Re-exported so that the modules of both crates are reached under one path.
 pub use countersign_domain::{
-    activation, clock, config, devices, events, hsm, identity, keys, network, people, refusals, remote,
-    signing, store, throttle, tokens, views,
+    activation, clock, config, devices, events, hsm, identity, keys, network, people, refusals,
+    remote, signing, store, throttle, tokens, views,
 };

@@ -26,7 +26,10 @@ pub async fn json_file(mut file: tokio::fs::File) -> std::io::Result<Response> {
         }
     });
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
         (header::CONTENT_LENGTH, length.into()),
     ];
     Ok((headers, Body::new(body)).into_response())

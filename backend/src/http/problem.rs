@@ -234,6 +234,7 @@ impl From<DeviceError> for ApiError {
             DeviceError::Name(_) => ProblemCode::InvalidRequest,
             DeviceError::NameTaken(_)
             | DeviceError::NameOfAnotherDevice { .. }
+            | DeviceError::NotQuarantined(_)
             | DeviceError::Configured(_) => ProblemCode::Conflict,
             DeviceError::NotWaiting(_) => ProblemCode::NotFound,
             DeviceError::NotAttached(_) => ProblemCode::HsmUnavailable,
@@ -264,6 +265,8 @@ impl From<HsmError> for ApiError {
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
         let code = match error {
+            // The key is the resource of the request.
+            KeyError::Hsm(HsmError::NoSuchKey(_)) => ProblemCode::NotFound,
             KeyError::Hsm(error) => return error.into(),
             KeyError::Store(error) => return error.into(),
             KeyError::Certificate(_) | KeyError::RawRsaOnEcKey => ProblemCode::InvalidRequest,

@@ -50,14 +50,14 @@ pub async fn note(
         .and_then(|code| refusal(&method, path.as_str(), code, has_credential));
     if let Some(refusal) = refusal {
         let actor = called_by.map_or(stranger, |CalledBy(actor)| actor);
-        let (request, why) = (format!("{method} {}", path.as_str()), problem.detail.clone());
-        // A caller who disconnects must not prevent the entry.
-        let noted = tokio::spawn(async move {
+        let (request, why) = (
+            format!("{method} {}", path.as_str()),
+            problem.detail.clone(),
+        );
+        // Strangers do not wait for the database, and a caller who disconnects does not prevent the entry.
+        tokio::spawn(async move {
             refusals.note(refusal, actor, &request, &why).await;
         });
-        if let Err(error) = noted.await {
-            tracing::error!(%error, "a refusal could not be written to the audit log");
-        }
     }
     response
 }

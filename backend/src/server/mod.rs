@@ -173,6 +173,9 @@ impl Server {
         let mut tx = self.store.write().await?;
         tx.audit(&Actor::Server, started).await?;
         let accepted = store::remote::list(tx.connection()).await?;
+        for (device, quarantine) in store::quarantines::list(tx.connection()).await? {
+            self.hsms.quarantines().add(device, quarantine);
+        }
         tx.commit().await?;
         let is_here = |hsm: &HsmId| {
             self.config.hsms.iter().any(|here| here.id == *hsm)

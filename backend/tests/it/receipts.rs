@@ -55,11 +55,7 @@ async fn with_many_signatures() -> (TestServer, ActivationId) {
     let id = test.request_any_content("ec", 600, 10).await;
     test.open(&id).await;
     let made = test
-        .sign(
-            &id,
-            "first",
-            &request_for("x", Mechanism::EcdsaSha256),
-        )
+        .sign(&id, "first", &request_for("x", Mechanism::EcdsaSha256))
         .await
         .expect("signed");
     let template = StoredSignature {
@@ -101,7 +97,11 @@ async fn eight_receipts_at_once_have_every_signature_in_order_and_in_canonical_f
         assert_eq!(ids.len(), MANY + 1);
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), MANY + 1);
         let stored = ids[1..].iter().enumerate();
-        assert!(stored.into_iter().all(|(number, id)| id.as_str() == format!("made-{number}")));
+        assert!(
+            stored
+                .into_iter()
+                .all(|(number, id)| id.as_str() == format!("made-{number}"))
+        );
         assert_eq!(receipt.signatures[1].signature, Base64(vec![1; 64]));
     }
     // No file is left behind.

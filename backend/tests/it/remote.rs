@@ -4,7 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use countersign_card::{Transport, TransportError};
 use countersign_protocol::{
-    activation::EndReason, audit::{AuditEvent, Refusal}, cvc::DeviceId, hsm::HsmState, id::HsmId,
+    activation::EndReason,
+    audit::{AuditEvent, Refusal},
+    cvc::DeviceId,
+    hsm::HsmState,
+    id::HsmId,
     mechanism::Mechanism,
 };
 use countersign_ram::{Instruction, Request};

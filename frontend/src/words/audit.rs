@@ -123,6 +123,12 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
             format!("removed HSM {hsm} (device {device}) from this server")
         }
         Event::HsmRejected { hsm, why } => format!("rejected HSM {hsm}: {why}"),
+        Event::HsmQuarantined { hsm, device, why } => {
+            format!("put device {device} of HSM {hsm} into quarantine: {why}")
+        }
+        Event::HsmQuarantineEnded { hsm, device } => {
+            format!("ended the quarantine of device {device} of HSM {hsm}")
+        }
         Event::HsmInitialised {
             hsm,
             quorum,

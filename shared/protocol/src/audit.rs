@@ -221,6 +221,22 @@ pub enum AuditEvent {
         /// The reason for the rejection.
         why: String,
     },
+    /// An HSM returned an invalid signature, so its device is not used until an admin ends its quarantine.
+    HsmQuarantined {
+        /// The HSM.
+        hsm: HsmId,
+        /// The device in quarantine.
+        device: DeviceId,
+        /// The reason, in words.
+        why: String,
+    },
+    /// An admin ended the quarantine of a device.
+    HsmQuarantineEnded {
+        /// The HSM.
+        hsm: HsmId,
+        /// The device that may be used again.
+        device: DeviceId,
+    },
     /// An HSM was initialised, which erased everything on it.
     #[serde(rename_all = "camelCase")]
     HsmInitialised {

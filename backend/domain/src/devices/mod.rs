@@ -19,6 +19,7 @@ use countersign_protocol::{
 use crate::{
     config::{UnknownDevices, check_hsm_id},
     events::Change,
+    hsm::Snapshot,
     refusals::Refusals,
     remote::{Ending, Remote},
     store::{self, Store, remote::RemoteHsm},
@@ -144,6 +145,25 @@ impl Devices {
             self.server
         )));
         self.store.publish(Change::Devices);
+        Ok(())
+    }
+
+    /// Ends the quarantine of this HSM's device. The device is verified and proven locked again before it is used.
+    pub async fn end_quarantine(&self, actor: &Actor, id: &HsmId) -> Result<(), DeviceError> {
+        let hsm = self.fleet.hsms().get(id)?;
+        let Snapshot::Quarantined { device, .. } = hsm.snapshot() else {
+            return Err(DeviceError::NotQuarantined(id.clone()));
+        };
+        let mut tx = self.store.write().await?;
+        store::quarantines::remove(tx.connection(), &device).await?;
+        let event = AuditEvent::HsmQuarantineEnded {
+            hsm: id.clone(),
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.commit().await?;
+        self.fleet.hsms().quarantines().remove(&device);
+        hsm.look();
         Ok(())
     }
 

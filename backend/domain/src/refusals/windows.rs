@@ -105,13 +105,7 @@ impl Window {
 
 impl Windows {
     /// Notes a refusal at this time.
-    pub fn note(
-        &mut self,
-        now: Instant,
-        at: Timestamp,
-        refusal: Refusal,
-        actor: &Actor,
-    ) -> Noted {
+    pub fn note(&mut self, now: Instant, at: Timestamp, refusal: Refusal, actor: &Actor) -> Noted {
         // If counts are taken here, the new window has no refusals yet, so that this one is logged together with them.
         let over = self.end(now, at, refusal);
         let window = self

@@ -8,6 +8,7 @@ pub mod instance;
 pub mod invitations;
 pub mod keys;
 pub mod operators;
+pub mod quarantines;
 pub mod queue;
 pub mod remote;
 pub mod sessions;
@@ -70,7 +71,6 @@ pub enum StoreError {
     Instance { path: String, why: String },
     #[error("a temporary file in the data directory failed ({0}): check the space on its disk")]
     TemporaryFile(std::io::Error),
-    /// A batch that failed, or a journal whose thread has ended.
     #[error("the signature journal failed: {0}")]
     Journal(String),
 }

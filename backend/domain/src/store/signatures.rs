@@ -183,7 +183,10 @@ pub async fn page(
     .await?;
     let is_full = u32::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
     Ok(Page {
-        next: rows.last().filter(|_| is_full).map(|row| Place(row.get("rowid"))),
+        next: rows
+            .last()
+            .filter(|_| is_full)
+            .map(|row| Place(row.get("rowid"))),
         signatures: rows.iter().map(read).collect::<Result<_, _>>()?,
     })
 }

@@ -202,7 +202,9 @@ fn seal(payload: File, sealed: File, identity: &ServerKey) -> Result<File, Activ
     )?;
     write(&mut out, &canonical(&signature))?;
     write(&mut out, b"]}")?;
-    let mut sealed = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    let mut sealed = out
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
     sealed.rewind().map_err(failed)?;
     Ok(sealed)
 }

@@ -80,6 +80,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/hsms/{id}/initialise", ADMIN),
     ("POST", "/hsms/{id}/custodians", ADMIN),
     ("DELETE", "/hsms/{id}", ADMIN),
+    ("DELETE", "/hsms/{id}/quarantine", ADMIN),
     ("GET", "/devices", ADMIN),
     ("POST", "/devices/{device}/accept", ADMIN),
     ("POST", "/devices/{device}/decline", ADMIN),

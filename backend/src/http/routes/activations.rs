@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    response::Response,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use countersign_protocol::{
     activation::{ActivationTerms, ActivationView, NewActivation, NewPurpose},
@@ -32,9 +32,9 @@ use crate::{
     activation::{ActivationError, Activations, LockRequest},
     events::{Change, Changes},
     http::{
-        json_file,
         auth::{Caller, LiveCaller},
         extract::{Body, Path, Query},
+        json_file,
         problem::ApiError,
         routes::Handler,
     },
@@ -169,10 +169,16 @@ pub(super) async fn visible(
 ) -> Result<(ActivationId, ActivationTerms), ApiError> {
     let activation = id.activation();
     match views.terms(&activation).await? {
-        Some(terms) if caller.sees(&terms) => Ok((activation, terms)),
+        Some(terms) if caller.sees(&terms) && names(id, &terms) => Ok((activation, terms)),
         // The error names the id as it was requested.
         _ => Err(ActivationError::NotFound(ActivationId::new(id.as_str())).into()),
     }
+}
+
+/// Whether the id is the one of this activation or of one of its members.
+fn names(id: &MemberId, terms: &ActivationTerms) -> bool {
+    id.as_str() == id.activation().as_str()
+        || terms.members().iter().any(|(member, _)| member == id)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -321,5 +327,7 @@ async fn receipt(
 ) -> Result<Response, ApiError> {
     let (id, _) = visible(&views, &caller, &id).await?;
     let receipt = views.receipt(&id).await?;
-    json_file::json_file(receipt.into()).await.map_err(ApiError::internal)
+    json_file::json_file(receipt.into())
+        .await
+        .map_err(ApiError::internal)
 }

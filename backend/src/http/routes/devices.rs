@@ -27,6 +27,7 @@ pub fn routes() -> Vec<Handler> {
         routes!(waiting),
         routes!(accept),
         routes!(decline),
+        routes!(end_quarantine),
         routes!(remove),
     ]
 }
@@ -71,6 +72,20 @@ async fn decline(
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, ApiError> {
     devices.decline(&caller.actor(), &device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the quarantine of an HSM that returned an invalid signature. It is verified again before it is used.
+#[utoipa::path(
+    delete, path = "/hsms/{id}/quarantine", operation_id = "endQuarantine",
+    responses((status = 204, description = "The quarantine has ended")),
+)]
+async fn end_quarantine(
+    State(devices): State<Devices>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+) -> Result<StatusCode, ApiError> {
+    devices.end_quarantine(&caller.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
