@@ -10,5 +10,5 @@ pub mod tls;
 // Re-exported so that the modules of both crates are reached under one path.
 pub use countersign_domain::{
     activation, acts, clock, config, devices, events, faults, hsm, identity, keys, mandate,
-    network, people, remote, signing, store, throttle, tokens, views,
+    network, people, refusals, remote, signing, store, throttle, tokens, views,
 };

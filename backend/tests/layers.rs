@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["signing"],
     &["activation"],
     &["keys", "remote", "people", "tokens"],
-    &["hsm"],
+    &["hsm", "refusals"],
     &["store", "tls"],
     &[
         "clock", "events", "faults", "mandate", "config", "identity", "network", "random",

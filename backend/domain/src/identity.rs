@@ -9,7 +9,7 @@ use std::{
 use countersign_protocol::{
     Timestamp,
     cvc::{Curve, EcSecretKey, Fingerprint, KeyError, PublicKey},
-    dsse::{Envelope, Payload, Unsigned},
+    dsse::{Envelope, EnvelopeSignature, Payload, Unsigned},
     task::{ServerIdentity, ServerTask, Task},
 };
 use zeroize::Zeroizing;
@@ -114,6 +114,12 @@ impl ServerKey {
             expires_at,
             task,
         })
+    }
+
+    /// Signs the SHA-256 of the pre-authentication encoding of a payload.
+    pub fn sign(&self, digest: &[u8; 32]) -> Result<EnvelopeSignature, IdentityError> {
+        let signature = self.key.sign_prehash(digest)?;
+        Ok(EnvelopeSignature::new(&self.fingerprint, &signature))
     }
 
     /// Signs a payload, and returns it in a DSSE envelope.

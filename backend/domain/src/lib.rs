@@ -15,6 +15,7 @@ pub mod mandate;
 pub mod network;
 pub mod people;
 pub mod random;
+pub mod refusals;
 pub mod remote;
 pub mod signing;
 pub mod store;

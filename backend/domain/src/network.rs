@@ -19,6 +19,12 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl From<Network> for IpAddr {
+    fn from(network: Network) -> Self {
+        network.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,11 @@ mod body;
 mod cloud;
 mod connection;
 mod extract;
+mod json_file;
 pub mod openapi;
 mod problem;
 mod ram;
+mod refusals;
 mod request_id;
 pub mod routes;
 mod security;
@@ -47,7 +49,10 @@ use crate::config::Config;
 pub fn router(state: State) -> anyhow::Result<Router> {
     let config = Arc::<Config>::from_ref(&state);
     let strangers = body::Bodies::of_strangers();
-    let cloud = cloud::routes(&state, &strangers).layer(middleware::from_fn(security::run_to_end));
+    let note_refusals = middleware::from_fn_with_state(state.clone(), refusals::note);
+    let cloud = cloud::routes(&state, &strangers)
+        .layer(middleware::from_fn(security::run_to_end))
+        .layer(note_refusals.clone());
     let api = routes::router(&state, &strangers)?
         .fallback(|| async {
             ApiError::new(
@@ -61,6 +66,7 @@ pub fn router(state: State) -> anyhow::Result<Router> {
             security::same_origin,
         ))
         .layer(middleware::from_fn(security::run_to_end))
+        .layer(note_refusals)
         // The body was read within the limits of its route.
         .layer(DefaultBodyLimit::disable());
     let mut router = Router::new()

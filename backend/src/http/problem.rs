@@ -174,13 +174,13 @@ impl From<axum::extract::ws::rejection::WebSocketUpgradeRejection> for ApiError 
 impl From<PeopleError> for ApiError {
     fn from(error: PeopleError) -> Self {
         let code = match &error {
+            PeopleError::TooOften(time) => return Self::too_many(error.to_string(), *time),
             PeopleError::Code(_) => ProblemCode::CodeInvalid,
             PeopleError::Invalid(_) => ProblemCode::InvalidRequest,
             PeopleError::Conflict(_) => ProblemCode::Conflict,
             PeopleError::NotFound(_) => ProblemCode::NotFound,
             PeopleError::Attestation(_) | PeopleError::Taken(_) => ProblemCode::EnrolmentRejected,
             PeopleError::Statement(_) => ProblemCode::StatementRejected,
-            PeopleError::TooOften(time) => return Self::too_many(error.to_string(), *time),
             PeopleError::Store(_) | PeopleError::Identity(_) | PeopleError::Random(_) => {
                 return Self::internal(error);
             }
@@ -234,6 +234,7 @@ impl From<DeviceError> for ApiError {
             DeviceError::Name(_) => ProblemCode::InvalidRequest,
             DeviceError::NameTaken(_)
             | DeviceError::NameOfAnotherDevice { .. }
+            | DeviceError::NotQuarantined(_)
             | DeviceError::Configured(_) => ProblemCode::Conflict,
             DeviceError::NotWaiting(_) => ProblemCode::NotFound,
             DeviceError::NotAttached(_) => ProblemCode::HsmUnavailable,
@@ -264,6 +265,8 @@ impl From<HsmError> for ApiError {
 impl From<KeyError> for ApiError {
     fn from(error: KeyError) -> Self {
         let code = match error {
+            // The key is the resource of the request.
+            KeyError::Hsm(HsmError::NoSuchKey(_)) => ProblemCode::NotFound,
             KeyError::Hsm(error) => return error.into(),
             KeyError::Store(error) => return error.into(),
             KeyError::Certificate(_) | KeyError::RawRsaOnEcKey => ProblemCode::InvalidRequest,

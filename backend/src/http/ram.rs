@@ -130,7 +130,7 @@ impl Call {
         };
         match message {
             ClientMessage::Initiation(initiation) => {
-                let from = self.peer.address.ip().to_string();
+                let from = self.peer.address.ip();
                 let session = Arc::new(RamSession::new(&initiation, from));
                 let network = self.peer.network();
                 let cookie = match endpoint.remote.sessions().insert(session.clone(), network) {

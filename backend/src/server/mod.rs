@@ -33,6 +33,7 @@ use crate::{
     identity::ServerKey,
     keys::Keys,
     people::People,
+    refusals::Refusals,
     remote::{RamSession, Remote},
     signing::Signing,
     store::{self, Store},
@@ -50,6 +51,8 @@ pub struct Server {
     pub anchors: Arc<TrustAnchors>,
     pub hsms: Hsms,
     pub people: People,
+    /// Logs what is refused.
+    pub refusals: Refusals,
     pub tokens: Tokens,
     pub keys: Keys,
     pub activations: Activations,
@@ -110,8 +113,10 @@ impl Server {
             hsms.clone(),
             activations.clone(),
         );
+        let refusals = Refusals::new(store.clone());
         let devices = Devices::new(
             store.clone(),
+            refusals.clone(),
             remote.clone(),
             anchors.clone(),
             fleet.clone(),
@@ -124,6 +129,7 @@ impl Server {
             activations.leases().clone(),
             identity.clone(),
             origin,
+            folder,
         );
         let tokens = Tokens::new(store.clone());
         let keys = Keys::new(store.clone(), hsms.clone());
@@ -149,6 +155,7 @@ impl Server {
             anchors,
             hsms,
             people,
+            refusals,
             activations,
             remote,
             fleet,
@@ -181,6 +188,9 @@ impl Server {
         let mut tx = self.store.write().await?;
         tx.audit(&Actor::Server, started).await?;
         let accepted = store::remote::list(tx.connection()).await?;
+        for (device, quarantine) in store::quarantines::list(tx.connection()).await? {
+            self.hsms.quarantines().add(device, quarantine);
+        }
         tx.commit().await?;
         let is_here = |hsm: &HsmId| {
             self.config.hsms.iter().any(|here| here.id == *hsm)
@@ -191,6 +201,7 @@ impl Server {
         for (id, connector) in connectors {
             self.fleet.add(id, connector).await?;
         }
+        self.refusals.keep_logging();
         self.devices.start().await
     }
 
@@ -210,6 +221,7 @@ impl Server {
             hsms: self.hsms.clone(),
             people: self.people.clone(),
             acts: self.acts.clone(),
+            refusals: self.refusals.clone(),
             tokens: self.tokens.clone(),
             keys: self.keys.clone(),
             activations: self.activations.clone(),
@@ -219,8 +231,9 @@ impl Server {
         })
     }
 
-    /// Locks every HSM.
+    /// Locks every HSM, then logs the refusals that were only counted.
     pub async fn shutdown(&self) {
         self.fleet.shutdown().await;
+        self.refusals.log_all_counts().await;
     }
 }

@@ -240,6 +240,8 @@ fn a_new_route_that_writes_has_to_be_looked_at_here() {
         ("DELETE", "/tokens/{id}"),
         ("DELETE", "/hsms/{id}"),
         ("POST", "/devices/{device}/decline"),
+        // The device has to prove itself again, and its first wrong signature brings the quarantine back.
+        ("DELETE", "/hsms/{id}/quarantine"),
         // A certificate decides nothing at this server.
         ("PUT", "/keys/{fingerprint}/certificate"),
         ("DELETE", "/keys/{fingerprint}/certificate"),

@@ -73,7 +73,7 @@ pub async fn code(response: Response<Body>) -> ProblemCode {
     problem.code().expect("a known problem")
 }
 
-fn text<T: Serialize>(value: &T) -> Option<String> {
+pub fn text<T: Serialize>(value: &T) -> Option<String> {
     Some(serde_json::to_string(value).expect("JSON"))
 }
 

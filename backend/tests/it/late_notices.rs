@@ -41,6 +41,7 @@ impl DelayedNotices {
         server.start_with(BTreeMap::new()).await.expect("starts");
         let connector = Box::new(SimulatorConnector::new(card.clone()));
         let added = server.hsms.add(NewHsm {
+            quarantines: server.hsms.quarantines().clone(),
             id: hsm_id(),
             connector,
             anchors: server.anchors.clone(),

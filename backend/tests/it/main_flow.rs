@@ -32,7 +32,7 @@ async fn run_main_flow(profile: Profile) {
         assert_eq!(view.signatures, 2);
         test.assert_locked().await;
 
-        let receipt = test.server.views.receipt(&id).await.expect("a receipt");
+        let receipt = test.receipt(&id).await;
         let receipt: Receipt = receipt
             .verify(test.server.identity.public_key())
             .expect("signed by the server");

@@ -21,6 +21,7 @@ use countersign_server::{
     activation::{ActivationError, Approved, LockRequest},
     clock::Clock,
     config::{Attachment, Config, HsmConfig},
+    devices::DeviceError,
     hsm::Connector,
     mandate::Mandate,
     server::{Server, SimulatorConnector},
@@ -888,13 +889,7 @@ async fn the_receipt_has_the_approvals_for_every_hsm() {
         .sign(&id, "1", &request_for("a", EC))
         .await
         .expect("signed");
-    let envelope: Envelope = pool
-        .test
-        .server
-        .views
-        .receipt(&id)
-        .await
-        .expect("a receipt");
+    let envelope = pool.test.receipt(&id).await;
     let key = &pool.test.server.identity.identity().key;
     let receipt: countersign_protocol::receipt::Receipt = envelope.verify(key).expect("signed");
     assert_eq!(receipt.others.len(), 1);
@@ -929,10 +924,7 @@ async fn a_device_without_the_key_that_it_claims_uses_up_nothing_and_is_not_used
     let view = pool.test.wait_for(&id, |view| view.state.is_ended()).await;
     assert_eq!(view.signatures, 2);
     assert_eq!(reason(&view), EndReason::SignatureLimitReached);
-    wait_for_hsm(&pool.test, &hsm_id(), |state| {
-        matches!(state, HsmState::Failed { .. })
-    })
-    .await;
+    wait_for_hsm(&pool.test, &hsm_id(), is_quarantined).await;
     assert!(!pool.hsms[0].is_open());
     // Removing and inserting the device does not help.
     pool.hsms[0].remove();
@@ -944,11 +936,48 @@ async fn a_device_without_the_key_that_it_claims_uses_up_nothing_and_is_not_used
         .expect("the HSM")
         .look();
     tokio::time::sleep(Duration::from_millis(1500)).await;
+    wait_for_hsm(&pool.test, &hsm_id(), is_quarantined).await;
+    pool.test.shutdown().await;
+}
+
+fn is_quarantined(state: &HsmState) -> bool {
+    matches!(state, HsmState::Quarantined { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarantine_survives_a_restart_and_ends_when_an_admin_ends_it() {
+    let mut pool = Pool::ready().await;
+    let id = pool.test.request_any_content("ec", 600, 1).await;
+    pool.open(&id).await;
+    pool.hsms[0].forge_signatures();
+    let signed = pool.test.sign(&id, "x", &request_for("x", EC)).await;
+    signed.expect("the other HSM signs");
+    wait_for_hsm(&pool.test, &hsm_id(), is_quarantined).await;
+    let quarantined = |event: &AuditEvent| matches!(event, AuditEvent::HsmQuarantined { .. });
+    pool.test.wait_for_audit(quarantined).await;
+    pool.restart_with_requests().await;
+    wait_for_hsm(&pool.test, &hsm_id(), is_quarantined).await;
+    let admin = operator(&pool.test.anna().person);
+    let devices = &pool.test.server.devices;
+    devices
+        .end_quarantine(&admin, &hsm_id())
+        .await
+        .expect("ended");
     wait_for_hsm(&pool.test, &hsm_id(), |state| {
-        matches!(state, HsmState::Failed { .. })
+        matches!(state, HsmState::Locked)
     })
     .await;
-    // An admin looks at the device and restarts the server.
+    let again = devices.end_quarantine(&admin, &hsm_id()).await;
+    assert!(
+        matches!(again, Err(DeviceError::NotQuarantined(_))),
+        "{again:?}"
+    );
+    let ended = |event: &AuditEvent| matches!(event, AuditEvent::HsmQuarantineEnded { .. });
+    pool.test.wait_for_audit(ended).await;
     pool.restart().await;
+    wait_for_hsm(&pool.test, &hsm_id(), |state| {
+        matches!(state, HsmState::Locked)
+    })
+    .await;
     pool.test.shutdown().await;
 }

@@ -4,8 +4,13 @@ use std::{net::SocketAddr, time::Duration};
 
 use countersign_card::{Transport, TransportError};
 use countersign_protocol::{
-    activation::EndReason, audit::AuditEvent, cvc::DeviceId, hsm::HsmState, id::HsmId,
-    mechanism::Mechanism, remote::AcceptDevice,
+    activation::EndReason,
+    audit::{AuditEvent, Refusal},
+    cvc::DeviceId,
+    hsm::HsmState,
+    id::HsmId,
+    mechanism::Mechanism,
+    remote::AcceptDevice,
 };
 use countersign_ram::{Instruction, Request};
 use countersign_server::{
@@ -241,8 +246,13 @@ async fn an_unknown_device_waits_until_an_admin_accepts_it() {
     );
     test.server
         .devices
-        .decline(&device(&other))
+        .decline(&admin, &device(&other))
+        .await
         .expect("declined");
+    assert!(matches!(
+        test.audit().await.last(),
+        Some(AuditEvent::RemoteDeviceDeclined { device: declined }) if *declined == device(&other)
+    ));
     rejected(other_client).await;
     test.shutdown().await;
 }
@@ -260,7 +270,18 @@ async fn unknown_devices_are_rejected_if_so_configured() {
     let received = rejected(attach(address, &other)).await;
     assert!(received.contains(device(&other).as_str()), "{received}");
     assert!(test.server.remote.list_waiting().is_empty());
+    test.wait_for_audit(is_refused_device).await;
     test.shutdown().await;
+}
+
+fn is_refused_device(event: &AuditEvent) -> bool {
+    matches!(
+        event,
+        AuditEvent::Refused {
+            refusal: Refusal::Device,
+            ..
+        }
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,6 +302,7 @@ async fn simulated_devices_are_rejected_outside_demo_mode() {
 async fn a_device_without_a_secure_channel_needs_a_permission() {
     let (test, address) = start_test_server(Profile::PICO_MEASURED, |_| {}).await;
     rejected(attach(address, &test.hsm)).await;
+    test.wait_for_audit(is_refused_device).await;
     test.shutdown().await;
 
     let (test, address) = self::start_test_server(Profile::PICO_MEASURED, |config| {

@@ -641,6 +641,12 @@ impl TestServer {
         );
     }
 
+    /// The receipt in its envelope.
+    pub async fn receipt(&self, id: &ActivationId) -> Envelope {
+        let file = self.server.views.receipt(id).await.expect("a receipt");
+        serde_json::from_reader(std::io::BufReader::new(file)).expect("an envelope")
+    }
+
     pub async fn audit(&self) -> Vec<AuditEvent> {
         let mut connection = self.server.store.read().await.expect("a connection");
         let page = store::audit::page(&mut connection, None, 10_000)

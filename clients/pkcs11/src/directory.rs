@@ -137,7 +137,10 @@ impl Cache {
                 .collect();
             let is_usable = !matches!(
                 hsm.state,
-                HsmState::Absent { .. } | HsmState::Attached | HsmState::Failed { .. }
+                HsmState::Absent { .. }
+                    | HsmState::Attached
+                    | HsmState::Quarantined { .. }
+                    | HsmState::Failed { .. }
             );
             // A usable HSM without keys for this API token gets no slot.
             if is_usable && keys.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use countersign_protocol::{
-    audit::{Actor, AuditEntry, AuditEvent, DroppedAct},
+    audit::{Actor, AuditEntry, AuditEvent, DroppedAct, Refusal},
     cvc::Fingerprint,
     hsm::KeySettings,
     id::ActId,
@@ -12,13 +12,14 @@ use countersign_protocol::{
     statement::ApprovedPurpose,
 };
 
-use super::{activation::quoted, clause, count, end_sentence, mechanism_name, roles};
+use super::{activation::quoted, clause, count, end_sentence, mechanism_name, number, roles};
 use crate::clock;
 
 /// The person, program or server that caused the entry.
 pub fn actor(actor: &Actor) -> String {
     match actor {
         Actor::Server => "Server".to_owned(),
+        Actor::Stranger { network } => format!("A stranger at {network}"),
         Actor::Invited { name } => format!("{name} (invited)"),
         Actor::Operator { person } => person.name.clone(),
         Actor::Token { person, .. } => format!("{} (by token)", person.name),
@@ -149,10 +150,17 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
         Event::RemoteHsmAccepted { hsm, device } => {
             format!("accepted the remote device {device} as HSM {hsm}")
         }
+        Event::RemoteDeviceDeclined { device } => format!("declined the remote device {device}"),
         Event::RemoteHsmRemoved { hsm, device } => {
             format!("removed HSM {hsm} (device {device}) from this server")
         }
         Event::HsmRejected { hsm, why } => format!("rejected HSM {hsm}: {why}"),
+        Event::HsmQuarantined { hsm, device, why } => {
+            format!("put device {device} of HSM {hsm} into quarantine: {why}")
+        }
+        Event::HsmQuarantineEnded { hsm, device } => {
+            format!("ended the quarantine of device {device} of HSM {hsm}")
+        }
         Event::HsmInitialised {
             hsm,
             quorum,
@@ -219,6 +227,19 @@ fn predicate(event: &AuditEvent, names: &HashMap<String, String>) -> String {
             format!("removed the certificate of key {}", key.short())
         }
         Event::KeySettingsChanged { key, settings } => settings_changed(key, *settings),
+        Event::Refused { refusal, why, .. } => {
+            let what = refused_thing(*refusal);
+            format!("had {what} refused: {why}")
+        }
+        Event::RefusalsCounted {
+            refusal,
+            count,
+            since,
+        } => {
+            let (more, since) = (number(*count), clock::absolute(*since));
+            let what = refused_thing(*refusal);
+            format!("had {what} refused {more} more times since {since}")
+        }
         Event::ActivationEnded {
             activation,
             reason,
@@ -239,6 +260,17 @@ fn named(act: &ActId, names: &HashMap<String, String>) -> String {
     match names.get(act.as_str()) {
         Some(words) => format!(": {words}"),
         None => format!(": act {act}"),
+    }
+}
+
+fn refused_thing(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::LogIn => "a log-in",
+        Refusal::Code => "a one-time code",
+        Refusal::Credential => "an API token or client certificate",
+        Refusal::Approval => "a custodian’s request",
+        Refusal::Permission => "a request without permission",
+        Refusal::Device => "a remote device",
     }
 }
 

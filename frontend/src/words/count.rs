@@ -1,6 +1,6 @@
 //! Numbers with separators, and with their nouns. Every counted noun of the portal goes through [`count`].
 
-use countersign_protocol::text::plural;
+use countersign_protocol::text::{digits, plural};
 
 /// "1 file", "2 files", "20,000 entries".
 pub fn count(amount: impl Into<u64>, singular: &str) -> String {
@@ -10,15 +10,7 @@ pub fn count(amount: impl Into<u64>, singular: &str) -> String {
 
 /// Digits in English groups of three: "20,000".
 pub fn number(amount: impl Into<u64>) -> String {
-    let digits = amount.into().to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    digits::<u64>(amount.into())
 }
 
 #[cfg(test)]

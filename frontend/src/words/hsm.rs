@@ -18,6 +18,7 @@ pub fn hsm_state_name(state: &HsmState) -> &'static str {
         HsmState::Locked => "Locked",
         HsmState::AwaitingApprovals { .. } => "Waiting for approvals",
         HsmState::Open { .. } => "Open",
+        HsmState::Quarantined { .. } => "In quarantine",
         HsmState::Failed { .. } => "Rejected",
     }
 }
@@ -55,6 +56,10 @@ pub fn hsm_state(state: &HsmState) -> String {
             user(activation.as_ref()),
             clock::absolute(*until)
         ),
+        HsmState::Quarantined { why, since } => {
+            let (why, since) = (sentence(why), clock::absolute(*since));
+            format!("In quarantine since {since}. {why}")
+        }
         HsmState::Failed { why } => {
             let rejected = sentence(&format!("Rejected: {why}"));
             format!("{rejected} The server won't use this HSM.")

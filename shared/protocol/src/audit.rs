@@ -1,4 +1,6 @@
-//! Audit entries: the server writes one for every change of state.
+//! Audit entries: the server writes one for every change of state, and a limited number for what it refuses.
+
+use std::net::IpAddr;
 
 use countersign_cvc::{Chr, DeviceId, Fingerprint};
 use jiff::Timestamp;
@@ -40,6 +42,12 @@ pub struct AuditEntry {
 pub enum Actor {
     /// The server itself.
     Server,
+    /// A caller whom the server does not know.
+    Stranger {
+        /// The network from which the request came: an IPv4 address, or the first address of an IPv6 /64.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        network: IpAddr,
+    },
     /// A person without an account, who holds a one-time code.
     Invited {
         /// The name in the invitation.
@@ -59,7 +67,26 @@ pub enum Actor {
     },
 }
 
-/// A change of state.
+/// The kinds of requests and devices that the server refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// A log-in.
+    LogIn,
+    /// A one-time code: the bootstrap code, or the code of an invitation.
+    Code,
+    /// An API token or a client certificate.
+    Credential,
+    /// A custodian's approval, or the task or decline of one.
+    Approval,
+    /// A request that the caller may not make, for lack of a role or from a page of another site.
+    Permission,
+    /// A remote device that failed its examination or is unknown.
+    Device,
+}
+
+/// A change of state, or a request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -218,6 +245,11 @@ pub enum AuditEvent {
         /// The device.
         device: DeviceId,
     },
+    /// An admin declined a remote device that waited to be accepted.
+    RemoteDeviceDeclined {
+        /// The device.
+        device: DeviceId,
+    },
     /// An admin removed a remote HSM from the server.
     #[serde(alias = "remote-hsm-withdrawn")]
     RemoteHsmRemoved {
@@ -233,6 +265,22 @@ pub enum AuditEvent {
         hsm: HsmId,
         /// The reason for the rejection.
         why: String,
+    },
+    /// An HSM returned an invalid signature, so its device is not used until an admin ends its quarantine.
+    HsmQuarantined {
+        /// The HSM.
+        hsm: HsmId,
+        /// The device in quarantine.
+        device: DeviceId,
+        /// The reason, in words.
+        why: String,
+    },
+    /// An admin ended the quarantine of a device.
+    HsmQuarantineEnded {
+        /// The HSM.
+        hsm: HsmId,
+        /// The device that may be used again.
+        device: DeviceId,
     },
     /// An HSM was initialised, which erased everything on it.
     #[serde(rename_all = "camelCase")]
@@ -350,6 +398,24 @@ pub enum AuditEvent {
         key: Fingerprint,
         /// The settings that apply from now on.
         settings: KeySettings,
+    },
+    /// The server refused a request or a device. The log has only the first few refusals of one kind and actor.
+    Refused {
+        /// The kind of the refusal.
+        refusal: Refusal,
+        /// The method and path of the request, with placeholders for ids.
+        request: String,
+        /// The reason, in words.
+        why: String,
+    },
+    /// The server refused more than it logged one by one. The actor is the server if many callers were refused.
+    RefusalsCounted {
+        /// The kind of the refusals.
+        refusal: Refusal,
+        /// The number of refusals without an entry of their own.
+        count: u64,
+        /// The beginning of the time in which they were counted. It ends with this entry.
+        since: Timestamp,
     },
     /// An activation ended.
     ActivationEnded {

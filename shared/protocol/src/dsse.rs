@@ -29,6 +29,16 @@ pub struct EnvelopeSignature {
     pub sig: Base64,
 }
 
+impl EnvelopeSignature {
+    /// The signature in the only form that [`Envelope::verify`] accepts.
+    pub fn new(signer: &Fingerprint, signature: &EcSignature) -> Self {
+        Self {
+            keyid: signer.to_hex(),
+            sig: Base64(signature.normalised().to_der()),
+        }
+    }
+}
+
 /// A type of payload whose media type belongs to it alone.
 pub trait Payload: Serialize + DeserializeOwned {
     /// The media type, which is signed together with the payload.
@@ -102,10 +112,7 @@ impl Unsigned {
         Envelope {
             payload: Base64(self.payload),
             payload_type: self.payload_type.to_owned(),
-            signatures: vec![EnvelopeSignature {
-                keyid: signer.to_hex(),
-                sig: Base64(signature.normalised().to_der()),
-            }],
+            signatures: vec![EnvelopeSignature::new(signer, signature)],
         }
     }
 }

@@ -70,6 +70,13 @@ pub enum HsmState {
         /// The number of signatures that are left.
         left: u32,
     },
+    /// The HSM returned an invalid signature. The server does not use its device until an admin ends the quarantine.
+    Quarantined {
+        /// The cause and what to do about it, in words.
+        why: String,
+        /// The time since which the device is not used.
+        since: Timestamp,
+    },
     /// The server rejected the HSM and does not use it.
     Failed {
         /// The cause and what to do about it, in words.

@@ -4,7 +4,7 @@ use countersign_protocol::cvc::{AttestedKey, Fingerprint, PkaFile, TrustAnchors,
 
 use crate::store::operators::Operator;
 
-/// Verifies the stored `.pka` file of an operator, which must attest the key with this fingerprint.
+/// Verifies the stored `.pka` file of an operator, which must attest the key with this fingerprint, and returns both.
 ///
 /// # Errors
 /// The reason why the stored key cannot be used, as a text for people.
@@ -12,7 +12,7 @@ pub(super) fn attested_key(
     operator: &Operator,
     key: &Fingerprint,
     anchors: &TrustAnchors,
-) -> Result<AttestedKey, String> {
+) -> Result<(AttestedKey, PkaFile), String> {
     let file = PkaFile::parse(&operator.pka).map_err(|error| error.to_string())?;
     let attested = attestation::verify(&file, anchors).map_err(|error| error.to_string())?;
     attested
@@ -24,7 +24,7 @@ pub(super) fn attested_key(
         && enrolled.public_key == *attested.public_key()
         && enrolled.chr == *attested.chr();
     if agree {
-        Ok(attested)
+        Ok((attested, file))
     } else {
         Err(format!(
             "the stored key of {} differs from its stored attestation, so another program changed the database; restore a \

@@ -160,8 +160,7 @@ impl Activations {
                         return Err(invalid("name the HSM on which to generate the key"));
                     }
                 };
-                let skeleton = text::skeleton(&label);
-                let looks_alike = |key: &KeyInfo| text::skeleton(&key.label) == skeleton;
+                let looks_alike = |key: &KeyInfo| text::looks_like(&key.label, &label);
                 if hsm.device()?.keys.iter().any(looks_alike) {
                     return Err(ActivationError::KeyLabelTaken {
                         hsm: hsm.id().clone(),

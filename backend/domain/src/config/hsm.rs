@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign_protocol::{cvc::DeviceId, id::HsmId};
 use serde::Deserialize;
 
-use super::{ConfigError, retired};
+use super::{ConfigError, retired::SoPinFile};
 
 /// A signing HSM, as an `[[hsm]]` section configures it.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,9 +48,9 @@ struct HsmFile {
     device: Option<DeviceId>,
     #[serde(default)]
     without_secure_channel: bool,
-    /// No longer possible: see [`super::retired`].
-    #[serde(default, rename = "so_pin_file", deserialize_with = "retired::so_pin")]
-    _so_pin_file: (),
+    /// No longer possible.
+    #[serde(default, rename = "so_pin_file")]
+    _so_pin_file: SoPinFile,
 }
 
 impl TryFrom<HsmFile> for HsmConfig {

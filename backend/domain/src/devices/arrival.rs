@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use countersign_card::{CardError, SmartCardHsm};
 use countersign_protocol::{
     Timestamp,
+    audit::{Actor, Refusal},
     cvc::{DeviceId, TrustAnchors},
 };
 
@@ -12,6 +13,7 @@ use super::Devices;
 use crate::{
     config::UnknownDevices,
     events::Change,
+    network::Network,
     remote::{
         Arrival, EXAMINATION_TIMEOUT, Ending, RamSession, RemoteTransport, TooManyWaiting, Waiting,
     },
@@ -31,7 +33,8 @@ impl Devices {
                 self.admit(session, arrival);
             }
             Err(error) => {
-                tracing::warn!(from = session.from(), %error, "device rejected");
+                tracing::warn!(from = %session.from(), %error, "device rejected");
+                self.note_refusal(session, format!("the device was rejected: {error}"));
                 session.end(Ending::Refused(format!("Device rejected: {error}")));
             }
         }
@@ -45,13 +48,17 @@ impl Devices {
         }
         match self.unknown {
             UnknownDevices::Reject => {
-                tracing::warn!(%device, from = session.from(), "unknown device rejected");
+                tracing::warn!(%device, from = %session.from(), "unknown device rejected");
+                self.note_refusal(
+                    session,
+                    format!("the device {device} is not in the configuration"),
+                );
                 session.end(Ending::Refused(format!(
                     "This server does not accept the device {device}: ask the server's operator to add it to the configuration"
                 )));
             }
             UnknownDevices::Wait => {
-                tracing::info!(%device, from = session.from(), "unknown device added to the waiting list");
+                tracing::info!(%device, from = %session.from(), "unknown device added to the waiting list");
                 let waiting = Waiting {
                     session: session.clone(),
                     arrival,
@@ -66,13 +73,28 @@ impl Devices {
                         );
                         self.store.publish(Change::Devices);
                     }
-                    Err(TooManyWaiting) => session.end(Ending::Refused(
-                        "Too many devices are waiting for acceptance: ask an admin to accept or decline some of them"
-                            .into(),
-                    )),
+                    Err(TooManyWaiting) => {
+                        self.note_refusal(session, "too many devices are waiting".to_owned());
+                        session.end(Ending::Refused(
+                            "Too many devices are waiting for acceptance: ask an admin to accept or decline some of them"
+                                .into(),
+                        ));
+                    }
                 }
             }
         }
+    }
+
+    /// Notes in the audit log that the device behind this session was rejected, without waiting for the database.
+    fn note_refusal(&self, session: &RamSession, why: String) {
+        let (refusals, network) = (self.refusals.clone(), Network::from(session.from()));
+        tokio::runtime::Handle::current().spawn(async move {
+            let actor = Actor::Stranger {
+                network: network.into(),
+            };
+            let request = "POST /rt/hsm";
+            refusals.note(Refusal::Device, actor, request, &why).await;
+        });
     }
 
     /// Attaches the session of a verified device to its HSM. Returns whether the device belongs to an HSM.
@@ -80,7 +102,7 @@ impl Devices {
         let Some(slot) = self.remote.slot(device) else {
             return false;
         };
-        tracing::info!(%device, from = session.from(), hsm = %slot.hsm(), "device attached");
+        tracing::info!(%device, from = %session.from(), hsm = %slot.hsm(), "device attached");
         session.notify(
             3,
             format!("Attached: device {device} is HSM {}", slot.hsm()),
@@ -149,7 +171,7 @@ mod tests {
             max_command: None,
             max_response: None,
         };
-        let session = Arc::new(RamSession::new(&initiation, "127.0.0.1".into()));
+        let session = Arc::new(RamSession::new(&initiation, [127, 0, 0, 1].into()));
         let examined = session.clone();
         let examination = tokio::task::spawn_blocking(move || {
             let anchors = TrustAnchors::default();

@@ -20,6 +20,8 @@ pub enum DeviceError {
         "HSM {0} belongs to the server's configuration: remove its [[hsm]] section there and restart the server"
     )]
     Configured(HsmId),
+    #[error("HSM {0} is not in quarantine: check its name")]
+    NotQuarantined(HsmId),
     #[error("the device was accepted, but could not be attached: {0}")]
     NotAttached(String),
     #[error(transparent)]

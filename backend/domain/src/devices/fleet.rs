@@ -60,6 +60,7 @@ impl Fleet {
             anchors: self.anchors.clone(),
             expected: named.or(known.map(|known| known.device)),
             behaviour,
+            quarantines: self.hsms.quarantines().clone(),
         })?;
         self.activations.start(hsm, notices);
         Ok(())

@@ -20,7 +20,9 @@ use sqlx::SqliteConnection;
 use crate::{
     config::{UnknownDevices, check_hsm_id},
     events::Change,
+    hsm::Snapshot,
     mandate::Mandate,
+    refusals::Refusals,
     remote::{Ending, Remote},
     store::{self, Store, remote::RemoteHsm},
 };
@@ -29,6 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Devices {
     store: Store,
+    refusals: Refusals,
     remote: Remote,
     anchors: Arc<TrustAnchors>,
     fleet: Fleet,
@@ -40,6 +43,7 @@ pub struct Devices {
 impl Devices {
     pub fn new(
         store: Store,
+        refusals: Refusals,
         remote: Remote,
         anchors: Arc<TrustAnchors>,
         fleet: Fleet,
@@ -48,6 +52,7 @@ impl Devices {
     ) -> Self {
         Self {
             store,
+            refusals,
             remote,
             anchors,
             fleet,
@@ -143,14 +148,39 @@ impl Devices {
     }
 
     /// Declines a waiting device and ends its session.
-    pub fn decline(&self, device: &DeviceId) -> Result<(), DeviceError> {
+    pub async fn decline(&self, actor: &Actor, device: &DeviceId) -> Result<(), DeviceError> {
+        let mut tx = self.store.write().await?;
         let waiting = self.remote.take(device);
         let waiting = waiting.ok_or_else(|| DeviceError::NotWaiting(device.clone()))?;
+        let event = AuditEvent::RemoteDeviceDeclined {
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.commit().await?;
         waiting.session.end(Ending::Refused(format!(
             "An admin of {} declined the device {device}",
             self.server
         )));
         self.store.publish(Change::Devices);
+        Ok(())
+    }
+
+    /// Ends the quarantine of this HSM's device. The device is verified and proven locked again before it is used.
+    pub async fn end_quarantine(&self, actor: &Actor, id: &HsmId) -> Result<(), DeviceError> {
+        let hsm = self.fleet.hsms().get(id)?;
+        let Snapshot::Quarantined { device, .. } = hsm.snapshot() else {
+            return Err(DeviceError::NotQuarantined(id.clone()));
+        };
+        let mut tx = self.store.write().await?;
+        store::quarantines::remove(tx.connection(), &device).await?;
+        let event = AuditEvent::HsmQuarantineEnded {
+            hsm: id.clone(),
+            device: device.clone(),
+        };
+        tx.audit(actor, event).await?;
+        tx.commit().await?;
+        self.fleet.hsms().quarantines().remove(&device);
+        hsm.look();
         Ok(())
     }
 

@@ -16,11 +16,12 @@ use countersign_protocol::{
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot, watch};
 
-use crate::{clock::Deadline, faults::fault_point};
+use crate::{clock::Deadline, faults::fault_point, store::quarantines::Quarantine};
 
 use super::{
     Connector, HsmError, LeaseHandle, Refusal, Responded, Response,
     attached::Attached,
+    quarantines::Quarantines,
     snapshot::{Device, Notice, Snapshot},
     thread::{After, Order, Work, Worker, after, after_lock, after_signing},
 };
@@ -32,6 +33,7 @@ pub struct Hsm {
     transport: Arc<str>,
     orders: Sender<Order>,
     snapshot: watch::Receiver<Snapshot>,
+    quarantines: Quarantines,
 }
 
 pub struct NewHsm {
@@ -41,6 +43,7 @@ pub struct NewHsm {
     /// The expected device. `None` accepts the first device that is attached.
     pub expected: Option<DeviceId>,
     pub behaviour: ChallengeBehaviour,
+    pub quarantines: Quarantines,
 }
 
 impl Hsm {
@@ -55,6 +58,7 @@ impl Hsm {
             anchors,
             expected,
             behaviour,
+            quarantines,
         } = new;
         let (orders, received) = mpsc::channel();
         let absent = Snapshot::Absent {
@@ -73,7 +77,7 @@ impl Hsm {
             orders: received,
             snapshot,
             notices,
-            quarantined: None,
+            quarantines: quarantines.clone(),
         };
         std::thread::Builder::new()
             .name(format!("hsm {id}"))
@@ -83,6 +87,7 @@ impl Hsm {
             transport,
             orders,
             snapshot: seen,
+            quarantines,
         };
         Ok((hsm, noticed))
     }
@@ -114,6 +119,10 @@ impl Hsm {
             Snapshot::Ready(device) => Ok(device.clone()),
             Snapshot::Absent { why, .. } => Err(HsmError::Unavailable(format!(
                 "HSM {} is not connected: {why}",
+                self.id
+            ))),
+            Snapshot::Quarantined { why, .. } => Err(HsmError::Unavailable(format!(
+                "HSM {} is in quarantine: {why}",
                 self.id
             ))),
             Snapshot::Refused { why } => Err(HsmError::Unavailable(format!(
@@ -224,10 +233,11 @@ impl Hsm {
         let _ = self.orders.send(Order::Look);
     }
 
-    /// Locks the HSM, and does not use it again before a restart of the server.
-    pub fn quarantine(&self, why: String) {
+    /// Has no HSM use this device, which is the one of this HSM, and locks the HSM.
+    pub fn quarantine(&self, device: DeviceId, quarantine: Quarantine) {
+        self.quarantines.add(device, quarantine);
         // Sending fails if the thread has ended.
-        let _ = self.orders.send(Order::Quarantine(why));
+        let _ = self.orders.send(Order::Quarantine);
     }
 
     /// Locks the HSM and ends the thread.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::{
     Device, HsmError,
     handle::{Hsm, NewHsm},
+    quarantines::Quarantines,
     snapshot::Notice,
 };
 
@@ -30,16 +31,24 @@ pub struct KeyPlace {
 
 /// All HSMs. Clones share one list.
 #[derive(Clone, Default)]
-pub struct Hsms(Arc<RwLock<BTreeMap<HsmId, Hsm>>>);
+pub struct Hsms {
+    all: Arc<RwLock<BTreeMap<HsmId, Hsm>>>,
+    quarantines: Quarantines,
+}
 
 impl Hsms {
+    /// The devices that no HSM's thread uses.
+    pub fn quarantines(&self) -> &Quarantines {
+        &self.quarantines
+    }
+
     /// Starts the thread of an HSM.
     ///
     /// # Errors
     /// The name is taken, or the operating system cannot start a thread.
     pub fn add(&self, new: NewHsm) -> anyhow::Result<(Hsm, UnboundedReceiver<Notice>)> {
         let id = new.id.clone();
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         anyhow::ensure!(
             !all.contains_key(&id),
             "HSM {id} already exists: choose another name"
@@ -52,7 +61,7 @@ impl Hsms {
     /// Locks an HSM, ends its thread and removes it from the list.
     pub async fn remove(&self, id: &HsmId) {
         let hsm = self
-            .0
+            .all
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
@@ -62,12 +71,12 @@ impl Hsms {
     }
 
     pub fn all(&self) -> Vec<Hsm> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.values().cloned().collect()
     }
 
     pub fn get(&self, id: &HsmId) -> Result<Hsm, HsmError> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.get(id)
             .cloned()
             .ok_or_else(|| HsmError::NotFound(id.clone()))

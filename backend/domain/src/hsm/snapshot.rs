@@ -29,6 +29,13 @@ pub enum Snapshot {
         /// The reason and what to do, shown to people.
         why: String,
     },
+    /// The device returned an invalid signature, and is not used until an admin ends its quarantine.
+    Quarantined {
+        device: DeviceId,
+        /// The reason and what to do, shown to people.
+        why: String,
+        since: Timestamp,
+    },
     /// The device is verified and was proven locked when it was attached.
     Ready(Arc<Device>),
 }
@@ -93,7 +100,7 @@ impl Snapshot {
     pub fn device(&self) -> Option<&Arc<Device>> {
         match self {
             Self::Ready(device) => Some(device),
-            Self::Absent { .. } | Self::Refused { .. } => None,
+            Self::Absent { .. } | Self::Refused { .. } | Self::Quarantined { .. } => None,
         }
     }
 }

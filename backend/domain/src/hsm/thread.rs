@@ -19,8 +19,10 @@ use super::{
     Connector, LeaseHandle, Refusal,
     attached::Attached,
     not_usable::NotUsable,
+    quarantines::Quarantines,
     snapshot::{Notice, Snapshot},
 };
+use crate::store::quarantines::Quarantine;
 
 /// Interval of the checks of an idle device. Signatures in quick succession postpone the check.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -36,16 +38,15 @@ pub struct Worker {
     pub orders: Receiver<Order>,
     pub snapshot: watch::Sender<Snapshot>,
     pub notices: UnboundedSender<Notice>,
-    /// Why the HSM is not used again until an admin has looked at it and restarted the server.
-    pub quarantined: Option<String>,
+    pub quarantines: Quarantines,
 }
 
 pub enum Order {
     Work(Work),
     /// Check now whether the device was attached again.
     Look,
-    /// Lock the HSM and do not use it again, for this reason.
-    Quarantine(String),
+    /// Lock the HSM and do not use its device, which is in quarantine now.
+    Quarantine,
     /// Lock the HSM and end the thread.
     Shutdown(oneshot::Sender<()>),
 }
@@ -91,7 +92,7 @@ impl Worker {
                     let _ = stopped.send(());
                     return;
                 }
-                Ok(Order::Quarantine(why)) => self.quarantine(attached.take(), why),
+                Ok(Order::Quarantine) => self.quarantine(attached.take()),
                 Ok(Order::Look) if attached.is_none() => next_search = Instant::now(),
                 Ok(Order::Work(work)) => match &mut attached {
                     Some(device) => {
@@ -127,19 +128,36 @@ impl Worker {
     }
 
     /// Locks the device and drops its connection, which also resets it.
-    fn quarantine(&mut self, attached: Option<Attached>, why: String) {
+    fn quarantine(&mut self, attached: Option<Attached>) {
         if let Some(mut device) = attached
             && let Err(error) = device.lock()
         {
             tracing::error!(%error, "locking an HSM that is no longer trusted failed");
         }
-        self.refused(why.clone());
-        self.quarantined = Some(why);
+        self.is_quarantined();
+    }
+
+    /// Whether the expected device is in quarantine, which the snapshot then says.
+    fn is_quarantined(&self) -> bool {
+        let Some(device) = self.expected.clone() else {
+            return false;
+        };
+        let Some(Quarantine { why, since }) = self.quarantines.of(&device) else {
+            return false;
+        };
+        let quarantined = Snapshot::Quarantined { device, why, since };
+        self.snapshot.send_if_modified(|snapshot| {
+            let known = matches!(snapshot, Snapshot::Quarantined { .. });
+            *snapshot = quarantined;
+            !known
+        });
+        true
     }
 
     /// Searches for the device, and verifies it.
     fn attach(&mut self) -> Option<Attached> {
-        if self.quarantined.is_some() {
+        // The device is not even connected.
+        if self.is_quarantined() {
             return None;
         }
         let transport = match self.connector.connect() {
@@ -158,6 +176,9 @@ impl Worker {
         ) {
             Ok((device, proof)) => {
                 self.expected = Some(device.id().clone());
+                if self.is_quarantined() {
+                    return None;
+                }
                 self.snapshot
                     .send_replace(Snapshot::Ready(device.to_device()));
                 self.notify(Notice::Attached {
@@ -183,7 +204,9 @@ impl Worker {
         if !known {
             let since = match &*self.snapshot.borrow() {
                 Snapshot::Absent { since, .. } => *since,
-                Snapshot::Refused { .. } | Snapshot::Ready(_) => Timestamp::now(),
+                Snapshot::Refused { .. } | Snapshot::Quarantined { .. } | Snapshot::Ready(_) => {
+                    Timestamp::now()
+                }
             };
             self.snapshot.send_replace(Snapshot::Absent { since, why });
         }
@@ -208,6 +231,7 @@ impl Worker {
         Refusal::Unavailable(match &*self.snapshot.borrow() {
             Snapshot::Absent { why, .. } => format!("the HSM is not connected: {why}"),
             Snapshot::Refused { why } => format!("the HSM was rejected: {why}"),
+            Snapshot::Quarantined { why, .. } => format!("the HSM is in quarantine: {why}"),
             Snapshot::Ready(_) => "the connection to the HSM was lost: try again later".into(),
         })
     }

@@ -76,6 +76,8 @@ impl Keys {
         let mut tx = self.store.write().await?;
         let mut record = store::keys::load(tx.connection(), key).await?;
         let Some(der) = record.certificate.take() else {
+            // A wrong fingerprint must not look like success.
+            self.find(key)?;
             return Ok(());
         };
         let event = AuditEvent::CertificateRemoved {
@@ -136,6 +138,7 @@ impl Keys {
     ) -> Result<(), KeyError> {
         let mut record = store::keys::load(tx.connection(), key).await?;
         if record.settings == settings {
+            self.find(key)?;
             return Ok(());
         }
         record.settings = settings;

@@ -146,7 +146,7 @@ mod tests {
             max_command: None,
             max_response: None,
         };
-        Arc::new(RamSession::new(&initiation, String::new()))
+        Arc::new(RamSession::new(&initiation, [127, 0, 0, 1].into()))
     }
 
     fn network(last: u8) -> Network {

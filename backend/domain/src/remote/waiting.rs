@@ -78,7 +78,7 @@ fn view(waiting: &Waiting) -> WaitingDevice {
         anchor: arrival.device.anchor().to_owned(),
         label: arrival.info.label.clone(),
         version: arrival.version.clone(),
-        from: session.from().to_owned(),
+        from: session.from().to_string(),
         since: *since,
     }
 }

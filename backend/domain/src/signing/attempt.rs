@@ -7,8 +7,9 @@ use countersign_protocol::{
     Timestamp,
     activation::EndReason,
     audit::{Actor, AuditEvent},
+    cvc::DeviceId,
     encoding::Base64,
-    id::SignatureId,
+    id::{HsmId, SignatureId},
     signature::SignRequest,
 };
 
@@ -21,7 +22,11 @@ use super::{
 use crate::{
     activation::{Entered, Lease, LeaseKey, Pass, Reservation},
     hsm::HsmError,
-    store::signatures::{self, Made, StoredSignature},
+    store::{
+        self, Store, StoreError,
+        quarantines::Quarantine,
+        signatures::{self, Made, StoredSignature},
+    },
 };
 
 /// Algorithm and input of the SIGN command.
@@ -225,7 +230,7 @@ impl Attempt {
             return Outcome::Refused(error.into());
         }
         if !is_known {
-            self.quarantine(lease, &error);
+            self.end_lost(lease, &error);
         }
         Outcome::TryAnother(error.into(), left)
     }
@@ -238,14 +243,27 @@ impl Attempt {
         tracing::error!(signature = %id, hsm = %lease.hsm.id(), "the HSM returned an invalid signature and is not used again");
         let why = error.to_string();
         self.end_soon(lease, EndReason::Failed { why });
-        lease.hsm.quarantine(
-            "it returned an invalid signature, so it may be damaged, or may not have the key that it claims: check the device, \
-             then restart the server"
-                .into(),
-        );
+        self.quarantine(lease).await;
         match self.signing.journal.write(Entry::Release(id.clone())).await {
             Ok(()) => Outcome::TryAnother(error, Some(held)),
             Err(error) => Outcome::Refused(error.into()),
+        }
+    }
+
+    /// Has no HSM use the device again until an admin ends its quarantine. The device is locked although the database fails, until
+    /// the next restart.
+    async fn quarantine(&self, lease: &Lease) {
+        let (hsm, device) = (lease.hsm.id().clone(), lease.terms.hsm.device.clone());
+        let quarantine = Quarantine {
+            why: "it returned an invalid signature, so it may be damaged, or may not have the key that it claims: check the \
+                  device before an admin ends its quarantine"
+                .into(),
+            since: Timestamp::now(),
+        };
+        lease.hsm.quarantine(device.clone(), quarantine.clone());
+        let stored = store_quarantine(&self.signing.store, hsm, device, &quarantine).await;
+        if let Err(error) = stored {
+            tracing::error!(%error, "the quarantine of an HSM could not be stored, so it ends when the server restarts");
         }
     }
 
@@ -268,7 +286,7 @@ impl Attempt {
     }
 
     /// Ends the lease of an HSM whose answer was lost or invalid. If the connection was lost, its coordinator ends the lease.
-    fn quarantine(&self, lease: &Lease, error: &HsmError) {
+    fn end_lost(&self, lease: &Lease, error: &HsmError) {
         lease.revoke();
         if !matches!(error, HsmError::Card(error) if error.is_connection_lost()) {
             let why = error.to_string();
@@ -291,4 +309,18 @@ impl Attempt {
         }
         Ok(())
     }
+}
+
+async fn store_quarantine(
+    store: &Store,
+    hsm: HsmId,
+    device: DeviceId,
+    quarantine: &Quarantine,
+) -> Result<(), StoreError> {
+    let mut tx = store.write().await?;
+    store::quarantines::insert(tx.connection(), &device, quarantine).await?;
+    let why = quarantine.why.clone();
+    let event = AuditEvent::HsmQuarantined { hsm, device, why };
+    tx.audit(&Actor::Server, event).await?;
+    tx.commit().await
 }

@@ -9,6 +9,7 @@ pub mod instance;
 pub mod invitations;
 pub mod keys;
 pub mod operators;
+pub mod quarantines;
 pub mod queue;
 pub mod remote;
 pub mod sessions;
@@ -68,7 +69,8 @@ pub enum StoreError {
          delete it, and the server starts as after the restore of a backup"
     )]
     Instance { path: String, why: String },
-    /// A batch that failed, or a journal whose thread has ended.
+    #[error("a temporary file in the data directory failed ({0}): check the space on its disk")]
+    TemporaryFile(std::io::Error),
     #[error("the signature journal failed: {0}")]
     Journal(String),
 }

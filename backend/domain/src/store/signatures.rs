@@ -153,6 +153,44 @@ pub async fn counts(
     Ok((row.get("made"), row.get("reserved")))
 }
 
+/// Largest number of rows that are read at once.
+const PAGE: u32 = 1000;
+
+/// Some signatures under a member of an activation.
+pub struct Page {
+    pub signatures: Vec<StoredSignature>,
+    /// The place after which the next page begins; `None` if this is the last page.
+    pub next: Option<Place>,
+}
+
+/// A place in the order of reservations.
+#[derive(Clone, Copy)]
+pub struct Place(i64);
+
+/// The signatures under a member of an activation after this place, or the first ones, in the order of their reservations.
+pub async fn page(
+    connection: &mut SqliteConnection,
+    activation: &MemberId,
+    after: Option<Place>,
+) -> Result<Page, StoreError> {
+    let rows = sqlx::query(
+        "SELECT rowid, * FROM signatures WHERE activation = ? AND rowid > ? AND signature IS NOT NULL ORDER BY rowid LIMIT ?",
+    )
+    .bind(activation.as_str())
+    .bind(after.map_or(i64::MIN, |Place(row)| row))
+    .bind(PAGE)
+    .fetch_all(connection)
+    .await?;
+    let is_full = u32::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
+    Ok(Page {
+        next: rows
+            .last()
+            .filter(|_| is_full)
+            .map(|row| Place(row.get("rowid"))),
+        signatures: rows.iter().map(read).collect::<Result<_, _>>()?,
+    })
+}
+
 /// The signatures under an activation's member, oldest first.
 pub async fn made(
     connection: &mut SqliteConnection,

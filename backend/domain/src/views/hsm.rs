@@ -40,6 +40,10 @@ impl Views {
                 (HsmState::Absent { since: *since }, None, vec![why.clone()])
             }
             Snapshot::Refused { why } => (HsmState::Failed { why: why.clone() }, None, vec![]),
+            Snapshot::Quarantined { why, since, .. } => {
+                let (why, since) = (why.clone(), *since);
+                (HsmState::Quarantined { why, since }, None, vec![])
+            }
             Snapshot::Ready(device) => (
                 state_of(connection, hsm.id(), device).await?,
                 Some(device),

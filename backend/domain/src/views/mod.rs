@@ -11,11 +11,12 @@ mod signatures;
 pub use announcer::{Announcement, Announcements, Subscription, announce};
 pub use listeners::{TooManyListeners, Who};
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use countersign_protocol::{
     activation::ActivationTerms, hsm::HsmState, hsm::HsmView, id::ActivationId,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     activation::OpenLeases,
@@ -33,7 +34,14 @@ pub struct Views {
     identity: Arc<ServerKey>,
     /// Origin under which browsers open the portal. Links name it.
     origin: Arc<str>,
+    /// Folder for temporary files.
+    folder: Arc<Path>,
+    /// Limits the number of receipts that are prepared at the same time.
+    receipts: Arc<Semaphore>,
 }
+
+/// Number of receipts that are prepared at the same time. Others wait.
+const RECEIPTS_AT_ONCE: usize = 2;
 
 impl Views {
     pub fn new(
@@ -42,6 +50,7 @@ impl Views {
         leases: OpenLeases,
         identity: Arc<ServerKey>,
         origin: &str,
+        folder: &Path,
     ) -> Self {
         Self {
             store,
@@ -49,6 +58,8 @@ impl Views {
             leases,
             identity,
             origin: origin.into(),
+            folder: folder.into(),
+            receipts: Arc::new(Semaphore::new(RECEIPTS_AT_ONCE)),
         }
     }
 

@@ -138,11 +138,21 @@ impl Authenticator {
                 "the API token is unknown, expired or revoked: create a new one in the portal",
             )
         };
-        let header = headers.get(header::AUTHORIZATION);
-        let secret = header
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let (value, another) = (values.next(), values.next());
+        if another.is_some() {
+            return Err(ApiError::new(
+                ProblemCode::NotAuthenticated,
+                "the request has several Authorization headers: send one, as in `Authorization: Bearer TOKEN`",
+            ));
+        }
+        // The name of the scheme is not case-sensitive (RFC 9110).
+        let secret = value
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .ok_or_else(refused)?
+            .1
             .trim();
         let by = CacheKey::Secret(Sha256Digest::of(secret.as_bytes()));
         self.by_token(by).await?.ok_or_else(refused)

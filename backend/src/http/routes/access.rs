@@ -14,7 +14,7 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     http::{Method, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use countersign_protocol::{
     limits::MESSAGE_BYTES,
@@ -29,6 +29,7 @@ use crate::{
         body::Bodies,
         connection::Peer,
         problem::ApiError,
+        refusals::CalledBy,
     },
     network::Network,
     throttle::Throttle,
@@ -86,6 +87,7 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/hsms", Callers(ALL)),
     ("GET", "/hsms/{id}", Callers(ALL)),
     ("DELETE", "/hsms/{id}", ADMIN),
+    ("DELETE", "/hsms/{id}/quarantine", ADMIN),
     ("GET", "/devices", ADMIN),
     ("POST", "/devices/{device}/decline", ADMIN),
     ("GET", "/keys", Callers(ALL)),
@@ -276,11 +278,18 @@ pub async fn enforce(
     }
     let (mut parts, body) = request.into_parts();
     let identified = route.auth.identify(&mut parts).await?;
-    route.access.check(&identified.caller)?;
+    let called_by = CalledBy(identified.caller.actor());
     let session = identified.session.clone();
-    parts.extensions.insert(identified);
-    let request = Request::from_parts(parts, body);
-    let mut response = route.bodies.run(request, next).await?;
+    let answer = match route.access.check(&identified.caller) {
+        Ok(()) => {
+            parts.extensions.insert(identified);
+            let request = Request::from_parts(parts, body);
+            route.bodies.run(request, next).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut response = answer.into_response();
+    response.extensions_mut().insert(called_by);
     // Only now, because the browser receives the new secret with the response, and a request may wait long for its answer.
     if let Some(session) = session
         && let Some(cookie) = route.auth.renewed_cookie(&session).await

@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use countersign_protocol::{
     activation::{ActivationTerms, ActivationView, NewActivation, NewPurpose},
@@ -33,6 +34,7 @@ use crate::{
     http::{
         auth::{Caller, LiveCaller},
         extract::{Body, Path, Query},
+        json_file,
         problem::ApiError,
         routes::Handler,
     },
@@ -167,10 +169,16 @@ pub(super) async fn visible(
 ) -> Result<(ActivationId, ActivationTerms), ApiError> {
     let activation = id.activation();
     match views.terms(&activation).await? {
-        Some(terms) if caller.sees(&terms) => Ok((activation, terms)),
+        Some(terms) if caller.sees(&terms) && names(id, &terms) => Ok((activation, terms)),
         // The error names the id as it was requested.
         _ => Err(ActivationError::NotFound(ActivationId::new(id.as_str())).into()),
     }
+}
+
+/// Whether the id is the one of this activation or of one of its members.
+fn names(id: &MemberId, terms: &ActivationTerms) -> bool {
+    id.as_str() == id.activation().as_str()
+        || terms.members().iter().any(|(member, _)| member == id)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -316,7 +324,10 @@ async fn receipt(
     State(views): State<Views>,
     caller: Caller,
     Path(id): Path<MemberId>,
-) -> Result<Json<Envelope>, ApiError> {
+) -> Result<Response, ApiError> {
     let (id, _) = visible(&views, &caller, &id).await?;
-    Ok(Json(views.receipt(&id).await?))
+    let receipt = views.receipt(&id).await?;
+    json_file::json_file(receipt.into())
+        .await
+        .map_err(ApiError::internal)
 }

@@ -11,7 +11,12 @@ use crate::{
 };
 
 pub fn routes() -> Vec<Handler> {
-    vec![routes!(waiting), routes!(decline), routes!(remove)]
+    vec![
+        routes!(waiting),
+        routes!(decline),
+        routes!(end_quarantine),
+        routes!(remove),
+    ]
 }
 
 /// Lists remote devices that are waiting for acceptance.
@@ -30,9 +35,24 @@ async fn waiting(State(devices): State<Devices>) -> Result<Json<Vec<WaitingDevic
 )]
 async fn decline(
     State(devices): State<Devices>,
+    caller: Caller,
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, ApiError> {
-    devices.decline(&device)?;
+    devices.decline(&caller.actor(), &device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the quarantine of an HSM that returned an invalid signature. It is verified again before it is used.
+#[utoipa::path(
+    delete, path = "/hsms/{id}/quarantine", operation_id = "endQuarantine",
+    responses((status = 204, description = "The quarantine has ended")),
+)]
+async fn end_quarantine(
+    State(devices): State<Devices>,
+    caller: Caller,
+    Path(id): Path<HsmId>,
+) -> Result<StatusCode, ApiError> {
+    devices.end_quarantine(&caller.actor(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

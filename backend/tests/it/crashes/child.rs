@@ -139,7 +139,7 @@ async fn token(test: &TestServer) {
         days: 1,
         certificate: None,
     };
-    let created = create_token(&test.server, person, &operator(person), &new).await;
+    let created = create_token(&test.server, person, &new).await;
     let token = created.expect("a token").token.id;
     acknowledged(Acknowledged::Token(token.clone()));
     let tokens = &test.server.tokens;

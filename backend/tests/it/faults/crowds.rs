@@ -16,7 +16,7 @@ use countersign_simulator::Profile;
 use tokio::task::JoinSet;
 
 use super::health::{Lost, nothing_is_half_done};
-use crate::test_server::{TestServer, anything, operator, reason, request_for, requester};
+use crate::test_server::{TestServer, anything, confirm, operator, reason, request_for, requester};
 
 const EC: Mechanism = Mechanism::EcdsaSha256;
 const CLIENTS: usize = 64;
@@ -74,9 +74,7 @@ async fn a_flood_of_requests_by_one_person_does_not_keep_others_waiting() {
         test.people.last().expect("Erin"),
     );
     let (erin, key) = (erin.person.clone(), erin.card.fingerprint());
-    test.server
-        .people
-        .confirm_key(&admin, &operator(&admin), &erin.id, &key)
+    confirm(&test.server, &admin, &erin.id, key)
         .await
         .expect("confirmed");
     let done = Arc::new(AtomicUsize::new(0));

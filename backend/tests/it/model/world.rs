@@ -32,7 +32,7 @@ use crate::{
     person::Person,
     pools::{Pool, ids, wait_for_hsm},
     test_server::{
-        ANNA, BEN, CARLA, anything, create_token, files, operator, request_for, requester,
+        ANNA, BEN, CARLA, anything, confirm, create_token, files, operator, request_for, requester,
     },
 };
 
@@ -77,10 +77,8 @@ impl Prepared {
             let link = pool.test.invite("Erin", Role::Requester).await;
             pool.test.enrol(&link, "ERIN01").await;
             let (anna, erin) = (&pool.test.people[ANNA].person, &pool.test.people[ERIN]);
-            let (admin, key) = (operator(anna), erin.card.fingerprint());
-            let people = &pool.test.server.people;
-            people
-                .confirm_key(anna, &admin, &erin.person.id, &key)
+            let key = erin.card.fingerprint();
+            confirm(&pool.test.server, anna, &erin.person.id, key)
                 .await
                 .expect("confirmed");
             pool.test.shutdown().await;
@@ -268,8 +266,7 @@ impl World {
         };
         let test = &self.pool.test;
         let person = &test.people[owner].person;
-        let actor = operator(person);
-        let created = create_token(&test.server, person, &actor, &new);
+        let created = create_token(&test.server, person, &new);
         let token = self.runtime.block_on(created).expect("a token").token.id;
         self.tokens.insert(owner, token.clone());
         token

@@ -6,6 +6,7 @@ mod generate;
 mod initialise;
 mod key_settings;
 mod keys;
+mod quarantine;
 mod remove;
 
 use countersign_protocol::{
@@ -25,6 +26,7 @@ use custodians::Custodians;
 use device::Device;
 use initialise::Initialise;
 use keys::Keys;
+use quarantine::Quarantine;
 use remove::Remove;
 
 #[component]
@@ -111,7 +113,7 @@ fn Details(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
             </div>
             <div class="column">
                 <Device view=view /> <Initialise id=id.clone() view=view />
-                <Remove id=id view=view />
+                <Quarantine id=id.clone() view=view /> <Remove id=id view=view />
             </div>
         </div>
     }
@@ -128,6 +130,7 @@ fn activation(state: &HsmState) -> Option<AnyView> {
         | HsmState::Uninitialised
         | HsmState::Registering
         | HsmState::Locked
+        | HsmState::Quarantined { .. }
         | HsmState::Failed { .. } => return None,
     };
     let href = format!("/a/{id}");

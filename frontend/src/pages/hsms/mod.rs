@@ -57,7 +57,7 @@ pub fn tone(state: &HsmState) -> &'static str {
             "wait"
         }
         HsmState::Open { .. } => "good",
-        HsmState::Failed { .. } => "bad",
+        HsmState::Quarantined { .. } | HsmState::Failed { .. } => "bad",
     }
 }
 

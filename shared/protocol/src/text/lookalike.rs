@@ -35,6 +35,11 @@ pub fn skeleton(text: &str) -> String {
     confusable_detection::skeleton(text).collect()
 }
 
+/// Whether people could take one text for the other.
+pub fn looks_like(one: &str, other: &str) -> bool {
+    skeleton(one) == skeleton(other)
+}
+
 /// Whether a word of the text mixes Latin letters with those of a script whose letters look like Latin ones.
 pub(super) fn mixes_scripts(text: &str) -> bool {
     text.split(|character: char| !character.is_alphanumeric())

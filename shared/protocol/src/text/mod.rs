@@ -3,7 +3,7 @@
 
 mod lookalike;
 
-pub use lookalike::{normalised, skeleton};
+pub use lookalike::{looks_like, normalised, skeleton};
 
 /// Whether a character can make a text look like another one: controls, text direction, invisible marks, blanks other
 /// than the space, and characters that have no agreed appearance.
@@ -171,9 +171,22 @@ pub fn check_length(text: &str, longest: Longest) -> Result<(), UnreadableText> 
     Ok(())
 }
 
-/// A number with its noun, such as "1 file", "2 files" or "3 entries".
+/// A number with its noun, such as "1 file", "3 entries" or "20,000 files".
 pub fn count<N: Copy + std::fmt::Display + TryInto<u64>>(number: N, singular: &str) -> String {
-    format!("{number} {}", plural(number, singular))
+    format!("{} {}", digits(number), plural(number, singular))
+}
+
+/// A number with its digits in English groups of three, such as "20,000".
+pub fn digits<N: std::fmt::Display>(number: N) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// The noun alone, in the form that goes with the number: "file" with 1, "files" with 2.
@@ -405,6 +418,9 @@ mod tests {
         assert_eq!(count(2_usize, "listed file"), "2 listed files");
         assert_eq!(count(2_i64, "day"), "2 days");
         assert_eq!(count(3_u64, "entry"), "3 entries");
+        assert_eq!(count(20_000_u32, "file"), "20,000 files");
+        assert_eq!(count(1_234_567_u32, "file"), "1,234,567 files");
+        assert_eq!(count(999_u32, "file"), "999 files");
         assert_eq!(count(2, "PIN try"), "2 PIN tries");
         assert_eq!(count(1, "PIN try"), "1 PIN try");
         assert_eq!(plural(1, "key"), "key");

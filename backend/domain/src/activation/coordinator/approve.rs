@@ -116,7 +116,8 @@ impl Coordinator {
         }
         let device = self.hsm.device()?;
         let challenge = Challenge::new(signed.challenge.as_bytes()).map_err(refused)?;
-        let attested = attested_key(&operator, &custodian.key, &self.anchors).map_err(refused)?;
+        let (attested, _) =
+            attested_key(&operator, &custodian.key, &self.anchors).map_err(refused)?;
         let key = attested.public_key();
         self.expected(&activation, &device)
             .verify(

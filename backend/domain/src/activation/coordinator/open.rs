@@ -71,7 +71,7 @@ impl Coordinator {
             && device
                 .keys
                 .iter()
-                .any(|key| text::skeleton(&key.label) == text::skeleton(label))
+                .any(|key| text::looks_like(&key.label, label))
         {
             // Another activation has generated a key with this label since this one was requested.
             let taken = ActivationError::KeyLabelTaken {
@@ -149,7 +149,7 @@ impl Coordinator {
                     "a person who approved is not, or no longer, a custodian who may approve this request".into(),
                 );
             }
-            let attested = attested_key(&operator, &key, &self.anchors)?;
+            let (attested, _) = attested_key(&operator, &key, &self.anchors)?;
             if *attested.public_key() != approval.key {
                 return Err(CHANGED.into());
             }

@@ -4,7 +4,7 @@ use countersign_card::{CardError, PkaOptions, SoPin};
 use countersign_protocol::{
     activation::Quorum,
     audit::{Actor, AuditEvent},
-    cvc::{Fingerprint, PkaFile},
+    cvc::Fingerprint,
     hsm::InitialiseHsm,
     operator::{Person, Role},
     text::count,
@@ -83,9 +83,8 @@ impl Coordinator {
             return Err(ActivationError::RegisteredAlready(person.name));
         }
         drop(connection);
-        let refused = |error: &dyn std::fmt::Display| ActivationError::Rejected(error.to_string());
-        attested_key(&operator, key, &self.anchors).map_err(ActivationError::Rejected)?;
-        let file = PkaFile::parse(&operator.pka).map_err(|error| refused(&error))?;
+        let (_, file) =
+            attested_key(&operator, key, &self.anchors).map_err(ActivationError::Rejected)?;
         self.hsm.register(file).await?;
         let event = AuditEvent::CustodianRegistered {
             hsm: self.hsm.id().clone(),

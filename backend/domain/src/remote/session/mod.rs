@@ -8,6 +8,7 @@ mod tests;
 mod verification;
 
 use std::{
+    net::IpAddr,
     sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -45,7 +46,7 @@ pub enum Reply {
 /// The session of one client.
 pub struct RamSession {
     /// Address of the client, for people.
-    from: String,
+    from: IpAddr,
     limits: ApduLimits,
     verification: Verification,
     state: Mutex<State>,
@@ -88,7 +89,7 @@ struct Exchange {
 
 impl RamSession {
     /// Begins a session with a client that announced a card.
-    pub fn new(initiation: &Initiation, from: String) -> Self {
+    pub fn new(initiation: &Initiation, from: IpAddr) -> Self {
         let limit = |announced: Option<u32>, usual: usize| {
             let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
             announced.map_or(usual, |announced| usual.min(announced))
@@ -112,8 +113,8 @@ impl RamSession {
     }
 
     /// Address of the client, for people.
-    pub fn from(&self) -> &str {
-        &self.from
+    pub fn from(&self) -> IpAddr {
+        self.from
     }
 
     /// The largest APDUs that client and server support.

@@ -11,7 +11,7 @@ fn session() -> Arc<RamSession> {
     let first = hex!("E81AC0183BFE1800008131FE458031815448534D31738021408107FA");
     match ClientMessage::parse(&first).unwrap() {
         ClientMessage::Initiation(initiation) => {
-            Arc::new(RamSession::new(&initiation, "127.0.0.1".into()))
+            Arc::new(RamSession::new(&initiation, [127, 0, 0, 1].into()))
         }
         ClientMessage::Answer(_) => panic!("an initiation"),
     }

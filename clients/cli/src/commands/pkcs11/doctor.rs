@@ -199,6 +199,7 @@ fn readiness(hsm: &HsmView) -> Result<&'static str, String> {
         HsmState::Registering => {
             Err("custodian keys are missing; an admin can register them in the portal".into())
         }
+        HsmState::Quarantined { why, .. } => Err(format!("in quarantine ({})", printable(why))),
         HsmState::Failed { why } => Err(format!("rejected ({})", printable(why))),
     }
 }
