@@ -95,11 +95,15 @@ impl Window {
 
     fn refused(&mut self, actor: &Actor) -> &mut Refused {
         let known = self.actors.iter().position(|known| known.actor == *actor);
-        match known {
-            Some(place) => &mut self.actors[place],
-            None if self.actors.len() >= MOST_ACTORS => &mut self.others,
-            None => self.actors.push_mut(Refused::new(actor.clone())),
-        }
+        let place = match known {
+            Some(place) => place,
+            None if self.actors.len() >= MOST_ACTORS => return &mut self.others,
+            None => {
+                self.actors.push(Refused::new(actor.clone()));
+                self.actors.len() - 1
+            }
+        };
+        &mut self.actors[place]
     }
 }
 

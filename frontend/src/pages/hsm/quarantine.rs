@@ -44,7 +44,6 @@ pub fn Quarantine(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
     });
     move || {
         possible.get().then(|| {
-            let label = format!("Type {} to confirm", id.get_value());
             view! {
                 <section class="card" aria-labelledby="quarantine">
                     <h2 id="quarantine">"Quarantine"</h2>
@@ -52,7 +51,11 @@ pub fn Quarantine(id: HsmId, view: Memo<Option<HsmView>>) -> impl IntoView {
                         "The HSM returned a signature that does not verify. Check the device before you let the server use it again."
                     </p>
                     <Disclosure open=open label="End quarantine…" testid="hsm-quarantine">
-                        <TextField label=label value=typed testid="hsm-quarantine-name" />
+                        <TextField
+                            label=format!("Type {} to confirm", id.get_value())
+                            value=typed
+                            testid="hsm-quarantine-name"
+                        />
                         <WorkProblem work=work />
                         <WorkButton
                             work=work
