@@ -13,7 +13,7 @@ use countersign_protocol::{about::DEFAULT_HELPER_PORT, id::HsmId};
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Config, ConfigFile, check_hsm_id},
+    config::{Config, ConfigFile, check_hsm_id, check_retired},
     hsm::so_pin,
     server::{self, DATABASE, Server},
 };
@@ -80,6 +80,7 @@ impl Options {
                 let text = std::fs::read_to_string(path).with_context(|| {
                     format!("cannot read the configuration file {}", path.display())
                 })?;
+                check_retired(&text)?;
                 toml::from_str(&text).with_context(|| {
                     format!("the configuration file {} is invalid", path.display())
                 })?

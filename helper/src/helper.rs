@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Consents, or sessions with a card, that one origin may start within [`RATE_PERIOD`].
-const RATE_LIMIT: usize = 30;
+const RATE_LIMIT: usize = 60;
 /// Consents of one origin that the user may cancel within [`RATE_PERIOD`]. Nobody who cancels so often wants another one.
 const CANCEL_LIMIT: usize = 5;
 const RATE_PERIOD: Duration = Duration::from_secs(60);

@@ -83,19 +83,18 @@ impl Server {
         config.check()?;
         let folder = &config.data_dir;
         make_data_dir(folder)?;
-        let origin = config.public_origin.as_str();
         let changes = Changes::default();
         identity::check_database_exists(folder)?;
         let store = Store::open(&folder.join(DATABASE), changes.clone()).await?;
         let identity = Arc::new(identity::load(&config, &store).await?);
         let anchors = Arc::new(anchors::anchors(&config)?);
         let remote = Remote::open(&config.remote)?;
-        let hsms = Hsms::default();
+        let (hsms, refusals) = (Hsms::default(), Refusals::new(store.clone()));
         let people = People::new(
             store.clone(),
             identity.clone(),
             anchors.clone(),
-            origin,
+            &config.public_origin,
             folder,
             config.session,
         )?;
@@ -113,7 +112,6 @@ impl Server {
             hsms.clone(),
             activations.clone(),
         );
-        let refusals = Refusals::new(store.clone());
         let devices = Devices::new(
             store.clone(),
             refusals.clone(),
@@ -128,33 +126,30 @@ impl Server {
             hsms.clone(),
             activations.leases().clone(),
             identity.clone(),
-            origin,
+            &config.public_origin,
             folder,
         );
-        let tokens = Tokens::new(store.clone());
-        let keys = Keys::new(store.clone(), hsms.clone());
         let services = acts::Services {
-            people: people.clone(),
-            tokens: tokens.clone(),
-            keys: keys.clone(),
+            people,
+            tokens: Tokens::new(store.clone()),
+            keys: Keys::new(store.clone(), hsms.clone()),
             hsms: hsms.clone(),
             activations: activations.clone(),
             devices: devices.clone(),
         };
-        let acts = Acts::new(store.clone(), identity.clone(), services, folder);
         Ok(Self {
-            acts,
+            people: services.people.clone(),
+            tokens: services.tokens.clone(),
+            keys: services.keys.clone(),
+            acts: Acts::new(store.clone(), identity.clone(), services, folder),
             announcements: announce(views.clone(), &changes),
             signing: Signing::start(store.clone(), &activations)?,
-            tokens,
-            keys,
             config: Arc::new(config),
             store,
             changes,
             identity,
             anchors,
             hsms,
-            people,
             refusals,
             activations,
             remote,

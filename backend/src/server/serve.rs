@@ -1,6 +1,6 @@
 //! Serves until the process receives SIGINT or SIGTERM.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -9,12 +9,15 @@ use super::{
     Server,
     data_dir::{DATABASE, lock_data_dir},
 };
-use crate::{config::Config, http, tls};
+use crate::{config::Config, hsm::so_pin, http, tls};
 
 /// How long running requests may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How often the files of the certificate and its key are checked for changes.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often expired SO-PINs are looked for.
+const SO_PIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves the portal and the API, and holds the connections to the signing HSMs.
 ///
@@ -48,6 +51,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             config.public_origin
         );
     }
+    tokio::spawn(forget_so_pins(config.data_dir.clone()));
     server.start().await?;
     offer_bootstrap_code(&server).await?;
     println!("Listening on {address} as {}", config.public_origin);
@@ -71,6 +75,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         () = stop => {}
     }
     Ok(())
+}
+
+/// Deletes deposited SO-PINs that nobody used in time.
+async fn forget_so_pins(data_dir: PathBuf) {
+    let mut timer = tokio::time::interval(SO_PIN_INTERVAL);
+    loop {
+        timer.tick().await;
+        so_pin::forget_expired(&data_dir);
+    }
 }
 
 /// Prints a one-time code for the first admin if this runs on a terminal. Otherwise the output may be a log that many can read, so

@@ -264,15 +264,10 @@ async fn every_response_has_exactly_the_strict_headers() {
                 &mine,
                 data(StatusCode::METHOD_NOT_ALLOWED),
             ),
+            ("POST", "/api/v1/acts", &json, data(StatusCode::BAD_REQUEST)),
             (
                 "POST",
-                "/api/v1/tokens",
-                &json,
-                data(StatusCode::BAD_REQUEST),
-            ),
-            (
-                "POST",
-                "/api/v1/tokens",
+                "/api/v1/acts",
                 &by_program,
                 data(StatusCode::UNAUTHORIZED),
             ),

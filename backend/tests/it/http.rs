@@ -10,7 +10,7 @@ use countersign_protocol::{
     about::About,
     act::NewAct,
     activation::{ActivationState, ActivationView, EndReason, Join, NewActivation, NewPurpose},
-    audit::AuditPage,
+    audit::{AuditEvent, AuditPage},
     hsm::{HsmState, HsmView},
     id::{ActivationId, MemberId},
     lease::LeaseLimits,
@@ -490,6 +490,9 @@ async fn a_page_of_the_audit_log_can_begin_behind_its_end() {
     let router = crate::test_server::router(&test.server).await;
     let anna = log_in(&mut test, &router, ANNA).await;
     let session = [("cookie", anna.as_str())];
+    // The log-in was repeated, and its refusal is logged soon after the answer.
+    test.wait_for_audit(|event| matches!(event, AuditEvent::Refused { .. }))
+        .await;
     let newest: AuditPage = json(send(&router, "GET", "/audit", &session, None).await).await;
     for before in [newest.total, u64::MAX] {
         let path = format!("/audit?before={before}");

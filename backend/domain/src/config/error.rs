@@ -13,6 +13,12 @@ pub enum ConfigError {
         "HSM `{0}` needs exactly one of `reader`, `remote = true` or (with --demo) `simulator`"
     )]
     Attachment(HsmId),
+    /// The setting, which an earlier version had.
+    #[error(
+        "the server no longer reads SO-PINs from files: remove `{0}` and the file, and run `countersign-server so-pin HSM` when an \
+         HSM is to be initialised"
+    )]
+    SoPinFile(&'static str),
     /// Without the device, every genuine device could attach as this HSM.
     #[error("HSM `{0}` is remote: set `device`, for example to DENK010234500000")]
     RemoteDevice(HsmId),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     AnchorConfig, HsmConfig, LeaseConfig, LogConfig, RemoteConfig, SessionConfig, TlsConfig,
-    TrustedProxies, retired::SoPinFile,
+    TrustedProxies,
 };
 
 /// Contents of the configuration file. Unknown keys are errors, and relative paths are relative to the working directory.
@@ -25,9 +25,6 @@ pub struct ConfigFile {
     pub data_dir: Option<PathBuf>,
     /// Loopback port on which custodians' helpers listen on their own computers. Default: 27183.
     pub helper_port: Option<u16>,
-    /// No longer possible.
-    #[serde(default, rename = "so_pin_dir")]
-    _so_pin_dir: SoPinFile,
     /// Whether CardContact's test devices are accepted as genuine. Default: false.
     #[serde(default)]
     pub cardcontact_test_root: bool,

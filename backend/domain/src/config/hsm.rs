@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign_protocol::{cvc::DeviceId, id::HsmId};
 use serde::Deserialize;
 
-use super::{ConfigError, retired::SoPinFile};
+use super::ConfigError;
 
 /// A signing HSM, as an `[[hsm]]` section configures it.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,9 +48,6 @@ struct HsmFile {
     device: Option<DeviceId>,
     #[serde(default)]
     without_secure_channel: bool,
-    /// No longer possible.
-    #[serde(default, rename = "so_pin_file")]
-    _so_pin_file: SoPinFile,
 }
 
 impl TryFrom<HsmFile> for HsmConfig {

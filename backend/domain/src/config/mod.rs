@@ -18,6 +18,7 @@ pub use lease::LeaseConfig;
 pub use log::{LogConfig, LogFormat};
 pub use proxies::{NotANetwork, TrustedProxies};
 pub use remote::{RemoteConfig, UnknownDevices};
+pub use retired::check_retired;
 pub use session::SessionConfig;
 pub use tls::{Files, TlsConfig};
 

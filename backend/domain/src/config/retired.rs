@@ -1,23 +1,28 @@
 //! Settings of earlier versions, which are errors that say what to do instead.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use super::ConfigError;
 
-/// A file or directory with SO-PINs. Whoever could read it could erase the HSM at any time.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SoPinFile;
-
-impl<'de> Deserialize<'de> for SoPinFile {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom(
-            "the server no longer reads SO-PINs from files: remove this setting and the file, and run `countersign-server so-pin HSM` \
-             when an HSM is to be initialised",
-        ))
+/// Rejects files with SO-PINs. Whoever could read such a file could erase the HSM at any time.
+///
+/// # Errors
+/// The configuration file names one.
+pub fn check_retired(text: &str) -> Result<(), ConfigError> {
+    // A file that is no TOML is rejected elsewhere, with a better reason.
+    let file: toml::Table = text.parse().unwrap_or_default();
+    let sections = file.get("hsm").and_then(toml::Value::as_array);
+    let mut hsms = sections.into_iter().flatten();
+    if file.contains_key("so_pin_dir") {
+        Err(ConfigError::SoPinFile("so_pin_dir"))
+    } else if hsms.any(|hsm| hsm.get("so_pin_file").is_some()) {
+        Err(ConfigError::SoPinFile("so_pin_file"))
+    } else {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::ConfigFile;
+    use super::*;
 
     #[test]
     fn files_with_so_pins_are_errors_that_name_the_command() {
@@ -25,8 +30,9 @@ mod tests {
             "so_pin_dir = \"/run/so-pins\"",
             "[[hsm]]\nid = \"release\"\nreader = \"Reader\"\nso_pin_file = \"/run/so-pin\"",
         ] {
-            let error = toml::from_str::<ConfigFile>(text).expect_err("an error");
-            assert!(error.to_string().contains("countersign-server so-pin"));
+            let error = check_retired(text).expect_err("an error").to_string();
+            assert!(error.contains("countersign-server so-pin"), "{error}");
         }
+        assert!(check_retired("name = \"Example\"\n[[hsm]]\nid = \"release\"").is_ok());
     }
 }

@@ -189,6 +189,12 @@ pub const ROUTES: &[Route] = &[
         fill: |_, _| (vec![hsm_id().to_string()], String::new()),
     },
     Route {
+        method: "DELETE",
+        path: "/api/v1/hsms/{id}/quarantine",
+        caller: ADMIN,
+        fill: |_, _| (vec![hsm_id().to_string()], String::new()),
+    },
+    Route {
         method: "POST",
         path: "/api/v1/devices/{device}/decline",
         caller: ADMIN,
