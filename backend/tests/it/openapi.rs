@@ -97,6 +97,42 @@ fn each_object(value: &Value, visit: &mut impl FnMut(&Value)) {
 }
 
 #[test]
+fn every_parameter_of_a_path_is_documented() {
+    let document = openapi::document(true);
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let named: BTreeSet<_> = path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        for (method, operation) in item.as_object().expect("methods") {
+            let parameters = operation["parameters"].as_array();
+            let documented: BTreeSet<_> = parameters
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["in"] == "path")
+                .filter_map(|parameter| parameter["name"].as_str())
+                .collect();
+            assert_eq!(documented, named, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_type_is_never_a_part_of_another_one() {
+    let document = openapi::document(true);
+    let schemas = &document["components"]["schemas"];
+    each_object(schemas, &mut |object| {
+        for part in object["allOf"].as_array().into_iter().flatten() {
+            let name = part["$ref"]
+                .as_str()
+                .and_then(|path| path.rsplit('/').next());
+            let part = &schemas[name.unwrap_or_default()];
+            assert_ne!(part["additionalProperties"], false, "{name:?}");
+        }
+    });
+}
+
+#[test]
 fn every_body_has_an_example() {
     let document = openapi::document(true);
     let mut bodies = 0;

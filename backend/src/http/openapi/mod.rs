@@ -149,14 +149,25 @@ fn unsigned_bits(schema: &Map<String, Value>) -> Option<u32> {
     bits.parse().ok().filter(|bits| (1..=64).contains(bits))
 }
 
-/// Copies the members of closed types into the types that contain them by `allOf`, because a closed type rejects the
-/// members beside its own.
+/// Copies the members of closed types into the types, and variants of types, that contain them by `allOf`, because a closed type
+/// rejects the members beside its own.
 fn inline_flattened(document: &mut Value) {
     let closed = document["components"]["schemas"].clone();
     let schemas = document["components"]["schemas"].as_object_mut();
     let parts = schemas
         .into_iter()
         .flat_map(|schemas| schemas.values_mut())
+        .flat_map(|schema| {
+            if schema.get("oneOf").is_some() {
+                schema["oneOf"]
+                    .as_array_mut()
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            } else {
+                vec![schema]
+            }
+        })
         .filter_map(|schema| schema.get_mut("allOf")?.as_array_mut())
         .flatten();
     for part in parts {

@@ -88,6 +88,8 @@ fn add_path_parameters(path: &str, operation: &mut Value) {
         let (schema, description) = match (group, name) {
             ("operators", _) => ("OperatorId", "The person."),
             ("invitations", _) => ("InvitationId", "The invitation."),
+            ("acts", _) => ("ActId", "The act."),
+            ("sessions", _) => ("SessionId", "The session."),
             ("tokens", _) => ("TokenId", "The token."),
             ("hsms", _) => ("HsmId", "The HSM."),
             ("activations", _) => ("ActivationId", "The activation."),

@@ -11,7 +11,11 @@ use countersign_harness::{
     deployment::{Deployment, DeploymentSetup, HSM},
     person::Person,
 };
-use countersign_protocol::lease::LeaseLimits;
+use countersign_protocol::{
+    act::NewAct,
+    lease::LeaseLimits,
+    operator::{NewInvitation, Role},
+};
 use countersign_simulator::Profile;
 
 use crate::say;
@@ -88,9 +92,17 @@ fn write_config(deployment: &Deployment, folder: &Path, config: &str) -> anyhow:
     deployment.approve(&open, [deployment.anna(), deployment.ben()])?;
     let waiting = deployment.request_any_content(lease)?;
     let key = &deployment.hsm()?.keys[0].fingerprint;
+    let invite = NewAct::InvitePerson(NewInvitation {
+        name: "Erin".into(),
+        mail: None,
+        roles: vec![Role::Auditor],
+    });
+    let act = deployment.anna().browser.propose_act(&invite)?.act.terms.id;
     let operations = [
         ("getHsm", "id", HSM),
-        ("registerCustodian", "id", HSM),
+        ("getAct", "id", act.as_str()),
+        ("createActTask", "id", act.as_str()),
+        ("signAct", "id", act.as_str()),
         ("putKeySettings", "fingerprint", &key.to_hex()),
         ("putCertificate", "fingerprint", &key.to_hex()),
         ("sign", "id", open.as_str()),
@@ -143,6 +155,7 @@ fn run(name: &str, deployment: &Deployment, folder: &Path, config: &str) -> anyh
         .args(["--exclude-checks", "positive_data_acceptance"])
         // The session would be lost.
         .args(["--exclude-operation-id", "logOut"])
+        .args(["--exclude-operation-id", "endSessions"])
         .current_dir(folder)
         .stdin(Stdio::null());
     let output = command.output()?;
