@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::{ApiError, auth::Credential};
 use crate::config::Config;
 
-/// What a browser may do with a response that is not a page: nothing.
+/// The policy of responses that are not pages, which allows nothing.
 const POLICY_OF_DATA: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                               require-trusted-types-for 'script'; trusted-types 'none'";
 

@@ -351,7 +351,7 @@ async fn people_see_and_end_their_own_sessions_only() {
     assert!(current.next().is_none());
     let lasts = work.ends_at.duration_since(work.began_at);
     assert_eq!(lasts.as_hours(), 12);
-    // What is shown lets nobody in.
+    // The ids in the list are no credentials.
     let shown = serde_json::to_string(&sessions).expect("JSON");
     for cookie in [&at_work, &at_home] {
         let (_, secret) = cookie.split_once('=').expect("a cookie");

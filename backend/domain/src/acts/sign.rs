@@ -53,7 +53,7 @@ impl Verified {
     }
 }
 
-/// What an HSM or the list of HSMs does, which takes time and cannot be part of a transaction.
+/// Work of an HSM, or of the list of HSMs. It takes time, so it is not part of a transaction.
 enum Outside {
     Initialise(InitialiseHsm, SoPin),
     Register(RegisterCustodian),

@@ -35,10 +35,10 @@ use crate::{
 pub const FOLDER: &str = "COUNTERSIGN_CRASH_FOLDER";
 /// The device of the HSM that the test attaches.
 pub const DEVICE: &str = "COUNTERSIGN_CRASH_DEVICE";
-/// What a line of the child begins with that is meant for the test.
+/// The beginning of the lines that the child writes for the test.
 pub const PREFIX: &str = "crash test: ";
 
-/// What the child tells the test.
+/// A message from the child to the test.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Told {
     Listening(SocketAddr),

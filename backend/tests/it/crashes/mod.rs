@@ -35,7 +35,7 @@ const ABORTED: i32 = 6;
 /// How long the child may take.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// What the child has told before it ended.
+/// The messages that the child wrote before it ended.
 pub struct Story {
     pub folder: tempfile::TempDir,
     pub hsm: Simulator,

@@ -17,7 +17,7 @@ const SELECT: u8 = 0xA4;
 const EXTERNAL_AUTHENTICATE: u8 = 0x82;
 const SIGN: u8 = 0x68;
 
-/// What comes instead of the response. The card executes the command in any case.
+/// The data that replaces the response. The card executes the command in any case.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Garbage,

@@ -115,7 +115,7 @@ impl Expected {
     }
 }
 
-/// What the log must have.
+/// The entries that the log must have.
 #[derive(Debug, Default)]
 pub struct Logged {
     pub approvals: usize,
@@ -266,7 +266,7 @@ impl Rules {
         self.settle();
     }
 
-    /// What was ever open ends, because the signatures of all HSMs were counted in memory.
+    /// Activations that were ever open end, because the signatures of all HSMs were counted in memory.
     pub fn restarted(&mut self) {
         for activation in &mut self.activations {
             if activation.lease.is_some() {

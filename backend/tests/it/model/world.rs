@@ -98,7 +98,7 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// What has happened since the beginning, by the log and by the cards.
+/// Counts since the beginning, by the log and by the cards.
 #[derive(Debug, PartialEq, Eq)]
 struct Happened {
     /// Signatures that the cards have made.
